@@ -1,0 +1,37 @@
+"""Cross-modal vector search for your own files: words, pictures, sounds and films in one space, offline."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from mmsearch.collection import Collection
+    from mmsearch.errors import MMSearchError
+    from mmsearch.retrieval.evaluate import Scores
+    from mmsearch.retrieval.query.terms import Query
+    from mmsearch.types import Hit, Report, Space, Span
+
+_HOMES = {
+    "Collection": "mmsearch.collection",
+    "Hit": "mmsearch.types",
+    "MMSearchError": "mmsearch.errors",
+    "Query": "mmsearch.retrieval.query.terms",
+    "Report": "mmsearch.types",
+    "Scores": "mmsearch.retrieval.evaluate",
+    "Space": "mmsearch.types",
+    "Span": "mmsearch.types",
+}
+
+__all__ = ["Collection", "Hit", "MMSearchError", "Query", "Report", "Scores", "Space", "Span", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used (PEP 562), so that ``import mmsearch`` costs nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'mmsearch' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,1 @@
+"""From a file to a vector, from a query to hits."""

@@ -1,0 +1,49 @@
+"""What an encoder can do: one small protocol for each ability, so that a model offers just those it has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmsearch.retrieval.media.transform import ImageTransform
+from mmsearch.types import Modality, Space
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """A model. Making one is cheap; towers load when they are first used."""
+
+    space: Space
+    modalities: frozenset[Modality]
+    device: str
+
+
+@runtime_checkable
+class TextEncoder(Encoder, Protocol):
+    """Embeds texts."""
+
+    max_tokens: int
+    """Words and pieces of words that the tower reads of one text, special tokens not counted."""
+
+    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit vectors, float32 ``[len(texts), dim]``. What exceeds `max_tokens` is not read."""
+        ...
+
+    def count_tokens(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        """Tokens in each text, special tokens not counted; int64 ``[len(texts)]``."""
+        ...
+
+
+@runtime_checkable
+class ImageEncoder(Encoder, Protocol):
+    """Embeds pictures."""
+
+    image_transform: ImageTransform
+    """How a decoded picture becomes the pixels that `encode_images` takes; applied in the decoding workers."""
+
+    def encode_images(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Unit vectors, float32 ``[n, dim]``, of uint8 RGB pixels ``[n, height, width, 3]``."""
+        ...

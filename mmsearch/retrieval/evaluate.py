@@ -1,0 +1,303 @@
+"""Recall@k, MRR and mAP of a collection on a PAIRS file, by brute force and through the index.
+
+The two are measured apart so that the model's loss and the index's loss can be told from each other. A pool
+is ranked by file: a file's score is that of its best row. Ties count as worst rank.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmsearch.errors import UsageError
+from mmsearch.indexes import VectorIndex, build_index
+from mmsearch.retrieval.query.embed import embed_query, embed_texts
+from mmsearch.retrieval.query.search import Searcher
+from mmsearch.retrieval.query.terms import Query
+from mmsearch.types import Modality
+
+if TYPE_CHECKING:
+    from mmsearch.collection import Collection
+
+RECALL_AT = (1, 5, 10)
+INDEX_DEPTH = 1000
+_SAME = 1e-6  # cosines closer than float32 arithmetic can tell apart are ties
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One line of a PAIRS file, paths made absolute."""
+
+    query: str | None
+    query_file: bytes | None
+    relevant: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DirectionScores:
+    """Scores of one direction, one way of looking up. ``recall``: share of queries answered in the first k."""
+
+    direction: str
+    via: str
+    recall: dict[int, float]
+    mrr: float
+    map: float
+    queries: int
+    pool: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The scores as a JSON object; recall under ``R@1`` and so on."""
+        recall = {f"R@{k}": round(value, 6) for k, value in self.recall.items()}
+        rest = {"MRR": round(self.mrr, 6), "mAP": round(self.map, 6), "queries": self.queries, "pool": self.pool}
+        return {"direction": self.direction, "via": self.via, **recall, **rest}
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What `evaluate` measured: each direction by brute force and through the index."""
+
+    space: str
+    directions: tuple[DirectionScores, ...]
+    notices: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of ``mmsearch eval --json``."""
+        rows = [scores.to_json() for scores in self.directions]
+        return {"space": self.space, "scores": rows, "notices": list(self.notices)}
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """What is ranked: rows of an index, each belonging to a file (``owner``, int64 ``[rows]``)."""
+
+    index: VectorIndex
+    owner: NDArray[np.int64]
+    allowed: NDArray[np.bool_] | None
+    files: int
+
+
+def read_pairs(path: Path) -> list[Pair]:
+    """Read a PAIRS file (JSON lines; paths relative to the file).
+
+    Raises:
+        UsageError: the file cannot be read, or a line is no pair; the text names the line.
+    """
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read {path}: {error}") from None
+    folder = os.fsencode(path.parent.absolute())
+    pairs = [_pair(line, number, path, folder) for number, line in enumerate(lines, 1) if line.strip()]
+    if not pairs:
+        raise UsageError(f"{path} holds no pairs")
+    return pairs
+
+
+def _pair(line: str, number: int, path: Path, folder: bytes) -> Pair:
+    def place(name: str) -> bytes:
+        return os.path.normpath(os.path.join(folder, os.fsencode(name)))
+
+    try:
+        data = json.loads(line)
+        relevant = tuple(dict.fromkeys(place(name) for name in data["relevant"]))
+        query, file = data.get("query"), data.get("query_file")
+        if not relevant or (query is None) == (file is None):
+            raise ValueError
+        return Pair(query, place(file) if file is not None else None, relevant)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        example = '{"query": "a dog", "relevant": ["1.jpg"]}'
+        raise UsageError(f"{path} line {number} is no pair; a line looks like {example}") from None
+
+
+def evaluate(collection: Collection, path: Path, *, pool: str = "collection") -> Scores:
+    """Score the collection's current space on the pairs in ``path``.
+
+    Args:
+        collection: what is searched.
+        path: a PAIRS file.
+        pool: ``collection`` ranks all files of the wanted modality, ``pairs`` only those that the pairs name.
+
+    Raises:
+        UsageError: a bad PAIRS file, a bad pool, or none of the files is in the collection.
+    """
+    if pool not in ("collection", "pairs"):
+        raise UsageError(f"no pool {pool!r}; there are: collection, pairs")
+    pairs = read_pairs(path)
+    files = _Files(collection.searcher())
+    directions: list[DirectionScores] = []
+    notices: list[str] = []
+    unknown = {name for pair in pairs for name in pair.relevant if name not in files.modality}
+    if unknown:
+        some = os.fsdecode(sorted(unknown)[0])
+        notices.append(f"{len(unknown)} files of the pairs are not in the collection, {some} among them: all missed")
+    for modality in files.searcher.modalities:
+        chosen = [p for p in pairs if any(files.modality.get(name) == modality for name in p.relevant)]
+        for kind in ("text", "file"):
+            group = [p for p in chosen if (p.query is not None) == (kind == "text")]
+            if group:
+                vectors = _embed(collection, files, group)
+                directions += _forwards(files, group, vectors, modality, pool)
+                if kind == "text":
+                    directions += _backwards(collection, files, group, vectors, modality)
+    if not directions:
+        raise UsageError(f"no file that {path} names is in the collection; `mmsearch index {path.parent}` adds them")
+    return Scores(collection.space.key, tuple(directions), tuple(notices))
+
+
+class _Files:
+    """Where the collection's files are: modality and positions of rows, by path."""
+
+    def __init__(self, searcher: Searcher) -> None:
+        self.searcher = searcher
+        self.modality: dict[bytes, Modality] = {}
+        self.number: dict[Modality, dict[bytes, int]] = {}
+        self.owner: dict[Modality, NDArray[np.int64]] = {}
+        for modality in searcher.modalities:
+            rows = searcher.rows(modality)
+            paths = rows.facts(["path"])["path"].to_pylist()
+            numbers: dict[bytes, int] = {}
+            self.owner[modality] = np.array([numbers.setdefault(p, len(numbers)) for p in paths], np.int64)
+            self.number[modality] = numbers
+            live = rows.live
+            self.modality |= {p: modality for i, p in enumerate(paths) if live is None or live[i]}
+
+    def vector(self, path: bytes) -> Floats | None:
+        """The stored vector of a file's first row."""
+        modality = self.modality.get(path)
+        if modality is None:
+            return None
+        rows = self.searcher.rows(modality)
+        own = self.owner[modality] == self.number[modality][path]
+        positions = np.flatnonzero(own if rows.live is None else own & rows.live)[:1]
+        return rows.vectors_at(positions)[0].astype(np.float32)
+
+
+def _embed(collection: Collection, files: _Files, pairs: Sequence[Pair]) -> Floats:
+    """A vector for each pair's query; files of the collection are not read again."""
+    encoder = collection.encoder()
+    if pairs[0].query is not None:
+        if encoder is None:
+            raise UsageError(f"space {collection.space.key} has no model here that could embed the pairs' words")
+        vectors = [
+            embed_texts([Query(p.query) for p in pairs[i : i + 256]], encoder) for i in range(0, len(pairs), 256)
+        ]
+        return np.concatenate([v for v in vectors if v is not None])
+    known = [files.vector(pair.query_file or b"") for pair in pairs]
+    return np.stack(
+        [
+            stored
+            if stored is not None
+            else embed_query(Query(Path(os.fsdecode(pair.query_file or b""))), collection.space, encoder)
+            for stored, pair in zip(known, pairs, strict=True)
+        ]
+    )
+
+
+def _forwards(
+    files: _Files, pairs: Sequence[Pair], vectors: Floats, modality: Modality, pool: str
+) -> list[DirectionScores]:
+    """Query → relevant files."""
+    numbers = files.number[modality]
+    owner = files.owner[modality]
+    rows = files.searcher.rows(modality)
+    allowed = rows.live
+    if pool == "pairs":
+        named = {name for pair in pairs for name in (*pair.relevant, pair.query_file) if name in numbers}
+        inside = np.isin(owner, [numbers[name] for name in named if name is not None])
+        allowed = inside if allowed is None else inside & allowed
+    counted = owner if allowed is None else owner[allowed]
+    source = "text" if pairs[0].query is not None else files.modality.get(pairs[0].query_file or b"", "file")
+    return _both_ways(
+        f"{source} → {modality}",
+        vectors,
+        Pool(files.searcher.index(modality), owner, allowed, len(np.unique(counted))),
+        [[numbers.get(name, -1) for name in pair.relevant] for pair in pairs],
+        [numbers.get(pair.query_file, -1) if pair.query_file is not None else -1 for pair in pairs],
+    )
+
+
+def _backwards(
+    collection: Collection, files: _Files, pairs: Sequence[Pair], vectors: Floats, modality: Modality
+) -> list[DirectionScores]:
+    """Relevant files → the texts of the pairs, which make a pool of their own."""
+    texts: dict[str, int] = {}
+    first: list[int] = []
+    for row, pair in enumerate(pairs):
+        if pair.query is not None and pair.query not in texts:
+            texts[pair.query] = len(texts)
+            first.append(row)
+    answers: dict[bytes, set[int]] = {}
+    for pair in pairs:
+        for name in pair.relevant:
+            if pair.query is not None and files.modality.get(name) == modality:
+                answers.setdefault(name, set()).add(texts[pair.query])
+    found = [(files.vector(name), sorted(right)) for name, right in answers.items()]
+    settings = collection.manifest.settings
+    index = build_index(vectors[first], requested=settings.index, recall=settings.recall)
+    return _both_ways(
+        f"{modality} → text",
+        np.stack([vector for vector, _ in found if vector is not None]),
+        Pool(index, np.arange(len(first)), None, len(first)),
+        [right for _, right in found],
+        [-1] * len(found),
+    )
+
+
+def _both_ways(
+    direction: str, queries: Floats, pool: Pool, relevant: Sequence[Sequence[int]], own: Sequence[int]
+) -> list[DirectionScores]:
+    """Scores by brute force and through the index. ``own``: for each query, the file that may not answer, or -1."""
+    ways: list[tuple[str, bool, int]] = [
+        ("brute force", True, len(pool.owner)),
+        ("index", False, min(INDEX_DEPTH, len(pool.owner))),
+    ]
+    results = []
+    for via, exact, depth in ways:
+        ranks: list[NDArray[np.int64]] = []
+        for start in range(0, len(queries), 256):
+            part = slice(start, start + 256)
+            scores, ids = pool.index.search(queries[part], depth, allowed=pool.allowed, exact=exact)
+            positions = np.searchsorted(pool.index.ids, ids)
+            for row, (right, self_) in enumerate(zip(relevant[part], own[part], strict=True)):
+                there = ids[row] >= 0
+                owners = pool.owner[positions[row][there]]
+                ranks.append(ranks_of(scores[row][there], owners, right, self_))
+        results.append(_scores(direction, via, ranks, [len(set(r)) for r in relevant], pool.files))
+    return results
+
+
+def ranks_of(scores: Floats, owners: NDArray[np.int64], relevant: Iterable[int], own: int = -1) -> NDArray[np.int64]:
+    """Ranks (from 1, ascending) of the relevant files in a list of rows by descending score.
+
+    A file stands where its best row stands. Other files of the same score come before a relevant one;
+    relevant ones do not push each other down except by their own places.
+    """
+    keep = owners != own
+    owners, scores = owners[keep], scores[keep]
+    _, best = np.unique(owners, return_index=True)
+    best.sort()
+    owners, scores = owners[best], scores[best]
+    right = np.isin(owners, np.fromiter(relevant, np.int64))
+    wrong_scores = -scores[~right]
+    before = np.searchsorted(wrong_scores, -scores[right] + _SAME, side="right")
+    ranks: NDArray[np.int64] = before + np.arange(1, len(before) + 1)
+    return ranks
+
+
+def _scores(
+    direction: str, via: str, ranks: Sequence[NDArray[np.int64]], wanted: Sequence[int], pool: int
+) -> DirectionScores:
+    first = np.array([r[0] if len(r) else np.inf for r in ranks])
+    precision = [float(np.sum(np.arange(1, len(r) + 1) / r)) / n for r, n in zip(ranks, wanted, strict=True)]
+    recall = {k: float(np.mean(first <= k)) for k in RECALL_AT}
+    return DirectionScores(
+        direction, via, recall, float(np.mean(1 / first)), float(np.mean(precision)), len(ranks), pool
+    )

@@ -1,0 +1,113 @@
+"""What an indexing run has to do: the scan held against what the collection knows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from mmsearch.retrieval.ingest.known import KnownFile, KnownFiles, same_but_case
+from mmsearch.retrieval.ingest.scan import Found, Scan, lies_under, missing, no_such_path
+from mmsearch.types import FileNote, printable
+
+
+@dataclass(slots=True)
+class Plan:
+    """The work: files to read, files whose rows go, files kept although they were not seen."""
+
+    found: int = 0
+    unchanged: int = 0
+    todo: list[Found] = field(default_factory=list)
+    renamed: list[tuple[KnownFile, Found]] = field(default_factory=list)
+    vanished: list[KnownFile] = field(default_factory=list)
+    kept: list[FileNote] = field(default_factory=list)
+    skipped: list[FileNote] = field(default_factory=list)
+
+
+def make_plan(scan: Scan, known: KnownFiles, *, prune_missing: bool = False) -> Plan:
+    """Walk the folders once and decide for each file; nothing is opened, a stat is all that a file costs.
+
+    Raises:
+        UsageError: a path does not exist and the collection knows nothing under it.
+    """
+    lost = missing(scan.paths)
+    for path in lost:
+        if next(known.under([path]), None) is None:
+            raise no_such_path(path)
+    plan = Plan()
+    seen: set[bytes] = set()
+    by_folded_name = {os.fsdecode(path).casefold(): file for path, file in known.by_path.items()}
+    for found in scan.files():
+        if found.path in seen:
+            continue
+        seen.add(found.path)
+        plan.found += 1
+        if known.unchanged(found):
+            plan.unchanged += 1
+        elif (renamed := _renamed_in_case(found, known, by_folded_name)) is not None:
+            plan.renamed.append((renamed, found))
+        else:
+            plan.todo.append(found)
+    plan.renamed, both_there = _split(plan.renamed, seen)
+    plan.todo += [found for _, found in both_there]
+    plan.skipped = scan.skipped
+    plan.found += len(scan.skipped)
+    _add_vanished(plan, scan, known, seen, lost, prune_missing)
+    return plan
+
+
+def _renamed_in_case(found: Found, known: KnownFiles, by_folded: dict[str, KnownFile]) -> KnownFile | None:
+    if found.path in known.by_path:
+        return None
+    old = by_folded.get(os.fsdecode(found.path).casefold())
+    if old is not None and old.size == found.size and same_but_case(old.path, found.path):
+        return old
+    return None
+
+
+def _split(
+    renamed: list[tuple[KnownFile, Found]], seen: set[bytes]
+) -> tuple[list[tuple[KnownFile, Found]], list[tuple[KnownFile, Found]]]:
+    # Where names differ in case and both were listed, they are two files (hard links), not one renamed.
+    return [r for r in renamed if r[0].path not in seen], [r for r in renamed if r[0].path in seen]
+
+
+def _add_vanished(
+    plan: Plan, scan: Scan, known: KnownFiles, seen: set[bytes], lost: Sequence[bytes], prune_missing: bool
+) -> None:
+    moved_from = {old.path for old, _ in plan.renamed}
+    skipped = {os.fsencode(note.path) for note in scan.skipped}
+    vanished: dict[bytes, KnownFile] = {}
+    for root in scan.paths:
+        gone = [
+            file
+            for file in known.under([root])
+            if file.path not in seen
+            and file.path not in moved_from
+            and file.path not in skipped
+            and not any(lies_under(file.path, folder) for folder in scan.unread)
+            and not os.path.lexists(file.path)
+        ]
+        if not gone:
+            continue
+        reason = _reason_to_keep(root, lost, seen, skipped)
+        if reason and not prune_missing:
+            shown = printable(os.fsdecode(root))
+            files = "1 item" if len(gone) == 1 else f"{len(gone)} items"
+            plan.kept.append(
+                FileNote(
+                    os.fsdecode(root),
+                    f"{shown} {reason}: {files} kept (an unmounted disk?); --prune-missing forgets them",
+                )
+            )
+        else:
+            vanished |= {file.path: file for file in gone}
+    plan.vanished = list(vanished.values())
+
+
+def _reason_to_keep(root: bytes, lost: Sequence[bytes], seen: set[bytes], skipped: set[bytes]) -> str | None:
+    if root in lost:
+        return "is missing"
+    if not any(lies_under(path, root) for path in seen | skipped):
+        return "is suddenly empty"
+    return None

@@ -1,0 +1,34 @@
+"""Forgetting files: their rows get tombstones; the files themselves are never touched."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from mmsearch.errors import UsageError
+from mmsearch.retrieval.ingest.known import KnownFiles
+from mmsearch.retrieval.ingest.scan import lies_under
+from mmsearch.retrieval.store.snapshot import Snapshot
+from mmsearch.retrieval.store.writer import Writer
+from mmsearch.types import printable
+
+
+def forget(writer: Writer, paths: Sequence[bytes]) -> int:
+    """Bury every row under ``paths``, in all spaces; returns the number of files.
+
+    Raises:
+        UsageError: the collection knows nothing under one of the paths.
+    """
+    snapshot = Snapshot(writer.root, writer.manifest)
+    known = [KnownFiles(snapshot, space) for space in writer.manifest.spaces]
+    ids: list[int] = []
+    files: set[bytes] = set()
+    for path in paths:
+        found = [file for space in known for file in space.under([path])]
+        if not found:
+            raise UsageError(f"{printable(os.fsdecode(path))} is not in the collection; nothing was removed")
+        files |= {file.path for file in found}
+        ids += [row_id for file in found for row_id in file.all_ids()]
+    roots = tuple(r for r in writer.manifest.roots if not any(lies_under(os.fsencode(r), path) for path in paths))
+    writer.commit(dead_ids=ids, roots=roots)
+    return len(files)

@@ -1,0 +1,188 @@
+"""Decode ‖ encode ‖ write: workers decode, the calling thread encodes, another commits; every queue is bounded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from mmsearch.retrieval.encoders.protocol import Encoder
+from mmsearch.retrieval.ingest.commit import Committer, FileRows
+from mmsearch.retrieval.ingest.diff import Plan
+from mmsearch.retrieval.ingest.embed import Embedder
+from mmsearch.retrieval.ingest.known import KnownFile, KnownFiles, StoredRows
+from mmsearch.retrieval.ingest.progress import Progress, Stopwatch, Watcher
+from mmsearch.retrieval.ingest.scan import Found
+from mmsearch.retrieval.media.sandbox import Decoded, Decoder, Job
+from mmsearch.retrieval.store.snapshot import Snapshot
+from mmsearch.retrieval.store.writer import Writer
+from mmsearch.types import FileNote
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of the files of a plan."""
+
+    indexed: int = 0
+    unchanged: int = 0
+    moved: int = 0
+    removed: int = 0
+    rows: int = 0
+    skipped: list[FileNote] = field(default_factory=list)
+    marked: list[FileNote] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+    interrupted: bool = False
+
+
+def run_pipeline(
+    plan: Plan,
+    writer: Writer,
+    encoder: Encoder,
+    known: KnownFiles,
+    decoder: Decoder,
+    *,
+    batch: int | None = None,
+    text_column: str | None = None,
+    clock: Stopwatch,
+    watch: Watcher,
+) -> Outcome:
+    """Read, embed and commit what the plan says. Ctrl-C ends it early, with all that was embedded committed."""
+    committer = Committer(writer, encoder.space, clock)
+    run = _Run(plan, known, committer, Embedder(encoder, decoder.release, clock, batch=batch), clock, watch)
+    try:
+        run.rename()
+        run.read(decoder, text_column)
+        run.forget()
+    except KeyboardInterrupt:
+        run.outcome.interrupted = True
+    finally:
+        committer.close()
+    if run.twins:
+        run.copy_twins(writer, encoder)
+    return run.outcome
+
+
+class _Run:
+    """The state of one run: what waits, what was met before, what became of it."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        known: KnownFiles,
+        committer: Committer,
+        embedder: Embedder,
+        clock: Stopwatch,
+        watch: Watcher,
+    ) -> None:
+        self._plan = plan
+        self._known = known
+        self._committer = committer
+        self._embedder = embedder
+        self._clock = clock
+        self._watch = watch
+        self._vanished = {file.path: file for file in plan.vanished}
+        self._new_contents: set[bytes] = set()
+        self.twins: list[Decoded] = []
+        self.outcome = Outcome()
+
+    def rename(self) -> None:
+        """Files whose name changed in case alone keep their rows."""
+        for old, found in self._plan.renamed:
+            self._commit_rows([rows.under_name(found) for rows in self._known.stored_rows(old)], old.all_ids())
+            self.outcome.moved += 1
+
+    def read(self, decoder: Decoder, text_column: str | None) -> None:
+        """Decode and embed the new and changed files."""
+        total = len(self._plan.todo)
+        done = 0
+        for file in decoder.map(self._jobs(text_column)):
+            if file is None:
+                self._finish(self._embedder.flush())  # decoding is the slower side: do not let rows wait
+                self._committer.commit_if_due()
+                continue
+            done += 1
+            self._take(file, decoder)
+            self._committer.commit_if_due()
+            self._watch(Progress("encode", done, total, self._committer.committed, os.fsdecode(file.path)))
+        self._finish(self._embedder.flush())
+
+    def forget(self) -> None:
+        """Bury the rows of files that are gone and that turned up nowhere else."""
+        for file in self._vanished.values():
+            self._commit_rows([], file.all_ids())
+        self.outcome.removed = len(self._vanished)
+
+    def copy_twins(self, writer: Writer, encoder: Encoder) -> None:
+        """Give files whose content was first met in this very run the rows of that first file."""
+        known = KnownFiles(Snapshot(writer.root, writer.manifest), encoder.space.key)
+        self._committer = Committer(writer, encoder.space, self._clock)
+        for file in self.twins:
+            first = known.with_content(file.content_hash)
+            if first is not None:
+                self._copy(file, [rows.under_name(_found(file)) for rows in known.stored_rows(first)])
+        self._committer.close()
+
+    def _jobs(self, text_column: str | None) -> Iterator[Job]:
+        for found in self._plan.todo:
+            yield Job(found.path, found.named, self._known.hashes_of_size(found.size), text_column)
+
+    def _take(self, file: Decoded, decoder: Decoder) -> None:
+        if file.outcome == "skipped":
+            self.outcome.skipped.append(FileNote(os.fsdecode(file.path), file.reason or "cannot be read"))
+        elif file.outcome == "same":
+            self._take_same(file)
+        elif file.content_hash in self._new_contents:
+            decoder.release(file)
+            self.twins.append(file)
+        else:
+            self._new_contents.add(file.content_hash)
+            if file.column_guessed:
+                self.outcome.notices.append(
+                    f"{os.fsdecode(file.path)}: texts taken from column {file.column!r}; --text-column names another"
+                )
+            self._finish(self._embedder.add(file))
+
+    def _take_same(self, file: Decoded) -> None:
+        """A content that has rows already: a touched, a moved or a copied file."""
+        before = self._known.with_content(file.content_hash)
+        own = self._known.by_path.get(file.path)
+        if own is not None and own.content_hash == file.content_hash:
+            before = own
+        assert before is not None
+        rows = [stored.under_name(_found(file)) for stored in self._known.stored_rows(before)]
+        if before is own:
+            self._commit_rows(rows, own.all_ids())
+            self.outcome.unchanged += 1
+        elif before.path in self._vanished:
+            del self._vanished[before.path]
+            self._commit_rows(rows, before.all_ids() + self._own_ids(file))
+            self.outcome.moved += 1
+        else:
+            self._copy(file, rows)
+
+    def _copy(self, file: Decoded, rows: list[StoredRows]) -> None:
+        self._commit_rows(rows, self._own_ids(file))
+        self.outcome.indexed += 1
+
+    def _finish(self, done: Iterator[tuple[Decoded, StoredRows]]) -> None:
+        for file, rows in done:
+            name = os.fsdecode(file.path)
+            if not rows.items:
+                self.outcome.skipped.append(FileNote(name, "there is no text in it"))
+                continue
+            if file.facts.note:
+                self.outcome.marked.append(FileNote(name, file.facts.note))
+            self._commit_rows([rows], self._own_ids(file))
+            self.outcome.indexed += 1
+
+    def _own_ids(self, file: Decoded) -> list[int]:
+        own: KnownFile | None = self._known.by_path.get(file.path)
+        return own.all_ids() if own else []
+
+    def _commit_rows(self, rows: list[StoredRows], replaces: list[int]) -> None:
+        self._committer.add(FileRows(rows, replaces))
+        self.outcome.rows += sum(len(stored.items) for stored in rows)
+
+
+def _found(file: Decoded) -> Found:
+    return Found(file.path, file.size, file.mtime_ns)

@@ -1,0 +1,50 @@
+"""What an indexing run tells those who watch it."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Stage = Literal["scan", "decode", "encode", "write", "index"]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where the run is: ``done`` of ``total`` files read, ``committed`` of them safe on disk."""
+
+    stage: Stage
+    done: int = 0
+    total: int = 0
+    committed: int = 0
+    path: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """One event of ``--progress json``."""
+        return {"stage": self.stage, "done": self.done, "total": self.total, "committed": self.committed}
+
+
+Watcher = Callable[[Progress], None]
+
+
+def nobody(_: Progress) -> None:
+    """Watch nothing."""
+
+
+class Stopwatch:
+    """Seconds spent in each stage. Stages overlap, so they may add up to more than the run took."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    @contextmanager
+    def timing(self, stage: str) -> Iterator[None]:
+        """Add the time that the block takes to ``stage``."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] += time.perf_counter() - start

@@ -1,0 +1,139 @@
+"""One indexing run from paths to a report: scan, diff, pipeline, then shards, samples and indexes put in order."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from mmsearch.errors import UsageError
+from mmsearch.retrieval.encoders.protocol import Encoder, ImageEncoder
+from mmsearch.retrieval.ingest.diff import Plan, make_plan
+from mmsearch.retrieval.ingest.embed import MAX_BATCH
+from mmsearch.retrieval.ingest.known import KnownFiles
+from mmsearch.retrieval.ingest.pipeline import Outcome, run_pipeline
+from mmsearch.retrieval.ingest.progress import Progress, Stopwatch, Watcher
+from mmsearch.retrieval.ingest.scan import Scan, lies_under
+from mmsearch.retrieval.media.sandbox import Decoder
+from mmsearch.retrieval.store.indexing import maintain
+from mmsearch.retrieval.store.snapshot import Snapshot
+from mmsearch.retrieval.store.writer import Writer
+from mmsearch.types import MODALITIES, Modality, Report
+
+
+@dataclass(frozen=True, slots=True)
+class IngestOptions:
+    """How a run goes about its work; see ``mmsearch index --help``.
+
+    ``memory`` bounds, in bytes, what building an index may hold; ``batch`` the pictures or passages embedded at
+    once; ``workers`` the decoding processes.
+    """
+
+    only: tuple[Modality, ...] = ()
+    exclude: tuple[str, ...] = ()
+    hidden: bool = False
+    follow_links: bool = False
+    text_column: str | None = None
+    workers: int | None = None
+    batch: int | None = None
+    memory: int | None = None
+    prune_missing: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("workers", "batch"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(f"--{name} must be at least 1, not {value}")
+        unknown = [m for m in self.only if m not in MODALITIES]
+        if unknown:
+            raise UsageError(f"no modality {unknown[0]!r}; there are: {', '.join(MODALITIES)}")
+
+
+def scan_and_plan(
+    snapshot: Snapshot, space: str, paths: Sequence[bytes], options: IngestOptions
+) -> tuple[KnownFiles, Plan]:
+    """What the collection knows, and what a run over ``paths`` would do."""
+    known = KnownFiles(snapshot, space)
+    scan = Scan(paths, options.exclude, options.hidden, options.follow_links)
+    return known, make_plan(scan, known, prune_missing=options.prune_missing)
+
+
+def preview(snapshot: Snapshot, space: str, paths: Sequence[bytes], options: IngestOptions) -> Report:
+    """The report of a run that reads no file: ``indexed`` counts what would be opened."""
+    start = time.perf_counter()
+    _, plan = scan_and_plan(snapshot, space, paths, options)
+    outcome = Outcome(indexed=len(plan.todo), moved=len(plan.renamed), removed=len(plan.vanished))
+    return _report(plan, outcome, Stopwatch(), start)
+
+
+def ingest(writer: Writer, encoder: Encoder, paths: Sequence[bytes], options: IngestOptions, watch: Watcher) -> Report:
+    """Bring the rows of ``encoder``'s space up to date with what lies under ``paths``."""
+    start = time.perf_counter()
+    clock = Stopwatch()
+    watch(Progress("scan"))
+    with clock.timing("scan"):
+        snapshot = Snapshot(writer.root, writer.manifest)
+        known, plan = scan_and_plan(snapshot, encoder.space.key, paths, options)
+    _remember(writer, encoder, paths)
+    outcome = Outcome()
+    if plan.todo or plan.renamed or plan.vanished:
+        with _decoder(encoder, options) as decoder:
+            outcome = run_pipeline(
+                plan,
+                writer,
+                encoder,
+                known,
+                decoder,
+                batch=options.batch,
+                text_column=options.text_column,
+                clock=clock,
+                watch=watch,
+            )
+    if not outcome.interrupted:
+        watch(Progress("index"))
+        with clock.timing("index"):
+            outcome.notices += maintain(writer, encoder.space, memory=options.memory)
+    return _report(plan, outcome, clock, start)
+
+
+def _decoder(encoder: Encoder, options: IngestOptions) -> Decoder:
+    workers = options.workers or os.cpu_count() or 1
+    transform = encoder.image_transform if isinstance(encoder, ImageEncoder) else None
+    wanted = encoder.modalities & frozenset(options.only) if options.only else encoder.modalities
+    slots = (options.batch or MAX_BATCH) + 2 * workers
+    return Decoder(workers, transform, slots, modalities=frozenset(wanted))
+
+
+def _remember(writer: Writer, encoder: Encoder, paths: Sequence[bytes]) -> None:
+    """Note which roots the collection is made of, so that a change of model can find them all again."""
+    roots = [os.fsencode(root) for root in writer.manifest.roots]
+    added = [path for path in dict.fromkeys(paths) if not any(lies_under(path, root) for root in roots)]
+    if added or encoder.space.key not in writer.manifest.spaces:
+        kept = [root for root in roots if not any(lies_under(root, path) for path in added)]
+        writer.publish(
+            replace(
+                writer.manifest,
+                roots=tuple(os.fsdecode(root) for root in (*kept, *added)),
+                spaces={**writer.manifest.spaces, encoder.space.key: encoder.space},
+                current=writer.manifest.current or encoder.space.key,
+            )
+        )
+
+
+def _report(plan: Plan, outcome: Outcome, clock: Stopwatch, start: float) -> Report:
+    return Report(
+        found=plan.found,
+        indexed=outcome.indexed,
+        unchanged=plan.unchanged + outcome.unchanged,
+        moved=outcome.moved,
+        removed=outcome.removed,
+        rows=outcome.rows,
+        skipped=(*plan.skipped, *outcome.skipped),
+        marked=tuple(outcome.marked),
+        kept=tuple(plan.kept),
+        notices=tuple(outcome.notices),
+        interrupted=outcome.interrupted,
+        seconds=time.perf_counter() - start,
+        stages=dict(clock.seconds),
+    )

@@ -1,0 +1,166 @@
+"""One decoding worker as the main process sees it: started when needed, asked, timed, killed, and started again."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import mmsearch
+from mmsearch.errors import MMSearchError
+
+_MAX_REPLY_BYTES = 1 << 30
+_START_LIMIT_S = 60.0
+_PACKAGE_PARENT = str(Path(mmsearch.__file__).resolve().parent.parent)
+
+
+class WorkerDied(Exception):
+    """The worker ended instead of answering; the text is the reason, for the report."""
+
+
+class WorkerProcess:
+    """A process that answers one request line at a time. `ask` is for one thread; the ``kill`` methods for any."""
+
+    def __init__(
+        self, settings: dict[str, Any], inherited: tuple[int, ...], command: Sequence[str] | None = None
+    ) -> None:
+        # -P: the folder the user stands in may hold a stranger's json.py
+        self._command = command or (sys.executable, "-P", "-m", "mmsearch.retrieval.media.worker")
+        self._settings = json.dumps(settings).encode("ascii") + b"\n"
+        self._inherited = inherited
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+        self._deadline: float | None = None
+        self._late = False
+
+    def ask(self, request: bytes, limit_s: float, seconds_per_megabyte: float) -> dict[str, Any]:
+        """The reply to a request line.
+
+        Raises:
+            WorkerDied: it crashed, or was killed at its deadline; the next call starts another.
+            MMSearchError: it could not be started.
+        """
+        process = self._started()
+        assert process.stdin is not None
+        self._set_deadline(limit_s)
+        try:
+            process.stdin.write(request)
+            process.stdin.flush()
+            while "opened" in (reply := self._receive(process)):
+                limit_s += reply["opened"] / 1e6 * seconds_per_megabyte
+                self._set_deadline(limit_s)
+        except (OSError, EOFError, ValueError, TypeError):
+            self._set_deadline(None)
+            raise WorkerDied(self._bury(process, limit_s)) from None
+        self._set_deadline(None)
+        if self._late:  # killed just as it answered
+            self._bury(process, limit_s)
+        return reply
+
+    def kill(self) -> None:
+        """End the process, if there is one, and wait until it is gone."""
+        with self._lock:
+            process, self._process = self._process, None
+        if process is not None:
+            _end(process)
+
+    def kill_if_busy(self) -> None:
+        """Kill a process that has not yet answered; whoever waits for it sees it die."""
+        with self._lock:
+            if self._deadline is not None and self._process is not None:
+                self._process.kill()
+
+    def kill_if_late(self, now: float) -> None:
+        """Kill the process where ``now`` (monotonic seconds) is past its deadline."""
+        with self._lock:
+            if self._deadline is not None and now > self._deadline and self._process is not None:
+                self._late = True
+                self._process.kill()
+
+    def _set_deadline(self, limit_s: float | None) -> None:
+        with self._lock:
+            self._deadline = None if limit_s is None else time.monotonic() + limit_s
+
+    def _receive(self, process: subprocess.Popen[bytes]) -> dict[str, Any]:
+        assert process.stdout is not None
+        line = process.stdout.readline(_MAX_REPLY_BYTES)
+        if not line.endswith(b"\n"):
+            raise EOFError
+        reply: dict[str, Any] = json.loads(line)
+        return reply
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        """The living process, or a new one that has said it is ready."""
+        if self._process is not None and self._process.poll() is None:
+            return self._process
+        self.kill()
+        self._late = False
+        with tempfile.TemporaryFile() as complaints:
+            process: subprocess.Popen[bytes] | None = None
+            try:
+                process = self._spawn(complaints)
+                with self._lock:
+                    self._process = process
+                self._set_deadline(_START_LIMIT_S)
+                assert process.stdin is not None
+                process.stdin.write(self._settings)
+                process.stdin.flush()
+                self._receive(process)
+            except (OSError, EOFError, ValueError) as error:
+                self.kill()
+                complaints.seek(0)
+                last = complaints.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
+                raise MMSearchError(
+                    f"the decoder cannot be started with {self._command[0] or 'no Python'}: "
+                    f"{last or str(error) or 'it ended at once'}"
+                ) from None
+            finally:
+                self._set_deadline(None)
+        return process
+
+    def _spawn(self, complaints: IO[bytes]) -> subprocess.Popen[bytes]:
+        one_thread = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
+        search_path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), _PACKAGE_PARENT)))
+        return subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            env={**os.environ, **one_thread, "PYTHONPATH": search_path},
+            pass_fds=self._inherited,
+            start_new_session=True,  # out of reach of the terminal's Ctrl-C
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+        )
+
+    def _bury(self, process: subprocess.Popen[bytes], limit_s: float) -> str:
+        """Reap a process that did not answer, and say why."""
+        late = self._late
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=1)
+        code = process.poll()
+        self.kill()
+        if late:
+            return f"the decoder took longer than {limit_s:.0f} s"
+        if code is None:
+            return "the decoder gave no sensible answer"
+        if code == -9:
+            return "the decoder was killed, perhaps for want of memory"
+        return f"the decoder crashed (signal {-code})" if code < 0 else f"the decoder crashed (exit code {code})"
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill and reap a process and close both pipes."""
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with contextlib.suppress(OSError):  # what was still to be written has no reader any more
+                pipe.close()

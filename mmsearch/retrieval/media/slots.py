@@ -1,0 +1,81 @@
+"""Pixels through shared memory: a file without a name, mapped by the main process and by every decoding worker."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+
+import numpy as np
+from numpy.typing import NDArray
+
+_SHARED_MEMORY = "/dev/shm"
+
+
+class PixelSlots:
+    """A mapped temporary file that holds ``pixels``, uint8 ``[count, height, width, 3]``.
+
+    It lies in memory where the system offers that and has room, else in the folder for temporary files. Where the
+    system allows it the file loses its name at once, so that no crash leaves it behind.
+    """
+
+    def __init__(self, count: int, height: int, width: int) -> None:
+        self.shape = (count, height, width, 3)
+        size = max(int(np.prod(self.shape)), 1)
+        if os.name == "posix":
+            self._descriptor, self._path = _unnamed_file(size), None
+            self.handle: int | str = self._descriptor
+        else:  # no descriptor can be handed on there: workers open the file by its name
+            self._descriptor, self._path = tempfile.mkstemp(prefix="mmsearch-")
+            os.truncate(self._descriptor, size)
+            self.handle = self._path
+        self.pixels = _mapped(self._descriptor, self.shape)
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """What a worker process must inherit."""
+        return (self.handle,) if isinstance(self.handle, int) else ()
+
+    def close(self) -> None:
+        """Let go of the file; its memory is free when no array refers to it any more."""
+        os.close(self._descriptor)
+        del self.pixels
+        if self._path is not None:
+            os.unlink(self._path)
+
+
+def open_slots(handle: int | str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """The same array in a worker process, from the ``handle`` that it was given."""
+    descriptor = handle if isinstance(handle, int) else os.open(handle, os.O_RDWR)
+    try:
+        return _mapped(descriptor, shape)
+    finally:
+        os.close(descriptor)
+
+
+def _mapped(descriptor: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    size = int(np.prod(shape))
+    return np.frombuffer(mmap.mmap(descriptor, max(size, 1)), dtype=np.uint8, count=size).reshape(shape)
+
+
+def _unnamed_file(size: int) -> int:
+    """A descriptor of a new file of ``size`` bytes that has no name."""
+    for folder in (_SHARED_MEMORY, None):
+        if folder is not None and not os.path.isdir(folder):
+            continue
+        try:
+            with tempfile.TemporaryFile(dir=folder) as file:
+                _reserve(file.fileno(), size)
+                return os.dup(file.fileno())
+        except OSError:
+            if folder is None:
+                raise
+    raise AssertionError("unreachable: the last folder returns or raises")
+
+
+def _reserve(descriptor: int, size: int) -> None:
+    """Claim the space now: a write to a mapped page that no room is left for would kill the process."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, 0, size)
+    else:
+        os.truncate(descriptor, size)

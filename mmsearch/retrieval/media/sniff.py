@@ -1,0 +1,197 @@
+"""What a file is: its first bytes decide; its extension decides only among kinds of text and of TIFF-like files."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["image", "raw", "text", "table", "audio", "video", "other", "empty"]
+
+HEAD_BYTES = 16 * 1024
+"""How much of a file's beginning `sniff` wants to see."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sniffed:
+    """A file's kind, its format (lower case, e.g. ``jpeg``), and for ``other`` why it is not indexed."""
+
+    kind: Kind
+    format: str
+    reason: str | None = None
+
+
+_SIGNATURES: tuple[tuple[bytes, Kind, str], ...] = (
+    (b"\xff\xd8\xff", "image", "jpeg"),
+    (b"\x89PNG\r\n\x1a\n", "image", "png"),
+    (b"GIF87a", "image", "gif"),
+    (b"GIF89a", "image", "gif"),
+    (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "image", "jpeg2000"),
+    (b"\xff\x4f\xff\x51", "image", "jpeg2000"),
+    (b"FUJIFILMCCD-RAW", "raw", "raf"),
+    (b"IIRO", "raw", "orf"),
+    (b"IIRS", "raw", "orf"),
+    (b"MMOR", "raw", "orf"),
+    (b"IIU\x00", "raw", "rw2"),
+    (b"FOVb", "raw", "x3f"),
+    (b"\x00MRM", "raw", "mrw"),
+    (b"PAR1\x15", "table", "parquet"),
+    (b"fLaC", "audio", "flac"),
+    (b"ID3\x02", "audio", "mp3"),
+    (b"ID3\x03", "audio", "mp3"),
+    (b"ID3\x04", "audio", "mp3"),
+    (b"caff\x00\x01", "audio", "caf"),
+    (b"#!AMR", "audio", "amr"),
+    (b"FLV\x01", "video", "flv"),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "video", "asf"),
+    (b"\x00\x00\x01\xba", "video", "mpeg"),
+    (b"\x00\x00\x01\xb3", "video", "mpeg"),
+    (b"%PDF-", "other", "pdf"),
+)
+
+_TIFF_MAGICS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+_BMP_HEADER_SIZES = (12, 40, 52, 56, 64, 108, 124)
+_PNM = re.compile(rb"P[1-6]\s+(?:#[^\n]*\n\s*)*\d+\s+(?:#[^\n]*\n\s*)*\d+\s")
+
+_BRANDS: tuple[tuple[frozenset[bytes], Kind, str], ...] = (
+    (frozenset({b"crx "}), "raw", "cr3"),
+    (frozenset({b"avif", b"avis"}), "image", "avif"),
+    (frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}), "image", "heic"),
+    (frozenset({b"M4A ", b"M4B ", b"M4P "}), "audio", "m4a"),
+    (frozenset({b"qt  "}), "video", "mov"),
+)
+
+_RAW_EXTENSIONS = frozenset({"3fr", "arw", "cr2", "dcr", "dng", "erf", "fff", "iiq", "kdc", "mef", "mos"}).union(
+    ("nef", "nrw", "pef", "raw", "rw2", "rwl", "sr2", "srf", "srw")
+)
+_TABLE_EXTENSIONS = frozenset({"csv", "tsv", "jsonl", "ndjson"})
+_TEXT_EXTENSIONS = frozenset({"txt", "text", "md", "markdown", "rst"})
+_MEDIA_EXTENSIONS = _RAW_EXTENSIONS.union(
+    ("jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "jp2", "j2k"),
+    ("pbm", "pgm", "ppm", "pnm", "avif", "heic", "heif", "cr3", "raf", "orf"),
+    ("mp4", "m4v", "mov", "mkv", "webm", "avi", "mts", "m2ts", "mpg", "mpeg", "wmv", "flv"),
+    ("wav", "flac", "mp3", "ogg", "oga", "opus", "m4a", "aac", "aif", "aiff", "wma"),
+)
+
+_BOMS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_CONTROL = re.compile(rb"[\x00-\x07\x0e-\x19\x1c-\x1f\x7f]")
+_MAX_HIGH_SHARE = 1 / 3
+"""Western text in an 8-bit code page has fewer bytes above 127 than this; other scripts cannot be told apart."""
+
+
+def sniff(head: bytes, name: bytes | str, *, named: bool) -> Sniffed:
+    """What a file is, from its first `HEAD_BYTES` bytes and its name.
+
+    ``named`` says that the user gave this very file, so that any kind of text is welcome.
+    """
+    if not head:
+        return Sniffed("empty", "empty", "empty file")
+    extension = _extension(name)
+    found = _by_signature(head, extension)
+    if found is not None:
+        return found
+    if _is_text(head):
+        return _kind_of_text(extension, named)
+    if _is_transport_stream(head):
+        return Sniffed("video", "mpegts")
+    if not _CONTROL.search(head):
+        return Sniffed("other", "text", "text in an unknown encoding: save it as UTF-8 to index it")
+    return Sniffed("other", "binary", "not a picture or text")
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether this begins a text: UTF-8, UTF-16 with its mark, or plausibly an 8-bit code page.
+
+    A character that the end of ``head`` cuts in two is forgiven.
+    """
+    if head.startswith(_BOMS):
+        return True
+    if _CONTROL.search(head):
+        return False
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head, final=False)
+    except UnicodeDecodeError:
+        return sum(byte > 127 for byte in head) <= _MAX_HIGH_SHARE * len(head)
+    return True
+
+
+def _extension(name: bytes | str) -> str:
+    return os.path.splitext(os.fsdecode(name))[1][1:].lower()
+
+
+def _by_signature(head: bytes, extension: str) -> Sniffed | None:
+    if head.startswith(_TIFF_MAGICS):
+        if head[8:10] == b"CR" or extension in _RAW_EXTENSIONS:
+            return Sniffed("raw", extension if extension in _RAW_EXTENSIONS else "cr2")
+        return Sniffed("image", "tiff")
+    for magic, kind, format in _SIGNATURES:
+        if head.startswith(magic):
+            reason = "a PDF: only pictures and plain texts are indexed" if format == "pdf" else None
+            return Sniffed(kind, format, reason)
+    if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADER_SIZES:
+        return Sniffed("image", "bmp")
+    if _PNM.match(head):
+        return Sniffed("image", "pnm")
+    if _is_mpeg_audio(head):
+        return Sniffed("audio", "mp3" if head[1] & 0x06 else "aac")
+    return _by_container(head)
+
+
+def _by_container(head: bytes) -> Sniffed | None:
+    """Formats that share a wrapper: RIFF, IFF, Ogg, Matroska, ISO base media."""
+    form = head[8:12]
+    if head[:4] in (b"RIFF", b"RF64"):
+        riff: dict[bytes, Sniffed] = {
+            b"WEBP": Sniffed("image", "webp"),
+            b"WAVE": Sniffed("audio", "wav"),
+            b"AVI ": Sniffed("video", "avi"),
+        }
+        return riff.get(form)
+    if head[:4] == b"FORM" and form in (b"AIFF", b"AIFC"):
+        return Sniffed("audio", "aiff")
+    if head[:4] == b"OggS":
+        return Sniffed("video" if b"\x80theora" in head[:256] else "audio", "ogg")
+    if head[:4] == b"\x1aE\xdf\xa3":
+        return Sniffed("video", "webm" if b"webm" in head[:64] else "mkv")
+    if head[4:8] == b"ftyp":
+        return _by_brand(head)
+    if head[:1] == b"\x00" and head[4:8] in (b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"):
+        return Sniffed("video", "mov")  # QuickTime from before file types were declared
+    return None
+
+
+def _by_brand(head: bytes) -> Sniffed:
+    """An ISO base media file: the major brand decides, then the compatible ones (ISO/IEC 14496-12, 4.3)."""
+    size = int.from_bytes(head[:4], "big")
+    major = head[8:12]
+    compatible = {head[at : at + 4] for at in range(16, min(size, len(head)), 4)}
+    for brands in ({major} - {b"mif1", b"msf1"}, compatible | {major}):  # those two say "pictures", not how coded
+        for known, kind, format in _BRANDS:
+            if brands & known:
+                return Sniffed(kind, format)
+    return Sniffed("video", "mp4")
+
+
+def _is_mpeg_audio(head: bytes) -> bool:
+    """An MPEG audio or ADTS frame header: eleven bits of sync and no field with a forbidden value."""
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0 or head.startswith(_BOMS):
+        return False
+    if head[1] & 0xF6 == 0xF0:  # layer 0 means ADTS: the sampling index has 13 values
+        return (head[2] >> 2) & 0x0F < 13
+    version, layer = (head[1] >> 3) & 3, (head[1] >> 1) & 3
+    bitrate, sampling = head[2] >> 4, (head[2] >> 2) & 3
+    return version != 1 and layer != 0 and bitrate not in (0, 15) and sampling != 3
+
+
+def _is_transport_stream(head: bytes) -> bool:
+    return any(len(head) > start + 2 * step and head[start::step][:3] == b"GGG" for start, step in ((0, 188), (4, 192)))
+
+
+def _kind_of_text(extension: str, named: bool) -> Sniffed:
+    if extension in _TABLE_EXTENSIONS:
+        return Sniffed("table", extension)
+    if not extension or named or extension in _TEXT_EXTENSIONS or extension in _MEDIA_EXTENSIONS:
+        return Sniffed("text", "text")
+    return Sniffed("other", "text", f"source code or data (.{extension}): name the file itself to index it")

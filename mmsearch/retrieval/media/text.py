@@ -1,0 +1,171 @@
+"""Texts: bytes to characters, and long texts into passages that a text tower can read whole."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmsearch.errors import DecodeError
+
+MAX_TEXT_BYTES = 16 * 1024 * 1024
+"""Longer texts are refused: 16 MiB is several thousand pages of a book."""
+
+CountTokens = Callable[[Sequence[str]], NDArray[np.int64]]
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1b\x7f]")
+_WORD = re.compile(r"\S+")
+_SENTENCE_END = re.compile(r"[.!?…。！？][\"'”’»)\]」』）]*\Z")
+_CLAUSE_END = "。！？；，、.!?;,"
+
+_MIN_FILL = 0.25
+"""A passage is cut at the end of a paragraph or sentence only where that leaves it at least this full."""
+
+
+def decode_text(data: bytes, *, limit: int = MAX_TEXT_BYTES) -> tuple[str, str | None]:
+    """The characters of a text file, and a note where they had to be guessed.
+
+    Raises:
+        DecodeError: over ``limit`` bytes.
+    """
+    if len(data) > limit:
+        raise DecodeError(f"a text of over {limit >> 20} MiB: split it")
+    for bom, encoding in _BOMS:
+        if data.startswith(bom):
+            text = data[len(bom) :].decode(encoding, errors="replace")
+            return _without_controls(text, "some characters could not be read" if "\ufffd" in text else None)
+    try:
+        return _without_controls(data.decode("utf-8"), None)
+    except UnicodeDecodeError:
+        pass
+    try:
+        return _without_controls(data.decode("cp1252"), "not UTF-8: read as Windows-1252")
+    except UnicodeDecodeError:
+        return _without_controls(data.decode("latin-1"), "not UTF-8: read as Latin-1")
+
+
+def _without_controls(text: str, note: str | None) -> tuple[str, str | None]:
+    """Control characters become spaces, one for one, so that places in the text stay what they are."""
+    return _CONTROL.sub(" ", text), note
+
+
+def passages(text: str, count_tokens: CountTokens, max_tokens: int) -> list[tuple[int, int]]:
+    """Spans ``(start, end)`` of characters that each hold at most ``max_tokens`` tokens, in order.
+
+    Together they cover every character that is not white space exactly once. A text that fits is one passage;
+    otherwise cuts are made between paragraphs, else between sentences or lines, else between words, and
+    inside a word only where it is too long by itself (scripts without spaces). Token counts must add up
+    over words; each distinct word is counted once, in one call. A single character is never cut, whatever
+    it counts.
+    """
+    pieces = list(_pieces(text, count_tokens, max_tokens))
+    spans = []
+    start = 0
+    while start < len(pieces):
+        stop = _passage_end(pieces, start, max_tokens)
+        spans.append((pieces[start].start, pieces[stop - 1].end))
+        start = stop
+    return spans
+
+
+_INSIDE_WORD, _WORDS, _SENTENCES, _PARAGRAPHS = range(4)
+
+
+@dataclass(slots=True)
+class _Piece:
+    """A word, or a part of one that is too long; ``boundary`` is what ends with it."""
+
+    start: int
+    end: int
+    tokens: int
+    boundary: int
+
+
+def _passage_end(pieces: list[_Piece], start: int, max_tokens: int) -> int:
+    """The index after the last piece of the passage that begins at ``start``."""
+    tokens = 0
+    cuts: dict[int, int] = {}
+    for index in range(start, len(pieces)):
+        tokens += pieces[index].tokens
+        if tokens > max_tokens and index > start:
+            return cuts.get(_PARAGRAPHS) or cuts.get(_SENTENCES) or index
+        boundary = pieces[index].boundary
+        if boundary == _INSIDE_WORD:  # tokens add up over words only, so the parts of a word stay apart
+            return index + 1
+        if tokens >= _MIN_FILL * max_tokens:
+            cuts[boundary] = index + 1
+    return len(pieces)
+
+
+def _pieces(text: str, count_tokens: CountTokens, max_tokens: int) -> Iterator[_Piece]:
+    words = [match.span() for match in _WORD.finditer(text)]
+    distinct = list(dict.fromkeys(text[start:end] for start, end in words))
+    counts = dict(zip(distinct, count_tokens(distinct).tolist(), strict=True)) if distinct else {}
+    parts = _parts_of_long_words([word for word in distinct if counts[word] > max_tokens], count_tokens, max_tokens)
+    for index, (start, end) in enumerate(words):
+        word = text[start:end]
+        following = words[index + 1][0] if index + 1 < len(words) else len(text)
+        boundary = _boundary(word, text[end:following])
+        if word not in parts:
+            yield _Piece(start, end, counts[word], boundary)
+            continue
+        *inner, last = parts[word]
+        for length, tokens in inner:
+            yield _Piece(start, start + length, tokens, _INSIDE_WORD)
+            start += length
+        yield _Piece(start, end, last[1], boundary)
+
+
+def _boundary(word: str, space: str) -> int:
+    if space.count("\n") + space.count("\r") - space.count("\r\n") > 1:
+        return _PARAGRAPHS
+    if "\n" in space or "\r" in space or _SENTENCE_END.search(word[-8:]):
+        return _SENTENCES
+    return _WORDS
+
+
+def _parts_of_long_words(
+    words: list[str], count_tokens: CountTokens, max_tokens: int
+) -> dict[str, list[tuple[int, int]]]:
+    """Words of more than ``max_tokens`` tokens as parts ``(characters, tokens)`` that fit.
+
+    Halved again and again; each round counts all that is still too long in one call.
+    """
+    done: dict[tuple[int, int], tuple[int, int]] = {}  # (word, start) -> (characters, tokens)
+    open_parts = [(index, 0, word) for index, word in enumerate(words)]
+    while open_parts:
+        halves = []
+        for index, start, part in open_parts:
+            cut = _middle(part)
+            halves += [(index, start, part[:cut]), (index, start + cut, part[cut:])]
+        halves = [half for half in halves if half[2]]
+        counts = count_tokens([part for _, _, part in halves]).tolist()
+        open_parts = []
+        for (index, start, part), tokens in zip(halves, counts, strict=True):
+            if tokens > max_tokens and len(part) > 1:
+                open_parts.append((index, start, part))
+            else:
+                done[index, start] = (len(part), tokens)
+    parts: dict[str, list[tuple[int, int]]] = {word: [] for word in words}
+    for (index, _), part_and_tokens in sorted(done.items()):
+        parts[words[index]].append(part_and_tokens)
+    return parts
+
+
+def _middle(part: str) -> int:
+    """Where to halve a run of characters: after a full stop or comma of its middle half, else in the middle."""
+    low, middle, high = len(part) // 4, len(part) // 2, len(part) - len(part) // 4
+    ends = [at for mark in _CLAUSE_END if (at := part.rfind(mark, low, high)) > 0]
+    sentences = [at for at in ends if part[at] in "。！？!?."]
+    nearest = min(sentences or ends, key=lambda at: abs(at - middle), default=middle - 1)
+    return max(1, nearest + 1)

@@ -1,0 +1,95 @@
+"""How a decoded picture becomes a model's input pixels, with Pillow alone so that workers need no torch."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_MAX_ENLARGEMENT = 64
+"""A resized picture may hold this many times the pixels of the crop taken from it before a shortcut is used."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageTransform:
+    """Resizing to a fixed ``height × width``; normalisation belongs to the encoder.
+
+    ``resize`` is one of *squash* (aspect ratio lost), *shortest* (short side fitted, centre cropped) and
+    *longest* (long side fitted, padded with ``fill``). ``draft`` > 0 lets JPEG decode at a reduced scale,
+    never below ``draft`` times the target size.
+    """
+
+    height: int
+    width: int
+    resize: Literal["squash", "shortest", "longest"] = "squash"
+    interpolation: Literal["bicubic", "bilinear"] = "bicubic"
+    fill: tuple[int, int, int] = (0, 0, 0)
+    draft: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as a JSON object, for a worker's start."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> ImageTransform:
+        """The inverse of `to_json`, also after a trip through JSON text."""
+        return cls(**{**data, "fill": tuple(data["fill"])})
+
+    def apply(self, image: Image.Image) -> NDArray[np.uint8]:
+        """An RGB picture as uint8 ``[height, width, 3]``: the pixels that open_clip's own transform gives.
+
+        The rounding is that of torchvision's ``Resize`` and ``CenterCrop`` and of open_clip's
+        ``ResizeKeepRatio`` and ``CenterCropOrPad``, all on Pillow pictures.
+        """
+        from PIL import Image
+
+        resample = Image.Resampling[self.interpolation.upper()]
+        if self.resize == "squash":
+            resized = image.resize((self.width, self.height), resample)
+        elif self.resize == "longest":
+            resized = self._pad(image.resize(self._fitted(image, max), resample))
+        elif self.height == self.width:
+            resized = self._crop(image, _short_side_size(image, self.width), resample)
+        else:  # open_clip fits a target that is not square with its default filter, whatever was asked
+            resized = self._crop(image, self._fitted(image, min), Image.Resampling.BICUBIC)
+        return np.asarray(resized, dtype=np.uint8)
+
+    def _fitted(self, image: Image.Image, side: Any) -> tuple[int, int]:
+        """Width and height with the aspect ratio kept: inside the target for ``max``, around it for ``min``."""
+        ratio = side(image.height / self.height, image.width / self.width)
+        return max(1, round(image.width / ratio)), max(1, round(image.height / ratio))
+
+    def _crop(self, image: Image.Image, size: tuple[int, int], resample: Image.Resampling) -> Image.Image:
+        """The centre of the picture resized to ``size``."""
+        left, top = round((size[0] - self.width) / 2), round((size[1] - self.height) / 2)
+        box = (left, top, left + self.width, top + self.height)
+        if size[0] * size[1] <= _MAX_ENLARGEMENT * self.width * self.height:
+            return image.resize(size, resample).crop(box)
+        # A strip of 1 × 30,000 pixels would grow to gigabytes before the crop: resize its centre alone. The same
+        # filter at the same places, but box edges are rounded, so a pixel may differ by one level.
+        x, y = image.width / size[0], image.height / size[1]
+        centre = (box[0] * x, box[1] * y, min(box[2] * x, image.width), min(box[3] * y, image.height))
+        return image.resize((self.width, self.height), resample, box=centre)
+
+    def _pad(self, image: Image.Image) -> Image.Image:
+        """The picture in the middle of the target, the rest filled."""
+        from PIL import Image
+
+        if image.size == (self.width, self.height):
+            return image
+        canvas = Image.new("RGB", (self.width, self.height), self.fill)
+        canvas.paste(image, ((self.width - image.width) // 2, (self.height - image.height) // 2))
+        return canvas
+
+
+def _short_side_size(image: Image.Image, side: int) -> tuple[int, int]:
+    """Width and height with the short side at ``side`` and the long one cut to a whole number."""
+    if image.width <= image.height:
+        return side, int(side * image.height / image.width)
+    return int(side * image.width / image.height), side

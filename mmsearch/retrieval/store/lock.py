@@ -1,0 +1,46 @@
+"""One writer at a time. Readers take no lock: they read what the manifest named when they opened it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from mmsearch.errors import CollectionBusyError
+from mmsearch.retrieval.store.files import writing_to
+
+LOCK_NAME = "lock"
+
+
+@contextmanager
+def writer_lock(root: Path) -> Iterator[None]:
+    """Hold the collection's write lock; the operating system frees it when the process ends, however it ends.
+
+    Raises:
+        CollectionBusyError: another process (or another writer of this one) holds it.
+        ReadOnlyError: the lock file cannot be made.
+    """
+    from filelock import FileLock, Timeout
+
+    path = root / LOCK_NAME
+    lock = FileLock(path, timeout=0)
+    with writing_to(root):
+        try:
+            lock.acquire()
+        except Timeout:
+            raise CollectionBusyError(
+                f"{root} is being written to{_holder(path)}; wait for it to end, or stop it, and try again"
+            ) from None
+    try:
+        with suppress(OSError):
+            path.write_text(f"{os.getpid()}\n")
+        yield
+    finally:
+        lock.release()
+
+
+def _holder(path: Path) -> str:
+    with suppress(OSError, ValueError):
+        return f" by process {int(path.read_text())}"
+    return ""

@@ -1,0 +1,198 @@
+"""The manifest: one small file that names everything alive in a collection, replaced atomically.
+
+What no manifest names does not exist. A reader holds the manifest it opened with and is not disturbed by a
+writer; a crash anywhere leaves the last manifest as it was.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mmsearch.errors import CollectionDamagedError, MMSearchError
+from mmsearch.retrieval.store.files import replace_atomically
+from mmsearch.retrieval.store.schema import FORMAT_VERSION
+from mmsearch.types import Modality, Space
+
+MANIFEST_NAME = "MANIFEST.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ShardEntry:
+    """A live shard. ``path`` is relative to the collection; ids run from ``min_id`` to ``max_id``."""
+
+    path: str
+    space: str
+    modality: Modality
+    rows: int
+    min_id: int
+    max_id: int
+    bytes: int
+    checksum: str
+
+
+@dataclass(frozen=True, slots=True)
+class IndexEntry:
+    """A live index of a (space, modality): it answers for the rows with ids up to ``covers_to``.
+
+    ``path`` names its files without their endings, relative to the collection.
+    """
+
+    path: str
+    space: str
+    modality: Modality
+    rows: int
+    covers_to: int
+    requested: str
+    checksums: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SampleEntry:
+    """The fixed random sample of a (space, modality) that `match` is standardised by."""
+
+    path: str
+    space: str
+    modality: Modality
+    rows: int
+    of_rows: int
+    checksum: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadEntry:
+    """A tombstone file: the ids in it are dead."""
+
+    path: str
+    rows: int
+    checksum: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the collection was asked to be, kept so that later runs need not be told again."""
+
+    index: str = "auto"
+    recall: float = 0.98
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """All that is alive. ``current`` is the key of the space that a query of words is asked in."""
+
+    generation: int = 0
+    next_id: int = 1
+    next_seq: int = 1
+    current: str | None = None
+    spaces: dict[str, Space] = field(default_factory=dict)
+    roots: tuple[str, ...] = ()
+    settings: Settings = field(default_factory=Settings)
+    shards: tuple[ShardEntry, ...] = ()
+    indexes: tuple[IndexEntry, ...] = ()
+    samples: tuple[SampleEntry, ...] = ()
+    dead: tuple[DeadEntry, ...] = ()
+
+    def modalities(self, space: str) -> list[Modality]:
+        """The modalities that the space has rows of, in the order of `mmsearch.types.MODALITIES`."""
+        present = {entry.modality for entry in self.shards if entry.space == space}
+        order: tuple[Modality, ...] = ("image", "text", "audio", "video")
+        return [modality for modality in order if modality in present]
+
+    def shards_of(self, space: str, modality: Modality) -> list[ShardEntry]:
+        """The shards of a (space, modality) by ascending id."""
+        chosen = [s for s in self.shards if s.space == space and s.modality == modality]
+        return sorted(chosen, key=lambda entry: entry.min_id)
+
+    def index_of(self, space: str, modality: Modality) -> IndexEntry | None:
+        """The index of a (space, modality), where one was built."""
+        return next((i for i in self.indexes if i.space == space and i.modality == modality), None)
+
+    def sample_of(self, space: str, modality: Modality) -> SampleEntry | None:
+        """The sample of a (space, modality), where one was drawn."""
+        return next((s for s in self.samples if s.space == space and s.modality == modality), None)
+
+    def files(self) -> set[str]:
+        """Every file that the manifest names, relative to the collection."""
+        named = {entry.path for group in (self.shards, self.samples, self.dead) for entry in group}
+        for index in self.indexes:
+            named |= {index.path + ending for ending in index.checksums}
+        return named
+
+    def to_json(self) -> dict[str, Any]:
+        """The manifest as a JSON object, without its checksum."""
+        data = dataclasses.asdict(self)
+        data["format"] = FORMAT_VERSION
+        data["spaces"] = {key: space.to_json() for key, space in self.spaces.items()}
+        return data
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Manifest:
+        """The inverse of `to_json`."""
+        return cls(
+            generation=data["generation"],
+            next_id=data["next_id"],
+            next_seq=data["next_seq"],
+            current=data["current"],
+            spaces={key: Space.from_json(space) for key, space in data["spaces"].items()},
+            roots=tuple(data["roots"]),
+            settings=Settings(**data["settings"]),
+            shards=tuple(ShardEntry(**entry) for entry in data["shards"]),
+            indexes=tuple(IndexEntry(**entry) for entry in data["indexes"]),
+            samples=tuple(SampleEntry(**entry) for entry in data["samples"]),
+            dead=tuple(DeadEntry(**entry) for entry in data["dead"]),
+        )
+
+
+def save_manifest(root: Path, manifest: Manifest) -> None:
+    """Replace the collection's manifest, durably and at once."""
+    body = manifest.to_json()
+    data = {**body, "checksum": _digest(body)}
+    replace_atomically(root / MANIFEST_NAME, (json.dumps(data, indent=1, sort_keys=True) + "\n").encode())
+
+
+def load_manifest(root: Path) -> Manifest:
+    """Read the collection's manifest.
+
+    Raises:
+        MMSearchError: there is no collection at ``root``.
+        CollectionDamagedError: the manifest is cut, altered, or of a newer format.
+    """
+    path = root / MANIFEST_NAME
+    try:
+        text = path.read_text("utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        raise MMSearchError(
+            f"no collection at {root}; `mmsearch index FOLDER` makes one, -c DIR names another"
+        ) from None
+    except UnicodeDecodeError:
+        raise _damaged(path, "it is not text") from None
+    except OSError as error:
+        raise MMSearchError(f"cannot read {path}: {error.strerror}") from error
+    try:
+        data = json.loads(text)
+        version = int(data["format"])
+    except (ValueError, KeyError, TypeError):
+        raise _damaged(path, "it is cut or altered") from None
+    if version > FORMAT_VERSION:
+        raise CollectionDamagedError(
+            f"{root} has format {version}, made by a newer mmsearch; this one reads up to {FORMAT_VERSION}:"
+            " upgrade with `pip install -U mmsearch`"
+        )
+    if data.pop("checksum", None) != _digest(data):
+        raise _damaged(path, "its checksum does not fit")
+    try:
+        return Manifest.from_json(data)
+    except (KeyError, TypeError, ValueError):
+        raise _damaged(path, "fields are missing") from None
+
+
+def _digest(body: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def _damaged(path: Path, why: str) -> CollectionDamagedError:
+    return CollectionDamagedError(f"{path} is damaged: {why}; `mmsearch doctor --repair` rebuilds it from the shards")

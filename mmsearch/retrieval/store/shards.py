@@ -1,0 +1,175 @@
+"""Shards: immutable Parquet files whose vectors and ids are read in place, by memory map.
+
+A shard is written with one uncompressed, plainly encoded page for each row group of the columns ``id`` and
+``vector``. The values of such a page are the last bytes of its column chunk, so the footer tells where they
+lie, and the file is at once a table for any Parquet reader and a matrix for ours: no copy of the vectors is
+kept for searching or re-scoring. The writer checks this on every file before it is committed.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from mmsearch.errors import CollectionDamagedError
+from mmsearch.retrieval.store.files import fsync_file
+from mmsearch.retrieval.store.schema import FACT_NAMES, FORMAT_VERSION, shard_schema
+from mmsearch.types import Space
+
+ROW_GROUP = 16_384
+_ONE_PAGE = 1 << 30  # far more than a row group holds: each of its columns becomes a single page
+_VECTOR_LEAF = "vector.list.element"  # Parquet's name of the values inside the column ``vector``
+
+
+def write_shard(
+    path: Path,
+    space: Space,
+    parts: Iterable[tuple[NDArray[np.int64], pa.Table, NDArray[np.float16]]],
+) -> int:
+    """Write parts of (ids, facts, vectors ``[rows, dim]``) to a new file, durably; returns its rows.
+
+    Ids ascend over all parts. Memory holds one part at a time.
+    """
+    import pyarrow.parquet as pq
+
+    schema = shard_schema(space)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = 0
+    with pq.ParquetWriter(
+        path,
+        schema,
+        compression={"id": "none", _VECTOR_LEAF: "none"} | dict.fromkeys(FACT_NAMES, "zstd"),
+        use_dictionary=["path", "modality", "span_unit", "note"],
+        write_statistics=["id", "mtime_ns", "taken_at"],
+        data_page_size=_ONE_PAGE,
+        max_rows_per_page=_ONE_PAGE,
+        write_page_index=False,
+    ) as writer:
+        for ids, facts, vectors in parts:
+            arrays = [pa.array(ids), *facts.combine_chunks().columns, _vector_array(vectors, space.dim)]
+            table = pa.Table.from_arrays(arrays, schema=schema)
+            writer.write_table(table, row_group_size=ROW_GROUP)
+            rows += len(ids)
+    fsync_file(path)
+    Shard(path).check_mapping()
+    return rows
+
+
+def _vector_array(vectors: NDArray[np.float16], dim: int) -> pa.Array:
+    flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float16).reshape(-1))
+    element = pa.field("element", pa.float16(), nullable=False)
+    return pa.FixedSizeListArray.from_arrays(flat, type=pa.list_(element, dim))
+
+
+class Shard:
+    """A shard opened for reading; it stays readable while it is held, also when its name has gone."""
+
+    def __init__(self, path: Path) -> None:
+        import pyarrow.parquet as pq
+
+        self.path = path
+        try:
+            with open(path, "rb") as file:
+                self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            self._file = pq.ParquetFile(pa.BufferReader(pa.py_buffer(self._bytes)))
+        except FileNotFoundError:
+            raise
+        except (pa.ArrowInvalid, pa.ArrowException, ValueError, OSError) as error:
+            raise CollectionDamagedError(
+                f"shard {path} cannot be read ({_one_line(error)}); `mmsearch doctor --repair` mends the collection"
+            ) from error
+        self._footer = self._file.metadata
+        self._columns = {self._footer.schema.column(i).path.split(".")[0]: i for i in range(self._footer.num_columns)}
+
+    def __len__(self) -> int:
+        return int(self._footer.num_rows)
+
+    @cached_property
+    def space(self) -> Space:
+        """The space that the schema's metadata names."""
+        metadata = self._file.schema_arrow.metadata or {}
+        try:
+            version = int(metadata[b"mmsearch.format"])
+            space = Space.from_json(json.loads(metadata[b"mmsearch.space"]))
+        except (KeyError, ValueError) as error:
+            raise CollectionDamagedError(f"{self.path} is no shard of mmsearch") from error
+        if version > FORMAT_VERSION:
+            raise CollectionDamagedError(
+                f"{self.path} has format {version}; this mmsearch reads up to {FORMAT_VERSION}: upgrade mmsearch"
+            )
+        return space
+
+    @cached_property
+    def ids(self) -> NDArray[np.int64]:
+        """Row ids, ascending; int64 ``[rows]``."""
+        blocks = [self._values(group, "id", np.dtype("<i8"), 1).reshape(-1) for group in self._groups]
+        return np.concatenate(blocks) if blocks else np.empty(0, np.int64)
+
+    @cached_property
+    def vector_blocks(self) -> list[NDArray[np.float16]]:
+        """Unit vectors as float16 ``[rows of a row group, dim]``, mapped from the file (maybe unaligned)."""
+        return [self._values(group, "vector", np.dtype("<f2"), self.space.dim) for group in self._groups]
+
+    @property
+    def _groups(self) -> range:
+        return range(self._footer.num_row_groups)
+
+    def _values(self, group: int, column: str, dtype: np.dtype[Any], width: int) -> NDArray[Any]:
+        row_group = self._footer.row_group(group)
+        chunk = row_group.column(self._columns[column])
+        size = row_group.num_rows * width * dtype.itemsize
+        offset = chunk.data_page_offset + chunk.total_compressed_size - size
+        if offset < chunk.data_page_offset or chunk.compression != "UNCOMPRESSED":
+            raise CollectionDamagedError(
+                f"shard {self.path} was not written by mmsearch; `mmsearch doctor --repair` takes it out"
+            )
+        return np.ndarray((row_group.num_rows, width), dtype, buffer=self._bytes, offset=offset)
+
+    def check_mapping(self) -> None:
+        """Compare the mapped ids and vectors with what a Parquet reader decodes.
+
+        Raises:
+            CollectionDamagedError: they differ.
+        """
+        for group in self._groups:
+            table = self._file.read_row_group(group, columns=["id", "vector"])
+            vectors = table["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+            ids = table["id"].to_numpy()
+            mapped = self._values(group, "vector", np.dtype("<f2"), self.space.dim)
+            if not (
+                np.array_equal(vectors.view(np.uint16), mapped.ravel().view(np.uint16))
+                and np.array_equal(ids, self._values(group, "id", np.dtype("<i8"), 1).ravel())
+            ):
+                raise CollectionDamagedError(f"shard {self.path}: its pages do not lie as they should")
+
+    def facts_of_group(self, group: int, columns: Sequence[str]) -> pa.Table:
+        """The named columns of one row group; groups lie as `vector_blocks` do."""
+        return self._file.read_row_group(group, columns=list(columns), use_threads=False)
+
+    def facts(self, columns: Sequence[str]) -> pa.Table:
+        """The named columns of all rows."""
+        return self._file.read(columns=list(columns), use_threads=False)
+
+    def facts_at(self, positions: NDArray[np.int64], columns: Sequence[str]) -> list[dict[str, Any]]:
+        """The named columns of the rows at ``positions`` (ascending), one dict a row; reads their row groups alone."""
+        rows: list[dict[str, Any]] = []
+        bounds = np.cumsum([0] + [self._footer.row_group(g).num_rows for g in self._groups])
+        groups = np.searchsorted(bounds, positions, side="right") - 1
+        for group in np.unique(groups):
+            table = self.facts_of_group(int(group), columns)
+            # Slices, not take(): that imports pyarrow.compute, which costs more than the whole query.
+            for offset in positions[groups == group] - bounds[group]:
+                rows += table.slice(int(offset), 1).to_pylist()
+        return rows
+
+
+def _one_line(error: Exception) -> str:
+    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__

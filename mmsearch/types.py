@@ -1,0 +1,231 @@
+"""Small frozen dataclasses that every room may use: spaces, spans, items, hits, reports."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Modality = Literal["image", "text", "audio", "video"]
+MODALITIES: tuple[Modality, ...] = ("image", "text", "audio", "video")
+
+
+_ELSEWHERE = "elsewhere"
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """An embedding space: vectors may be compared only inside one.
+
+    ``model`` is a catalogue name or a path, ``weights`` a digest of the weights, ``processing`` a digest of
+    preprocessing and tokenizer, ``dim`` the length of its vectors.
+    """
+
+    model: str
+    weights: str
+    processing: str
+    dim: int
+
+    @classmethod
+    def of_vectors(cls, name: str, dim: int) -> Space:
+        """The space of vectors that were made outside mmsearch: known by name, without a model here."""
+        return cls(name, _ELSEWHERE, _ELSEWHERE, dim)
+
+    @property
+    def has_model(self) -> bool:
+        """Whether a model of ours makes its vectors."""
+        return self.weights != _ELSEWHERE
+
+    @property
+    def key(self) -> str:
+        """A short name that is unique to the space and safe as a folder name, e.g. ``mini-256-1f0c2a9b``."""
+        digest = hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:8]
+        name = re.sub(r"[^A-Za-z0-9]+", "-", self.model).strip("-").lower()[-40:] or "space"
+        return f"{name}-{self.dim}-{digest}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The four fields as a JSON object."""
+        return {
+            "model": self.model,
+            "weights": self.weights,
+            "processing": self.processing,
+            "dim": self.dim,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Space:
+        """The inverse of `to_json`."""
+        return cls(str(data["model"]), str(data["weights"]), str(data["processing"]), int(data["dim"]))
+
+    def __str__(self) -> str:
+        return self.key
+
+
+SpanUnit = Literal["s", "char", "row"]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The part of a file that a row stands for: seconds, characters of a text, or rows of a table."""
+
+    start: float
+    end: float
+    unit: SpanUnit
+
+    def to_json(self) -> dict[str, float | int]:
+        """``{"start_s": 83.0, "end_s": 91.0}``; characters and rows are whole numbers."""
+        if self.unit == "s":
+            return {"start_s": self.start, "end_s": self.end}
+        return {f"start_{self.unit}": int(self.start), f"end_{self.unit}": int(self.end)}
+
+    def __str__(self) -> str:
+        if self.unit == "s":
+            return f"{clock(self.start)}–{clock(self.end)}"
+        if self.unit == "row":
+            return f"row {int(self.start) + 1}"
+        return f"{int(self.start)}–{int(self.end)}"
+
+
+def clock(seconds: float) -> str:
+    """``83.4`` → ``00:01:23``."""
+    whole = int(seconds)
+    return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What decoding learned about a file besides its contents. ``note`` marks a file used only in part."""
+
+    width: int | None = None
+    height: int | None = None
+    duration_s: float | None = None
+    taken_at: dt.datetime | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One row to be stored, all but its vector: a file, or one span of it."""
+
+    path: bytes
+    content_hash: bytes
+    size: int
+    mtime_ns: int
+    modality: Modality
+    span: Span | None = None
+    passage: str | None = None
+    facts: Facts = field(default_factory=Facts)
+
+
+State = Literal["current", "changed", "gone"]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One answer. ``score`` is the cosine of query and stored vector; ``match`` is that cosine standardised
+    within its modality, which is what lists of several modalities are merged by."""
+
+    rank: int
+    score: float
+    match: float
+    path: str
+    modality: Modality
+    id: int
+    span: Span | None
+    text: str | None
+    evidence: tuple[str, ...]
+    state: State
+    width: int | None = None
+    height: int | None = None
+    duration_s: float | None = None
+    taken_at: dt.datetime | None = None
+    note: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract's HIT; a path that is not valid UTF-8 adds ``path_b64``."""
+        return {
+            "rank": self.rank,
+            "score": round(self.score, 6),
+            "match": round(self.match, 4),
+            **path_json(self.path),
+            "modality": self.modality,
+            "id": self.id,
+            "span": self.span.to_json() if self.span else None,
+            "text": self.text,
+            "evidence": list(self.evidence),
+            "state": self.state,
+            "width": self.width,
+            "height": self.height,
+            "duration_s": self.duration_s,
+            "taken_at": self.taken_at.isoformat() if self.taken_at else None,
+            "note": self.note,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class FileNote:
+    """A file and what is to be said of it: why it was skipped, or what of it was used."""
+
+    path: str
+    reason: str
+
+    def to_json(self) -> dict[str, str]:
+        """``{"path": …, "reason": …}``."""
+        return {**path_json(self.path), "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an indexing run did, counted in files. found = indexed + unchanged + moved + len(skipped)."""
+
+    found: int = 0
+    indexed: int = 0
+    unchanged: int = 0
+    moved: int = 0
+    removed: int = 0
+    rows: int = 0
+    skipped: tuple[FileNote, ...] = ()
+    marked: tuple[FileNote, ...] = ()
+    kept: tuple[FileNote, ...] = ()
+    notices: tuple[str, ...] = ()
+    interrupted: bool = False
+    seconds: float = 0.0
+    stages: dict[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract's report object."""
+        return {
+            "found": self.found,
+            "indexed": self.indexed,
+            "unchanged": self.unchanged,
+            "moved": self.moved,
+            "removed": self.removed,
+            "rows": self.rows,
+            "skipped": [note.to_json() for note in self.skipped],
+            "marked": [note.to_json() for note in self.marked],
+            "kept": [note.to_json() for note in self.kept],
+            "notices": list(self.notices),
+            "interrupted": self.interrupted,
+            "seconds": round(self.seconds, 3),
+            "stages": {name: round(value, 3) for name, value in self.stages.items()},
+        }
+
+
+def path_json(path: str) -> dict[str, str]:
+    """``{"path": readable}``, and ``path_b64`` with the exact bytes where the name is not valid UTF-8."""
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        raw = os.fsencode(path)
+        return {"path": printable(path), "path_b64": base64.b64encode(raw).decode("ascii")}
+    return {"path": path}
+
+
+def printable(path: str) -> str:
+    """The path with bytes that are not UTF-8 shown as ``\\xNN``, fit for any terminal or JSON reader."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
