@@ -177,7 +177,7 @@ class _Files:
         rows = self.searcher.rows(modality)
         own = self.owner[modality] == self.number[modality][path]
         positions = np.flatnonzero(own if rows.live is None else own & rows.live)[:1]
-        return rows.vectors_at(positions)[0].astype(np.float32)
+        return np.asarray(rows.vectors_at(positions)[0], np.float32)
 
 
 def _embed(collection: Collection, files: _Files, pairs: Sequence[Pair]) -> Floats:

@@ -77,7 +77,8 @@ def unit_rows(vectors: NDArray[np.floating[Any]], space: Space) -> NDArray[np.fl
     bad = np.flatnonzero(~np.isfinite(lengths) | (lengths == 0))
     if len(bad):
         raise UsageError(f"vector {bad[0]} has no direction (NaN, infinite or zero); {len(bad)} such of {len(array)}")
-    return (array / lengths[:, None]).astype(np.float16)
+    stored: NDArray[np.float16] = (array / lengths[:, None]).astype(np.float16)
+    return stored
 
 
 def _checked(facts: Mapping[str, Sequence[Any]]) -> Mapping[str, Sequence[Any]]:

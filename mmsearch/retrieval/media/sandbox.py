@@ -55,9 +55,9 @@ class Decoded:
     path: bytes
     outcome: Literal["decoded", "same", "skipped"]
     kind: Literal["image", "text", "table"] | None = None
-    content_hash: bytes | None = None
-    size: int | None = None
-    mtime_ns: int | None = None
+    content_hash: bytes = b""
+    size: int = 0
+    mtime_ns: int = 0
     facts: Facts = field(default_factory=Facts)
     pixels: NDArray[np.uint8] | None = None
     text: str | None = None
@@ -81,6 +81,7 @@ class Decoder:
     """
 
     SECONDS_PER_MEGABYTE = 0.5
+    IDLE_S = 0.5
 
     def __init__(
         self,
@@ -134,11 +135,13 @@ class Decoder:
 
     def decode_one(self, job: Job) -> Decoded:
         """Decode a single file, such as a query."""
-        (decoded,) = self.map([job])
+        (decoded,) = filter(None, self.map([job]))
         return decoded
 
-    def map(self, jobs: Iterable[Job]) -> Iterator[Decoded]:
+    def map(self, jobs: Iterable[Job]) -> Iterator[Decoded | None]:
         """Decode files, in any order, one `Decoded` for each job; one call at a time.
+
+        Yields None whenever nothing has been ready for `IDLE_S`, so that the consumer can do something else.
 
         ``jobs`` is read in other threads, one job at a time, and only as far ahead as there are workers. An error
         that it raises is raised here.
@@ -155,7 +158,11 @@ class Decoder:
         serving = len(self._workers)
         try:
             while serving:
-                result = run.take()
+                try:
+                    result = run.take()
+                except queue.Empty:
+                    yield None
+                    continue
                 if isinstance(result, Decoded):
                     yield result
                 elif result is not None:
@@ -282,9 +289,7 @@ class _Run:
         return False
 
     def take(self) -> Decoded | BaseException | None:
-        while True:
-            with contextlib.suppress(queue.Empty):
-                return self._results.get(timeout=5 * _POLL_S)  # on Windows, Ctrl-C waits for a timeout
+        return self._results.get(timeout=Decoder.IDLE_S)  # bounded, since on Windows Ctrl-C waits for its end
 
     def left_over(self) -> Iterator[Decoded]:
         with contextlib.suppress(queue.Empty):

@@ -26,7 +26,8 @@ _BOMS = (
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1b\x7f]")
 _WORD = re.compile(r"\S+")
 _SENTENCE_END = re.compile(r"[.!?…。！？][\"'”’»)\]」』）]*\Z")
-_CLAUSE_END = "。！？；，、.!?;,"
+_FULL_STOPS = re.compile(r"[。！？.!?]")
+_COMMAS = re.compile(r"[；，、;,]")
 
 _MIN_FILL = 0.25
 """A passage is cut at the end of a paragraph or sentence only where that leaves it at least this full."""
@@ -163,9 +164,10 @@ def _parts_of_long_words(
 
 
 def _middle(part: str) -> int:
-    """Where to halve a run of characters: after a full stop or comma of its middle half, else in the middle."""
-    low, middle, high = len(part) // 4, len(part) // 2, len(part) - len(part) // 4
-    ends = [at for mark in _CLAUSE_END if (at := part.rfind(mark, low, high)) > 0]
-    sentences = [at for at in ends if part[at] in "。！？!?."]
-    nearest = min(sentences or ends, key=lambda at: abs(at - middle), default=middle - 1)
-    return max(1, nearest + 1)
+    """Where to halve a run of characters: after the full stop, else the comma, nearest to its middle, else there."""
+    low, middle, high = len(part) // 4, len(part) // 2, len(part) - max(1, len(part) // 4)
+    for marks in (_FULL_STOPS, _COMMAS):
+        ends = [found.end() for found in marks.finditer(part, low, high)]
+        if ends:
+            return min(ends, key=lambda end: abs(end - middle))
+    return max(1, middle)

@@ -71,11 +71,13 @@ class ImageTransform:
         box = (left, top, left + self.width, top + self.height)
         if size[0] * size[1] <= _MAX_ENLARGEMENT * self.width * self.height:
             return image.resize(size, resample).crop(box)
-        # A strip of 1 × 30,000 pixels would grow to gigabytes before the crop: resize its centre alone. The same
-        # filter at the same places, but box edges are rounded, so a pixel may differ by one level.
+        # A strip of 1 × 30,000 pixels would grow to gigabytes before the crop: resize its centre alone, across and then
+        # down, as Pillow does with the whole. It keeps box edges as float32, so a pixel may be one level off.
         x, y = image.width / size[0], image.height / size[1]
-        centre = (box[0] * x, box[1] * y, min(box[2] * x, image.width), min(box[3] * y, image.height))
-        return image.resize((self.width, self.height), resample, box=centre)
+        across = (box[0] * x, 0, min(box[2] * x, image.width), image.height)
+        down = (0, box[1] * y, self.width, min(box[3] * y, image.height))
+        middle = image.resize((self.width, image.height), resample, box=across)
+        return middle.resize((self.width, self.height), resample, box=down)
 
     def _pad(self, image: Image.Image) -> Image.Image:
         """The picture in the middle of the target, the rest filled."""

@@ -98,7 +98,7 @@ def _embed_file(path: Path, encoder: Encoder) -> Vector:
     from mmsearch.retrieval.media.sandbox import Decoder, Job
 
     transform = encoder.image_transform if isinstance(encoder, ImageEncoder) else None
-    with Decoder(1, transform, slots=1) as decoder:
+    with Decoder(1, transform, slots=2) as decoder:
         file = decoder.decode_one(Job(os.fsencode(os.path.abspath(path)), named=True))
         if file.outcome == "skipped":
             raise DecodeError(f"cannot search by {path}: {file.reason}")

@@ -48,7 +48,17 @@ class Filters:
             masks.append(_between(rows, self.after, self.before))
         if self.where:
             masks.append(_where(rows, self.where))
-        return np.logical_and.reduce(masks) if masks else None
+        return all_of(masks) if masks else None
+
+
+def all_of(masks: Sequence[Mask]) -> Mask:
+    """Where every mask is true."""
+    return np.asarray(np.logical_and.reduce(masks), np.bool_)
+
+
+def any_of(masks: Sequence[Mask]) -> Mask:
+    """Where any mask is true."""
+    return np.asarray(np.logical_or.reduce(masks), np.bool_)
 
 
 def make_filters(
@@ -99,7 +109,7 @@ def _under(rows: Rows, folders: Sequence[bytes]) -> Mask:
     for folder in folders:
         inside = pc.starts_with(paths, pattern=folder.rstrip(b"/") + os.fsencode(os.sep))
         masks.append(_numpy(pc.or_(inside, pc.equal(paths, pa.scalar(folder)))))
-    return np.logical_or.reduce(masks)
+    return any_of(masks)
 
 
 def _between(rows: Rows, after: dt.datetime | None, before: dt.datetime | None) -> Mask:
@@ -158,7 +168,7 @@ def _evaluate(node: ast.expr, columns: dict[str, Any]) -> Any:
     """A mask for a condition, a column for a name, a value for a literal. A missing value makes a condition false."""
     if isinstance(node, ast.BoolOp):
         masks = [_mask(value, columns) for value in node.values]
-        return (np.logical_and if isinstance(node.op, ast.And) else np.logical_or).reduce(masks)
+        return all_of(masks) if isinstance(node.op, ast.And) else any_of(masks)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
         return ~_mask(node.operand, columns)
     if isinstance(node, ast.Compare):
@@ -202,7 +212,7 @@ def _compare(node: ast.Compare, columns: dict[str, Any]) -> Mask:
             masks.append(_numpy(functions[_COMPARISONS[type(op)]](_plain(a), _fitting(b, a))))
         else:
             raise UsageError(f"cannot read {ast.unparse(node)!r} in a condition; {_EXAMPLE}")
-    return np.logical_and.reduce(masks)
+    return all_of(masks)
 
 
 def _plain(column: Any) -> Any:
@@ -223,9 +233,6 @@ def _fitting(value: Any, column: Any) -> Any:
 
 
 def _numpy(mask: Any) -> Mask:
-    array: Mask = (
-        mask.fill_null(False).to_numpy(zero_copy_only=False)
-        if isinstance(mask, pa.Array)
-        else (mask.fill_null(False).to_numpy())
-    )
-    return array.astype(np.bool_)
+    filled = mask.fill_null(False)
+    values = filled.to_numpy(zero_copy_only=False) if isinstance(mask, pa.Array) else filled.to_numpy()
+    return np.asarray(values, np.bool_)

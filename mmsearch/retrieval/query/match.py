@@ -40,7 +40,8 @@ class Sample:
         mean = (sample.sum() - np.where(own, cosines, 0)) / left
         square = (np.square(sample).sum() - np.where(own, np.square(cosines), 0)) / left
         deviation = np.sqrt(np.maximum(square - np.square(mean), _LEAST_DEVIATION**2))
-        return ((cosines - mean) / deviation).astype(np.float32)
+        match: NDArray[np.float32] = ((cosines - mean) / deviation).astype(np.float32)
+        return match
 
 
 def draw(ids: NDArray[np.int64], live: NDArray[np.bool_] | None, rows: int = SAMPLE_ROWS) -> NDArray[np.int64]:

@@ -1,0 +1,142 @@
+"""A FAISS index behind four verbs: build, add, candidates, save. It proposes ids; scores come from the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmsearch.errors import CollectionDamagedError
+from mmsearch.indexes.blocks import Floats, Positions, Vectors
+from mmsearch.indexes.plan import IndexPlan
+
+_ADD_ROWS = 65_536
+
+
+class Approximate:
+    """A trained FAISS index (inner product) over rows with ids of their own."""
+
+    def __init__(self, faiss_index: Any, *, mapped: bool = False) -> None:
+        self._index = faiss_index
+        self._mapped = mapped
+
+    def __len__(self) -> int:
+        return int(self._index.ntotal)
+
+    @classmethod
+    def build(cls, vectors: Vectors, ids: Positions, plan: IndexPlan, *, seed: int, threads: int | None) -> Approximate:
+        """Train on a seeded sample of rows, then add all of them in blocks."""
+        import faiss
+
+        if threads:
+            faiss.omp_set_num_threads(threads)
+        index = faiss.index_factory(vectors.dim, plan.factory, faiss.METRIC_INNER_PRODUCT)
+        _prepare(index, seed)
+        rng = np.random.default_rng(seed)
+        count = min(plan.train_rows, len(vectors))
+        sample = np.sort(rng.choice(len(vectors), count, replace=False)).astype(np.int64)
+        _train(index, vectors.take(sample))
+        if _ivf(index) is None and not isinstance(index, faiss.IndexIDMap):
+            index = faiss.IndexIDMap(index)
+        built = cls(index)
+        built.add(vectors, ids, 0)
+        return built
+
+    def add(self, vectors: Vectors, ids: Positions, start: int) -> None:
+        """Add the rows from position ``start`` on."""
+        if self._mapped:
+            raise RuntimeError("FAISS ends the process when a mapped index is added to; load it unmapped")
+        for first, block in vectors.slices(start, len(vectors), _ADD_ROWS):
+            self._index.add_with_ids(block.astype(np.float32), ids[first : first + len(block)])
+
+    @property
+    def lists(self) -> int:
+        """How many inverted lists there are to probe; 1 where there are none."""
+        ivf = _ivf(self._index)
+        return int(ivf.nlist) if ivf is not None else 1
+
+    def candidates(
+        self, queries: Floats, count: int, nprobe: int, allowed_ids: Positions | None = None
+    ) -> NDArray[np.int64]:
+        """Ids of up to ``count`` likely neighbours of each query, ``[q, count]``, -1 for none.
+
+        ``allowed_ids`` (ascending) restricts the answers.
+        """
+        import faiss
+
+        selector = None
+        if allowed_ids is not None:
+            mask = np.zeros(int(allowed_ids[-1]) + 1 if len(allowed_ids) else 1, np.bool_)
+            mask[allowed_ids] = True
+            selector = faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little"))
+        parameters = _parameters(self._index, min(nprobe, self.lists), selector)
+        count = max(1, min(count, len(self)))
+        _, ids = self._index.search(np.ascontiguousarray(queries, np.float32), count, params=parameters)
+        found: NDArray[np.int64] = ids
+        return found
+
+    def save(self, path: Path) -> None:
+        """Write the index to a file."""
+        import faiss
+
+        faiss.write_index(self._index, str(path))
+
+    @classmethod
+    def load(cls, path: Path, *, mapped: bool = True) -> Approximate:
+        """Read an index; ``mapped`` leaves in the file what FAISS can search there.
+
+        Raises:
+            CollectionDamagedError: the file is cut, altered or missing.
+        """
+        import faiss
+
+        try:
+            index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC if mapped else 0)
+        except RuntimeError as error:
+            raise CollectionDamagedError(
+                f"index {path} cannot be read; `mmsearch doctor --repair` rebuilds it"
+            ) from error
+        return cls(index, mapped=mapped)
+
+
+def _ivf(index: Any) -> Any:
+    import faiss
+
+    try:
+        return faiss.downcast_index(faiss.extract_index_ivf(index))
+    except RuntimeError:
+        return None
+
+
+def _prepare(index: Any, seed: int) -> None:
+    """Seed the clusterings, and keep FAISS from printing about samples that are as large as the data is."""
+    ivf = _ivf(index)
+    for owner in (ivf, getattr(ivf, "pq", None)):
+        if owner is not None and hasattr(owner, "cp"):
+            owner.cp.min_points_per_centroid = 1
+            owner.cp.seed = seed + 1234
+
+
+def _train(index: Any, sample: Floats) -> None:
+    """Train, on a GPU where this FAISS sees one: it then holds the coarse clustering, most of the work."""
+    import faiss
+
+    ivf = _ivf(index)
+    if ivf is not None and getattr(faiss, "get_num_gpus", lambda: 0)() > 0:
+        ivf.clustering_index = faiss.index_cpu_to_all_gpus(faiss.IndexFlatIP(ivf.d))
+    index.train(sample)
+
+
+def _parameters(index: Any, nprobe: int, selector: Any) -> Any:
+    import faiss
+
+    if isinstance(index, faiss.IndexPreTransform):
+        inner = _parameters(faiss.downcast_index(index.index), nprobe, selector)
+        return faiss.SearchParametersPreTransform(index_params=inner)
+    if isinstance(index, faiss.IndexIVFPQ):
+        return faiss.IVFPQSearchParameters(nprobe=nprobe, sel=selector)
+    if isinstance(index, faiss.IndexIVF):
+        return faiss.IVFSearchParameters(nprobe=nprobe, sel=selector)
+    return faiss.SearchParameters(sel=selector) if selector is not None else None

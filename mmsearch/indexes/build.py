@@ -1,0 +1,89 @@
+"""Building an index: check the vectors, plan, train, add, calibrate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmsearch.errors import UsageError
+from mmsearch.indexes.approximate import Approximate
+from mmsearch.indexes.blocks import Floats, Positions, Vectors, as_vectors
+from mmsearch.indexes.calibrate import Calibration, calibrate, corpus_queries
+from mmsearch.indexes.index import VectorIndex
+from mmsearch.indexes.plan import IndexPlan, plan_index
+
+
+def build_index(
+    vectors: NDArray[Any] | Vectors,
+    ids: Sequence[int] | Positions | None = None,
+    *,
+    requested: str = "auto",
+    text_queries: Floats | None = None,
+    recall: float = 0.98,
+    memory_bytes: int | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+) -> VectorIndex:
+    """Build an index over unit vectors.
+
+    Args:
+        vectors: floats ``[n, dim]`` of unit length.
+        ids: int64, ascending and distinct; default 0 to n - 1.
+        requested: ``auto``, ``exact``, ``ivfpq`` or a FAISS factory string.
+        text_queries: queries of another modality, float32 ``[q, dim]``, to calibrate with: a calibration on
+            rows alone promises what queries of words do not get.
+        recall: recall@10 that the index is tuned to.
+        memory_bytes: what training and codes may hold; default a quarter of what is free.
+        seed: of samples and clusterings.
+        threads: at most so many; default one for each processor.
+
+    Raises:
+        UsageError: NaN, infinite or zero vectors; ids that do not ascend; a bad factory string.
+    """
+    rows = _checked(vectors)
+    numbers = np.arange(len(rows), dtype=np.int64) if ids is None else np.asarray(ids, np.int64)
+    if len(numbers) != len(rows) or np.any(np.diff(numbers) <= 0) or np.any(numbers < 0):
+        raise UsageError(f"ids must be {len(rows)} distinct numbers from 0 on, ascending")
+    plan = plan_index(len(rows), rows.dim, requested=requested, memory_bytes=memory_bytes)
+    if plan.kind == "exact" or not len(rows):
+        return VectorIndex(rows, numbers)
+    approximate, calibration = train_and_calibrate(
+        rows, numbers, plan, text_queries=text_queries, recall=recall, seed=seed, threads=threads
+    )
+    return VectorIndex(rows, numbers, approximate, calibration)
+
+
+def train_and_calibrate(
+    vectors: Vectors,
+    ids: Positions,
+    plan: IndexPlan,
+    *,
+    text_queries: Floats | None = None,
+    recall: float = 0.98,
+    seed: int = 0,
+    threads: int | None = None,
+) -> tuple[Approximate, Calibration]:
+    """Build what ``plan`` says over checked vectors, and measure where to run it; see `build_index`."""
+    approximate = Approximate.build(vectors, ids, plan, seed=seed, threads=threads)
+    queries = {"row": corpus_queries(vectors, seed=seed)}
+    if text_queries is not None and len(text_queries):
+        queries["text"] = text_queries
+    return approximate, calibrate(approximate, vectors, ids, queries, target=recall)
+
+
+def _checked(vectors: NDArray[Any] | Vectors) -> Vectors:
+    if isinstance(vectors, Vectors):
+        return vectors
+    array = np.asarray(vectors)
+    if array.ndim != 2 or array.dtype.kind != "f":
+        raise UsageError(f"vectors must be floats [n, dim], not {array.dtype} {list(array.shape)}")
+    lengths = np.linalg.norm(array.astype(np.float32, copy=False), axis=1)
+    bad = np.flatnonzero(~(np.abs(lengths - 1) < 0.01))
+    if len(bad):
+        raise UsageError(
+            f"vector {bad[0]} is not of unit length (it has {lengths[bad[0]]:g}); {len(bad)} such of {len(array)}"
+        )
+    return as_vectors(array)

@@ -1,0 +1,150 @@
+"""The index that is searched: stored vectors, and where there are many, an approximate index that proposes rows."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmsearch.errors import SpaceMismatchError, UsageError
+from mmsearch.indexes.approximate import Approximate
+from mmsearch.indexes.blocks import Floats, Positions, Vectors
+from mmsearch.indexes.calibrate import Calibration
+from mmsearch.indexes.exact import rescored, search_exact
+
+SCAN_SHARE = 0.1
+"""Share of rows below which those that a filter leaves are all compared."""
+
+_SCAN_BEFORE_IMPORT = 64_000_000  # products: scanning them is faster than importing FAISS and opening an index
+
+
+def scans(rows: int, allowed: int, products: int, faiss_is_loaded: bool) -> bool:
+    """Whether to compare all rows that may answer, rather than ask the approximate index.
+
+    Args:
+        rows: how many there are.
+        allowed: how many of them may answer.
+        products: queries · rows · dimensions.
+        faiss_is_loaded: whether this process has imported FAISS already.
+    """
+    return allowed < SCAN_SHARE * rows or (not faiss_is_loaded and products <= _SCAN_BEFORE_IMPORT)
+
+
+class VectorIndex:
+    """The nearest rows by cosine; safe to search from several threads.
+
+    Rows with ids up to ``covers_to`` are found through ``approximate`` (or what that callable loads when it
+    is first needed), later rows by comparing them all. Scores are always those of the stored vectors.
+    """
+
+    def __init__(
+        self,
+        vectors: Vectors,
+        ids: Positions | None = None,
+        approximate: Approximate | Callable[[], Approximate] | None = None,
+        calibration: Calibration | None = None,
+        covers_to: int | None = None,
+    ) -> None:
+        self.vectors = vectors
+        self.ids = np.arange(len(vectors), dtype=np.int64) if ids is None else ids
+        self.calibration = calibration
+        self._approximate = approximate
+        self._covered = len(vectors)
+        if covers_to is not None:
+            self._covered = int(np.searchsorted(self.ids, covers_to, side="right"))
+        self._guard = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of its vectors."""
+        return self.vectors.dim
+
+    @property
+    def kind(self) -> str:
+        """``exact`` or ``approximate``."""
+        return "exact" if self._approximate is None else "approximate"
+
+    def search(
+        self,
+        queries: Floats,
+        k: int,
+        *,
+        allowed: NDArray[np.bool_] | None = None,
+        exact: bool = False,
+    ) -> tuple[Floats, Positions]:
+        """The k nearest rows of each query.
+
+        Args:
+            queries: float32 ``[q, dim]``, unit vectors.
+            k: rows wanted.
+            allowed: which rows may answer, bool ``[rows]`` by position; None for all.
+            exact: compare all rows.
+
+        Returns:
+            Cosines (float32, descending) and ids (int64), both ``[q, k]``. Where fewer than k rows may answer,
+            the places left hold -inf and -1; all that may answer are found.
+
+        Raises:
+            SpaceMismatchError: queries of another dimension.
+            UsageError: k below 1; a query with NaN, infinite, or without direction.
+        """
+        queries = checked_queries(queries, self.dim, k)
+        count = len(self) if allowed is None else int(np.count_nonzero(allowed))
+        products = len(queries) * len(self) * self.dim
+        if exact or self._approximate is None or scans(len(self), count, products, "faiss" in sys.modules):
+            scores, positions = search_exact(self.vectors, queries, k, allowed=allowed)
+        else:
+            scores, positions = self._search_approximately(queries, k, allowed)
+            wanted = min(k, count)
+            short = np.flatnonzero((positions >= 0).sum(axis=1) < wanted)
+            if len(short):
+                scores[short], positions[short] = search_exact(self.vectors, queries[short], k, allowed=allowed)
+        return scores, np.where(positions >= 0, self.ids[np.maximum(positions, 0)] if len(self) else -1, -1)
+
+    def _search_approximately(
+        self, queries: Floats, k: int, allowed: NDArray[np.bool_] | None
+    ) -> tuple[Floats, Positions]:
+        approximate = self._loaded()
+        nprobe = self.calibration.nprobe if self.calibration else 16
+        candidates = max(self.calibration.candidates if self.calibration else 256, 4 * k)
+        allowed_ids = None if allowed is None else self.ids[allowed]
+        proposed = approximate.candidates(queries, candidates, nprobe, allowed_ids)
+        positions = self._positions(proposed)
+        if self._covered < len(self):
+            tail = np.arange(len(self)) >= self._covered
+            tail = tail if allowed is None else tail & allowed
+            positions = np.concatenate([positions, search_exact(self.vectors, queries, k, allowed=tail)[1]], axis=1)
+        return rescored(self.vectors, queries, positions, k)
+
+    def _positions(self, ids: NDArray[np.int64]) -> Positions:
+        """Positions of ids; -1 for those that are no rows here any more."""
+        places = np.searchsorted(self.ids, ids)
+        known = (ids >= 0) & (places < len(self.ids))
+        places = np.where(known, places, 0)
+        return np.where(known & (self.ids[places] == ids), places, -1)
+
+    def _loaded(self) -> Approximate:
+        with self._guard:
+            if callable(self._approximate):
+                self._approximate = self._approximate()
+            assert self._approximate is not None
+            return self._approximate
+
+
+def checked_queries(queries: Floats, dim: int, k: int) -> Floats:
+    """Queries as contiguous float32 ``[q, dim]``; see `VectorIndex.search` for the errors."""
+    queries = np.ascontiguousarray(queries, np.float32)
+    if k < 1:
+        raise UsageError(f"k must be at least 1, not {k}")
+    if queries.ndim != 2 or queries.shape[1] != dim:
+        raise SpaceMismatchError(f"queries of shape {list(queries.shape)} do not fit vectors of {dim} dimensions")
+    lengths = np.linalg.norm(queries, axis=1)
+    if not np.all(np.isfinite(lengths) & (lengths > 0)):
+        raise UsageError("a query vector has no direction (NaN, infinite or zero)")
+    return queries

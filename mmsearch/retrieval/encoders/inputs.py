@@ -1,0 +1,51 @@
+"""What all encoders share: checks on what they are given, digests that name a space, unit length."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmsearch.errors import UsageError
+from mmsearch.retrieval.media.transform import ImageTransform
+
+
+def checked_texts(texts: Sequence[str]) -> list[str]:
+    """The texts as a list, lone surrogates replaced by ``?``: no tokenizer takes what is not valid Unicode.
+
+    Raises:
+        UsageError: a single string was given where a sequence of texts belongs.
+    """
+    if isinstance(texts, str):
+        raise UsageError("encode_texts takes a sequence of texts; put the one text in a list")
+    return [text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8") for text in texts]
+
+
+def checked_pixels(pixels: NDArray[np.uint8], transform: ImageTransform) -> NDArray[np.uint8]:
+    """The pixels, if they are what the transform makes: uint8 ``[n, height, width, 3]``.
+
+    Raises:
+        UsageError: another shape or type.
+    """
+    wanted = (transform.height, transform.width, 3)
+    if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1:] != wanted:
+        raise UsageError(
+            f"encode_images takes uint8 pixels [n, {wanted[0]}, {wanted[1]}, 3], got {pixels.dtype} "
+            f"{list(pixels.shape)}; use the encoder's image_transform"
+        )
+    return pixels
+
+
+def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows ``[n, dim]`` scaled to length 1, float32."""
+    unit: NDArray[np.float32] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return unit
+
+
+def digest(facts: Any) -> str:
+    """A short digest (64 bits, hexadecimal) of facts that JSON can write, whatever the order of their keys."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,198 @@
+"""What an open_clip model says of itself: architecture, preprocessing, tokenizer; read without making the model.
+
+open_clip itself (and torch with it) is imported only where a pretrained tag has to be looked up.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmsearch.errors import ModelUnavailableError, UsageError
+from mmsearch.retrieval.encoders.catalogue import Entry
+from mmsearch.retrieval.encoders.digests import file_sha256
+from mmsearch.retrieval.media.transform import ImageTransform
+
+FOLDER_CONFIG = "open_clip_config.json"
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "vocab.txt",
+    "merges.txt",
+    "*.model",
+    "config.json",
+)
+# open_clip's PreprocessCfg: what it uses for a checkpoint that says nothing.
+_PREPROCESS: dict[str, Any] = {
+    "mean": (0.48145466, 0.4578275, 0.40821073),
+    "std": (0.26862954, 0.26130258, 0.27577711),
+    "interpolation": "bicubic",
+    "resize_mode": "shortest",
+    "fill_color": 0,
+}
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """All that is needed to run a checkpoint.
+
+    ``model`` is open_clip's ``model_cfg``, ``preprocess`` its ``preprocess_cfg``, ``weights`` the checkpoint file,
+    ``text_files`` a folder with the files of a Hugging Face tokenizer (and of the text tower's configuration), None
+    for CLIP's own. ``own`` tells that ``model`` came with the checkpoint and is no configuration of open_clip's.
+    """
+
+    model: dict[str, Any]
+    preprocess: dict[str, Any]
+    weights: Path
+    text_files: Path | None = None
+    own: bool = False
+
+    @property
+    def dim(self) -> int:
+        """Length of the vectors."""
+        return int(self.model["embed_dim"])
+
+    @property
+    def text(self) -> dict[str, Any]:
+        """open_clip's ``text_cfg``."""
+        return dict(self.model["text_cfg"])
+
+    def image_transform(self) -> ImageTransform:
+        """Resizing as the configuration asks for; what follows, mean and deviation, is done on the device."""
+        height, width = _pair(self.preprocess["size"])
+        fill = self.preprocess["fill_color"]
+        interpolation = self.preprocess["interpolation"]
+        return ImageTransform(
+            height,
+            width,
+            resize=self.preprocess["resize_mode"],
+            # open_clip reads "random" (meant for training) as bicubic.
+            interpolation="bilinear" if interpolation == "bilinear" else "bicubic",
+            fill=(fill, fill, fill) if isinstance(fill, int) else tuple(fill),
+        )
+
+    def processing(self) -> dict[str, Any]:
+        """What makes two models with the same weights differ, for the space's digest."""
+        facts: dict[str, Any] = {"preprocess": self.preprocess, "tokenizer": self._tokenizer_facts()}
+        return {**facts, "model": self.model} if self.own else facts
+
+    def _tokenizer_facts(self) -> dict[str, Any]:
+        keys = ("hf_tokenizer_name", "tokenizer_kwargs", "tokenizer_mode", "context_length")
+        facts: dict[str, Any] = {key: self.text[key] for key in keys if key in self.text}
+        if self.text_files is not None and (self.text_files / "tokenizer.json").exists():
+            facts["sha256"] = file_sha256(self.text_files / "tokenizer.json")
+        return facts
+
+
+def read_config(entry: Entry, weights: Path, text_files: Path | None) -> ModelConfig:
+    """The configuration of an entry whose checkpoint file is ``weights``.
+
+    A folder's own ``open_clip_config.json`` goes before the architecture of that name. For a bare checkpoint file the
+    preprocessing is the one that all tags of its architecture agree on, else open_clip's default.
+
+    Raises:
+        UsageError: open_clip knows no such architecture or tag.
+        ModelUnavailableError: the folder's configuration cannot be read.
+    """
+    model, own = model_config(entry)
+    if own is not None:
+        preprocess = _preprocess(own.get("preprocess_cfg") or {})
+    else:
+        preprocess = _preprocess(pretrained_config(entry) if entry.pretrained else _common_preprocess(entry))
+    preprocess["size"] = _pair(preprocess.get("size") or model["vision_cfg"].get("image_size", 224))
+    return ModelConfig(model, preprocess, weights, text_files, own is not None)
+
+
+def model_config(entry: Entry) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """open_clip's ``model_cfg`` of an entry; and the whole configuration of the checkpoint's folder, if it has one.
+
+    Raises:
+        UsageError: open_clip knows no such architecture.
+        ModelUnavailableError: the folder's configuration cannot be read.
+    """
+    if entry.checkpoint is not None and (entry.checkpoint / FOLDER_CONFIG).exists():
+        own = _folder_config(entry.checkpoint / FOLDER_CONFIG)
+        return own["model_cfg"], own
+    return architecture_config(entry.architecture), None
+
+
+def architecture_config(architecture: str) -> dict[str, Any]:
+    """open_clip's ``model_cfg`` of an architecture, from the files of the installed package.
+
+    Raises:
+        UsageError: no such architecture.
+    """
+    files = {path.stem: path for path in _architecture_files()}
+    if architecture not in files:
+        close = difflib.get_close_matches(architecture, files, n=3, cutoff=0.5)
+        meant = f"; near it: {', '.join(close)}" if close else ""
+        raise UsageError(f"open_clip has no architecture {architecture!r}{meant}")
+    config: dict[str, Any] = json.loads(files[architecture].read_text("utf-8"))
+    return config
+
+
+def pretrained_config(entry: Entry) -> dict[str, Any]:
+    """open_clip's facts of a pretrained tag: ``hf_hub``, ``mean``, ``std``, ``interpolation``, ``resize_mode``.
+
+    Raises:
+        UsageError: no such tag, or one that this architecture computes differently than its training did.
+    """
+    import open_clip
+
+    config: dict[str, Any] = open_clip.get_pretrained_cfg(entry.architecture, entry.pretrained)
+    if not config:
+        tags = ", ".join(open_clip.list_pretrained_tags_by_model(entry.architecture)) or "none"
+        raise UsageError(f"open_clip has no weights {entry.pretrained!r} for {entry.architecture!r}; its tags: {tags}")
+    if config.get("quick_gelu", False) != architecture_config(entry.architecture).get("quick_gelu", False):
+        raise UsageError(
+            f"the weights {entry.pretrained!r} were trained with another activation than {entry.architecture} has; "
+            f"use open_clip:{entry.architecture}-quickgelu/{entry.pretrained}"
+        )
+    return config
+
+
+def _architecture_files() -> list[Path]:
+    package = importlib.util.find_spec("open_clip")
+    folders: Sequence[str] = (package.submodule_search_locations or []) if package else []
+    return [path for folder in folders for path in Path(folder, "model_configs").glob("*.json")]
+
+
+def _folder_config(path: Path) -> dict[str, Any]:
+    try:
+        config: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        missing = {"embed_dim", "vision_cfg", "text_cfg"} - set(config["model_cfg"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelUnavailableError(f"{path} is no open_clip configuration ({error!r})") from None
+    if missing:
+        raise ModelUnavailableError(f"{path} is no open_clip configuration: no {', '.join(sorted(missing))}")
+    return config
+
+
+def _common_preprocess(entry: Entry) -> dict[str, Any]:
+    import open_clip
+
+    tags = open_clip.list_pretrained_tags_by_model(entry.architecture)
+    all_of_them = [_preprocess(open_clip.get_pretrained_cfg(entry.architecture, tag)) for tag in tags]
+    return all_of_them[0] if all_of_them and all(each == all_of_them[0] for each in all_of_them) else {}
+
+
+def _preprocess(given: dict[str, Any]) -> dict[str, Any]:
+    """The default overlaid with what is given, numbers as floats so that the digest does not hang on spelling."""
+    known = {key: given[key] for key in (*_PREPROCESS, "size") if given.get(key) is not None}
+    merged = {**_PREPROCESS, **known}
+    for key in ("mean", "std"):
+        merged[key] = [float(value) for value in merged[key]]
+    return merged
+
+
+def _pair(size: int | Sequence[int]) -> tuple[int, int]:
+    """Height and width in pixels."""
+    return (size, size) if isinstance(size, int) else (int(size[0]), int(size[-1]))

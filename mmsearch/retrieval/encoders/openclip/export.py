@@ -1,0 +1,176 @@
+"""Writes an open_clip model as ONNX towers with a tokenizer that needs no torch, for `OnnxEncoder` to run."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers
+
+from mmsearch.errors import ModelUnavailableError, UsageError
+from mmsearch.retrieval.encoders.onnx import IMAGE_TOWER, TEXT_TOWER, TOKENIZER, ExportConfig, TextFormat
+from mmsearch.retrieval.encoders.openclip.encoder import OpenClipEncoder
+from mmsearch.retrieval.encoders.openclip.tokenizer import ClipTokenizer
+
+_OPSET = 18
+# open_clip's SimpleTokenizer splits a cleaned text so (case is gone by then).
+_CLIP_WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+
+
+def export_onnx(encoder: OpenClipEncoder, folder: Path) -> Path:
+    """Writes both towers, the tokenizer and ``config.json`` to a folder, which replaces one of that name.
+
+    Args:
+        encoder: a model in float32, so that the export's vectors are those of the space to 1e-5.
+
+    Raises:
+        UsageError: the encoder is in another precision, or its tokenizer has no counterpart without torch.
+        ModelUnavailableError: the extra `export` is not installed.
+    """
+    if encoder.precision != "float32" or encoder.device != "cpu":
+        raise UsageError("only a model on the CPU in float32 is exported: load it with device cpu, precision float32")
+    if not (importlib.util.find_spec("onnx") and importlib.util.find_spec("onnxscript")):
+        raise ModelUnavailableError('exporting needs more packages: pip install "mmsearch[clip,export]"')
+    tokenizer, text_format = portable_tokenizer(encoder.tokenizer)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f"{folder.name}-", dir=folder.parent))
+    try:
+        tokenizer.save(str(work / TOKENIZER))
+        _export_text(encoder, work / TEXT_TOWER)
+        _export_images(encoder, work / IMAGE_TOWER)
+        ExportConfig(encoder.space, text_format, encoder.image_transform).write(work)
+        work.chmod(0o755)
+        shutil.rmtree(folder, ignore_errors=True)
+        return work.rename(folder)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def portable_tokenizer(tokenizer: ClipTokenizer) -> tuple[Tokenizer, TextFormat]:
+    """A `tokenizers` tokenizer that gives the same ids as open_clip's, and how they become the tower's input.
+
+    Raises:
+        UsageError: the tokenizer does what cannot be written down so.
+    """
+    original = tokenizer.open_clip
+    if hasattr(original, "tokenizer"):
+        return _from_hugging_face(original, tokenizer.context_length)
+    if original.reduction_fn is not None:
+        raise UsageError("a tokenizer that drops tokens at random cannot be exported")
+    text_format = TextFormat(
+        cleaning=_cleaning(original),
+        length=tokenizer.context_length,
+        prefix=(original.sot_token_id,),
+        suffix=(original.eot_token_id,),
+        padding=0,
+    )
+    return _from_clip_bpe(original), text_format
+
+
+def _from_clip_bpe(original: Any) -> Tokenizer:
+    tokenizer = Tokenizer(
+        models.BPE(vocab=original.encoder, merges=list(original.bpe_ranks), end_of_word_suffix="</w>")
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_CLIP_WORDS), behavior="removed", invert=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    specials = [original.decoder[number] for number in original.all_special_ids]
+    tokenizer.add_special_tokens([AddedToken(token, normalized=False) for token in specials])
+    return tokenizer
+
+
+def _from_hugging_face(original: Any, length: int) -> tuple[Tokenizer, TextFormat]:
+    fast = original.tokenizer
+    if original.tokenizer_mode or original.strip_sep_token or not getattr(fast, "is_fast", False):
+        raise UsageError("this model's tokenizer has no counterpart without torch; use the model as it is")
+    if fast.padding_side != "right" or fast.truncation_side != "right":
+        raise UsageError("a tokenizer that pads or cuts on the left cannot be exported")
+    bare, full = (fast("a", add_special_tokens=special)["input_ids"] for special in (False, True))
+    start = next(i for i in range(len(full)) if full[i : i + len(bare)] == bare)
+    tokenizer = Tokenizer.from_str(fast.backend_tokenizer.to_str())
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    text_format = TextFormat(
+        cleaning=_cleaning(original),
+        length=length,
+        prefix=tuple(full[:start]),
+        suffix=tuple(full[start + len(bare) :]),
+        padding=fast.pad_token_id,
+    )
+    return tokenizer, text_format
+
+
+def _cleaning(original: Any) -> Any:
+    from open_clip.tokenizer import get_clean_fn
+
+    kinds = ("lower", "whitespace", "canonicalize")
+    return next(kind for kind in kinds if original.clean_fn is get_clean_fn(kind))
+
+
+def _export_text(encoder: OpenClipEncoder, path: Path) -> None:
+    import torch
+
+    class TextTower(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = encoder.model()
+
+        def forward(self, ids: Any) -> Any:
+            return self.model.encode_text(ids)
+
+    _export(TextTower(), encoder.tokenizer.ids(["a dog", "two cats on a sofa"]), path)
+
+
+def _export_images(encoder: OpenClipEncoder, path: Path) -> None:
+    import torch
+
+    mean, std = (torch.tensor(encoder.config.preprocess[key]).view(1, 3, 1, 1) for key in ("mean", "std"))
+
+    class ImageTower(torch.nn.Module):  # type: ignore[misc]
+        """Takes uint8 pixels: mean and deviation are part of the graph."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = encoder.model()
+            self.register_buffer("mean", mean)
+            self.register_buffer("std", std)
+
+        def forward(self, pixels: Any) -> Any:
+            return self.model.encode_image((pixels.permute(0, 3, 1, 2).float() / 255 - self.mean) / self.std)
+
+    size = (encoder.image_transform.height, encoder.image_transform.width, 3)
+    _export(ImageTower(), torch.zeros((2, *size), dtype=torch.uint8), path)
+
+
+def _export(tower: Any, example: Any, path: Path) -> None:
+    """Any number of rows; weights beside the graph, since one ONNX file ends at 2 GB."""
+    import torch
+
+    fast_path = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)  # its fused attention has no ONNX counterpart
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                tower.eval(),
+                (example,),
+                str(path),
+                input_names=["input"],
+                output_names=["output"],
+                dynamic_shapes=({0: torch.export.Dim("n")},),
+                opset_version=_OPSET,
+                dynamo=True,
+                external_data=True,
+                verbose=False,
+            )
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast_path)

@@ -1,0 +1,27 @@
+"""The one place that imports ONNX Runtime: opens a network for inference on the CPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+_ERRORS_ONLY = 3
+
+
+def open_session(path: Path, threads: int | None = None) -> onnxruntime.InferenceSession:
+    """A session on the CPU that says nothing but errors.
+
+    Args:
+        threads: threads inside one operator; None lets ONNX Runtime take one for each physical core.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    options.log_severity_level = _ERRORS_ONLY
+    # Threads that wait by spinning take the cores from the decoding workers: on two busy cores, half the speed.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -1,0 +1,180 @@
+"""Verifying a collection, file by file, and mending it: from the shards, everything else can be made again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmsearch.errors import CollectionDamagedError, MMSearchError
+from mmsearch.indexes.approximate import Approximate
+from mmsearch.retrieval.store.files import checksum
+from mmsearch.retrieval.store.indexing import maintain, read_index_facts
+from mmsearch.retrieval.store.lock import writer_lock
+from mmsearch.retrieval.store.manifest import (
+    MANIFEST_NAME,
+    DeadEntry,
+    IndexEntry,
+    Manifest,
+    SampleEntry,
+    ShardEntry,
+    load_manifest,
+)
+from mmsearch.retrieval.store.shards import Shard
+from mmsearch.retrieval.store.snapshot import open_shard, read_dead
+from mmsearch.retrieval.store.writer import Writer
+from mmsearch.types import MODALITIES, Modality
+
+Entry = ShardEntry | IndexEntry | SampleEntry | DeadEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with a file, and what was done about it (None where nothing was)."""
+
+    path: str
+    reason: str
+    repaired: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as a JSON object."""
+        return {"path": self.path, "reason": self.reason, "repaired": self.repaired}
+
+
+def examine(root: Path, *, repair: bool = False) -> list[Problem]:
+    """Check the manifest and every file that it names: checksums, rows, spaces, ids.
+
+    Repairing takes damaged shards out (their files are embedded again by the next ``index``), builds damaged
+    indexes and samples again, and makes a lost manifest from the shards that are there.
+
+    Raises:
+        MMSearchError: there is no collection at ``root``.
+        CollectionBusyError: repairing, while another process writes.
+    """
+    if not repair:
+        try:
+            manifest = load_manifest(root)
+        except CollectionDamagedError as error:
+            return [Problem(str(root / MANIFEST_NAME), str(error))]
+        return [problem for _, problem in _damaged(root, manifest)]
+    if not (root / "shards").is_dir() and not (root / MANIFEST_NAME).exists():
+        load_manifest(root)  # says that there is no collection
+    with writer_lock(root):
+        return _repair(root)
+
+
+def _repair(root: Path) -> list[Problem]:
+    done: list[Problem] = []
+    try:
+        manifest = load_manifest(root)
+    except MMSearchError as error:
+        if "newer mmsearch" in str(error):
+            raise
+        manifest = _manifest_of_shards(root)
+        done.append(Problem(str(root / MANIFEST_NAME), "it was damaged", "made again from the shards"))
+    bad = list(_damaged(root, manifest))
+    for entry, problem in bad:
+        manifest = _without(manifest, entry)
+        what = "taken out; the next `mmsearch index` embeds its files again"
+        done.append(replace(problem, repaired=what if isinstance(entry, ShardEntry) else "made again"))
+    if not done:
+        return []
+    writer = Writer(root, replace(manifest, generation=manifest.generation))
+    writer.publish(manifest)
+    for space in list(manifest.spaces.values()):
+        maintain(writer, space)
+    return done
+
+
+def _damaged(root: Path, manifest: Manifest) -> Iterator[tuple[Entry, Problem]]:
+    entries: list[Entry] = [*manifest.shards, *manifest.dead, *manifest.samples, *manifest.indexes]
+    for entry in entries:
+        try:
+            _check(root, entry)
+        except (MMSearchError, OSError, ValueError, KeyError) as error:
+            reason = "it is missing" if isinstance(error, FileNotFoundError) else str(error)
+            yield entry, Problem(str(root / entry.path), reason)
+
+
+def _check(root: Path, entry: Entry) -> None:
+    """Raise what is wrong with one file of the manifest."""
+    checksums = entry.checksums if isinstance(entry, IndexEntry) else {"": entry.checksum}
+    for ending, expected in checksums.items():
+        if checksum(root / (entry.path + ending)) != expected:
+            raise CollectionDamagedError("its checksum does not fit: the file was cut or altered")
+    if isinstance(entry, ShardEntry):
+        shard = open_shard(root, entry)
+        shard.check_mapping()
+        if np.any(np.diff(shard.ids) <= 0):
+            raise CollectionDamagedError("its ids do not ascend")
+    elif isinstance(entry, DeadEntry):
+        read_dead(root, entry)
+    elif isinstance(entry, SampleEntry):
+        np.load(root / entry.path, allow_pickle=False)
+    else:
+        read_index_facts(root / entry.path)
+        Approximate.load((root / entry.path).with_suffix(".faiss"))
+
+
+def _without(manifest: Manifest, entry: Entry) -> Manifest:
+    return replace(
+        manifest,
+        shards=tuple(e for e in manifest.shards if e != entry),
+        dead=tuple(e for e in manifest.dead if e != entry),
+        samples=tuple(e for e in manifest.samples if e != entry),
+        indexes=tuple(e for e in manifest.indexes if e != entry),
+    )
+
+
+def _manifest_of_shards(root: Path) -> Manifest:
+    """A manifest that names every sound shard and tombstone file that lies in the folder.
+
+    Shards that a merge had replaced may still lie there: of two that hold the same ids, the newer one counts.
+    """
+    manifest = Manifest()
+    for path in sorted((root / "shards").rglob("*.parquet"), reverse=True):
+        with suppress(MMSearchError, OSError):
+            manifest = _with_found(root, manifest, path)
+    for path in sorted((root / "dead").glob("*.parquet")):
+        entry = DeadEntry(path.relative_to(root).as_posix(), 0, checksum(path))
+        with suppress(MMSearchError, OSError):
+            manifest = replace(manifest, dead=(*manifest.dead, replace(entry, rows=len(read_dead(root, entry)))))
+    highest = max((entry.max_id for entry in manifest.shards), default=0)
+    sequence = max((_sequence(path) for path in root.rglob("*-*.*")), default=0)
+    largest = max(manifest.spaces, key=lambda key: _rows(manifest, key), default=None)
+    return replace(manifest, next_id=highest + 1, next_seq=sequence + 1, current=largest)
+
+
+def _with_found(root: Path, manifest: Manifest, path: Path) -> Manifest:
+    shard = Shard(path)
+    shard.check_mapping()
+    modality = _modality(path.parent.name)
+    low, high = int(shard.ids[0]), int(shard.ids[-1])
+    key = shard.space.key
+    taken = [e for e in manifest.shards if (e.space, e.modality) == (key, modality)]
+    if any(e.min_id <= high and low <= e.max_id for e in taken):
+        return manifest
+    name = path.relative_to(root).as_posix()
+    entry = ShardEntry(name, key, modality, len(shard), low, high, os.path.getsize(path), checksum(path))
+    return replace(manifest, shards=(*manifest.shards, entry), spaces={**manifest.spaces, key: shard.space})
+
+
+def _modality(name: str) -> Modality:
+    for modality in MODALITIES:
+        if modality == name:
+            return modality
+    raise CollectionDamagedError(f"no modality {name}")
+
+
+def _sequence(path: Path) -> int:
+    digits = path.name.split("-")[0]
+    return int(digits) if digits.isdigit() else 0
+
+
+def _rows(manifest: Manifest, space: str) -> int:
+    return sum(entry.rows for entry in manifest.shards if entry.space == space)

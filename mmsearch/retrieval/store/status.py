@@ -1,0 +1,86 @@
+"""What is in a collection: counts, sizes, indexes and their measured recall."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mmsearch.retrieval.store.indexing import read_index_facts
+from mmsearch.retrieval.store.schema import FORMAT_VERSION
+from mmsearch.retrieval.store.snapshot import Snapshot
+from mmsearch.types import Modality
+
+
+@dataclass(frozen=True, slots=True)
+class ModalityStatus:
+    """A modality of a space: live rows, files and shards; its index, and recall@10 by kind of query if measured."""
+
+    space: str
+    modality: Modality
+    rows: int
+    files: int
+    dead: int
+    shards: int
+    index: str
+    recall: dict[str, float]
+    measured_on: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What `Collection.status` tells. ``bytes`` is what the files that the manifest names take on disk."""
+
+    root: str
+    format: int
+    generation: int
+    model: str | None
+    space: str | None
+    roots: list[str]
+    bytes: int
+    modalities: list[ModalityStatus]
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of ``mmsearch status --json``."""
+        return asdict(self)
+
+
+def read_status(snapshot: Snapshot) -> Status:
+    """Count what the snapshot holds."""
+    manifest = snapshot.manifest
+    current = manifest.spaces[manifest.current] if manifest.current else None
+    named = [snapshot.root / name for name in manifest.files()]
+    return Status(
+        root=str(snapshot.root),
+        format=FORMAT_VERSION,
+        generation=manifest.generation,
+        model=current.model if current else None,
+        space=current.key if current else None,
+        roots=list(manifest.roots),
+        bytes=sum(path.stat().st_size for path in named if path.exists()),
+        modalities=[
+            _modality_status(snapshot, key, modality)
+            for key in manifest.spaces
+            for modality in manifest.modalities(key)
+        ],
+    )
+
+
+def _modality_status(snapshot: Snapshot, space: str, modality: Modality) -> ModalityStatus:
+    manifest = snapshot.manifest
+    rows = snapshot.rows(space, modality)
+    paths = rows.facts(["path"])["path"]
+    if rows.live is not None:
+        paths = paths.filter(rows.live)
+    entry = manifest.index_of(space, modality)
+    facts = read_index_facts(snapshot.root / entry.path) if entry else None
+    return ModalityStatus(
+        space=space,
+        modality=modality,
+        rows=rows.live_count,
+        files=len(paths.unique()),
+        dead=len(rows) - rows.live_count,
+        shards=len(manifest.shards_of(space, modality)),
+        index=facts["plan"]["factory"] if facts else "exact",
+        recall=facts["calibration"]["recall"] if facts else {},
+        measured_on=facts["calibration"]["queries"] if facts else {},
+    )

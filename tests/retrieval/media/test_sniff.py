@@ -1,0 +1,130 @@
+"""A file is what its first bytes say; its extension decides only among kinds of text."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mmsearch.retrieval.media.sniff import sniff
+
+
+def box(brands: bytes) -> bytes:
+    return (8 + len(brands)).to_bytes(4, "big") + b"ftyp" + brands + b"\0" * 8
+
+
+@pytest.mark.parametrize(
+    ("head", "name", "kind", "format"),
+    [
+        (b"\xff\xd8\xff\xe0\x00\x10JFIF", "a.jpg", "image", "jpeg"),
+        (b"\xff\xd8\xff\xe0\x00\x10JFIF", "a.txt", "image", "jpeg"),
+        (b"\x89PNG\r\n\x1a\n", "a", "image", "png"),
+        (b"GIF89a\x01\0\x01\0", "a", "image", "gif"),
+        (b"RIFF\x10\0\0\0WEBPVP8 ", "a", "image", "webp"),
+        (b"BM" + bytes(12) + b"\x28\0\0\0", "a", "image", "bmp"),
+        (b"II*\0\x08\0\0\0", "a.tif", "image", "tiff"),
+        (b"MM\0*\0\0\0\x08", "a", "image", "tiff"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "a", "image", "jpeg2000"),
+        (b"\xff\x4f\xff\x51\0", "a", "image", "jpeg2000"),
+        (b"P6\n# made by hand\n4 4\n255\n" + bytes(48), "a", "image", "pnm"),
+        (b"P2 2 2 9\n1 2 3 4\n", "a.txt", "image", "pnm"),
+        (box(b"avif\0\0\0\0mif1avif"), "a", "image", "avif"),
+        (box(b"mif1\0\0\0\0mif1avif"), "a", "image", "avif"),
+        (box(b"heic\0\0\0\0mif1heic"), "a", "image", "heic"),
+        (box(b"mif1\0\0\0\0mif1heic"), "a", "image", "heic"),
+        (b"II*\0\x10\0\0\0CR\x02\0", "a", "raw", "cr2"),
+        (b"II*\0\x08\0\0\0", "a.DNG", "raw", "dng"),
+        (b"MM\0*\0\0\0\x08", "a.nef", "raw", "nef"),
+        (box(b"crx \0\0\0\x01crx isom"), "a", "raw", "cr3"),
+        (b"FUJIFILMCCD-RAW 0201", "a", "raw", "raf"),
+        (b"IIRO\x08\0\0\0", "a", "raw", "orf"),
+        (b"IIU\0\x18\0\0\0", "a", "raw", "rw2"),
+        (box(b"isom\0\0\x02\0isomavc1mp41"), "a", "video", "mp4"),
+        (box(b"qt  \0\0\x02\0qt  "), "a", "video", "mov"),
+        (b"\0\0\x10\0moov\0\0\0\x6cmvhd", "a", "video", "mov"),
+        (b"\x1aE\xdf\xa3\x9fB\x86\x81\x01B\x82\x84webm", "a", "video", "webm"),
+        (b"\x1aE\xdf\xa3\x9fB\x86\x81\x01B\x82\x88matroska", "a", "video", "mkv"),
+        (b"RIFF\x10\0\0\0AVI LIST", "a", "video", "avi"),
+        ((b"G\x40\0\x10" + bytes(184)) * 4, "a", "video", "mpegts"),
+        (b"RIFF\x10\0\0\0WAVEfmt ", "a", "audio", "wav"),
+        (b"fLaC\0\0\0\x22", "a", "audio", "flac"),
+        (b"ID3\x03\0\0\0", "a", "audio", "mp3"),
+        (b"\xff\xfb\x90\x64\0\0", "a", "audio", "mp3"),
+        (b"\xff\xf1\x50\x80\0\0", "a", "audio", "aac"),
+        (b"OggS\0\x02" + bytes(20) + b"\x01\x1e\x01vorbis", "a", "audio", "ogg"),
+        (box(b"M4A \0\0\0\0M4A mp42"), "a", "audio", "m4a"),
+        (b"FORM\0\0\0\x2eAIFFCOMM", "a", "audio", "aiff"),
+        (b"PAR1\x15\x04\x15", "a.txt", "table", "parquet"),
+    ],
+)
+def test_content_decides(head: bytes, name: str, kind: str, format: str) -> None:
+    found = sniff(head, name, named=False)
+    assert (found.kind, found.format) == (kind, format)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.txt", "text"),
+        ("A.TXT", "text"),
+        ("a.md", "text"),
+        ("README", "text"),
+        ("holiday.jpg", "text"),
+        ("song.mp3", "text"),
+        ("a.csv", "table"),
+        ("a.tsv", "table"),
+        ("a.jsonl", "table"),
+        ("a.py", "other"),
+        ("a.json", "other"),
+        ("a.html", "other"),
+        ("a.log", "other"),
+        ("a.ts", "other"),
+    ],
+)
+def test_the_extension_decides_among_kinds_of_text(name: str, kind: str) -> None:
+    assert sniff(b"a dog on a beach\n", name, named=False).kind == kind
+
+
+def test_source_code_and_json_are_texts_when_the_user_names_them() -> None:
+    assert sniff(b"import os\n", "a.py", named=True).kind == "text"
+    assert sniff(b'{"a": 1}', b"a.json", named=True).kind == "text"
+    reason = sniff(b"import os\n", b"a.py", named=False).reason
+    assert reason == "source code or data (.py): name the file itself to index it"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "naïve café, 日本語".encode(),
+        "日本".encode()[:-1],  # the head ends inside a character
+        "\ufeffhello".encode(),
+        "hello".encode("utf-16"),
+        "déjà vu à Besançon".encode("latin-1"),
+        b"\x1b[31mred\x1b[0m",
+        b"ID3 tags are at the start",
+        b"BMX bikes",
+        b"PARIS in spring",
+    ],
+)
+def test_bytes_that_read_as_text_are_text(head: bytes) -> None:
+    assert sniff(head, "notes", named=False).kind == "text"
+
+
+def test_what_is_neither_says_so() -> None:
+    assert sniff(b"", "a.jpg", named=False).kind == "empty"
+    assert sniff(b"\x7fELF\x02\x01\x01\0", "a", named=True).reason == "not a picture or text"
+    assert sniff(b"%PDF-1.7\n", "a.txt", named=False).reason == "a PDF: only pictures and plain texts are indexed"
+    cyrillic = "Собака бежит по пляжу".encode("koi8-r")
+    assert sniff(cyrillic, "a.txt", named=False).reason == "text in an unknown encoding: save it as UTF-8 to index it"
+
+
+@given(st.binary(max_size=400), st.binary(max_size=20), st.booleans())
+def test_any_bytes_under_any_name_have_a_kind_and_others_a_reason(head: bytes, name: bytes, named: bool) -> None:
+    found = sniff(head, name, named=named)
+    assert (found.reason is not None) == (found.kind in ("other", "empty"))
+
+
+@given(st.text(st.characters(exclude_categories=["C"]), min_size=1))
+def test_every_printable_text_without_a_signature_is_a_text(text: str) -> None:
+    found = sniff(text.encode(), "a.txt", named=False)
+    assert found.kind == "text" or text.startswith(("%PDF-", "GIF8", "P", "RIFF", "FORM", "OggS", "II", "MM", "#!AMR"))
