@@ -190,11 +190,7 @@ class Collection:
                 from mmsearch.retrieval.encoders import load_encoder
 
                 encoder = load_encoder(space.model, device=self._device, precision=self._precision)
-                if encoder.space != space:
-                    raise SpaceMismatchError(
-                        f"the collection's vectors are of space {space.key}, but {space.model} on this machine makes"
-                        f" vectors of space {encoder.space.key}; index again with `--model {space.model}`"
-                    )
+                _check_space(encoder, space)
                 self._encoders[space.key] = encoder
             return self._encoders[space.key]
 
@@ -358,18 +354,19 @@ class Collection:
         return report
 
     def _encoder_for(self, model: str | None) -> Encoder:
+        """The model that a run of `index` embeds with: the one named, else the collection's own."""
         from mmsearch.retrieval.encoders import load_encoder
 
+        own = self.manifest.spaces[self.manifest.current] if self.manifest.current else None
         if model is None or model == "auto":
-            encoder = self.encoder()
-            if encoder is None:
+            if own is None or not own.has_model:
                 raise UsageError(
                     f"{self.root} holds vectors made elsewhere; name the model that is to embed files with --model"
                 )
+            encoder = load_encoder(own.model, device=self._device, precision=self._precision, throughput=True)
+            _check_space(encoder, own)
             return encoder
-        encoder = load_encoder(model, device=self._device, precision=self._precision)
-        with self._guard:
-            return self._encoders.setdefault(encoder.space.key, encoder)
+        return load_encoder(model, device=self._device, precision=self._precision, throughput=True)
 
     def add(
         self,
@@ -453,6 +450,15 @@ class Collection:
         from mmsearch.retrieval.store.doctor import examine
 
         return examine(Path(path).expanduser().absolute(), repair=repair)
+
+
+def _check_space(encoder: Encoder, space: Space) -> None:
+    if encoder.space != space:
+        raise SpaceMismatchError(
+            f"the collection's vectors are of space {space.key}, but {space.model} on this machine makes vectors of"
+            f" space {encoder.space.key}: put the old weights back, or `mmsearch index --model {space.model} PATH`"
+            " embeds everything anew"
+        )
 
 
 def checked_settings(settings: Settings, index: str | None, recall: float | None) -> Settings:

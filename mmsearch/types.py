@@ -8,11 +8,27 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from mmsearch.errors import UsageError
+
 Modality = Literal["image", "text", "audio", "video"]
 MODALITIES: tuple[Modality, ...] = ("image", "text", "audio", "video")
+
+
+def modalities_named(names: Iterable[str]) -> tuple[Modality, ...]:
+    """Modalities by their names.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    wanted = set(names)
+    unknown = sorted(wanted.difference(MODALITIES))
+    if unknown:
+        raise UsageError(f"no modality {unknown[0]!r}; there are: {', '.join(MODALITIES)}")
+    return tuple(modality for modality in MODALITIES if modality in wanted)
 
 
 _ELSEWHERE = "elsewhere"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,11 @@ from numpy.typing import NDArray
 
 from mmsearch.errors import CollectionDamagedError
 from mmsearch.indexes.blocks import Floats, Positions, Vectors
+from mmsearch.indexes.factory import ivf_of, prepare, untrained
 from mmsearch.indexes.plan import IndexPlan
 
 _ADD_ROWS = 65_536
+_SPARSE = 64  # bits of a bitmap for each id in it, above which a hash set is the smaller
 
 
 class Approximate:
@@ -30,18 +34,18 @@ class Approximate:
         """Train on a seeded sample of rows, then add all of them in blocks."""
         import faiss
 
-        if threads:
-            faiss.omp_set_num_threads(threads)
-        index = faiss.index_factory(vectors.dim, plan.factory, faiss.METRIC_INNER_PRODUCT)
-        _prepare(index, seed)
+        index = untrained(str(plan.factory), vectors.dim)
+        held = prepare(index, seed)
         rng = np.random.default_rng(seed)
         count = min(plan.train_rows, len(vectors))
         sample = np.sort(rng.choice(len(vectors), count, replace=False)).astype(np.int64)
-        _train(index, vectors.take(sample))
-        if _ivf(index) is None and not isinstance(index, faiss.IndexIDMap):
-            index = faiss.IndexIDMap(index)
-        built = cls(index)
-        built.add(vectors, ids, 0)
+        with _threads(threads):
+            _train(index, vectors.take(sample))
+            del held
+            if ivf_of(index) is None and not isinstance(index, faiss.IndexIDMap):
+                index = faiss.IndexIDMap(index)
+            built = cls(index)
+            built.add(vectors, ids, 0)
         return built
 
     def add(self, vectors: Vectors, ids: Positions, start: int) -> None:
@@ -54,7 +58,7 @@ class Approximate:
     @property
     def lists(self) -> int:
         """How many inverted lists there are to probe; 1 where there are none."""
-        ivf = _ivf(self._index)
+        ivf = ivf_of(self._index)
         return int(ivf.nlist) if ivf is not None else 1
 
     def candidates(
@@ -64,13 +68,7 @@ class Approximate:
 
         ``allowed_ids`` (ascending) restricts the answers.
         """
-        import faiss
-
-        selector = None
-        if allowed_ids is not None:
-            mask = np.zeros(int(allowed_ids[-1]) + 1 if len(allowed_ids) else 1, np.bool_)
-            mask[allowed_ids] = True
-            selector = faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little"))
+        selector = None if allowed_ids is None else _selector(allowed_ids)
         parameters = _parameters(self._index, min(nprobe, self.lists), selector)
         count = max(1, min(count, len(self)))
         _, ids = self._index.search(np.ascontiguousarray(queries, np.float32), count, params=parameters)
@@ -101,32 +99,38 @@ class Approximate:
         return cls(index, mapped=mapped)
 
 
-def _ivf(index: Any) -> Any:
-    import faiss
-
-    try:
-        return faiss.downcast_index(faiss.extract_index_ivf(index))
-    except RuntimeError:
-        return None
-
-
-def _prepare(index: Any, seed: int) -> None:
-    """Seed the clusterings, and keep FAISS from printing about samples that are as large as the data is."""
-    ivf = _ivf(index)
-    for owner in (ivf, getattr(ivf, "pq", None)):
-        if owner is not None and hasattr(owner, "cp"):
-            owner.cp.min_points_per_centroid = 1
-            owner.cp.seed = seed + 1234
-
-
 def _train(index: Any, sample: Floats) -> None:
     """Train, on a GPU where this FAISS sees one: it then holds the coarse clustering, most of the work."""
     import faiss
 
-    ivf = _ivf(index)
+    ivf = ivf_of(index)
     if ivf is not None and getattr(faiss, "get_num_gpus", lambda: 0)() > 0:
         ivf.clustering_index = faiss.index_cpu_to_all_gpus(faiss.IndexFlatIP(ivf.d))
     index.train(sample)
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """Bound FAISS's threads, which are a setting of the whole process, for a while; None leaves them."""
+    import faiss
+
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
+
+
+def _selector(allowed_ids: Positions) -> Any:
+    """Membership by one bit for each id up to the highest, or by a hash set where ids lie far apart."""
+    import faiss
+
+    if len(allowed_ids) == 0 or int(allowed_ids[-1]) > _SPARSE * len(allowed_ids):
+        return faiss.IDSelectorBatch(allowed_ids)
+    mask = np.zeros(int(allowed_ids[-1]) + 1, np.bool_)
+    mask[allowed_ids] = True
+    return faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little"))
 
 
 def _parameters(index: Any, nprobe: int, selector: Any) -> Any:

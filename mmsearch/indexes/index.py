@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from mmsearch.errors import SpaceMismatchError, UsageError
 from mmsearch.indexes.approximate import Approximate
 from mmsearch.indexes.blocks import Floats, Positions, Vectors
-from mmsearch.indexes.calibrate import Calibration
+from mmsearch.indexes.calibrate import Calibration, K
 from mmsearch.indexes.exact import rescored, search_exact
 
 SCAN_SHARE = 0.1
@@ -27,10 +28,20 @@ def scans(rows: int, allowed: int, products: int, faiss_is_loaded: bool) -> bool
     Args:
         rows: how many there are.
         allowed: how many of them may answer.
-        products: queries · rows · dimensions.
+        products: queries · rows · dimensions, with those of earlier searches that were scanned for this reason:
+            a process that goes on asking soon has the approximate index.
         faiss_is_loaded: whether this process has imported FAISS already.
     """
     return allowed < SCAN_SHARE * rows or (not faiss_is_loaded and products <= _SCAN_BEFORE_IMPORT)
+
+
+def probes(calibrated: int, k: int, share: float) -> int:
+    """Lists to probe for k rows when a filter leaves ``share`` of all rows.
+
+    The k-th of the rows left is about the (k / share)-th of all. Its list lies the farther from the query's:
+    on real vectors, lists that grow with the root of that rank hold the recall measured at K.
+    """
+    return math.ceil(calibrated * max(1.0, math.sqrt(k / share / K)))
 
 
 class VectorIndex:
@@ -55,6 +66,7 @@ class VectorIndex:
         self._covered = len(vectors)
         if covers_to is not None:
             self._covered = int(np.searchsorted(self.ids, covers_to, side="right"))
+        self._scanned = 0  # products scanned because FAISS was not loaded
         self._guard = threading.Lock()
 
     def __len__(self) -> int:
@@ -96,22 +108,31 @@ class VectorIndex:
         """
         queries = checked_queries(queries, self.dim, k)
         count = len(self) if allowed is None else int(np.count_nonzero(allowed))
-        products = len(queries) * len(self) * self.dim
-        if exact or self._approximate is None or scans(len(self), count, products, "faiss" in sys.modules):
+        if exact or self._scans(len(queries), count):
             scores, positions = search_exact(self.vectors, queries, k, allowed=allowed)
         else:
-            scores, positions = self._search_approximately(queries, k, allowed)
+            scores, positions = self._search_approximately(queries, k, allowed, count)
             wanted = min(k, count)
             short = np.flatnonzero((positions >= 0).sum(axis=1) < wanted)
             if len(short):
                 scores[short], positions[short] = search_exact(self.vectors, queries[short], k, allowed=allowed)
         return scores, np.where(positions >= 0, self.ids[np.maximum(positions, 0)] if len(self) else -1, -1)
 
+    def _scans(self, queries: int, allowed: int) -> bool:
+        if self._approximate is None:
+            return True
+        loaded = not callable(self._approximate) or "faiss" in sys.modules
+        products = queries * len(self) * self.dim + self._scanned
+        scanned = scans(len(self), allowed, products, loaded)
+        if scanned and not loaded:
+            self._scanned = products
+        return scanned
+
     def _search_approximately(
-        self, queries: Floats, k: int, allowed: NDArray[np.bool_] | None
+        self, queries: Floats, k: int, allowed: NDArray[np.bool_] | None, count: int
     ) -> tuple[Floats, Positions]:
-        approximate = self._loaded()
-        nprobe = self.calibration.nprobe if self.calibration else 16
+        approximate = self.load()
+        nprobe = probes(self.calibration.nprobe if self.calibration else 16, k, count / len(self))
         candidates = max(self.calibration.candidates if self.calibration else 256, 4 * k)
         allowed_ids = None if allowed is None else self.ids[allowed]
         proposed = approximate.candidates(queries, candidates, nprobe, allowed_ids)
@@ -129,7 +150,8 @@ class VectorIndex:
         places = np.where(known, places, 0)
         return np.where(known & (self.ids[places] == ids), places, -1)
 
-    def _loaded(self) -> Approximate:
+    def load(self) -> Approximate:
+        """The approximate index, opened now rather than when that pays; for measuring what it finds."""
         with self._guard:
             if callable(self._approximate):
                 self._approximate = self._approximate()

@@ -6,14 +6,13 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from mmsearch.errors import UsageError
+from mmsearch.indexes.factory import least_rows, untrained
 
 IVFPQ_FROM = 100_000
 """Rows from which an approximate index is built by itself: below, a scan takes some 0.05 s at 512 dimensions."""
 
 _LEAST_ROWS = 64  # below, a quantizer of 16 centroids has too little to learn from
 _LEAST_PER_LIST = 39  # FAISS's own lower bound of training points for a centroid
-_EXAMPLE = "for example `--index ivfpq` or `--index IVF1024,PQ64x4fsr`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ def plan_index(n: int, dim: int, *, requested: str = "auto", memory_bytes: int |
         memory_bytes: what training and the codes may hold; default a quarter of what is free.
 
     Raises:
-        UsageError: a factory string that FAISS cannot read.
+        UsageError: a factory string that FAISS cannot read, or whose index cannot be used here.
     """
     if requested == "exact":
         return IndexPlan("exact", "asked for")
@@ -58,7 +57,9 @@ def plan_index(n: int, dim: int, *, requested: str = "auto", memory_bytes: int |
         if n < _LEAST_ROWS:
             return IndexPlan("exact", f"{n} rows are too few to train a quantizer")
         return _ivfpq(n, dim, memory_bytes, "asked for" if requested == "ivfpq" else f"{n:,} rows")
-    _check_factory(requested, dim)
+    needed = least_rows(untrained(requested, dim))
+    if n < needed:
+        return IndexPlan("exact", f"{requested} needs {needed:,} rows to train, and there are {n:,}")
     return IndexPlan("faiss", "asked for", requested, train_rows=min(n, 262_144))
 
 
@@ -86,12 +87,3 @@ def _quarter_of_free_memory() -> int:
     import psutil
 
     return int(psutil.virtual_memory().available) // 4
-
-
-def _check_factory(factory: str, dim: int) -> None:
-    import faiss
-
-    try:
-        faiss.index_factory(dim, factory, faiss.METRIC_INNER_PRODUCT)
-    except RuntimeError:
-        raise UsageError(f"FAISS cannot read the index {factory!r} for {dim} dimensions; {_EXAMPLE}") from None

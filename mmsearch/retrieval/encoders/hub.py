@@ -186,7 +186,9 @@ def _answers(url: str) -> bool:
 
 
 def _offline_ways(entry: Entry) -> str:
+    from huggingface_hub import constants
+
     return (
-        "Ways out: copy ~/.cache/huggingface/hub from a machine that has it, "
+        f"Ways out: copy {constants.HF_HUB_CACHE} from a machine that has it, "
         f"name a checkpoint (--model open_clip:{entry.architecture}@/path), or use --model mini"
     )

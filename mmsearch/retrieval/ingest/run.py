@@ -19,7 +19,7 @@ from mmsearch.retrieval.media.sandbox import Decoder
 from mmsearch.retrieval.store.indexing import maintain
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.writer import Writer
-from mmsearch.types import MODALITIES, Modality, Report
+from mmsearch.types import Modality, Report, modalities_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,7 @@ class IngestOptions:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"--{name} must be at least 1, not {value}")
-        unknown = [m for m in self.only if m not in MODALITIES]
-        if unknown:
-            raise UsageError(f"no modality {unknown[0]!r}; there are: {', '.join(MODALITIES)}")
+        modalities_named(self.only)
 
 
 def scan_and_plan(

@@ -28,13 +28,9 @@ def to_srgb(image: Image.Image) -> Image.Image:
 
 def _managed(image: Image.Image) -> Image.Image:
     """An opaque picture in sRGB by its embedded profile, or by its mode where it has none that is usable."""
-    from PIL import ImageCms
-
     profile = image.info.get("icc_profile")
     if image.mode in ("P", "1"):
         image = image.convert("RGB" if image.mode == "P" else "L")
-    if image.mode == "LAB":
-        profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
     if profile:
         transform = _transform_to_srgb(bytes(profile), image.mode)
         if transform is not None:
@@ -78,7 +74,7 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
     full = 65535.0 if image.mode != "F" else 1.0 if high <= 1 else 255.0
     if low < 0 or high > full:
         values -= low
-        full = max(high - low, float(np.finfo(np.float32).tiny))
+        full = high - low or 1.0
     grey = Image.fromarray((values * (255 / full)).round().astype(np.uint8))
     if "icc_profile" in image.info:
         grey.info["icc_profile"] = image.info["icc_profile"]

@@ -179,14 +179,14 @@ def _truncation_note(image: Image.Image) -> str:
 
     What a decoder did not reach is left in one colour, so the last rows that are all of one colour count as missing.
     """
-    pixels = np.asarray(image)
-    rows = pixels.reshape(len(pixels), -1)
-    last = pixels[-1, -1:] if pixels.ndim == 2 else pixels[-1, -1]
-    filled = np.tile(np.atleast_1d(last), pixels.shape[1])
-    seen = np.flatnonzero((rows != filled).any(axis=1))
+    pixels = np.array(image)
+    last = pixels[-1, -1]
+    if image.format in ("JPEG", "MPO"):
+        pixels[:16, :16] = last  # libjpeg makes up a first block where there is none
+    seen = np.flatnonzero((pixels != last).reshape(len(pixels), -1).any(axis=1))
     if not len(seen):
         raise DecodeError("cut off before any of the picture")
-    share = (int(seen[-1]) + 1) * 100 // len(rows)
+    share = (int(seen[-1]) + 1) * 100 // len(pixels)
     return "truncated" if share == 100 else f"truncated: {share} % of its rows could be read"
 
 

@@ -20,7 +20,7 @@ from mmsearch.retrieval.query.match import Sample, draw
 from mmsearch.retrieval.store.indexing import open_index, read_sample
 from mmsearch.retrieval.store.schema import FACT_NAMES, modality_of, span_of
 from mmsearch.retrieval.store.snapshot import Rows, Snapshot
-from mmsearch.types import Hit, Modality, Space, State
+from mmsearch.types import Hit, Modality, Space, State, modalities_named
 
 _EVIDENCE: dict[Modality, str] = {"image": "picture", "text": "text", "audio": "sound", "video": "frame"}
 
@@ -97,6 +97,7 @@ class Searcher:
         return [_ranked(hits, k) for hits in found]
 
     def _chosen(self, to: Sequence[Modality]) -> list[Modality]:
+        to = modalities_named(to)
         if not to:
             return self.modalities
         absent = [m for m in to if m not in self.modalities]

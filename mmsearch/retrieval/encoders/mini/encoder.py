@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.retrieval.encoders.inputs import checked_pixels, checked_texts, digest
+from mmsearch.retrieval.encoders.inputs import checked_pixels, checked_texts, digest, unit_rows
 from mmsearch.retrieval.encoders.lazy import Lazy
 from mmsearch.retrieval.encoders.mini.text import MAX_TOKENS, MiniTextTower
 from mmsearch.retrieval.encoders.session import open_session
@@ -26,7 +26,7 @@ PROCESSING = {
     "config.json": "d4575c639af0f891d5c4cce7a87624ecde1428cf4caa54b87ecb2ff6b2422152",
     "tokenizer.json": "8b2daa0ebf63e338e0d5e9fefc57802e5ad7bd5a6e36461c9f9d15125b15fd2a",
 }
-_CHUNK = 8  # pictures in one run of the network: their activations stay in the cache, which is faster than 32
+_CHUNK = 8  # pictures in one run of the network: measured no slower than 32, with a quarter of the activations
 
 
 def mini_space() -> Space:
@@ -44,7 +44,7 @@ class MiniEncoder:
     modalities: frozenset[Modality] = frozenset({"text", "image"})
     device = "cpu"
     max_tokens = MAX_TOKENS
-    # draft: a big JPEG is decoded at a reduced scale, but never below twice the target, as in training.
+    # draft: a big JPEG is decoded at a reduced scale, but never below twice the target.
     image_transform = ImageTransform(224, 224, resize="squash", interpolation="bicubic", draft=2.0)
 
     def __init__(self, threads: int | None = None) -> None:
@@ -67,5 +67,6 @@ class MiniEncoder:
         network = self._images()
         for start in range(0, len(pixels), _CHUNK):
             chunk = pixels[start : start + _CHUNK]
-            vectors[start : start + _CHUNK] = network.run(None, {"image": chunk})[0]
+            # The graph scales too, but rounds to int8 after it: on 500 photos its lengths were 0.996 to 1.082.
+            vectors[start : start + _CHUNK] = unit_rows(network.run(None, {"image": chunk})[0])
         return vectors

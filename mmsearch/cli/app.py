@@ -1,0 +1,47 @@
+"""The commands put together; each is imported when it is called, so that a query pays for no other."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+from mmsearch import __version__
+
+# Where each command lives: the module under mmsearch.cli, and the name in it.
+COMMANDS = {
+    "index": ("index", "index"),
+    "query": ("query", "query"),
+    "status": ("status", "status"),
+    "remove": ("remove", "remove"),
+    "eval": ("evaluate", "evaluate"),
+    "compact": ("compact", "compact"),
+    "doctor": ("doctor", "doctor"),
+    "models": ("models", "models"),
+}
+
+
+class Commands(click.Group):
+    """A group that imports a command when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All commands, in the order in which a person meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, name = COMMANDS[cmd_name]
+        found: click.Command = getattr(importlib.import_module(f"mmsearch.cli.{module}"), name)
+        return found
+
+
+@click.command(
+    cls=Commands,
+    name="mmsearch",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="mmsearch", message="%(prog)s %(version)s")
+def app() -> None:
+    """Find your own pictures and texts by words or by example; everything stays on this machine."""

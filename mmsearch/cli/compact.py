@@ -1,0 +1,24 @@
+"""``mmsearch compact``: merge segments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mmsearch.cli.options import collection_path, command, common_options, print_json
+
+
+@click.command()
+@common_options
+@command
+def compact(collection: Path | None, as_json: bool, quiet: bool, verbose: bool) -> None:
+    """Merge all shards of a modality into one and drop forgotten rows from disk."""
+    from mmsearch.collection import Collection
+
+    with Collection.open(collection_path(collection)) as opened:
+        before, after = opened.compact()
+    if as_json:
+        print_json({"shards_before": before, "shards_after": after})
+    elif not quiet:
+        click.echo(f"{before} shards before, {after} after")

@@ -1,0 +1,157 @@
+"""``mmsearch index``: find and embed what is new or changed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mmsearch.cli.options import (
+    collection_path,
+    command,
+    common_options,
+    device_option,
+    precision_option,
+    print_json,
+    read_size,
+    say,
+)
+
+if TYPE_CHECKING:
+    from mmsearch.collection import Collection
+    from mmsearch.types import Report
+
+
+@click.command()
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--model", default="auto", metavar="NAME", help="See `mmsearch models list`; auto: the collection's own.")
+@click.option("--only", metavar="MODALITY", multiple=True, help="Index image or text alone; repeatable.")
+@click.option("--exclude", metavar="GLOB", multiple=True, help="Pass over such files and folders; repeatable.")
+@click.option("--hidden", is_flag=True, help="Also files and folders whose names begin with a dot.")
+@click.option("--follow-links", is_flag=True, help="Follow symbolic links.")
+@click.option("--text-column", metavar="NAME", help="Column of .csv, .jsonl and .parquet that holds the texts.")
+@click.option("--index", "index_kind", metavar="KIND", help="auto, exact, ivfpq or a FAISS factory string; kept.")
+@click.option("--recall", type=float, help="Recall@10 that an index is tuned to (0.98); kept.")
+@click.option("--memory", metavar="SIZE", help="What building an index may hold, such as 4G.")
+@click.option("--workers", metavar="N", type=int, help="Decoding processes; default one for each processor.")
+@click.option("--batch", metavar="N", type=int, help="Pictures embedded at once; default: grows as is measured.")
+@device_option
+@precision_option
+@click.option("--prune-missing", is_flag=True, help="Also forget what lay under a PATH that is missing or empty.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--strict", is_flag=True, help="End with code 3 if any file was skipped.")
+@click.option("--progress", default="auto", metavar="HOW", help="auto, none, or json: an event a line on stderr.")
+@common_options
+@command
+def index(
+    paths: tuple[Path, ...],
+    model: str,
+    only: tuple[str, ...],
+    exclude: tuple[str, ...],
+    hidden: bool,
+    follow_links: bool,
+    text_column: str | None,
+    index_kind: str | None,
+    recall: float | None,
+    memory: str | None,
+    workers: int | None,
+    batch: int | None,
+    device: str,
+    precision: str,
+    prune_missing: bool,
+    dry_run: bool,
+    strict: bool,
+    progress: str,
+    collection: Path | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Find and embed what is new or changed under PATHs, forget what is gone."""
+    from mmsearch.cli.watch import watching
+    from mmsearch.types import modalities_named
+
+    options: dict[str, Any] = {
+        "only": modalities_named(only),
+        "exclude": exclude,
+        "hidden": hidden,
+        "follow_links": follow_links,
+        "text_column": text_column,
+        "memory": read_size(memory),
+        "workers": workers,
+        "batch": batch,
+        "prune_missing": prune_missing,
+    }
+    known_model = None if model == "auto" else model
+    with (
+        _opened(collection_path(collection), model, device, precision, dry_run, quiet) as opened,
+        watching(progress, quiet or as_json) as watch,
+    ):
+        report = opened.index(
+            paths, model=known_model, index=index_kind, recall=recall, dry_run=dry_run, watch=watch, **options
+        )
+    if as_json:
+        print_json(report.to_json())
+    else:
+        _print_report(report, dry_run, quiet, verbose)
+    if report.interrupted:
+        raise click.exceptions.Exit(130)
+    if strict and report.skipped:
+        raise click.exceptions.Exit(3)
+
+
+def _opened(path: Path, model: str, device: str, precision: str, dry_run: bool, quiet: bool) -> Collection:
+    """The collection at ``path``, made now if there is none; a dry run makes it where it is thrown away."""
+    from mmsearch.collection import Collection
+
+    if Collection.exists(path):
+        return Collection.open(path, device=device, precision=precision)
+    if dry_run:
+        import tempfile
+
+        path = Path(tempfile.mkdtemp(prefix="mmsearch-dry-run-"))
+    elif not quiet:
+        from mmsearch.retrieval.encoders import auto_model
+
+        say(f"new collection {path}, {auto_model()[1] if model == 'auto' else f'model {model}'}")
+    return Collection.create(path, model, device=device, precision=precision)
+
+
+def _print_report(report: Report, dry_run: bool, quiet: bool, verbose: bool) -> None:
+    for note in (*report.notices, *(kept.reason for kept in report.kept)):
+        say(note)
+    if not quiet:
+        _print_notes("skipped", report.skipped, verbose)
+        _print_notes("used in part", report.marked, verbose)
+    counts = [
+        (report.indexed, "to read" if dry_run else "indexed"),
+        (report.unchanged, "unchanged"),
+        (report.moved, "moved"),
+        (report.removed, "to forget" if dry_run else "removed"),
+        (len(report.skipped), "skipped"),
+    ]
+    told = ", ".join(f"{count:,} {what}" for count, what in counts if count) or "nothing to do"
+    files = "1 file" if report.found == 1 else f"{report.found:,} files"
+    speed = f", {report.indexed / report.seconds:.0f} files/s" if report.indexed and not dry_run else ""
+    click.echo(f"{files}: {told} ({report.seconds:.1f} s{speed})")
+    if report.interrupted:
+        say("stopped: what was embedded is kept; the same command goes on from there")
+
+
+def _print_notes(what: str, notes: Any, verbose: bool) -> None:
+    """Notes on stderr, grouped by reason; each by itself with -v or where there are few."""
+    if verbose or len(notes) <= 5:
+        for note in notes:
+            say(f"{what}: {note.path}: {note.reason}")
+        return
+    reasons = Counter(note.reason for note in notes).most_common()
+    examples = {note.reason: note.path for note in reversed(notes)}
+    for reason, count in reasons[:_REASONS]:
+        say(f"{what}: {count:,} × {reason} (such as {examples[reason]})")
+    if others := sum(count for _, count in reasons[_REASONS:]):
+        say(f"{what}: {others:,} for other reasons; -v lists every file")
+
+
+_REASONS = 8  # told one by one, the commonest first

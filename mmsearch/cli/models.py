@@ -1,0 +1,101 @@
+"""``mmsearch models``: the catalogue, prefetching, and towers exported to ONNX."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from mmsearch.cli.options import command, json_option, print_json, quiet_option, verbose_option
+
+if TYPE_CHECKING:
+    from mmsearch.retrieval.encoders import Entry
+
+
+@click.group()
+def models() -> None:
+    """List models, fetch their weights, export them."""
+
+
+@models.command("list")
+@json_option
+@command
+def list_models(as_json: bool) -> None:
+    """List the models of the catalogue and whether their weights are on this machine."""
+    from mmsearch.retrieval.encoders import CATALOGUE
+
+    rows = [(entry, _is_here(entry)) for entry in CATALOGUE]
+    if as_json:
+        print_json({"models": [_facts(entry, here) for entry, here in rows]})
+        return
+    click.echo(f"{'name':<16} {'here':<5} {'dim':>5} {'download':>9}  {'licence':<20} note")
+    for entry, here in rows:
+        size = f"{entry.download_mb:,} MB" if entry.download_mb else "built in"
+        mark = "yes" if here else "no"
+        click.echo(f"{entry.name:<16} {mark:<5} {entry.dim or '?':>5} {size:>9}  {entry.licence:<20} {entry.note}")
+    click.echo("any open_clip model: open_clip:ARCHITECTURE/TAG, or from disk open_clip:ARCHITECTURE@/path")
+
+
+@models.command("pull")
+@click.argument("name")
+@quiet_option
+@verbose_option
+@command
+def pull(name: str, quiet: bool, verbose: bool) -> None:
+    """Fetch a model's weights now, so that indexing later needs no network."""
+    from mmsearch.retrieval.encoders import resolve
+
+    entry = resolve(name)
+    if entry.runtime == "mini":
+        click.echo("mini is built in; there is nothing to fetch")
+        return
+    from mmsearch.retrieval.encoders.hub import pull as fetch
+
+    path = fetch(entry)
+    if not quiet:
+        click.echo(f"{entry.name} is here: {path}")
+
+
+@models.command("export")
+@click.argument("name")
+@quiet_option
+@verbose_option
+@command
+def export(name: str, quiet: bool, verbose: bool) -> None:
+    """Write a model's towers as ONNX, so that queries of its collections need no torch."""
+    from mmsearch.errors import UsageError
+    from mmsearch.retrieval.encoders import load_encoder, resolve
+    from mmsearch.retrieval.encoders.onnx import models_folder
+
+    if resolve(name).runtime == "mini":
+        raise UsageError("mini runs without torch as it is; there is nothing to export")
+    from mmsearch.retrieval.encoders.openclip.encoder import OpenClipEncoder
+    from mmsearch.retrieval.encoders.openclip.export import export_onnx
+
+    encoder = load_encoder(name, device="cpu", precision="float32", throughput=True)
+    assert isinstance(encoder, OpenClipEncoder)
+    folder = export_onnx(encoder, models_folder() / encoder.space.key)
+    if not quiet:
+        click.echo(f"{name} exported to {folder}; queries now run without torch")
+
+
+def _is_here(entry: Entry) -> bool:
+    if entry.runtime == "mini":
+        return True
+    from mmsearch.retrieval.encoders.hub import weights_here
+
+    return weights_here(entry) is not None
+
+
+def _facts(entry: Entry, here: bool) -> dict[str, object]:
+    return {
+        "name": entry.name,
+        "architecture": entry.architecture,
+        "pretrained": entry.pretrained,
+        "modalities": sorted(entry.modalities),
+        "dim": entry.dim,
+        "download_mb": entry.download_mb,
+        "licence": entry.licence,
+        "note": entry.note,
+        "here": here,
+    }

@@ -1,0 +1,127 @@
+"""Options that several commands share, where a collection is, and how a command ends."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any, ParamSpec, TypeVar
+
+import click
+
+from mmsearch.errors import MMSearchError, UsageError
+from mmsearch.types import printable
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+collection_option = click.option(
+    "--collection",
+    "-c",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="The collection's folder. Default: $MMSEARCH_COLLECTION, else the user's data folder.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+quiet_option = click.option("--quiet", "-q", is_flag=True, help="Say nothing but results and errors.")
+verbose_option = click.option("--verbose", "-v", is_flag=True, help="Say more: every file, every traceback.")
+device_option = click.option(
+    "--device", default="auto", metavar="NAME", show_default=True, help="auto, cpu, cuda or mps."
+)
+precision_option = click.option(
+    "--precision",
+    default="auto",
+    metavar="NAME",
+    show_default=True,
+    help="auto, float32, bfloat16, float16 or int8.",
+)
+
+
+def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--collection``, ``--json``, ``--quiet`` and ``--verbose``."""
+    return collection_option(json_option(quiet_option(verbose_option(function))))
+
+
+def collection_path(given: Path | None) -> Path:
+    """The collection that is meant: ``-c``, else ``$MMSEARCH_COLLECTION``, else the user's data folder."""
+    if given is not None:
+        return given
+    if from_environment := os.environ.get("MMSEARCH_COLLECTION"):
+        return Path(from_environment)
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("mmsearch", appauthor=False), "default.mms")
+
+
+def command(function: Callable[P, R]) -> Callable[P, R]:
+    """Turn what goes wrong in a command into one line on stderr and the exit code that belongs to it."""
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        with suppress(ValueError):  # not in the main thread, as when a test calls a command
+            signal.signal(signal.SIGTERM, _interrupt)
+        try:
+            return function(*args, **kwargs)
+        except MMSearchError as error:
+            say(f"mmsearch: {error}")
+            raise click.exceptions.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            say("mmsearch: interrupted")
+            raise click.exceptions.Exit(130) from None
+        except BrokenPipeError:
+            # Whoever read us has enough, as `head` does; Python must not fail again when it flushes at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise click.exceptions.Exit(0) from None
+        except (click.exceptions.Exit, click.ClickException):
+            raise
+        except Exception as error:
+            if kwargs.get("verbose"):
+                raise
+            say(f"mmsearch: unexpected {type(error).__name__}: {error}; run again with -v for details")
+            raise click.exceptions.Exit(1) from None
+
+    return run
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def say(line: str) -> None:
+    """A line on stderr, where everything goes that is no result; control characters are made harmless."""
+    click.echo(harmless(line), err=True)
+
+
+def harmless(text: str) -> str:
+    """Text for a terminal: undecodable bytes and control characters, of file names say, shown as escapes."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda match: f"\\x{ord(match[0]):02x}", printable(text))
+
+
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def read_size(text: str | None) -> int | None:
+    """``4G`` → bytes.
+
+    Raises:
+        UsageError: it is no size.
+    """
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    if match is None or float(match[1]) == 0:
+        raise UsageError(f"{text!r} is no amount of memory; write 500M or 4G")
+    return int(float(match[1]) * _UNITS[match[2].upper()])
+
+
+def print_json(data: dict[str, Any]) -> None:
+    """One JSON object on stdout."""
+    import json
+
+    click.echo(json.dumps(data, ensure_ascii=False))

@@ -1,0 +1,25 @@
+"""``mmsearch remove``: forget items."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mmsearch.cli.options import collection_path, command, common_options, print_json
+
+
+@click.command()
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@common_options
+@command
+def remove(paths: tuple[Path, ...], collection: Path | None, as_json: bool, quiet: bool, verbose: bool) -> None:
+    """Forget items; the files themselves are never touched."""
+    from mmsearch.collection import Collection
+
+    with Collection.open(collection_path(collection)) as opened:
+        count = opened.remove(paths)
+    if as_json:
+        print_json({"removed": count})
+    elif not quiet:
+        click.echo(f"forgot {count:,} {'file' if count == 1 else 'files'}; nothing was deleted from disk")

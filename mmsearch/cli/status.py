@@ -1,0 +1,47 @@
+"""``mmsearch status``: what is in the collection."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mmsearch.cli.options import collection_path, command, common_options, harmless, print_json
+
+if TYPE_CHECKING:
+    from mmsearch.retrieval.store.status import ModalityStatus
+
+
+@click.command()
+@common_options
+@command
+def status(collection: Path | None, as_json: bool, quiet: bool, verbose: bool) -> None:
+    """Show what is in the collection, how it is indexed and with which model."""
+    from mmsearch.collection import Collection
+
+    with Collection.open(collection_path(collection)) as opened:
+        facts = opened.status()
+    if as_json:
+        print_json(facts.to_json())
+        return
+    click.echo(f"collection  {facts.root}")
+    click.echo(f"model       {facts.model or 'none yet'}" + (f"  (space {facts.space})" if facts.space else ""))
+    click.echo(f"on disk     {facts.bytes / 1e6:,.1f} MB, format {facts.format}, generation {facts.generation}")
+    for root in facts.roots:
+        click.echo(f"root        {harmless(root)}")
+    for part in facts.modalities:
+        other = f"  (space {part.space})" if part.space != facts.space else ""
+        click.echo(f"{part.modality:<11} {_described(part)}{other}")
+    if not facts.modalities:
+        click.echo("nothing indexed yet: `mmsearch index FOLDER`")
+
+
+def _described(part: ModalityStatus) -> str:
+    rows = f"{part.files:,} files" + (f" in {part.rows:,} rows" if part.rows != part.files else "")
+    dead = f", {part.dead:,} dead rows (`mmsearch compact` drops them)" if part.dead else ""
+    told = f"{rows}, {part.shards} shards, index {part.index}{dead}"
+    if part.recall:
+        recall = " · ".join(f"{kind} {value:.3f}" for kind, value in part.recall.items())
+        told += f", recall@10 {recall} (measured on {sum(part.measured_on.values())} queries)"
+    return told

@@ -1,0 +1,66 @@
+"""What a person or a program sees while files are indexed: a bar, JSON events, or nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mmsearch.errors import UsageError
+from mmsearch.retrieval.ingest.progress import Progress, Watcher, nobody
+
+_STAGES = {"scan": "scanning", "decode": "reading", "encode": "embedding", "write": "writing", "index": "indexing"}
+
+
+@contextmanager
+def watching(how: str, quiet: bool) -> Iterator[Watcher]:
+    """A watcher: *auto* is a bar where stderr is a terminal, *json* an event a line, *none* silence.
+
+    Raises:
+        UsageError: another word.
+    """
+    if how not in ("auto", "none", "json"):
+        raise UsageError(f"no progress {how!r}; there are: auto, none, json")
+    if how == "json":
+        yield _print_event
+    elif how == "auto" and sys.stderr.isatty() and not quiet:
+        with _bar() as watch:
+            yield watch
+    else:
+        yield nobody
+
+
+def _print_event(progress: Progress) -> None:
+    sys.stderr.write(json.dumps(progress.to_json()) + "\n")
+
+
+@contextmanager
+def _bar() -> Iterator[Watcher]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]}"),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("scanning", total=None, speed="")
+        start = time.monotonic()
+
+        def watch(progress: Progress) -> None:
+            speed = progress.done / max(time.monotonic() - start, 1e-3)
+            bar.update(
+                task,
+                description=_STAGES[progress.stage],
+                completed=progress.done,
+                total=progress.total or None,
+                speed=f"{speed:.0f} files/s" if progress.done else "",
+            )
+
+        yield watch

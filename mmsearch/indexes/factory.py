@@ -1,0 +1,81 @@
+"""FAISS factory strings: which can be used here, how many rows they need, how they are set up to train."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmsearch.errors import UsageError
+
+_EXAMPLE = "for example `--index ivfpq` or `--index IVF1024,PQ64x4fsr`"
+_OPQ_CENTROIDS = 256  # OPQ learns its rotation with codes of 8 bits, whatever codes the index has
+
+
+def untrained(factory: str, dim: int) -> Any:
+    """The FAISS index (inner product) that a factory string describes.
+
+    Raises:
+        UsageError: FAISS cannot read the string, or such an index cannot propose candidates under a filter.
+    """
+    import faiss
+
+    try:
+        index = faiss.index_factory(dim, factory, faiss.METRIC_INNER_PRODUCT)
+    except RuntimeError:
+        raise UsageError(f"FAISS cannot read the index {factory!r} for {dim} dimensions; {_EXAMPLE}") from None
+    if isinstance(index, faiss.IndexRefine):
+        raise UsageError(f"leave the refine step out of {factory!r}: candidates are re-scored anyway; {_EXAMPLE}")
+    inner = faiss.downcast_index(index.index) if isinstance(index, faiss.IndexIDMap) else index
+    filterable = (faiss.IndexFlat, faiss.IndexScalarQuantizer, faiss.IndexHNSW)
+    if ivf_of(index) is None and not isinstance(inner, filterable):
+        raise UsageError(f"the index {factory!r} cannot be filtered; use an IVF, HNSW, SQ or Flat one, {_EXAMPLE}")
+    return index
+
+
+def ivf_of(index: Any) -> Any:
+    """The inverted file inside an index; None where there is none."""
+    import faiss
+
+    try:
+        return faiss.downcast_index(faiss.extract_index_ivf(index))
+    except RuntimeError:
+        return None
+
+
+def least_rows(index: Any) -> int:
+    """Rows needed to train an index: one for each centroid of its lists, its codes and its rotation."""
+    ivf = ivf_of(index)
+    if ivf is None:
+        return 1
+    codes = int(ivf.pq.ksub) if hasattr(ivf, "pq") else 1
+    transforms = _transforms(index)
+    rotation = max((_OPQ_CENTROIDS if hasattr(t, "pq") else int(t.d_out) for t in transforms), default=1)
+    return max(int(ivf.nlist), codes, rotation)
+
+
+def prepare(index: Any, seed: int) -> list[Any]:
+    """Seed the clusterings, and keep FAISS from printing about samples that are as large as the data is.
+
+    Returns what must be kept alive until the index is trained.
+    """
+    import faiss
+
+    ivf = ivf_of(index)
+    quantizers = [ivf.pq] if hasattr(ivf, "pq") else []
+    for rotation in _transforms(index):
+        if hasattr(rotation, "pq"):
+            quantizer = faiss.ProductQuantizer(rotation.d_out, rotation.M, 8)
+            rotation.pq = quantizer  # a bare pointer: FAISS does not own it
+            quantizers.append(quantizer)
+    for owner in [ivf, *quantizers]:
+        if owner is not None:
+            owner.cp.min_points_per_centroid = 1
+            owner.cp.seed = seed + 1234
+    return quantizers
+
+
+def _transforms(index: Any) -> list[Any]:
+    import faiss
+
+    if not isinstance(index, faiss.IndexPreTransform):
+        return []
+    return [faiss.downcast_VectorTransform(index.chain.at(i)) for i in range(index.chain.size())]

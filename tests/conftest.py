@@ -1,0 +1,157 @@
+"""What every test may use: small folders of drawn pictures and texts, collections over them, the evaluation data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from mmsearch import Collection
+from mmsearch.retrieval.encoders.mini.encoder import MiniEncoder
+
+TEXTS = {
+    "harbour.txt": "Fishing boats lie in the harbour at low tide.",
+    "bread.md": "A loaf of rye bread cools on the kitchen table.",
+}
+PICTURES = ("disc.png", "square.jpg", "stripes.png", "rings.jpg", "cross.png", "ramp.jpg", "grid.png", "noise.png")
+
+
+def draw_picture(name: str, size: tuple[int, int] = (96, 64)) -> Image.Image:
+    """One of eight pictures that look nothing like each other, by its file name."""
+    width, height = size
+    if name.startswith("noise"):
+        return Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
+    if name.startswith("ramp"):
+        ramp = np.broadcast_to(np.linspace(0, 255, width, dtype=np.uint8)[None, :, None], (height, width, 3))
+        return Image.fromarray(np.ascontiguousarray(ramp))
+    colours = {"disc": "white", "square": "navy", "stripes": "gold", "rings": "black", "cross": "pink", "grid": "teal"}
+    picture = Image.new("RGB", size, colours[name.split(".")[0]])
+    pen = ImageDraw.Draw(picture)
+    if name.startswith("disc"):
+        pen.ellipse((24, 8, 72, 56), fill="red")
+    elif name.startswith("square"):
+        pen.rectangle((30, 14, 66, 50), fill="orange")
+    elif name.startswith("stripes"):
+        for x in range(0, width, 16):
+            pen.rectangle((x, 0, x + 7, height), fill="purple")
+    elif name.startswith("rings"):
+        for radius in (8, 16, 24):
+            pen.ellipse((48 - radius, 32 - radius, 48 + radius, 32 + radius), outline="lime", width=3)
+    elif name.startswith("cross"):
+        pen.line((0, 0, width, height), fill="brown", width=9)
+        pen.line((0, height, width, 0), fill="brown", width=9)
+    else:
+        for step in range(0, width, 12):
+            pen.line((step, 0, step, height), fill="white")
+            pen.line((0, step, width, step), fill="white")
+    return picture
+
+
+def fill(folder: Path) -> Path:
+    """Put eight pictures and two texts into a new folder."""
+    folder.mkdir(parents=True)
+    for name in PICTURES:
+        draw_picture(name).save(folder / name)
+    for name, text in TEXTS.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def drawn() -> Callable[..., Image.Image]:
+    """`draw_picture`: a picture by name."""
+    return draw_picture
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder of eight pictures and two texts, free to be changed."""
+    return fill(tmp_path / "photos")
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Collection:
+    """A new collection with nothing in it."""
+    return Collection.create(tmp_path / "new.mms", model="mini")
+
+
+@pytest.fixture
+def collection(photos: Path, tmp_path: Path) -> Collection:
+    """A collection over `photos`, free to be changed."""
+    made = Collection.create(tmp_path / "photos.mms", model="mini")
+    made.index([photos], workers=1)
+    return made
+
+
+@pytest.fixture(scope="module")
+def gallery(tmp_path_factory: pytest.TempPathFactory) -> Collection:
+    """A collection over eight pictures and two texts that a whole module reads and nobody changes."""
+    folder = tmp_path_factory.mktemp("gallery")
+    made = Collection.create(folder / "gallery.mms", model="mini")
+    made.index([fill(folder / "photos")], workers=1)
+    return made
+
+
+@dataclass
+class Embedded:
+    """What went through the model since the last `clear`."""
+
+    texts: list[str] = field(default_factory=list)
+    pictures: int = 0
+
+    def clear(self) -> None:
+        self.texts, self.pictures = [], 0
+
+    def __len__(self) -> int:
+        return len(self.texts) + self.pictures
+
+
+@pytest.fixture
+def embedded(monkeypatch: pytest.MonkeyPatch) -> Embedded:
+    """Counts the texts and pictures that `mini` embeds."""
+    seen = Embedded()
+    encode_texts, encode_images = MiniEncoder.encode_texts, MiniEncoder.encode_images
+
+    def texts(encoder, given):
+        seen.texts += given
+        return encode_texts(encoder, given)
+
+    def images(encoder, pixels):
+        seen.pictures += len(pixels)
+        return encode_images(encoder, pixels)
+
+    monkeypatch.setattr(MiniEncoder, "encode_texts", texts)
+    monkeypatch.setattr(MiniEncoder, "encode_images", images)
+    return seen
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of evaluation data."""
+    folder = Path(os.environ.get("MMSEARCH_SHARED", Path(__file__).parents[2] / "shared"))
+    if not folder.is_dir():
+        pytest.skip("the evaluation data is not here: set MMSEARCH_SHARED to its folder")
+    return folder
+
+
+@pytest.fixture
+def paths_in() -> Callable[[Collection], set[str]]:
+    """The paths of all live rows of a collection."""
+
+    def paths(collection: Collection) -> set[str]:
+        found: set[str] = set()
+        searcher = collection.searcher()
+        for modality in searcher.modalities:
+            rows = searcher.rows(modality)
+            names = rows.facts(["path"])["path"].to_pylist()
+            found |= {os.fsdecode(n) for i, n in enumerate(names) if rows.live is None or rows.live[i]}
+        return found
+
+    return paths
+
+

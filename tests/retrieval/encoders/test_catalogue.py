@@ -1,0 +1,85 @@
+"""Names of models: what the catalogue holds, and what `resolve` makes of a name."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from mmsearch.errors import UsageError
+from mmsearch.retrieval.encoders import CATALOGUE, resolve
+
+OPEN_CLIP = [entry for entry in CATALOGUE if entry.runtime == "open_clip"]
+BY_NAME = {
+    "clip": ("ViT-B-32-256", "datacomp_s34b_b86k"),
+    "clip-large": ("ViT-L-14", "datacomp_xl_s13b_b90k"),
+    "siglip2": ("ViT-B-16-SigLIP2-256", "webli"),
+    "siglip2-large": ("ViT-SO400M-14-SigLIP2", "webli"),
+    "mobileclip2-s0": ("MobileCLIP2-S0", "dfndr2b"),
+    "mobileclip2-s4": ("MobileCLIP2-S4", "dfndr2b"),
+    "pe-core-b": ("PE-Core-B-16", "meta"),
+    "pe-core-l": ("PE-Core-L-14-336", "meta"),
+    "xlm-clip": ("xlm-roberta-base-ViT-B-32", "laion5b_s13b_b90k"),
+}
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_the_catalogue_has_the_promised_models(name):
+    entry = resolve(name)
+    assert (entry.architecture, entry.pretrained) == BY_NAME[name]
+
+
+def test_names_are_unique_and_entries_are_frozen_and_complete():
+    assert len({entry.name for entry in CATALOGUE}) == len(CATALOGUE)
+    for entry in CATALOGUE:
+        assert entry.dim
+        assert entry.licence
+        assert entry.note
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        CATALOGUE[0].dim = 1
+
+
+@pytest.mark.clip
+@pytest.mark.parametrize("entry", OPEN_CLIP, ids=lambda entry: entry.name)
+def test_open_clip_knows_every_entry_as_the_catalogue_describes_it(entry):
+    open_clip = pytest.importorskip("open_clip", reason="needs the extra `clip`")
+    assert (entry.architecture, entry.pretrained) in open_clip.list_pretrained()
+    assert open_clip.get_pretrained_cfg(entry.architecture, entry.pretrained)["hf_hub"] == f"{entry.repository}/"
+    config = open_clip.get_model_config(entry.architecture)
+    assert config["embed_dim"] == entry.dim
+    assert ("hf_tokenizer_name" in config["text_cfg"]) == ("transformers" in entry.needs)
+
+
+def test_a_tag_that_has_a_short_name_is_the_same_entry():
+    assert resolve("open_clip:ViT-B-32-256/datacomp_s34b_b86k") is resolve("clip")
+
+
+def test_any_architecture_and_tag_can_be_named():
+    entry = resolve("open_clip:ViT-B-32/openai")
+    assert (entry.architecture, entry.pretrained, entry.checkpoint) == ("ViT-B-32", "openai", None)
+
+
+def test_a_checkpoint_is_named_by_its_absolute_path(tmp_path, monkeypatch):
+    (tmp_path / "a@b").mkdir()
+    monkeypatch.chdir(tmp_path)
+    entry = resolve("open_clip:ViT-B-32@a@b")
+    assert entry.checkpoint == tmp_path / "a@b"
+    assert resolve(entry.name) == entry
+
+
+def test_a_missing_checkpoint_is_wrong_use(tmp_path):
+    with pytest.raises(UsageError, match="no checkpoint at"):
+        resolve(f"open_clip:ViT-B-32@{tmp_path / 'none.pt'}")
+
+
+def test_an_unknown_name_shows_near_ones_and_how_to_list():
+    with pytest.raises(UsageError, match=r"did you mean siglip2.*mmsearch models list"):
+        resolve("siglp2")
+
+
+@pytest.mark.parametrize("name", ["", "open_clip:", "open_clip:ViT-B-32", "open_clip:/openai", "open_clip:ViT-B-32@"])
+def test_a_name_that_is_cut_short_shows_how_to_write_it(name):
+    with pytest.raises(UsageError) as error:
+        resolve(name)
+    assert "open_clip:ARCH" in str(error.value)
+    assert "\n" not in str(error.value)

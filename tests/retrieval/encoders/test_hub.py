@@ -1,0 +1,154 @@
+"""Where weights are found and fetched: the cache's layout, a hub made of a local server, and hubs that fail."""
+
+from __future__ import annotations
+
+import http.server
+import socket
+import threading
+from contextlib import closing, contextmanager
+
+import pytest
+from huggingface_hub import constants
+
+from mmsearch.errors import ModelUnavailableError
+from mmsearch.retrieval.encoders import hub, resolve
+from mmsearch.retrieval.encoders.digests import file_sha256
+
+REPOSITORY = resolve("clip").repository
+COMMIT = "c" * 40
+SHA256 = "a" * 64
+
+
+def put_in_cache(hub_cache, filename="open_clip_model.safetensors"):
+    """A file as the hub's client leaves it: a blob named by its digest, and a link to it in a snapshot."""
+    folder = hub_cache / f"models--{REPOSITORY.replace('/', '--')}"
+    for name in ("blobs", "refs", f"snapshots/{COMMIT}"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    (folder / "refs/main").write_text(COMMIT)
+    (folder / "blobs" / SHA256).write_bytes(b"weights")
+    link = folder / "snapshots" / COMMIT / filename
+    link.symlink_to(f"../../blobs/{SHA256}")
+    return link
+
+
+@contextmanager
+def serving(handler):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class EmptyHub(http.server.BaseHTTPRequestHandler):
+    def do_HEAD(self):
+        self.send_error(404)
+
+    do_GET = do_HEAD
+
+    def log_message(self, *_):
+        pass
+
+
+class OneFileHub(EmptyHub):
+    """Has one safetensors file in every repository."""
+
+    def do_HEAD(self):
+        if not self.path.endswith("/resolve/main/open_clip_model.safetensors"):
+            return self.send_error(404)
+        self.send_response(200)
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("ETag", f'"{SHA256}"')
+        self.send_header("Content-Length", "7")
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(b"weights")
+
+    do_GET = do_HEAD
+
+
+def test_nothing_is_here_in_an_empty_cache(hub_cache):
+    assert hub.weights_here(resolve("clip")) is None
+
+
+def test_weights_in_the_cache_are_found_and_their_digest_is_the_blobs_name(hub_cache):
+    link = put_in_cache(hub_cache)
+    assert hub.weights_here(resolve("clip")) == link
+    assert file_sha256(link) == SHA256
+
+
+def test_older_weights_are_found_where_there_is_no_safetensors(hub_cache):
+    link = put_in_cache(hub_cache, "open_clip_pytorch_model.bin")
+    assert hub.weights_here(resolve("clip")) == link
+
+
+def test_what_is_here_is_not_fetched_again(hub_cache, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    link = put_in_cache(hub_cache)
+    assert hub.pull(resolve("clip")) == link
+
+
+def test_weights_are_fetched_into_the_cache(hub_cache, monkeypatch):
+    with serving(OneFileHub) as endpoint:
+        monkeypatch.setenv("HF_ENDPOINT", endpoint)
+        path = hub.pull(resolve("clip"))
+    assert path.read_bytes() == b"weights"
+    assert hub.weights_here(resolve("clip")) == path
+
+
+def unavailable():
+    with pytest.raises(ModelUnavailableError) as error:
+        hub.pull(resolve("clip"))
+    message = str(error.value)
+    assert "\n" not in message
+    for way_out in (constants.HF_HUB_CACHE, "open_clip:ViT-B-32-256@/path", "--model mini"):
+        assert way_out in message
+    return message
+
+
+def test_a_hub_that_refuses_connections_names_the_ways_out(hub_cache, monkeypatch):
+    with closing(socket.create_server(("127.0.0.1", 0))) as gone:
+        port = gone.getsockname()[1]
+    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{port}")
+    assert "cannot be reached" in unavailable()
+
+
+def test_a_hub_that_takes_the_connection_and_never_answers_is_given_up(hub_cache, monkeypatch):
+    # Without a bound of our own this test would hang.
+    monkeypatch.setattr(hub, "REACH_SECONDS", 0.2)
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        assert "cannot be reached" in unavailable()
+
+
+def test_looking_up_a_name_is_given_up_too():
+    asked = threading.Event()
+    assert hub._within(0.1, lambda: asked.wait()) is False
+    asked.set()
+
+
+def test_a_hub_is_given_up_within_three_seconds():
+    assert hub.REACH_SECONDS <= 3
+
+
+def test_offline_mode_asks_nobody(hub_cache, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(hub, "_answers", lambda url: pytest.fail("the network was asked"))
+    assert "HF_HUB_OFFLINE" in unavailable()
+
+
+def test_a_hub_without_the_files_is_one_line_too(hub_cache, monkeypatch):
+    with serving(EmptyHub) as endpoint:
+        monkeypatch.setenv("HF_ENDPOINT", endpoint)
+        assert "could not fetch clip" in unavailable()
+
+
+def test_a_folder_gives_its_best_checkpoint_or_says_that_it_has_none(tmp_path):
+    entry = resolve(f"open_clip:ViT-B-32@{tmp_path}")
+    with pytest.raises(ModelUnavailableError, match="no checkpoint"):
+        hub.weights_here(entry)
+    for name in ("a.pt", "b.safetensors", "notes.txt"):
+        (tmp_path / name).touch()
+    assert hub.weights_here(entry) == tmp_path / "b.safetensors"

@@ -1,0 +1,94 @@
+"""From a name to an encoder: what `auto` picks, and what is said where something is missing."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+
+import pytest
+
+from mmsearch.errors import ModelUnavailableError, UsageError
+from mmsearch.retrieval.encoders import auto_model, hub, load_encoder
+from mmsearch.retrieval.encoders.mini import MiniEncoder
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """Sets which packages look installed."""
+    find_spec = importlib.util.find_spec
+
+    def only(*packages: str) -> None:
+        absent = {"torch", "open_clip", "transformers"} - set(packages)
+        monkeypatch.setattr(
+            importlib.util,
+            "find_spec",
+            lambda name, *rest: None if name in absent else object() if name in packages else find_spec(name, *rest),
+        )
+
+    return only
+
+
+@pytest.fixture
+def here(monkeypatch, tmp_path):
+    """Sets whose weights are on this machine."""
+
+    def only(*names: str) -> None:
+        monkeypatch.setattr(hub, "weights_here", lambda entry: tmp_path if entry.name in names else None)
+
+    return only
+
+
+def test_mini_is_loaded_by_name():
+    assert isinstance(load_encoder("mini", threads=1), MiniEncoder)
+
+
+def test_auto_is_mini_where_nothing_better_is_here_and_says_how_to_get_better(installed, here):
+    installed("torch", "open_clip", "transformers")
+    here()
+    name, notice = auto_model()
+    assert name == "mini"
+    assert "mmsearch models pull" in notice
+    assert "pip install" not in notice
+    assert "\n" not in notice
+
+
+def test_auto_names_the_extra_where_it_is_not_installed(installed, here):
+    installed()
+    here("clip")
+    name, notice = auto_model()
+    assert name == "mini"
+    assert 'pip install "mmsearch[clip]"' in notice
+
+
+def test_auto_takes_the_best_model_whose_weights_are_here(installed, here):
+    installed("torch", "open_clip", "transformers")
+    here("clip", "siglip2", "mobileclip2-s0")
+    assert auto_model()[0] == "siglip2"
+
+
+def test_auto_passes_over_a_model_whose_packages_are_missing(installed, here):
+    installed("torch", "open_clip")
+    here("clip", "siglip2")
+    assert auto_model()[0] == "clip"
+
+
+def test_a_model_whose_extra_is_not_installed_names_it(installed):
+    installed()
+    with pytest.raises(ModelUnavailableError, match=r'pip install "mmsearch\[clip\]"'):
+        load_encoder("clip")
+
+
+@pytest.mark.parametrize(("option", "value"), [("device", "cuda"), ("precision", "bfloat16")])
+def test_mini_refuses_what_it_cannot_do(option, value):
+    with pytest.raises(UsageError, match=value):
+        load_encoder("mini", **{option: value})
+
+
+def test_importing_the_encoders_loads_no_runtime(root):
+    program = (
+        "import sys, mmsearch.retrieval.encoders;"
+        "print(sorted({'torch', 'open_clip', 'onnxruntime', 'tokenizers', 'huggingface_hub', 'PIL'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=root)
+    assert done.stdout.strip() == "[]"

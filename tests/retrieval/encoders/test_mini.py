@@ -1,0 +1,128 @@
+"""The built-in model: its files, its arithmetic, and what a text query does not load."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mmsearch.retrieval.encoders.mini import MiniEncoder, mini_space
+from mmsearch.retrieval.encoders.mini.encoder import FOLDER, PROCESSING, WEIGHTS
+from mmsearch.retrieval.encoders.mini.tensors import map_tensors
+
+TEXTS = ["a dog on a beach", "Café at NIGHT, 2 people!", "", "日本語", "word " * 200, "two men play football"]
+
+
+@pytest.fixture(scope="module")
+def mini() -> MiniEncoder:
+    return MiniEncoder(threads=1)
+
+
+@pytest.fixture(scope="module")
+def reference(mini_v0):
+    spec = importlib.util.spec_from_file_location("mini_reference", mini_v0 / "reference.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.Mini()
+
+
+def gradient() -> np.ndarray:
+    y, x = np.mgrid[0:224, 0:224]
+    return np.stack([x, y, (x + y) // 2], axis=-1).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("name", "sha256"), [*WEIGHTS.items(), *PROCESSING.items()])
+def test_the_recorded_digests_are_those_of_the_files(name, sha256):
+    assert hashlib.sha256((FOLDER / name).read_bytes()).hexdigest() == sha256
+
+
+def test_the_space_is_known_without_reading_the_weights(monkeypatch):
+    monkeypatch.setattr("builtins.open", None)
+    assert MiniEncoder().space == mini_space()
+    assert (mini_space().model, mini_space().dim) == ("mini", 256)
+
+
+def test_the_training_datas_terms_stand_beside_the_weights():
+    terms = (FOLDER / "MODEL_LICENSE").read_text()
+    for word in ("Flickr8k", "ImageNet", "non-commercial", "EfficientNet-Lite1", "MiniLM", "Apache-2.0"):
+        assert word in terms
+
+
+@pytest.mark.parametrize(
+    ("text", "start"),
+    [
+        ("a dog on a beach", [0.17322, 0.05942, 0.05182, -0.10553]),
+        ("Café at NIGHT, 2 people!", [0.11622, 0.12143, 0.09095, -0.00790]),
+        ("", [-0.05016, -0.12227, 0.08158, -0.09697]),
+    ],
+)
+def test_texts_have_the_vectors_they_had_when_this_was_written(mini, text, start):
+    np.testing.assert_allclose(mini.encode_texts([text])[0, :4], start, atol=2e-5)
+
+
+def test_a_picture_has_the_vector_it_had_when_this_was_written(mini):
+    # int8 kernels of other processors may round differently, hence the wide tolerance
+    start = [0.0183, -0.0403, -0.1247, -0.0697, -0.0037, 0.0403]
+    np.testing.assert_allclose(mini.encode_images(gradient()[None])[0, :6], start, atol=0.02)
+
+
+@pytest.mark.shared
+def test_text_vectors_equal_the_reference(mini, reference):
+    np.testing.assert_allclose(mini.encode_texts(TEXTS), reference.texts(TEXTS), atol=1e-6)
+
+
+@pytest.mark.shared
+def test_picture_vectors_equal_the_references_scaled_to_unit_length(mini, reference):
+    from PIL import Image
+
+    noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
+    pictures = [Image.fromarray(gradient()), Image.fromarray(noise)]
+    expected = reference.images(pictures)
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)  # the graph leaves them up to 8 % off
+    pixels = np.stack([mini.image_transform.apply(picture) for picture in pictures])
+    np.testing.assert_allclose(mini.encode_images(pixels), expected, atol=1e-6)
+
+
+def test_a_text_without_a_known_token_is_read_as_one_unknown_token(mini):
+    np.testing.assert_array_equal(mini.encode_texts([""]), mini.encode_texts(["日"]))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.text(max_size=60), min_size=1, max_size=8))
+def test_a_text_has_the_same_bits_whatever_is_beside_it(texts):
+    mini = MiniEncoder()
+    alone = np.concatenate([mini.encode_texts([text]) for text in texts])
+    np.testing.assert_array_equal(mini.encode_texts(texts), alone)
+
+
+def test_more_texts_than_one_chunk_keep_their_order(mini):
+    some = [f"{i} dogs and {i * 7 % 13} cats" for i in range(1100)]
+    together = mini.encode_texts(some)
+    np.testing.assert_array_equal(
+        together[[0, 511, 512, 1099]], mini.encode_texts([some[i] for i in (0, 511, 512, 1099)])
+    )
+
+
+def test_a_text_query_loads_no_torch_and_no_onnxruntime(root):
+    program = (
+        "import sys; from mmsearch.retrieval.encoders import load_encoder;"
+        "load_encoder('mini').encode_texts(['a dog']);"
+        "print(sorted({'torch', 'open_clip', 'onnxruntime', 'huggingface_hub', 'transformers'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=root)
+    assert done.stdout.strip() == "[]"
+
+
+def test_mapped_tensors_are_those_that_safetensors_reads():
+    safetensors = pytest.importorskip("safetensors.numpy", reason="needs safetensors")
+    expected = safetensors.load_file(FOLDER / "text.safetensors")
+    mapped = map_tensors(FOLDER / "text.safetensors")
+    assert mapped.keys() == expected.keys()
+    for name, tensor in mapped.items():
+        np.testing.assert_array_equal(tensor, expected[name])
