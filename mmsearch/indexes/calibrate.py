@@ -128,4 +128,4 @@ def _recall(
     # Any row that scores as high as the last true neighbour is right: rows of equal score are as good.
     there = truth > -np.inf
     least: Floats = np.min(truth, axis=1, keepdims=True, where=there, initial=np.inf)
-    return float(np.count_nonzero(scores >= least - 1e-6) / max(np.count_nonzero(there), 1))
+    return int(np.count_nonzero(scores >= least - 1e-6)) / max(int(np.count_nonzero(there)), 1)

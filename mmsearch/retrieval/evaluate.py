@@ -270,7 +270,7 @@ def _both_ways(
                 there = ids[row] >= 0
                 owners = pool.owner[positions[row][there]]
                 ranks.append(ranks_of(scores[row][there], owners, right, self_))
-        results.append(_scores(direction, via, ranks, [len(set(r)) for r in relevant], pool.files))
+        results.append(_scores(direction, via, ranks, [len(right) for right in relevant], pool.files))
     return results
 
 

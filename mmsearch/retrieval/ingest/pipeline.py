@@ -120,6 +120,8 @@ class _Run:
             first = known.with_content(file.content_hash)
             if first is not None:
                 self._copy(file, [rows.under_name(_found(file)) for rows in known.stored_rows(first)])
+            elif not self.outcome.interrupted:
+                self._skip_wordless(file)
         self._committer.close()
 
     def _jobs(self, text_column: str | None) -> Iterator[Job]:
@@ -161,19 +163,27 @@ class _Run:
             self._copy(file, rows)
 
     def _copy(self, file: Decoded, rows: list[StoredRows]) -> None:
+        self._mark(file, rows[0].items[0].facts.note)
         self._commit_rows(rows, self._own_ids(file))
         self.outcome.indexed += 1
 
     def _finish(self, done: Iterator[tuple[Decoded, StoredRows]]) -> None:
         for file, rows in done:
-            name = os.fsdecode(file.path)
             if not rows.items:
-                self.outcome.skipped.append(FileNote(name, "there is no text in it"))
+                self._skip_wordless(file)
                 continue
-            if file.facts.note:
-                self.outcome.marked.append(FileNote(name, file.facts.note))
+            self._mark(file, file.facts.note)
             self._commit_rows([rows], self._own_ids(file))
             self.outcome.indexed += 1
+
+    def _skip_wordless(self, file: Decoded) -> None:
+        self.outcome.skipped.append(FileNote(os.fsdecode(file.path), "there is no text in it"))
+        if own := self._own_ids(file):
+            self._commit_rows([], own)  # what it once said is there no more
+
+    def _mark(self, file: Decoded, note: str | None) -> None:
+        if note:
+            self.outcome.marked.append(FileNote(os.fsdecode(file.path), note))
 
     def _own_ids(self, file: Decoded) -> list[int]:
         own: KnownFile | None = self._known.by_path.get(file.path)

@@ -134,8 +134,8 @@ def lies_under(path: bytes, root: bytes) -> bool:
 
 
 def missing(paths: Sequence[bytes]) -> list[bytes]:
-    """Which of the paths do not exist."""
-    return [path for path in paths if not os.path.lexists(path)]
+    """Which of the paths lead to nothing: no such name, or a link whose target is gone."""
+    return [path for path in paths if not os.path.exists(path)]
 
 
 def no_such_path(path: bytes) -> UsageError:

@@ -17,7 +17,7 @@ def roots_to_read(manifest: Manifest, space: Space, paths: Sequence[bytes]) -> l
     tops = list(dict.fromkeys(paths))
     if _replaces(manifest, space):
         roots = [os.fsencode(root) for root in manifest.roots]
-        tops += [r for r in roots if os.path.lexists(r) and not any(lies_under(r, top) for top in tops)]
+        tops += [r for r in roots if os.path.exists(r) and not any(lies_under(r, top) for top in tops)]
     return tops
 
 
@@ -27,7 +27,7 @@ def finish_switch(writer: Writer, space: Space, report: Report) -> Report:
     if not _replaces(manifest, space):
         return report
     assert manifest.current is not None
-    missing = [root for root in manifest.roots if not os.path.lexists(os.fsencode(root))]
+    missing = [root for root in manifest.roots if not os.path.exists(os.fsencode(root))]
     if report.interrupted:
         wait = "the run was stopped; run it again to go on"
     elif missing:

@@ -1,0 +1,53 @@
+# Each target makes .venv and installs what it needs on first use.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test check bench picture gpu clean
+
+$(VENV)/.base: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/.demo: $(VENV)/.base
+	$(PIP) --editable ".[demo]"
+	touch $@
+
+$(VENV)/.check: $(VENV)/.base
+	$(PIP) --editable ".[dev]"
+	touch $@
+
+$(VENV)/.test: $(VENV)/.check
+	$(PIP) --editable ".[dev,clip,export,bench]"
+	touch $@
+
+$(VENV)/.bench: $(VENV)/.base
+	$(PIP) --editable ".[bench]"
+	touch $@
+
+demo: $(VENV)/.demo  ## index photographs that a library ships (and PHOTOS=dir), ask three questions
+	$(BIN)/python examples/demo.py $(PHOTOS)
+
+test: $(VENV)/.test  ## all tests, those of open_clip models included
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.check  ## format, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.bench  ## measure; results and plots go to benchmarks/results
+	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/plot.py
+
+picture: $(VENV)/.demo  ## draw the README's picture of the terminal anew
+	$(BIN)/python examples/picture.py docs/terminal.svg
+
+gpu: $(VENV)/.base  ## put faiss-gpu in the place of faiss-cpu: both own the module `faiss`
+	$(BIN)/python -m pip uninstall --quiet --yes faiss-cpu
+	$(PIP) faiss-gpu
+
+clean:
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .demo.mms
