@@ -170,7 +170,7 @@ class Collection:
         """Move to the newest manifest; returns whether it was another one."""
         manifest = load_manifest(self.root)
         with self._guard:
-            if manifest.generation == self.manifest.generation:
+            if manifest == self.manifest:
                 return False
             self._snapshot = Snapshot(self.root, manifest)
             self._searchers.clear()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import sys
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +16,7 @@ from PIL import Image, ImageDraw
 
 from mmsearch import Collection
 from mmsearch.retrieval.encoders.mini.encoder import MiniEncoder
+from mmsearch.retrieval.media.sandbox import Decoder
 
 TEXTS = {
     "harbour.txt": "Fishing boats lie in the harbour at low tide.",
@@ -155,3 +159,25 @@ def paths_in() -> Callable[[Collection], set[str]]:
     return paths
 
 
+
+
+@pytest.fixture
+def faulty_worker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
+    """Has files decoded by real worker processes into which a fault was put first: a piece of code that may
+    replace what it likes of the module ``worker``."""
+
+    def install(fault: str, **options: float) -> None:
+        script = tmp_path / "faulty_worker.py"
+        lines = [
+            "import base64, errno, os, time",
+            "from mmsearch.retrieval.media import worker",
+            textwrap.dedent(fault),
+            "worker.main()",
+        ]
+        script.write_text("\n".join(lines))
+        command = [sys.executable, str(script)]
+        monkeypatch.setattr(
+            "mmsearch.retrieval.ingest.run.Decoder", functools.partial(Decoder, _worker_command=command, **options)
+        )
+
+    return install

@@ -9,11 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.indexes.blocks import Floats, Positions, Vectors
+from mmsearch.indexes.blocks import CACHE_ROWS, Floats, Positions, Vectors
 
 _CHUNK_SCORES = 1 << 22  # scores held at a time by a thread: 16 MB
 _WORTH_THREADS = 1 << 22  # products below which starting threads costs more than it saves
 _SELECTIVE = 0.25  # share of rows below which gathering them beats scanning all
+_SLACK = 1e-5  # what the cosine of one row may differ by when BLAS sums it in another order
 
 
 def search_exact(
@@ -47,19 +48,20 @@ def search_exact(
         workers = min(threads or os.cpu_count() or 1, 16)
         step = -(-rows // workers)
     chunks = [(start, min(start + step, rows)) for start in range(0, rows, step)]
+    slack = _SLACK * np.linalg.norm(queries, axis=1)
 
     def best_of(chunk: tuple[int, int]) -> tuple[Floats, Positions]:
         scores, positions = _scores(vectors, queries, chunk, survivors)
         if allowed is not None:
             scores[:, ~allowed[chunk[0] : chunk[1]]] = -np.inf
-        return _best(scores, np.broadcast_to(positions, scores.shape), k)
+        return _shortlist(scores, np.broadcast_to(positions, scores.shape), k, slack)
 
     found = list(_run(best_of, chunks, workers))
     if not found:
         found = [(np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64))]
     scores = np.concatenate([part[0] for part in found], axis=1)
     positions = np.concatenate([part[1] for part in found], axis=1)
-    return rescored(vectors, queries, _best(scores, positions, k)[1], k)
+    return rescored(vectors, queries, _shortlist(scores, positions, k, slack)[1], k)
 
 
 def rescored(vectors: Vectors, queries: Floats, positions: Positions, k: int) -> tuple[Floats, Positions]:
@@ -91,7 +93,9 @@ def _scores(
     scores = np.empty((len(queries), stop - start), np.float32)
     if survivors is not None:
         positions = survivors[start:stop]
-        np.matmul(queries, vectors.take(positions).T, out=scores)
+        for begin in range(0, len(positions), CACHE_ROWS):
+            place = slice(begin, begin + CACHE_ROWS)
+            scores[:, place] = queries @ vectors.take(positions[place]).T
         return scores, positions
     for first, block in vectors.slices(start, stop):
         place = slice(first - start, first - start + len(block))
@@ -99,18 +103,40 @@ def _scores(
     return scores, np.arange(start, stop, dtype=np.int64)
 
 
+def _shortlist(scores: Floats, positions: Positions, k: int, slack: Floats) -> tuple[Floats, Positions]:
+    """All that may be among the k best of each row once `rescored`, ``[q, c]`` padded with -inf and -1.
+
+    Equal vectors get scores that differ in the last bits, by where they lie in a block: cutting at the k-th of
+    those would break ties by chance.
+    """
+    chosen = [
+        np.flatnonzero((line >= _kth(line, k) - near) & (line > -np.inf))
+        for line, near in zip(scores, slack, strict=True)
+    ]
+    width = max(map(len, chosen), default=0)
+    top = np.full((len(scores), width), -np.inf, np.float32)
+    where = np.full((len(scores), width), -1, np.int64)
+    for row, columns in enumerate(chosen):
+        top[row, : len(columns)] = scores[row, columns]
+        where[row, : len(columns)] = positions[row, columns]
+    return top, where
+
+
 def _best(scores: Floats, positions: Positions, k: int) -> tuple[Floats, Positions]:
     """The k highest of each row, descending, ties by position; padded with -inf and -1."""
     top = np.full((len(scores), k), -np.inf, np.float32)
     where = np.full((len(scores), k), -1, np.int64)
     for row, line in enumerate(scores):
-        chosen = np.arange(len(line))
-        if len(line) > k:
-            least = np.partition(line, len(line) - k)[len(line) - k]
-            chosen = np.flatnonzero(line >= least)
-        chosen = chosen[line[chosen] > -np.inf]
+        chosen = np.flatnonzero((line >= _kth(line, k)) & (line > -np.inf))
         order = np.lexsort((positions[row][chosen], -line[chosen]))[:k]
         chosen = chosen[order]
         top[row, : len(chosen)] = line[chosen]
         where[row, : len(chosen)] = positions[row][chosen]
     return top, where
+
+
+def _kth(line: Floats, k: int) -> np.float32:
+    """The k-th highest; -inf where there are no more than k."""
+    if len(line) <= k:
+        return np.float32(-np.inf)
+    return np.float32(np.partition(line, len(line) - k)[len(line) - k])

@@ -17,7 +17,7 @@ from mmsearch.indexes.calibrate import Calibration, K
 from mmsearch.indexes.exact import rescored, search_exact
 
 SCAN_SHARE = 0.1
-"""Share of rows below which those that a filter leaves are all compared."""
+"""Share of rows up to which those that a filter leaves are all compared."""
 
 _SCAN_BEFORE_IMPORT = 64_000_000  # products: scanning them is faster than importing FAISS and opening an index
 
@@ -32,7 +32,7 @@ def scans(rows: int, allowed: int, products: int, faiss_is_loaded: bool) -> bool
             a process that goes on asking soon has the approximate index.
         faiss_is_loaded: whether this process has imported FAISS already.
     """
-    return allowed < SCAN_SHARE * rows or (not faiss_is_loaded and products <= _SCAN_BEFORE_IMPORT)
+    return allowed <= SCAN_SHARE * rows or (not faiss_is_loaded and products <= _SCAN_BEFORE_IMPORT)
 
 
 def probes(calibrated: int, k: int, share: float) -> int:

@@ -40,7 +40,7 @@ class Found:
 class Scan:
     """Walks folders once. ``skipped`` and ``unread`` fill while `files` is consumed.
 
-    ``unread`` holds folders that could not be listed: nothing may be concluded of what is in them.
+    ``unread`` holds what could not be listed or looked at: nothing may be concluded of what is in it.
     """
 
     paths: Sequence[bytes]
@@ -86,24 +86,26 @@ class Scan:
             for entry in entries:
                 if self._passed_over(entry, top):
                     continue
-                if entry.is_symlink() and not self.follow_links:
-                    self._skip(entry.path, "symbolic link; --follow-links follows it")
-                elif entry.is_dir():
+                facts = self._stat(entry)
+                if facts is None:
+                    continue
+                if stat.S_ISDIR(facts.st_mode):
                     subfolders.append(entry.path)
-                elif (found := self._file(entry)) is not None:
-                    yield found
+                elif stat.S_ISREG(facts.st_mode):
+                    yield Found(entry.path, facts.st_size, facts.st_mtime_ns)
+                else:
+                    self._skip(entry.path, "not a regular file")
             stack.extend(reversed(subfolders))
 
-    def _file(self, entry: os.DirEntry[bytes]) -> Found | None:
+    def _stat(self, entry: os.DirEntry[bytes]) -> os.stat_result | None:
         try:
-            facts = entry.stat()
+            if not entry.is_symlink() or self.follow_links:
+                return entry.stat()
+            self._skip(entry.path, "symbolic link; --follow-links follows it")
         except OSError as error:
+            self.unread.append(entry.path)
             self._skip(entry.path, f"cannot be read: {error.strerror}")
-            return None
-        if not stat.S_ISREG(facts.st_mode):
-            self._skip(entry.path, "not a regular file")
-            return None
-        return Found(entry.path, facts.st_size, facts.st_mtime_ns)
+        return None
 
     def _passed_over(self, entry: os.DirEntry[bytes], top: bytes) -> bool:
         if entry.name in SYSTEM_FOLDERS or entry.name in SYSTEM_FILES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 from typing import IO, Any
 
@@ -32,33 +33,37 @@ def decode_raw(
             sizes = raw.sizes
             turned = sizes.flip in (5, 6)
             size = (sizes.height, sizes.width) if turned else (sizes.width, sizes.height)
-            found = _preview(rawpy, raw, max_pixels, target, draft)
-            if found is None:
+            taken_at = _taken_at(raw)
+            image = _preview(rawpy, raw, max_pixels, target, draft)
+            if image is None:
                 guard_size(size, size[0] * size[1], max_pixels)
-                found = Image.fromarray(raw.postprocess(use_camera_wb=True, half_size=True)), None
+                image = Image.fromarray(raw.postprocess(use_camera_wb=True, half_size=True))
     except rawpy.LibRawError as error:
         raise DecodeError(f"damaged, or a camera that LibRaw does not know: {error}") from None
-    image, facts = found
-    taken_at = facts.taken_at if facts else None
     return image, Facts(width=size[0], height=size[1], taken_at=taken_at)
 
 
-def _preview(
-    rawpy: Any, raw: Any, max_pixels: int, target: tuple[int, int] | None, draft: float
-) -> tuple[Image.Image, Facts | None] | None:
+def _taken_at(raw: Any) -> dt.datetime | None:
+    """The camera's clock as LibRaw read it, which puts files without a date at the start of 1970."""
+    other = getattr(raw, "other", None)  # older versions of rawpy have none
+    taken: dt.datetime | None = getattr(other, "timestamp", None)
+    return taken if taken is not None and taken.year > 1970 else None
+
+
+def _preview(rawpy: Any, raw: Any, max_pixels: int, target: tuple[int, int] | None, draft: float) -> Image.Image | None:
     """The embedded preview, upright, or None where there is none as large as the target."""
     try:
         thumb = raw.extract_thumb()
         if thumb.format == rawpy.ThumbFormat.JPEG:
-            image, facts = decode_image(io.BytesIO(thumb.data), max_pixels=max_pixels, target=target, draft=draft)
+            image, _ = decode_image(io.BytesIO(thumb.data), max_pixels=max_pixels, target=target, draft=draft)
             stored = Image.open(io.BytesIO(thumb.data), formats=["JPEG", "MPO"]).getexif().get(0x0112, 1)
             already_upright = stored != 1
         else:
-            image, facts, already_upright = Image.fromarray(thumb.data), None, False
+            image, already_upright = Image.fromarray(thumb.data), False
     except (rawpy.LibRawError, DecodeError):
         return None
     least = max(target) if target else 1024
     if min(image.size) < least:
         return None
     turn = None if already_upright else _TURNS.get(raw.sizes.flip)
-    return (image.transpose(turn) if turn is not None else image), facts
+    return image if turn is None else image.transpose(turn)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import tempfile
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mmsearch.errors import MMSearchError
 
 _SHARED_MEMORY = "/dev/shm"
 
@@ -17,6 +20,9 @@ class PixelSlots:
 
     It lies in memory where the system offers that and has room, else in the folder for temporary files. Where the
     system allows it the file loses its name at once, so that no crash leaves it behind.
+
+    Raises:
+        MMSearchError: there is no room for it.
     """
 
     def __init__(self, count: int, height: int, width: int) -> None:
@@ -60,17 +66,14 @@ def _mapped(descriptor: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
 
 def _unnamed_file(size: int) -> int:
     """A descriptor of a new file of ``size`` bytes that has no name."""
-    for folder in (_SHARED_MEMORY, None):
-        if folder is not None and not os.path.isdir(folder):
-            continue
-        try:
-            with tempfile.TemporaryFile(dir=folder) as file:
-                _reserve(file.fileno(), size)
-                return os.dup(file.fileno())
-        except OSError:
-            if folder is None:
-                raise
-    raise AssertionError("unreachable: the last folder returns or raises")
+    folders = [_SHARED_MEMORY] if os.path.isdir(_SHARED_MEMORY) else []
+    for folder in [*folders, tempfile.gettempdir()]:
+        with contextlib.suppress(OSError), tempfile.TemporaryFile(dir=folder) as file:
+            _reserve(file.fileno(), size)
+            return os.dup(file.fileno())
+    raise MMSearchError(
+        f"no room for {size >> 20} MiB of pixels in {tempfile.gettempdir()}: free some, set TMPDIR, or lower the batch"
+    )
 
 
 def _reserve(descriptor: int, size: int) -> None:

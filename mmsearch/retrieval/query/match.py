@@ -35,7 +35,7 @@ class Sample:
         if count < 2:
             return np.zeros_like(cosines)  # nothing to stand out from
         sample = self.vectors @ query
-        own = np.isin(ids, self.ids)
+        own = self.ids[np.minimum(np.searchsorted(self.ids, ids), count - 1)] == ids
         left = np.where(own, count - 1, count)
         mean = (sample.sum() - np.where(own, cosines, 0)) / left
         square = (np.square(sample).sum() - np.where(own, np.square(cosines), 0)) / left

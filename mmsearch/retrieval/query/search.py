@@ -142,9 +142,9 @@ class Searcher:
         return answers
 
     def _facts(self, rows: Rows, ids: NDArray[np.int64]) -> dict[int, dict[str, Any]]:
-        wanted = np.unique(ids[ids >= 0])
-        found = rows.facts_at(rows.positions(wanted), FACT_NAMES)
-        return dict(zip(wanted.tolist(), found, strict=True))
+        wanted = sorted({row_id for row_id in ids.ravel().tolist() if row_id >= 0})
+        found = rows.facts_at(rows.positions(np.array(wanted, np.int64)), FACT_NAMES)
+        return dict(zip(wanted, found, strict=True))
 
 
 _ROOM_FOR_SELF = 256  # rows of the query file itself that may stand before the k that are asked for

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mmsearch.errors import CollectionDamagedError
+from mmsearch.errors import CollectionDamagedError, SpaceMismatchError
 from mmsearch.indexes import IndexPlan, VectorIndex, plan_index
 from mmsearch.indexes.approximate import Approximate
 from mmsearch.indexes.blocks import Vectors
@@ -42,6 +42,8 @@ def open_index(snapshot: Snapshot, space: Space, modality: Modality) -> VectorIn
         return VectorIndex(vectors, rows.ids)
     stem = snapshot.root / entry.path
     facts = read_index_facts(stem)
+    if facts["space"] != space.to_json():
+        raise SpaceMismatchError(f"index {stem} is of space {facts['space']}, not of {space.to_json()}")
     return VectorIndex(
         vectors,
         rows.ids,

@@ -20,6 +20,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mmsearch.errors import CollectionDamagedError
+from mmsearch.indexes.blocks import present
 from mmsearch.retrieval.store.files import fsync_file
 from mmsearch.retrieval.store.schema import FACT_NAMES, FORMAT_VERSION, shard_schema
 from mmsearch.types import Space
@@ -163,7 +164,7 @@ class Shard:
         rows: list[dict[str, Any]] = []
         bounds = np.cumsum([0] + [self._footer.row_group(g).num_rows for g in self._groups])
         groups = np.searchsorted(bounds, positions, side="right") - 1
-        for group in np.unique(groups):
+        for group in present(groups):
             table = self.facts_of_group(int(group), columns)
             # Slices, not take(): that imports pyarrow.compute, which costs more than the whole query.
             for offset in positions[groups == group] - bounds[group]:

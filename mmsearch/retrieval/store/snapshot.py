@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mmsearch.errors import CollectionDamagedError
+from mmsearch.indexes.blocks import present
 from mmsearch.retrieval.store.manifest import DeadEntry, Manifest, ShardEntry
 from mmsearch.retrieval.store.shards import Shard
 from mmsearch.types import Modality
@@ -73,7 +74,7 @@ class Rows:
         ordered = positions[order]
         owners = np.searchsorted(self._starts, ordered, side="right") - 1
         found: list[dict[str, Any]] = []
-        for owner in np.unique(owners):
+        for owner in present(owners):
             inside = ordered[owners == owner] - self._starts[owner]
             found += self._shards[owner].facts_at(inside, columns)
         result: list[dict[str, Any]] = [{}] * len(found)

@@ -14,9 +14,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from mmsearch.errors import SpaceMismatchError
 from mmsearch.retrieval.store.files import checksum, fsync_file, writing_to
 from mmsearch.retrieval.store.lock import writer_lock
 from mmsearch.retrieval.store.manifest import (
+    MANIFEST_NAME,
     DeadEntry,
     Manifest,
     ShardEntry,
@@ -144,8 +146,15 @@ class Writer:
         return replace(manifest, dead=(*manifest.dead, DeadEntry(name, len(ids), checksum(path))))
 
     def merge(self, entries: Sequence[ShardEntry], dead: NDArray[np.int64]) -> None:
-        """Put one shard in the place of ``entries`` (neighbours of one space and modality), without the dead rows."""
+        """Put one shard in the place of ``entries`` (neighbours of one space and modality), without the dead rows.
+
+        Raises:
+            SpaceMismatchError: they are of two spaces.
+        """
         first = entries[0]
+        for entry in entries:
+            if entry.space != first.space:
+                raise SpaceMismatchError(f"shards of the spaces {first.space} and {entry.space} cannot be merged")
         space = self.manifest.spaces[first.space]
         shards = [open_shard(self.root, entry) for entry in entries]
         merged, manifest = self._write(self.manifest, space, first.modality, _living(shards, dead))
@@ -157,11 +166,11 @@ class Writer:
         """Remove files that no manifest names and that are too old to be a reader's."""
         named = self.manifest.files()
         oldest = time.time() - SWEEP_AFTER_S
-        for folder in ("shards", "indexes", "dead"):
-            for path in (self.root / folder).rglob("*"):
-                unnamed = path.is_file() and path.relative_to(self.root).as_posix() not in named
-                if unnamed and path.stat().st_mtime < oldest:
-                    path.unlink(missing_ok=True)
+        ours = ("shards/**/*", "indexes/**/*", "dead/*", f".{MANIFEST_NAME}.*")  # the last: of a writer that was killed
+        for path in (path for pattern in ours for path in self.root.glob(pattern)):
+            unnamed = path.is_file() and path.relative_to(self.root).as_posix() not in named
+            if unnamed and path.stat().st_mtime < oldest:
+                path.unlink(missing_ok=True)
 
 
 def _living(

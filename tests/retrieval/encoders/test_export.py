@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -58,10 +59,15 @@ def test_towers_give_the_sources_vectors_in_its_space(make_checkpoint, tmp_path)
 
 
 def test_clips_tokenizer_has_an_equal_without_torch(make_checkpoint):
+    # Known to differ, see `_from_clip_bpe`: U+0345, and characters too new for one library's table of letters. So the
+    # characters tried are those of Unicode 3.2, the one fixed table that Python has; newer ones stand in TEXTS.
     encoder = load(make_checkpoint())
+    old = st.characters(exclude_categories=["Cs"], exclude_characters="\u0345").filter(
+        lambda character: unicodedata.ucd_3_2_0.category(character) != "Cn"
+    )
 
     @settings(max_examples=200, deadline=None)
-    @given(st.lists(st.one_of(st.text(max_size=50), st.sampled_from(TEXTS)), min_size=1, max_size=4))
+    @given(st.lists(st.one_of(st.text(old, max_size=50), st.sampled_from(TEXTS)), min_size=1, max_size=4))
     def equal(texts):
         assert portable_rows(encoder, texts) == torch_rows(encoder, texts)
 

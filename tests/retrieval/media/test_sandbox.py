@@ -455,6 +455,11 @@ def test_a_worker_that_cannot_start_is_one_clear_error(command: list[str], tmp_p
         assert "no numpy here" in str(caught.value) or "/nowhere/python" in str(caught.value)
 
 
+def test_pixels_that_find_no_room_are_one_clear_error() -> None:
+    with pytest.raises(MMSearchError, match="no room for"):
+        Decoder(1, ImageTransform(4096, 4096), slots=1 << 20)
+
+
 def test_a_second_run_at_the_same_time_is_refused(decoder: Decoder) -> None:
     results = decoder.map([Job(b"/nowhere/a"), Job(b"/nowhere/b")])
     next(results)

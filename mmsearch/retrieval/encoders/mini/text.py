@@ -70,5 +70,5 @@ def _rowwise(x: Floats, weight: Floats) -> Floats:
     A matrix–matrix product may round differently with the number of rows; this gives each text the same bits in
     any batch, and is no slower at these sizes.
     """
-    product: Floats = np.matmul(x[:, None, :], weight.T)[:, 0]
+    product: Floats = x @ weight.T
     return product

@@ -73,6 +73,12 @@ def portable_tokenizer(tokenizer: ClipTokenizer) -> tuple[Tokenizer, TextFormat]
 
 
 def _from_clip_bpe(original: Any) -> Tokenizer:
+    """open_clip's `SimpleTokenizer` as a `tokenizers` one.
+
+    The ids differ in two rare cases. The two libraries' tables of letters are of different age: of the characters of
+    Unicode 14, each tried alone behind a colon, U+0345 was split differently, and so are scripts newer than that.
+    And a special token spelt out in a text right behind punctuation is read as one here, as its characters there.
+    """
     tokenizer = Tokenizer(
         models.BPE(vocab=original.encoder, merges=list(original.bpe_ranks), end_of_word_suffix="</w>")
     )

@@ -1,0 +1,176 @@
+"""``mmsearch query``: what may be asked, and what is answered."""
+
+from __future__ import annotations
+
+import pytest
+
+from mmsearch import Collection, Query
+
+HIT_FIELDS = {
+    "rank", "score", "match", "path", "modality", "id", "span", "text", "evidence", "state", "width", "height", "taken_at",
+}  # fmt: skip
+
+
+def names(ran):
+    assert ran.code == 0, ran.err
+    return [hit["path"].rpartition("/")[2] for hit in ran.json["hits"]]
+
+
+def test_json_is_one_object_with_the_query_its_space_the_times_and_the_hits(query, indexed):
+    answer = query("a red wall", "--json").json
+    assert answer["query"] == ["a red wall"]
+    assert answer["space"].startswith("mini-")
+    assert set(answer["took_ms"]) == {"load", "embed", "search"}
+    assert answer["hits"]
+    for rank, hit in enumerate(answer["hits"], 1):
+        assert set(hit) >= HIT_FIELDS
+        assert hit["rank"] == rank
+        assert hit["path"].startswith(str(indexed.folder))
+        assert hit["state"] == "current"
+
+
+def test_a_text_hit_has_its_passage_and_span(query):
+    (hit,) = query("bread on a table", "--to", "text", "-k", "1", "--json").json["hits"]
+    assert hit["path"].endswith("bread.txt")
+    assert hit["text"] == "A loaf of rye bread cools on the kitchen table."
+    assert hit["span"] == {"start_char": 0, "end_char": 47}
+
+
+def test_the_command_line_answers_what_the_library_answers(query, indexed):
+    with Collection.open(indexed.home) as album:
+        expected = [hit.id for hit in album.search("an orange circle", k=4)]
+    assert [hit["id"] for hit in query("an orange circle", "-k", "4", "--json").json["hits"]] == expected
+
+
+def test_a_picture_finds_pictures_but_not_itself(query, indexed):
+    assert "red.png" not in names(query(indexed.folder / "red.png", "--to", "image", "--json"))
+
+
+def test_with_include_self_a_picture_finds_itself_first(query, indexed):
+    answer = query(indexed.folder / "red.png", "--to", "image", "--include-self", "--json")
+    assert names(answer)[0] == "red.png"
+    assert answer.json["hits"][0]["score"] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_a_picture_finds_texts(query, indexed):
+    assert set(names(query(indexed.folder / "red.png", "--to", "text", "--json"))) == {"bread.txt", "boats.md"}
+
+
+def test_to_may_be_given_twice(query):
+    assert len(names(query("boats", "--to", "text", "--to", "image", "--json"))) == 7
+
+
+def test_several_terms_make_one_query_with_their_weights(query, indexed):
+    with Collection.open(indexed.home) as album:
+        expected = [hit.id for hit in album.search(Query(("boats", 3), "bread"), to=["text"])]
+    for terms in (("boats^3", "bread"), ("3:boats", "bread")):
+        assert [hit["id"] for hit in query(*terms, "--to", "text", "--json").json["hits"]] == expected
+
+
+def test_a_heavy_weight_decides_between_two_terms(query):
+    assert names(query("boats^9", "bread", "--to", "text", "-k", "1", "--json")) == ["boats.md"]
+    assert names(query("boats", "bread^9", "--to", "text", "-k", "1", "--json")) == ["bread.txt"]
+
+
+def test_minus_pushes_away(query):
+    towards = query("boats on the sea", "--to", "text", "--json").json["hits"]
+    away = query("boats on the sea", "--minus", "harbour", "--to", "text", "--json").json["hits"]
+    score = {hit["path"]: hit["score"] for hit in towards}
+    boats = next(hit for hit in away if hit["path"].endswith("boats.md"))
+    assert boats["score"] < score[boats["path"]]
+
+
+def test_under_keeps_to_a_folder(query, indexed):
+    assert names(query("anything", "--under", indexed.folder / "trip", "--json")) == ["sea.png"]
+    assert names(query("anything", "--under", "trip", "--json")) == ["sea.png"]
+
+
+def test_before_and_after_keep_to_dates(query):
+    assert names(query("anything", "--before", "2020", "--json")) == ["sea.png"]
+    assert "sea.png" not in names(query("anything", "--after", "2020-01-01", "--json"))
+    assert names(query("anything", "--after", "2019-06", "--before", "2019-07", "--json")) == ["sea.png"]
+
+
+def test_where_keeps_to_a_condition_on_columns(query):
+    assert names(query("anything", "--where", "width > 1000", "--json")) == ["wide.png"]
+
+
+def test_k_larger_than_the_collection_gives_all_there_is(query):
+    assert len(names(query("anything", "-k", "5000", "--json"))) == 7
+
+
+def test_no_hit_is_no_failure(query):
+    none = ("anything", "--where", "width > 100000")
+    assert query(*none, "--json").json["hits"] == []
+    told = query(*none)
+    assert (told.code, told.out, told.err) == (0, "", "no hits\n")
+    assert query(*none, "--quiet").err == ""
+
+
+def test_exact_gives_the_same_answer_where_there_is_no_index(query):
+    assert names(query("a circle", "--exact", "--json")) == names(query("a circle", "--json"))
+
+
+def test_text_takes_a_term_that_looks_like_a_path_as_words(query):
+    ran = query("no/such/file.jpg", "--text", "--json")
+    assert ran.json["query"] == ["no/such/file.jpg"]
+
+
+def test_prefixes_force_a_reading(query, indexed):
+    assert query("text:boats.jpg", "--json").json["query"] == ["text:boats.jpg".removeprefix("text:")]
+    picture = indexed.folder / "red.png"
+    assert query(f"file:{picture}", "--json").json["query"] == [f"file:{picture}"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["no/such/file.jpg"], "mmsearch query --text 'no/such/file.jpg'"),
+        (["file:nowhere"], "no file at nowhere"),
+        (["a", "-k", "0"], "k must be at least 1"),
+        (["a", "-k", "-3"], "k must be at least 1"),
+        ([""], "the query is empty"),
+        (["  "], "the query is empty"),
+        (["a", "--to", "picture"], "no modality 'picture'; there are: image, text, audio, video"),
+        (["a", "--after", "tomorrow"], "'tomorrow' is no date; write 2023"),
+        (["a", "--where", "size >"], "cannot read the condition"),
+        (["a", "--where", "colour == 'red'"], "no column 'colour'; there are:"),
+        (["."], "is a folder"),
+    ],
+)
+def test_wrong_use_gets_code_2_and_one_line_that_names_the_way_out(query, arguments, hint):
+    ran = query(*arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert hint in ran.err
+    assert ran.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["a", "-k", "many"], ["a", "--no-such-option"]])
+def test_a_call_that_cannot_be_parsed_gets_code_2(query, arguments):
+    ran = query(*arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert "Usage: " in ran.err
+
+
+def test_a_query_file_that_is_no_picture_gets_one_line(query, indexed):
+    ran = query(indexed.folder / "empty.jpg")
+    assert ran.code in (1, 2)
+    assert ran.err.count("\n") == 1
+    assert "empty.jpg" in ran.err
+
+
+def test_without_a_collection_one_line_says_how_to_make_one(run, tmp_path):
+    ran = run("query", "a cat", "-c", tmp_path / "none.mms")
+    assert ran.code != 0
+    assert (ran.out, ran.err.count("\n")) == ("", 1)
+    assert "mmsearch index" in ran.err
+
+
+def test_the_collection_may_be_named_by_the_environment(run, indexed, monkeypatch):
+    monkeypatch.setenv("MMSEARCH_COLLECTION", str(indexed.home))
+    assert len(names(run("query", "anything", "--json"))) == 7
+
+
+def test_a_named_collection_goes_before_the_environment(run, indexed, monkeypatch, tmp_path):
+    monkeypatch.setenv("MMSEARCH_COLLECTION", str(tmp_path / "none.mms"))
+    assert run("query", "anything", "-c", indexed.home).code == 0

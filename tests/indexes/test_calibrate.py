@@ -1,0 +1,49 @@
+"""Calibration measures recall@10 as it is, and settles for the cheapest point that reaches the target."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from mmsearch.indexes import VectorIndex, build_index
+from mmsearch.indexes.calibrate import Calibration, corpus_queries
+
+
+def clustered(rows: int, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    points = rng.normal(size=(60, 32))[rng.integers(60, size=rows)] + 0.8 * rng.normal(size=(rows, 32))
+    return (points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def index() -> VectorIndex:
+    return build_index(clustered(6000), requested="IVF64,SQ8", recall=0.9, text_queries=clustered(100, seed=1))
+
+
+def test_the_recall_it_states_is_the_recall_that_its_queries_get(index: VectorIndex) -> None:
+    calibration = index.calibration
+    assert calibration is not None
+    queries = corpus_queries(index.vectors, seed=0)
+    # The first answer to a row is the row itself, which does not count.
+    truth = index.search(queries, 11, exact=True)[1][:, 1:]
+    found = index.search(queries, 11)[1][:, 1:]
+    shared = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(truth.tolist(), found.tolist(), strict=True)])
+    assert calibration.recall["row"] == pytest.approx(shared, abs=0.02)
+
+
+def test_every_kind_of_query_reaches_the_target_and_fewer_probes_do_not(index: VectorIndex) -> None:
+    calibration = index.calibration
+    assert calibration is not None
+    assert calibration.reached
+    assert calibration.queries == {"row": 256, "text": 100}
+    fewer = [point for point in calibration.curve if point["nprobe"] < calibration.nprobe]
+    assert fewer
+    assert all(min(point["row"], point["text"]) < 0.9 for point in fewer)
+
+
+def test_a_calibration_comes_back_from_json_as_it_was(index: VectorIndex) -> None:
+    assert index.calibration is not None
+    data = json.loads(json.dumps(index.calibration.to_json()))
+    assert Calibration.from_json(data) == index.calibration
