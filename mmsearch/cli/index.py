@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -73,6 +76,7 @@ def index(
     from mmsearch.cli.watch import watching
     from mmsearch.types import modalities_named
 
+    watched = watching(progress, quiet or as_json)
     options: dict[str, Any] = {
         "only": modalities_named(only),
         "exclude": exclude,
@@ -84,11 +88,9 @@ def index(
         "batch": batch,
         "prune_missing": prune_missing,
     }
+    _check(paths, index_kind, recall, options)
     known_model = None if model == "auto" else model
-    with (
-        _opened(collection_path(collection), model, device, precision, dry_run, quiet) as opened,
-        watching(progress, quiet or as_json) as watch,
-    ):
+    with _opened(collection_path(collection), model, device, precision, dry_run, quiet) as opened, watched as watch:
         report = opened.index(
             paths, model=known_model, index=index_kind, recall=recall, dry_run=dry_run, watch=watch, **options
         )
@@ -102,21 +104,40 @@ def index(
         raise click.exceptions.Exit(3)
 
 
-def _opened(path: Path, model: str, device: str, precision: str, dry_run: bool, quiet: bool) -> Collection:
+def _check(paths: tuple[Path, ...], index_kind: str | None, recall: float | None, options: dict[str, Any]) -> None:
+    """Raise what is wrong with the call before a collection is made for it."""
+    from mmsearch.collection import checked_settings
+    from mmsearch.retrieval.ingest.run import IngestOptions
+    from mmsearch.retrieval.ingest.scan import absolute
+    from mmsearch.retrieval.store.manifest import Settings
+
+    IngestOptions(**options)
+    checked_settings(Settings(), index_kind, recall)
+    absolute(paths)
+
+
+@contextmanager
+def _opened(path: Path, model: str, device: str, precision: str, dry_run: bool, quiet: bool) -> Iterator[Collection]:
     """The collection at ``path``, made now if there is none; a dry run makes it where it is thrown away."""
     from mmsearch.collection import Collection
 
-    if Collection.exists(path):
-        return Collection.open(path, device=device, precision=precision)
-    if dry_run:
-        import tempfile
+    with ExitStack() as stack:
+        if Collection.exists(path):
+            opened = Collection.open(path, device=device, precision=precision)
+        elif dry_run:
+            scratch = stack.enter_context(TemporaryDirectory(prefix="mmsearch-dry-run-"))
+            opened = Collection.create(scratch, model, device=device, precision=precision)
+        else:
+            opened = Collection.create(path, model, device=device, precision=precision)
+            if not quiet:
+                say(f"new collection {path}, {_chosen(model)}")
+        yield stack.enter_context(opened)
 
-        path = Path(tempfile.mkdtemp(prefix="mmsearch-dry-run-"))
-    elif not quiet:
-        from mmsearch.retrieval.encoders import auto_model
 
-        say(f"new collection {path}, {auto_model()[1] if model == 'auto' else f'model {model}'}")
-    return Collection.create(path, model, device=device, precision=precision)
+def _chosen(model: str) -> str:
+    from mmsearch.retrieval.encoders import auto_model
+
+    return auto_model()[1] if model == "auto" else f"model {model}"
 
 
 def _print_report(report: Report, dry_run: bool, quiet: bool, verbose: bool) -> None:

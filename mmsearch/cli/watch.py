@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from mmsearch.errors import UsageError
 from mmsearch.retrieval.ingest.progress import Progress, Watcher, nobody
@@ -14,8 +14,7 @@ from mmsearch.retrieval.ingest.progress import Progress, Watcher, nobody
 _STAGES = {"scan": "scanning", "decode": "reading", "encode": "embedding", "write": "writing", "index": "indexing"}
 
 
-@contextmanager
-def watching(how: str, quiet: bool) -> Iterator[Watcher]:
+def watching(how: str, quiet: bool) -> AbstractContextManager[Watcher]:
     """A watcher: *auto* is a bar where stderr is a terminal, *json* an event a line, *none* silence.
 
     Raises:
@@ -24,12 +23,10 @@ def watching(how: str, quiet: bool) -> Iterator[Watcher]:
     if how not in ("auto", "none", "json"):
         raise UsageError(f"no progress {how!r}; there are: auto, none, json")
     if how == "json":
-        yield _print_event
-    elif how == "auto" and sys.stderr.isatty() and not quiet:
-        with _bar() as watch:
-            yield watch
-    else:
-        yield nobody
+        return nullcontext(_print_event)
+    if how == "auto" and sys.stderr.isatty() and not quiet:
+        return _bar()
+    return nullcontext(nobody)
 
 
 def _print_event(progress: Progress) -> None:

@@ -93,8 +93,8 @@ def _scores(
     scores = np.empty((len(queries), stop - start), np.float32)
     if survivors is not None:
         positions = survivors[start:stop]
-        for begin in range(0, len(positions), CACHE_ROWS):
-            place = slice(begin, begin + CACHE_ROWS)
+        for begin in range(0, len(positions), 8*CACHE_ROWS):
+            place = slice(begin, begin + 8*CACHE_ROWS)
             scores[:, place] = queries @ vectors.take(positions[place]).T
         return scores, positions
     for first, block in vectors.slices(start, stop):

@@ -72,7 +72,12 @@ def run_process(tmp_path: Path) -> Run:
     """A command in a process of its own, as a person starts it."""
 
     def start(*arguments: object, **options: Any) -> Ran:
-        command = [sys.executable, "-m", "mmsearch", *(os.fspath(a) if isinstance(a, Path) else str(a) for a in arguments)]
+        command = [
+            sys.executable,
+            "-m",
+            "mmsearch",
+            *(os.fspath(a) if isinstance(a, Path) else str(a) for a in arguments),
+        ]
         done = subprocess.run(command, capture_output=True, cwd=tmp_path, timeout=60, check=False, **options)
         return Ran(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode(), done.stdout)
 

@@ -156,7 +156,9 @@ def test_a_changed_and_a_vanished_file_are_marked(run, album, tmp_path):
     assert run("index", album, "-c", home, "--only", "text", "--workers", 1).code == 0
     (album / "bread.txt").write_text("Something else.")
     (album / "boats.md").unlink()
-    states = {hit["path"].rpartition("/")[2]: hit["state"] for hit in run("query", "x", "-c", home, "--json").json["hits"]}
+    states = {
+        hit["path"].rpartition("/")[2]: hit["state"] for hit in run("query", "x", "-c", home, "--json").json["hits"]
+    }
     assert states == {"bread.txt": "changed", "boats.md": "gone"}
     out = run("query", "x", "-c", home).out
     assert "[file has changed since]" in out

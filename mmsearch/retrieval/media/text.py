@@ -29,7 +29,7 @@ _SENTENCE_END = re.compile(r"[.!?…。！？][\"'”’»)\]」』）]*\Z")
 _FULL_STOPS = re.compile(r"[。！？.!?]")
 _COMMAS = re.compile(r"[；，、;,]")
 
-_MIN_FILL = 0.0
+_MIN_FILL = 0.25
 """A passage is cut at the end of a paragraph or sentence only where that leaves it at least this full."""
 
 

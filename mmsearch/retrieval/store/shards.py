@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import mmap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -77,16 +78,10 @@ class Shard:
         import pyarrow.parquet as pq
 
         self.path = path
-        try:
+        with _reading(path):
             with open(path, "rb") as file:
                 self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             self._file = pq.ParquetFile(pa.BufferReader(pa.py_buffer(self._bytes)))
-        except FileNotFoundError:
-            raise
-        except (pa.ArrowInvalid, pa.ArrowException, ValueError, OSError) as error:
-            raise CollectionDamagedError(
-                f"shard {path} cannot be read ({_one_line(error)}); `mmsearch doctor --repair` mends the collection"
-            ) from error
         self._footer = self._file.metadata
         self._columns = {self._footer.schema.column(i).path.split(".")[0]: i for i in range(self._footer.num_columns)}
 
@@ -141,7 +136,7 @@ class Shard:
             CollectionDamagedError: they differ.
         """
         for group in self._groups:
-            table = self._file.read_row_group(group, columns=["id", "vector"])
+            table = self.facts_of_group(group, ["id", "vector"])
             vectors = table["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
             ids = table["id"].to_numpy()
             mapped = self._values(group, "vector", np.dtype("<f2"), self.space.dim)
@@ -153,11 +148,13 @@ class Shard:
 
     def facts_of_group(self, group: int, columns: Sequence[str]) -> pa.Table:
         """The named columns of one row group; groups lie as `vector_blocks` do."""
-        return self._file.read_row_group(group, columns=list(columns), use_threads=False)
+        with _reading(self.path):
+            return self._file.read_row_group(group, columns=list(columns), use_threads=False)
 
     def facts(self, columns: Sequence[str]) -> pa.Table:
         """The named columns of all rows."""
-        return self._file.read(columns=list(columns), use_threads=False)
+        with _reading(self.path):
+            return self._file.read(columns=list(columns), use_threads=False)
 
     def facts_at(self, positions: NDArray[np.int64], columns: Sequence[str]) -> list[dict[str, Any]]:
         """The named columns of the rows at ``positions`` (ascending), one dict a row; reads their row groups alone."""
@@ -170,6 +167,19 @@ class Shard:
             for offset in positions[groups == group] - bounds[group]:
                 rows += table.slice(int(offset), 1).to_pylist()
         return rows
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """What Parquet says of bytes that are no table, as one clear line; a file that is missing stays what it is."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, ValueError, OSError) as error:
+        raise CollectionDamagedError(
+            f"shard {path} cannot be read ({_one_line(error)}); `mmsearch doctor --repair` mends the collection"
+        ) from error
 
 
 def _one_line(error: Exception) -> str:

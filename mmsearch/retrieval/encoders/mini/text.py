@@ -59,7 +59,7 @@ class MiniTextTower:
         return self._head(np.add.reduceat(rows, starts, axis=0))
 
     def _head(self, sums: Floats) -> Floats:
-        x = sums / (np.linalg.norm(sums, axis=1, keepdims=True) + np.float32(1e-6))
+        x = sums / (np.linalg.norm(sums, axis=1, keepdims=True) + np.float32(1e-2))
         inner = np.maximum(_rowwise(x, self.hidden) + self.hidden_bias, 0)
         return unit_rows(_rowwise(x, self.skip) + _rowwise(inner, self.output) + self.output_bias)
 
@@ -70,5 +70,5 @@ def _rowwise(x: Floats, weight: Floats) -> Floats:
     A matrix–matrix product may round differently with the number of rows; this gives each text the same bits in
     any batch, and is no slower at these sizes.
     """
-    product: Floats = x @ weight.T
+    product: Floats = np.matmul(x[:, None, :], weight.T)[:, 0]
     return product
