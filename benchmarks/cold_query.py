@@ -6,12 +6,14 @@ a ratio travels from machine to machine better than seconds do.
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,14 @@ try:
 finally:
     print(sorted({"torch", "open_clip", "transformers"} & set(sys.modules)), file=sys.stderr)
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """Seconds of one process: from start to end, and of processor time."""
+
+    wall_s: float
+    cpu_s: float
 
 
 def measure() -> list[dict[str, Any]]:
@@ -83,34 +93,45 @@ def blends(seeds: NDArray[np.float32], count: int, *, noise: float = 0.5) -> NDA
     return share * first + (1 - share) * second + off
 
 
-def alternate(ours: Sequence[str], baseline: Sequence[str]) -> tuple[list[float], list[float]]:
-    """Seconds of both commands, run in turns so that a busy spell of the machine meets both."""
+def alternate(ours: Sequence[str], baseline: Sequence[str]) -> tuple[list[Took], list[Took]]:
+    """What both commands took, run in turns so that a busy spell of the machine meets both."""
     for _ in range(WARM_UPS):
-        seconds_of(ours)
-        seconds_of(baseline)
-    pairs = [(seconds_of(ours), seconds_of(baseline)) for _ in range(RUNS)]
+        time_process(ours)
+        time_process(baseline)
+    pairs = [(time_process(ours), time_process(baseline)) for _ in range(RUNS)]
     return [a for a, _ in pairs], [b for _, b in pairs]
 
 
-def seconds_of(command: Sequence[str]) -> float:
-    """Wall time of a process from start to end.
+def time_process(command: Sequence[str]) -> Took:
+    """Run a process from start to end.
 
     Raises:
         CalledProcessError: it failed.
     """
+    before = os.times()
     start = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True)
-    return time.perf_counter() - start
+    wall = time.perf_counter() - start
+    after = os.times()
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    return Took(wall, cpu)
 
 
-def compare(ours: Sequence[float], baseline: Sequence[float]) -> dict[str, float]:
-    """Medians and the two ratios: of the medians, and the median of each pair's own."""
-    pairs = [a / b for a, b in zip(ours, baseline, strict=True)]
+def compare(ours: Sequence[Took], baseline: Sequence[Took]) -> dict[str, float | None]:
+    """Medians, and ratios: of the medians, the median of each pair's own, and of the processor time of all runs.
+
+    The last one hardly minds other work on the machine. It is None where the system does not tell (Windows).
+    """
+    median = statistics.median(took.wall_s for took in ours)
+    base = statistics.median(took.wall_s for took in baseline)
+    pairs = [a.wall_s / b.wall_s for a, b in zip(ours, baseline, strict=True)]
+    cpu, base_cpu = (sum(took.cpu_s for took in runs) for runs in (ours, baseline))
     return {
-        "query_s": round(statistics.median(ours), 4),
-        "baseline_s": round(statistics.median(baseline), 4),
-        "ratio_of_medians": round(statistics.median(ours) / statistics.median(baseline), 3),
+        "query_s": round(median, 4),
+        "baseline_s": round(base, 4),
+        "ratio_of_medians": round(median / base, 3),
         "median_of_ratios": round(statistics.median(pairs), 3),
+        "ratio_of_cpu": round(cpu / base_cpu, 3) if base_cpu else None,
     }
 
 

@@ -108,7 +108,7 @@ def encode(encoder: ImageEncoder, pixels: NDArray[np.uint8], batch: int) -> None
 
 def write(encoder: ImageEncoder, photos: Sequence[Path], vectors: NDArray[np.float16]) -> None:
     """Commit the photographs' rows to a fresh collection in one shard."""
-    items = [Item(os.fsencode(photo), bytes(32), 0, 0, "image") for photo in photos]
+    items = [Item(os.fsencode(photo), bytes(16), 0, 0, "image") for photo in photos]
     with tempfile.TemporaryDirectory() as root:
         Collection.create(root, "mini").close()
         with open_writer(Path(root)) as writer:

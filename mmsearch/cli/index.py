@@ -88,9 +88,10 @@ def index(
         "batch": batch,
         "prune_missing": prune_missing,
     }
-    _check(paths, index_kind, recall, options)
+    home = collection_path(collection)
+    _check(home, paths, index_kind, recall, options)
     known_model = None if model == "auto" else model
-    with _opened(collection_path(collection), model, device, precision, dry_run, quiet) as opened, watched as watch:
+    with _opened(home, model, device, precision, dry_run, quiet) as opened, watched as watch:
         report = opened.index(
             paths, model=known_model, index=index_kind, recall=recall, dry_run=dry_run, watch=watch, **options
         )
@@ -104,16 +105,20 @@ def index(
         raise click.exceptions.Exit(3)
 
 
-def _check(paths: tuple[Path, ...], index_kind: str | None, recall: float | None, options: dict[str, Any]) -> None:
+def _check(
+    home: Path, paths: tuple[Path, ...], index_kind: str | None, recall: float | None, options: dict[str, Any]
+) -> None:
     """Raise what is wrong with the call before a collection is made for it."""
-    from mmsearch.collection import checked_settings
+    from mmsearch.collection import Collection, checked_settings
     from mmsearch.retrieval.ingest.run import IngestOptions
-    from mmsearch.retrieval.ingest.scan import absolute
+    from mmsearch.retrieval.ingest.scan import absolute, missing, no_such_path
     from mmsearch.retrieval.store.manifest import Settings
 
     IngestOptions(**options)
     checked_settings(Settings(), index_kind, recall)
-    absolute(paths)
+    if not Collection.exists(home):
+        for path in missing(absolute(paths)):  # one that a collection knows may be an unmounted disk
+            raise no_such_path(path)
 
 
 @contextmanager

@@ -47,7 +47,8 @@ def pull(name: str, quiet: bool, verbose: bool) -> None:
 
     entry = resolve(name)
     if entry.runtime == "mini":
-        click.echo("mini is built in; there is nothing to fetch")
+        if not quiet:
+            click.echo("mini is built in; there is nothing to fetch")
         return
     from mmsearch.retrieval.encoders.hub import pull as fetch
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mmsearch.errors import UsageError
 from mmsearch.indexes.approximate import Approximate
 from mmsearch.indexes.blocks import Floats, Positions, Vectors, as_vectors
-from mmsearch.indexes.calibrate import Calibration, calibrate, corpus_queries
+from mmsearch.indexes.calibrate import ROWS, Calibration, calibrate, corpus_queries
 from mmsearch.indexes.index import VectorIndex
 from mmsearch.indexes.plan import IndexPlan, plan_index
 
@@ -68,7 +68,7 @@ def train_and_calibrate(
 ) -> tuple[Approximate, Calibration]:
     """Build what ``plan`` says over checked vectors, and measure where to run it; see `build_index`."""
     approximate = Approximate.build(vectors, ids, plan, seed=seed, threads=threads)
-    queries = {"row": corpus_queries(vectors, seed=seed)}
+    queries = {ROWS: corpus_queries(vectors, seed=seed)}
     if text_queries is not None and len(text_queries):
         queries["text"] = text_queries
     return approximate, calibrate(approximate, vectors, ids, queries, target=recall)

@@ -13,7 +13,11 @@ from mmsearch.indexes.blocks import Floats, Positions, Vectors
 from mmsearch.indexes.exact import rescored, search_exact
 
 K = 10
+ROWS = "row"
+"""The kind of queries that are rows of the corpus itself."""
+
 QUERIES = 256
+_ALONE = 4  # lists probed for each that rows need, where there are only rows to measure with
 _CANDIDATES = (32, 64, 128, 256, 512, 1024)
 
 
@@ -56,11 +60,14 @@ def calibrate(
 ) -> Calibration:
     """Find the fewest probes, then the fewest candidates, with which every kind of query reaches ``target``.
 
+    Queries of another modality lie farther from the rows, and their neighbours in more lists. Where there are
+    none to measure with, the probes that rows need are therefore multiplied.
+
     Args:
         approximate: covers all of ``vectors``.
         vectors: the stored rows.
         ids: their ids, ascending.
-        queries: unit vectors float32 ``[q, dim]`` by kind, for example ``text`` and ``image``. A row that
+        queries: unit vectors float32 ``[q, dim]`` by kind, for example `ROWS` and ``text``. A row that
             equals its query does not count as an answer.
         target: recall@10 against exact search.
     """
@@ -85,6 +92,8 @@ def calibrate(
         nprobe = min(2 * nprobe, approximate.lists)
     candidates = most
     if enough(recall):
+        if list(kinds) == [ROWS]:
+            nprobe = min(_ALONE * nprobe, approximate.lists)
         for fewer in _CANDIDATES:
             if enough(tried := measure(nprobe, fewer)):
                 candidates, recall = fewer, tried

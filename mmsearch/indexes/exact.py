@@ -9,11 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.indexes.blocks import CACHE_ROWS, Floats, Positions, Vectors
+from mmsearch.indexes.blocks import Floats, Positions, Vectors
 
 _CHUNK_SCORES = 1 << 22  # scores held at a time by a thread: 16 MB
 _WORTH_THREADS = 1 << 22  # products below which starting threads costs more than it saves
 _SELECTIVE = 0.25  # share of rows below which gathering them beats scanning all
+_GATHERED = 1 << 16  # rows gathered at a time by a thread: 128 MB at 512 dimensions
 _SLACK = 1e-5  # what the cosine of one row may differ by when BLAS sums it in another order
 
 
@@ -93,8 +94,8 @@ def _scores(
     scores = np.empty((len(queries), stop - start), np.float32)
     if survivors is not None:
         positions = survivors[start:stop]
-        for begin in range(0, len(positions), 8*CACHE_ROWS):
-            place = slice(begin, begin + 8*CACHE_ROWS)
+        for begin in range(0, len(positions), _GATHERED):
+            place = slice(begin, begin + _GATHERED)
             scores[:, place] = queries @ vectors.take(positions[place]).T
         return scores, positions
     for first, block in vectors.slices(start, stop):

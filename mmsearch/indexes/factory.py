@@ -61,6 +61,8 @@ def prepare(index: Any, seed: int) -> list[Any]:
 
     ivf = ivf_of(index)
     quantizers = [ivf.pq] if hasattr(ivf, "pq") else []
+    if hasattr(ivf, "do_polysemous_training"):
+        ivf.do_polysemous_training = False  # minutes spent on an order of codes that only Hamming search uses
     for rotation in _transforms(index):
         if hasattr(rotation, "pq"):
             quantizer = faiss.ProductQuantizer(rotation.d_out, rotation.M, 8)

@@ -138,8 +138,9 @@ def evaluate(collection: Collection, path: Path, *, pool: str = "collection") ->
     if unknown:
         some = os.fsdecode(sorted(unknown)[0])
         notices.append(f"{len(unknown)} files of the pairs are not in the collection, {some} among them: all missed")
-    for modality in files.searcher.modalities:
-        chosen = [p for p in pairs if any(files.modality.get(name) == modality for name in p.relevant)]
+    named = {files.modality[name] for pair in pairs for name in pair.relevant if name in files.modality}
+    for modality in (m for m in files.searcher.modalities if m in named):
+        chosen = [p for p in pairs if any(files.may_be(name, modality) for name in p.relevant)]
         for kind in ("text", "file"):
             group = [p for p in chosen if (p.query is not None) == (kind == "text")]
             if group:
@@ -168,6 +169,10 @@ class _Files:
             self.number[modality] = numbers
             live = rows.live
             self.modality |= {p: modality for i, p in enumerate(paths) if live is None or live[i]}
+
+    def may_be(self, path: bytes, modality: Modality) -> bool:
+        """Whether a file is of a modality; one that is not in the collection may be of any, and is missed in each."""
+        return self.modality.get(path, modality) == modality
 
     def vector(self, path: bytes) -> Floats | None:
         """The stored vector of a file's first row."""
@@ -219,7 +224,7 @@ def _forwards(
         f"{source} → {modality}",
         vectors,
         Pool(files.searcher.index(modality), owner, allowed, len(np.unique(counted))),
-        [[numbers.get(name, -1) for name in pair.relevant] for pair in pairs],
+        [[numbers.get(name, -1) for name in pair.relevant if files.may_be(name, modality)] for pair in pairs],
         [numbers.get(pair.query_file, -1) if pair.query_file is not None else -1 for pair in pairs],
     )
 

@@ -44,7 +44,7 @@ Run = Callable[..., Ran]
 
 def call(*arguments: object) -> Ran:
     """Run ``mmsearch ARGUMENTS`` in this process."""
-    result = CliRunner().invoke(app, [os.fspath(a) if isinstance(a, Path) else str(a) for a in arguments])
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return Ran(result.exit_code, result.stdout, result.stderr, result.stdout_bytes)

@@ -130,7 +130,7 @@ def test_preview_draws_the_pictures_among_the_hits(query, monkeypatch):
     assert out.count("▀") > 2 * 40 * 5
 
 
-def test_preview_of_a_file_that_is_gone_gives_the_reason(run, own, album, tmp_path):
+def test_preview_of_a_file_that_is_gone_gives_the_reason(run, album, tmp_path):
     assert run("index", album, "-c", tmp_path / "p.mms", "--only", "image", "--workers", 1).code == 0
     for picture in album.glob("*.png"):
         picture.unlink()

@@ -1,34 +1,55 @@
-"""Vectors in blocks behave as one matrix, wherever the blocks are cut."""
+"""Rows that lie in blocks are addressed as if they were one matrix."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmsearch.indexes.blocks import Vectors
+from mmsearch.indexes.blocks import Vectors, as_vectors
 
-ROWS = np.random.default_rng(0).normal(size=(57, 5)).astype(np.float16)
-cuts = st.lists(st.integers(0, len(ROWS)), max_size=6).map(sorted)
+sizes = st.lists(st.integers(0, 9), max_size=6)
 
 
-@given(cuts, st.lists(st.integers(0, len(ROWS) - 1), max_size=80))
-def test_take_gives_the_rows_in_the_order_asked_for_repeats_too(where: list[int], positions: list[int]) -> None:
-    vectors = Vectors(np.split(ROWS, where), 5)
-    taken = vectors.take(np.array(positions, np.int64))
+def numbered(lengths: list[int]) -> tuple[np.ndarray, Vectors]:
+    """A matrix whose rows all differ, and the same cut into blocks of these lengths, empty ones too."""
+    total = sum(lengths)
+    matrix = np.arange(3 * total, dtype=np.float16).reshape(total, 3)
+    return matrix, Vectors(np.split(matrix, np.cumsum(lengths)[:-1]) if lengths else [], 3)
+
+
+@given(sizes)
+def test_its_length_is_that_of_all_blocks(lengths: list[int]) -> None:
+    assert len(numbered(lengths)[1]) == sum(lengths)
+
+
+@given(sizes, st.data())
+def test_rows_are_taken_in_the_order_asked_for_also_twice(lengths: list[int], data: st.DataObject) -> None:
+    matrix, vectors = numbered(lengths)
+    wanted = data.draw(st.lists(st.integers(0, len(matrix) - 1), max_size=20) if len(matrix) else st.just([]))
+    taken = vectors.take(np.array(wanted, np.int64))
     assert taken.dtype == np.float32
-    assert np.array_equal(taken, ROWS[positions].astype(np.float32).reshape(-1, 5))
+    assert np.array_equal(taken, matrix[np.array(wanted, np.int64)].astype(np.float32))
 
 
-@given(cuts, st.integers(0, 57), st.integers(0, 57), st.integers(1, 20))
-def test_slices_cover_a_range_once_in_order_and_copy_nothing(where: list[int], a: int, b: int, rows: int) -> None:
-    start, stop = sorted((a, b))
-    parts = list(Vectors(np.split(ROWS, where), 5).slices(start, stop, rows))
-    assert [at for at, _ in parts] == (start + np.cumsum([0, *(len(part) for _, part in parts[:-1])])).tolist()[
-        : len(parts)
-    ]
-    assert sum(len(part) for _, part in parts) == stop - start
-    for at, part in parts:
-        assert len(part) <= rows
-        assert np.array_equal(part, ROWS[at : at + len(part)])
-        assert np.shares_memory(part, ROWS)
+@given(sizes, st.integers(0, 60), st.integers(0, 60), st.integers(1, 12))
+def test_slices_cover_a_range_once_and_in_order(lengths: list[int], start: int, stop: int, rows: int) -> None:
+    matrix, vectors = numbered(lengths)
+    parts = list(vectors.slices(start, stop, rows))
+    assert all(0 < len(block) <= rows for _, block in parts)
+    assert all(np.array_equal(block, matrix[first : first + len(block)]) for first, block in parts)
+    covered = [row for first, block in parts for row in range(first, first + len(block))]
+    assert covered == list(range(start, min(stop, len(matrix))))
+
+
+def test_slices_are_views_of_the_blocks_and_no_copies() -> None:
+    block = np.zeros((10, 3), np.float16)
+    assert all(np.shares_memory(part, block) for _, part in Vectors([block], 3).slices(0, 10, 4))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_an_array_becomes_one_block_of_float16(dtype: type) -> None:
+    vectors = as_vectors(np.eye(3, dtype=dtype))
+    assert [block.dtype for _, block in vectors.slices(0, 3)] == [np.float16]
+    assert as_vectors(vectors) is vectors

@@ -43,6 +43,13 @@ def test_every_kind_of_query_reaches_the_target_and_fewer_probes_do_not(index: V
     assert all(min(point["row"], point["text"]) < 0.9 for point in fewer)
 
 
+def test_with_rows_alone_to_measure_more_lists_are_probed_than_rows_need() -> None:
+    calibration = build_index(clustered(6000), requested="IVF64,SQ8", recall=0.9).calibration
+    assert calibration is not None
+    needed = next(point["nprobe"] for point in calibration.curve if point["row"] >= 0.9)
+    assert calibration.nprobe == 4 * needed
+
+
 def test_a_calibration_comes_back_from_json_as_it_was(index: VectorIndex) -> None:
     assert index.calibration is not None
     data = json.loads(json.dumps(index.calibration.to_json()))

@@ -65,16 +65,15 @@ print(loaded)
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize(
-    "name", ["photos_memorylens_290", "fashion_shopsphere_1126", "amazon_products_997", "fashion_stbi_1000"]
-)
-def test_words_find_recorded_clip_pictures_through_the_index_as_by_brute_force(name: str) -> None:
+@pytest.mark.parametrize("name", ["photos_memorylens_290", "fashion_stbi_1000"])
+@pytest.mark.parametrize("texts_at_hand", [True, False], ids=["tuned on texts too", "tuned on pictures alone"])
+def test_words_find_recorded_clip_pictures_through_the_index_as_by_brute_force(name: str, texts_at_hand: bool) -> None:
     home = Path(os.environ.get("MMSEARCH_SHARED", Path(__file__).parents[2] / ".." / "shared"))
     folder = home / "data" / "dev" / "recorded_clip" / name
     if not folder.is_dir():
         pytest.skip("the evaluation data is not here ($MMSEARCH_SHARED)")
     images, texts = (unit(np.load(folder / f"{kind}.npy")) for kind in ("image", "text"))
-    index = build_index(images, requested="ivfpq", text_queries=texts)
+    index = build_index(images, requested="ivfpq", text_queries=texts if texts_at_hand else None, threads=1)
     own = np.arange(len(texts))[:, None]  # text i describes image i
     recall = [np.mean(np.any(index.search(texts, 10, exact=exact)[1] == own, axis=1)) for exact in (True, False)]
     assert index.kind == "approximate"

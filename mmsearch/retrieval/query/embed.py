@@ -81,14 +81,20 @@ def _vector(value: NDArray[Any], space: Space) -> Vector:
 
 
 def _embed_picture(value: Any, encoder: Encoder) -> Vector:
-    from PIL import Image
+    from PIL import Image, ImageOps
+
+    from mmsearch.retrieval.media.colour import to_srgb
 
     tower = _image_tower(encoder)
     if isinstance(value, np.ndarray):
         if value.ndim != 3 or value.shape[2] != 3 or value.dtype != np.uint8:
             raise UsageError(f"a picture is uint8 [height, width, 3], not {value.dtype} {list(value.shape)}")
         value = Image.fromarray(value)
-    pixels = tower.image_transform.apply(value.convert("RGB"))
+    try:
+        picture = to_srgb(ImageOps.exif_transpose(value))  # as a file's picture is made upright and coloured
+    except OSError as error:
+        raise DecodeError(f"cannot search by the picture: {error}") from error
+    pixels = tower.image_transform.apply(picture)
     vector: Vector = tower.encode_images(pixels[None])[0]
     return vector
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,6 +49,17 @@ def noise() -> Callable[[int, int], Image.Image]:
         return Image.fromarray(coarse).resize((width, height), Image.Resampling.BILINEAR)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def huge_png() -> bytes:
+    """A few bytes whose header promises 30,000 × 30,000 pixels."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
 
 
 def _box(kind: bytes, body: bytes) -> bytes:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import io
-import struct
 import warnings
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -160,26 +158,16 @@ def test_a_jpeg_at_reduced_scale_equals_pillows_own_bit_for_bit(
     assert (facts.width, facts.height) == (size if orientation == 1 else size[::-1])
 
 
-def png_header(width: int, height: int) -> bytes:
-    """A PNG whose header promises a size and whose pixels are few."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
-    )
-
-
-def test_a_picture_over_the_limit_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_picture_over_the_limit_is_refused_before_it_is_decoded(
+    huge_png: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def load(self: ImageFile.ImageFile) -> None:
         raise AssertionError("decoding began")
 
     monkeypatch.setattr(ImageFile.ImageFile, "load", load)
     reason = "30000 x 30000 pixels is over the limit of 400 megapixels that this machine's memory allows"
     with pytest.raises(DecodeError) as caught:
-        decode(png_header(30_000, 30_000), max_pixels=default_max_pixels(1, 1 << 50))
+        decode(huge_png, max_pixels=default_max_pixels(1, 1 << 50))
     assert str(caught.value) == reason
 
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mmsearch.errors import DecodeError
-from mmsearch.retrieval.media.text import MAX_TEXT_BYTES, decode_text, passages
+from mmsearch.retrieval.media.text import MAX_TEXT_BYTES, CountTokens, decode_text, passages
 
 
 def one_each(texts: Sequence[str]) -> NDArray[np.int64]:
@@ -25,6 +25,11 @@ def by_length(texts: Sequence[str]) -> NDArray[np.int64]:
     return np.array(
         [sum(-(-len(word) // 3) + 2 * word.count("🐕") for word in text.split()) for text in texts], dtype=np.int64
     )
+
+
+def by_pairs(texts: Sequence[str]) -> NDArray[np.int64]:
+    """A token for each whole pair of characters of a word: a word may count more than its parts."""
+    return np.array([sum(len(word) // 2 for word in text.split()) for text in texts], dtype=np.int64)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
@@ -91,16 +96,19 @@ def test_an_endless_word_is_cut_between_characters() -> None:
     assert all(end - start <= 30 for start, end in spans)
 
 
-@given(st.text(st.sampled_from("ab 。.犬🐕\n\t!?\r")), st.integers(1, 12))
-def test_every_character_is_covered_once_and_every_passage_fits(text: str, max_tokens: int) -> None:
-    spans = passages(text, by_length, max_tokens)
+@given(st.text(st.sampled_from("abcd 。.犬🐕\n\t!?\r")), st.integers(1, 12), st.sampled_from([by_length, by_pairs]))
+@example("x" * 10, 4, by_pairs)
+def test_every_character_is_covered_once_and_every_passage_fits(
+    text: str, max_tokens: int, count_tokens: CountTokens
+) -> None:
+    spans = passages(text, count_tokens, max_tokens)
     places = [place for start, end in spans for place in range(start, end)]
     assert len(places) == len(set(places))
     assert {place for place, character in enumerate(text) if not character.isspace()} <= set(places)
     for start, end in spans:
         passage = text[start:end]
         assert passage == passage.strip()
-        assert by_length([passage])[0] <= max_tokens or len(passage) == 1
+        assert count_tokens([passage])[0] <= max_tokens or len(passage) == 1
 
 
 def test_words_are_counted_once_in_one_call() -> None:

@@ -59,7 +59,7 @@ class MiniTextTower:
         return self._head(np.add.reduceat(rows, starts, axis=0))
 
     def _head(self, sums: Floats) -> Floats:
-        x = sums / (np.linalg.norm(sums, axis=1, keepdims=True) + np.float32(1e-2))
+        x = sums / (np.linalg.norm(sums, axis=1, keepdims=True) + np.float32(1e-6))
         inner = np.maximum(_rowwise(x, self.hidden) + self.hidden_bias, 0)
         return unit_rows(_rowwise(x, self.skip) + _rowwise(inner, self.output) + self.output_bias)
 

@@ -1,0 +1,44 @@
+"""``mmsearch models``."""
+
+from __future__ import annotations
+
+from mmsearch.retrieval.encoders import CATALOGUE
+
+
+def test_list_names_every_model_of_the_catalogue(run):
+    lines = run("models", "list").lines
+    assert {line.split()[0] for line in lines[1:-1]} == {entry.name for entry in CATALOGUE}
+    assert "open_clip:ARCHITECTURE/TAG" in lines[-1]
+
+
+def test_list_json_has_facts_and_licences(run):
+    models = {entry["name"]: entry for entry in run("models", "list", "--json").json["models"]}
+    assert models["mini"]["here"] is True
+    assert models["mini"]["dim"] == 256
+    assert all(entry["licence"] and entry["note"] and entry["modalities"] for entry in models.values())
+
+
+def test_mini_needs_no_pull(run):
+    ran = run("models", "pull", "mini")
+    assert (ran.code, ran.out) == (0, "mini is built in; there is nothing to fetch\n")
+    assert run("models", "pull", "mini", "--quiet").out == ""
+
+
+def test_mini_needs_no_export(run):
+    ran = run("models", "export", "mini")
+    assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
+    assert "without torch" in ran.err
+
+
+def test_a_misspelt_name_gets_the_close_one(run):
+    for command in ("pull", "export"):
+        ran = run("models", command, "siglp2")
+        assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
+        assert "siglip2" in ran.err
+
+
+def test_pull_without_a_network_names_the_ways_out(run, monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nothing listens there
+    ran = run("models", "pull", "clip")
+    assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1)
