@@ -67,7 +67,9 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
         with suppress(ValueError):  # not in the main thread, as when a test calls a command
             signal.signal(signal.SIGTERM, _interrupt)
         try:
-            return function(*args, **kwargs)
+            result = function(*args, **kwargs)
+            sys.stdout.flush()  # a pipe that is closed shows here, where it can still be told from a failure
+            return result
         except MMSearchError as error:
             say(f"mmsearch: {error}")
             raise click.exceptions.Exit(error.exit_code) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from mmsearch.indexes.factory import ivf_of, prepare, untrained
 from mmsearch.indexes.plan import IndexPlan
 
 _ADD_ROWS = 65_536
+_SIZE_BYTES = 8  # the length of the FAISS part stands at the end of a file
 _SPARSE = 64  # bits of a bitmap for each id in it, above which a hash set is the smaller
 
 
@@ -76,10 +78,13 @@ class Approximate:
         return found
 
     def save(self, path: Path) -> None:
-        """Write the index to a file."""
+        """Write the index to a file, as FAISS does, followed by how many bytes that took (8, little-endian)."""
         import faiss
 
         faiss.write_index(self._index, str(path))
+        size = path.stat().st_size
+        with path.open("ab") as file:
+            file.write(size.to_bytes(_SIZE_BYTES, "little"))
 
     @classmethod
     def load(cls, path: Path, *, mapped: bool = True) -> Approximate:
@@ -91,12 +96,22 @@ class Approximate:
         import faiss
 
         try:
+            _check_whole(path)
             index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC if mapped else 0)
-        except RuntimeError as error:
+        except (RuntimeError, OSError, MemoryError) as error:  # altered sizes ask for any amount of memory
             raise CollectionDamagedError(
                 f"index {path} cannot be read; `mmsearch doctor --repair` rebuilds it"
             ) from error
         return cls(index, mapped=mapped)
+
+
+def _check_whole(path: Path) -> None:
+    """Raise RuntimeError for a file that was cut: FAISS would map it and end the process by reading past its end."""
+    with path.open("rb") as file:
+        size = max(0, os.fstat(file.fileno()).st_size - _SIZE_BYTES)
+        file.seek(size)
+        if size != int.from_bytes(file.read(), "little"):
+            raise RuntimeError("the file has not the length that it was written with")
 
 
 def _train(index: Any, sample: Floats) -> None:

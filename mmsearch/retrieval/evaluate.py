@@ -24,7 +24,7 @@ from mmsearch.retrieval.query.terms import Query
 from mmsearch.types import Modality
 
 if TYPE_CHECKING:
-    from mmsearch.collection import Collection
+    from mmsearch.reader import Reader
 
 RECALL_AT = (1, 5, 10)
 INDEX_DEPTH = 1000
@@ -117,7 +117,7 @@ def _pair(line: str, number: int, path: Path, folder: bytes) -> Pair:
         raise UsageError(f"{path} line {number} is no pair; a line looks like {example}") from None
 
 
-def evaluate(collection: Collection, path: Path, *, pool: str = "collection") -> Scores:
+def evaluate(collection: Reader, path: Path, *, pool: str = "collection") -> Scores:
     """Score the collection's current space on the pairs in ``path``.
 
     Args:
@@ -185,7 +185,7 @@ class _Files:
         return np.asarray(rows.vectors_at(positions)[0], np.float32)
 
 
-def _embed(collection: Collection, files: _Files, pairs: Sequence[Pair]) -> Floats:
+def _embed(collection: Reader, files: _Files, pairs: Sequence[Pair]) -> Floats:
     """A vector for each pair's query; files of the collection are not read again."""
     encoder = collection.encoder()
     if pairs[0].query is not None:
@@ -230,7 +230,7 @@ def _forwards(
 
 
 def _backwards(
-    collection: Collection, files: _Files, pairs: Sequence[Pair], vectors: Floats, modality: Modality
+    collection: Reader, files: _Files, pairs: Sequence[Pair], vectors: Floats, modality: Modality
 ) -> list[DirectionScores]:
     """Relevant files → the texts of the pairs, which make a pool of their own."""
     texts: dict[str, int] = {}

@@ -42,3 +42,4 @@ def test_pull_without_a_network_names_the_ways_out(run, monkeypatch, tmp_path):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nothing listens there
     ran = run("models", "pull", "clip")
     assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1)
+    assert "Ways out: " in ran.err

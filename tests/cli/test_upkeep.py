@@ -139,16 +139,14 @@ def test_eval_prints_recall_by_direction(run, indexed, pairs):
 
 
 def test_eval_json_has_a_score_for_each_direction(run, indexed, pairs):
-    directions = run("eval", pairs, "-c", indexed.home, "--json").json["directions"]
-    words = next(row for row in directions if row["direction"] == "text → text")
-    assert words["queries"] == 2
-    assert words["pool"] == 2
-    assert words["recall"]["1"] == 1.0
+    scores = run("eval", pairs, "-c", indexed.home, "--json").json["scores"]
+    words = next(row for row in scores if row["direction"] == "text → text")
+    assert (words["queries"], words["pool"], words["R@1"], words["MRR"]) == (2, 2, 1.0, 1.0)
 
 
 def test_eval_over_the_files_of_the_pairs_alone(run, indexed, pairs):
-    directions = run("eval", pairs, "--pool", "pairs", "-c", indexed.home, "--json").json["directions"]
-    assert next(row for row in directions if row["direction"] == "image → image")["pool"] < 5
+    scores = run("eval", pairs, "--pool", "pairs", "-c", indexed.home, "--json").json["scores"]
+    assert next(row for row in scores if row["direction"] == "image → image")["pool"] < 5
 
 
 @pytest.mark.parametrize(

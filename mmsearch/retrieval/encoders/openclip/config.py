@@ -82,7 +82,7 @@ class ModelConfig:
     def processing(self) -> dict[str, Any]:
         """What makes two models with the same weights differ, for the space's digest."""
         facts: dict[str, Any] = {"preprocess": self.preprocess, "tokenizer": self._tokenizer_facts()}
-        return facts
+        return {**facts, "model": self.model} if self.own else facts
 
     def _tokenizer_facts(self) -> dict[str, Any]:
         keys = ("hf_tokenizer_name", "tokenizer_kwargs", "tokenizer_mode", "context_length")

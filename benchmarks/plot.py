@@ -1,0 +1,123 @@
+"""Draw the results: ``results/<case>.jsonl`` → ``results/<case>.svg``. Needs matplotlib (extra ``bench``)."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Line = dict[str, Any]
+RECALLS = ("R@1", "R@5", "R@10")
+COLOURS = {"stated": "#bbbbbb", "brute force": "#0077bb", "index": "#ee7733", "index, texts known": "#009988"}
+
+
+def draw_recall(lines: Sequence[Line], axes: Axes) -> None:
+    """R@10 of each set and direction: as stated, by brute force, through IVF-PQ."""
+    bars: dict[str, dict[str, float]] = {}
+    for line in lines:
+        if line["via"] == "index" and line["index"] == "exact":
+            continue
+        group = bars.setdefault(f"{line['set']}\n{line['direction']}", {})
+        if "stated" in line:
+            group["stated"] = line["stated"]["R@10"]
+        known = line["via"] == "index" and "text" in line.get("tuned_on", ())
+        group["index, texts known" if known else line["via"]] = line["R@10"]
+    series = [name for name in COLOURS if any(name in group for group in bars.values())]
+    height = 0.8 / len(series)
+    for number, name in enumerate(series):
+        places = [row + number * height for row, group in enumerate(bars.values()) if name in group]
+        values = [group[name] for group in bars.values() if name in group]
+        axes.barh(places, values, height, label=name, color=COLOURS[name])
+    axes.set_yticks([row + 0.4 - height / 2 for row in range(len(bars))], list(bars))
+    axes.invert_yaxis()
+    axes.set(xlabel="R@10", xlim=(0, 1), title="Recall: model, store and index")
+    axes.legend(loc="lower left")
+
+
+def draw_cold_query(lines: Sequence[Line], axes: Axes) -> None:
+    """Seconds of a query from a fresh process, against the baseline and the target."""
+    names = [f"query, {line['output']}" for line in lines] + ["import numpy, pyarrow"]
+    baseline = min(line["baseline_s"] for line in lines)
+    bars = axes.barh(names, [line["query_s"] for line in lines] + [baseline], color=COLOURS["brute force"])
+    axes.bar_label(bars, [f"× {line['ratio_of_medians']:.2f}" for line in lines] + ["× 1"], padding=4)
+    target = lines[0]["target"]
+    axes.axvline(target * baseline, color=COLOURS["index"], linestyle="--", label=f"target × {target}")
+    axes.invert_yaxis()
+    axes.margins(x=0.15)
+    axes.set(xlabel="seconds, median", title=f"A text query from a fresh process, {lines[0]['rows']:,} vectors")
+    axes.legend(loc="lower right")
+
+
+def draw_ingest(lines: Sequence[Line], axes: Axes) -> None:
+    """Pictures per second, as a whole and stage by stage (on a logarithmic axis, as writing is far faster)."""
+    bars = axes.barh([_stage(line) for line in lines], [line["items_per_s"] for line in lines])
+    axes.bar_label(bars, [f"{line['items_per_s']:,.0f}" for line in lines], padding=4)
+    axes.set_xscale("log")
+    axes.invert_yaxis()
+    axes.margins(x=0.15)
+    axes.set(xlabel="pictures per second", title=f"Indexing {lines[0]['items']} photographs with mini")
+
+
+def _stage(line: Line) -> str:
+    settings = [f"{line[name]} {name}" for name in ("workers",) if name in line]
+    settings += [f"batch {line['batch']}"] if "batch" in line else []
+    return ", ".join([line["stage"], *settings])
+
+
+DRAWINGS = {"recall": (draw_recall, 7.0), "cold-query": (draw_cold_query, 2.6), "ingest": (draw_ingest, 3.4)}
+
+
+def draw(results: Path) -> list[Path]:
+    """Draw every case whose results lie in the folder; returns the pictures."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    matplotlib.rcParams["svg.hashsalt"] = "mmsearch"  # the same results give the same file
+    from matplotlib import pyplot
+
+    drawn = []
+    for case, (drawing, inches) in DRAWINGS.items():
+        source = results / f"{case}.jsonl"
+        if not source.exists():
+            continue
+        lines = [json.loads(line) for line in source.read_text("utf-8").splitlines()]
+        figure, axes = pyplot.subplots(figsize=(8, inches), layout="constrained")
+        drawing(lines, axes)
+        figure.supxlabel(_footnote(lines[0]), fontsize="x-small", color="#555555")
+        target = source.with_suffix(".svg")
+        figure.savefig(target, metadata={"Date": None})
+        pyplot.close(figure)
+        drawn.append(target)
+    return drawn
+
+
+def _footnote(line: Line) -> str:
+    machine, versions = line["machine"], line["versions"]
+    return f"{machine['cpu']}, {machine['cores']} cores; mmsearch {versions['mmsearch']}, {line['date'][:10]}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Draw, and say where."""
+    parser = argparse.ArgumentParser(prog="benchmarks/plot.py", description=__doc__)
+    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results", help="folder of the results")
+    results = parser.parse_args(arguments).results
+    try:
+        drawn = draw(results)
+    except ModuleNotFoundError as missing:
+        print(f'{missing.name} is missing: pip install "mmsearch[bench]"', file=sys.stderr)
+        return 1
+    if not drawn:
+        print(f"there are no results in {results}; benchmarks/run.py makes them", file=sys.stderr)
+        return 1
+    print(*drawn, sep="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

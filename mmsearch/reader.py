@@ -1,0 +1,258 @@
+"""Reading a collection: questions asked of one snapshot, in one process, from any number of threads."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from mmsearch.errors import CollectionDamagedError, SpaceMismatchError, UsageError
+from mmsearch.retrieval.query.embed import embed_query, embed_texts
+from mmsearch.retrieval.query.filters import make_filters
+from mmsearch.retrieval.query.search import Searcher
+from mmsearch.retrieval.query.terms import as_query
+from mmsearch.retrieval.store.manifest import MANIFEST_NAME, Manifest, load_manifest
+from mmsearch.retrieval.store.snapshot import Snapshot
+from mmsearch.types import Hit, Modality, Space
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from mmsearch.retrieval.encoders.protocol import Encoder
+    from mmsearch.retrieval.evaluate import Scores
+    from mmsearch.retrieval.store.status import Status
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The hits of one query and what they took, in milliseconds: ``load``, ``embed``, ``search``."""
+
+    query: list[str]
+    space: Space
+    hits: list[Hit]
+    took_ms: dict[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of ``mmsearch query --json``."""
+        took = {stage: round(ms, 2) for stage, ms in self.took_ms.items()}
+        hits = [hit.to_json() for hit in self.hits]
+        return {"query": self.query, "space": self.space.key, "took_ms": took, "hits": hits}
+
+
+class Reader:
+    """What the manifest named when the collection was opened; `reopen` moves to the newest. Takes no lock."""
+
+    def __init__(self, root: Path, *, device: str = "auto", precision: str = "auto") -> None:
+        self.root = root
+        self._device = device
+        self._precision = precision
+        self._guard = threading.RLock()
+        self._encoders: dict[str, Encoder] = {}
+        self._searchers: dict[str, Searcher] = {}
+        self._snapshot = Snapshot(root, load_manifest(root))
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], *, device: str = "auto", precision: str = "auto") -> Self:
+        """Open a collection for reading; its writing methods take the lock when they are called.
+
+        Raises:
+            MMSearchError: there is none.
+            CollectionDamagedError: it is damaged, or of a newer format.
+        """
+        return cls(Path(path).expanduser().absolute(), device=device, precision=precision)
+
+    @classmethod
+    def exists(cls, path: str | os.PathLike[str]) -> bool:
+        """Whether there is a collection at ``path``, sound or not."""
+        return (Path(path).expanduser() / MANIFEST_NAME).exists()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of models and mapped files."""
+        with self._guard:
+            self._encoders.clear()
+            self._searchers.clear()
+            self._snapshot = Snapshot(self.root, Manifest())
+
+    @property
+    def manifest(self) -> Manifest:
+        """What is alive, as of the last `open`, `reopen` or write through this object."""
+        return self._snapshot.manifest
+
+    @property
+    def space(self) -> Space:
+        """The space that queries are asked in.
+
+        Raises:
+            UsageError: the collection has none yet.
+        """
+        if self.manifest.current is None:
+            raise UsageError(f"{self.root} is empty: `mmsearch index FOLDER` fills it")
+        return self.manifest.spaces[self.manifest.current]
+
+    def reopen(self) -> bool:
+        """Move to the newest manifest; returns whether it was another one."""
+        manifest = load_manifest(self.root)
+        with self._guard:
+            if manifest == self.manifest:
+                return False
+            self._snapshot = Snapshot(self.root, manifest)
+            self._searchers.clear()
+            return True
+
+    def encoder(self, space: Space | None = None) -> Encoder | None:
+        """The model of a space (default: the current one), loaded on first use; None for vectors made elsewhere.
+
+        Raises:
+            SpaceMismatchError: the model on this machine makes vectors of another space.
+        """
+        space = space or self.space
+        if not space.has_model:
+            return None
+        with self._guard:
+            if space.key not in self._encoders:
+                from mmsearch.retrieval.encoders import load_encoder
+
+                encoder = load_encoder(space.model, device=self._device, precision=self._precision)
+                check_space(encoder, space)
+                self._encoders[space.key] = encoder
+            return self._encoders[space.key]
+
+    def searcher(self, space: Space | None = None) -> Searcher:
+        """The searcher of a space (default: the current one) over the present snapshot."""
+        space = space or self.space
+        with self._guard:
+            if space.key not in self._searchers:
+                self._searchers[space.key] = Searcher(self._snapshot, space)
+            return self._searchers[space.key]
+
+    def search(self, query: Any, k: int = 10, **options: Any) -> list[Hit]:
+        """The k best hits for a query: see `ask` for what it may be and for the options."""
+        return self.ask(query, k, **options).hits
+
+    def search_many(self, queries: Iterable[Any], k: int = 10, **options: Any) -> list[list[Hit]]:
+        """The hits of several queries, embedded and looked up as one batch; options as in `ask`."""
+        return [answer.hits for answer in self._ask(list(queries), k, **options)]
+
+    def ask(self, query: Any, k: int = 10, **options: Any) -> Answer:
+        """Answer a query.
+
+        Args:
+            query: a str (always text), a Path, a PIL image, a uint8 array ``[height, width, 3]``, the bytes of a
+                file, a float vector ``[dim]``, or a `Query` of several of these.
+            k: how many hits.
+            options: ``to`` (modalities; default all that there are), ``under`` (folder), ``after``, ``before``
+                (dates), ``where`` (condition on a shard's columns), ``include_self`` (the query file may answer),
+                ``exact`` (scan all rows), ``space`` (key or `Space`; default the current one).
+
+        Raises:
+            UsageError: k below 1, an empty query, a bad filter.
+            SpaceMismatchError: the query is of another space.
+        """
+        return self._ask([query], k, **options)[0]
+
+    def _ask(
+        self,
+        queries: Sequence[Any],
+        k: int,
+        *,
+        to: Sequence[Modality] | None = None,
+        under: str | os.PathLike[str] | None = None,
+        after: str | dt.date | None = None,
+        before: str | dt.date | None = None,
+        where: str | None = None,
+        include_self: bool = False,
+        exact: bool = False,
+        space: str | Space | None = None,
+    ) -> list[Answer]:
+        asked = [as_query(query) for query in queries]
+        if k < 1:
+            raise UsageError(f"k must be at least 1, not {k}")
+        if not asked:
+            return []
+        roots = self.manifest.roots
+        filters = make_filters(under=under, roots=roots, after=after, before=before, where=where)
+        target = self._find_space(space)
+        start = time.perf_counter()
+        encoder = self.encoder(target)
+        loaded = time.perf_counter()
+        vectors = embed_texts(asked, encoder) if encoder is not None else None
+        if vectors is None:
+            vectors = np.stack([embed_query(query, target, encoder) for query in asked])
+        embedded = time.perf_counter()
+        without = [] if include_self else [query.files for query in asked]
+        hits = self._retrying(
+            lambda: self.searcher(target).search(vectors, k, to=to or (), filters=filters, without=without, exact=exact)
+        )
+        searched = time.perf_counter()
+        took = {
+            "load": 1e3 * (loaded - start),
+            "embed": 1e3 * (embedded - loaded),
+            "search": 1e3 * (searched - embedded),
+        }
+        return [Answer(query.describe(), target, found, took) for query, found in zip(asked, hits, strict=True)]
+
+    def _find_space(self, space: str | Space | None) -> Space:
+        if space is None:
+            return self.space
+        key = space.key if isinstance(space, Space) else space
+        for known in self.manifest.spaces.values():
+            if key in (known.key, known.model):
+                return known
+        there = ", ".join(self.manifest.spaces) or "none yet"
+        raise SpaceMismatchError(f"the collection has no space {key}; there are: {there}")
+
+    def _retrying(self, read: Callable[[], Result]) -> Result:
+        """A writer may have swept a shard that this snapshot had not opened yet: go to the newest and ask again."""
+        try:
+            return read()
+        except FileNotFoundError as error:
+            if not self.reopen():
+                raise _missing_file(error) from error
+            try:
+                return read()
+            except FileNotFoundError as again:
+                raise _missing_file(again) from again
+
+    def evaluate(self, pairs: str | os.PathLike[str], *, pool: str = "collection") -> Scores:
+        """Recall@k, MRR and mAP of this collection's model and index on a PAIRS file; see `retrieval.evaluate`."""
+        from mmsearch.retrieval.evaluate import evaluate
+
+        return evaluate(self, Path(pairs), pool=pool)
+
+    def status(self) -> Status:
+        """What is in the collection, how it is indexed, which model it uses."""
+        from mmsearch.retrieval.store.status import read_status
+
+        return self._retrying(lambda: read_status(self._snapshot))
+
+
+def check_space(encoder: Encoder, space: Space) -> None:
+    """Raise a `SpaceMismatchError` if the model on this machine makes vectors of another space."""
+    if encoder.space != space:
+        raise SpaceMismatchError(
+            f"the collection's vectors are of space {space.key}, but {space.model} on this machine makes vectors of"
+            f" space {encoder.space.key}: put the old weights back, or `mmsearch index --model {space.model} PATH`"
+            " embeds everything anew"
+        )
+
+
+def _missing_file(error: FileNotFoundError) -> CollectionDamagedError:
+    return CollectionDamagedError(f"{error.filename} is missing; `mmsearch doctor --repair` mends the collection")

@@ -1,0 +1,74 @@
+"""The examples run as they stand."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def run_example(name, *arguments, **environment):
+    """Run an example as a person would; returns what it prints."""
+    command = [sys.executable, str(EXAMPLES / name), *map(str, arguments)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, check=False, env={**os.environ, **environment}
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def photographs():
+    """Skips where the library that brings photographs along is missing."""
+    if importlib.util.find_spec("skimage") is None:
+        pytest.skip("the photographs come with scikit-image: pip install 'mmsearch[demo]'")
+
+
+def test_the_app_indexes_a_folder_and_answers_questions(photos):
+    lines = run_example("app.py", photos, "a red disc", "bread").splitlines()
+    assert lines[0] == "10 new, 0 unchanged, 0 skipped"
+    assert lines[1] == "a red disc"
+    assert lines[5] == "bread"
+    hits = lines[2:5] + lines[6:]
+    assert len(hits) == 6
+    assert all(Path(hit.split(maxsplit=1)[1]).is_file() for hit in hits)
+
+
+def test_the_app_brings_its_collection_up_to_date(photos):
+    run_example("app.py", photos)
+    (photos / "disc.png").unlink()
+    (photos / "new.txt").write_text("A lighthouse on a rock.")
+    lines = run_example("app.py", photos, "a lighthouse").splitlines()
+    assert lines[0] == "1 new, 9 unchanged, 0 skipped"
+    assert lines[2].endswith("new.txt")
+
+
+def test_the_app_is_about_twenty_lines():
+    source = (EXAMPLES / "app.py").read_text()
+    code = source.split('"""', 2)[2]  # after the docstring
+    lines = [line for line in code.splitlines() if line.strip() and not line.strip().startswith(("#", '"""'))]
+    assert len(lines) <= 25
+
+
+@pytest.mark.usefixtures("photographs")
+def test_the_demo_indexes_real_photographs_and_yours_and_answers_three_questions(photos):
+    out = run_example("demo.py", photos)
+    assert "25 files: 25 indexed" in out
+    assert out.count("$ mmsearch query") == 3
+    for question, photograph in (("a cat", "chelsea.png"), ("a cup of coffee", "coffee.png")):
+        assert f"$ mmsearch query '{question}' -k 3\n1\t" in out
+        assert photograph in out.partition(f"'{question}'")[2].split("$ ")[0]
+
+
+@pytest.mark.usefixtures("photographs")
+def test_the_picture_of_the_terminal_can_be_drawn_again(tmp_path):
+    run_example("picture.py", tmp_path / "terminal.svg")
+    drawn = (tmp_path / "terminal.svg").read_text("utf-8")
+    assert drawn.startswith("<svg")
+    assert "chelsea.png" in drawn

@@ -1,0 +1,96 @@
+"""The small dataclasses that every room uses, and their JSON."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import json
+import os
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mmsearch.types import FileNote, Hit, Report, Space, Span, clock, path_json, printable
+
+SPACE = Space("mini", "weights", "processing", 256)
+HIT = Hit(1, 0.31234567, 2.345678, "/a/b.jpg", "image", 7, None, None, ("picture",), "current", 640, 480)
+
+
+def test_a_space_comes_back_from_json():
+    assert Space.from_json(json.loads(json.dumps(SPACE.to_json()))) == SPACE
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(SPACE, model="clip"),
+        replace(SPACE, weights="x"),
+        replace(SPACE, processing="x"),
+        replace(SPACE, dim=512),
+    ],
+)
+def test_spaces_that_differ_in_anything_have_other_keys(other):
+    assert other.key != SPACE.key
+
+
+@given(st.text(max_size=80), st.integers(1, 4096))
+def test_the_key_of_a_space_is_safe_as_a_folder_name(model, dim):
+    key = Space(model, "w", "p", dim).key
+    assert key
+    assert set(key) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
+    assert not key.startswith("-")
+    assert len(key) < 80
+
+
+def test_a_space_of_vectors_made_elsewhere_has_no_model():
+    assert not Space.of_vectors("clip of a friend", 512).has_model
+    assert SPACE.has_model
+
+
+@pytest.mark.parametrize(
+    ("span", "shown", "told"),
+    [
+        (Span(83.4, 91.0, "s"), "00:01:23–00:01:31", {"start_s": 83.4, "end_s": 91.0}),
+        (Span(0, 310, "char"), "0–310", {"start_char": 0, "end_char": 310}),
+        (Span(4, 5, "row"), "row 5", {"start_row": 4, "end_row": 5}),
+    ],
+)
+def test_a_span_is_shown_and_told_in_its_unit(span, shown, told):
+    assert str(span) == shown
+    assert span.to_json() == told
+
+
+def test_a_clock_counts_hours():
+    assert clock(3600 * 26 + 61.9) == "26:01:01"
+
+
+def test_a_hit_has_the_fields_of_the_contract():
+    told = HIT.to_json()
+    assert list(told)[:9] == ["rank", "score", "match", "path", "modality", "id", "span", "text", "evidence"]
+    assert (told["score"], told["match"]) == (0.312346, 2.3457)
+    assert told["evidence"] == ["picture"]
+    dated = replace(HIT, taken_at=dt.datetime(2023, 5, 17, 14, 30), span=Span(0, 3, "char"))
+    assert dated.to_json()["taken_at"] == "2023-05-17T14:30:00"
+    json.dumps(dated.to_json())
+
+
+@given(st.binary(min_size=1, max_size=40).filter(lambda name: b"\0" not in name))
+def test_the_exact_bytes_of_any_name_can_be_had_from_its_json(name):
+    told = path_json(os.fsdecode(name))
+    json.dumps(told).encode("utf-8")
+    told["path"].encode("utf-8")
+    assert (base64.b64decode(told["path_b64"]) if "path_b64" in told else os.fsencode(told["path"])) == name
+
+
+def test_a_name_that_is_not_utf8_is_shown_with_its_bytes():
+    assert printable(os.fsdecode(b"caf\xe9.jpg")) == "caf\\xe9.jpg"
+
+
+def test_a_report_tells_all_its_counts():
+    report = Report(found=3, indexed=2, skipped=(FileNote("/a", "empty"),), seconds=1.23456, stages={"scan": 0.1})
+    told = report.to_json()
+    assert {"found", "indexed", "unchanged", "moved", "removed", "skipped", "seconds", "stages"} <= set(told)
+    assert told["skipped"] == [{"path": "/a", "reason": "empty"}]
+    assert told["seconds"] == 1.235
