@@ -14,6 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+# OpenMP threads that spin while they wait make FAISS many times slower where tests share few processors.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 from mmsearch import Collection
 from mmsearch.retrieval.encoders.mini.encoder import MiniEncoder
 from mmsearch.retrieval.media.sandbox import Decoder

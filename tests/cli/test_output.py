@@ -30,6 +30,23 @@ def odd(tmp_path_factory, painted):
     return home
 
 
+@pytest.fixture
+def as_terminal(monkeypatch):
+    """Has the next commands print as on a terminal so many columns wide."""
+
+    def set_width(columns):
+        monkeypatch.setenv("FORCE_COLOR", "1")
+        monkeypatch.setenv("TERM", "xterm-256color")
+        monkeypatch.setenv("COLUMNS", str(columns))
+
+    return set_width
+
+
+def without_escapes(text):
+    """What a terminal shows: no links, no colours."""
+    return re.sub(r"\x1b\][^\x1b]*\x1b\\|\x1b\[[0-9;]*m", "", text)
+
+
 def test_piped_hits_are_tab_separated_lines_with_rank_score_and_path(query, indexed, monkeypatch):
     monkeypatch.chdir(indexed.folder)
     lines = query("a circle", "--to", "image").lines
@@ -52,10 +69,8 @@ def test_a_path_outside_the_working_folder_stays_absolute(query, indexed, monkey
     assert line.split("\t")[2] == str(indexed.folder / "bread.txt")
 
 
-def test_a_terminal_gets_a_table_with_linked_paths(query, indexed, monkeypatch):
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setenv("COLUMNS", "100")
-    monkeypatch.setenv("TERM", "xterm-256color")
+def test_a_terminal_gets_a_table_with_linked_paths(query, indexed, monkeypatch, as_terminal):
+    as_terminal(100)
     monkeypatch.chdir(indexed.folder)
     out = query("bread on a table").out
     header = out.splitlines()[0]
@@ -64,21 +79,31 @@ def test_a_terminal_gets_a_table_with_linked_paths(query, indexed, monkeypatch):
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])
-def test_the_table_fits_the_terminal(query, monkeypatch, width):
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setenv("COLUMNS", str(width))
-    monkeypatch.setenv("TERM", "xterm-256color")
+def test_the_table_fits_the_terminal(query, as_terminal, width):
+    as_terminal(width)
     lines = query("bread on a table").lines
-    plain = [re.sub(r"\x1b\][^\x1b]*\x1b\\|\x1b\[[0-9;]*m", "", line) for line in lines]
+    plain = [without_escapes(line) for line in lines]
     assert len(plain) == 8
     assert max(map(len, plain)) <= width
 
 
-def test_no_color_is_honoured(query, monkeypatch):
-    monkeypatch.setenv("FORCE_COLOR", "1")
+def test_a_narrow_table_keeps_the_names_of_the_files(query, monkeypatch, as_terminal, tmp_path):
+    as_terminal(50)
+    monkeypatch.chdir(tmp_path)  # so that paths are long
+    out = query("a circle", "--to", "image").out
+    assert {line.split("/")[-1].strip() for line in without_escapes(out).splitlines()[1:]} >= {
+        "red.png",
+        "blue.jpg",
+        "wide.png",
+    }
+
+
+def test_no_color_is_honoured(query, monkeypatch, as_terminal):
+    as_terminal(100)
+    colour = re.compile(r"\x1b\[[0-9;]*3[0-9]")
+    assert colour.search(query("bread").out)
     monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.setenv("TERM", "xterm-256color")
-    assert not re.search(r"\x1b\[[0-9;]*3[0-9]", query("bread").out)
+    assert not colour.search(query("bread").out)
 
 
 def test_paths_are_absolute_one_a_line_and_nothing_else(query, indexed):
@@ -102,11 +127,9 @@ def test_json_gives_the_exact_bytes_of_a_name_that_is_not_utf8(run, odd):
 
 
 @pytest.mark.parametrize("forced", [False, True], ids=["piped", "terminal"])
-def test_control_characters_in_names_never_reach_the_terminal(run, odd, monkeypatch, forced):
+def test_control_characters_in_names_never_reach_the_terminal(run, odd, as_terminal, forced):
     if forced:
-        monkeypatch.setenv("FORCE_COLOR", "1")
-        monkeypatch.setenv("COLUMNS", "300")
-        monkeypatch.setenv("TERM", "xterm-256color")
+        as_terminal(300)
     ran = run("query", "a picture", "-c", odd)
     assert "\x07" not in ran.out
     assert "\x1b]0;" not in ran.out

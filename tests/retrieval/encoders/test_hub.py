@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import socket
 import threading
+import time
 from contextlib import closing, contextmanager
 
 import pytest
@@ -116,17 +118,40 @@ def test_a_hub_that_refuses_connections_names_the_ways_out(hub_cache, monkeypatc
 
 
 def test_a_hub_that_takes_the_connection_and_never_answers_is_given_up(hub_cache, monkeypatch):
-    # Without a bound of our own this test would hang.
     monkeypatch.setattr(hub, "REACH_SECONDS", 0.2)
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
         assert "cannot be reached" in unavailable()
 
 
-def test_looking_up_a_name_is_given_up_too():
-    asked = threading.Event()
-    assert hub._within(0.1, lambda: asked.wait()) is False
-    asked.set()
+class DrippingHub(EmptyHub):
+    """Answers, but a byte at a time: no single wait is long enough for a socket's timeout."""
+
+    def do_HEAD(self):
+        for byte in b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n":
+            time.sleep(0.05)
+            self.wfile.write(bytes([byte]))
+            self.wfile.flush()
+
+    def handle_one_request(self):
+        with contextlib.suppress(ConnectionError):
+            super().handle_one_request()
+
+
+def test_a_hub_that_drips_its_answer_is_given_up_before_the_answer_is_complete(hub_cache, monkeypatch):
+    monkeypatch.setattr(hub, "REACH_SECONDS", 0.3)
+    with serving(DrippingHub) as endpoint:
+        monkeypatch.setenv("HF_ENDPOINT", endpoint)
+        assert "cannot be reached" in unavailable()
+
+
+def test_an_answer_that_comes_too_late_is_none():
+    def late() -> bool:
+        time.sleep(1)
+        return True
+
+    assert hub._within(0.1, late) is False
+    assert hub._within(30, late) is True
 
 
 def test_a_hub_is_given_up_within_three_seconds():

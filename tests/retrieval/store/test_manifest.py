@@ -36,7 +36,7 @@ FULL = Manifest(
     roots=("/pictures", "/odd/caf\udce9", "/new\nline/😀"),
     settings=Settings("ivfpq", 0.9),
     shards=(ShardEntry("shards/a.parquet", SPACE.key, "image", 5, 1, 5, 999, "ab"),),
-    indexes=(IndexEntry("indexes/b", SPACE.key, "image", 5, 5, "ivfpq", {".faiss": "cd", ".json": "ef"}),),
+    indexes=(IndexEntry("indexes/b", SPACE.key, "image", 5, 5, "ivfpq", {".faiss": "cd"}, {".faiss": 9}),),
     samples=(SampleEntry("indexes/c.npy", SPACE.key, "image", 5, 5, "01"),),
     dead=(DeadEntry("dead/d.parquet", 1, "23"),),
 )

@@ -1,0 +1,49 @@
+"""From vectors to an index in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from mmsearch.errors import UsageError
+from mmsearch.indexes import build_index
+
+MakeRows = Callable[..., np.ndarray]
+
+
+def test_ids_are_positions_where_none_are_given(unit_rows: MakeRows) -> None:
+    index = build_index(unit_rows(20, 8))
+    assert index.ids.tolist() == list(range(20))
+    assert len(index) == 20
+    assert index.dim == 8
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_any_float_is_stored_as_float16(dtype: type, unit_rows: MakeRows) -> None:
+    rows = unit_rows(50, 8)
+    index = build_index(rows.astype(dtype))
+    assert np.array_equal(index.vectors.take(np.arange(50)), rows.astype(np.float16).astype(np.float32))
+
+
+def test_it_is_tuned_on_rows_and_on_the_texts_that_are_given(unit_rows: MakeRows) -> None:
+    index = build_index(unit_rows(800, 16), requested="ivfpq", text_queries=unit_rows(30, 16, seed=1), recall=0.9)
+    assert index.calibration is not None
+    assert index.calibration.queries == {"row": 256, "text": 30}
+    assert index.calibration.target == 0.9
+    assert index.calibration.reached
+
+
+@pytest.mark.parametrize("requested", ["auto", "ivfpq"])
+def test_a_set_too_small_for_a_quantizer_is_searched_exactly(requested: str, unit_rows: MakeRows) -> None:
+    index = build_index(unit_rows(63, 8), requested=requested)
+    assert index.kind == "exact"
+    assert index.calibration is None
+
+
+def test_the_message_about_vectors_that_are_not_unit_counts_them(unit_rows: MakeRows) -> None:
+    rows = unit_rows(10, 8)
+    rows[[3, 7]] *= 2
+    with pytest.raises(UsageError, match=r"vector 3 is not of unit length \(it has 2\); 2 such of 10"):
+        build_index(rows)

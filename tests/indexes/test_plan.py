@@ -1,0 +1,76 @@
+"""Which index a set of vectors gets: a table of decisions."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mmsearch.errors import UsageError
+from mmsearch.indexes.factory import untrained
+from mmsearch.indexes.plan import IVFPQ_FROM, IndexPlan, plan_index, round_to_power_of_two
+
+PLENTY = 1 << 34
+
+
+@pytest.mark.parametrize(
+    ("requested", "rows", "kind", "factory"),
+    [
+        ("auto", 0, "exact", None),
+        ("auto", IVFPQ_FROM - 1, "exact", None),
+        ("auto", IVFPQ_FROM, "ivfpq", "IVF1024,PQ256x4fsr"),
+        ("auto", 1_000_000, "ivfpq", "IVF4096,PQ256x4fsr"),
+        ("exact", 10_000_000, "exact", None),
+        ("ivfpq", 63, "exact", None),
+        ("ivfpq", 64, "ivfpq", "IVF1,PQ256x4fsr"),
+        ("ivfpq", 1_000, "ivfpq", "IVF25,PQ256x4fsr"),
+        ("IVF16,SQ8", 15, "exact", None),
+        ("IVF16,SQ8", 16, "faiss", "IVF16,SQ8"),
+    ],
+)
+def test_rows_and_request_decide(requested: str, rows: int, kind: str, factory: str | None) -> None:
+    plan = plan_index(rows, 512, requested=requested, memory_bytes=PLENTY)
+    assert (plan.kind, plan.factory) == (kind, factory)
+    assert plan.reason
+
+
+def test_codes_get_coarser_where_memory_is_short() -> None:
+    factories = [plan_index(1_000_000, 512, memory_bytes=megabytes << 20).factory for megabytes in (200, 100, 50, 1)]
+    assert factories == [f"IVF4096,PQ{codes}x4fsr" for codes in (256, 128, 64, 1)]
+
+
+def test_the_training_sample_is_bounded_by_memory_and_by_the_rows() -> None:
+    assert plan_index(1_000, 512, requested="ivfpq", memory_bytes=PLENTY).train_rows == 1_000
+    assert plan_index(1_000_000, 512, memory_bytes=PLENTY).train_rows == 64 * 4096
+    assert plan_index(1_000_000, 512, memory_bytes=100 << 20).train_rows == (100 << 20) // (8 * 512)
+
+
+@given(st.integers(64, 3_000_000), st.integers(1, 1200), st.integers(1, 1 << 36))
+def test_every_plan_for_ivfpq_can_be_trained(rows: int, dim: int, memory: int) -> None:
+    plan = plan_index(rows, dim, requested="ivfpq", memory_bytes=memory)
+    lists, codes = (int(part.strip("IVFPQ").removesuffix("x4fsr")) for part in str(plan.factory).split(","))
+    assert 16 <= plan.train_rows <= rows
+    assert 1 <= lists <= plan.train_rows
+    assert dim % codes == 0
+
+
+@pytest.mark.parametrize("dim", [1, 7, 30, 384, 1152])
+def test_faiss_reads_the_plan_of_any_dimension(dim: int) -> None:
+    assert untrained(str(plan_index(1_000, dim, requested="ivfpq").factory), dim).d == dim
+
+
+def test_a_factory_string_that_faiss_cannot_read_is_refused() -> None:
+    with pytest.raises(UsageError, match="IVF1024"):
+        plan_index(1_000, 512, requested="IVF16,PQ7000")
+
+
+def test_a_plan_comes_back_from_json_as_it_was() -> None:
+    plan = plan_index(IVFPQ_FROM, 512)
+    assert IndexPlan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+
+
+@pytest.mark.parametrize(("x", "power"), [(0.3, 1), (1, 1), (1.4, 1), (1.5, 2), (5, 4), (6, 8), (1264, 1024)])
+def test_rounding_to_a_power_of_two_is_logarithmic(x: float, power: int) -> None:
+    assert round_to_power_of_two(x) == power
