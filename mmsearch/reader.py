@@ -235,7 +235,7 @@ class Reader:
         """Recall@k, MRR and mAP of this collection's model and index on a PAIRS file; see `retrieval.evaluate`."""
         from mmsearch.retrieval.evaluate import evaluate
 
-        return evaluate(self, Path(pairs), pool=pool)
+        return evaluate(self.searcher(), self.encoder(), Path(pairs), pool=pool)
 
     def status(self) -> Status:
         """What is in the collection, how it is indexed, which model it uses."""

@@ -74,7 +74,7 @@ def _ivfpq(n: int, dim: int, memory_bytes: int | None, why: str) -> IndexPlan:
     budget = memory_bytes or _quarter_of_free_memory()
     while n * dim // width // 2 > budget and dim % (2 * width) == 0:
         width *= 2
-    train = min(n, max(64 * lists, 16_384), max(budget // (8 * dim), 4_096))
+    train = min(n, max(64 * lists, 16_384), max(budget // (8 * dim), 4_096, lists))
     return IndexPlan("ivfpq", why, f"IVF{lists},PQ{dim // width}x4fsr", train_rows=train)
 
 

@@ -11,20 +11,18 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import UsageError
 from mmsearch.indexes import VectorIndex, build_index
+from mmsearch.retrieval.encoders.protocol import Encoder
 from mmsearch.retrieval.query.embed import embed_query, embed_texts
 from mmsearch.retrieval.query.search import Searcher
 from mmsearch.retrieval.query.terms import Query
 from mmsearch.types import Modality
-
-if TYPE_CHECKING:
-    from mmsearch.reader import Reader
 
 RECALL_AT = (1, 5, 10)
 INDEX_DEPTH = 100
@@ -120,11 +118,12 @@ def _pair(line: str, number: int, path: Path, folder: bytes) -> Pair:
         raise UsageError(f"{path} line {number} is no pair; a line looks like {example}") from None
 
 
-def evaluate(collection: Reader, path: Path, *, pool: str = "collection") -> Scores:
-    """Score the collection's current space on the pairs in ``path``.
+def evaluate(searcher: Searcher, encoder: Encoder | None, path: Path, *, pool: str = "collection") -> Scores:
+    """Score a space of a collection on the pairs in ``path``.
 
     Args:
-        collection: what is searched.
+        searcher: what is searched.
+        encoder: the space's model; None for vectors made elsewhere, which pairs of files alone can score.
         path: a PAIRS file.
         pool: ``collection`` ranks all files of the wanted modality, ``pairs`` only those that the pairs name.
 
@@ -134,7 +133,7 @@ def evaluate(collection: Reader, path: Path, *, pool: str = "collection") -> Sco
     if pool not in ("collection", "pairs"):
         raise UsageError(f"no pool {pool!r}; there are: collection, pairs")
     pairs = read_pairs(path)
-    files = _Files(collection.searcher())
+    files = _Files(searcher)
     directions: list[DirectionScores] = []
     notices: list[str] = []
     unknown = {name for pair in pairs for name in pair.relevant if name not in files.modality}
@@ -147,13 +146,13 @@ def evaluate(collection: Reader, path: Path, *, pool: str = "collection") -> Sco
         for kind in ("text", "file"):
             group = [p for p in chosen if (p.query is not None) == (kind == "text")]
             if group:
-                vectors = _embed(collection, files, group)
+                vectors = _embed(encoder, files, group)
                 directions += _forwards(files, group, vectors, modality, pool)
                 if kind == "text":
-                    directions += _backwards(collection, files, group, vectors, modality)
+                    directions += _backwards(files, group, vectors, modality)
     if not directions:
         raise UsageError(f"no file that {path} names is in the collection; `mmsearch index {path.parent}` adds them")
-    return Scores(collection.space.key, tuple(directions), tuple(notices))
+    return Scores(searcher.space.key, tuple(directions), tuple(notices))
 
 
 class _Files:
@@ -188,12 +187,11 @@ class _Files:
         return np.asarray(rows.vectors_at(positions)[0], np.float32)
 
 
-def _embed(collection: Reader, files: _Files, pairs: Sequence[Pair]) -> Floats:
+def _embed(encoder: Encoder | None, files: _Files, pairs: Sequence[Pair]) -> Floats:
     """A vector for each pair's query; files of the collection are not read again."""
-    encoder = collection.encoder()
     if pairs[0].query is not None:
         if encoder is None:
-            raise UsageError(f"space {collection.space.key} has no model here that could embed the pairs' words")
+            raise UsageError(f"space {files.searcher.space.key} has no model here that could embed the pairs' words")
         vectors = [
             embed_texts([Query(p.query) for p in pairs[i : i + 256]], encoder) for i in range(0, len(pairs), 256)
         ]
@@ -203,7 +201,7 @@ def _embed(collection: Reader, files: _Files, pairs: Sequence[Pair]) -> Floats:
         [
             stored
             if stored is not None
-            else embed_query(Query(Path(os.fsdecode(pair.query_file or b""))), collection.space, encoder)
+            else embed_query(Query(Path(os.fsdecode(pair.query_file or b""))), files.searcher.space, encoder)
             for stored, pair in zip(known, pairs, strict=True)
         ]
     )
@@ -232,9 +230,7 @@ def _forwards(
     )
 
 
-def _backwards(
-    collection: Reader, files: _Files, pairs: Sequence[Pair], vectors: Floats, modality: Modality
-) -> list[DirectionScores]:
+def _backwards(files: _Files, pairs: Sequence[Pair], vectors: Floats, modality: Modality) -> list[DirectionScores]:
     """Relevant files → the texts of the pairs, which make a pool of their own."""
     texts: dict[str, int] = {}
     first: list[int] = []
@@ -248,7 +244,7 @@ def _backwards(
             if pair.query is not None and files.modality.get(name) == modality:
                 answers.setdefault(name, set()).add(texts[pair.query])
     found = [(files.vector(name), sorted(right)) for name, right in answers.items()]
-    settings = collection.manifest.settings
+    settings = files.searcher.snapshot.manifest.settings
     index = build_index(vectors[first], requested=settings.index, recall=settings.recall)
     return _both_ways(
         f"{modality} → text",

@@ -38,7 +38,7 @@ def test_rows_and_request_decide(requested: str, rows: int, kind: str, factory: 
 
 def test_codes_get_coarser_where_memory_is_short() -> None:
     factories = [plan_index(1_000_000, 512, memory_bytes=megabytes << 20).factory for megabytes in (200, 100, 50, 1)]
-    assert factories == [f"IVF4096,PQ{codes}x4fsr" for codes in (256, 128, 64, 1)]
+    assert factories == [f"IVF4096,PQ{codes}x4fsr" for codes in (256, 128, 64, 2)]
 
 
 def test_the_training_sample_is_bounded_by_memory_and_by_the_rows() -> None:

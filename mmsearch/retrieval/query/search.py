@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from mmsearch.errors import UsageError
 from mmsearch.indexes import VectorIndex
 from mmsearch.indexes.blocks import Vectors
+from mmsearch.indexes.sample import Sample, draw
 from mmsearch.retrieval.query.filters import Filters, Mask
-from mmsearch.retrieval.query.match import Sample, draw
 from mmsearch.retrieval.store.indexing import open_index, read_sample
 from mmsearch.retrieval.store.schema import FACT_NAMES, modality_of, span_of
 from mmsearch.retrieval.store.snapshot import Rows, Snapshot

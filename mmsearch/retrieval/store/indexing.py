@@ -18,7 +18,7 @@ from mmsearch.indexes.approximate import Approximate
 from mmsearch.indexes.blocks import Vectors
 from mmsearch.indexes.build import train_and_calibrate
 from mmsearch.indexes.calibrate import QUERIES, Calibration, corpus_queries
-from mmsearch.retrieval.query.match import SAMPLE_ROWS, Sample, draw
+from mmsearch.indexes.sample import SAMPLE_ROWS, Sample, draw
 from mmsearch.retrieval.store.files import checksum, fsync_file
 from mmsearch.retrieval.store.manifest import IndexEntry, Manifest, SampleEntry
 from mmsearch.retrieval.store.schema import FORMAT_VERSION

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmsearch.retrieval.query.match import SAMPLE_ROWS, Sample, draw
+from mmsearch.indexes.sample import SAMPLE_ROWS, Sample, draw
 
 
 def unit(count: int, dim: int = 16, seed: int = 0) -> np.ndarray:
