@@ -204,16 +204,25 @@ def test_pairs_of_words_are_scored_in_both_directions(gallery):
     folder = Path(gallery.manifest.roots[0])
     pairs = write_pairs(
         folder.parent / "pairs.jsonl",
-        {"query": "Fishing boats lie in the harbour at low tide.", "relevant": ["photos/harbour.txt"]},
+        {"query": "a red disc", "relevant": ["photos/disc.png"]},
+        {"query": "something round", "relevant": ["photos/disc.png", "photos/rings.jpg"]},
         {"query": "A loaf of rye bread cools on the kitchen table.", "relevant": ["photos/bread.md"]},
     )
     scores = gallery.evaluate(pairs)
     assert scores.space == gallery.space.key
-    assert set(by_name(scores)) == {
-        (direction, via) for direction in ("text → text",) for via in ("brute force", "index")
+    counts = {(s.direction, s.via, s.queries, s.pool) for s in scores.directions}
+    assert counts == {
+        ("text → image", "brute force", 2, 8),
+        ("text → image", "index", 2, 8),
+        ("image → text", "brute force", 2, 2),
+        ("image → text", "index", 2, 2),
+        ("text → text", "brute force", 1, 2),
+        ("text → text", "index", 1, 2),
+        ("text → text", "brute force", 1, 1),
+        ("text → text", "index", 1, 1),
     }
-    assert all(s.recall[1] == 1.0 for s in scores.directions)
-    assert len(scores.directions) == 4
+    assert all(s.recall[1] == 1.0 for s in scores.directions if s.direction == "text → text")
+    assert all(s.recall[5] == 1.0 for s in scores.directions if s.direction == "image → text")
     told = scores.to_json()["scores"][0]
     assert list(told) == ["direction", "via", "R@1", "R@5", "R@10", "MRR", "mAP", "queries", "pool"]
 
