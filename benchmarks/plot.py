@@ -74,7 +74,7 @@ def draw(results: Path) -> list[Path]:
     import matplotlib
 
     matplotlib.use("Agg")
-    matplotlib.rcParams["svg.hashsalt"] = "mmsearch"  # the same results give the same file
+    matplotlib.rcParams.update({"svg.hashsalt": "mmsearch", "svg.fonttype": "none"})  # same results, same small file
     from matplotlib import pyplot
 
     drawn = []

@@ -52,7 +52,7 @@ def measure_recorded(folder: Path, stated: dict[str, float]) -> list[dict[str, A
     """Text → image recall of recorded vectors, next to the recall stated for them.
 
     Three ways: brute force; IVF-PQ tuned on the pictures alone; IVF-PQ tuned on texts too, which are then in the
-    collection. Words lie apart from pictures, so an index that has seen none of them probes too few lists.
+    collection. Words lie apart from pictures, so what the index was tuned on may matter for what words find.
     """
     images, texts = (np.load(folder / name).astype(np.float32) for name in ("image.npy", "text.npy"))
     lines_of_pairs = (folder / "pairs.jsonl").read_text("utf-8").splitlines()

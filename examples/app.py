@@ -1,6 +1,6 @@
 """An app with a search of its own: index a folder once, answer questions about it.
 
-    python examples/app.py FOLDER "a question" ["another" ...]
+python examples/app.py FOLDER "a question" ["another" ...]
 """
 
 import sys

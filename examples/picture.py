@@ -30,7 +30,9 @@ def main(target: Path) -> None:
             console.print("[bold green]$[/] mmsearch index ./photos")
             report = photos.index(["photos"])
             speed = report.indexed / report.seconds
-            console.print(f"{report.found} files: {report.indexed} indexed ({report.seconds:.1f} s, {speed:.0f} files/s)")
+            console.print(
+                f"{report.found} files: {report.indexed} indexed ({report.seconds:.1f} s, {speed:.0f} files/s)"
+            )
             for question in ("a cat", "a rocket launch at night"):
                 console.print(f'\n[bold green]$[/] mmsearch query "{question}" -k 3')
                 hit_table(photos.search(question, k=3), console)

@@ -162,8 +162,6 @@ def paths_in() -> Callable[[Collection], set[str]]:
     return paths
 
 
-
-
 @pytest.fixture
 def faulty_worker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
     """Has files decoded by real worker processes into which a fault was put first: a piece of code that may

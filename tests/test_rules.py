@@ -125,7 +125,9 @@ def test_rule_2_the_manifest_is_the_truth(tmp_path, monkeypatch):
         with monkeypatch.context() as patch:
             for name in ("fsync", "replace"):
                 patch.setattr(
-                    files.os, name, lambda *a, call=getattr(os, name), crash_later=crash_later: crash_later(*a, call=call)
+                    files.os,
+                    name,
+                    lambda *a, call=getattr(os, name), crash_later=crash_later: crash_later(*a, call=call),
                 )
             try:
                 change()
@@ -151,7 +153,7 @@ def test_rule_3_indexes_are_disposable(quantized):
     assert rebuilt.manifest.indexes
     assert [(hit.id, hit.score) for hit in rebuilt.search(query, k=10, exact=True)] == exact
     # The dead never answer, though the index still holds them.
-    nearest = [hit for hit in rebuilt.search(query, k=50)]
+    nearest = rebuilt.search(query, k=50)
     rebuilt.remove([hit.path for hit in nearest])
     assert rebuilt.manifest.indexes, "the index is the one from before"
     found = {hit.id for hit in rebuilt.search(query, k=550)}
@@ -287,9 +289,10 @@ def test_rule_9_the_same_input_gives_the_same_vector(photos, tmp_path):
         for path in paths:
             made.index([path], **options)
         found = {}
-        for modality in ("image", "text"):
+        for modality in made.searcher().modalities:
             rows = made.searcher().rows(modality)
-            found |= dict(zip(rows.facts(["path"])["path"].to_pylist(), rows.vectors_at(np.arange(len(rows))), strict=True))
+            names = rows.facts(["path"])["path"].to_pylist()
+            found |= dict(zip(names, rows.vectors_at(np.arange(len(rows))), strict=True))
         return found
 
     together = by_path([photos], workers=2, batch=64)
@@ -359,7 +362,9 @@ def inside(name: str, package: str) -> bool:
 
 
 def test_the_modules_were_found():
-    assert {"mmsearch", "mmsearch.collection", "mmsearch.indexes.exact", "mmsearch.retrieval.media.image"} <= set(MODULES)
+    assert {"mmsearch", "mmsearch.collection", "mmsearch.indexes.exact", "mmsearch.retrieval.media.image"} <= set(
+        MODULES
+    )
     assert "mmsearch.retrieval.store.writer.open_writer" in set(imports("mmsearch.collection"))
     assert "mmsearch.retrieval.store.writer.open_writer" not in set(imports("mmsearch.collection", top_level=True))
 

@@ -42,8 +42,8 @@ class Approximate:
         rng = np.random.default_rng(seed)
         count = min(plan.train_rows, len(vectors))
         sample = np.sort(rng.choice(len(vectors), count, replace=False)).astype(np.int64)
-        # On small samples FAISS's threads mostly wait for one another, spinning: no gain on an idle machine, many
-        # times slower on a busy one (1,000 rows of 512 dimensions: 1 s with one thread, 57 s with two).
+        # On small samples FAISS's threads mostly wait for one another. With two cores that other programs kept busy,
+        # 1,000 rows of 512 dimensions took 1 s with one thread and 57 s with two.
         with _threads(threads if count * vectors.dim > _WORTH_THREADS else 1):
             _train(index, vectors.take(sample))
             del held

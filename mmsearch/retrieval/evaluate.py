@@ -263,15 +263,17 @@ def _both_ways(
     The index is asked for as many rows as a person asks for, since it looks harder when more are wanted; MRR and
     mAP take a second search, `INDEX_DEPTH` deep, and count what stands deeper as not found.
     """
-    if pool.index.kind != "exact":
-        pool.index.load()  # or the first queries would be scanned, and brute force be called the index
     wanted = [len(right) for right in relevant]
 
     def ranks(depth: int, exact: bool) -> list[NDArray[np.int64]]:
         return _ranks(queries, pool, relevant, own, depth, exact)
 
     brute = ranks(len(pool.owner), True)
-    shallow, deep = ranks(max(RECALL_AT), False), ranks(INDEX_DEPTH, False)
+    if pool.index.kind == "exact":
+        shallow = deep = brute
+    else:
+        pool.index.load()  # or the first queries would be scanned, and brute force be called the index
+        shallow, deep = ranks(max(RECALL_AT), False), ranks(INDEX_DEPTH, False)
     return [
         _scores(direction, "brute force", brute, brute, wanted, pool.files),
         _scores(direction, "index", shallow, deep, wanted, pool.files),

@@ -103,6 +103,7 @@ def test_every_score_is_the_cosine_of_the_stored_vector_and_they_descend(request
     assert ids.dtype == np.int64
     assert np.allclose(scores, cosines(rows, queries, positions_of(ids)), atol=1e-6)
     assert np.all(np.diff(scores, axis=1) <= 0)
+    assert all(len(set(line)) == K for line in ids.tolist())
 
 
 @every_index
@@ -233,6 +234,7 @@ def test_rows_that_have_gone_are_never_answered(requested: str) -> None:
     index = over(requested, rows[kept], ids[kept])
     scores, found = index.search(questions(), K)
     assert np.all(np.isin(found, ids[kept]))
+    assert all(len(set(line)) == K for line in found.tolist())
     assert np.allclose(scores, cosines(rows, questions(), positions_of(found)), atol=1e-6)
 
 

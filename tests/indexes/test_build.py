@@ -33,6 +33,8 @@ def test_it_is_tuned_on_rows_and_on_the_texts_that_are_given(unit_rows: MakeRows
     assert index.calibration.queries == {"row": 256, "text": 30}
     assert index.calibration.target == 0.9
     assert index.calibration.reached
+    chosen = {"nprobe": index.calibration.nprobe, "candidates": index.calibration.candidates}
+    assert {**chosen, **index.calibration.recall} in index.calibration.curve
 
 
 @pytest.mark.parametrize("requested", ["auto", "ivfpq"])

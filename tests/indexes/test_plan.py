@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mmsearch.errors import UsageError
@@ -47,7 +47,8 @@ def test_the_training_sample_is_bounded_by_memory_and_by_the_rows() -> None:
     assert plan_index(1_000_000, 512, memory_bytes=100 << 20).train_rows == (100 << 20) // (8 * 512)
 
 
-@given(st.integers(64, 3_000_000), st.integers(1, 1200), st.integers(1, 1 << 36))
+@given(rows=st.integers(64, 3_000_000), dim=st.integers(1, 1200), memory=st.integers(1, 1 << 36))
+@example(rows=2_500_000, dim=512, memory=1)
 def test_every_plan_for_ivfpq_can_be_trained(rows: int, dim: int, memory: int) -> None:
     plan = plan_index(rows, dim, requested="ivfpq", memory_bytes=memory)
     lists, codes = (int(part.strip("IVFPQ").removesuffix("x4fsr")) for part in str(plan.factory).split(","))

@@ -43,7 +43,9 @@ def test_where_nothing_is_there_to_stand_out_from_the_match_is_zero(count):
 
 def test_rows_that_are_all_alike_do_not_blow_up_small_differences():
     rows = np.repeat(unit(1), 20, axis=0)
-    found = Sample(np.arange(20), rows).match(unit(1, seed=1)[0], np.array([99]), np.float32([rows[0] @ unit(1, seed=1)[0]]))
+    found = Sample(np.arange(20), rows).match(
+        unit(1, seed=1)[0], np.array([99]), np.float32([rows[0] @ unit(1, seed=1)[0]])
+    )
     assert abs(found[0]) < 1e-3
 
 

@@ -42,7 +42,6 @@ def open_index(snapshot: Snapshot, space: Space, modality: Modality) -> VectorIn
         return VectorIndex(vectors, rows.ids)
     stem = snapshot.root / entry.path
     facts = read_index_facts(stem)
-    _check_sizes(stem, entry)
     if facts["space"] != space.to_json():
         raise SpaceMismatchError(f"index {stem} is of space {facts['space']}, not of {space.to_json()}")
     return VectorIndex(
@@ -52,14 +51,6 @@ def open_index(snapshot: Snapshot, space: Space, modality: Modality) -> VectorIn
         Calibration.from_json(facts["calibration"]),
         entry.covers_to,
     )
-
-
-def _check_sizes(stem: Path, entry: IndexEntry) -> None:
-    # FAISS maps some files without looking at their end: a cut one would be noticed only when it is read there.
-    for ending, size in entry.sizes.items():
-        path = stem.with_suffix(ending)
-        if path.stat().st_size != size:
-            raise CollectionDamagedError(f"index {path} was cut; `mmsearch doctor --repair` rebuilds it")
 
 
 def read_index_facts(stem: Path) -> dict[str, Any]:
@@ -197,8 +188,7 @@ def _build_index(writer: Writer, snapshot: Snapshot, space: Space, modality: Mod
     for path in paths.values():
         fsync_file(path)
     checksums = {ending: checksum(path) for ending, path in paths.items()}
-    sizes = {ending: path.stat().st_size for ending, path in paths.items()}
-    built = IndexEntry(stem, space.key, modality, len(rows), int(rows.ids[-1]), _requested(manifest), checksums, sizes)
+    built = IndexEntry(stem, space.key, modality, len(rows), int(rows.ids[-1]), _requested(manifest), checksums)
     kept = tuple(i for i in manifest.indexes if (i.space, i.modality) != (space.key, modality))
     writer.publish(replace(manifest, indexes=(*kept, built)))
     if calibration.reached:

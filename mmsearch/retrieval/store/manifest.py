@@ -39,8 +39,7 @@ class ShardEntry:
 class IndexEntry:
     """A live index of a (space, modality): it answers for the rows with ids up to ``covers_to``.
 
-    ``path`` names its files without their endings, relative to the collection; checksums and sizes in bytes are
-    by ending.
+    ``path`` names its files without their endings, relative to the collection; checksums are by ending.
     """
 
     path: str
@@ -50,7 +49,6 @@ class IndexEntry:
     covers_to: int
     requested: str
     checksums: dict[str, str]
-    sizes: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)

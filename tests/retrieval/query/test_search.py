@@ -152,7 +152,9 @@ def test_a_query_of_nothing_is_one_clear_line(gallery, query):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(("data", "said"), [(b"", "empty"), (b"\x89PNG\r\n\x1a\nbroken", "cut off"), (b" \n", "no text")])
+@pytest.mark.parametrize(
+    ("data", "said"), [(b"", "empty"), (b"\x89PNG\r\n\x1a\nbroken", "cut off"), (b" \n", "no text")]
+)
 def test_a_query_file_that_cannot_be_read_says_why(gallery, tmp_path, data, said):
     path = tmp_path / "query.txt"
     path.write_bytes(data)

@@ -56,7 +56,9 @@ def test_a_term_is_read_by_what_it_looks_like(written, value, weight):
     assert term.value == (value if value is not None else Path.home() / "sea.jpg")
 
 
-@pytest.mark.parametrize("written", ["lake.jpg", "./lake", "/tmp/no/such", "~/lake", "a/b/c", "LAKE.PNG^2", "3:lake.mp4"])
+@pytest.mark.parametrize(
+    "written", ["lake.jpg", "./lake", "/tmp/no/such", "~/lake", "a/b/c", "LAKE.PNG^2", "3:lake.mp4"]
+)
 def test_what_looks_like_a_path_but_is_none_says_how_to_ask_for_text(written):
     assert looks_like_path(written.removesuffix("^2").removeprefix("3:"))
     with pytest.raises(UsageError, match="mmsearch query --text") as error:

@@ -36,7 +36,7 @@ FULL = Manifest(
     roots=("/pictures", "/odd/caf\udce9", "/new\nline/😀"),
     settings=Settings("ivfpq", 0.9),
     shards=(ShardEntry("shards/a.parquet", SPACE.key, "image", 5, 1, 5, 999, "ab"),),
-    indexes=(IndexEntry("indexes/b", SPACE.key, "image", 5, 5, "ivfpq", {".faiss": "cd"}, {".faiss": 9}),),
+    indexes=(IndexEntry("indexes/b", SPACE.key, "image", 5, 5, "ivfpq", {".faiss": "cd", ".json": "ef"}),),
     samples=(SampleEntry("indexes/c.npy", SPACE.key, "image", 5, 5, "01"),),
     dead=(DeadEntry("dead/d.parquet", 1, "23"),),
 )
@@ -120,7 +120,9 @@ def test_a_crash_while_the_manifest_is_replaced_leaves_the_last_one(tmp_path, mo
 def test_a_manifest_is_synced_before_it_is_renamed_and_its_folder_after(tmp_path, monkeypatch):
     calls = []
     for name in ("fsync", "replace"):
-        monkeypatch.setattr(files.os, name, lambda *a, name=name, call=getattr(os, name): (calls.append(name), call(*a)))
+        monkeypatch.setattr(
+            files.os, name, lambda *a, name=name, call=getattr(os, name): (calls.append(name), call(*a))
+        )
     save_manifest(tmp_path, FULL)
     assert calls == ["fsync", "replace", "fsync"]
 
