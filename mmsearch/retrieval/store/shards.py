@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import mmap
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -78,6 +79,7 @@ class Shard:
         import pyarrow.parquet as pq
 
         self.path = path
+        self._guard = threading.Lock()  # Arrow's reader of a file may not be called by two threads at once
         with _reading(path):
             with open(path, "rb") as file:
                 self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -148,12 +150,12 @@ class Shard:
 
     def facts_of_group(self, group: int, columns: Sequence[str]) -> pa.Table:
         """The named columns of one row group; groups lie as `vector_blocks` do."""
-        with _reading(self.path):
+        with self._guard, _reading(self.path):
             return self._file.read_row_group(group, columns=list(columns), use_threads=False)
 
     def facts(self, columns: Sequence[str]) -> pa.Table:
         """The named columns of all rows."""
-        with _reading(self.path):
+        with self._guard, _reading(self.path):
             return self._file.read(columns=list(columns), use_threads=False)
 
     def facts_at(self, positions: NDArray[np.int64], columns: Sequence[str]) -> list[dict[str, Any]]:

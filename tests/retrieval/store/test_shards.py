@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
@@ -59,6 +60,21 @@ def test_mapped_vectors_and_ids_equal_what_a_parquet_reader_decodes(tmp_path, ro
     shard.check_mapping()
     positions = np.unique(np.random.default_rng(count).integers(0, count, 5))
     assert [row["passage"] for row in shard.facts_at(positions, ["passage"])] == [f"text {p}" for p in positions]
+
+
+def test_threads_read_the_facts_of_one_shard_at_once(tmp_path, rows, monkeypatch):
+    monkeypatch.setattr(shards, "ROW_GROUP", 16)
+    path = tmp_path / "a.parquet"
+    write(path, rows(256))
+    shard = Shard(path)
+
+    def read(number: int) -> bool:
+        at = np.array([number % 256])
+        names = [row["passage"] for row in shard.facts_at(at, FACT_NAMES)]
+        return names == [f"text {number % 256}"] and len(shard.facts(["path"])) == 256
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(read, range(600)))
 
 
 def test_a_shard_stays_readable_when_its_name_has_gone(tmp_path, rows):

@@ -1,0 +1,67 @@
+"""A collection of every format version that was ever released is kept and must open, answer, and take more rows.
+
+`python tests/retrieval/store/test_frozen_format.py FOLDER` made them; a new format version gets a new folder.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmsearch import Collection
+
+FROZEN = Path(__file__).parent / "frozen"
+ROWS, DIM = 80, 8
+
+
+def rows(seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((ROWS, DIM)).astype(np.float32)
+
+
+@pytest.fixture(params=sorted(FROZEN.iterdir()), ids=lambda path: path.name)
+def frozen(request: pytest.FixtureRequest, tmp_path: Path) -> Collection:
+    return Collection.open(shutil.copytree(request.param, tmp_path / "frozen"))
+
+
+def test_a_frozen_collection_answers_as_it_did(frozen):
+    for number in (0, 7, 79):
+        hits = frozen.search(rows()[number], k=3, to=["image"])
+        assert hits[0].path == f"/frozen/{number}.jpg"
+        assert hits[0].score == pytest.approx(1, abs=1e-3)
+        assert hits[0].width == number + 100
+    assert frozen.search(rows(1)[4], k=1, to=["text"])[0].text == "passage 4"
+
+
+def test_its_dead_rows_stay_dead(frozen):
+    assert all(hit.path != "/frozen/13.jpg" for hit in frozen.search(rows()[13], k=ROWS, to=["image"]))
+
+
+def test_its_index_is_read(frozen):
+    index = frozen.searcher().index("image")
+    index.load()
+    assert index.kind == "approximate"
+    assert frozen.search(rows()[7], k=1, to=["image"])[0].path == "/frozen/7.jpg"
+
+
+def test_it_is_sound_and_takes_more_rows(frozen):
+    assert Collection.doctor(frozen.root) == []
+    frozen.add(rows(2)[:1], paths=["/later.jpg"], modality="image")
+    assert frozen.search(rows(2)[0], k=1, to=["image"])[0].path == "/later.jpg"
+
+
+def freeze(folder: Path) -> None:
+    made = Collection.create(folder, model=None, index="IVF2,SQ8")
+    names = [f"/frozen/{number}.jpg" for number in range(ROWS)]
+    facts = {"width": [number + 100 for number in range(ROWS)]}
+    made.add(rows(), paths=names, modality="image", facts=facts, space="frozen")
+    texts = [f"passage {number}" for number in range(ROWS)]
+    made.add(rows(1), paths=[f"/frozen/{n}.txt" for n in range(ROWS)], modality="text", texts=texts, space="frozen")
+    made.remove(["/frozen/13.jpg"])
+
+
+if __name__ == "__main__":
+    freeze(Path(sys.argv[1]))
