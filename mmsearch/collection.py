@@ -173,7 +173,7 @@ class Collection(Reader):
             UsageError: NaN, infinite or zero vectors, or lists of other lengths.
         """
         from mmsearch.retrieval.ingest.added import addition
-        from mmsearch.retrieval.store.indexing import maintain
+        from mmsearch.retrieval.store.upkeep import maintain
         from mmsearch.retrieval.store.writer import open_writer
 
         target = self._space_to_fill(vectors, space)
@@ -211,7 +211,7 @@ class Collection(Reader):
 
     def compact(self) -> tuple[int, int]:
         """Merge all shards of a modality into one and drop dead rows; returns the number of shards before and after."""
-        from mmsearch.retrieval.store.indexing import compact
+        from mmsearch.retrieval.store.upkeep import compact
         from mmsearch.retrieval.store.writer import open_writer
 
         with open_writer(self.root) as writer:

@@ -16,8 +16,8 @@ from mmsearch.retrieval.ingest.pipeline import Outcome, run_pipeline
 from mmsearch.retrieval.ingest.progress import Progress, Stopwatch, Watcher
 from mmsearch.retrieval.ingest.scan import Scan, lies_under
 from mmsearch.retrieval.media.sandbox import Decoder
-from mmsearch.retrieval.store.indexing import maintain
 from mmsearch.retrieval.store.snapshot import Snapshot
+from mmsearch.retrieval.store.upkeep import maintain
 from mmsearch.retrieval.store.writer import Writer
 from mmsearch.types import Modality, Report, modalities_named
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +64,8 @@ def _embed(term: Term, space: Space, encoder: Encoder | None) -> Vector:
     if isinstance(value, Path):
         return _embed_file(value, encoder)
     if isinstance(value, bytes):
+        import tempfile
+
         with tempfile.TemporaryDirectory(prefix="mmsearch-") as folder:
             path = Path(folder, "query")
             path.write_bytes(value)

@@ -17,7 +17,7 @@ from mmsearch.indexes import VectorIndex
 from mmsearch.indexes.blocks import Vectors
 from mmsearch.indexes.sample import Sample, draw
 from mmsearch.retrieval.query.filters import Filters, Mask
-from mmsearch.retrieval.store.indexing import open_index, read_sample
+from mmsearch.retrieval.store.indexes import open_index, read_sample
 from mmsearch.retrieval.store.schema import FACT_NAMES, modality_of, span_of
 from mmsearch.retrieval.store.snapshot import Rows, Snapshot
 from mmsearch.types import Hit, Modality, Space, State, modalities_named

@@ -14,7 +14,7 @@ import numpy as np
 from mmsearch.errors import CollectionDamagedError, MMSearchError
 from mmsearch.indexes.approximate import Approximate
 from mmsearch.retrieval.store.files import checksum
-from mmsearch.retrieval.store.indexing import maintain, read_index_facts
+from mmsearch.retrieval.store.indexes import read_index_facts
 from mmsearch.retrieval.store.lock import writer_lock
 from mmsearch.retrieval.store.manifest import (
     MANIFEST_NAME,
@@ -27,6 +27,7 @@ from mmsearch.retrieval.store.manifest import (
 )
 from mmsearch.retrieval.store.shards import Shard
 from mmsearch.retrieval.store.snapshot import open_shard, read_dead
+from mmsearch.retrieval.store.upkeep import maintain
 from mmsearch.retrieval.store.writer import Writer
 from mmsearch.types import MODALITIES, Modality
 

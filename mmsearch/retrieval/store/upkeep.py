@@ -1,24 +1,18 @@
-"""Indexes and samples of a collection: opened for searching, kept in step with the shards, rebuilt at will.
-
-All of them are disposable: whatever is lost here is made again from the shards.
-"""
+"""Keeping a collection in order after rows came or went: small shards merged, samples drawn, indexes built."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mmsearch.errors import CollectionDamagedError, SpaceMismatchError
-from mmsearch.indexes import IndexPlan, VectorIndex, plan_index
-from mmsearch.indexes.approximate import Approximate
+from mmsearch.indexes import IndexPlan, plan_index
 from mmsearch.indexes.blocks import Vectors
 from mmsearch.indexes.build import train_and_calibrate
-from mmsearch.indexes.calibrate import QUERIES, Calibration, corpus_queries
-from mmsearch.indexes.sample import SAMPLE_ROWS, Sample, draw
+from mmsearch.indexes.calibrate import QUERIES, corpus_queries
+from mmsearch.indexes.sample import SAMPLE_ROWS, draw
 from mmsearch.retrieval.store.files import checksum, fsync_file
 from mmsearch.retrieval.store.manifest import IndexEntry, Manifest, SampleEntry
 from mmsearch.retrieval.store.schema import FORMAT_VERSION
@@ -28,60 +22,6 @@ from mmsearch.types import Modality, Space
 
 REBUILD_GROWTH = 1.25
 """A tail beyond this share of the indexed rows is searched row by row no longer: the index is built again."""
-
-
-# --- opening ---------------------------------------------------------------------------------------------------
-
-
-def open_index(snapshot: Snapshot, space: Space, modality: Modality) -> VectorIndex:
-    """The index of a (space, modality) over the snapshot's rows; exact where none was built."""
-    rows = snapshot.rows(space.key, modality)
-    vectors = Vectors(rows.vector_blocks, space.dim)
-    entry = snapshot.manifest.index_of(space.key, modality)
-    if entry is None:
-        return VectorIndex(vectors, rows.ids)
-    stem = snapshot.root / entry.path
-    facts = read_index_facts(stem)
-    if facts["space"] != space.to_json():
-        raise SpaceMismatchError(f"index {stem} is of space {facts['space']}, not of {space.to_json()}")
-    return VectorIndex(
-        vectors,
-        rows.ids,
-        lambda: Approximate.load(stem.with_suffix(".faiss")),
-        Calibration.from_json(facts["calibration"]),
-        entry.covers_to,
-    )
-
-
-def read_index_facts(stem: Path) -> dict[str, Any]:
-    """Plan and calibration of an index, from the JSON file beside it.
-
-    Raises:
-        CollectionDamagedError: the file is cut or altered, or of a newer format.
-    """
-    path = stem.with_suffix(".json")
-    try:
-        facts: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        if facts["format"] <= FORMAT_VERSION:
-            return facts
-    except (ValueError, KeyError, TypeError):
-        pass
-    raise CollectionDamagedError(f"index {path} cannot be read; `mmsearch doctor --repair` rebuilds it")
-
-
-def read_sample(snapshot: Snapshot, space: Space, modality: Modality) -> Sample | None:
-    """The stored sample of a (space, modality); None where there is none yet, or it cannot be read."""
-    entry = snapshot.manifest.sample_of(space.key, modality)
-    if entry is None:
-        return None
-    try:
-        stored = np.load(snapshot.root / entry.path, allow_pickle=False)
-        return Sample(stored["id"], stored["vector"].astype(np.float32))
-    except (OSError, ValueError, KeyError, IndexError):
-        return None  # disposable: the searcher draws it anew
-
-
-# --- keeping in step -------------------------------------------------------------------------------------------
 
 
 def maintain(writer: Writer, space: Space, *, memory: int | None = None) -> list[str]:

@@ -1,0 +1,67 @@
+"""Indexes and samples of a collection, opened for searching. All are disposable: the shards can make them again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmsearch.errors import CollectionDamagedError, SpaceMismatchError
+from mmsearch.indexes import VectorIndex
+from mmsearch.indexes.approximate import Approximate
+from mmsearch.indexes.blocks import Vectors
+from mmsearch.indexes.calibrate import Calibration
+from mmsearch.indexes.sample import Sample
+from mmsearch.retrieval.store.schema import FORMAT_VERSION
+from mmsearch.retrieval.store.snapshot import Snapshot
+from mmsearch.types import Modality, Space
+
+
+def open_index(snapshot: Snapshot, space: Space, modality: Modality) -> VectorIndex:
+    """The index of a (space, modality) over the snapshot's rows; exact where none was built."""
+    rows = snapshot.rows(space.key, modality)
+    vectors = Vectors(rows.vector_blocks, space.dim)
+    entry = snapshot.manifest.index_of(space.key, modality)
+    if entry is None:
+        return VectorIndex(vectors, rows.ids)
+    stem = snapshot.root / entry.path
+    facts = read_index_facts(stem)
+    if facts["space"] != space.to_json():
+        raise SpaceMismatchError(f"index {stem} is of space {facts['space']}, not of {space.to_json()}")
+    return VectorIndex(
+        vectors,
+        rows.ids,
+        lambda: Approximate.load(stem.with_suffix(".faiss")),
+        Calibration.from_json(facts["calibration"]),
+        entry.covers_to,
+    )
+
+
+def read_index_facts(stem: Path) -> dict[str, Any]:
+    """Plan and calibration of an index, from the JSON file beside it.
+
+    Raises:
+        CollectionDamagedError: the file is cut or altered, or of a newer format.
+    """
+    path = stem.with_suffix(".json")
+    try:
+        facts: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        if facts["format"] <= FORMAT_VERSION:
+            return facts
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise CollectionDamagedError(f"index {path} cannot be read; `mmsearch doctor --repair` rebuilds it")
+
+
+def read_sample(snapshot: Snapshot, space: Space, modality: Modality) -> Sample | None:
+    """The stored sample of a (space, modality); None where there is none yet, or it cannot be read."""
+    entry = snapshot.manifest.sample_of(space.key, modality)
+    if entry is None:
+        return None
+    try:
+        stored = np.load(snapshot.root / entry.path, allow_pickle=False)
+        return Sample(stored["id"], stored["vector"].astype(np.float32))
+    except (OSError, ValueError, KeyError, IndexError):
+        return None  # disposable: the searcher draws it anew
