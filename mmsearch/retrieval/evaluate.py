@@ -247,7 +247,7 @@ def _backwards(files: _Files, pairs: Sequence[Pair], vectors: Floats, modality: 
     settings = files.searcher.snapshot.manifest.settings
     index = build_index(vectors[first], requested=settings.index, recall=settings.recall)
     return _both_ways(
-        f"{modality} → text",
+        f"{modality} → {'query' if modality == 'text' else 'text'}",
         np.stack([vector for vector, _ in found if vector is not None]),
         Pool(index, np.arange(len(first)), None, len(first)),
         [right for _, right in found],

@@ -20,7 +20,7 @@ CONTENTS = [
     "hockey ice skates",
     "penguin antarctica snow",
     "pizza cheese oven",
-    "tractor farm wheat",
+    "tractor harvest wheat",
 ]
 NAMES = ["a.txt", "b.txt", "c.md", "deep/d.txt", "deep/e.txt", "deep/er/f.txt"]
 name, content = st.sampled_from(NAMES), st.sampled_from(CONTENTS)
