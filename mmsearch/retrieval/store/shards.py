@@ -27,7 +27,7 @@ from mmsearch.retrieval.store.files import fsync_file
 from mmsearch.retrieval.store.schema import FACT_NAMES, FORMAT_VERSION, shard_schema
 from mmsearch.types import Space
 
-ROW_GROUP = 16_384
+ROW_GROUP = 4_096
 _ONE_PAGE = 1 << 30  # far more than a row group holds: each of its columns becomes a single page
 _VECTOR_LEAF = "vector.list.element"  # Parquet's name of the values inside the column ``vector``
 
