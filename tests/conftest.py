@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import sys
 import textwrap
@@ -182,3 +183,30 @@ def faulty_worker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[.
         )
 
     return install
+
+
+TINY = {
+    "embed_dim": 32,
+    "vision_cfg": {"image_size": 64, "layers": 2, "width": 64, "patch_size": 16, "head_width": 32},
+    "text_cfg": {"context_length": 24, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2},
+}
+
+
+@pytest.fixture
+def make_checkpoint(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a folder as open_clip does: random weights, configuration, and the tokenizer if one is given."""
+    torch = pytest.importorskip("torch", reason="needs the extra `clip`")
+    open_clip = pytest.importorskip("open_clip", reason="needs the extra `clip`")
+    save_file = pytest.importorskip("safetensors.torch", reason="needs safetensors").save_file
+
+    def make(name: str = "tiny", seed: int = 0, preprocess: dict | None = None, text: dict | None = None) -> Path:
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        model_cfg = {**TINY, "text_cfg": {**TINY["text_cfg"], **(text or {})}}
+        torch.manual_seed(seed)
+        save_file(dict(open_clip.CLIP(**model_cfg).state_dict()), folder / "open_clip_model.safetensors")
+        config = {"model_cfg": model_cfg, "preprocess_cfg": preprocess or {}}
+        (folder / "open_clip_config.json").write_text(json.dumps(config))
+        return folder
+
+    return make

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +11,6 @@ import pytest
 import mmsearch
 
 ROOT = Path(mmsearch.__path__[0]).parent
-TINY = {
-    "embed_dim": 32,
-    "vision_cfg": {"image_size": 64, "layers": 2, "width": 64, "patch_size": 16, "head_width": 32},
-    "text_cfg": {"context_length": 24, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2},
-}
 
 
 @pytest.fixture(scope="session")
@@ -49,26 +43,6 @@ def mini_v0() -> Path:
     if not (shared / "models/mini-v0/reference.py").exists():
         pytest.skip("needs models/mini-v0 of the evaluation data ($MMSEARCH_SHARED)")
     return shared / "models/mini-v0"
-
-
-@pytest.fixture
-def make_checkpoint(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a folder as open_clip does: random weights, configuration, and the tokenizer if one is given."""
-    torch = pytest.importorskip("torch", reason="needs the extra `clip`")
-    open_clip = pytest.importorskip("open_clip", reason="needs the extra `clip`")
-    save_file = pytest.importorskip("safetensors.torch", reason="needs safetensors").save_file
-
-    def make(name: str = "tiny", seed: int = 0, preprocess: dict | None = None, text: dict | None = None) -> Path:
-        folder = tmp_path / name
-        folder.mkdir(exist_ok=True)
-        model_cfg = {**TINY, "text_cfg": {**TINY["text_cfg"], **(text or {})}}
-        torch.manual_seed(seed)
-        save_file(dict(open_clip.CLIP(**model_cfg).state_dict()), folder / "open_clip_model.safetensors")
-        config = {"model_cfg": model_cfg, "preprocess_cfg": preprocess or {}}
-        (folder / "open_clip_config.json").write_text(json.dumps(config))
-        return folder
-
-    return make
 
 
 @pytest.fixture
