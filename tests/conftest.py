@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
@@ -21,6 +22,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 from mmsearch import Collection
 from mmsearch.retrieval.encoders.mini.encoder import MiniEncoder
 from mmsearch.retrieval.media.sandbox import Decoder
+
+# Where a change is judged, the same examples every time; on a desk, new ones.
+hypothesis.settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")
 
 TEXTS = {
     "harbour.txt": "Fishing boats lie in the harbour at low tide.",

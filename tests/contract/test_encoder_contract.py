@@ -173,8 +173,12 @@ def test_what_exceeds_max_tokens_is_not_read(case):
     assert abs(one_less - as_full).max() > 1e-4
 
 
+# Characters that CLIP's text cleaning leaves alone: it guesses wrong encodings from a text as a whole.
+PLAIN = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E) | st.sampled_from("犬海の船"), max_size=40)
+
+
 @settings(max_examples=30, deadline=None)
-@given(a=st.text(max_size=40), b=st.text(max_size=40))
+@given(a=PLAIN, b=PLAIN)
 def test_joined_texts_have_at_most_the_tokens_of_their_parts(case, a, b):
     joined, first, second = case.encoder.count_tokens([f"{a} {b}", a, b])
     assert joined <= first + second
