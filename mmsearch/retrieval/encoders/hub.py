@@ -130,7 +130,9 @@ def _cached(repository: str, filename: str) -> Path | None:
 
 
 def _endpoint() -> str:
-    return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+    from huggingface_hub import constants
+
+    return os.environ.get("HF_ENDPOINT", constants.ENDPOINT).rstrip("/")
 
 
 def _download_text_files(repository: str) -> None:
