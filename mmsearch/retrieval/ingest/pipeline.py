@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from mmsearch.retrieval.encoders.protocol import Encoder
 from mmsearch.retrieval.ingest.commit import Committer, FileRows
 from mmsearch.retrieval.ingest.diff import Plan
@@ -82,6 +84,7 @@ class _Run:
         self._watch = watch
         self._vanished = {file.path: file for file in plan.vanished}
         self._new_contents: set[bytes] = set()
+        self._refused: dict[bytes, str] = {}
         self.twins: list[Decoded] = []
         self.outcome = Outcome()
 
@@ -120,8 +123,8 @@ class _Run:
             first = known.with_content(file.content_hash)
             if first is not None:
                 self._copy(file, [rows.under_name(_found(file)) for rows in known.stored_rows(first)])
-            elif not self.outcome.interrupted:
-                self._skip_wordless(file)
+            elif file.content_hash in self._refused:
+                self._refuse(file, self._refused[file.content_hash])
         self._committer.close()
 
     def _jobs(self, text_column: str | None) -> Iterator[Job]:
@@ -170,16 +173,20 @@ class _Run:
     def _finish(self, done: Iterator[tuple[Decoded, StoredRows]]) -> None:
         for file, rows in done:
             if not rows.items:
-                self._skip_wordless(file)
-                continue
-            self._mark(file, file.facts.note)
-            self._commit_rows([rows], self._own_ids(file))
-            self.outcome.indexed += 1
+                self._refuse(file, "there is no text in it")
+            elif not np.isfinite(rows.vectors).all():
+                self._refuse(file, "the model made no finite vector of it")
+            else:
+                self._mark(file, file.facts.note)
+                self._commit_rows([rows], self._own_ids(file))
+                self.outcome.indexed += 1
 
-    def _skip_wordless(self, file: Decoded) -> None:
-        self.outcome.skipped.append(FileNote(os.fsdecode(file.path), "there is no text in it"))
+    def _refuse(self, file: Decoded, reason: str) -> None:
+        """A file that was read and has nothing to store; what its path held before is there no more."""
+        self._refused[file.content_hash] = reason
+        self.outcome.skipped.append(FileNote(os.fsdecode(file.path), reason))
         if own := self._own_ids(file):
-            self._commit_rows([], own)  # what it once said is there no more
+            self._commit_rows([], own)
 
     def _mark(self, file: Decoded, note: str | None) -> None:
         if note:

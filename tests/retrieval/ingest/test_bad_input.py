@@ -10,10 +10,13 @@ import sys
 import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from mmsearch import Collection
 from mmsearch.errors import UsageError
+from mmsearch.retrieval.encoders.mini.encoder import MiniEncoder
 from mmsearch.retrieval.ingest import run as run_module
 
 GOOD = "good.txt"
@@ -244,3 +247,20 @@ def test_a_text_that_lost_its_words_leaves_the_results(photos, collection, paths
     check(report)
     assert reasons(report) == {"bread.md": "there is no text in it"}
     assert str(photos / "bread.md") not in paths_in(collection)
+
+
+def test_a_picture_that_the_model_makes_no_finite_vector_of_is_skipped_and_so_is_its_copy(empty, photos, monkeypatch):
+    whole = MiniEncoder.encode_images
+
+    def overflowing(self, pixels):
+        vectors = whole(self, pixels)
+        vectors[(pixels == 7).all(axis=(1, 2, 3))] = np.nan
+        return vectors
+
+    monkeypatch.setattr(MiniEncoder, "encode_images", overflowing)
+    for name in ("one.png", "copy.png"):
+        Image.new("RGB", (32, 32), (7, 7, 7)).save(photos / name)
+    report = empty.index([photos], workers=1)
+    skipped = {Path(note.path).name: note.reason for note in report.skipped}
+    assert skipped == dict.fromkeys(("one.png", "copy.png"), "the model made no finite vector of it")
+    assert report.found == report.indexed + len(report.skipped)
