@@ -21,18 +21,19 @@ def models() -> None:
 @json_option
 @command
 def list_models(as_json: bool) -> None:
-    """List the models of the catalogue and whether their weights are on this machine."""
+    """List the models of the catalogue and whether they can run here at once."""
     from mmsearch.retrieval.encoders import CATALOGUE
+    from mmsearch.retrieval.encoders.load import is_ready
 
-    rows = [(entry, _is_here(entry)) for entry in CATALOGUE]
+    rows = [(entry, is_ready(entry)) for entry in CATALOGUE]
     if as_json:
         print_json({"models": [_facts(entry, here) for entry, here in rows]})
         return
-    click.echo(f"{'name':<16} {'here':<5} {'dim':>5} {'download':>9}  {'licence':<20} note")
+    click.echo(f"{'name':<16} {'here':<5} {'dim':>5} {'download':>9}  {'licence':<34} note")
     for entry, here in rows:
         size = f"{entry.download_mb:,} MB" if entry.download_mb else "built in"
         mark = "yes" if here else "no"
-        click.echo(f"{entry.name:<16} {mark:<5} {entry.dim or '?':>5} {size:>9}  {entry.licence:<20} {entry.note}")
+        click.echo(f"{entry.name:<16} {mark:<5} {entry.dim or '?':>5} {size:>9}  {entry.licence:<34} {entry.note}")
     click.echo("any open_clip model: open_clip:ARCHITECTURE/TAG, or from disk open_clip:ARCHITECTURE@/path")
 
 
@@ -51,7 +52,9 @@ def pull(name: str, quiet: bool, verbose: bool) -> None:
             click.echo("mini is built in; there is nothing to fetch")
         return
     from mmsearch.retrieval.encoders.hub import pull as fetch
+    from mmsearch.retrieval.encoders.load import require_packages
 
+    require_packages(entry)
     path = fetch(entry)
     if not quiet:
         click.echo(f"{entry.name} is here: {path}")
@@ -78,14 +81,6 @@ def export(name: str, quiet: bool, verbose: bool) -> None:
     folder = export_onnx(encoder, models_folder() / encoder.space.key)
     if not quiet:
         click.echo(f"{name} exported to {folder}; queries now run without torch")
-
-
-def _is_here(entry: Entry) -> bool:
-    if entry.runtime == "mini":
-        return True
-    from mmsearch.retrieval.encoders.hub import weights_here
-
-    return weights_here(entry) is not None
 
 
 def _facts(entry: Entry, here: bool) -> dict[str, object]:

@@ -2,7 +2,33 @@
 
 from __future__ import annotations
 
+import importlib.util
+
+import pytest
+
 from mmsearch.retrieval.encoders import CATALOGUE
+
+
+@pytest.fixture
+def base_install(monkeypatch):
+    """Nothing of the extra `clip` is installed."""
+    found = importlib.util.find_spec
+    absent = ("torch", "open_clip", "transformers")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name in absent else found(name, *rest))
+
+
+def test_list_works_where_no_extra_is_installed(run, base_install):
+    models = {entry["name"]: entry["here"] for entry in run("models", "list", "--json").json["models"]}
+    assert models["mini"] is True
+    assert not any(here for name, here in models.items() if name != "mini")
+
+
+def test_pull_and_export_name_the_extra_that_is_not_installed(run, base_install):
+    for command in ("pull", "export"):
+        for name in ("clip", "siglip2"):
+            ran = run("models", command, name)
+            assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1)
+            assert 'pip install "mmsearch[clip]"' in ran.err
 
 
 def test_list_names_every_model_of_the_catalogue(run):

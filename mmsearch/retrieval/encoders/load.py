@@ -54,7 +54,7 @@ def auto_model() -> tuple[str, str]:
     Imports neither torch nor open_clip.
     """
     for entry in CATALOGUE:
-        if entry.runtime == "open_clip" and _is_ready(entry):
+        if entry.runtime == "open_clip" and is_ready(entry):
             return entry.name, f"model {entry.name}: the best whose weights are on this machine ({entry.note})"
     install = 'pip install "mmsearch[clip]", then ' if _missing(CATALOGUE[0]) else ""
     return "mini", (
@@ -85,11 +85,7 @@ def _load_export(entry: Entry, threads: int | None, throughput: bool) -> OnnxEnc
 
 
 def _load_open_clip(entry: Entry, device: str, precision: str, threads: int | None) -> OpenClipEncoder:
-    missing = _missing(entry)
-    if missing:
-        raise ModelUnavailableError(
-            f'{entry.name} needs {" and ".join(missing)}: pip install "mmsearch[clip]", or use --model mini'
-        )
+    require_packages(entry)
     from mmsearch.retrieval.encoders.hub import pull, text_files_here
     from mmsearch.retrieval.encoders.openclip.config import read_config
     from mmsearch.retrieval.encoders.openclip.encoder import OpenClipEncoder
@@ -98,7 +94,19 @@ def _load_open_clip(entry: Entry, device: str, precision: str, threads: int | No
     return OpenClipEncoder(entry.name, config, device=device, precision=precision, threads=threads)
 
 
-def _is_ready(entry: Entry) -> bool:
+def require_packages(entry: Entry) -> None:
+    """Raise a `ModelUnavailableError` that names the extra if packages of the model are not installed."""
+    missing = _missing(entry)
+    if missing:
+        raise ModelUnavailableError(
+            f'{entry.name} needs {" and ".join(missing)}: pip install "mmsearch[clip]", or use --model mini'
+        )
+
+
+def is_ready(entry: Entry) -> bool:
+    """Whether a model can run here without fetching anything: packages and weights, or an export, are here."""
+    if entry.runtime == "mini":
+        return True
     if not _missing(entry):
         from mmsearch.retrieval.encoders.hub import weights_here
 
