@@ -2,14 +2,16 @@
 
 from mmsearch.retrieval.encoders.catalogue import CATALOGUE, Entry, resolve
 from mmsearch.retrieval.encoders.load import auto_model, load_encoder
-from mmsearch.retrieval.encoders.protocol import Encoder, ImageEncoder, TextEncoder
+from mmsearch.retrieval.encoders.protocol import AudioEncoder, Encoder, ImageEncoder, TextEncoder, VideoEncoder
 
 __all__ = [
     "CATALOGUE",
+    "AudioEncoder",
     "Encoder",
     "Entry",
     "ImageEncoder",
     "TextEncoder",
+    "VideoEncoder",
     "auto_model",
     "load_encoder",
     "resolve",

@@ -47,3 +47,31 @@ class ImageEncoder(Encoder, Protocol):
     def encode_images(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Unit vectors, float32 ``[n, dim]``, of uint8 RGB pixels ``[n, height, width, 3]``."""
         ...
+
+
+@runtime_checkable
+class AudioEncoder(Encoder, Protocol):
+    """Embeds sounds."""
+
+    sample_rate: int
+    """Samples a second of the mono sound that `encode_sounds` takes; decoding workers resample to it."""
+
+    def encode_sounds(self, sounds: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Unit vectors, float32 ``[len(sounds), dim]``, of mono samples in -1…1, float32 ``[samples]`` each.
+
+        Sounds may differ in length (at most a window, see `mmsearch.retrieval.media.sound`); the encoder pads them
+        as its model wants, the same way every time.
+        """
+        ...
+
+
+@runtime_checkable
+class VideoEncoder(Encoder, Protocol):
+    """Embeds moving pictures as such. Image models need no such tower: a film is their pooled frames."""
+
+    frame_transform: ImageTransform
+    """How a decoded frame becomes pixels; applied in the decoding workers."""
+
+    def encode_films(self, films: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Unit vectors, float32 ``[len(films), dim]``, of RGB frames in order, uint8 ``[frames, height, width, 3]``."""
+        ...
