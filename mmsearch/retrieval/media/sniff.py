@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["image", "raw", "text", "table", "audio", "video", "other", "empty"]
+Kind = Literal["image", "raw", "text", "table", "subtitles", "audio", "video", "other", "empty"]
 
 HEAD_BYTES = 16 * 1024
 """How much of a file's beginning `sniff` wants to see."""
@@ -39,15 +39,10 @@ _SIGNATURES: tuple[tuple[bytes, Kind, str], ...] = (
     (b"\x00MRM", "raw", "mrw"),
     (b"PAR1\x15", "table", "parquet"),
     (b"fLaC", "audio", "flac"),
-    (b"ID3\x02", "audio", "mp3"),
-    (b"ID3\x03", "audio", "mp3"),
-    (b"ID3\x04", "audio", "mp3"),
     (b"caff\x00\x01", "audio", "caf"),
     (b"#!AMR", "audio", "amr"),
-    (b"FLV\x01", "video", "flv"),
-    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "video", "asf"),
     (b"\x00\x00\x01\xba", "video", "mpeg"),
-    (b"\x00\x00\x01\xb3", "video", "mpeg"),
+    (b"\x00\x00\x01\xb3", "video", "mpegvideo"),
     (b"%PDF-", "other", "pdf"),
 )
 
@@ -55,24 +50,33 @@ _TIFF_MAGICS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _BMP_HEADER_SIZES = (12, 40, 52, 56, 64, 108, 124)
 _PNM = re.compile(rb"P[1-6]\s+(?:#[^\n]*\n\s*)*\d+\s+(?:#[^\n]*\n\s*)*\d+\s")
 
+_ID3 = (b"ID3\x02", b"ID3\x03", b"ID3\x04")
+_ASF = b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"
+_ASF_SOUND = bytes.fromhex("409e69f84d5bcf11a8fd00805f5c442b")
+_ASF_PICTURES = bytes.fromhex("c0ef19bc4d5bcf11a8fd00805f5c442b")
+_MATROSKA, _MATROSKA_TRACKS = b"\x1a\x45\xdf\xa3", b"\x16\x54\xae\x6b"
+_MATROSKA_PICTURES, _MATROSKA_SOUND = b"\x83\x81\x01", b"\x83\x81\x02"
+
 _BRANDS: tuple[tuple[frozenset[bytes], Kind, str], ...] = (
     (frozenset({b"crx "}), "raw", "cr3"),
     (frozenset({b"avif", b"avis"}), "image", "avif"),
     (frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}), "image", "heic"),
     (frozenset({b"M4A ", b"M4B ", b"M4P "}), "audio", "m4a"),
     (frozenset({b"qt  "}), "video", "mov"),
+    (frozenset({b"3gp4", b"3gp5", b"3gp6", b"3gp7", b"3ge6", b"3gg6", b"3g2a", b"3g2b", b"3g2c"}), "video", "3gp"),
 )
 
 _RAW_EXTENSIONS = frozenset({"3fr", "arw", "cr2", "dcr", "dng", "erf", "fff", "iiq", "kdc", "mef", "mos"}).union(
     ("nef", "nrw", "pef", "raw", "rw2", "rwl", "sr2", "srf", "srw")
 )
 _TABLE_EXTENSIONS = frozenset({"csv", "tsv", "jsonl", "ndjson"})
+_SUBTITLE_EXTENSIONS = frozenset({"srt", "vtt"})
 _TEXT_EXTENSIONS = frozenset({"txt", "text", "md", "markdown", "rst"})
 _MEDIA_EXTENSIONS = _RAW_EXTENSIONS.union(
     ("jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "jp2", "j2k"),
     ("pbm", "pgm", "ppm", "pnm", "avif", "heic", "heif", "cr3", "raf", "orf"),
-    ("mp4", "m4v", "mov", "mkv", "webm", "avi", "mts", "m2ts", "mpg", "mpeg", "wmv", "flv"),
-    ("wav", "flac", "mp3", "ogg", "oga", "opus", "m4a", "aac", "aif", "aiff", "wma"),
+    ("mp4", "m4v", "mov", "mkv", "webm", "avi", "mts", "m2ts", "mpg", "mpeg", "wmv", "asf", "flv", "3gp", "3g2", "ogv"),
+    ("wav", "flac", "mp3", "ogg", "oga", "opus", "m4a", "m4b", "mka", "aac", "aif", "aiff", "wma"),
 )
 
 _BOMS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -93,7 +97,7 @@ def sniff(head: bytes, name: bytes | str, *, named: bool) -> Sniffed:
     if found is not None:
         return found
     if _is_text(head):
-        return _kind_of_text(extension, named)
+        return _kind_of_text(head, extension, named)
     if _is_transport_stream(head):
         return Sniffed("video", "mpegts")
     if not _CONTROL.search(head):
@@ -136,13 +140,26 @@ def _by_signature(head: bytes, extension: str) -> Sniffed | None:
         return Sniffed("image", "pnm")
     if _is_mpeg_audio(head):
         return Sniffed("audio", "mp3" if head[1] & 0x06 else "aac")
-    return _by_container(head)
+    if head.startswith(_ID3):
+        return Sniffed("audio", _behind_id3(head, extension))
+    return _by_container(head, extension)
 
 
-def _by_container(head: bytes) -> Sniffed | None:
-    """Formats that share a wrapper: RIFF, IFF, Ogg, Matroska, ISO base media."""
+def _behind_id3(head: bytes, extension: str) -> str:
+    """What follows an ID3v2 tag, which some programs put before any sound; its size has seven bits a byte."""
+    size = sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=False))
+    rest = head[10 + size :]
+    if rest.startswith(b"fLaC"):
+        return "flac"
+    if _is_mpeg_audio(rest):
+        return "mp3" if rest[1] & 0x06 else "aac"
+    return extension if extension in ("flac", "aac") else "mp3"
+
+
+def _by_container(head: bytes, extension: str) -> Sniffed | None:
+    """Formats that share a wrapper, which may hold sound alone: RIFF, IFF, Ogg, Matroska, ASF, FLV, ISO base media."""
     form = head[8:12]
-    if head[:4] in (b"RIFF", b"RF64"):
+    if head[:4] in (b"RIFF", b"RF64", b"BW64"):
         riff: dict[bytes, Sniffed] = {
             b"WEBP": Sniffed("image", "webp"),
             b"WAVE": Sniffed("audio", "wav"),
@@ -152,9 +169,17 @@ def _by_container(head: bytes) -> Sniffed | None:
     if head[:4] == b"FORM" and form in (b"AIFF", b"AIFC"):
         return Sniffed("audio", "aiff")
     if head[:4] == b"OggS":
-        return Sniffed("video" if b"\x80theora" in head[:256] else "audio", "ogg")
-    if head[:4] == b"\x1aE\xdf\xa3":
-        return Sniffed("video", "webm" if b"webm" in head[:64] else "mkv")
+        return Sniffed("video" if b"\x80theora" in head[:1024] else "audio", "ogg")
+    if head.startswith(_MATROSKA):
+        tracks = head.partition(_MATROSKA_TRACKS)[2]
+        sound_only = _MATROSKA_SOUND in tracks and _MATROSKA_PICTURES not in tracks if tracks else extension == "mka"
+        return Sniffed("audio" if sound_only else "video", "webm" if b"webm" in head[:64] else "mkv")
+    if head.startswith(_ASF):
+        known = _ASF_SOUND in head or _ASF_PICTURES in head
+        sound_only = _ASF_PICTURES not in head if known else extension == "wma"
+        return Sniffed("audio" if sound_only else "video", "asf")
+    if head.startswith(b"FLV\x01"):
+        return Sniffed("audio" if head[4:5] == b"\x04" else "video", "flv")
     if head[4:8] == b"ftyp":
         return _by_brand(head)
     if head[:1] == b"\x00" and head[4:8] in (b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"):
@@ -189,7 +214,11 @@ def _is_transport_stream(head: bytes) -> bool:
     return any(len(head) > start + 2 * step and head[start::step][:3] == b"GGG" for start, step in ((0, 188), (4, 192)))
 
 
-def _kind_of_text(extension: str, named: bool) -> Sniffed:
+def _kind_of_text(head: bytes, extension: str, named: bool) -> Sniffed:
+    if head.removeprefix(codecs.BOM_UTF8).startswith(b"WEBVTT"):
+        return Sniffed("subtitles", "vtt")
+    if extension in _SUBTITLE_EXTENSIONS:
+        return Sniffed("subtitles", extension)
     if extension in _TABLE_EXTENSIONS:
         return Sniffed("table", extension)
     if not extension or named or extension in _TEXT_EXTENSIONS or extension in _MEDIA_EXTENSIONS:

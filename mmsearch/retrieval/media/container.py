@@ -1,0 +1,236 @@
+"""Containers of sound and film, opened with PyAV: the demuxer is forced, nothing but the given bytes is read."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import math
+import os
+from collections.abc import Iterator
+from typing import IO, TYPE_CHECKING, Any, TypeVar
+
+from mmsearch.errors import DecodeError
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.frame import Frame
+    from av.packet import Packet
+    from av.stream import Stream
+
+_DEMUXERS = {
+    "wav": "wav",
+    "flac": "flac",
+    "mp3": "mp3",
+    "aac": "aac",
+    "ogg": "ogg",
+    "aiff": "aiff",
+    "caf": "caf",
+    "amr": "amr",
+    "m4a": "mov",
+    "mp4": "mov",
+    "mov": "mov",
+    "3gp": "mov",
+    "mkv": "matroska",
+    "webm": "matroska",
+    "avi": "avi",
+    "mpegts": "mpegts",
+    "mpeg": "mpeg",
+    "mpegvideo": "mpegvideo",
+    "flv": "flv",
+    "asf": "asf",
+}
+"""FFmpeg's demuxer for each format that `sniff` knows."""
+
+_ENCRYPTED_TAGS = frozenset({"enca", "encv", "drms", "drmi"})
+_MAX_GAP_S = 3600.0
+"""Time stamps that jump further are those of another recording that was joined to the first."""
+_MAX_STEP_BACK_S = 1.0
+
+StreamT = TypeVar("StreamT", bound="Stream")
+
+
+class _Bytes:
+    """A file as FFmpeg may see it: no name, no close, and a position of its own, so that two readers can share it."""
+
+    def __init__(self, source: IO[bytes]) -> None:
+        self._source = source
+        self._position = 0
+
+    def read(self, size: int) -> bytes:
+        self._source.seek(self._position)
+        data = self._source.read(size)
+        self._position += len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if whence == os.SEEK_CUR:
+            offset, whence = offset + self._position, os.SEEK_SET
+        self._position = self._source.seek(offset, whence)
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+
+def _refuse(url: str, flags: int, options: dict[str, str]) -> None:
+    raise DecodeError("refers to another file")
+
+
+def open_container(source: IO[bytes], format: str) -> InputContainer:
+    """The container of a file whose format `sniff` found.
+
+    Raises:
+        DecodeError: its header cannot be read.
+    """
+    import av
+
+    if format not in _DEMUXERS:
+        raise DecodeError("not a sound or a film")
+    with clear_errors():
+        return av.open(
+            _Bytes(source), "r", format=_DEMUXERS[format], io_open=_refuse, metadata_errors="replace", options={}
+        )
+
+
+@contextlib.contextmanager
+def clear_errors() -> Iterator[None]:
+    """Turns whatever strangers' bytes bring out in FFmpeg into a DecodeError of one line."""
+    import av
+
+    try:
+        yield
+    except (DecodeError, MemoryError):
+        raise
+    except av.FFmpegError as error:
+        raise DecodeError(f"damaged or cut off: {error.strerror or type(error).__name__}") from None
+    except OSError:
+        raise
+    except Exception as error:
+        raise DecodeError(f"damaged or cut off: {_one_line(error)}") from None
+
+
+def pick_stream(streams: tuple[StreamT, ...], noun: str) -> StreamT:
+    """The stream that a player would start with: the first that is marked as default, else the first.
+
+    Raises:
+        DecodeError: it cannot be decoded; ``noun`` says what it is.
+    """
+    from av.stream import Disposition
+
+    stream = next((stream for stream in streams if stream.disposition & Disposition.default), streams[0])
+    context: Any = stream.codec_context
+    if context is None or stream.codec_tag in _ENCRYPTED_TAGS:
+        raise DecodeError(f"{noun} in a protected or unknown codec: {_codec_name(stream)}")
+    return stream
+
+
+def _codec_name(stream: Stream) -> str:
+    tag = str(stream.codec_tag)
+    return tag if tag.isprintable() and tag.strip() else "without a name"
+
+
+def origin_of(container: InputContainer) -> float:
+    """Where the container's clock starts, in seconds: what lies there has time 0 for us."""
+    return (container.start_time or 0) / 1_000_000
+
+
+def stated_duration(container: InputContainer, stream: Stream) -> float:
+    """Seconds from the container's start to the stream's end, as the header states or implies; 0.0 where unknown."""
+    whole = max(0.0, (container.duration or 0) / 1_000_000)
+    if stream.duration and stream.duration > 0 and stream.time_base:
+        start = float((stream.start_time or 0) * stream.time_base) - origin_of(container)
+        return min(max(0.0, start) + float(stream.duration * stream.time_base), whole or math.inf)
+    return whole
+
+
+def taken_at(container: InputContainer) -> dt.datetime | None:
+    """When it was recorded: with the camera's offset from UTC where that is known."""
+    for key in ("com.apple.quicktime.creationdate", "creation_time"):
+        with contextlib.suppress(ValueError):
+            moment = dt.datetime.fromisoformat(container.metadata.get(key, ""))
+            if moment.year > 1970:
+                return moment
+    return None
+
+
+def states_its_length(source: IO[bytes], format: str) -> bool:
+    """Whether the duration that FFmpeg gives comes from the file's header, not from its size or its last time stamp."""
+    if format in ("aac", "amr", "mpeg", "mpegvideo", "mpegts", "ogg"):
+        return False
+    if format != "mp3":
+        return True
+    source.seek(0)
+    head = source.read(1 << 16)
+    return any(mark in head for mark in (b"Xing", b"Info", b"VBRI"))
+
+
+class Packets:
+    """The packets of one stream; reading errors end them. Counts what could not be decoded."""
+
+    def __init__(self, container: InputContainer, stream: Stream) -> None:
+        self._container, self._stream = container, stream
+        self.failed = 0
+        self.broken_off = False
+
+    def frames(self) -> Iterator[Frame]:
+        """The decoded frames in the order of presentation; packets that cannot be decoded are passed over."""
+        import av
+
+        for packet in self._packets():
+            try:
+                frames: list[Any] = list(packet.decode())
+            except av.error.MemoryError:
+                raise
+            except (av.error.EOFError, av.error.BlockingIOError):
+                continue
+            except av.FFmpegError:
+                self.failed += 1
+                continue
+            yield from frames
+
+    def _packets(self) -> Iterator[Packet[Any]]:
+        import av
+
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except av.error.MemoryError:
+                raise
+            except av.FFmpegError:
+                self.broken_off = True  # the decoder still holds frames: flush it
+                yield from _flush(self._stream)
+                return
+            yield packet
+
+
+def _flush(stream: Stream) -> Iterator[Packet[Any]]:
+    from av.packet import Packet
+
+    packet: Packet[Any] = Packet()
+    packet.stream = stream
+    yield packet
+
+
+class Clock:
+    """From the time stamps of a stream to seconds on the container's clock, past joins and wraps."""
+
+    def __init__(self, container: InputContainer) -> None:
+        self._shift = -origin_of(container)
+        self._due = 0.0
+
+    def at(self, frame: Frame, duration: float) -> float:
+        """When a frame is due; ``duration`` is how long it lasts, for the next that has no time stamp."""
+        time = self._due if frame.pts is None or frame.time is None else frame.time + self._shift
+        if not self._due - _MAX_STEP_BACK_S <= time <= self._due + _MAX_GAP_S and (frame.pts is not None):
+            self._shift += self._due - time
+            time = self._due
+        self._due = time + duration
+        return time
+
+
+def _one_line(error: Exception) -> str:
+    lines = str(error).splitlines()
+    return (lines[0] if lines and lines[0] else type(error).__name__)[:200]

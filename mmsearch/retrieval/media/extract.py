@@ -1,0 +1,280 @@
+"""One frame of a film as a picture file, and a stretch of a sound or a film as a file of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import IO, Any
+
+from mmsearch.errors import DecodeError, UsageError
+from mmsearch.retrieval.media import animation
+from mmsearch.retrieval.media.container import Packets, clear_errors, open_container, origin_of, pick_stream
+from mmsearch.retrieval.media.film import shown_at
+from mmsearch.retrieval.media.picture import Frame
+from mmsearch.retrieval.media.reader import open_film
+
+_PICTURES: dict[str, tuple[str, dict[str, Any]]] = {
+    ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}),
+    ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0}),
+    ".png": ("PNG", {}),
+    ".webp": ("WEBP", {"quality": 95}),
+}
+
+_CLIPS: dict[str, tuple[str, str | None, str]] = {
+    ".mp4": ("mp4", "libx264", "aac"),
+    ".mov": ("mov", "libx264", "aac"),
+    ".mkv": ("matroska", "libx264", "aac"),
+    ".webm": ("webm", "libvpx-vp9", "libopus"),
+    ".m4a": ("ipod", None, "aac"),
+    ".mp3": ("mp3", None, "libmp3lame"),
+    ".ogg": ("ogg", None, "libopus"),
+    ".opus": ("ogg", None, "libopus"),
+    ".flac": ("flac", None, "flac"),
+    ".wav": ("wav", None, "pcm_s16le"),
+}
+"""For each ending FFmpeg's container, and the encoders of pictures (None: sounds only) and sound where it must."""
+
+_OPUS_RATE = 48_000
+_TIME_BASE = Fraction(1, 90_000)
+_PRE_ROLL_S = 1.0
+
+
+def save_frame(
+    source: IO[bytes], format: str, time_s: float, out: str | os.PathLike[str], *, max_pixels: int
+) -> dict[str, Any]:
+    """Write the frame that is shown at a time as a picture, upright and in full size.
+
+    Returns ``{"time_s": its exact presentation time, "width": …, "height": …}``.
+
+    Raises:
+        UsageError: ``out`` ends in none of .jpg, .png, .webp.
+        DecodeError: the film ends before that, or cannot be decoded.
+    """
+    ending = _ending(out, _PICTURES)
+    reader = open_film(source, format, max_pixels)
+    frame = next(shown_at(reader, [time_s]))
+    picture = frame.picture()
+    reader.close()
+    name, options = _PICTURES[ending]
+    picture.save(out, name, **options)
+    return {"time_s": frame.time, "width": picture.width, "height": picture.height}
+
+
+def cut_clip(
+    source: IO[bytes], format: str, start_s: float, end_s: float, out: str | os.PathLike[str], *, max_pixels: int
+) -> dict[str, Any]:
+    """Write the part of a sound or a film between two times.
+
+    Coded pictures and sound are copied, from the key frame at or before ``start_s``, where the container that
+    ``out`` ends in takes them; otherwise they are coded anew, exactly from ``start_s`` on. Returns
+    ``{"start_s": …, "end_s": …, "copied": bool}``.
+
+    Raises:
+        UsageError: no clip can be written to such an ending.
+        DecodeError: it ends before that, or cannot be decoded.
+    """
+    ending = _ending(out, _CLIPS)
+    with clear_errors():
+        if format not in animation.FORMATS:
+            copied = _copy(source, format, start_s, end_s, out, ending)
+            if copied is not None:
+                return {"start_s": copied[0], "end_s": copied[1], "copied": True}
+        end = _recode(source, format, start_s, end_s, out, ending, max_pixels)
+    return {"start_s": start_s, "end_s": end, "copied": False}
+
+
+def _ending(out: str | os.PathLike[str], known: dict[str, Any]) -> str:
+    ending = os.path.splitext(os.fspath(out))[1].lower()
+    if ending not in known:
+        raise UsageError(f"cannot write {ending or 'a file without an ending'!r}: use {', '.join(known)}")
+    return ending
+
+
+def _tracks(container: Any, ending: str) -> list[Any]:
+    from av.stream import Disposition
+
+    pictures = tuple(track for track in container.streams.video if not track.disposition & Disposition.attached_pic)
+    tracks = []
+    if pictures and _CLIPS[ending][1] is not None:
+        tracks.append(pick_stream(pictures, "a film"))
+    if container.streams.audio:
+        tracks.append(pick_stream(container.streams.audio, "a sound track"))
+    if not tracks:
+        raise DecodeError("no sound track" if _CLIPS[ending][1] is None else "neither picture nor sound in it")
+    return tracks
+
+
+def _copy(
+    source: IO[bytes], format: str, start: float, end: float, out: str | os.PathLike[str], ending: str
+) -> tuple[float, float] | None:
+    """Start and end of what was copied, or None where the container takes no such codec."""
+    import av
+
+    with open_container(source, format) as container:
+        tracks = _tracks(container, ending)
+        with av.open(os.fspath(out), "w", format=_CLIPS[ending][0]) as clip:
+            if any(track.codec_context.codec.canonical_name not in clip.supported_codecs for track in tracks):
+                return None
+            try:
+                written = [clip.add_stream_from_template(track) for track in tracks]
+                return _copy_packets(container, tracks, clip, written, start, end)
+            except (av.FFmpegError, ValueError):
+                return None
+
+
+def _copy_packets(
+    container: Any, tracks: list[Any], clip: Any, written: list[Any], start: float, end: float
+) -> tuple[float, float] | None:
+    origin, lead = origin_of(container), tracks[0]
+    container.seek(int((start + origin) / lead.time_base), stream=lead)
+    first: float | None = None
+    last = 0.0
+    finished: set[int] = set()
+    for packet in container.demux(*tracks):
+        if packet.pts is None or packet.dts is None:
+            continue
+        time = float(packet.pts * packet.time_base) - origin
+        long = float((packet.duration or 0) * packet.time_base)
+        if first is None:
+            if packet.stream is not lead or not packet.is_keyframe or (lead.type == "audio" and time + long <= start):
+                continue
+            first = time
+        if float(packet.dts * packet.time_base) - origin >= end:
+            finished.add(packet.stream.index)
+            if len(finished) == len(tracks):
+                break
+            continue
+        if time < first:
+            continue
+        shift = round((first + origin) / packet.time_base)
+        packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+        last = max(last, time + long)
+        packet.stream = written[tracks.index(next(t for t in tracks if t.index == packet.stream.index))]
+        clip.mux(packet)
+    return None if first is None else (first, last)
+
+
+def _recode(
+    source: IO[bytes],
+    format: str,
+    start: float,
+    end: float,
+    out: str | os.PathLike[str],
+    ending: str,
+    max_pixels: int,
+) -> float:
+    """Code pictures and sound anew; where they end."""
+    import av
+
+    container_name, picture_coder, sound_coder = _CLIPS[ending]
+    last = start
+    with av.open(os.fspath(out), "w", format=container_name) as clip:
+        packets: list[Iterator[tuple[float, Any]]] = []
+        sound: Any = None
+        if format not in animation.FORMATS:
+            with open_container(source, format) as probe:
+                sound = next((track for track in _tracks(probe, ending) if track.type == "audio"), None)
+                has_pictures = any(track.type == "video" for track in _tracks(probe, ending))
+                sound_facts = (sound.rate, sound.layout.name) if sound is not None else None
+        else:
+            has_pictures, sound_facts = picture_coder is not None, None
+        if has_pictures and picture_coder is not None:
+            reader = open_film(source, format, max_pixels)
+            frames = _frames_between(reader, start, end)
+            first = next(frames, None)
+            if first is None:
+                raise DecodeError("the film ends before that")
+            packets.append(_coded_pictures(clip, picture_coder, first, frames, start, end))
+        if sound_facts is not None:
+            packets.append(_coded_sound(clip, sound_coder, source, format, start, end, sound_facts))
+        pending = [(next(track, None), track) for track in packets]
+        while live := [item for item in pending if item[0] is not None]:
+            (time, coded), track = min(live, key=lambda item: item[0][0])  # type: ignore[index]
+            clip.mux(coded)
+            last = max(last, time)
+            pending = [(next(t, None), t) if t is track else (head, t) for head, t in pending]
+    if last <= start:
+        raise DecodeError("it ends before that")
+    return min(last, end)
+
+
+def _frames_between(reader: Any, start: float, end: float) -> Iterator[Frame]:
+    held: Frame | None = None
+    for frame in reader.frames_from(start):
+        if frame.time >= end:
+            break
+        if held is not None and frame.time > start:
+            yield held
+        held = frame
+    if held is not None and held.time + held.duration > start:
+        yield held
+
+
+def _coded_pictures(
+    clip: Any, coder: str, first: Frame, rest: Iterator[Frame], start: float, end: float
+) -> Iterator[tuple[float, Any]]:
+    from av.video.frame import VideoFrame
+
+    size = tuple(side - side % 2 or 2 for side in first.picture().size)
+    stream = clip.add_stream(coder, rate=30)
+    stream.width, stream.height = size
+    stream.pix_fmt = "yuv420p"
+    stream.codec_context.time_base = stream.time_base = _TIME_BASE
+    stream.options = {"crf": "20"} if coder == "libx264" else {"crf": "30", "b": "0"}
+
+    def frames() -> Iterator[Frame]:
+        yield first
+        yield from rest
+
+    until = start
+    for frame in frames():
+        picture = frame.picture()
+        if picture.size != size:
+            picture = picture.crop((0, 0, *size))
+        coded = VideoFrame.from_image(picture)
+        coded.pts = round((max(frame.time, start) - start) / _TIME_BASE)
+        coded.time_base = _TIME_BASE
+        until = min(end, frame.time + frame.duration)
+        for packet in stream.encode(coded):
+            yield until, packet
+    for packet in stream.encode(None):
+        yield until, packet
+
+
+def _coded_sound(
+    clip: Any, coder: str, source: IO[bytes], format: str, start: float, end: float, facts: tuple[int, str]
+) -> Iterator[tuple[float, Any]]:
+    from av.audio.frame import AudioFrame
+
+    rate, layout = facts
+    stream = clip.add_stream(coder, rate=_OPUS_RATE if coder == "libopus" else rate, layout=layout)
+    container = open_container(source, format)
+    track = pick_stream(container.streams.audio, "a sound track")
+    origin = origin_of(container)
+    if start > _PRE_ROLL_S and track.time_base is not None:
+        container.seek(int((start - _PRE_ROLL_S + origin) / track.time_base), stream=track)
+    until = start
+    for decoded in Packets(container, track).frames():
+        frame: Any = decoded
+        time = (frame.time or 0.0) - origin
+        low = max(0, round((start - time) * frame.sample_rate))
+        high = min(frame.samples, round((end - time) * frame.sample_rate))
+        if time >= end:
+            break
+        if low >= high:
+            continue
+        samples = frame.to_ndarray()
+        across = 1 if frame.format.is_planar else frame.layout.nb_channels
+        part = AudioFrame.from_ndarray(
+            samples[:, low * across : high * across].copy(), frame.format.name, frame.layout.name
+        )
+        part.sample_rate = frame.sample_rate
+        part.time_base = Fraction(1, frame.sample_rate)
+        part.pts = round(max(0.0, time - start) * frame.sample_rate)
+        until = min(end, time + high / frame.sample_rate)
+        for packet in stream.encode(part):
+            yield until, packet
+    for packet in stream.encode(None):
+        yield until, packet
+    container.close()

@@ -1,0 +1,234 @@
+"""Films: shots of at most ten seconds, each with up to four of its frames as an encoder's pixels, streamed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmsearch.errors import DecodeError
+from mmsearch.retrieval.media.picture import Frame, Thumbnail
+from mmsearch.retrieval.media.reader import open_film
+from mmsearch.retrieval.media.shots import evenly, with_cuts
+from mmsearch.retrieval.media.transform import ImageTransform
+from mmsearch.types import Facts, clock
+
+MAX_SHOT_S = 10.0
+FRAMES_PER_PIECE = 4
+
+_FIRST_S, _EVERY_S = 0.25, 1.0
+_LEAST_REST_S = 2.0
+_MAX_QUERY_FRAMES = 32
+_SEEK_S = 10.0
+_FLAT = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """A shot, or a piece of one that is longer than `MAX_SHOT_S`; ``continues`` marks all but the first piece.
+
+    ``frames`` are RGB pixels of the transform's size, uint8 ``[n, height, width, 3]``, n ≥ 1; ``times`` are their
+    presentation times in seconds.
+    """
+
+    start_s: float
+    end_s: float
+    frames: NDArray[np.uint8]
+    times: tuple[float, ...]
+    continues: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    wanted: float
+    time: float
+    pixels: NDArray[np.uint8]
+    flat: bool
+
+
+class Film:
+    """The shots of an opened film or animated picture.
+
+    ``expected_s`` is the duration that the header states, 0.0 if it states none; ``facts`` are valid once
+    `shots` is exhausted.
+
+    Raises:
+        DecodeError: no picture in it, it cannot be decoded, or its frames have more than ``max_pixels``.
+    """
+
+    def __init__(self, source: IO[bytes], format: str, transform: ImageTransform, *, max_pixels: int) -> None:
+        self._reader = open_film(source, format, max_pixels)
+        self._transform = transform
+        self.expected_s = self._reader.expected_s
+        self.facts = Facts()
+
+    def shots(self) -> Iterator[Shot]:
+        """The film's shots in order, without gaps; a long one comes in pieces.
+
+        Raises:
+            DecodeError: nothing of it can be decoded.
+        """
+        size = (0, 0)
+        end = 0.0
+        sampler: _Sampler | None = None
+        for frame, thumbnail, cut, until in _with_ends(with_cuts(self._reader.frames())):
+            if sampler is None or cut:
+                if sampler is None:
+                    size = frame.picture().size
+                else:
+                    yield from sampler.finish(frame.time)
+                sampler = _Sampler(frame, thumbnail, self._transform)
+            yield from sampler.add(frame, thumbnail, until)
+            end = until
+        if sampler is not None:
+            yield from sampler.finish(end)
+        self._reader.close()
+        self.facts = Facts(
+            width=size[0],
+            height=size[1],
+            duration_s=end,
+            taken_at=self._reader.taken_at,
+            note=self._reader.note,
+        )
+
+
+def _with_ends(
+    frames: Iterator[tuple[Frame, Thumbnail, bool]],
+) -> Iterator[tuple[Frame, Thumbnail, bool, float]]:
+    """Each frame with the time until which it is shown."""
+    held: tuple[Frame, Thumbnail, bool] | None = None
+    for item in frames:
+        if held is not None:
+            yield *held, item[0].time
+        held = item
+    if held is not None:
+        yield *held, held[0].time + held[0].duration
+
+
+class _Sampler:
+    """Takes frames out of one shot: that which is shown after a quarter of a second, and every second from there."""
+
+    def __init__(self, first: Frame, thumbnail: Thumbnail, transform: ImageTransform) -> None:
+        self._transform = transform
+        self._start = first.time
+        self._first: tuple[Frame, Thumbnail] | None = (first, thumbnail)
+        self._wanted = first.time + _FIRST_S
+        self._continues = False
+        self._candidates: list[_Candidate] = []
+
+    def add(self, frame: Frame, thumbnail: Thumbnail, until: float) -> Iterator[Shot]:
+        """Take note of a frame that is shown until then; gives the pieces that are complete."""
+        pixels = None
+        while self._wanted < until:
+            if pixels is None:
+                pixels = fitted(frame, self._transform)
+            yield from self._cut_off(self._wanted)
+            self._candidates.append(_Candidate(self._wanted, frame.time, pixels, _is_flat(thumbnail)))
+            self._first = None
+            self._wanted += _EVERY_S
+
+    def finish(self, end: float) -> Iterator[Shot]:
+        """The shot is over: its last pieces."""
+        yield from self._cut_off(end)
+        if self._first is not None:
+            frame, thumbnail = self._first
+            self._candidates.append(
+                _Candidate(frame.time, frame.time, fitted(frame, self._transform), _is_flat(thumbnail))
+            )
+        if end - self._start > MAX_SHOT_S:
+            yield self._piece(self._start + (end - self._start) / 2)
+        yield self._piece(end)
+
+    def _cut_off(self, time: float) -> Iterator[Shot]:
+        """Full pieces before ``time``; a rest that is too short stays with its piece, to be halved."""
+        while time - self._start > MAX_SHOT_S + _LEAST_REST_S:
+            yield self._piece(self._start + MAX_SHOT_S)
+
+    def _piece(self, end: float) -> Shot:
+        inside = [candidate for candidate in self._candidates if candidate.wanted < end or not self._candidates]
+        self._candidates = [candidate for candidate in self._candidates if candidate.wanted >= end]
+        distinct = list({candidate.time: candidate for candidate in inside}.values())
+        chosen = evenly([candidate for candidate in distinct if not candidate.flat] or distinct, FRAMES_PER_PIECE)
+        shot = Shot(
+            self._start,
+            end,
+            np.stack([candidate.pixels for candidate in chosen]),
+            tuple(candidate.time for candidate in chosen),
+            self._continues,
+        )
+        self._start, self._continues = end, True
+        return shot
+
+
+def _is_flat(thumbnail: Thumbnail) -> bool:
+    """Black, white or any one colour: a frame that shows nothing."""
+    return float(thumbnail[0].std()) < _FLAT
+
+
+def fitted(frame: Frame, transform: ImageTransform) -> NDArray[np.uint8]:
+    """A frame as the encoder's pixels, uint8 ``[height, width, 3]``; large ones are reduced in one go first."""
+    return transform.apply(frame.picture((2 * transform.height, 2 * transform.width)))
+
+
+def frames_between(
+    source: IO[bytes], format: str, transform: ImageTransform, start_s: float, end_s: float | None, *, max_pixels: int
+) -> tuple[NDArray[np.uint8], Facts]:
+    """The frame shown at ``start_s``, or frames spread over ``start_s`` to ``end_s`` by the rule for shots.
+
+    Pixels are uint8 ``[n, height, width, 3]``, n ≥ 1.
+
+    Raises:
+        DecodeError: the film ends before that, or cannot be decoded.
+    """
+    reader = open_film(source, format, max_pixels)
+    pixels: list[NDArray[np.uint8]] = []
+    seen = set()
+    size = (0, 0)
+    for frame in shown_at(reader, _moments(start_s, end_s)):
+        if frame.time not in seen:
+            seen.add(frame.time)
+            pixels.append(fitted(frame, transform))
+            size = frame.picture().size
+    facts = Facts(width=size[0], height=size[1], duration_s=reader.expected_s or None, taken_at=reader.taken_at)
+    reader.close()
+    return np.stack(pixels), facts
+
+
+def _moments(start: float, end: float | None) -> list[float]:
+    if end is None or end - start <= _FIRST_S:
+        return [start]
+    pieces = max(1, round((end - start) / MAX_SHOT_S + 0.499))
+    moments: list[float] = []
+    for piece in range(pieces):
+        low, high = (start + (end - start) * edge / pieces for edge in (piece, piece + 1))
+        moments += evenly(np.arange(low + _FIRST_S, high, _EVERY_S).tolist(), FRAMES_PER_PIECE)
+    return evenly(moments, _MAX_QUERY_FRAMES)
+
+
+def shown_at(reader: object, moments: list[float]) -> Iterator[Frame]:
+    """The frames shown at some moments, in order; moments after the end are left out, but not all of them.
+
+    Raises:
+        DecodeError: the film ends before the first of them.
+    """
+    frames: Iterator[Frame] | None = None
+    held: Frame | None = None
+    following: Frame | None = None
+    given = False
+    for moment in moments:
+        if frames is None or (following is not None and moment - following.time > _SEEK_S):
+            frames = reader.frames_from(moment)  # type: ignore[attr-defined]
+            held, following = None, next(frames, None)
+        while following is not None and (held is None or following.time <= moment):
+            held, following = following, next(frames, None)
+        if held is None:
+            raise DecodeError("no picture in it")
+        if following is None and moment > held.time + held.duration:
+            if not given:
+                raise DecodeError(f"the film ends at {clock(held.time + held.duration)}")
+            return
+        given = True
+        yield held

@@ -1,0 +1,188 @@
+"""The frames of a film or an animation, one after the other or from any moment on, at their exact times."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import IO, Any
+
+from mmsearch.errors import DecodeError
+from mmsearch.retrieval.media import animation
+from mmsearch.retrieval.media.container import (
+    Clock,
+    Packets,
+    clear_errors,
+    open_container,
+    origin_of,
+    pick_stream,
+    stated_duration,
+    states_its_length,
+    taken_at,
+)
+from mmsearch.retrieval.media.image import guard_size
+from mmsearch.retrieval.media.picture import FilmFrame, Frame, square_size
+
+_MAX_FRAME_S = 3600.0
+_BACK_S = (0.0, 2.0, 10.0, 60.0)
+_UNRELIABLE_SEEK = frozenset({"mpegvideo"})
+
+
+def open_film(source: IO[bytes], format: str, max_pixels: int) -> FilmReader | AnimationReader:
+    """A reader of the frames of a file whose format `sniff` found.
+
+    Raises:
+        DecodeError: no picture in it, it cannot be decoded, or its frames have more than ``max_pixels``.
+    """
+    if format in animation.FORMATS:
+        return AnimationReader(source, format, max_pixels)
+    return FilmReader(source, format, max_pixels)
+
+
+class AnimationReader:
+    """The frames of an animated picture. Its duration is stated nowhere."""
+
+    expected_s = 0.0
+    taken_at: dt.datetime | None = None
+
+    def __init__(self, source: IO[bytes], format: str, max_pixels: int) -> None:
+        self._open = lambda: animation.Animation(source, format, max_pixels)
+        self._animation = self._open()
+        self.note: str | None = None
+
+    def frames(self) -> Iterator[Frame]:
+        """All frames in order."""
+        self._animation = self._open()
+        yield from self._animation.frames()
+        self.note = self._animation.note
+
+    def frames_from(self, time: float) -> Iterator[Frame]:
+        """All frames in order: there is no way in but the beginning."""
+        return self.frames()
+
+    def close(self) -> None:
+        """The source is the caller's; there is nothing else to close."""
+
+
+class FilmReader:
+    """The frames of a film's picture track, as FFmpeg decodes it.
+
+    ``expected_s`` is the duration that the header states (0.0: unknown), ``note`` says after `frames` whether the
+    file broke off.
+    """
+
+    def __init__(self, source: IO[bytes], format: str, max_pixels: int) -> None:
+        self._source, self._format, self._max_pixels = source, format, max_pixels
+        self._stated = states_its_length(source, format)
+        self._open()
+        self.expected_s = stated_duration(self._container, self._stream)
+        self.taken_at = taken_at(self._container)
+        self.note: str | None = None
+
+    def _open(self) -> None:
+        from av.stream import Disposition
+
+        self._container = open_container(self._source, self._format)
+        with clear_errors():
+            covers = Disposition.attached_pic | Disposition.timed_thumbnails
+            tracks = tuple(track for track in self._container.streams.video if not track.disposition & covers)
+            if not tracks:
+                raise DecodeError("no picture in it")
+            self._stream = pick_stream(tracks, "a film")
+            context = self._stream.codec_context
+            self._pixel_aspect = self._stream.sample_aspect_ratio or 0
+            self._guard(context.width, context.height)
+            # Each worker is one process of many. FFmpeg refuses frames that grow over the limit later on.
+            context.thread_count = 1
+            context.options = {"max_pixels": str(self._max_pixels)}
+            rate = self._stream.average_rate or self._stream.guessed_rate or 0
+            self._frame_s = 1 / float(rate) if rate else 0.0
+        self._packets = Packets(self._container, self._stream)
+
+    def _guard(self, width: int, height: int) -> None:
+        size = square_size(width, height, self._pixel_aspect)
+        guard_size(size, max(width * height, size[0] * size[1]), self._max_pixels)
+
+    def frames(self) -> Iterator[Frame]:
+        """All frames in the order of presentation.
+
+        Raises:
+            DecodeError: not one of them can be decoded.
+        """
+        clock = Clock(self._container)
+        end = 0.0
+        nothing = True
+        with clear_errors():
+            for decoded in self._packets.frames():
+                length = self._length(decoded)
+                time = clock.at(decoded, length)
+                if not nothing and time < end - length:  # out of order: nobody would see it
+                    continue
+                nothing, end = False, time + length
+                yield self._frame(decoded, time, length)
+        if nothing:
+            raise DecodeError(self._why_nothing())
+        self.note = self._note(end)
+
+    def frames_from(self, time: float) -> Iterator[Frame]:
+        """Frames in the order of presentation; the first is shown at ``time`` or before, if any is.
+
+        Raises:
+            DecodeError: not one of them can be decoded.
+        """
+        with clear_errors():
+            if time > 1 and self._format not in _UNRELIABLE_SEEK:
+                for back in _BACK_S:
+                    frames = self._after_seek(max(0.0, time - back))
+                    first = next(frames, None)
+                    if first is not None and first.time <= time:
+                        yield first
+                        yield from frames
+                        return
+                    if time - back <= 0:
+                        break
+            self.close()
+            self._open()
+            yield from self.frames()
+
+    def _after_seek(self, time: float) -> Iterator[Frame]:
+        """Frames from the first key frame after a jump: those shown before it lack what they build on."""
+        import av
+
+        base, origin = self._stream.time_base, origin_of(self._container)
+        if base is None:
+            return
+        try:
+            self._container.seek(int((time + origin) / base), stream=self._stream)
+        except av.FFmpegError:
+            return
+        started = False
+        for decoded in self._packets.frames():
+            if decoded.pts is None or decoded.time is None:
+                return
+            started = started or decoded.key_frame
+            if started:
+                yield self._frame(decoded, decoded.time - origin, self._length(decoded))
+
+    def _length(self, decoded: Any) -> float:
+        length = float(decoded.duration * decoded.time_base) if decoded.duration and decoded.time_base else 0.0
+        return length if 0 < length < _MAX_FRAME_S else self._frame_s
+
+    def _frame(self, decoded: Any, time: float, length: float) -> Frame:
+        self._guard(decoded.width, decoded.height)
+        return FilmFrame(time, length, decoded, self._pixel_aspect)
+
+    def _why_nothing(self) -> str:
+        if self._packets.failed:
+            return "damaged: none of its pictures can be decoded"
+        return "header only: there is no picture behind it"
+
+    def _note(self, duration: float) -> str | None:
+        if self._stated and duration < self.expected_s - max(1.0, 0.02 * self.expected_s):
+            return f"truncated: {duration:.0f} s of {self.expected_s:.0f} s could be read"
+        if self._packets.broken_off:
+            return f"truncated: {duration:.0f} s could be read"
+        return "damaged: parts of the film could not be decoded" if self._packets.failed else None
+
+    def close(self) -> None:
+        """Give the decoder's memory back."""
+        self._container.close()

@@ -1,0 +1,190 @@
+"""Sounds: the sound track of any file as mono windows at an encoder's sample rate, streamed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmsearch.errors import DecodeError
+from mmsearch.retrieval.media.container import (
+    Clock,
+    Packets,
+    clear_errors,
+    open_container,
+    pick_stream,
+    stated_duration,
+    states_its_length,
+)
+from mmsearch.types import Facts
+
+if TYPE_CHECKING:
+    from av.audio.frame import AudioFrame
+
+_CHUNK_S = 1.0
+_JITTER_S = 0.1
+"""Time stamps are rounded to milliseconds in some containers: a gap or an overlap up to this is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of sound: ``samples`` are mono float32 in -1…1, ``round((end_s - start_s) * rate)`` of them."""
+
+    start_s: float
+    end_s: float
+    samples: NDArray[np.float32]
+
+
+class Sound:
+    """The sound track of an opened file, window by window.
+
+    ``expected_s`` is the duration that the header states, 0.0 if it states none; ``facts`` are valid once
+    `windows` is exhausted.
+
+    Raises:
+        DecodeError: no sound track, or one that cannot be decoded.
+    """
+
+    def __init__(
+        self, source: IO[bytes], format: str, rate: int, *, window_s: float = 10.0, hop_s: float = 5.0
+    ) -> None:
+        self._container = open_container(source, format)
+        with clear_errors():
+            if not self._container.streams.audio:
+                raise DecodeError("no sound track")
+            self._stream = pick_stream(self._container.streams.audio, "a sound track")
+            self._stream.codec_context.thread_count = 1
+            self.expected_s = stated_duration(self._container, self._stream)
+        self._stated = states_its_length(source, format)
+        self._rate = rate
+        self._window, self._hop = round(window_s * rate), round(hop_s * rate)
+        self._packets = Packets(self._container, self._stream)
+        self._not_finite = False
+        self.facts = Facts()
+
+    def windows(self) -> Iterator[Window]:
+        """Windows every ``hop_s``; the last one ends with the sound. A sound shorter than a window is one of its own.
+
+        Raises:
+            DecodeError: nothing of it can be decoded.
+        """
+        held = np.empty(0, np.float32)  # from `start` on; the last window given begins there once there is one
+        start, given = 0, False
+        with clear_errors():
+            for chunk in self._resampled():
+                held = np.concatenate([held, chunk])
+                while len(held) >= self._window + (self._hop if given else 0):
+                    if given:
+                        held, start = held[self._hop :], start + self._hop
+                    given = True
+                    yield self._cut(start, held[: self._window])
+            end = start + len(held)
+            if not end:
+                raise DecodeError(self._why_nothing())
+            if not given:
+                yield self._cut(0, held)
+            elif len(held) > self._window:
+                yield self._cut(end - self._window, held[-self._window :])
+        self._container.close()
+        self.facts = Facts(duration_s=end / self._rate, note=self._note(end / self._rate))
+
+    def _cut(self, start: int, samples: NDArray[np.float32]) -> Window:
+        return Window(start / self._rate, (start + len(samples)) / self._rate, samples.copy())
+
+    def _why_nothing(self) -> str:
+        if self._packets.failed:
+            return "damaged: nothing of the sound track can be decoded"
+        return "the sound lasts no time" if not self.expected_s else "header only: there is no sound behind it"
+
+    def _note(self, duration: float) -> str | None:
+        notes = []
+        if self._stated and duration < self.expected_s - max(0.5, 0.01 * self.expected_s):
+            notes.append(f"truncated: {duration:.0f} s of {self.expected_s:.0f} s could be read")
+        elif self._packets.broken_off:
+            notes.append(f"truncated: {duration:.0f} s could be read")
+        elif self._packets.failed:
+            notes.append("damaged: parts of the sound could not be decoded")
+        if self._not_finite:
+            notes.append("NaN samples silenced")
+        return "; ".join(notes) or None
+
+    def _resampled(self) -> Iterator[NDArray[np.float32]]:
+        """Mono sound at the wanted rate from time 0 on, silence where the track has gaps."""
+        import soxr
+
+        rate, taken, given = 0, 0, 0
+        stream: soxr.ResampleStream | None = None
+        for chunk, chunk_rate in self._chunks():
+            if chunk_rate != rate and stream is not None:
+                yield _exactly(
+                    stream.resample_chunk(np.empty(0, np.float32), last=True), taken, rate, self._rate, given
+                )
+                stream = None
+            if stream is None and chunk_rate != self._rate:
+                stream, rate, taken, given = soxr.ResampleStream(chunk_rate, self._rate, 1), chunk_rate, 0, 0
+            if stream is None:
+                yield chunk.clip(-1, 1)
+                continue
+            out = stream.resample_chunk(chunk).clip(-1, 1)
+            taken, given = taken + len(chunk), given + len(out)
+            yield out
+        if stream is not None:
+            yield _exactly(stream.resample_chunk(np.empty(0, np.float32), last=True), taken, rate, self._rate, given)
+
+    def _chunks(self) -> Iterator[tuple[NDArray[np.float32], int]]:
+        """Mono sound at its own rate, about a second at a time, and that rate."""
+        clock = Clock(self._container)
+        done_s = 0.0
+        pending: list[NDArray[np.float32]] = []
+        count, rate = 0, 0
+        for frame in self._packets.frames():
+            samples = self._mono(frame)
+            if pending and (frame.sample_rate != rate or count >= _CHUNK_S * rate):
+                yield np.concatenate(pending), rate
+                pending, count = [], 0
+            rate = frame.sample_rate
+            time = clock.at(frame, len(samples) / rate)
+            gap = time - done_s
+            if gap < 0 and (done_s == 0 or gap < -_JITTER_S):
+                samples = samples[round(-gap * rate) :]
+            elif gap > 0 and (done_s == 0 or gap > _JITTER_S):
+                for silence in _silence(round(gap * rate), rate):
+                    pending.append(silence)
+                    yield np.concatenate(pending), rate
+                    pending, count = [], 0
+                    done_s += len(silence) / rate
+            pending.append(samples)
+            count += len(samples)
+            done_s += len(samples) / rate
+        if pending:
+            yield np.concatenate(pending), rate
+
+    def _mono(self, frame: AudioFrame) -> NDArray[np.float32]:
+        values: NDArray[Any] = frame.to_ndarray()
+        if not frame.format.is_planar:
+            values = values.reshape(-1, frame.layout.nb_channels).T
+        if values.dtype.kind == "f":
+            if not np.isfinite(values).all():
+                self._not_finite = True
+                values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+            return values.mean(axis=0, dtype=np.float32)
+        half = float(1 << (8 * values.dtype.itemsize - 1))
+        mean = values.mean(axis=0, dtype=np.float64)
+        if values.dtype.kind == "u":
+            mean -= half
+        return (mean / half).astype(np.float32)
+
+
+def _silence(count: int, rate: int) -> Iterator[NDArray[np.float32]]:
+    while count > 0:
+        yield np.zeros(min(count, rate), np.float32)
+        count -= rate
+
+
+def _exactly(rest: NDArray[np.float32], taken: int, rate: int, wanted_rate: int, given: int) -> NDArray[np.float32]:
+    """The resampler's last samples, so that all of them together are as many as the sound is long."""
+    missing = max(0, round(taken * wanted_rate / rate) - given)
+    return np.pad(rest[:missing], (0, max(0, missing - len(rest)))).clip(-1, 1)
