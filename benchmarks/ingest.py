@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from mmsearch import Collection
 from mmsearch.retrieval.encoders import load_encoder
 from mmsearch.retrieval.encoders.protocol import ImageEncoder
-from mmsearch.retrieval.media.sandbox import Decoder, Job
+from mmsearch.retrieval.media.recipe import Recipe
+from mmsearch.retrieval.media.sandbox import Decoded, Decoder, Job
 from mmsearch.retrieval.store.schema import facts_table
 from mmsearch.retrieval.store.writer import Addition, open_writer
 from mmsearch.types import Item
@@ -92,9 +93,9 @@ def decode(photos: Sequence[Path], encoder: ImageEncoder, workers: int) -> NDArr
     transform = encoder.image_transform
     pixels = np.empty((len(photos), transform.height, transform.width, 3), np.uint8)
     row_of = {os.fsencode(photo): row for row, photo in enumerate(photos)}
-    with Decoder(workers, transform, SLOTS) as decoder:
+    with Decoder(workers, Recipe(image=transform), SLOTS) as decoder:
         for file in decoder.map(Job(path) for path in row_of):
-            if file is not None and file.pixels is not None:
+            if isinstance(file, Decoded) and file.pixels is not None:
                 pixels[row_of[file.path]] = file.pixels
                 decoder.release(file)
     return pixels

@@ -11,13 +11,14 @@ if TYPE_CHECKING:
     from mmsearch.collection import Collection
     from mmsearch.errors import MMSearchError
     from mmsearch.retrieval.evaluate import Scores
-    from mmsearch.retrieval.query.terms import Query
+    from mmsearch.retrieval.query.terms import Moment, Query
     from mmsearch.types import Hit, Report, Space, Span
 
 _HOMES = {
     "Collection": "mmsearch.collection",
     "Hit": "mmsearch.types",
     "MMSearchError": "mmsearch.errors",
+    "Moment": "mmsearch.retrieval.query.terms",
     "Query": "mmsearch.retrieval.query.terms",
     "Report": "mmsearch.types",
     "Scores": "mmsearch.retrieval.evaluate",
@@ -25,7 +26,7 @@ _HOMES = {
     "Span": "mmsearch.types",
 }
 
-__all__ = ["Collection", "Hit", "MMSearchError", "Query", "Report", "Scores", "Space", "Span", "__version__"]
+__all__ = ["Collection", "Hit", "MMSearchError", "Moment", "Query", "Report", "Scores", "Space", "Span", "__version__"]
 
 
 def __getattr__(name: str) -> Any:

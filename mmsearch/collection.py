@@ -20,6 +20,7 @@ from mmsearch.types import Modality, Report, Space
 if TYPE_CHECKING:
     from mmsearch.retrieval.encoders.protocol import Encoder
     from mmsearch.retrieval.ingest.progress import Watcher
+    from mmsearch.retrieval.ingest.serving import Serving
     from mmsearch.retrieval.store.doctor import Problem
 
 
@@ -96,8 +97,8 @@ class Collection(Reader):
 
         Args:
             paths: folders and files. A file that is named is indexed also where a scan would pass it over.
-            model: another model than the collection's: a new space is built beside the old one, from all roots,
-                and takes its place when it is complete.
+            model: another model than the collection's: a new space is built beside the old ones, from all roots. When
+                it is complete it takes the place of the models all of whose media it embeds, or stands beside them.
             index: ``auto``, ``exact``, ``ivfpq`` or a FAISS factory string; kept for later runs.
             recall: recall@10 that an approximate index is tuned to; kept for later runs.
             dry_run: only say what would be done.
@@ -111,38 +112,47 @@ class Collection(Reader):
         from mmsearch.retrieval.ingest.progress import nobody
         from mmsearch.retrieval.ingest.run import IngestOptions, ingest, preview
         from mmsearch.retrieval.ingest.scan import absolute
-        from mmsearch.retrieval.ingest.switch import finish_switch, roots_to_read
+        from mmsearch.retrieval.ingest.switch import ingest_with_another, is_new
         from mmsearch.retrieval.store.writer import open_writer
 
         chosen = IngestOptions(**options)
         tops = absolute(paths)
-        encoder = self._encoder_for(model)
+        named = None if model in (None, "auto") else self._load(str(model))
         if dry_run:
-            return preview(self._snapshot, encoder.space.key, tops, chosen)
+            return preview(self._snapshot, self._serving(named), tops, chosen)
         with open_writer(self.root) as writer:
+            self.reopen()
             settings = checked_settings(writer.manifest.settings, index, recall)
             if settings != writer.manifest.settings:
                 writer.publish(replace(writer.manifest, settings=settings))
-            report = ingest(
-                writer, encoder, roots_to_read(writer.manifest, encoder.space, tops), chosen, watch or nobody
-            )
-            report = finish_switch(writer, encoder.space, report)
+            if named is not None and is_new(writer.manifest, named.space):
+                report = ingest_with_another(writer, named, self._own, tops, chosen, watch or nobody)
+            else:
+                report = ingest(writer, self._serving(named), tops, chosen, watch or nobody)
         self.reopen()
         return report
 
-    def _encoder_for(self, model: str | None) -> Encoder:
-        """The model that a run of `index` embeds with: the one named, else the collection's own."""
+    def _serving(self, named: Encoder | None) -> Serving:
+        """The models that a run of `index` embeds with: one that is named and not in use, else the collection's own."""
+        from mmsearch.retrieval.ingest.serving import Serving
+
+        if named is not None and named.space.key not in self.manifest.in_use:
+            return Serving((named,))
+        spaces = [space for space in self.spaces if space.has_model]
+        if not spaces:
+            raise UsageError(
+                f"{self.root} holds vectors made elsewhere; name the model that is to embed files with --model"
+            )
+        return Serving(tuple(self._own(space) for space in spaces), texts=spaces[0].key == self.manifest.current)
+
+    def _own(self, space: Space) -> Encoder:
+        encoder = self._load(space.model)
+        check_space(encoder, space)
+        return encoder
+
+    def _load(self, model: str) -> Encoder:
         from mmsearch.retrieval.encoders import load_encoder
 
-        own = self.manifest.spaces[self.manifest.current] if self.manifest.current else None
-        if model is None or model == "auto":
-            if own is None or not own.has_model:
-                raise UsageError(
-                    f"{self.root} holds vectors made elsewhere; name the model that is to embed files with --model"
-                )
-            encoder = load_encoder(own.model, device=self._device, precision=self._precision, throughput=True)
-            check_space(encoder, own)
-            return encoder
         return load_encoder(model, device=self._device, precision=self._precision, throughput=True)
 
     def add(

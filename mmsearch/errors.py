@@ -15,6 +15,10 @@ class UsageError(MMSearchError):
     exit_code = 2
 
 
+class CannotEmbedError(UsageError):
+    """A model has no tower for what was asked; another model of the collection may have."""
+
+
 class SpaceMismatchError(UsageError):
     """Vectors of two embedding spaces met; the text names both (rule 1 of the house)."""
 

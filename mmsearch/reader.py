@@ -7,21 +7,29 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mmsearch.errors import CollectionDamagedError, SpaceMismatchError, UsageError
-from mmsearch.retrieval.query.embed import embed_query, embed_texts
+from mmsearch.errors import (
+    CollectionDamagedError,
+    MMSearchError,
+    ModelUnavailableError,
+    SpaceMismatchError,
+    UsageError,
+)
+from mmsearch.retrieval.query.answer import ranked
+from mmsearch.retrieval.query.embed import embed_all
 from mmsearch.retrieval.query.filters import make_filters
-from mmsearch.retrieval.query.search import Searcher
-from mmsearch.retrieval.query.terms import as_query
+from mmsearch.retrieval.query.search import Searcher, Wanted
+from mmsearch.retrieval.query.terms import Query, as_query
 from mmsearch.retrieval.store.manifest import MANIFEST_NAME, Manifest, load_manifest
 from mmsearch.retrieval.store.snapshot import Snapshot
-from mmsearch.types import Hit, Modality, Space
+from mmsearch.types import MODALITIES, Hit, Modality, Space, modalities_named
 
 if TYPE_CHECKING:
     from typing import Self
@@ -32,6 +40,22 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+_SPANS_FOR_EACH = 8  # moments looked at for each that is wanted, as neighbours say the same
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Queries as unit vectors (float32 ``[dim]``) by space and by number of the query; and what that took."""
+
+    vectors: dict[Space, dict[int, NDArray[np.float32]]]
+    took_ms: dict[str, float]
+    notices: tuple[str, ...]
+
+    @property
+    def first(self) -> Space:
+        """The first space that answers."""
+        return next(iter(self.vectors))
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -41,9 +65,10 @@ class Answer:
     space: Space
     hits: list[Hit]
     took_ms: dict[str, float]
+    notices: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The object of ``mmsearch query --json``."""
+        """The object of ``mmsearch query --json``; ``space`` is the first that answered."""
         took = {stage: round(ms, 2) for stage, ms in self.took_ms.items()}
         hits = [hit.to_json() for hit in self.hits]
         return {"query": self.query, "space": self.space.key, "took_ms": took, "hits": hits}
@@ -107,6 +132,11 @@ class Reader:
             raise UsageError(f"{self.root} is empty: `mmsearch index FOLDER` fills it")
         return self.manifest.spaces[self.manifest.current]
 
+    @property
+    def spaces(self) -> list[Space]:
+        """The spaces that a query is asked in: the current one, and those of models that stand beside it."""
+        return [self.manifest.spaces[key] for key in self.manifest.in_use]
+
     def reopen(self) -> bool:
         """Move to the newest manifest; returns whether it was another one."""
         manifest = load_manifest(self.root)
@@ -155,15 +185,16 @@ class Reader:
         """Answer a query.
 
         Args:
-            query: a str (always text), a Path, a PIL image, a uint8 array ``[height, width, 3]``, the bytes of a
-                file, a float vector ``[dim]``, or a `Query` of several of these.
+            query: a str (always text), a Path, a `Moment` of a film or sound, a PIL image, a uint8 array
+                ``[height, width, 3]``, the bytes of a file, a float vector ``[dim]``, or a `Query` of several of these.
             k: how many hits.
             options: ``to`` (modalities; default all that there are), ``under`` (folder), ``after``, ``before``
                 (dates), ``where`` (condition on a shard's columns), ``include_self`` (the query file may answer),
-                ``exact`` (scan all rows), ``space`` (key or `Space`; default the current one).
+                ``all_spans`` (each moment of a film or sound by itself), ``exact`` (scan all rows), ``space`` (key or
+                `Space`; default all that are in use, merged by match; for a vector the current one).
 
         Raises:
-            UsageError: k below 1, an empty query, a bad filter.
+            UsageError: k below 1, an empty query, a bad filter, or one that no model of the collection embeds.
             SpaceMismatchError: the query is of another space.
         """
         return self._ask([query], k, **options)[0]
@@ -179,6 +210,7 @@ class Reader:
         before: str | dt.date | None = None,
         where: str | None = None,
         include_self: bool = False,
+        all_spans: bool = False,
         exact: bool = False,
         space: str | Space | None = None,
     ) -> list[Answer]:
@@ -187,27 +219,84 @@ class Reader:
             raise UsageError(f"k must be at least 1, not {k}")
         if not asked:
             return []
-        roots = self.manifest.roots
-        filters = make_filters(under=under, roots=roots, after=after, before=before, where=where)
-        target = self._find_space(space)
-        start = time.perf_counter()
-        encoder = self.encoder(target)
-        loaded = time.perf_counter()
-        vectors = embed_texts(asked, encoder) if encoder is not None else None
-        if vectors is None:
-            vectors = np.stack([embed_query(query, target, encoder) for query in asked])
-        embedded = time.perf_counter()
+        filters = make_filters(under=under, roots=self.manifest.roots, after=after, before=before, where=where)
         without = [] if include_self else [query.files for query in asked]
-        hits = self._retrying(
-            lambda: self.searcher(target).search(vectors, k, to=to or (), filters=filters, without=without, exact=exact)
-        )
-        searched = time.perf_counter()
-        took = {
-            "load": 1e3 * (loaded - start),
-            "embed": 1e3 * (embedded - loaded),
-            "search": 1e3 * (searched - embedded),
-        }
-        return [Answer(query.describe(), target, found, took) for query, found in zip(asked, hits, strict=True)]
+        wanted = Wanted(modalities_named(to or ()), filters, without, exact)
+        embedded = self._embed(asked, self._to_ask(asked, space, wanted))
+        start = time.perf_counter()
+        hits = self._retrying(lambda: self._find(embedded, len(asked), k, wanted, all_spans))
+        took = {**embedded.took_ms, "search": 1e3 * (time.perf_counter() - start)}
+        return [
+            Answer(query.describe(), embedded.first, found, took, embedded.notices)
+            for query, found in zip(asked, hits, strict=True)
+        ]
+
+    def _to_ask(self, asked: Sequence[Query], space: str | Space | None, wanted: Wanted) -> list[Space]:
+        """The spaces that may answer: what was named, else those in use that have rows of what is wanted."""
+        if space is not None:
+            targets = [self._find_space(space)]
+        elif any(query.has_vector for query in asked):
+            targets = [self.space]
+        else:
+            targets = self.spaces or [self.space]
+        there = {m for target in targets for m in self.manifest.modalities(target.key)}
+        if wanted.to and there and not any(wanted.searches(modality) for modality in there):
+            raise UsageError(f"nothing of {', '.join(wanted.to)} is indexed; there is: {_listed(there)}")
+        answering = [t for t in targets if any(wanted.searches(m) for m in self.manifest.modalities(t.key))]
+        return answering or targets[:1]
+
+    def _embed(self, asked: Sequence[Query], targets: Sequence[Space]) -> Embedded:
+        """The queries as vectors of each space whose model embeds them."""
+        vectors: dict[Space, dict[int, NDArray[np.float32]]] = {}
+        notices: list[str] = []
+        failures: list[MMSearchError] = []
+        took = {"load": 0.0, "embed": 0.0}
+        for target in targets:
+            start = time.perf_counter()
+            try:
+                encoder = self.encoder(target)
+            except ModelUnavailableError as error:
+                if target == targets[0]:
+                    raise
+                notices.append(f"not searched with {target.model}: {error}")
+                continue
+            loaded = time.perf_counter()
+            found, errors = embed_all(asked, target, encoder)
+            vectors[target] = found
+            failures += errors
+            took["load"] += 1e3 * (loaded - start)
+            took["embed"] += 1e3 * (time.perf_counter() - loaded)
+        for i in range(len(asked)):
+            if failures and not any(i in found for found in vectors.values()):
+                raise failures[0]
+        return Embedded({target: found for target, found in vectors.items() if found}, took, tuple(notices))
+
+    def _find(self, embedded: Embedded, queries: int, k: int, wanted: Wanted, all_spans: bool) -> list[list[Hit]]:
+        rows: list[list[Hit]] = [[] for _ in range(queries)]
+        for target, vectors in embedded.vectors.items():
+            without = [wanted.without[i] for i in vectors] if wanted.without else []
+            found = self.searcher(target).find(
+                np.stack(list(vectors.values())),
+                k,
+                replace(wanted, without=without),
+                depth=_SPANS_FOR_EACH * k if all_spans else None,
+            )
+            for i, hits in zip(vectors, found, strict=True):
+                rows[i] += hits
+        cosine = (lambda one, other: self._cosine(embedded, one, other)) if all_spans else None
+        return [ranked(found, k, to=wanted.to, all_spans=cosine) for found in rows]
+
+    def _cosine(self, embedded: Embedded, one: Hit, other: Hit) -> float:
+        """The cosine of two rows' stored vectors; 0 where they are of two spaces."""
+        for target in embedded.vectors:
+            rows = (
+                self.searcher(target).rows(one.modality)
+                if one.modality in self.manifest.modalities(target.key)
+                else None
+            )
+            if rows is not None and all(rows.has(hit.id) for hit in (one, other)):
+                return self.searcher(target).cosine(one, other, one.modality)
+        return 0.0
 
     def _find_space(self, space: str | Space | None) -> Space:
         if space is None:
@@ -235,7 +324,8 @@ class Reader:
         """Recall@k, MRR and mAP of this collection's model and index on a PAIRS file; see `retrieval.evaluate`."""
         from mmsearch.retrieval.evaluate import evaluate
 
-        return evaluate(self.searcher(), self.encoder(), Path(pairs), pool=pool)
+        targets = self.spaces or [self.space]
+        return evaluate([(self.searcher(s), self.encoder(s)) for s in targets], Path(pairs), pool=pool)
 
     def status(self) -> Status:
         """What is in the collection, how it is indexed, which model it uses."""
@@ -256,3 +346,7 @@ def check_space(encoder: Encoder, space: Space) -> None:
 
 def _missing_file(error: FileNotFoundError) -> CollectionDamagedError:
     return CollectionDamagedError(f"{error.filename} is missing; `mmsearch doctor --repair` mends the collection")
+
+
+def _listed(modalities: Iterable[Modality]) -> str:
+    return ", ".join(m for m in MODALITIES if m in set(modalities))

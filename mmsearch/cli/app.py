@@ -12,6 +12,8 @@ from mmsearch import __version__
 COMMANDS = {
     "index": ("index", "index"),
     "query": ("query", "query"),
+    "frame": ("frame", "frame"),
+    "clip": ("clip", "clip"),
     "status": ("status", "status"),
     "remove": ("remove", "remove"),
     "eval": ("evaluate", "evaluate"),
@@ -44,4 +46,4 @@ class Commands(click.Group):
 )
 @click.version_option(__version__, prog_name="mmsearch", message="%(prog)s %(version)s")
 def app() -> None:
-    """Find your own pictures and texts by words or by example; everything stays on this machine."""
+    """Find your own pictures, films, sounds and texts by words or by example; everything stays on this machine."""

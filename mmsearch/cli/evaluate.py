@@ -23,7 +23,8 @@ from mmsearch.cli.options import collection_path, command, common_options, print
 def evaluate(pairs: Path, pool: str, collection: Path | None, as_json: bool, quiet: bool, verbose: bool) -> None:
     """Measure recall@k, MRR and mAP of the collection's model and index on your pairs, in both directions.
 
-    A line of PAIRS: {"query": "a dog on the beach", "relevant": ["images/1.jpg"]}, paths relative to the file.
+    A line of PAIRS: {"query": "a dog on the beach", "relevant": ["images/1.jpg"]}, paths relative to the file. With
+    "spans": [[61.0, 66.5]] moments are scored as well: R@k at a temporal IoU of 0.5.
     """
     from mmsearch.collection import Collection
 
@@ -35,9 +36,11 @@ def evaluate(pairs: Path, pool: str, collection: Path | None, as_json: bool, qui
         print_json(scores.to_json())
         return
     names = " ".join(f"{name:>6}" for name in ("R@1", "R@5", "R@10", "MRR", "mAP"))
-    click.echo(f"{'direction':<15} {'by':<12} {names} {'queries':>8} {'pool':>7}")
+    several = len({row.model for row in scores.directions}) > 1
+    click.echo(f"{'direction':<15} {'by':<12} {names} {'queries':>8} {'pool':>7}" + ("  model" if several else ""))
     for row in scores.directions:
         recall = " ".join(f"{value:6.3f}" for value in row.recall.values())
         click.echo(
             f"{row.direction:<15} {row.via:<12} {recall} {row.mrr:6.3f} {row.map:6.3f} {row.queries:8,} {row.pool:7,}"
+            + (f"  {row.model}" if several else "")
         )

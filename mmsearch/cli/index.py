@@ -30,16 +30,20 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--model", default="auto", metavar="NAME", help="See `mmsearch models list`; auto: the collection's own.")
-@click.option("--only", metavar="MODALITY", multiple=True, help="Index image or text alone; repeatable.")
+@click.option("--only", metavar="MODALITY", multiple=True, help="Index image, text, audio or video alone; repeatable.")
 @click.option("--exclude", metavar="GLOB", multiple=True, help="Pass over such files and folders; repeatable.")
 @click.option("--hidden", is_flag=True, help="Also files and folders whose names begin with a dot.")
 @click.option("--follow-links", is_flag=True, help="Follow symbolic links.")
 @click.option("--text-column", metavar="NAME", help="Column of .csv, .jsonl and .parquet that holds the texts.")
+@click.option("--window", metavar="SECONDS", type=float, help="Sound is embedded in windows so long (10).")
+@click.option("--hop", metavar="SECONDS", type=float, help="A window of sound begins every so many seconds (5).")
 @click.option("--index", "index_kind", metavar="KIND", help="auto, exact, ivfpq or a FAISS factory string; kept.")
 @click.option("--recall", type=float, help="Recall@10 that an index is tuned to (0.98); kept.")
 @click.option("--memory", metavar="SIZE", help="What building an index may hold, such as 4G.")
 @click.option("--workers", metavar="N", type=int, help="Decoding processes; default one for each processor.")
-@click.option("--batch", metavar="N", type=int, help="Pictures embedded at once; default: grows as is measured.")
+@click.option(
+    "--batch", metavar="N", type=int, help="Pictures or frames embedded at once; default: grows as is measured."
+)
 @device_option
 @precision_option
 @click.option("--prune-missing", is_flag=True, help="Also forget what lay under a PATH that is missing or empty.")
@@ -56,6 +60,8 @@ def index(
     hidden: bool,
     follow_links: bool,
     text_column: str | None,
+    window: float | None,
+    hop: float | None,
     index_kind: str | None,
     recall: float | None,
     memory: str | None,
@@ -87,6 +93,8 @@ def index(
         "workers": workers,
         "batch": batch,
         "prune_missing": prune_missing,
+        **({} if window is None else {"window": window}),
+        **({} if hop is None else {"hop": hop}),
     }
     home = collection_path(collection)
     _check(home, paths, index_kind, recall, options)

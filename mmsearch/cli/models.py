@@ -24,17 +24,21 @@ def list_models(as_json: bool) -> None:
     """List the models of the catalogue and whether they can run here at once."""
     from mmsearch.retrieval.encoders import CATALOGUE
     from mmsearch.retrieval.encoders.load import is_ready
+    from mmsearch.types import MODALITIES
 
     rows = [(entry, is_ready(entry)) for entry in CATALOGUE]
     if as_json:
         print_json({"models": [_facts(entry, here) for entry, here in rows]})
         return
-    click.echo(f"{'name':<16} {'here':<5} {'dim':>5} {'download':>9}  {'licence':<34} note")
+    click.echo(f"{'name':<16} {'here':<5} {'dim':>5} {'download':>9}  {'embeds':<18} {'licence':<34} note")
     for entry, here in rows:
         size = f"{entry.download_mb:,} MB" if entry.download_mb else "built in"
         mark = "yes" if here else "no"
-        click.echo(f"{entry.name:<16} {mark:<5} {entry.dim or '?':>5} {size:>9}  {entry.licence:<34} {entry.note}")
-    click.echo("any open_clip model: open_clip:ARCHITECTURE/TAG, or from disk open_clip:ARCHITECTURE@/path")
+        embeds = " ".join(modality for modality in MODALITIES if modality in entry.modalities)
+        facts = f"{entry.name:<16} {mark:<5} {entry.dim or '?':>5} {size:>9}  {embeds:<18} {entry.licence:<34}"
+        click.echo(f"{facts} {entry.note}")
+    click.echo("from disk: open_clip:ARCHITECTURE@/path, clap@/path, pe-av-audio@/path, pe-av-video@/path")
+    click.echo("any open_clip model: open_clip:ARCHITECTURE/TAG")
 
 
 @models.command("pull")
@@ -71,8 +75,11 @@ def export(name: str, quiet: bool, verbose: bool) -> None:
     from mmsearch.retrieval.encoders import load_encoder, resolve
     from mmsearch.retrieval.encoders.onnx import models_folder
 
-    if resolve(name).runtime == "mini":
+    entry = resolve(name)
+    if entry.runtime == "mini":
         raise UsageError("mini runs without torch as it is; there is nothing to export")
+    if entry.is_transformers:
+        raise UsageError(f"{name} runs through transformers only and cannot be exported; models of pictures can")
     from mmsearch.retrieval.encoders.openclip.encoder import OpenClipEncoder
     from mmsearch.retrieval.encoders.openclip.export import export_onnx
 

@@ -15,20 +15,23 @@ _WIDTH, _HEIGHT = 40, 40
 
 
 def print_previews(hits: Sequence[Hit]) -> None:
-    """The pictures among the hits, each under its path; bytes are decoded in a worker."""
+    """The pictures and films among the hits, each under its path, films at the hit; bytes are decoded in a worker."""
+    from mmsearch.retrieval.media.recipe import Recipe
     from mmsearch.retrieval.media.sandbox import Decoder, Job
     from mmsearch.retrieval.media.transform import ImageTransform
 
     console = terminal()
-    pictures = [hit for hit in hits if hit.modality == "image"]
-    with Decoder(1, ImageTransform(_HEIGHT, _WIDTH, resize="longest", draft=2.0), slots=2) as decoder:
-        for hit in pictures:
-            console.print(f"{hit.rank}  {shown_path(hit.path)}", markup=False)
-            file = decoder.decode_one(Job(os.fsencode(hit.path), named=True))
-            if file.pixels is None:
+    fitted = ImageTransform(_HEIGHT, _WIDTH, resize="longest", draft=2.0)
+    with Decoder(1, Recipe(image=fitted, frames=fitted, texts=False), slots=2) as decoder:
+        for hit in (hit for hit in hits if hit.modality in ("image", "video")):
+            console.print(f"{hit.rank}  {shown_path(hit.path)}  {hit.span or ''}".rstrip(), markup=False)
+            middle = ((hit.span.start + hit.span.end) / 2, None) if hit.span else None
+            file, parts = decoder.decode_one(Job(os.fsencode(hit.path), named=True, moment=middle))
+            pixels = parts[0].array[0] if parts else file.pixels
+            if pixels is None:
                 console.print(f"   {file.reason}", style="dim", markup=False)
             else:
-                console.print(half_blocks(file.pixels))
+                console.print(half_blocks(pixels))
                 decoder.release(file)
 
 

@@ -1,15 +1,15 @@
 """Recall@k, MRR and mAP of a collection on a PAIRS file, by brute force and through the index.
 
 The two are measured apart so that the model's loss and the index's loss can be told from each other. A pool
-is ranked by file: a file's score is that of its best row. Ties count as worst rank.
+is ranked by file: a file's score is that of its best row. Ties count as worst rank. Pairs with spans are scored by
+moment as well: a row answers if it overlaps a span of the right file by half, intersection over union.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,27 +19,23 @@ from numpy.typing import NDArray
 from mmsearch.errors import UsageError
 from mmsearch.indexes import VectorIndex, build_index
 from mmsearch.retrieval.encoders.protocol import Encoder
-from mmsearch.retrieval.query.embed import embed_query, embed_texts
+from mmsearch.retrieval.media.recipe import MAX_SPAN_S
+from mmsearch.retrieval.pairs import Pair, read_pairs
+from mmsearch.retrieval.query.embed import embed_all, embed_query
 from mmsearch.retrieval.query.search import Searcher
 from mmsearch.retrieval.query.terms import Query
 from mmsearch.types import Modality
 
 RECALL_AT = (1, 5, 10)
+MOMENT_IOU = 0.5
+"""Temporal intersection over union from which a moment counts as found."""
+
 INDEX_DEPTH = 100
 """How deep MRR and mAP look through the index."""
 
 _HELD_SCORES = 8_000_000  # of a full ranking, for as many queries at a time: 100 MB with their ids
 _SAME = 1e-6  # cosines closer than float32 arithmetic can tell apart are ties
 Floats = NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """One line of a PAIRS file, paths made absolute."""
-
-    query: str | None
-    query_file: bytes | None
-    relevant: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +49,13 @@ class DirectionScores:
     map: float
     queries: int
     pool: int
+    model: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The scores as a JSON object; recall under ``R@1`` and so on."""
         recall = {f"R@{k}": round(value, 6) for k, value in self.recall.items()}
         rest = {"MRR": round(self.mrr, 6), "mAP": round(self.map, 6), "queries": self.queries, "pool": self.pool}
-        return {"direction": self.direction, "via": self.via, **recall, **rest}
+        return {"direction": self.direction, "model": self.model, "via": self.via, **recall, **rest}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,45 +82,12 @@ class Pool:
     files: int
 
 
-def read_pairs(path: Path) -> list[Pair]:
-    """Read a PAIRS file (JSON lines; paths relative to the file).
-
-    Raises:
-        UsageError: the file cannot be read, or a line is no pair; the text names the line.
-    """
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {path}: {error}") from None
-    folder = os.fsencode(path.parent.absolute())
-    pairs = [_pair(line, number, path, folder) for number, line in enumerate(lines, 1) if line.strip()]
-    if not pairs:
-        raise UsageError(f"{path} holds no pairs")
-    return pairs
-
-
-def _pair(line: str, number: int, path: Path, folder: bytes) -> Pair:
-    def place(name: str) -> bytes:
-        return os.path.normpath(os.path.join(folder, os.fsencode(name)))
-
-    try:
-        data = json.loads(line)
-        relevant = tuple(dict.fromkeys(place(name) for name in data["relevant"]))
-        query, file = data.get("query"), data.get("query_file")
-        if not relevant or (query is None) == (file is None):
-            raise ValueError
-        return Pair(query, place(file) if file is not None else None, relevant)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        example = '{"query": "a dog", "relevant": ["1.jpg"]}'
-        raise UsageError(f"{path} line {number} is no pair; a line looks like {example}") from None
-
-
-def evaluate(searcher: Searcher, encoder: Encoder | None, path: Path, *, pool: str = "collection") -> Scores:
-    """Score a space of a collection on the pairs in ``path``.
+def evaluate(spaces: Sequence[tuple[Searcher, Encoder | None]], path: Path, *, pool: str = "collection") -> Scores:
+    """Score the spaces of a collection, each by itself, on the pairs in ``path``.
 
     Args:
-        searcher: what is searched.
-        encoder: the space's model; None for vectors made elsewhere, which pairs of files alone can score.
+        spaces: what is searched, and the space's model; None for vectors made elsewhere, which pairs of files alone
+            can score.
         path: a PAIRS file.
         pool: ``collection`` ranks all files of the wanted modality, ``pairs`` only those that the pairs name.
 
@@ -133,13 +97,26 @@ def evaluate(searcher: Searcher, encoder: Encoder | None, path: Path, *, pool: s
     if pool not in ("collection", "pairs"):
         raise UsageError(f"no pool {pool!r}; there are: collection, pairs")
     pairs = read_pairs(path)
-    files = _Files(searcher)
+    all_files = [_Files(searcher) for searcher, _ in spaces]
+    known = {name for files in all_files for name in files.modality}
     directions: list[DirectionScores] = []
+    for files, (searcher, encoder) in zip(all_files, spaces, strict=True):
+        files.elsewhere = known - files.modality.keys()
+        for scores in _directions(files, encoder, pairs, pool):
+            directions.append(replace(scores, model=searcher.space.model))
+    if not directions:
+        raise UsageError(f"no file that {path} names is in the collection; `mmsearch index {path.parent}` adds them")
     notices: list[str] = []
-    unknown = {name for pair in pairs for name in pair.relevant if name not in files.modality}
+    unknown = {name for pair in pairs for name in pair.relevant if name not in known}
     if unknown:
         some = os.fsdecode(sorted(unknown)[0])
         notices.append(f"{len(unknown)} files of the pairs are not in the collection, {some} among them: all missed")
+    return Scores(spaces[0][0].space.key, tuple(directions), tuple(notices))
+
+
+def _directions(files: _Files, encoder: Encoder | None, pairs: Sequence[Pair], pool: str) -> list[DirectionScores]:
+    """Every direction that the pairs allow in one space."""
+    directions: list[DirectionScores] = []
     named = {files.modality[name] for pair in pairs for name in pair.relevant if name in files.modality}
     for modality in (m for m in files.searcher.modalities if m in named):
         chosen = [p for p in pairs if any(files.may_be(name, modality) for name in p.relevant)]
@@ -148,18 +125,21 @@ def evaluate(searcher: Searcher, encoder: Encoder | None, path: Path, *, pool: s
             if group:
                 vectors = _embed(encoder, files, group)
                 directions += _forwards(files, group, vectors, modality, pool)
+                directions += _moments(files, group, vectors, modality)
                 if kind == "text":
                     directions += _backwards(files, group, vectors, modality)
-    if not directions:
-        raise UsageError(f"no file that {path} names is in the collection; `mmsearch index {path.parent}` adds them")
-    return Scores(searcher.space.key, tuple(directions), tuple(notices))
+    return directions
 
 
 class _Files:
-    """Where the collection's files are: modality and positions of rows, by path."""
+    """Where the collection's files are in one space: modality and positions of rows, by path.
+
+    A film with rows of several modalities counts as what it is seen by. ``elsewhere``: files of other spaces.
+    """
 
     def __init__(self, searcher: Searcher) -> None:
         self.searcher = searcher
+        self.elsewhere: set[bytes] = set()
         self.modality: dict[bytes, Modality] = {}
         self.number: dict[Modality, dict[bytes, int]] = {}
         self.owner: dict[Modality, NDArray[np.int64]] = {}
@@ -174,7 +154,7 @@ class _Files:
 
     def may_be(self, path: bytes, modality: Modality) -> bool:
         """Whether a file is of a modality; one that is not in the collection may be of any, and is missed in each."""
-        return self.modality.get(path, modality) == modality
+        return path not in self.elsewhere and self.modality.get(path, modality) == modality
 
     def vector(self, path: bytes) -> Floats | None:
         """The stored vector of a file's first row."""
@@ -192,10 +172,10 @@ def _embed(encoder: Encoder | None, files: _Files, pairs: Sequence[Pair]) -> Flo
     if pairs[0].query is not None:
         if encoder is None:
             raise UsageError(f"space {files.searcher.space.key} has no model here that could embed the pairs' words")
-        vectors = [
-            embed_texts([Query(p.query) for p in pairs[i : i + 256]], encoder) for i in range(0, len(pairs), 256)
-        ]
-        return np.concatenate([v for v in vectors if v is not None])
+        vectors, failures = embed_all([Query(pair.query) for pair in pairs], files.searcher.space, encoder)
+        if failures:
+            raise failures[0]
+        return np.stack(list(vectors.values()))
     known = [files.vector(pair.query_file or b"") for pair in pairs]
     return np.stack(
         [
@@ -228,6 +208,35 @@ def _forwards(
         [[numbers.get(name, -1) for name in pair.relevant if files.may_be(name, modality)] for pair in pairs],
         [numbers.get(pair.query_file, -1) if pair.query_file is not None else -1 for pair in pairs],
     )
+
+
+def _moments(files: _Files, pairs: Sequence[Pair], vectors: Floats, modality: Modality) -> list[DirectionScores]:
+    """Query → moments of films and sounds, for the pairs that state spans: rows that are short enough are the pool."""
+    timed = [i for i, pair in enumerate(pairs) if pair.spans]
+    if not timed:
+        return []
+    rows = files.searcher.rows(modality)
+    facts = rows.facts(["span_start", "span_end"])
+    start, end = (np.nan_to_num(facts[name].to_numpy(), nan=-np.inf) for name in ("span_start", "span_end"))
+    allowed = (end - start <= MAX_SPAN_S + 1e-3) & np.isfinite(end)
+    if rows.live is not None:
+        allowed &= rows.live
+    relevant = []
+    for pair in (pairs[i] for i in timed):
+        right = np.isin(files.owner[modality], [files.number[modality].get(name, -1) for name in pair.relevant])
+        found = np.any([_iou(start, end, *span) >= MOMENT_IOU for span in pair.spans], axis=0)
+        relevant.append(np.flatnonzero(right & found & allowed).tolist() or [-1])
+    pool = Pool(files.searcher.index(modality), np.arange(len(rows)), allowed, int(np.count_nonzero(allowed)))
+    source = "text" if pairs[0].query is not None else "file"
+    name = f"{source} → moment"
+    return _both_ways(name, vectors[timed], pool, relevant, [-1] * len(timed))
+
+
+def _iou(start: NDArray[Any], end: NDArray[Any], from_s: float, to_s: float) -> NDArray[Any]:
+    """Temporal intersection over union of rows' spans with one span."""
+    shared = np.maximum(np.minimum(end, to_s) - np.maximum(start, from_s), 0)
+    union = np.maximum(end, to_s) - np.minimum(start, from_s)
+    return np.asarray(np.divide(shared, union, out=np.zeros_like(union), where=np.isfinite(union) & (union > 0)))
 
 
 def _backwards(files: _Files, pairs: Sequence[Pair], vectors: Floats, modality: Modality) -> list[DirectionScores]:

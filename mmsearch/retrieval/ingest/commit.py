@@ -30,9 +30,8 @@ class FileRows:
 class Committer:
     """Gathers files and commits them every few seconds. At most two commits wait; `add` blocks beyond that."""
 
-    def __init__(self, writer: Writer, space: Space, clock: Stopwatch) -> None:
+    def __init__(self, writer: Writer, clock: Stopwatch) -> None:
         self._writer = writer
-        self._space = space
         self._clock = clock
         self._gathered: list[FileRows] = []
         self._rows = 0
@@ -88,17 +87,17 @@ class Committer:
                 self._failure = error
 
     def _commit(self, files: list[FileRows]) -> None:
-        groups: dict[Modality, list[StoredRows]] = {}
+        groups: dict[tuple[Space, Modality], list[StoredRows]] = {}
         for file in files:
             for rows in file.rows:
-                groups.setdefault(rows.modality, []).append(rows)
+                groups.setdefault((rows.space, rows.modality), []).append(rows)
         additions = [
             Addition(
-                self._space,
+                space,
                 modality,
                 facts_table([item for rows in group for item in rows.items]),
                 np.concatenate([rows.vectors for rows in group]),
             )
-            for modality, group in groups.items()
+            for (space, modality), group in groups.items()
         ]
         self._writer.commit(additions, [row_id for file in files for row_id in file.replaces])

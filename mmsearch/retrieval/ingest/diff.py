@@ -8,24 +8,42 @@ from dataclasses import dataclass, field
 
 from mmsearch.retrieval.ingest.known import KnownFile, KnownFiles, same_but_case
 from mmsearch.retrieval.ingest.scan import Found, Scan, lies_under, missing, no_such_path
-from mmsearch.types import FileNote, printable
+from mmsearch.types import FileNote, Modality, printable
 
 
 @dataclass(slots=True)
 class Plan:
-    """The work: files to read, files whose rows go, files kept although they were not seen."""
+    """The work: files to read, files whose rows go, files kept although they were not seen.
+
+    ``served``: files to read that another model of the collection embeds already; nothing is lost if this one cannot.
+    """
 
     found: int = 0
     unchanged: int = 0
     todo: list[Found] = field(default_factory=list)
+    served: set[bytes] = field(default_factory=set)
     renamed: list[tuple[KnownFile, Found]] = field(default_factory=list)
     vanished: list[KnownFile] = field(default_factory=list)
     kept: list[FileNote] = field(default_factory=list)
     skipped: list[FileNote] = field(default_factory=list)
 
 
-def make_plan(scan: Scan, known: KnownFiles, *, prune_missing: bool = False) -> Plan:
+def make_plan(
+    scan: Scan,
+    known: KnownFiles,
+    *,
+    elsewhere: KnownFiles | None = None,
+    kinds: frozenset[Modality] = frozenset(),
+    prune_missing: bool = False,
+) -> Plan:
     """Walk the folders once and decide for each file; nothing is opened, a stat is all that a file costs.
+
+    Args:
+        scan: where to look.
+        known: the files with rows in the spaces that are filled.
+        elsewhere: those with rows in the collection's other spaces, where a model is added to it; of these only
+            files of the ``kinds`` that the added model embeds are read.
+        prune_missing: also forget what lay under a path that is missing or empty.
 
     Raises:
         UsageError: a path does not exist and the collection knows nothing under it.
@@ -48,12 +66,27 @@ def make_plan(scan: Scan, known: KnownFiles, *, prune_missing: bool = False) -> 
             plan.renamed.append((renamed, found))
         else:
             plan.todo.append(found)
+    if elsewhere is not None:
+        _pass_over_served(plan, elsewhere, kinds)
     plan.renamed, both_there = _split(plan.renamed, seen)
     plan.todo += [found for _, found in both_there]
     plan.skipped = scan.skipped
     plan.found += len(scan.skipped)
     _add_vanished(plan, scan, known, seen, lost, prune_missing)
     return plan
+
+
+def _pass_over_served(plan: Plan, elsewhere: KnownFiles, kinds: frozenset[Modality]) -> None:
+    """Do not open a picture again to learn that the added model embeds sounds alone."""
+    todo, plan.todo = plan.todo, []
+    for found in todo:
+        other = elsewhere.by_path.get(found.path) if elsewhere.unchanged(found) else None
+        if other is not None and not other.modalities & kinds:
+            plan.unchanged += 1
+            continue
+        if other is not None:
+            plan.served.add(found.path)
+        plan.todo.append(found)
 
 
 def _renamed_in_case(found: Found, known: KnownFiles, by_folded: dict[str, KnownFile]) -> KnownFile | None:

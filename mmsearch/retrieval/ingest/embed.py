@@ -1,118 +1,166 @@
-"""Decoded files in, rows with vectors out: pictures and passages gathered into batches for the encoder."""
+"""Decoded files in, rows with vectors out: pictures, passages, frames and sounds gathered into batches."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.retrieval.encoders.protocol import Encoder, ImageEncoder, TextEncoder
+from mmsearch.retrieval.encoders.protocol import VideoEncoder
+from mmsearch.retrieval.ingest.batches import Batch, Vector
 from mmsearch.retrieval.ingest.known import StoredRows
 from mmsearch.retrieval.ingest.progress import Stopwatch
-from mmsearch.retrieval.media.sandbox import Decoded
+from mmsearch.retrieval.ingest.rows import Piece, stored_rows
+from mmsearch.retrieval.ingest.serving import Serving
+from mmsearch.retrieval.media.sandbox import Decoded, Part
 from mmsearch.retrieval.media.text import passages
-from mmsearch.types import Item, Modality, Span
+from mmsearch.types import Span
 
 MAX_BATCH = 64
 TEXT_BATCH = 256
 _FIRST_BATCH = 8
-_BATCH_S = 1.0  # batches of pictures grow while they take less: commits must not wait for a long one
+_MOST_SOUNDS = 16  # ten seconds each
+_MOST_SHOTS = 8
+
+Done = tuple[Decoded, list[StoredRows]]
+
+
+@dataclass(slots=True)
+class _Open:
+    """A file some of which still waits: its pieces in order, and what is known of it once it is decoded."""
+
+    pieces: list[Piece] = field(default_factory=list)
+    waiting: int = 0
+    decoded: Decoded | None = None
 
 
 class Embedder:
-    """Embeds decoded files. Each comes out once, with all its rows, as soon as its batch is full.
+    """Embeds decoded files. Each comes out once, with all its rows, when the last of them has its vector.
 
     ``release`` is called for a picture when its pixels are no longer needed.
     """
 
     def __init__(
         self,
-        encoder: Encoder,
+        serving: Serving,
         release: Callable[[Decoded], None],
         clock: Stopwatch,
         *,
         batch: int | None = None,
     ) -> None:
-        self._encoder = encoder
+        self._serving = serving
         self._release = release
-        self._clock = clock
-        self._batch = batch or _FIRST_BATCH
-        self._growing = batch is None
-        self._pictures: list[Decoded] = []
-        self._texts: list[tuple[Decoded, list[Item]]] = []
-        self._waiting_passages = 0
+        self._open: dict[bytes, _Open] = {}
+        self._finished: list[_Open] = []
 
-    def add(self, file: Decoded) -> Iterator[tuple[Decoded, StoredRows]]:
-        """Take a file; yields those that are done. A text without words yields rows of length 0."""
-        if file.kind == "image":
-            self._pictures.append(file)
-            if len(self._pictures) >= self._batch:
-                yield from self._embed_pictures()
+        first = batch or _FIRST_BATCH
+        self._pictures = Batch(self._encode_pictures, clock, first, batch or MAX_BATCH)
+        self._texts = Batch(self._encode_texts, clock, TEXT_BATCH, TEXT_BATCH)
+        self._sounds = Batch(
+            self._encode_sounds, clock, min(first, _MOST_SOUNDS), min(batch or _MOST_SOUNDS, _MOST_SOUNDS)
+        )
+        self._films = Batch(self._encode_films, clock, min(first, _MOST_SHOTS), min(batch or _MOST_SHOTS, _MOST_SHOTS))
+        self._batches: tuple[Batch[Any], ...] = (self._pictures, self._texts, self._sounds, self._films)
+
+    def add_part(self, part: Part) -> Iterator[Done]:
+        """Take a part of a film or sound; yields files that are done."""
+        file = self._open.setdefault(part.path, _Open())
+        span = Span(part.start_s, part.end_s, "s")
+        if part.kind == "window":
+            self._wait(file, Piece("audio", span), self._sounds, [part.array])
+        elif isinstance(self._serving.video, VideoEncoder):
+            self._wait(file, Piece("video", span, continues=part.continues), self._films, [part.array])
         else:
-            items = self._passages(file)
-            self._texts.append((file, items))
-            self._waiting_passages += len(items)
-            if self._waiting_passages >= TEXT_BATCH or len(self._texts) >= TEXT_BATCH:
-                yield from self._embed_texts()
+            self._wait(file, Piece("video", span, continues=part.continues), self._pictures, list(part.array))
+        yield from self._run_full()
 
-    def flush(self) -> Iterator[tuple[Decoded, StoredRows]]:
+    def drop(self, path: bytes) -> None:
+        """Forget the parts of a file that could not be decoded to its end."""
+        self._open.pop(path, None)
+
+    def add(self, decoded: Decoded) -> Iterator[Done]:
+        """Take a decoded file; yields those that are done. A text without words yields no rows."""
+        file = self._open.setdefault(decoded.path, _Open())
+        if decoded.kind == "image":
+            self._wait(file, Piece("image"), self._pictures, [decoded])
+        for passage in self._passages(decoded):
+            self._wait(file, passage, self._texts, [passage.passage])
+        file.decoded = decoded
+        if not file.waiting:
+            self._finished.append(file)
+        yield from self._run_full()
+
+    def flush(self) -> Iterator[Done]:
         """Embed what waits for its batch to fill."""
-        yield from self._embed_pictures()
-        yield from self._embed_texts()
+        for batch in self._batches:
+            batch.run()
+        yield from self._done()
 
-    def _embed_pictures(self) -> Iterator[tuple[Decoded, StoredRows]]:
-        files, self._pictures = self._pictures, []
-        if not files:
-            return
-        assert isinstance(self._encoder, ImageEncoder)
-        pixels = np.stack([file.pixels for file in files if file.pixels is not None])
+    def _wait(self, file: _Open, piece: Piece, batch: Batch[Any], items: Sequence[Any]) -> None:
+        """Let a piece wait for the vectors of its items."""
+
+        def sink(vector: Vector) -> None:
+            piece.vectors.append(vector)
+            file.waiting -= 1
+            if not file.waiting and file.decoded is not None:
+                self._finished.append(file)
+
+        file.pieces.append(piece)
+        file.waiting += len(items)
+        for item in items:
+            batch.add(item, sink)
+
+    def _run_full(self) -> Iterator[Done]:
+        for batch in self._batches:
+            if batch.is_full:
+                batch.run()
+        yield from self._done()
+
+    def _done(self) -> Iterator[Done]:
+        files, self._finished = self._finished, []
         for file in files:
-            self._release(file)
-        start = time.perf_counter()
-        with self._clock.timing("encode"):
-            vectors = as_stored(self._encoder.encode_images(pixels))
-        took = time.perf_counter() - start
-        if self._growing and len(files) == self._batch and took < _BATCH_S / 2:
-            self._batch = min(2 * self._batch, MAX_BATCH)
-        for i, file in enumerate(files):
-            yield file, StoredRows("image", [_item(file, "image")], vectors[i : i + 1])
+            assert file.decoded is not None
+            self._open.pop(file.decoded.path, None)
+            yield file.decoded, stored_rows(file.decoded, file.pieces, self._serving.spaces())
 
-    def _embed_texts(self) -> Iterator[tuple[Decoded, StoredRows]]:
-        files, self._texts, self._waiting_passages = self._texts, [], 0
-        if not files:
+    def _encode_pictures(self, items: list[Decoded | NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Pictures, and the frames of films that are embedded by their frames."""
+        image = self._serving.image
+        assert image is not None
+        pixels = np.stack([item.pixels if isinstance(item, Decoded) else item for item in items])  # type: ignore[misc]
+        for item in items:
+            if isinstance(item, Decoded):
+                self._release(item)
+        return image.encode_images(pixels)
+
+    def _encode_texts(self, items: list[str]) -> NDArray[np.float32]:
+        assert self._serving.text is not None
+        return self._serving.text.encode_texts(items)
+
+    def _encode_sounds(self, items: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+        assert self._serving.audio is not None
+        return self._serving.audio.encode_sounds(items)
+
+    def _encode_films(self, items: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        assert isinstance(self._serving.video, VideoEncoder)
+        return self._serving.video.encode_films(items)
+
+    def _passages(self, file: Decoded) -> Iterator[Piece]:
+        tower = self._serving.text
+        if tower is None:
             return
-        assert isinstance(self._encoder, TextEncoder)
-        words = [item.passage or "" for _, items in files for item in items]
-        with self._clock.timing("encode"):
-            parts = [self._encoder.encode_texts(words[i : i + TEXT_BATCH]) for i in range(0, len(words), TEXT_BATCH)]
-        vectors = as_stored(np.concatenate(parts or [np.empty((0, self._encoder.space.dim), np.float32)]))
-        start = 0
-        for file, items in files:
-            yield file, StoredRows("text", items, vectors[start : start + len(items)])
-            start += len(items)
+        count, limit = tower.count_tokens, tower.max_tokens
+        if file.cues:
+            from mmsearch.retrieval.media.subtitles import Cue, timed_passages
 
-    def _passages(self, file: Decoded) -> list[Item]:
-        assert isinstance(self._encoder, TextEncoder)
-        count, limit = self._encoder.count_tokens, self._encoder.max_tokens
-        if file.texts is not None:
-            return [
-                _item(file, "text", Span(row, row + 1, "row"), text[start:end])
-                for row, text in file.texts
-                for start, end in passages(text, count, limit)
-            ]
+            for start_s, end_s, text in timed_passages([Cue(*cue) for cue in file.cues], count, limit):
+                yield Piece("text", Span(start_s, end_s, "s"), text)
+        for row, text in file.texts or ():
+            for start, end in passages(text, count, limit):
+                yield Piece("text", Span(row, row + 1, "row"), text[start:end])
         text = file.text or ""
-        return [
-            _item(file, "text", Span(start, end, "char"), text[start:end])
-            for start, end in passages(text, count, limit)
-        ]
-
-
-def as_stored(vectors: NDArray[np.float32]) -> NDArray[np.float16]:
-    """Unit vectors as the store keeps them: float16 of unit length (rule 4 of the house)."""
-    return vectors.astype(np.float16)
-
-
-def _item(file: Decoded, modality: Modality, span: Span | None = None, passage: str | None = None) -> Item:
-    return Item(file.path, file.content_hash, file.size, file.mtime_ns, modality, span, passage, file.facts)
+        for start, end in passages(text, count, limit):
+            yield Piece("text", Span(start, end, "char"), text[start:end])

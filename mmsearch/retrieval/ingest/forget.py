@@ -20,11 +20,11 @@ def forget(writer: Writer, paths: Sequence[bytes]) -> int:
         UsageError: the collection knows nothing under one of the paths.
     """
     snapshot = Snapshot(writer.root, writer.manifest)
-    known = [KnownFiles(snapshot, space) for space in writer.manifest.spaces]
+    known = KnownFiles(snapshot, writer.manifest.spaces)
     ids: list[int] = []
     files: set[bytes] = set()
     for path in paths:
-        found = [file for space in known for file in space.under([path])]
+        found = list(known.under([path]))
         if not found:
             raise UsageError(f"{printable(os.fsdecode(path))} is not in the collection; nothing was removed")
         files |= {file.path for file in found}

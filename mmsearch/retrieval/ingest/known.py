@@ -12,18 +12,23 @@ from numpy.typing import NDArray
 from mmsearch.retrieval.ingest.scan import Found, lies_under
 from mmsearch.retrieval.store.schema import FACT_NAMES, item_of
 from mmsearch.retrieval.store.snapshot import Snapshot
-from mmsearch.types import Item, Modality
+from mmsearch.types import Item, Modality, Space
 
 
 @dataclass(slots=True)
 class KnownFile:
-    """A file that has rows: the facts that tell whether it changed, and its rows' ids by modality."""
+    """A file that has rows: the facts that tell whether it changed, and its rows' ids by space and modality."""
 
     path: bytes
     size: int
     mtime_ns: int
     content_hash: bytes
-    ids: dict[Modality, list[int]] = field(default_factory=dict)
+    ids: dict[tuple[str, Modality], list[int]] = field(default_factory=dict)
+
+    @property
+    def modalities(self) -> set[Modality]:
+        """What it has rows of."""
+        return {modality for _, modality in self.ids}
 
     def all_ids(self) -> list[int]:
         """The ids of all its rows."""
@@ -32,8 +37,9 @@ class KnownFile:
 
 @dataclass(frozen=True, slots=True)
 class StoredRows:
-    """Rows of one file as they are stored: items and their vectors, float16 ``[len(items), dim]``."""
+    """Rows of one file as they are stored: items and their vectors of one space, float16 ``[len(items), dim]``."""
 
+    space: Space
     modality: Modality
     items: list[Item]
     vectors: NDArray[np.float16]
@@ -45,21 +51,21 @@ class StoredRows:
 
 
 class KnownFiles:
-    """All files with live rows in one space, by path and by content."""
+    """All files with live rows in any of some spaces (by their keys), by path and by content."""
 
-    def __init__(self, snapshot: Snapshot, space: str) -> None:
+    def __init__(self, snapshot: Snapshot, spaces: Iterable[str]) -> None:
         self._snapshot = snapshot
-        self._space = space
         self.by_path: dict[bytes, KnownFile] = {}
-        for modality in snapshot.manifest.modalities(space):
-            self._read(modality)
+        for space in spaces:
+            for modality in snapshot.manifest.modalities(space):
+                self._read(space, modality)
         self._by_hash = {file.content_hash: file for file in self.by_path.values() if file.content_hash}
         self._hashes_of_size: dict[int, set[bytes]] = {}
         for content_hash, file in self._by_hash.items():
             self._hashes_of_size.setdefault(file.size, set()).add(content_hash)
 
-    def _read(self, modality: Modality) -> None:
-        rows = self._snapshot.rows(self._space, modality)
+    def _read(self, space: str, modality: Modality) -> None:
+        rows = self._snapshot.rows(space, modality)
         names = ("path", "size", "mtime_ns", "content_hash")
         table = rows.facts(names)
         live = rows.live if rows.live is not None else np.ones(len(rows), np.bool_)
@@ -71,7 +77,7 @@ class KnownFiles:
                 file = self.by_path.get(path)
                 if file is None:
                     file = self.by_path[path] = KnownFile(path, size, mtime_ns, content_hash or b"")
-                file.ids.setdefault(modality, []).append(row_id)
+                file.ids.setdefault((space, modality), []).append(row_id)
 
     def unchanged(self, found: Found) -> bool:
         """Whether the file has the size and time of change that it was indexed with."""
@@ -94,11 +100,13 @@ class KnownFiles:
     def stored_rows(self, file: KnownFile) -> list[StoredRows]:
         """The rows of a known file, so that a copy of it need not be embedded."""
         stored = []
-        for modality, ids in file.ids.items():
-            rows = self._snapshot.rows(self._space, modality)
+        for (space, modality), ids in file.ids.items():
+            rows = self._snapshot.rows(space, modality)
             positions = rows.positions(np.array(ids, np.int64))
             items = [item_of(row) for row in rows.facts_at(positions, FACT_NAMES)]
-            stored.append(StoredRows(modality, items, rows.vectors_at(positions)))
+            stored.append(
+                StoredRows(self._snapshot.manifest.spaces[space], modality, items, rows.vectors_at(positions))
+            )
         return stored
 
 

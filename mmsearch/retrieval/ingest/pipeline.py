@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mmsearch.retrieval.encoders.protocol import Encoder
 from mmsearch.retrieval.ingest.commit import Committer, FileRows
 from mmsearch.retrieval.ingest.diff import Plan
-from mmsearch.retrieval.ingest.embed import Embedder
+from mmsearch.retrieval.ingest.embed import Done, Embedder
 from mmsearch.retrieval.ingest.known import KnownFile, KnownFiles, StoredRows
 from mmsearch.retrieval.ingest.progress import Progress, Stopwatch, Watcher
 from mmsearch.retrieval.ingest.scan import Found
-from mmsearch.retrieval.media.sandbox import Decoded, Decoder, Job
+from mmsearch.retrieval.ingest.serving import Serving
+from mmsearch.retrieval.media.sandbox import Decoded, Decoder, Job, Part
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.writer import Writer
 from mmsearch.types import FileNote
@@ -39,7 +39,7 @@ class Outcome:
 def run_pipeline(
     plan: Plan,
     writer: Writer,
-    encoder: Encoder,
+    serving: Serving,
     known: KnownFiles,
     decoder: Decoder,
     *,
@@ -49,8 +49,8 @@ def run_pipeline(
     watch: Watcher,
 ) -> Outcome:
     """Read, embed and commit what the plan says. Ctrl-C ends it early, with all that was embedded committed."""
-    committer = Committer(writer, encoder.space, clock)
-    run = _Run(plan, known, committer, Embedder(encoder, decoder.release, clock, batch=batch), clock, watch)
+    committer = Committer(writer, clock)
+    run = _Run(plan, known, committer, Embedder(serving, decoder.release, clock, batch=batch), clock, watch)
     try:
         run.rename()
         run.read(decoder, text_column)
@@ -60,7 +60,7 @@ def run_pipeline(
     finally:
         committer.close()
     if run.twins:
-        run.copy_twins(writer, encoder)
+        run.copy_twins(writer, [encoder.space.key for encoder in serving.encoders])
     return run.outcome
 
 
@@ -103,6 +103,9 @@ class _Run:
                 self._finish(self._embedder.flush())  # decoding is the slower side: do not let rows wait
                 self._committer.commit_if_due()
                 continue
+            if isinstance(file, Part):
+                self._finish(self._embedder.add_part(file))
+                continue
             done += 1
             self._take(file, decoder)
             self._committer.commit_if_due()
@@ -115,10 +118,10 @@ class _Run:
             self._commit_rows([], file.all_ids())
         self.outcome.removed = len(self._vanished)
 
-    def copy_twins(self, writer: Writer, encoder: Encoder) -> None:
+    def copy_twins(self, writer: Writer, spaces: list[str]) -> None:
         """Give files whose content was first met in this very run the rows of that first file."""
-        known = KnownFiles(Snapshot(writer.root, writer.manifest), encoder.space.key)
-        self._committer = Committer(writer, encoder.space, self._clock)
+        known = KnownFiles(Snapshot(writer.root, writer.manifest), spaces)
+        self._committer = Committer(writer, self._clock)
         for file in self.twins:
             first = known.with_content(file.content_hash)
             if first is not None:
@@ -133,11 +136,16 @@ class _Run:
 
     def _take(self, file: Decoded, decoder: Decoder) -> None:
         if file.outcome == "skipped":
-            self.outcome.skipped.append(FileNote(os.fsdecode(file.path), file.reason or "cannot be read"))
+            self._embedder.drop(file.path)
+            if file.path in self._plan.served:
+                self.outcome.unchanged += 1
+            else:
+                self.outcome.skipped.append(FileNote(os.fsdecode(file.path), file.reason or "cannot be read"))
         elif file.outcome == "same":
             self._take_same(file)
         elif file.content_hash in self._new_contents:
             decoder.release(file)
+            self._embedder.drop(file.path)
             self.twins.append(file)
         else:
             self._new_contents.add(file.content_hash)
@@ -170,15 +178,15 @@ class _Run:
         self._commit_rows(rows, self._own_ids(file))
         self.outcome.indexed += 1
 
-    def _finish(self, done: Iterator[tuple[Decoded, StoredRows]]) -> None:
+    def _finish(self, done: Iterator[Done]) -> None:
         for file, rows in done:
-            if not rows.items:
+            if not rows:
                 self._refuse(file, "there is no text in it")
-            elif not np.isfinite(rows.vectors).all():
+            elif not all(np.isfinite(stored.vectors).all() for stored in rows):
                 self._refuse(file, "the model made no finite vector of it")
             else:
                 self._mark(file, file.facts.note)
-                self._commit_rows([rows], self._own_ids(file))
+                self._commit_rows(rows, self._own_ids(file))
                 self.outcome.indexed += 1
 
     def _refuse(self, file: Decoded, reason: str) -> None:

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from mmsearch.errors import UsageError
-from mmsearch.retrieval.encoders.protocol import Encoder, ImageEncoder
 from mmsearch.retrieval.ingest.diff import Plan, make_plan
 from mmsearch.retrieval.ingest.embed import MAX_BATCH
 from mmsearch.retrieval.ingest.known import KnownFiles
 from mmsearch.retrieval.ingest.pipeline import Outcome, run_pipeline
 from mmsearch.retrieval.ingest.progress import Progress, Stopwatch, Watcher
 from mmsearch.retrieval.ingest.scan import Scan, lies_under
+from mmsearch.retrieval.ingest.serving import Serving
+from mmsearch.retrieval.media.recipe import HOP_S, MAX_SPAN_S, WINDOW_S
 from mmsearch.retrieval.media.sandbox import Decoder
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.upkeep import maintain
@@ -26,8 +27,8 @@ from mmsearch.types import Modality, Report, modalities_named
 class IngestOptions:
     """How a run goes about its work; see ``mmsearch index --help``.
 
-    ``memory`` bounds, in bytes, what building an index may hold; ``batch`` the pictures or passages embedded at
-    once; ``workers`` the decoding processes.
+    ``memory`` bounds, in bytes, what building an index may hold; ``batch`` the pictures, frames or passages embedded
+    at once; ``workers`` the decoding processes. Sound is embedded in windows of ``window`` seconds, one every ``hop``.
     """
 
     only: tuple[Modality, ...] = ()
@@ -39,48 +40,64 @@ class IngestOptions:
     batch: int | None = None
     memory: int | None = None
     prune_missing: bool = False
+    window: float = WINDOW_S
+    hop: float = HOP_S
 
     def __post_init__(self) -> None:
         for name in ("workers", "batch"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"--{name} must be at least 1, not {value}")
+        if not 0 < self.window <= MAX_SPAN_S:
+            raise UsageError(f"--window must lie above 0 and at most at {MAX_SPAN_S:g} seconds, not {self.window:g}")
+        if not 0 < self.hop <= self.window:
+            raise UsageError(f"--hop must lie above 0 and at most at the window's {self.window:g} s, not {self.hop:g}")
         modalities_named(self.only)
 
 
 def scan_and_plan(
-    snapshot: Snapshot, space: str, paths: Sequence[bytes], options: IngestOptions
+    snapshot: Snapshot, serving: Serving, paths: Sequence[bytes], options: IngestOptions
 ) -> tuple[KnownFiles, Plan]:
     """What the collection knows, and what a run over ``paths`` would do."""
-    known = KnownFiles(snapshot, space)
+    filled = [encoder.space.key for encoder in serving.encoders]
+    known = KnownFiles(snapshot, filled)
+    manifest = snapshot.manifest
+    others = [key for key in manifest.in_use if key not in filled and manifest.spaces[key].has_model]
     scan = Scan(paths, options.exclude, options.hidden, options.follow_links)
-    return known, make_plan(scan, known, prune_missing=options.prune_missing)
+    plan = make_plan(
+        scan,
+        known,
+        elsewhere=KnownFiles(snapshot, others) if others else None,
+        kinds=serving.recipe().kinds,
+        prune_missing=options.prune_missing,
+    )
+    return known, plan
 
 
-def preview(snapshot: Snapshot, space: str, paths: Sequence[bytes], options: IngestOptions) -> Report:
+def preview(snapshot: Snapshot, serving: Serving, paths: Sequence[bytes], options: IngestOptions) -> Report:
     """The report of a run that reads no file: ``indexed`` counts what would be opened."""
     start = time.perf_counter()
-    _, plan = scan_and_plan(snapshot, space, paths, options)
+    _, plan = scan_and_plan(snapshot, serving, paths, options)
     outcome = Outcome(indexed=len(plan.todo), moved=len(plan.renamed), removed=len(plan.vanished))
     return _report(plan, outcome, Stopwatch(), start)
 
 
-def ingest(writer: Writer, encoder: Encoder, paths: Sequence[bytes], options: IngestOptions, watch: Watcher) -> Report:
-    """Bring the rows of ``encoder``'s space up to date with what lies under ``paths``."""
+def ingest(writer: Writer, serving: Serving, paths: Sequence[bytes], options: IngestOptions, watch: Watcher) -> Report:
+    """Bring the rows of the encoders' spaces up to date with what lies under ``paths``."""
     start = time.perf_counter()
     clock = Stopwatch()
     watch(Progress("scan"))
     with clock.timing("scan"):
         snapshot = Snapshot(writer.root, writer.manifest)
-        known, plan = scan_and_plan(snapshot, encoder.space.key, paths, options)
-    _remember(writer, encoder, paths)
+        known, plan = scan_and_plan(snapshot, serving, paths, options)
+    _remember(writer, serving, paths)
     outcome = Outcome()
     if plan.todo or plan.renamed or plan.vanished:
-        with _decoder(encoder, options) as decoder:
+        with _decoder(serving, options) as decoder:
             outcome = run_pipeline(
                 plan,
                 writer,
-                encoder,
+                serving,
                 known,
                 decoder,
                 batch=options.batch,
@@ -91,30 +108,30 @@ def ingest(writer: Writer, encoder: Encoder, paths: Sequence[bytes], options: In
     if not outcome.interrupted:
         watch(Progress("index"))
         with clock.timing("index"):
-            outcome.notices += maintain(writer, encoder.space, memory=options.memory)
+            for encoder in serving.encoders:
+                outcome.notices += maintain(writer, encoder.space, memory=options.memory)
     return _report(plan, outcome, clock, start)
 
 
-def _decoder(encoder: Encoder, options: IngestOptions) -> Decoder:
+def _decoder(serving: Serving, options: IngestOptions) -> Decoder:
     workers = options.workers or os.cpu_count() or 1
-    transform = encoder.image_transform if isinstance(encoder, ImageEncoder) else None
-    wanted = encoder.modalities & frozenset(options.only) if options.only else encoder.modalities
     slots = (options.batch or MAX_BATCH) + 2 * workers
-    return Decoder(workers, transform, slots, modalities=frozenset(wanted))
+    return Decoder(workers, serving.recipe(options.only, options.window, options.hop), slots)
 
 
-def _remember(writer: Writer, encoder: Encoder, paths: Sequence[bytes]) -> None:
+def _remember(writer: Writer, serving: Serving, paths: Sequence[bytes]) -> None:
     """Note which roots the collection is made of, so that a change of model can find them all again."""
     roots = [os.fsencode(root) for root in writer.manifest.roots]
     added = [path for path in dict.fromkeys(paths) if not any(lies_under(path, root) for root in roots)]
-    if added or encoder.space.key not in writer.manifest.spaces:
+    spaces = {encoder.space.key: encoder.space for encoder in serving.encoders}
+    if added or not spaces.keys() <= writer.manifest.spaces.keys():
         kept = [root for root in roots if not any(lies_under(root, path) for path in added)]
         writer.publish(
             replace(
                 writer.manifest,
                 roots=tuple(os.fsdecode(root) for root in (*kept, *added)),
-                spaces={**writer.manifest.spaces, encoder.space.key: encoder.space},
-                current=writer.manifest.current or encoder.space.key,
+                spaces={**writer.manifest.spaces, **spaces},
+                current=writer.manifest.current or serving.encoders[0].space.key,
             )
         )
 

@@ -1,59 +1,159 @@
-"""Changing the model: the new space grows beside the old one, which is dropped last."""
+"""Changing models: a new space grows beside the old ones and joins them, or takes their place, when it is complete."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
+from mmsearch.errors import MMSearchError
+from mmsearch.retrieval.encoders.catalogue import resolve
+from mmsearch.retrieval.encoders.protocol import Encoder
+from mmsearch.retrieval.ingest.progress import Watcher
+from mmsearch.retrieval.ingest.run import IngestOptions, ingest
 from mmsearch.retrieval.ingest.scan import lies_under
-from mmsearch.retrieval.store.manifest import Manifest
+from mmsearch.retrieval.ingest.serving import Serving
+from mmsearch.retrieval.store.manifest import IndexEntry, Manifest, SampleEntry, ShardEntry
 from mmsearch.retrieval.store.writer import Writer
-from mmsearch.types import Report, Space, printable
+from mmsearch.types import MODALITIES, Modality, Report, Space, printable
+
+Entry = TypeVar("Entry", ShardEntry, IndexEntry, SampleEntry)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What becomes of the spaces in use when another is complete: ``current``, ``also``, and those that go."""
+
+    current: str
+    also: tuple[str, ...]
+    dropped: tuple[str, ...]
+
+
+def ingest_with_another(
+    writer: Writer,
+    added: Encoder,
+    load: Callable[[Space], Encoder],
+    paths: Sequence[bytes],
+    options: IngestOptions,
+    watch: Watcher,
+) -> Report:
+    """Fill the space of a model that the collection does not use yet, from all its roots, and let it join.
+
+    Models that stay in use (``load`` makes them) embed what is new under ``paths`` first, so that nothing there is left
+    to one model alone.
+    """
+    manifest = writer.manifest
+    change = change_to(manifest, added.space, added.modalities)
+    staying = [key for key in manifest.in_use if key not in change.dropped and manifest.spaces[key].has_model]
+    notices: tuple[str, ...] = ()
+    if staying:
+        own = Serving(tuple(load(manifest.spaces[key]) for key in staying), texts=staying[0] == manifest.current)
+        before = ingest(writer, own, paths, options, watch)
+        if before.interrupted:
+            return before
+        if before.indexed:
+            names = " and ".join(encoder.space.model for encoder in own.encoders)
+            notices = (
+                *before.notices,
+                f"{before.indexed:,} of the files are new to {names} too and were embedded with it",
+            )
+    serving = Serving((added,), texts=change.current == added.space.key)
+    report = ingest(writer, serving, roots_to_read(writer.manifest, added.space, paths), options, watch)
+    report = replace(report, notices=(*notices, *report.notices))
+    return finish_switch(writer, added.space, added.modalities, report)
+
+
+def change_to(manifest: Manifest, space: Space, modalities: frozenset[Modality]) -> Change:
+    """How ``space``, whose model embeds ``modalities``, joins the spaces in use.
+
+    It takes the place of those whose media it embeds all; the others stay beside it, and go on embedding theirs. Texts
+    belong to the model that embeds pictures. Vectors made elsewhere are never dropped.
+    """
+    dropped = [key for key in manifest.in_use if _media(manifest, key) <= modalities and manifest.spaces[key].has_model]
+    kept = [key for key in manifest.in_use if key not in dropped and key != space.key]
+    leads = not kept or manifest.current in dropped or ("image" in modalities and not _has_images(manifest, kept))
+    order = [space.key, *kept] if leads else [*kept, space.key]
+    return Change(order[0], tuple(order[1:]), tuple(dropped))
 
 
 def roots_to_read(manifest: Manifest, space: Space, paths: Sequence[bytes]) -> list[bytes]:
     """The paths of a run: for a new space, also every root that the collection was made of and that is there."""
     tops = list(dict.fromkeys(paths))
-    if _replaces(manifest, space):
+    if is_new(manifest, space):
         roots = [os.fsencode(root) for root in manifest.roots]
         tops += [r for r in roots if os.path.exists(r) and not any(lies_under(r, top) for top in tops)]
     return tops
 
 
-def finish_switch(writer: Writer, space: Space, report: Report) -> Report:
-    """Make ``space`` the one that is searched and drop the one before, once all roots have been read for it."""
+def finish_switch(writer: Writer, space: Space, modalities: frozenset[Modality], report: Report) -> Report:
+    """Search ``space`` too from now on, and drop those it replaces, once all roots have been read for it."""
     manifest = writer.manifest
-    if not _replaces(manifest, space):
+    if not is_new(manifest, space):
         return report
-    assert manifest.current is not None
     missing = [root for root in manifest.roots if not os.path.exists(os.fsencode(root))]
     if report.interrupted:
         wait = "the run was stopped; run it again to go on"
     elif missing:
         wait = f"{printable(missing[0])} is missing; run again when it is back, or `mmsearch remove` it"
     else:
-        writer.publish(without_space(replace(manifest, current=space.key), manifest.current))
-        return _noting(report, f"the collection is now searched with {space.model}; the vectors before it are dropped")
-    return _noting(report, f"{space.model} is not searched with yet, {manifest.current} still is: {wait}")
+        change = change_to(manifest, space, modalities)
+        joined = replace(manifest, current=change.current, also=change.also)
+        for key in change.dropped:
+            joined = without_space(joined, key)
+        taken = modalities - {"text"}
+        for key in (k for k in joined.in_use if k != space.key and manifest.spaces[k].has_model):
+            joined = _without(joined, key, taken | {"text"} if key != change.current else taken)
+        writer.publish(joined)
+        return _noting(report, _told(manifest, space, change))
+    still = " and ".join(manifest.in_use)
+    return _noting(report, f"{space.model} is not searched with yet, {still} still is: {wait}")
 
 
 def without_space(manifest: Manifest, key: str) -> Manifest:
     """The manifest with nothing of the space in it."""
+    emptied = _without(manifest, key, frozenset(MODALITIES))
+    return replace(emptied, spaces={k: space for k, space in manifest.spaces.items() if k != key})
+
+
+def _without(manifest: Manifest, key: str, modalities: frozenset[Modality]) -> Manifest:
+    """The manifest without a space's rows of some modalities: another model embeds these now."""
+
+    def kept(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+        return tuple(entry for entry in entries if entry.space != key or entry.modality not in modalities)
+
     return replace(
-        manifest,
-        spaces={k: space for k, space in manifest.spaces.items() if k != key},
-        shards=tuple(entry for entry in manifest.shards if entry.space != key),
-        indexes=tuple(entry for entry in manifest.indexes if entry.space != key),
-        samples=tuple(entry for entry in manifest.samples if entry.space != key),
+        manifest, shards=kept(manifest.shards), indexes=kept(manifest.indexes), samples=kept(manifest.samples)
     )
 
 
-def _replaces(manifest: Manifest, space: Space) -> bool:
-    """Whether ``space`` is to take the place of the current one; vectors made elsewhere are never replaced."""
-    if manifest.current is None or manifest.current == space.key:
+def _told(manifest: Manifest, space: Space, change: Change) -> str:
+    if change.dropped and not change.also:
+        return f"the collection is now searched with {space.model}; the vectors before it are dropped"
+    beside = [manifest.spaces[key].model for key in (change.current, *change.also) if key != space.key]
+    gone = [manifest.spaces[key].model for key in change.dropped]
+    told = f"the collection is now searched with {space.model} beside {' and '.join(beside)}"
+    return told + (f"; the vectors of {' and '.join(gone)} are dropped" if gone else "")
+
+
+def _media(manifest: Manifest, key: str) -> frozenset[Modality]:
+    """What the model of a space embeds besides texts: as the catalogue says, else as the rows tell."""
+    try:
+        modalities = resolve(manifest.spaces[key].model).modalities
+    except MMSearchError:  # a checkpoint that has gone
+        modalities = frozenset(manifest.modalities(key))
+    return modalities - {"text"}
+
+
+def _has_images(manifest: Manifest, keys: Sequence[str]) -> bool:
+    return any("image" in _media(manifest, key) for key in keys)
+
+
+def is_new(manifest: Manifest, space: Space) -> bool:
+    """Whether a space is to join those in use; beside vectors made elsewhere alone it is simply another one."""
+    if manifest.current is None or space.key in manifest.in_use:
         return False
-    return manifest.spaces[manifest.current].has_model
+    return any(manifest.spaces[key].has_model for key in manifest.in_use)
 
 
 def _noting(report: Report, notice: str) -> Report:

@@ -10,7 +10,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,11 +20,26 @@ from mmsearch.errors import MMSearchError
 
 _MAX_REPLY_BYTES = 1 << 30
 _START_LIMIT_S = 60.0
+_LONGEST_S = 24 * 3600.0  # a header may state any duration
 _PACKAGE_PARENT = str(Path(mmsearch.__file__).resolve().parent.parent)
 
 
 class WorkerDied(Exception):
     """The worker ended instead of answering; the text is the reason, for the report."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimit:
+    """The most seconds that a file may take: ``seconds``, and more for each megabyte and each second that it lasts."""
+
+    seconds: float
+    per_megabyte: float
+    per_second: float
+
+    def extension(self, message: dict[str, Any]) -> float:
+        """Seconds that a message adds: the file's size in bytes, or the duration that its header states."""
+        opened, lasts = message.get("opened", 0), message.get("lasts", 0.0)
+        return float(opened / 1e6 * self.per_megabyte + min(max(lasts, 0.0), _LONGEST_S) * self.per_second)
 
 
 class WorkerProcess:
@@ -39,30 +55,43 @@ class WorkerProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
         self._deadline: float | None = None
+        self._started_at = 0.0
         self._late = False
 
-    def ask(self, request: bytes, limit_s: float, seconds_per_megabyte: float) -> dict[str, Any]:
+    def ask(self, request: bytes, limit: TimeLimit, take: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """The reply to a request line.
+
+        Args:
+            request: the job.
+            limit: how long it may take.
+            take: is handed each part of a film or sound; False ends the job. The time it takes does not count.
 
         Raises:
             WorkerDied: it crashed, or was killed at its deadline; the next call starts another.
             MMSearchError: it could not be started.
         """
         process = self._started()
-        assert process.stdin is not None
-        self._set_deadline(limit_s)
+        limit_s = left = limit.seconds
+        self._set_deadline(left)
         try:
-            process.stdin.write(request)
-            process.stdin.flush()
-            while "opened" in (reply := self._receive(process)):
-                limit_s += reply["opened"] / 1e6 * seconds_per_megabyte
-                self._set_deadline(limit_s)
+            self._send(process, request)
+            while "reply" not in (message := self._receive(process)):
+                left -= self._stop_clock()
+                if "part" in message:
+                    if not take(message["part"]):
+                        self.kill()
+                        raise WorkerDied("the run was stopped")
+                    self._send(process, b"\n")
+                more = limit.extension(message)
+                limit_s, left = limit_s + more, left + more
+                self._set_deadline(left)
         except (OSError, EOFError, ValueError, TypeError):
             self._set_deadline(None)
             raise WorkerDied(self._bury(process, limit_s)) from None
         self._set_deadline(None)
         if self._late:  # killed just as it answered
             self._bury(process, limit_s)
+        reply: dict[str, Any] = message["reply"]
         return reply
 
     def kill(self) -> None:
@@ -87,7 +116,19 @@ class WorkerProcess:
 
     def _set_deadline(self, limit_s: float | None) -> None:
         with self._lock:
-            self._deadline = None if limit_s is None else time.monotonic() + limit_s
+            self._started_at = time.monotonic()
+            self._deadline = None if limit_s is None else self._started_at + limit_s
+
+    def _stop_clock(self) -> float:
+        """End the deadline; returns the seconds since it was set."""
+        with self._lock:
+            self._deadline = None
+            return time.monotonic() - self._started_at
+
+    def _send(self, process: subprocess.Popen[bytes], line: bytes) -> None:
+        assert process.stdin is not None
+        process.stdin.write(line)
+        process.stdin.flush()
 
     def _receive(self, process: subprocess.Popen[bytes]) -> dict[str, Any]:
         assert process.stdout is not None
@@ -110,9 +151,7 @@ class WorkerProcess:
                 with self._lock:
                     self._process = process
                 self._set_deadline(_START_LIMIT_S)
-                assert process.stdin is not None
-                process.stdin.write(self._settings)
-                process.stdin.flush()
+                self._send(process, self._settings)
                 self._receive(process)
             except (OSError, EOFError, ValueError) as error:
                 self.kill()

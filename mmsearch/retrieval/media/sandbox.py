@@ -21,40 +21,64 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.retrieval.media.process import WorkerDied, WorkerProcess
-from mmsearch.retrieval.media.slots import PixelSlots
-from mmsearch.retrieval.media.transform import ImageTransform
-from mmsearch.types import Facts, Modality
+from mmsearch.retrieval.media.process import TimeLimit, WorkerDied, WorkerProcess
+from mmsearch.retrieval.media.recipe import Recipe
+from mmsearch.retrieval.media.slots import SharedArray
+from mmsearch.retrieval.media.streams import PartKind
+from mmsearch.types import Facts
 
 _POLL_S = 0.1
 _STOP_LIMIT_S = 5.0
+
+DecodedKind = Literal["image", "text", "table", "subtitles", "audio", "video"]
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """A file to decode.
 
-    ``named``: the user gave this very file. ``known``: hashes of contents that need no decoding.
+    ``named``: the user gave this very file. ``known``: hashes of contents that need no decoding. ``moment``: of a
+    film or sound, only what is there from one time to another, in seconds; the second may be None: what is there at the
+    first. ``write``: put that into a new file, as a *frame* or a *clip*, instead of handing it on.
     """
 
     path: bytes
     named: bool = False
     known: frozenset[bytes] = frozenset()
     text_column: str | None = None
+    moment: tuple[float, float | None] | None = None
+    write: tuple[Literal["frame", "clip"], bytes] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a film or sound that is still being decoded; its `Decoded` comes after the last.
+
+    ``array`` is the frames of a *shot* (uint8 ``[frames, height, width, 3]``) or the samples of a *window* (float32
+    ``[samples]``). ``continues``: this piece belongs to the same shot as the one before.
+    """
+
+    path: bytes
+    kind: PartKind
+    start_s: float
+    end_s: float
+    array: NDArray[Any]
+    continues: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
     """What became of a job.
 
-    *decoded*: ``pixels`` (uint8 ``[height, width, 3]``, a view that lasts until `Decoder.release`), ``text``, or the
-    ``(row, text)`` pairs of a table in ``texts``. *same*: the contents hash to one of the job's ``known``.
-    *skipped*: for ``reason``; such a file has no hash.
+    *decoded*: ``pixels`` (uint8 ``[height, width, 3]``, a view that lasts until `Decoder.release`), ``text``, the
+    ``(row, text)`` pairs of a table in ``texts``, the ``(start_s, end_s, text)`` of subtitles in ``cues``; what is in a
+    film or sound came before, as `Part`. *same*: the contents hash to one of the job's ``known``. *skipped*: for
+    ``reason``; such a file has no hash, and its parts count for nothing.
     """
 
     path: bytes
     outcome: Literal["decoded", "same", "skipped"]
-    kind: Literal["image", "text", "table"] | None = None
+    kind: DecodedKind | None = None
     content_hash: bytes = b""
     size: int = 0
     mtime_ns: int = 0
@@ -62,8 +86,10 @@ class Decoded:
     pixels: NDArray[np.uint8] | None = None
     text: str | None = None
     texts: list[tuple[int, str]] | None = None
+    cues: list[tuple[float, float, str]] = field(default_factory=list)
     column: str | None = None
     column_guessed: bool = False
+    written: dict[str, Any] | None = None
     reason: str | None = None
     slot: int | None = None
 
@@ -72,24 +98,24 @@ class Decoder:
     """A pool of decoding workers, started when the first job needs them; a context manager.
 
     ``slots`` bounds the pictures that are decoded and not yet released: a consumer may hold up to ``slots - workers``
-    of them before it asks for more. ``modalities`` says what is decoded; other files are skipped with a reason,
-    as pictures are where ``transform`` is None. ``time_limit_s`` is the most seconds that a file may take,
-    to which each megabyte adds ``SECONDS_PER_MEGABYTE``. ``max_pixels`` defaults to what memory allows.
+    of them before it asks for more. Files of which ``recipe`` makes nothing are skipped with a reason.
+    ``time_limit_s`` is the most seconds that a file may take, to which each megabyte adds `SECONDS_PER_MEGABYTE` and
+    each second of a film or sound `SECONDS_PER_SECOND`. ``max_pixels`` defaults to what memory allows.
 
     Raises:
         MMSearchError: from `map` and `decode_one`, where worker processes cannot be started.
     """
 
     SECONDS_PER_MEGABYTE = 0.5
+    SECONDS_PER_SECOND = 2.0
     IDLE_S = 0.5
 
     def __init__(
         self,
         workers: int,
-        transform: ImageTransform | None,
+        recipe: Recipe,
         slots: int,
         *,
-        modalities: frozenset[Modality] = frozenset({"image", "text"}),
         max_pixels: int | None = None,
         time_limit_s: float = 60.0,
         _worker_command: Sequence[str] | None = None,
@@ -98,21 +124,24 @@ class Decoder:
             from mmsearch.retrieval.media.image import default_max_pixels
 
             max_pixels = default_max_pixels(workers)
-        self._slots = PixelSlots(slots, transform.height, transform.width) if transform else None
+        fitted = recipe.image
+        self._slots = SharedArray(slots, fitted.height, fitted.width, 3) if fitted else None
+        self._parts = SharedArray(workers, recipe.part_bytes) if recipe.part_bytes else None
         self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._held: set[int] = set()
         for slot in range(slots):
             self._free.put(slot)
         settings = {
-            "transform": transform.to_json() if transform else None,
-            "pixels": self._slots.handle if self._slots else None,
-            "shape": self._slots.shape if self._slots else (0,),
-            "modalities": sorted(modalities & ({"image", "text"} if transform else {"text"})),
+            "recipe": recipe.to_json(),
+            "pixels": _place(self._slots),
+            "parts": _place(self._parts),
             "max_pixels": max_pixels,
         }
-        inherited = self._slots.descriptors if self._slots else ()
-        self._workers = [WorkerProcess(settings, inherited, _worker_command) for _ in range(workers)]
-        self._time_limit_s = time_limit_s
+        inherited = tuple(d for shared in (self._slots, self._parts) if shared for d in shared.descriptors)
+        self._workers = [
+            WorkerProcess({**settings, "number": number}, inherited, _worker_command) for number in range(workers)
+        ]
+        self._limit = TimeLimit(time_limit_s, self.SECONDS_PER_MEGABYTE, self.SECONDS_PER_SECOND)
         self._run: _Run | None = None
 
     def __enter__(self) -> Decoder:
@@ -129,17 +158,21 @@ class Decoder:
             self._stop(self._run)
         for worker in self._workers:
             worker.kill()
-        if self._slots is not None:
-            self._slots.close()
-            self._slots = None
+        for shared in (self._slots, self._parts):
+            if shared is not None:
+                shared.close()
+        self._slots = self._parts = None
 
-    def decode_one(self, job: Job) -> Decoded:
-        """Decode a single file, such as a query."""
-        (decoded,) = filter(None, self.map([job]))
-        return decoded
+    def decode_one(self, job: Job) -> tuple[Decoded, list[Part]]:
+        """Decode a single file, such as a query; with the parts of a film or sound, all at once."""
+        *parts, decoded = filter(None, self.map([job]))
+        assert isinstance(decoded, Decoded)
+        return decoded, [part for part in parts if isinstance(part, Part)]
 
-    def map(self, jobs: Iterable[Job]) -> Iterator[Decoded | None]:
+    def map(self, jobs: Iterable[Job]) -> Iterator[Decoded | Part | None]:
         """Decode files, in any order, one `Decoded` for each job; one call at a time.
+
+        The parts of a film or sound come in order before its `Decoded`, with other files between them.
 
         Yields None whenever nothing has been ready for `IDLE_S`, so that the consumer can do something else.
 
@@ -150,7 +183,8 @@ class Decoder:
             raise RuntimeError("this decoder is already mapping")
         run = self._run = _Run(iter(jobs), bound=2 * len(self._workers))
         run.threads = [
-            threading.Thread(target=self._serve, args=(worker, run), daemon=True) for worker in self._workers
+            threading.Thread(target=self._serve, args=(number, run), daemon=True)
+            for number in range(len(self._workers))
         ]
         run.threads.append(threading.Thread(target=self._watch, args=(run,), daemon=True))
         for thread in run.threads:
@@ -163,7 +197,7 @@ class Decoder:
                 except queue.Empty:
                     yield None
                     continue
-                if isinstance(result, Decoded):
+                if isinstance(result, Decoded | Part):
                     yield result
                 elif result is not None:
                     raise result
@@ -191,7 +225,7 @@ class Decoder:
             self.release(decoded)
         self._run = None
 
-    def _serve(self, worker: WorkerProcess, run: _Run) -> None:
+    def _serve(self, number: int, run: _Run) -> None:
         """One worker's thread: take a job, have it done, pass on what came of it."""
         try:
             while (slot := self._take_slot(run)) is not None:
@@ -199,7 +233,7 @@ class Decoder:
                 if job is None:
                     self._free.put(slot)
                     break
-                decoded = self._decode(worker, job, slot)
+                decoded = self._decode(number, job, slot, run)
                 if decoded.slot is None:
                     self._free.put(slot)
                 else:
@@ -218,27 +252,38 @@ class Decoder:
                 return self._free.get(timeout=_POLL_S)
         return None
 
-    def _decode(self, worker: WorkerProcess, job: Job, slot: int) -> Decoded:
+    def _decode(self, number: int, job: Job, slot: int, run: _Run) -> Decoded:
         request = {
             "path": base64.b64encode(job.path).decode("ascii"),
             "named": job.named,
             "known": [digest.hex() for digest in job.known],
             "text_column": job.text_column,
+            "moment": job.moment,
+            "write": job.write and (job.write[0], base64.b64encode(job.write[1]).decode("ascii")),
             "slot": slot,
         }
         line = json.dumps(request).encode("ascii") + b"\n"
         try:
-            reply = worker.ask(line, self._time_limit_s, self.SECONDS_PER_MEGABYTE)
+            reply = self._workers[number].ask(
+                line, self._limit, lambda part: run.put(self._part(number, job.path, part))
+            )
             return self._decoded(job, reply, slot)
         except WorkerDied as death:
             return Decoded(job.path, "skipped", reason=str(death))
+
+    def _part(self, number: int, path: bytes, facts: dict[str, Any]) -> Part:
+        """A part, copied out of the memory that the worker's next one will be written to."""
+        assert self._parts is not None
+        dtype, shape = np.dtype(facts.pop("dtype")), tuple(facts.pop("shape"))
+        size = int(np.prod(shape)) * dtype.itemsize
+        return Part(path, array=self._parts.array[number, :size].copy().view(dtype).reshape(shape), **facts)
 
     def _decoded(self, job: Job, reply: dict[str, Any], slot: int) -> Decoded:
         if reply["outcome"] == "skipped":
             return Decoded(job.path, "skipped", reason=reply["reason"])
         pixels = None
         if reply["outcome"] == "decoded" and reply["kind"] == "image" and self._slots is not None:
-            pixels = self._slots.pixels[slot]
+            pixels = self._slots.array[slot]
         facts = reply.get("facts", {})
         taken_at = facts.get("taken_at")
         texts = reply.get("texts")
@@ -253,8 +298,10 @@ class Decoder:
             pixels=pixels,
             text=reply.get("text"),
             texts=None if texts is None else [(row, text) for row, text in texts],
+            cues=[(start_s, end_s, text) for start_s, end_s, text in reply.get("cues", ())],
             column=reply.get("column"),
             column_guessed=reply.get("column_guessed", False),
+            written=reply.get("written"),
             slot=None if pixels is None else slot,
         )
 
@@ -266,6 +313,11 @@ class Decoder:
                 worker.kill_if_late(now)
 
 
+def _place(shared: SharedArray | None) -> tuple[int | str, tuple[int, ...]] | None:
+    """How a worker finds a shared array: its handle and its shape."""
+    return None if shared is None else (shared.handle, shared.shape)
+
+
 class _Run:
     """One call of `Decoder.map`: its jobs, its bounded queue of results, its threads."""
 
@@ -274,13 +326,13 @@ class _Run:
         self.threads: list[threading.Thread] = []
         self._jobs = jobs
         self._lock = threading.Lock()
-        self._results: queue.Queue[Decoded | BaseException | None] = queue.Queue(bound)
+        self._results: queue.Queue[Decoded | Part | BaseException | None] = queue.Queue(bound)
 
     def next_job(self) -> Job | None:
         with self._lock:
             return None if self.stopping.is_set() else next(self._jobs, None)
 
-    def put(self, result: Decoded | BaseException | None) -> bool:
+    def put(self, result: Decoded | Part | BaseException | None) -> bool:
         """Queue a result when there is room; False once the run is stopping, since nobody takes it any more."""
         while not self.stopping.is_set():
             with contextlib.suppress(queue.Full):
@@ -288,7 +340,7 @@ class _Run:
                 return True
         return False
 
-    def take(self) -> Decoded | BaseException | None:
+    def take(self) -> Decoded | Part | BaseException | None:
         return self._results.get(timeout=Decoder.IDLE_S)  # bounded, since on Windows Ctrl-C waits for its end
 
     def left_over(self) -> Iterator[Decoded]:

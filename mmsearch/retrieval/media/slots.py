@@ -1,4 +1,4 @@
-"""Pixels through shared memory: a file without a name, mapped by the main process and by every decoding worker."""
+"""Arrays through shared memory: a file without a name, mapped by the main process and by every decoding worker."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from mmsearch.errors import MMSearchError
 _SHARED_MEMORY = "/dev/shm"
 
 
-class PixelSlots:
-    """A mapped temporary file that holds ``pixels``, uint8 ``[count, height, width, 3]``.
+class SharedArray:
+    """A mapped temporary file that holds ``array``, uint8 of any shape.
 
     It lies in memory where the system offers that and has room, else in the folder for temporary files. Where the
     system allows it the file loses its name at once, so that no crash leaves it behind.
@@ -25,8 +25,8 @@ class PixelSlots:
         MMSearchError: there is no room for it.
     """
 
-    def __init__(self, count: int, height: int, width: int) -> None:
-        self.shape = (count, height, width, 3)
+    def __init__(self, *shape: int) -> None:
+        self.shape = shape
         size = max(int(np.prod(self.shape)), 1)
         if os.name == "posix":
             self._descriptor, self._path = _unnamed_file(size), None
@@ -35,7 +35,7 @@ class PixelSlots:
             self._descriptor, self._path = tempfile.mkstemp(prefix="mmsearch-")
             os.truncate(self._descriptor, size)
             self.handle = self._path
-        self.pixels = _mapped(self._descriptor, self.shape)
+        self.array = _mapped(self._descriptor, self.shape)
 
     @property
     def descriptors(self) -> tuple[int, ...]:
@@ -45,12 +45,12 @@ class PixelSlots:
     def close(self) -> None:
         """Let go of the file; its memory is free when no array refers to it any more."""
         os.close(self._descriptor)
-        del self.pixels
+        del self.array
         if self._path is not None:
             os.unlink(self._path)
 
 
-def open_slots(handle: int | str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+def open_shared(handle: int | str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     """The same array in a worker process, from the ``handle`` that it was given."""
     descriptor = handle if isinstance(handle, int) else os.open(handle, os.O_RDWR)
     try:
@@ -72,7 +72,8 @@ def _unnamed_file(size: int) -> int:
             _reserve(file.fileno(), size)
             return os.dup(file.fileno())
     raise MMSearchError(
-        f"no room for {size >> 20} MiB of pixels in {tempfile.gettempdir()}: free some, set TMPDIR, or lower the batch"
+        f"no room for {size >> 20} MiB of decoded files in {tempfile.gettempdir()}: free some, set TMPDIR, or lower the"
+        " batch"
     )
 
 

@@ -1,8 +1,8 @@
 """The decoding worker: ``python -m mmsearch.retrieval.media.worker``, started by `sandbox` and by nobody else.
 
 It reads strangers' files so that the main process need not. Settings and jobs arrive on standard input and
-replies leave on standard output, one JSON object a line; pixels go into a slot of shared memory. Whatever
-happens to this process, the main one lives on.
+replies leave on standard output, one JSON object a line; pixels go into a slot of shared memory, and so do the parts
+of a film or sound, one at a time. Whatever happens to this process, the main one lives on.
 """
 
 from __future__ import annotations
@@ -18,44 +18,61 @@ import signal
 import stat
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.errors import DecodeError
+from mmsearch.errors import DecodeError, UsageError
 from mmsearch.retrieval.media.image import BYTES_PER_PIXEL, decode_image
 from mmsearch.retrieval.media.raw import decode_raw
-from mmsearch.retrieval.media.slots import open_slots
+from mmsearch.retrieval.media.recipe import Recipe
+from mmsearch.retrieval.media.slots import open_shared
 from mmsearch.retrieval.media.sniff import HEAD_BYTES, Kind, Sniffed, sniff
+from mmsearch.retrieval.media.streams import PartKind, Stream, decode_film, decode_moment, decode_sound
 from mmsearch.retrieval.media.table import read_table
 from mmsearch.retrieval.media.text import MAX_TEXT_BYTES, decode_text
-from mmsearch.retrieval.media.transform import ImageTransform
-from mmsearch.types import Facts
+from mmsearch.types import Facts, Modality
 
-_MODALITIES: dict[Kind, str] = {
+_MODALITIES: dict[Kind, Modality] = {
     "image": "image",
     "raw": "image",
     "text": "text",
     "table": "text",
+    "subtitles": "text",
     "audio": "audio",
     "video": "video",
 }
-_NOUNS = {"image": "a picture", "text": "a text", "audio": "a sound", "video": "a film"}
-_PLURALS = {"image": "pictures", "text": "texts"}
+
+_KINDS = {"raw": "image"}
 
 _SPARE_ADDRESS_SPACE = 4 << 30
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What holds for every job: how pictures are fitted, where their pixels go, what is wanted, what is allowed."""
+    """What holds for every job: what is made of files, where pictures and parts of films go, what is allowed."""
 
-    transform: ImageTransform | None
+    recipe: Recipe
     pixels: NDArray[np.uint8] | None
-    modalities: frozenset[str]
+    parts: NDArray[np.uint8] | None
     max_pixels: int
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The way to the main process, while a job is done."""
+
+    say: Callable[[dict[str, Any]], None]
+    wait: Callable[[], object]
+
+    def hand_on(self, parts: NDArray[np.uint8], kind: PartKind, array: NDArray[Any], facts: dict[str, Any]) -> None:
+        """Put a part where the main process sees it, and wait until it has been taken."""
+        data = np.ascontiguousarray(array)
+        parts[: data.nbytes] = data.reshape(-1).view(np.uint8)
+        self.say({"part": {"kind": kind, "dtype": str(data.dtype), "shape": data.shape, **facts}})
+        self.wait()
 
 
 def main() -> None:
@@ -72,9 +89,10 @@ def main() -> None:
 
     say({"ready": True})
     _silence(2)
+    line = Line(say, waiting.get)
     while True:
         job = json.loads(waiting.get())
-        say(answer(job, settings, lambda size: say({"opened": size})))
+        say({"reply": answer(job, settings, line)})
 
 
 def _take_over_standard_streams() -> tuple[IO[bytes], IO[bytes]]:
@@ -99,12 +117,14 @@ def _receive(jobs: IO[bytes], waiting: queue.SimpleQueue[bytes]) -> None:
 
 
 def _start(settings: dict[str, Any]) -> Settings:
-    _limit_resources(settings["max_pixels"] * BYTES_PER_PIXEL + int(np.prod(settings["shape"])))
-    pixels = open_slots(settings["pixels"], tuple(settings["shape"])) if settings["transform"] else None
+    shared = [settings[name] for name in ("pixels", "parts")]
+    held = sum(int(np.prod(shape)) for _, shape in filter(None, shared))
+    _limit_resources(settings["max_pixels"] * BYTES_PER_PIXEL + held)
+    pixels, parts = (open_shared(place[0], tuple(place[1])) if place else None for place in shared)
     return Settings(
-        transform=ImageTransform.from_json(settings["transform"]) if settings["transform"] else None,
+        recipe=Recipe.from_json(settings["recipe"]),
         pixels=pixels,
-        modalities=frozenset(settings["modalities"]),
+        parts=None if parts is None else parts[settings["number"]],
         max_pixels=settings["max_pixels"],
     )
 
@@ -126,14 +146,14 @@ def _limit_resources(working_bytes: int) -> None:
             resource.setrlimit(kind, (limit, hard))
 
 
-def answer(job: dict[str, Any], settings: Settings, opened: Callable[[int], None]) -> dict[str, Any]:
+def answer(job: dict[str, Any], settings: Settings, line: Line) -> dict[str, Any]:
     """The reply to one job; whatever goes wrong with its file becomes a reason to skip it.
 
-    ``opened`` is told the file's size in bytes, by which the main process sets its deadline.
+    The main process is told the file's size in bytes, and how long a film or sound lasts: these set its deadline.
     """
     try:
-        return decode_file(job, settings, opened)
-    except DecodeError as error:
+        return decode_file(job, settings, line)
+    except (DecodeError, UsageError) as error:
         return _skipped(str(error))
     except MemoryError:
         return _skipped("needs more memory than a decoder may use")
@@ -145,28 +165,32 @@ def answer(job: dict[str, Any], settings: Settings, opened: Callable[[int], None
         return _skipped(f"the decoder failed: {type(error).__name__}: {error}"[:300])
 
 
-def decode_file(job: dict[str, Any], settings: Settings, opened: Callable[[int], None]) -> dict[str, Any]:
+def decode_file(job: dict[str, Any], settings: Settings, line: Line) -> dict[str, Any]:
     """Read one file: skip what is unwanted, recognise what is known by its hash, decode the rest."""
     path = base64.b64decode(job["path"])
     with _open_regular(path) as file:
         before = os.fstat(file.fileno())
-        opened(before.st_size)
+        line.say({"opened": before.st_size})
         sniffed = sniff(file.read(HEAD_BYTES), path, named=job["named"])
-        reason = _unwanted(sniffed, before.st_size, settings.modalities)
+        if job.get("write"):
+            return _write(file, sniffed, job, settings.max_pixels)
+        if settings.recipe.frames is not None:
+            sniffed = _moving(file, sniffed)
+        reason = _unwanted(sniffed, before.st_size, settings.recipe)
         if reason is not None:
             return _skipped(reason)
         file.seek(0)
         content_hash = hash_file(file)
         reply = {
             "outcome": "same",
-            "kind": "image" if sniffed.kind == "raw" else sniffed.kind,
+            "kind": _KINDS.get(sniffed.kind, sniffed.kind),
             "content_hash": content_hash.hex(),
             "size": before.st_size,
             "mtime_ns": before.st_mtime_ns,
         }
         if content_hash.hex() not in job["known"]:
             file.seek(0)
-            reply |= {"outcome": "decoded"} | _decode(file, sniffed, job, settings)
+            reply |= {"outcome": "decoded"} | _decode(file, sniffed, job, settings, line)
         if any(_changed(before, after) for after in (os.fstat(file.fileno()), os.stat(path))):
             return _skipped("changed while it was read; run again")
         return reply
@@ -190,23 +214,64 @@ def _open_regular(path: bytes) -> Iterator[IO[bytes]]:
         yield file
 
 
-def _unwanted(sniffed: Sniffed, size: int, modalities: frozenset[str]) -> str | None:
+def _moving(file: IO[bytes], sniffed: Sniffed) -> Sniffed:
+    """An animated picture is a film, where films are read."""
+    from mmsearch.retrieval.media.animation import FORMATS, is_animated
+
+    if sniffed.format not in FORMATS:
+        return sniffed
+    file.seek(0)
+    return replace(sniffed, kind="video") if is_animated(file, sniffed.format) else sniffed
+
+
+def _write(file: IO[bytes], sniffed: Sniffed, job: dict[str, Any], max_pixels: int) -> dict[str, Any]:
+    """Put a frame or a clip of a film or sound into a file of its own."""
+    from mmsearch.retrieval.media.extract import cut_clip, save_frame
+
+    if _moving(file, sniffed).kind not in ("audio", "video"):
+        raise DecodeError("no film or sound")
+    what, out = job["write"]
+    target = os.fsdecode(base64.b64decode(out))
+    start, end = job["moment"]
+    file.seek(0)
+    if what == "frame":
+        written = save_frame(file, sniffed.format, start, target, max_pixels=max_pixels)
+    else:
+        written = cut_clip(file, sniffed.format, start, end, target, max_pixels=max_pixels)
+    return {
+        "outcome": "decoded",
+        "kind": sniffed.kind,
+        "content_hash": "",
+        "size": 0,
+        "mtime_ns": 0,
+        "written": written,
+    }
+
+
+def _unwanted(sniffed: Sniffed, size: int, recipe: Recipe) -> str | None:
     """Why a file is not decoded, from its kind and size alone."""
     if sniffed.reason is not None:
         return sniffed.reason
-    modality = _MODALITIES[sniffed.kind]
-    if modality not in modalities:
-        wanted = " and ".join(_PLURALS[name] for name in ("image", "text") if name in modalities)
-        return f"{_NOUNS[modality]}: only {wanted} are read here"
-    if sniffed.kind == "text" and size > MAX_TEXT_BYTES:
+    reason = recipe.reason_against(_MODALITIES[sniffed.kind])
+    if reason is not None:
+        return reason
+    if sniffed.kind in ("text", "subtitles") and size > MAX_TEXT_BYTES:
         return f"a text of over {MAX_TEXT_BYTES >> 20} MiB: split it"
     return None
 
 
-def _decode(file: IO[bytes], sniffed: Sniffed, job: dict[str, Any], settings: Settings) -> dict[str, Any]:
+def _decode(file: IO[bytes], sniffed: Sniffed, job: dict[str, Any], settings: Settings, line: Line) -> dict[str, Any]:
+    if sniffed.kind in ("audio", "video"):
+        return _decode_stream(file, sniffed, job, settings, line)
     if sniffed.kind == "text":
         text, note = decode_text(file.read())
         return {"text": text, "facts": _facts(Facts(note=note))}
+    if sniffed.kind == "subtitles":
+        from mmsearch.retrieval.media.subtitles import parse_subtitles
+
+        text, note = decode_text(file.read())
+        cues = [(cue.start_s, cue.end_s, cue.text) for cue in parse_subtitles(text)]
+        return {"cues": cues, "facts": _facts(Facts(note=note))}
     if sniffed.kind == "table":
         table = read_table(file, sniffed.format, job["text_column"])
         return {
@@ -215,7 +280,7 @@ def _decode(file: IO[bytes], sniffed: Sniffed, job: dict[str, Any], settings: Se
             "column_guessed": table.guessed,
             "facts": _facts(Facts(note=table.note)),
         }
-    transform = settings.transform
+    transform = settings.recipe.image
     assert transform is not None
     assert settings.pixels is not None
     target = (transform.height, transform.width)
@@ -225,10 +290,34 @@ def _decode(file: IO[bytes], sniffed: Sniffed, job: dict[str, Any], settings: Se
     return {"facts": _facts(facts)}
 
 
+def _decode_stream(
+    file: IO[bytes], sniffed: Sniffed, job: dict[str, Any], settings: Settings, line: Line
+) -> dict[str, Any]:
+    """Hand on a film's or a sound's parts; the reply says what they were of."""
+    parts = settings.parts
+    assert parts is not None
+    stream = Stream(
+        file,
+        sniffed.format,
+        settings.recipe,
+        settings.max_pixels,
+        emit=lambda kind, array, facts: line.hand_on(parts, kind, array, facts),
+        lasts=lambda seconds: line.say({"lasts": seconds}),
+        moment=tuple(job["moment"]) if job.get("moment") else None,
+    )
+    if stream.moment is not None:
+        return {"facts": _facts(decode_moment(stream, sniffed.kind))}
+    if sniffed.kind == "audio":
+        return {"facts": _facts(decode_sound(stream))}
+    found = decode_film(stream)
+    return {**found, "facts": _facts(found["facts"])}
+
+
 def _facts(facts: Facts) -> dict[str, Any]:
     return {
         "width": facts.width,
         "height": facts.height,
+        "duration_s": facts.duration_s,
         "taken_at": facts.taken_at.isoformat() if facts.taken_at else None,
         "note": facts.note,
     }

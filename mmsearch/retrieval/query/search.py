@@ -1,4 +1,4 @@
-"""Look up: unit vectors in, hits out, over one snapshot and one space. A searcher never changes."""
+"""Look up: unit vectors in, rows out, over one snapshot and one space. A searcher never changes."""
 
 from __future__ import annotations
 
@@ -6,23 +6,45 @@ import datetime as dt
 import os
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.errors import UsageError
 from mmsearch.indexes import VectorIndex
 from mmsearch.indexes.blocks import Vectors
 from mmsearch.indexes.sample import Sample, draw
 from mmsearch.retrieval.query.filters import Filters, Mask
+from mmsearch.retrieval.query.moments import is_moment, is_timed, owner
 from mmsearch.retrieval.store.indexes import open_index, read_sample
 from mmsearch.retrieval.store.schema import FACT_NAMES, modality_of, span_of
 from mmsearch.retrieval.store.snapshot import Rows, Snapshot
-from mmsearch.types import Hit, Modality, Space, State, modalities_named
+from mmsearch.types import Hit, Modality, Space, State
 
 _EVIDENCE: dict[Modality, str] = {"image": "picture", "text": "text", "audio": "sound", "video": "frame"}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What rows may answer.
+
+    ``to``: modalities, none meaning all; *video* asks for films, whatever of them answers: frames, sound, subtitles.
+    ``without``: for each query, paths whose rows may not. ``exact``: compare every row.
+    """
+
+    to: tuple[Modality, ...] = ()
+    filters: Filters | None = None
+    without: Sequence[Sequence[bytes]] = ()
+    exact: bool = False
+
+    def searches(self, modality: Modality) -> bool:
+        """Whether rows of a modality may answer."""
+        return not self.to or modality in self.to or self.of_films_alone(modality)
+
+    def of_films_alone(self, modality: Modality) -> bool:
+        """Whether of a modality only what belongs to films may answer."""
+        return "video" in self.to and modality in ("audio", "text") and modality not in self.to
 
 
 class Searcher:
@@ -33,6 +55,7 @@ class Searcher:
         self.space = space
         self._indexes: dict[Modality, VectorIndex] = {}
         self._samples: dict[Modality, Sample] = {}
+        self._files: dict[Modality, NDArray[np.int64]] = {}
         self._guard = threading.RLock()
 
     @property
@@ -64,82 +87,124 @@ class Searcher:
         positions = draw(rows.ids, rows.live)
         return Sample(rows.ids[positions], Vectors(rows.vector_blocks, self.space.dim).take(positions))
 
-    def search(
-        self,
-        queries: NDArray[np.float32],
-        k: int,
-        *,
-        to: Sequence[Modality] = (),
-        filters: Filters | None = None,
-        without: Sequence[Sequence[bytes]] = (),
-        exact: bool = False,
+    def find(
+        self, queries: NDArray[np.float32], k: int, wanted: Wanted, *, depth: int | None = None
     ) -> list[list[Hit]]:
-        """The k best hits of each query.
+        """The rows among which the k best answers to each query are, as hits without a rank.
 
         Args:
             queries: unit vectors, float32 ``[q, dim]``.
-            k: hits wanted of each.
-            to: modalities to search; none means all that have rows.
-            filters: which rows may answer.
-            without: for each query, paths whose rows may not answer.
-            exact: scan every row instead of using an approximate index.
-
-        Raises:
-            UsageError: k below 1, or a modality that the space has no rows of.
+            k: answers wanted of each: films and sounds (all rows of one count as one), or rows of other files.
+            wanted: what may answer.
+            depth: rows looked at in each modality at first; default k, of films and sounds more.
         """
-        if k < 1:
-            raise UsageError(f"k must be at least 1, not {k}")
         found: list[list[Hit]] = [[] for _ in queries]
-        for modality in self._chosen(to):
-            mask = self._mask(modality, filters)
-            for i, hits in enumerate(self._search_one(modality, queries, k, mask, without, exact)):
-                found[i] += hits
-        return [_ranked(hits, k) for hits in found]
+        for modality in self.modalities:
+            if wanted.searches(modality):
+                mask = self._mask(modality, wanted)
+                first = depth or (_SPANS_OF_FILE * k if modality in ("audio", "video") else k)
+                for i, query in enumerate(self._search(modality, queries, k, mask, wanted, first)):
+                    found[i] += query
+        return found
 
-    def _chosen(self, to: Sequence[Modality]) -> list[Modality]:
-        to = modalities_named(to)
-        if not to:
-            return self.modalities
-        absent = [m for m in to if m not in self.modalities]
-        if absent and len(absent) == len(set(to)) and self.modalities:
-            raise UsageError(f"nothing of {', '.join(absent)} is indexed; there is: {', '.join(self.modalities)}")
-        return [m for m in self.modalities if m in to]
-
-    def _mask(self, modality: Modality, filters: Filters | None) -> Mask | None:
+    def cosine(self, one: Hit, other: Hit, modality: Modality) -> float:
+        """The cosine of the stored vectors of two rows of a modality."""
         rows = self.rows(modality)
-        mask = filters.mask(rows) if filters else None
-        if mask is None:
-            return rows.live
-        return mask if rows.live is None else mask & rows.live
+        a, b = rows.vectors_at(rows.positions(np.array([one.id, other.id], np.int64))).astype(np.float32)
+        return float(a @ b)
 
-    def _search_one(
+    def _mask(self, modality: Modality, wanted: Wanted) -> Mask | None:
+        rows = self.rows(modality)
+        masks = [wanted.filters.mask(rows) if wanted.filters else None, rows.live]
+        if wanted.of_films_alone(modality):
+            masks.append(_of_films(rows, modality))
+        given = [mask for mask in masks if mask is not None]
+        return np.asarray(np.logical_and.reduce(given), np.bool_) if given else None
+
+    def _search(
         self,
         modality: Modality,
         queries: NDArray[np.float32],
         k: int,
         mask: Mask | None,
-        without: Sequence[Sequence[bytes]],
-        exact: bool,
+        wanted: Wanted,
+        depth: int,
     ) -> list[list[Hit]]:
         rows = self.rows(modality)
-        wanted = k + (_ROOM_FOR_SELF if any(without) else 0)
-        scores, ids = self.index(modality).search(queries, min(wanted, max(len(rows), 1)), allowed=mask, exact=exact)
+        depth = min(depth + (_ROOM_FOR_SELF if any(wanted.without) else 0), max(len(rows), 1))
+        scores, ids = self.index(modality).search(queries, depth, allowed=mask, exact=wanted.exact)
+        answers = self._hits(modality, queries, scores, ids)
+        for i, hits in enumerate(answers):
+            banned = set(wanted.without[i]) if i < len(wanted.without) else set()
+            if ids[i, -1] >= 0 and any(map(is_timed, hits)):
+                hits += self._of_further_files(modality, queries[i : i + 1], k, mask, wanted, hits, banned, depth)
+            answers[i] = [hit for hit in hits if not _is_banned(hit, banned)]
+            answers[i] += self._moments_within(modality, queries[i : i + 1], answers[i])
+        return answers
+
+    def _of_further_files(
+        self,
+        modality: Modality,
+        query: NDArray[np.float32],
+        k: int,
+        mask: Mask | None,
+        wanted: Wanted,
+        hits: list[Hit],
+        banned: set[bytes],
+        depth: int,
+    ) -> list[Hit]:
+        """Rows of other files, where the first rows were of fewer than k: a long film fills any list by itself."""
+        further: list[Hit] = []
+        allowed = np.ones(len(self.rows(modality)), np.bool_) if mask is None else mask.copy()
+        met = hits
+        while met and _answers([h for h in (*hits, *further) if not _is_banned(h, banned)]) < k:
+            files = self._file_numbers(modality)
+            positions = self.rows(modality).positions(np.array([h.id for h in met if is_timed(h)], np.int64))
+            allowed &= ~np.isin(files, files[positions])
+            allowed[self.rows(modality).positions(np.array([h.id for h in met], np.int64))] = False
+            scores, ids = self.index(modality).search(query, depth, allowed=allowed, exact=wanted.exact)
+            (met,) = self._hits(modality, query, scores, ids)
+            further += met
+        return further
+
+    def _file_numbers(self, modality: Modality) -> NDArray[np.int64]:
+        """For each row a number that the rows of one file share; int64 ``[rows]``."""
+        with self._guard:
+            if modality not in self._files:
+                paths = self.rows(modality).facts(["path"])["path"].combine_chunks().dictionary_encode()
+                self._files[modality] = paths.indices.to_numpy().astype(np.int64)
+            return self._files[modality]
+
+    def _moments_within(self, modality: Modality, query: NDArray[np.float32], hits: list[Hit]) -> list[Hit]:
+        """The best moment of each film of which only a longer row was found: that one must not stand unexplained."""
+        explained = {hit.path for hit in hits if is_timed(hit) and is_moment(hit)}
+        found: list[Hit] = []
+        for longer in (hit for hit in hits if is_timed(hit) and not is_moment(hit)):
+            if longer.path in explained:
+                continue
+            explained.add(longer.path)
+            files = self._file_numbers(modality)
+            own = files == files[self.rows(modality).positions(np.array([longer.id], np.int64))[0]]
+            live = self.rows(modality).live
+            own = own if live is None else own & live
+            scores, ids = self.index(modality).search(query, int(np.count_nonzero(own)), allowed=own)
+            (rows,) = self._hits(modality, query, scores, ids)
+            found += [hit for hit in rows if is_moment(hit)][:1]
+        return found
+
+    def _hits(
+        self, modality: Modality, queries: NDArray[np.float32], scores: NDArray[np.float32], ids: NDArray[np.int64]
+    ) -> list[list[Hit]]:
+        rows = self.rows(modality)
         facts = self._facts(rows, ids)
         sample = self.sample(modality)
-        answers = []
+        hits = []
         for i in range(len(queries)):
             kept = ids[i] >= 0
             match = sample.match(queries[i], ids[i][kept], scores[i][kept])
-            banned = set(without[i]) if i < len(without) else set()
-            hits = [
-                _hit(row_id, score, z, facts[row_id])
-                for row_id, score, z in zip(
-                    ids[i][kept].tolist(), scores[i][kept].tolist(), match.tolist(), strict=True
-                )
-                if facts[row_id]["path"] not in banned
-            ]
-            answers.append(hits[:k])
-        return answers
+            numbers = zip(ids[i][kept].tolist(), scores[i][kept].tolist(), match.tolist(), strict=True)
+            hits.append([_hit(row_id, score, z, facts[row_id]) for row_id, score, z in numbers])
+        return hits
 
     def _facts(self, rows: Rows, ids: NDArray[np.int64]) -> dict[int, dict[str, Any]]:
         wanted = sorted({row_id for row_id in ids.ravel().tolist() if row_id >= 0})
@@ -147,12 +212,35 @@ class Searcher:
         return dict(zip(wanted, found, strict=True))
 
 
+_SPANS_OF_FILE = 4  # rows of one film or sound that are expected among the best
 _ROOM_FOR_SELF = 256  # rows of the query file itself that may stand before the k that are asked for
+
+
+def _answers(hits: Sequence[Hit]) -> int:
+    """How many answers rows make: those of one film or sound are one."""
+    return len({hit.path if is_timed(hit) else hit.id for hit in hits})
+
+
+def _is_banned(hit: Hit, banned: set[bytes]) -> bool:
+    return bool(banned) and not banned.isdisjoint((os.fsencode(hit.path), os.fsencode(owner(hit.path))))
+
+
+def _of_films(rows: Rows, modality: Modality) -> Mask:
+    """Which rows of sounds and texts belong to films: those with a width, and timed texts."""
+    import pyarrow.compute as pc
+
+    if modality == "audio":
+        return np.asarray(pc.is_valid(rows.facts(["width"])["width"]).to_numpy(), np.bool_)
+    units = rows.facts(["span_unit"])["span_unit"]
+    timed = pc.equal(units.cast("string"), "s").fill_null(False)
+    return np.asarray(timed.to_numpy(), np.bool_)
 
 
 def _hit(row_id: int, score: float, match: float, row: dict[str, Any]) -> Hit:
     modality = modality_of(row)
     taken_at: dt.datetime | None = row["taken_at"]
+    span = span_of(row)
+    subtitle = modality == "text" and span is not None and span.unit == "s"
     return Hit(
         rank=0,
         score=score,
@@ -160,9 +248,9 @@ def _hit(row_id: int, score: float, match: float, row: dict[str, Any]) -> Hit:
         path=os.fsdecode(row["path"]),
         modality=modality,
         id=row_id,
-        span=span_of(row),
+        span=span,
         text=row["passage"],
-        evidence=(_EVIDENCE[modality],),
+        evidence=("subtitle" if subtitle else _EVIDENCE[modality],),
         state=_state(row),
         width=row["width"],
         height=row["height"],
@@ -178,10 +266,3 @@ def _state(row: dict[str, Any]) -> State:
     except OSError:
         return "gone"
     return "current" if (facts.st_size, facts.st_mtime_ns) == (row["size"], row["mtime_ns"]) else "changed"
-
-
-def _ranked(hits: list[Hit], k: int) -> list[Hit]:
-    """One list of all modalities: by match where there are several, by score where there is one."""
-    if len({hit.modality for hit in hits}) > 1:
-        hits = sorted(hits, key=lambda hit: (-hit.match, hit.id))
-    return [replace(hit, rank=rank) for rank, hit in enumerate(hits[:k], 1)]

@@ -82,12 +82,15 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """All that is alive. ``current`` is the key of the space that a query of words is asked in."""
+    """All that is alive. ``current`` is the key of the main space, which embeds texts; ``also`` are those of the
+    spaces that stand beside it for other modalities. A space that is neither is still being filled, or was made
+    elsewhere."""
 
     generation: int = 0
     next_id: int = 1
     next_seq: int = 1
     current: str | None = None
+    also: tuple[str, ...] = ()
     spaces: dict[str, Space] = field(default_factory=dict)
     roots: tuple[str, ...] = ()
     settings: Settings = field(default_factory=Settings)
@@ -95,6 +98,11 @@ class Manifest:
     indexes: tuple[IndexEntry, ...] = ()
     samples: tuple[SampleEntry, ...] = ()
     dead: tuple[DeadEntry, ...] = ()
+
+    @property
+    def in_use(self) -> tuple[str, ...]:
+        """The keys of the spaces that a query is asked in, the current one first."""
+        return (*((self.current,) if self.current else ()), *self.also)
 
     def modalities(self, space: str) -> list[Modality]:
         """The modalities that the space has rows of, in the order of `mmsearch.types.MODALITIES`."""
@@ -137,6 +145,7 @@ class Manifest:
             next_id=data["next_id"],
             next_seq=data["next_seq"],
             current=data["current"],
+            also=tuple(data.get("also", ())),  # collections made before sound and film have none
             spaces={key: Space.from_json(space) for key, space in data["spaces"].items()},
             roots=tuple(data["roots"]),
             settings=Settings(**data["settings"]),

@@ -63,6 +63,11 @@ class Rows:
         """Positions of ids that are rows here."""
         return np.searchsorted(self.ids, ids).astype(np.int64)
 
+    def has(self, row_id: int) -> bool:
+        """Whether an id is a row here."""
+        place = int(np.searchsorted(self.ids, row_id))
+        return place < len(self) and int(self.ids[place]) == row_id
+
     def facts(self, columns: Sequence[str]) -> pa.Table:
         """The named columns of all rows, in order of position."""
         tables = [shard.facts(columns) for shard in self._shards]

@@ -22,21 +22,23 @@ from PIL import Image
 
 from mmsearch.errors import MMSearchError
 from mmsearch.retrieval.media import sandbox
+from mmsearch.retrieval.media.recipe import Recipe
 from mmsearch.retrieval.media.sandbox import Decoded, Decoder, Job
 from mmsearch.retrieval.media.transform import ImageTransform
 
 Scene = Callable[..., Image.Image]
 SQUASH = ImageTransform(32, 48)
+PICTURES = Recipe(image=SQUASH)
 
 
 @pytest.fixture(scope="module")
 def decoder() -> Iterator[Decoder]:
-    with Decoder(1, SQUASH, slots=4, max_pixels=50_000_000) as decoder:
+    with Decoder(1, PICTURES, slots=4, max_pixels=50_000_000) as decoder:
         yield decoder
 
 
 def decode(decoder: Decoder, path: Path | bytes, **options: object) -> Decoded:
-    decoded = decoder.decode_one(Job(os.fsencode(path), **options))  # type: ignore[arg-type]
+    decoded, _ = decoder.decode_one(Job(os.fsencode(path), **options))  # type: ignore[arg-type]
     decoder.release(decoded)
     return decoded
 
@@ -155,10 +157,10 @@ def test_kinds_that_are_not_wanted_are_skipped_with_a_reason(tmp_path: Path, sce
     (tmp_path / "a.txt").write_text("dog")
     (tmp_path / "a.wav").write_bytes(b"RIFF\x24\0\0\0WAVEfmt ")
     (tmp_path / "a.mkv").write_bytes(b"\x1aE\xdf\xa3 matroska")
-    with Decoder(1, None, slots=1) as texts_only:
+    with Decoder(1, Recipe(), slots=1) as texts_only:
         assert reason(texts_only, tmp_path / "a.png") == "a picture: only texts are read here"
         assert decode(texts_only, tmp_path / "a.txt").text == "dog"
-    with Decoder(1, SQUASH, slots=1, modalities=frozenset({"image"})) as pictures_only:
+    with Decoder(1, Recipe(image=SQUASH, texts=False), slots=1) as pictures_only:
         assert reason(pictures_only, tmp_path / "a.txt") == "a text: only pictures are read here"
         assert reason(pictures_only, tmp_path / "a.wav") == "a sound: only pictures are read here"
         assert reason(pictures_only, tmp_path / "a.mkv") == "a film: only pictures are read here"
@@ -271,7 +273,7 @@ def faulty(tmp_path: Path) -> Callable[..., Decoder]:
     )
 
     def make(workers: int = 1, **options: object) -> Decoder:
-        return Decoder(workers, SQUASH, slots=4, _worker_command=[sys.executable, str(script)], **options)  # type: ignore[arg-type]
+        return Decoder(workers, PICTURES, slots=4, _worker_command=[sys.executable, str(script)], **options)  # type: ignore[arg-type]
 
     return make
 
@@ -332,7 +334,7 @@ def test_workers_share_the_files(tmp_path: Path, scene: Scene) -> None:
     for index in range(40):
         scene(60 + index, 50).save(tmp_path / f"{index}.png")
     jobs = [Job(os.fsencode(path)) for path in tmp_path.iterdir()]
-    with Decoder(2, SQUASH, slots=4) as decoder:
+    with Decoder(2, PICTURES, slots=4) as decoder:
         widths = set()
         for decoded in filter(None, decoder.map(jobs)):
             assert decoded.pixels is not None
@@ -350,7 +352,7 @@ def test_no_more_pictures_are_decoded_than_there_are_slots(tmp_path: Path, scene
             taken.append(index)
             yield Job(os.fsencode(tmp_path / "a.png"))
 
-    with Decoder(2, SQUASH, slots=5) as decoder:
+    with Decoder(2, PICTURES, slots=5) as decoder:
         results = decoder.map(jobs())
         held = [next(filter(None, results)) for _ in range(3)]
         time.sleep(0.3)
@@ -367,7 +369,7 @@ def test_a_picture_stays_as_it_is_until_it_is_released(tmp_path: Path, scene: Sc
     for index in range(12):
         Image.new("RGB", (8, 8), (index, index, index)).save(tmp_path / f"{index}.png")
     jobs = [Job(os.fsencode(tmp_path / f"{index}.png")) for index in range(12)]
-    with Decoder(2, SQUASH, slots=14) as decoder:
+    with Decoder(2, PICTURES, slots=14) as decoder:
         held = list(filter(None, decoder.map(jobs)))
         for decoded in held:
             assert decoded.pixels is not None
@@ -382,7 +384,7 @@ def test_an_error_among_the_jobs_reaches_the_consumer_and_nothing_leaks(tmp_path
         raise OSError("the disk has gone")
 
     before, threads = children(), threading.active_count()
-    with Decoder(2, SQUASH, slots=4) as decoder, pytest.raises(OSError, match="the disk has gone"):
+    with Decoder(2, PICTURES, slots=4) as decoder, pytest.raises(OSError, match="the disk has gone"):
         list(decoder.map(jobs()))
     assert children() == before
     assert threading.active_count() == threads
@@ -433,7 +435,7 @@ def test_a_worker_that_dies_while_idle_is_replaced(decoder: Decoder, tmp_path: P
 def test_workers_start_when_they_are_needed_and_end_with_the_decoder(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("dog")
     before = children()
-    with Decoder(3, None, slots=4) as decoder:
+    with Decoder(3, Recipe(), slots=4) as decoder:
         assert children() == before
         decode(decoder, tmp_path / "a.txt")
         assert len(children() - before) >= 1
@@ -445,14 +447,14 @@ def test_pixels_leave_no_file_behind() -> None:
         return {name for folder in ("/dev/shm", "/tmp") if os.path.isdir(folder) for name in os.listdir(folder)}
 
     before = visible()
-    with Decoder(1, SQUASH, slots=4):
+    with Decoder(1, PICTURES, slots=4):
         assert {name for name in visible() - before if "mmsearch" in name} == set()
 
 
 @pytest.mark.parametrize("command", [["/nowhere/python"], [sys.executable, "-c", "raise SystemExit('no numpy here')"]])
 def test_a_worker_that_cannot_start_is_one_clear_error(command: list[str], tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("dog")
-    with Decoder(2, None, slots=2, _worker_command=command) as decoder:
+    with Decoder(2, Recipe(), slots=2, _worker_command=command) as decoder:
         with pytest.raises(MMSearchError, match="the decoder cannot be started") as caught:
             decode(decoder, tmp_path / "a.txt")
         assert "\n" not in str(caught.value)
@@ -461,7 +463,7 @@ def test_a_worker_that_cannot_start_is_one_clear_error(command: list[str], tmp_p
 
 def test_pixels_that_find_no_room_are_one_clear_error() -> None:
     with pytest.raises(MMSearchError, match="no room for"):
-        Decoder(1, ImageTransform(4096, 4096), slots=1 << 20)
+        Decoder(1, Recipe(image=ImageTransform(4096, 4096)), slots=1 << 20)
 
 
 def test_a_second_run_at_the_same_time_is_refused(decoder: Decoder) -> None:
@@ -519,5 +521,5 @@ def test_a_strangers_module_in_the_working_folder_is_not_run(
     (tmp_path / "json.py").write_text("raise SystemExit('a stranger speaks')")
     scene().save(tmp_path / "a.png")
     monkeypatch.chdir(tmp_path)
-    with Decoder(1, SQUASH, slots=2) as decoder:
+    with Decoder(1, PICTURES, slots=2) as decoder:
         assert decode(decoder, tmp_path / "a.png").outcome == "decoded"

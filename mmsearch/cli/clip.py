@@ -1,0 +1,37 @@
+"""``mmsearch clip``: a part of a film or sound as a file of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mmsearch.cli.options import command, json_option, print_json, quiet_option, verbose_option
+from mmsearch.types import clock
+
+
+@click.command()
+@click.argument("moment", metavar="FILE@FROM-TO")
+@click.option(
+    "-o", "--output", required=True, metavar="FILE", type=click.Path(path_type=Path), help="Its ending says what it is."
+)
+@click.option("--force", is_flag=True, help="Write over a file that is there.")
+@json_option
+@quiet_option
+@verbose_option
+@command
+def clip(moment: str, output: Path, force: bool, as_json: bool, quiet: bool, verbose: bool) -> None:
+    """Cut a part of a film or sound into a file of its own.
+
+    FROM and TO are seconds, 1:23 or 1:02:03.5. Streams are copied as they are where the kind of file allows that, from
+    the key frame before FROM on; else they are coded anew.
+    """
+    from mmsearch.retrieval.media.handover import save_clip
+    from mmsearch.retrieval.query.terms import needed_moment
+
+    facts = save_clip(needed_moment(moment, span=True), output, force=force)
+    if as_json:
+        print_json({"output": str(output), **facts})
+    elif not quiet:
+        how = "copied" if facts["copied"] else "coded anew"
+        click.echo(f"{output}: {clock(facts['start_s'])}–{clock(facts['end_s'])}, {how}")

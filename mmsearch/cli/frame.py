@@ -1,0 +1,33 @@
+"""``mmsearch frame``: a frame of a film as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mmsearch.cli.options import command, json_option, print_json, quiet_option, verbose_option
+from mmsearch.types import clock
+
+
+@click.command()
+@click.argument("moment", metavar="FILE@TIME")
+@click.option("-o", "--output", required=True, metavar="FILE", type=click.Path(path_type=Path), help="A .jpg or .png.")
+@click.option("--force", is_flag=True, help="Write over a file that is there.")
+@json_option
+@quiet_option
+@verbose_option
+@command
+def frame(moment: str, output: Path, force: bool, as_json: bool, quiet: bool, verbose: bool) -> None:
+    """Write the frame that a film shows at a time as a picture.
+
+    TIME is seconds, 1:23 or 1:02:03.5, as a query prints it.
+    """
+    from mmsearch.retrieval.media.handover import save_frame
+    from mmsearch.retrieval.query.terms import needed_moment
+
+    facts = save_frame(needed_moment(moment, span=False), output, force=force)
+    if as_json:
+        print_json({"output": str(output), **facts})
+    elif not quiet:
+        click.echo(f"{output}: {facts['width']} × {facts['height']}, the frame at {clock(facts['time_s'])}")

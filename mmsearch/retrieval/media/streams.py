@@ -1,0 +1,170 @@
+"""Films and sounds in the decoding worker: their shots and windows, handed on one at a time, on one clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import IO, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmsearch.errors import DecodeError
+from mmsearch.retrieval.media.recipe import Recipe
+from mmsearch.types import Facts
+
+PartKind = Literal["shot", "window"]
+Emit = Callable[[PartKind, NDArray[Any], dict[str, Any]], None]
+Announce = Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A film or a sound to be decoded.
+
+    ``moment`` asks for a part of it: from, to (seconds); to None for one frame, or a window around the time.
+    ``emit`` hands on a part and returns when there is room for the next; ``lasts`` is told the duration in seconds
+    that the header states, by which the time limit is set.
+    """
+
+    file: IO[bytes]
+    format: str
+    recipe: Recipe
+    max_pixels: int
+    emit: Emit
+    lasts: Announce
+    moment: tuple[float, float | None] | None = None
+
+
+def decode_sound(stream: Stream) -> Facts:
+    """Emit every window of a sound, or of a film's sound track.
+
+    Raises:
+        DecodeError: there is no sound in it, or none that can be decoded.
+    """
+    from mmsearch.retrieval.media.sound import Sound
+
+    recipe = stream.recipe
+    assert recipe.sample_rate is not None
+    stream.file.seek(0)
+    sound = Sound(stream.file, stream.format, recipe.sample_rate, window_s=recipe.window_s, hop_s=recipe.hop_s)
+    stream.lasts(sound.expected_s)
+    for window in sound.windows():
+        stream.emit("window", window.samples, {"start_s": window.start_s, "end_s": window.end_s})
+    return sound.facts
+
+
+def decode_frames(stream: Stream) -> Facts:
+    """Emit every shot of a film.
+
+    Raises:
+        DecodeError: there is no picture in it, or none that can be decoded.
+    """
+    from mmsearch.retrieval.media.film import Film
+
+    assert stream.recipe.frames is not None
+    stream.file.seek(0)
+    film = Film(stream.file, stream.format, stream.recipe.frames, max_pixels=stream.max_pixels)
+    stream.lasts(film.expected_s)
+    for shot in film.shots():
+        facts = {"start_s": shot.start_s, "end_s": shot.end_s, "continues": shot.continues}
+        stream.emit("shot", shot.frames, facts)
+    return film.facts
+
+
+def decode_film(stream: Stream) -> dict[str, Any]:
+    """Emit a film's shots and windows; returns ``kind`` (*audio* where there is no picture), ``facts``, ``cues``.
+
+    Raises:
+        DecodeError: neither picture nor sound can be had of it.
+    """
+    found: dict[str, Facts] = {}
+    failed: dict[str, DecodeError] = {}
+    for part, wanted, decode in (
+        ("video", stream.recipe.frames, decode_frames),
+        ("audio", stream.recipe.sample_rate, decode_sound),
+    ):
+        if wanted is None:
+            continue
+        try:
+            found[part] = decode(stream)
+        except DecodeError as error:
+            failed[part] = error
+    if not found:
+        raise failed.get("video") or failed["audio"]
+    facts = found.get("video") or found["audio"]
+    notes = [facts.note, found["audio"].note if len(found) == 2 else None]
+    facts = replace(facts, note="; ".join(dict.fromkeys(n for n in notes if n)) or None)
+    if "video" in failed:
+        return {"kind": "audio" if _has_no(failed["video"]) else "video", "facts": facts, "cues": []}
+    return {"kind": "video", "facts": facts, "cues": _cues(stream) if stream.recipe.texts else []}
+
+
+def _has_no(error: DecodeError) -> bool:
+    return str(error).startswith("no ")
+
+
+def _cues(stream: Stream) -> list[tuple[float, float, str]]:
+    """Embedded subtitles. A film whose subtitles are damaged is still a film."""
+    from mmsearch.retrieval.media.subtitles import embedded_subtitles
+
+    stream.file.seek(0)
+    try:
+        return [(cue.start_s, cue.end_s, cue.text) for cue in embedded_subtitles(stream.file, stream.format)]
+    except DecodeError:
+        return []
+
+
+def decode_moment(stream: Stream, kind: str) -> Facts:
+    """Emit the frames, or else the window of sound, at the stream's ``moment``.
+
+    Raises:
+        DecodeError: the moment lies outside the file, or there is nothing of the kind in it.
+    """
+    assert stream.moment is not None
+    if kind == "video" and stream.recipe.frames is not None:
+        from mmsearch.retrieval.media.film import frames_between
+
+        start, end = stream.moment
+        stream.file.seek(0)
+        frames, facts = frames_between(
+            stream.file, stream.format, stream.recipe.frames, start, end, max_pixels=stream.max_pixels
+        )
+        stream.emit("shot", frames, {"start_s": start, "end_s": end or start})
+        return facts
+    return _sound_at(stream)
+
+
+def _sound_at(stream: Stream) -> Facts:
+    """Emit the window of sound that the moment names: from … to, at most a window long, or around a time."""
+    from mmsearch.retrieval.media.sound import Sound
+
+    recipe = stream.recipe
+    assert stream.moment is not None
+    assert recipe.sample_rate is not None
+    start, end = stream.moment
+    if end is None:
+        start, end = max(0.0, start - recipe.window_s / 2), start + recipe.window_s / 2
+    end = min(end, start + recipe.window_s)
+    stream.file.seek(0)
+    sound = Sound(stream.file, stream.format, recipe.sample_rate, window_s=1.0, hop_s=1.0)
+    stream.lasts(sound.expected_s)
+    samples = np.concatenate([np.empty(0, np.float32), *_between(sound.windows(), start, end, recipe.sample_rate)])
+    if not len(samples):
+        raise DecodeError(f"there is no sound at {start:g} s: the file is shorter")
+    stream.emit("window", samples, {"start_s": start, "end_s": end})
+    return sound.facts
+
+
+def _between(windows: Iterator[Any], start_s: float, end_s: float, rate: int) -> Iterator[NDArray[np.float32]]:
+    """The samples between two times, each once: the last window of a sound overlaps the one before."""
+    at = round(start_s * rate)
+    stop = round(end_s * rate)
+    for window in windows:
+        first = round(window.start_s * rate)
+        piece = window.samples[max(at - first, 0) : max(stop - first, 0)]
+        if len(piece) and first + len(window.samples) > at:
+            yield piece
+            at = max(at, first) + len(piece)
+        if at >= stop:
+            return
