@@ -216,3 +216,93 @@ def make_checkpoint(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return make
+
+
+def write_byte_tokenizer(folder: Path, start: str, end: str, padding: str) -> int:
+    """A small byte-level tokenizer as transformers saves it, of the kind that CLAP and PE-AV have; its size."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    specials = [start, padding, end]
+    trainer = trainers.BpeTrainer(vocab_size=300, special_tokens=specials, initial_alphabet=alphabet)
+    tokenizer.train_from_iterator([*TEXTS.values(), "a dog barks", " dog sea boat" * 9], trainer)
+    pairs = [(token, tokenizer.token_to_id(token)) for token in (start, end)]
+    tokenizer.post_processor = processors.TemplateProcessing(single=f"{start} $A {end}", special_tokens=pairs)
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token=start, eos_token=end, pad_token=padding, model_max_length=512
+    ).save_pretrained(folder)
+    return tokenizer.get_vocab_size()
+
+
+def save_with_random_weights(model, folder: Path, seed: int) -> None:
+    """Weights large enough that different inputs have clearly different vectors, which fresh ones are not."""
+    import torch
+
+    torch.manual_seed(seed)
+    for weight in model.parameters():
+        if weight.ndim > 1:
+            torch.nn.init.normal_(weight, std=weight[0].numel() ** -0.5)
+    model.eval().save_pretrained(folder)
+
+
+@pytest.fixture(scope="session")
+def make_clap_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Writes a folder as transformers does: a small CLAP with random weights; name it ``clap@FOLDER``."""
+    pytest.importorskip("torch", reason="needs the extra `audio`")
+    transformers = pytest.importorskip("transformers", minversion="5.0", reason="needs the extra `audio`")
+
+    def make(seed: int = 0, audio: dict | None = None, **features: object) -> Path:
+        folder = tmp_path_factory.mktemp("clap")
+        size = write_byte_tokenizer(folder, "<s>", "</s>", "<pad>")
+        small = {"num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+        text = {"vocab_size": size, "hidden_size": 32, **small}
+        sound = {"patch_embeds_hidden_size": 8, "hidden_size": 64, "depths": [1, 2, 1, 1]}
+        sound |= {"num_attention_heads": [1, 1, 2, 2], **(audio or {})}
+        config = transformers.ClapConfig(text_config=text, audio_config=sound, projection_dim=32)
+        model = transformers.ClapModel(config)
+        for name, statistic in model.named_buffers():  # decibels, as training would have found them
+            if "running" in name:
+                statistic.fill_(-40.0 if name.endswith("mean") else 600.0)
+        save_with_random_weights(model, folder, seed)
+        options = {"truncation": "rand_trunc", "padding": "repeatpad", **features}
+        transformers.ClapFeatureExtractor(**options).save_pretrained(folder)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_pe_av_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Writes a folder as transformers does: a small PE-AV with random weights, for frames of 32 × 32; name it
+    ``pe-av-audio@FOLDER`` or ``pe-av-video@FOLDER``."""
+    pytest.importorskip("torch", reason="needs the extra `audio`")
+    pytest.importorskip("timm", reason="needs the extra `audio`")
+    transformers = pytest.importorskip("transformers", minversion="5.0", reason="needs the extra `audio`")
+
+    def make(seed: int = 0) -> Path:
+        folder = tmp_path_factory.mktemp("pe-av")
+        size = write_byte_tokenizer(folder, "[CLS]", "[SEP]", "[PAD]")
+        tower = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
+        heads = {"num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 16}
+        codec = {"model_type": "dac", "downsampling_ratios": [2, 8, 10, 12], "encoder_hidden_size": 4}
+        frames = {"img_size": 32, "embed_dim": 32, "depth": 2, "num_heads": 2, "ref_feat_shape": [2, 2]}
+        vision = {"model_type": "timm_wrapper", "architecture": "vit_pe_core_tiny_patch16_384", "model_args": frames}
+        vision |= {"num_classes": 16, "do_pooling": True, "global_pool": "map"}
+        sound = {"model_type": "pe_audio_encoder", "dac_config": {**codec, "codebook_dim": 8}}
+        film = {"model_type": "pe_video_encoder", "vision_config": vision}
+        text = {"model_type": "modernbert", "vocab_size": size, "pad_token_id": 1, "cls_token_id": 0}
+        text |= {"sep_token_id": 2, "bos_token_id": 0, "eos_token_id": 2, "num_attention_heads": 2, **tower}
+        both = {"audio_config": {**tower, **heads, **sound}, "video_config": {**tower, **heads, **film}}
+        config = transformers.PeAudioVideoConfig(text_config=text, audio_video_config={**tower, **heads, **both})
+        save_with_random_weights(transformers.PeAudioVideoModel(config), folder, seed)
+        transformers.PeAudioFeatureExtractor().save_pretrained(folder)
+        frame = {"size": {"height": 32, "width": 32}, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+        video = {"video_processor_type": "PeVideoVideoProcessor", "do_resize": True, "do_normalize": True, **frame}
+        (folder / "video_preprocessor_config.json").write_text(json.dumps(video))
+        return folder
+
+    return make

@@ -29,12 +29,23 @@ def test_pull_and_export_name_the_extra_that_is_not_installed(run, base_install)
             ran = run("models", command, name)
             assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1)
             assert 'pip install "mmsearch[clip]"' in ran.err
+    for name in ("clap", "pe-av-audio"):
+        ran = run("models", "pull", name)
+        assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1)
+        assert 'pip install "mmsearch[audio]"' in ran.err
 
 
 def test_list_names_every_model_of_the_catalogue(run):
     lines = run("models", "list").lines
-    assert {line.split()[0] for line in lines[1:-1]} == {entry.name for entry in CATALOGUE}
+    assert {line.split()[0] for line in lines[1:-2]} == {entry.name for entry in CATALOGUE}
+    assert "clap@/path" in lines[-2]
     assert "open_clip:ARCHITECTURE/TAG" in lines[-1]
+
+
+def test_list_says_what_each_model_embeds(run):
+    lines = {line.split()[0]: line for line in run("models", "list").lines}
+    assert " text audio " in lines["clap"]
+    assert " image text video " in lines["mini"]
 
 
 def test_list_json_has_facts_and_licences(run):
@@ -56,6 +67,13 @@ def test_mini_needs_no_export(run):
     assert "without torch" in ran.err
 
 
+def test_models_of_sounds_and_films_have_no_export(run):
+    for name in ("clap", "pe-av-video"):
+        ran = run("models", "export", name)
+        assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
+        assert "through transformers only" in ran.err
+
+
 def test_a_misspelt_name_gets_the_close_one(run):
     for command in ("pull", "export"):
         ran = run("models", command, "siglp2")
@@ -66,6 +84,7 @@ def test_a_misspelt_name_gets_the_close_one(run):
 def test_pull_without_a_network_names_the_ways_out(run, monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nothing listens there
-    ran = run("models", "pull", "clip")
-    assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1)
-    assert "Ways out: " in ran.err
+    for name in ("clip", "clap"):
+        ran = run("models", "pull", name)
+        assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1)
+        assert "Ways out: " in ran.err

@@ -12,9 +12,13 @@ from mmsearch.errors import UsageError
 from mmsearch.types import Modality
 
 _PREFIX = "open_clip:"
-_TEXT_AND_IMAGE: frozenset[Modality] = frozenset({"text", "image"})
+# A film is its pooled frames: what embeds pictures embeds films.
+_PICTURES: frozenset[Modality] = frozenset({"text", "image", "video"})
+_SOUNDS: frozenset[Modality] = frozenset({"text", "audio"})
+_FILMS: frozenset[Modality] = frozenset({"text", "video"})
 _TORCH = ("torch", "open_clip")
 _TRANSFORMERS = (*_TORCH, "transformers")
+_TRANSFORMERS_ALONE = ("torch", "transformers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +31,10 @@ class Entry:
     """
 
     name: str
-    runtime: Literal["mini", "open_clip"]
+    runtime: Literal["mini", "open_clip", "clap", "pe_av"]
     architecture: str
     pretrained: str
-    modalities: frozenset[Modality] = _TEXT_AND_IMAGE
+    modalities: frozenset[Modality] = _PICTURES
     dim: int | None = None
     download_mb: int | None = None
     licence: str = "see the model's own page"
@@ -39,8 +43,26 @@ class Entry:
     needs: tuple[str, ...] = _TORCH
     checkpoint: Path | None = None
 
+    @property
+    def is_transformers(self) -> bool:
+        """Whether it runs through transformers, from a folder that holds all its files."""
+        return self.runtime in ("clap", "pe_av")
+
+    @property
+    def extra(self) -> str:
+        """The extra of mmsearch that installs what it needs."""
+        return "audio" if self.is_transformers else "clip"
+
+    @property
+    def local_name(self) -> str:
+        """How a checkpoint of its kind on this machine is named."""
+        if not self.is_transformers:
+            return f"{_PREFIX}{self.architecture}@/path"
+        return "clap@/path" if self.runtime == "clap" else f"{self.name.partition('@')[0]}@/path"
+
 
 # Best first, by the authors' published zero-shot retrieval: `auto` takes the first whose weights are on this machine.
+# Models of sounds and films follow; a collection has them beside its model, so `auto` passes them over.
 CATALOGUE: tuple[Entry, ...] = (
     Entry(
         name="siglip2-large",
@@ -145,6 +167,58 @@ CATALOGUE: tuple[Entry, ...] = (
         needs=_TRANSFORMERS,
     ),
     Entry(
+        name="clap",
+        runtime="clap",
+        architecture="CLAP HTSAT-tiny",
+        pretrained="laion/clap-htsat-unfused",
+        modalities=_SOUNDS,
+        dim=512,
+        download_mb=615,
+        licence="Apache-2.0",
+        note="sounds; English; runs on a CPU",
+        repository="laion/clap-htsat-unfused",
+        needs=_TRANSFORMERS_ALONE,
+    ),
+    Entry(
+        name="clap-general",
+        runtime="clap",
+        architecture="CLAP HTSAT-base",
+        pretrained="laion/larger_clap_general",
+        modalities=_SOUNDS,
+        dim=512,
+        download_mb=780,
+        licence="Apache-2.0",
+        note="sounds, music and speech; English",
+        repository="laion/larger_clap_general",
+        needs=_TRANSFORMERS_ALONE,
+    ),
+    Entry(
+        name="pe-av-audio",
+        runtime="pe_av",
+        architecture="PE-AV base, audio head",
+        pretrained="facebook/pe-av-base",
+        modalities=_SOUNDS,
+        dim=1024,
+        download_mb=4130,
+        licence="Apache-2.0",
+        note="sounds, music and speech; wants a GPU",
+        repository="facebook/pe-av-base",
+        needs=_TRANSFORMERS_ALONE,
+    ),
+    Entry(
+        name="pe-av-video",
+        runtime="pe_av",
+        architecture="PE-AV base, video head",
+        pretrained="facebook/pe-av-base",
+        modalities=_FILMS,
+        dim=1024,
+        download_mb=4130,
+        licence="Apache-2.0",
+        note="films; same download as pe-av-audio; wants a GPU",
+        repository="facebook/pe-av-base",
+        needs=(*_TRANSFORMERS_ALONE, "timm"),
+    ),
+    Entry(
         name="mini",
         runtime="mini",
         architecture="EfficientNet-Lite1 + token table",
@@ -159,7 +233,8 @@ CATALOGUE: tuple[Entry, ...] = (
 
 
 def resolve(name: str) -> Entry:
-    """The entry for a catalogue name, ``open_clip:ARCH/TAG`` or ``open_clip:ARCH@/path`` (a file or a folder).
+    """The entry for a catalogue name, ``open_clip:ARCH/TAG``, ``open_clip:ARCH@/path`` (a file or a folder), or
+    ``clap@/path``, ``pe-av-audio@/path``, ``pe-av-video@/path`` (a folder as transformers saves it).
 
     A tag that the catalogue has under a short name gives that entry, so that both share one space. Whether
     open_clip knows the architecture and tag shows when the model is loaded.
@@ -171,7 +246,7 @@ def resolve(name: str) -> Entry:
         if name in (entry.name, f"{_PREFIX}{entry.architecture}/{entry.pretrained}"):
             return entry
     if not name.startswith(_PREFIX):
-        raise UsageError(_unknown(name))
+        return _resolve_folder(name)
     reference = name.removeprefix(_PREFIX)
     architecture, separator, rest = re.fullmatch(r"([^/@]*)([/@]?)(.*)", reference, re.DOTALL).groups()  # type: ignore[union-attr]
     if not architecture or not rest:
@@ -193,8 +268,28 @@ def resolve(name: str) -> Entry:
     )
 
 
+def _resolve_folder(name: str) -> Entry:
+    kind, at, path = name.partition("@")
+    kinds = {entry.name: entry for entry in CATALOGUE if entry.is_transformers}
+    if not at or kind not in kinds:
+        raise UsageError(_unknown(name))
+    folder = Path(path).expanduser().absolute()
+    if not path or not folder.is_dir():
+        raise UsageError(f"no folder of a checkpoint at {folder if path else name!r}; write {kind}@/path/to/folder")
+    model = kinds[kind]
+    return Entry(
+        name=f"{kind}@{folder}",
+        runtime=model.runtime,
+        architecture=model.architecture,
+        pretrained="",
+        modalities=model.modalities,
+        needs=model.needs,
+        checkpoint=folder,
+    )
+
+
 def _unknown(name: str) -> str:
     known = [entry.name for entry in CATALOGUE]
-    close = difflib.get_close_matches(name.lower(), known, n=2, cutoff=0.5)
+    close = difflib.get_close_matches(name.partition("@")[0].lower(), known, n=2, cutoff=0.5)
     meant = f" (did you mean {' or '.join(close)}?)" if close else ""
     return f"no model {name!r}{meant}; `mmsearch models list` shows all, and open_clip:ARCH/TAG names any other"

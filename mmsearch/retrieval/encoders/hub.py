@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mmsearch.errors import ModelUnavailableError
 from mmsearch.retrieval.encoders.catalogue import Entry
+from mmsearch.retrieval.encoders.huggingface import checkpoint as huggingface
 from mmsearch.retrieval.encoders.openclip.config import (
     TOKENIZER_FILES,
     model_config,
@@ -27,12 +28,13 @@ _SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the hub keeps a model: the weights' repository and the file names to try, best first; and the
-    repositories of its tokenizer and text tower's configuration, if they are on the hub too."""
+    """Where the hub keeps a model: the weights' repository and the file names to try, best first; and the repository
+    of the small files that it needs too, such as its tokenizer's, with their patterns, if any are on the hub."""
 
     repository: str
     filenames: tuple[str, ...]
-    text_repository: str | None
+    small_repository: str | None = None
+    small_files: tuple[str, ...] = TOKENIZER_FILES
 
 
 def weights_here(entry: Entry) -> Path | None:
@@ -44,12 +46,15 @@ def weights_here(entry: Entry) -> Path | None:
         ModelUnavailableError: ``entry.checkpoint`` is a folder without a checkpoint.
     """
     if entry.checkpoint is not None:
-        return _checkpoint_in(entry.checkpoint)
+        return _checkpoint_in(entry.checkpoint, huggingface.WEIGHTS if entry.is_transformers else None)
     source = _source(entry)
-    if source.text_repository is not None and text_files_here(entry) is None:
+    if not entry.is_transformers and source.small_repository is not None and text_files_here(entry) is None:
         return None
     found = (_cached(source.repository, filename) for filename in source.filenames)
-    return next((path for path in found if path is not None), None)
+    here = next((path for path in found if path is not None), None)
+    if here is not None and entry.is_transformers and huggingface.missing_files(here.parent):
+        return None
+    return here
 
 
 def text_files_here(entry: Entry) -> Path | None:
@@ -77,8 +82,8 @@ def pull(entry: Entry) -> Path:
     source = _source(entry)
     _check_reachable(entry)
     try:
-        if source.text_repository is not None:
-            _download_text_files(source.text_repository)
+        if source.small_repository is not None:
+            _download_small_files(source.small_repository, source.small_files)
         return _download_first(source)
     except Exception as error:  # the hub's client raises a dozen kinds of three packages
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -86,6 +91,8 @@ def pull(entry: Entry) -> Path:
 
 
 def _source(entry: Entry) -> Source:
+    if entry.is_transformers:
+        return Source(entry.repository, huggingface.WEIGHTS, entry.repository, huggingface.SMALL_FILES)
     repository, filename = entry.repository, ""
     if not repository:
         hub = pretrained_config(entry).get("hf_hub", "")
@@ -110,9 +117,15 @@ def _text_repository(entry: Entry) -> str | None:
     return name
 
 
-def _checkpoint_in(path: Path) -> Path:
+def _checkpoint_in(path: Path, names: tuple[str, ...] | None) -> Path:
+    """The checkpoint that a path means: the best in a folder, or with ``names`` the first of these."""
     if path.is_file():
         return path
+    if names is not None:
+        here = next((path / name for name in names if (path / name).exists()), None)
+        if here is None:
+            raise ModelUnavailableError(f"no {' or '.join(names)} in {path}")
+        return here
     found = sorted(file for file in path.iterdir() if file.suffix in _SUFFIXES) if path.is_dir() else []
     if not found:
         raise ModelUnavailableError(f"no checkpoint ({', '.join(_SUFFIXES)}) in {path}")
@@ -135,10 +148,10 @@ def _endpoint() -> str:
     return os.environ.get("HF_ENDPOINT", constants.ENDPOINT).rstrip("/")
 
 
-def _download_text_files(repository: str) -> None:
+def _download_small_files(repository: str, patterns: tuple[str, ...]) -> None:
     from huggingface_hub import snapshot_download
 
-    snapshot_download(repository, allow_patterns=list(TOKENIZER_FILES), endpoint=_endpoint())
+    snapshot_download(repository, allow_patterns=list(patterns), endpoint=_endpoint())
 
 
 def _download_first(source: Source) -> Path:
@@ -190,7 +203,7 @@ def _answers(url: str) -> bool:
 def _offline_ways(entry: Entry) -> str:
     from huggingface_hub import constants
 
-    return (
-        f"Ways out: copy {constants.HF_HUB_CACHE} from a machine that has it, "
-        f"name a checkpoint (--model open_clip:{entry.architecture}@/path), or use --model mini"
-    )
+    copy = f"Ways out: copy {constants.HF_HUB_CACHE} from a machine that has it"
+    if entry.is_transformers:
+        return f"{copy}, or name a checkpoint's folder (--model {entry.local_name})"
+    return f"{copy}, name a checkpoint (--model {entry.local_name}), or use --model mini"

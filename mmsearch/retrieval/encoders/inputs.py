@@ -40,6 +40,46 @@ def checked_pixels(pixels: NDArray[np.uint8], transform: ImageTransform) -> NDAr
     return pixels
 
 
+def checked_sounds(sounds: Sequence[NDArray[np.float32]], most: int | None = None) -> list[NDArray[np.float32]]:
+    """The sounds as a list, if each is mono: float32 ``[samples]``, finite, at least one sample, at most ``most``.
+
+    Raises:
+        UsageError: another shape or type, samples that are not finite, or too many of them.
+    """
+    for sound in sounds:
+        if not isinstance(sound, np.ndarray) or sound.dtype != np.float32 or sound.ndim != 1 or not len(sound):
+            raise UsageError(
+                "encode_sounds takes a list of mono sounds, float32 [samples] with at least one, "
+                f"got {_described(sound)}"
+            )
+        if most is not None and len(sound) > most:
+            raise UsageError(f"a sound of {len(sound)} samples is longer than the model's window of {most}: cut it")
+        if not np.isfinite(sound).all():
+            raise UsageError("a sound holds samples that are not finite numbers: silence them first")
+    return list(sounds)
+
+
+def checked_films(films: Sequence[NDArray[np.uint8]], transform: ImageTransform) -> list[NDArray[np.uint8]]:
+    """The films as a list, if each is frames as the transform makes them: uint8 ``[frames, height, width, 3]``.
+
+    Raises:
+        UsageError: another shape or type, or a film without a frame.
+    """
+    wanted = (transform.height, transform.width, 3)
+    for film in films:
+        right = isinstance(film, np.ndarray) and film.dtype == np.uint8 and film.ndim == 4 and film.shape[1:] == wanted
+        if not right or not len(film):
+            raise UsageError(
+                f"encode_films takes a list of films, uint8 [frames, {wanted[0]}, {wanted[1]}, 3] with at least one "
+                f"frame, got {_described(film)}; use the encoder's frame_transform"
+            )
+    return list(films)
+
+
+def _described(given: Any) -> str:
+    return f"{given.dtype} {list(given.shape)}" if isinstance(given, np.ndarray) else type(given).__name__
+
+
 def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Rows ``[n, dim]`` scaled to length 1, float32."""
     unit: NDArray[np.float32] = rows / np.linalg.norm(rows, axis=1, keepdims=True)

@@ -11,6 +11,8 @@ from mmsearch.retrieval.encoders.catalogue import CATALOGUE, Entry, resolve
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from mmsearch.retrieval.encoders.huggingface.clap import ClapEncoder
+    from mmsearch.retrieval.encoders.huggingface.pe_av import PeAvAudioEncoder, PeAvVideoEncoder
     from mmsearch.retrieval.encoders.mini import MiniEncoder
     from mmsearch.retrieval.encoders.onnx import OnnxEncoder
     from mmsearch.retrieval.encoders.openclip.encoder import OpenClipEncoder
@@ -41,6 +43,8 @@ def load_encoder(
     entry = resolve(name)
     if entry.runtime == "mini":
         return _load_mini(device, precision, threads)
+    if entry.is_transformers:
+        return _load_transformers(entry, device, precision, threads)
     if device in ("auto", "cpu") and precision in ("auto", "float32"):
         exported = _load_export(entry, threads, throughput)
         if exported is not None:
@@ -49,7 +53,8 @@ def load_encoder(
 
 
 def auto_model() -> tuple[str, str]:
-    """The best catalogue model that can run here without fetching anything, else `mini`; and one line that says so.
+    """The best catalogue model of texts and pictures that can run here without fetching anything, else `mini`; and
+    one line that says so.
 
     Imports neither torch nor open_clip.
     """
@@ -94,12 +99,29 @@ def _load_open_clip(entry: Entry, device: str, precision: str, threads: int | No
     return OpenClipEncoder(entry.name, config, device=device, precision=precision, threads=threads)
 
 
+def _load_transformers(
+    entry: Entry, device: str, precision: str, threads: int | None
+) -> ClapEncoder | PeAvAudioEncoder | PeAvVideoEncoder:
+    require_packages(entry)
+    from mmsearch.retrieval.encoders.hub import pull
+    from mmsearch.retrieval.encoders.huggingface import clap, pe_av
+    from mmsearch.retrieval.encoders.huggingface.checkpoint import read_checkpoint
+
+    module = clap if entry.runtime == "clap" else pe_av
+    checkpoint = read_checkpoint(pull(entry), module.MODEL_TYPE)
+    if entry.runtime == "clap":
+        return clap.ClapEncoder(entry.name, checkpoint, device=device, precision=precision, threads=threads)
+    kind = pe_av.PeAvAudioEncoder if "audio" in entry.modalities else pe_av.PeAvVideoEncoder
+    return kind(entry.name, checkpoint, device=device, precision=precision, threads=threads)
+
+
 def require_packages(entry: Entry) -> None:
     """Raise a `ModelUnavailableError` that names the extra if packages of the model are not installed."""
     missing = _missing(entry)
     if missing:
+        otherwise = "" if entry.is_transformers else ", or use --model mini"
         raise ModelUnavailableError(
-            f'{entry.name} needs {" and ".join(missing)}: pip install "mmsearch[clip]", or use --model mini'
+            f'{entry.name} needs {" and ".join(missing)}: pip install "mmsearch[{entry.extra}]"{otherwise}'
         )
 
 
@@ -112,6 +134,8 @@ def is_ready(entry: Entry) -> bool:
 
         if weights_here(entry) is not None:
             return True
+    if entry.is_transformers:
+        return False  # never exported
     from mmsearch.retrieval.encoders.onnx import find_export
 
     return find_export(entry.name, None) is not None

@@ -101,7 +101,7 @@ class OnnxEncoder:
         threads: threads inside one operator; None lets ONNX Runtime take one for each physical core.
     """
 
-    modalities: frozenset[Modality] = frozenset({"text", "image"})
+    modalities: frozenset[Modality] = frozenset({"text", "image", "video"})
     device = "cpu"
 
     def __init__(self, folder: Path, *, threads: int | None = None) -> None:

@@ -41,7 +41,7 @@ class MiniEncoder:
         threads: threads of the picture tower; None lets ONNX Runtime take one for each physical core.
     """
 
-    modalities: frozenset[Modality] = frozenset({"text", "image"})
+    modalities: frozenset[Modality] = frozenset({"text", "image", "video"})
     device = "cpu"
     max_tokens = MAX_TOKENS
     # draft: a big JPEG is decoded at a reduced scale, but never below twice the target.

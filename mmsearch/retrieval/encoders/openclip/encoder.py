@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mmsearch.retrieval.encoders.devices import choose_device, choose_precision, full_float32
 from mmsearch.retrieval.encoders.digests import file_sha256
 from mmsearch.retrieval.encoders.inputs import checked_pixels, checked_texts, digest
 from mmsearch.retrieval.encoders.lazy import Lazy
 from mmsearch.retrieval.encoders.openclip.config import ModelConfig
 from mmsearch.retrieval.encoders.openclip.tokenizer import ClipTokenizer
-from mmsearch.retrieval.encoders.openclip.towers import choose_device, choose_precision, load_model
+from mmsearch.retrieval.encoders.openclip.towers import load_model
 from mmsearch.types import Modality, Space
 
 # Items in one pass: bounds the activations (ViT-L-14: some 10 MB a picture in float32) and fills the device.
@@ -41,7 +41,7 @@ class OpenClipEncoder:
         ModelUnavailableError: the tokenizer's files are not there.
     """
 
-    modalities: frozenset[Modality] = frozenset({"text", "image"})
+    modalities: frozenset[Modality] = frozenset({"text", "image", "video"})
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class OpenClipEncoder:
         step = _CHUNK[self.device]
         for start in range(0, n, step):
             part = slice(start, start + step)
-            with torch.inference_mode(), _full_float32(self.precision):
+            with torch.inference_mode(), full_float32(self.precision):
                 unit = torch.nn.functional.normalize(forward(part).float(), dim=-1)
             vectors[part] = unit.cpu().numpy()
         return vectors
@@ -106,17 +106,3 @@ class OpenClipEncoder:
         if self._threads is not None:
             torch.set_num_threads(self._threads)
         return load_model(self.config, self.device, self.precision)
-
-
-@contextmanager
-def _full_float32(precision: str) -> Iterator[None]:
-    """float32 convolutions in float32: cuDNN would round their inputs to 10 bits (TF32) unless told not to."""
-    import torch
-
-    if precision != "float32" or not torch.cuda.is_available():
-        yield
-        return
-    with torch.backends.cudnn.flags(
-        enabled=torch.backends.cudnn.enabled, benchmark=False, deterministic=True, allow_tf32=False
-    ):
-        yield

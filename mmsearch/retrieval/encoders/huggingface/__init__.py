@@ -1,0 +1,1 @@
+"""Models that run through transformers: CLAP for sounds, PE-AV for sounds and for films."""

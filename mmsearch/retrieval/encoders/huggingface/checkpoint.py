@@ -1,0 +1,163 @@
+"""A checkpoint as transformers saves it: which files it is, what they say, and its weights in a module, safely."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmsearch.errors import ModelUnavailableError
+from mmsearch.retrieval.encoders.checkpoints import check_safe, first_lines
+from mmsearch.retrieval.encoders.digests import file_sha256
+
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+CONFIG, TOKENIZER = "config.json", "tokenizer.json"
+SMALL_FILES = ("*.json", "*.txt")
+"""What is fetched beside the weights: configuration and tokenizer, no code."""
+_PROCESSOR = "processor_config.json"
+"""One file for all kinds of preprocessing, as transformers writes it since version 5; before, one for each kind."""
+_OF_ITS_OWN = {"feature_extractor": "preprocessor_config.json", "video_processor": "video_preprocessor_config.json"}
+# What may differ between two copies of one configuration without a difference in what is computed.
+_INCIDENTAL = {"_name_or_path", "_commit_hash", "architectures", "dtype", "torch_dtype", "transformers_version"}
+# Settings by which a configuration can have transformers fetch or run code that is not its own.
+_CODE = {"auto_map", "attn_implementation", "quantization_config"}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """All that is needed to run a model: its folder, the weights in it, and what ``config.json`` says."""
+
+    folder: Path
+    weights: Path
+    config: dict[str, Any]
+
+    @property
+    def tokenizer(self) -> Path:
+        """The file of the tokenizer."""
+        return self.folder / TOKENIZER
+
+    def settings(self, kind: str) -> dict[str, Any]:
+        """The preprocessing of one kind, ``feature_extractor`` (sound) or ``video_processor``.
+
+        Raises:
+            ModelUnavailableError: the folder does not say.
+        """
+        own = self.folder / _OF_ITS_OWN[kind]
+        if own.exists():
+            return _read_json(own)
+        found = _read_json(self.folder / _PROCESSOR).get(kind) if (self.folder / _PROCESSOR).exists() else None
+        if not isinstance(found, dict):
+            raise ModelUnavailableError(f"no {own.name} in {self.folder}: put the model's own beside its weights")
+        return found
+
+    def processing(self, **facts: Any) -> dict[str, Any]:
+        """What makes two models with the same weights differ, for the space's digest."""
+        return {"model": _essence(self.config), "tokenizer": file_sha256(self.tokenizer), **facts}
+
+
+def missing_files(folder: Path) -> list[str]:
+    """Names of files that a checkpoint's folder lacks beside its weights."""
+    missing = [name for name in (CONFIG, TOKENIZER) if not (folder / name).exists()]
+    either = (_PROCESSOR, _OF_ITS_OWN["feature_extractor"])
+    return missing + ([] if any((folder / name).exists() for name in either) else [either[1]])
+
+
+def read_checkpoint(weights: Path, model_type: str) -> Checkpoint:
+    """The checkpoint whose weights file is ``weights``.
+
+    Raises:
+        ModelUnavailableError: files are missing, it is another kind of model, or its configuration asks for code.
+    """
+    folder = weights.parent
+    missing = missing_files(folder)
+    if missing:
+        raise ModelUnavailableError(f"{folder} lacks {', '.join(missing)}: a checkpoint's folder holds these too")
+    config = _read_json(folder / CONFIG)
+    if config.get("model_type") != model_type:
+        raise ModelUnavailableError(f"{folder} holds a model of type {config.get('model_type')!r}, not {model_type!r}")
+    asks = sorted(_CODE & set(_keys(config)))
+    if asks:
+        raise ModelUnavailableError(f"{folder / CONFIG} sets {asks[0]}, which could run code: refused")
+    return Checkpoint(folder, weights, config)
+
+
+def load_module(kind: Any, checkpoint: Checkpoint, device: str, precision: str, config: Any = None) -> Any:
+    """A transformers model filled with the checkpoint, in evaluation mode, on the device, in the precision.
+
+    Args:
+        kind: the class of the model.
+        config: its configuration, where that is a part of the checkpoint's; what else the file holds is not loaded.
+
+    Raises:
+        ModelUnavailableError: the weights cannot be read, hold code, or do not fit.
+    """
+    import torch
+
+    check_safe(checkpoint.weights)
+    try:
+        with _quiet():
+            model, report = kind.from_pretrained(
+                checkpoint.folder,
+                config=config,
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=checkpoint.weights.suffix == ".safetensors",
+                weights_only=True,
+                # Not by `to`: that would round the tables of rotary positions too.
+                dtype=getattr(torch, precision),
+                output_loading_info=True,
+            )
+    except Exception as error:  # the state of a stranger's file can break the loading in any way
+        raise ModelUnavailableError(f"{checkpoint.weights} cannot be loaded: {first_lines(error)}") from None
+    wrong = sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
+    if wrong:
+        raise ModelUnavailableError(
+            f"{checkpoint.weights} does not fit its configuration: {len(wrong)} tensors are missing or of another "
+            f"shape, the first is {wrong[0]}"
+        )
+    return model.requires_grad_(False).eval().to(device)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        facts = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelUnavailableError(f"{path} cannot be read ({first_lines(error)})") from None
+    if not isinstance(facts, dict):
+        raise ModelUnavailableError(f"{path} is no configuration")
+    return facts
+
+
+def _essence(config: Any) -> Any:
+    if isinstance(config, dict):
+        return {key: _essence(value) for key, value in config.items() if key not in _INCIDENTAL}
+    return config
+
+
+def _keys(config: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in config.items():
+        if value is not None:
+            yield key
+        if isinstance(value, dict):
+            yield from _keys(value)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without transformers' table of tensors that are not loaded, and its progress bar."""
+    from transformers.utils import logging as hf_logging
+
+    logger = logging.getLogger("transformers")
+    level, bars = logger.level, hf_logging.is_progress_bar_enabled()
+    logger.setLevel(logging.CRITICAL)
+    hf_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        if bars:
+            hf_logging.enable_progress_bar()

@@ -1,0 +1,124 @@
+"""What the encoders of this package share: texts to vectors, and passes over inputs that need no padding."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmsearch.retrieval.encoders.devices import checked_precision, choose_device, full_float32
+from mmsearch.retrieval.encoders.digests import file_sha256
+from mmsearch.retrieval.encoders.huggingface.checkpoint import Checkpoint
+from mmsearch.retrieval.encoders.huggingface.tokenizer import TextTokenizer
+from mmsearch.retrieval.encoders.inputs import checked_texts, digest
+from mmsearch.retrieval.encoders.lazy import Lazy
+from mmsearch.types import Modality, Space
+
+TEXTS_AT_ONCE = {"cpu": 16, "mps": 32, "cuda": 64}
+
+
+def equal_groups(sizes: Sequence[int], most: int) -> Iterator[list[int]]:
+    """Indices of items of the same size, at most ``most`` together.
+
+    Together they need no padding, so that no vector hangs on its neighbours (rule 9 of the house). A mask would not
+    do: convolutions see the padding that it hides from the attention.
+    """
+    by_size: dict[int, list[int]] = {}
+    for index, size in enumerate(sizes):
+        by_size.setdefault(size, []).append(index)
+    for group in by_size.values():
+        for start in range(0, len(group), most):
+            yield group[start : start + most]
+
+
+class TransformersEncoder:
+    """Texts → vectors. Subclasses add what else they embed. Weights load at the first call; then thread-safe.
+
+    Args:
+        name: the model's name, kept in the space.
+        dim: length of the vectors.
+        context: tokens of a text that the tower reads, special tokens included.
+        processing: what makes two models with the same weights differ.
+        device: ``auto``, ``cuda``, ``mps`` or ``cpu``.
+        precision: ``float32``, ``bfloat16`` or ``float16`` of weights and activations; ``auto`` is float32
+            everywhere, since what sound loses in the others has been measured for none of these models.
+        threads: torch's threads for the whole process, set when the weights load; None leaves torch's choice.
+
+    Raises:
+        UsageError: the device or precision is not to be had.
+        ModelUnavailableError: the tokenizer cannot be read.
+    """
+
+    modalities: frozenset[Modality]
+
+    def __init__(
+        self,
+        name: str,
+        checkpoint: Checkpoint,
+        *,
+        dim: int,
+        context: int,
+        processing: dict[str, Any],
+        device: str,
+        precision: str,
+        threads: int | None,
+    ) -> None:
+        facts = checkpoint.processing(context=context, **processing)
+        self.space = Space(name, file_sha256(checkpoint.weights)[:16], digest(facts), dim)
+        self.checkpoint = checkpoint
+        self.device = choose_device(device)
+        self.precision = "float32" if checked_precision(precision) == "auto" else precision
+        self.tokenizer = TextTokenizer(checkpoint.tokenizer, context)
+        self.max_tokens = self.tokenizer.max_tokens
+        self._threads = threads
+        self.model: Lazy[Any] = Lazy(self._load)
+
+    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit vectors, float32 ``[len(texts), dim]``; tokens past `max_tokens` are not read."""
+        import torch
+
+        rows = self.tokenizer.ids(checked_texts(texts))
+
+        def forward(part: list[int]) -> Any:
+            return self._text_features(torch.tensor([rows[i] for i in part], device=self.device))
+
+        return self._encode([len(row) for row in rows], TEXTS_AT_ONCE[self.device], forward)
+
+    def count_tokens(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        """Tokens in each text, special tokens not counted, int64 ``[len(texts)]``."""
+        return self.tokenizer.count(checked_texts(texts))
+
+    @abstractmethod
+    def _text_features(self, ids: Any) -> Any:
+        """Features ``[n, dim]`` of token ids ``[n, tokens]``, of any length."""
+
+    @abstractmethod
+    def _make_module(self) -> Any:
+        """The torch module with its weights."""
+
+    def _encode(self, sizes: Sequence[int], most: int, forward: Callable[[list[int]], Any]) -> NDArray[np.float32]:
+        """Unit vectors of what ``forward`` makes of items, given by their indices, of one size each time."""
+        import torch
+
+        vectors = np.empty((len(sizes), self.space.dim), np.float32)
+        for part in equal_groups(sizes, most):
+            with torch.inference_mode(), full_float32(self.precision):
+                unit = torch.nn.functional.normalize(forward(part).float(), dim=-1)
+            vectors[part] = unit.cpu().numpy()
+        return vectors
+
+    def _to_device(self, batch: NDArray[Any]) -> Any:
+        """An array as a tensor on the device, in the towers' precision."""
+        import torch
+
+        return torch.from_numpy(batch).to(self.device, getattr(torch, self.precision))
+
+    def _load(self) -> Any:
+        import torch
+
+        if self._threads is not None:
+            torch.set_num_threads(self._threads)
+        return self._make_module()

@@ -1,0 +1,202 @@
+"""`PeAvAudioEncoder` and `PeAvVideoEncoder`: the two halves of a Perception Encoder Audiovisual, each a space.
+
+The model has a head of its own on its text tower for each thing that texts are compared with, so a text's vector
+among sounds is another than among films. https://arxiv.org/abs/2512.19687.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmsearch.errors import ModelUnavailableError
+from mmsearch.retrieval.encoders.huggingface.checkpoint import Checkpoint, load_module
+from mmsearch.retrieval.encoders.huggingface.encoder import TransformersEncoder
+from mmsearch.retrieval.encoders.inputs import checked_films, checked_sounds
+from mmsearch.retrieval.media.transform import ImageTransform
+from mmsearch.types import Modality
+
+MODEL_TYPE = "pe_audio_video"
+# The first layers hold 64 channels at 48,000 positions a second: 123 MB for a window of 10 s, several times over.
+_SOUNDS_AT_ONCE = {"cpu": 1, "mps": 2, "cuda": 8}
+_FILMS_AT_ONCE = {"cpu": 2, "mps": 4, "cuda": 32}
+# The text tower has positions for 8,192 tokens; a caption has tens, and attention over thousands takes gigabytes.
+_CONTEXT = 512
+_BILINEAR, _BICUBIC = 2, 3
+_HALF = (0.5, 0.5, 0.5)
+
+
+class _PeAvEncoder(TransformersEncoder):
+    """What both halves share: the text tower, and which head it ends in."""
+
+    head: str
+
+    def __init__(
+        self,
+        name: str,
+        checkpoint: Checkpoint,
+        preprocess: dict[str, Any],
+        *,
+        device: str,
+        precision: str,
+        threads: int | None,
+    ) -> None:
+        text = checkpoint.config.get("text_config") or {}
+        super().__init__(
+            name,
+            checkpoint,
+            dim=int(text.get("hidden_size", 1024)),
+            context=min(_CONTEXT, int(text.get("max_position_embeddings", 8192))),
+            processing={"head": self.head, self.head: preprocess},
+            device=device,
+            precision=precision,
+            threads=threads,
+        )
+
+    def _text_features(self, ids: Any) -> Any:
+        model = self.model()
+        first = model.text_model(ids).last_hidden_state[:, 0]
+        return getattr(model, f"text_{self.head}_head")(first)
+
+
+class PeAvAudioEncoder(_PeAvEncoder):
+    """Texts and sounds → vectors of a PE-AV model; its film half is not loaded.
+
+    Args:
+        name: the model's name, kept in the space.
+        device, precision, threads: see `TransformersEncoder`.
+
+    Raises:
+        UsageError: the device or precision is not to be had.
+        ModelUnavailableError: files cannot be read.
+    """
+
+    modalities: frozenset[Modality] = frozenset({"text", "audio"})
+    head = "audio"
+
+    def __init__(
+        self,
+        name: str,
+        checkpoint: Checkpoint,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        threads: int | None = None,
+    ) -> None:
+        settings = checkpoint.settings("feature_extractor")
+        self.sample_rate = _positive(settings, "sampling_rate", 48_000)
+        self._hop = _positive(settings, "hop_length", 1920)
+        facts = {"sampling_rate": self.sample_rate, "hop_length": self._hop}
+        super().__init__(name, checkpoint, facts, device=device, precision=precision, threads=threads)
+
+    def encode_sounds(self, sounds: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Unit vectors, float32 ``[len(sounds), dim]``, of mono samples in -1…1, float32 ``[samples]`` each.
+
+        A sound is mirrored at its end up to a whole number of the codec's steps (40 ms), as transformers does.
+
+        Raises:
+            UsageError: a sound is empty, not finite, or not float32.
+        """
+        whole = [np.pad(sound, (0, -len(sound) % self._hop), "reflect") for sound in checked_sounds(sounds)]
+
+        def forward(part: list[int]) -> Any:
+            model = self.model()
+            batch = self._to_device(np.stack([whole[i] for i in part])[:, None])
+            return model.audio_head(model.audio_encoder(batch).pooler_output)
+
+        return self._encode([len(sound) for sound in whole], _SOUNDS_AT_ONCE[self.device], forward)
+
+    def _make_module(self) -> Any:
+        from transformers import PeAudioModel, PeAudioVideoConfig
+
+        config = PeAudioVideoConfig.from_pretrained(self.checkpoint.folder, local_files_only=True)
+        return load_module(PeAudioModel, self.checkpoint, self.device, self.precision, config.audio_config)
+
+
+class PeAvVideoEncoder(_PeAvEncoder):
+    """Texts and films → vectors of a PE-AV model; its sound half is not loaded.
+
+    Args:
+        name: the model's name, kept in the space.
+        device, precision, threads: see `TransformersEncoder`.
+
+    Raises:
+        UsageError: the device or precision is not to be had.
+        ModelUnavailableError: files cannot be read, or frames are prepared in a way that is not known here.
+    """
+
+    modalities: frozenset[Modality] = frozenset({"text", "video"})
+    head = "video"
+
+    def __init__(
+        self,
+        name: str,
+        checkpoint: Checkpoint,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        threads: int | None = None,
+    ) -> None:
+        settings = checkpoint.settings("video_processor")
+        self.frame_transform = _frame_transform(settings)
+        self._mean = np.array(settings.get("image_mean") or _HALF, np.float32)
+        self._deviation = np.array(settings.get("image_std") or _HALF, np.float32)
+        facts = {
+            "transform": self.frame_transform.to_json(),
+            "mean": self._mean.tolist(),
+            "std": self._deviation.tolist(),
+        }
+        super().__init__(name, checkpoint, facts, device=device, precision=precision, threads=threads)
+
+    def encode_films(self, films: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Unit vectors, float32 ``[len(films), dim]``, of RGB frames in order, uint8 ``[frames, height, width, 3]``.
+
+        Raises:
+            UsageError: a film is no such array, or has no frame.
+        """
+        checked = checked_films(films, self.frame_transform)
+
+        def forward(part: list[int]) -> Any:
+            model = self.model()
+            batch = np.stack([checked[i] for i in part])
+            return model.video_head(model.video_encoder(self._normalised(batch)).pooler_output)
+
+        return self._encode([len(film) for film in checked], _FILMS_AT_ONCE[self.device], forward)
+
+    def _normalised(self, films: NDArray[np.uint8]) -> Any:
+        """The tower's input, ``[n, frames, 3, height, width]``: on the device, so that a byte a channel travels."""
+        import torch
+
+        mean, deviation = (torch.from_numpy(each).to(self.device) for each in (self._mean, self._deviation))
+        pixels = (torch.from_numpy(films).to(self.device).float() / 255 - mean) / deviation
+        return pixels.permute(0, 1, 4, 2, 3).contiguous().to(getattr(torch, self.precision))
+
+    def _make_module(self) -> Any:
+        from transformers import PeAudioVideoConfig, PeVideoModel
+
+        config = PeAudioVideoConfig.from_pretrained(self.checkpoint.folder, local_files_only=True)
+        return load_module(PeVideoModel, self.checkpoint, self.device, self.precision, config.video_config)
+
+
+def _frame_transform(settings: Mapping[str, Any]) -> ImageTransform:
+    size = settings.get("size") or {}
+    resample = settings.get("resample", _BILINEAR)
+    known = "height" in size and "width" in size and resample in (_BILINEAR, _BICUBIC)
+    if not known or settings.get("do_center_crop"):
+        raise ModelUnavailableError(f"frames prepared so are not known here: size {size}, resample {resample}")
+    return ImageTransform(
+        int(size["height"]),
+        int(size["width"]),
+        resize="squash",
+        interpolation="bilinear" if resample == _BILINEAR else "bicubic",
+    )
+
+
+def _positive(settings: Mapping[str, Any], key: str, default: int) -> int:
+    value = settings.get(key, default)
+    if not isinstance(value, int) or value < 1:
+        raise ModelUnavailableError(f"{key} is {value!r} in the model's preprocessing: no number of samples")
+    return value
