@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import heapq
 import math
 import os
 from collections.abc import Iterator
@@ -165,18 +166,25 @@ def states_its_length(source: IO[bytes], format: str) -> bool:
 
 
 class Packets:
-    """The packets of one stream; reading errors end them. Counts what could not be decoded."""
+    """The packets of one stream; an error in reading ends them. Counts those that could not be decoded.
 
-    def __init__(self, container: InputContainer, stream: Stream) -> None:
-        self._container, self._stream = container, stream
+    With ``counting``, time stamps stand for places in the order of coding and are dealt out anew to the frames
+    in the order in which they are shown.
+    """
+
+    def __init__(self, container: InputContainer, stream: Stream, *, counting: bool = False) -> None:
+        self._container, self._stream, self._counting = container, stream, counting
         self.failed = 0
         self.broken_off = False
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self) -> Iterator[Any]:
         """The decoded frames in the order of presentation; packets that cannot be decoded are passed over."""
         import av
 
+        stamps: list[int] = []
         for packet in self._packets():
+            if self._counting and packet.size and packet.dts is not None:
+                heapq.heappush(stamps, packet.dts)
             try:
                 frames: list[Any] = list(packet.decode())
             except av.error.MemoryError:
@@ -186,7 +194,10 @@ class Packets:
             except av.FFmpegError:
                 self.failed += 1
                 continue
-            yield from frames
+            for frame in frames:
+                if stamps:
+                    frame.pts = heapq.heappop(stamps)
+                yield frame
 
     def _packets(self) -> Iterator[Packet[Any]]:
         import av
@@ -200,18 +211,18 @@ class Packets:
             except av.error.MemoryError:
                 raise
             except av.FFmpegError:
-                self.broken_off = True  # the decoder still holds frames: flush it
-                yield from _flush(self._stream)
+                self.broken_off = True
+                yield _flush(self._stream)  # the decoder still holds frames
                 return
             yield packet
 
 
-def _flush(stream: Stream) -> Iterator[Packet[Any]]:
+def _flush(stream: Stream) -> Packet[Any]:
     from av.packet import Packet
 
     packet: Packet[Any] = Packet()
     packet.stream = stream
-    yield packet
+    return packet
 
 
 class Clock:

@@ -24,7 +24,10 @@ from mmsearch.retrieval.media.picture import FilmFrame, Frame, square_size
 
 _MAX_FRAME_S = 3600.0
 _BACK_S = (0.0, 2.0, 10.0, 60.0)
-_UNRELIABLE_SEEK = frozenset({"mpegvideo"})
+_ORDER_OF_CODING = frozenset({"avi", "mpegvideo"})
+"""Formats whose time stamps count coded pictures: with B frames FFmpeg has the first one come late."""
+_SETTLES_S = {"mpeg": 1.0}
+"""Program streams stamp some pictures only: for so long after a jump FFmpeg guesses the times."""
 
 
 def open_film(source: IO[bytes], format: str, max_pixels: int) -> FilmReader | AnimationReader:
@@ -77,6 +80,12 @@ class FilmReader:
         self.expected_s = stated_duration(self._container, self._stream)
         self.taken_at = taken_at(self._container)
         self.note: str | None = None
+        self._late = 0.0
+        if format in _ORDER_OF_CODING:
+            first = next(self._packets.frames(), None)
+            if first is not None and first.time is not None:
+                self._late = max(0.0, first.time - origin_of(self._container))
+            self._open()
 
     def _open(self) -> None:
         from av.stream import Disposition
@@ -96,7 +105,10 @@ class FilmReader:
             context.options = {"max_pixels": str(self._max_pixels)}
             rate = self._stream.average_rate or self._stream.guessed_rate or 0
             self._frame_s = 1 / float(rate) if rate else 0.0
-        self._packets = Packets(self._container, self._stream)
+        # FFmpeg has no times of presentation for these in AVI; a jump would lose count.
+        counting = self._format == "avi" and context.name in ("h264", "hevc")
+        self._packets = Packets(self._container, self._stream, counting=counting)
+        self._can_jump = not counting and self._format != "mpegvideo"
 
     def _guard(self, width: int, height: int) -> None:
         size = square_size(width, height, self._pixel_aspect)
@@ -114,7 +126,7 @@ class FilmReader:
         with clear_errors():
             for decoded in self._packets.frames():
                 length = self._length(decoded)
-                time = clock.at(decoded, length)
+                time = clock.at(decoded, length) - self._late
                 if not nothing and time < end - length:  # out of order: nobody would see it
                     continue
                 nothing, end = False, time + length
@@ -130,37 +142,42 @@ class FilmReader:
             DecodeError: not one of them can be decoded.
         """
         with clear_errors():
-            if time > 1 and self._format not in _UNRELIABLE_SEEK:
+            settles = _SETTLES_S.get(self._format, 0.0)
+            if time > 1 and self._can_jump:
                 for back in _BACK_S:
-                    frames = self._after_seek(max(0.0, time - back))
+                    frames = self._after_seek(max(0.0, time - back - settles), settles)
                     first = next(frames, None)
                     if first is not None and first.time <= time:
                         yield first
                         yield from frames
                         return
-                    if time - back <= 0:
+                    if time - back - settles <= 0:
                         break
             self.close()
             self._open()
             yield from self.frames()
 
-    def _after_seek(self, time: float) -> Iterator[Frame]:
-        """Frames from the first key frame after a jump: those shown before it lack what they build on."""
+    def _after_seek(self, time: float, settles: float) -> Iterator[Frame]:
+        """Frames from the first key frame after a jump: those shown before it lack what they build on.
+
+        None are given whose times are guessed, which they are for ``settles`` seconds.
+        """
         import av
 
-        base, origin = self._stream.time_base, origin_of(self._container)
+        base, origin = self._stream.time_base, origin_of(self._container) + self._late
         if base is None:
             return
         try:
             self._container.seek(int((time + origin) / base), stream=self._stream)
         except av.FFmpegError:
             return
-        started = False
+        started: float | None = None
         for decoded in self._packets.frames():
             if decoded.pts is None or decoded.time is None:
                 return
-            started = started or decoded.key_frame
-            if started:
+            if started is None and decoded.key_frame:
+                started = decoded.time
+            if started is not None and decoded.time >= started + settles:
                 yield self._frame(decoded, decoded.time - origin, self._length(decoded))
 
     def _length(self, decoded: Any) -> float:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
 
 _CHUNK_S = 1.0
+_MANY_CHANNELS = 8
 _JITTER_S = 0.1
 """Time stamps are rounded to milliseconds in some containers: a gap or an overlap up to this is none."""
 
@@ -163,19 +164,29 @@ class Sound:
             yield np.concatenate(pending), rate
 
     def _mono(self, frame: AudioFrame) -> NDArray[np.float32]:
+        channels = frame.layout.nb_channels
+        if frame.format.is_planar and channels >= _MANY_CHANNELS:
+            frame = _packed(frame)
         values: NDArray[Any] = frame.to_ndarray()
         if not frame.format.is_planar:
-            values = values.reshape(-1, frame.layout.nb_channels).T
+            values = values.reshape(-1, channels).T
         if values.dtype.kind == "f":
             if not np.isfinite(values).all():
                 self._not_finite = True
-                values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-            return values.mean(axis=0, dtype=np.float32)
-        half = float(1 << (8 * values.dtype.itemsize - 1))
-        mean = values.mean(axis=0, dtype=np.float64)
-        if values.dtype.kind == "u":
-            mean -= half
-        return (mean / half).astype(np.float32)
+                values = np.where(np.isfinite(values), values, 0)
+            mean: NDArray[Any] = values.mean(axis=0, dtype=np.float64)
+        else:
+            half = float(1 << (8 * values.dtype.itemsize - 1))
+            mean = values.mean(axis=0, dtype=np.float64) / half - (values.dtype.kind == "u")
+        return mean.astype(np.float32)
+
+
+def _packed(frame: AudioFrame) -> AudioFrame:
+    """The frame with its channels in one plane: PyAV reads past the end of a list of eight or more planes."""
+    from av.audio.resampler import AudioResampler
+
+    resampler = AudioResampler(format=frame.format.name.removesuffix("p"))
+    return [*resampler.resample(frame), *resampler.resample(None)][0]
 
 
 def _silence(count: int, rate: int) -> Iterator[NDArray[np.float32]]:

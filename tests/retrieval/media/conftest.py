@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import os
 import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -115,3 +117,14 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("the evaluation data is not here: set MMSEARCH_SHARED to its folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def films() -> ModuleType:
+    """`films.py` beside this file, which makes sounds and films."""
+    spec = importlib.util.spec_from_file_location("films", Path(__file__).with_name("films.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
