@@ -9,7 +9,6 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from mmsearch.errors import DecodeError
 from mmsearch.retrieval.media.sniff import sniff
 from mmsearch.retrieval.media.sound import Sound, Window
 from mmsearch.types import Facts
