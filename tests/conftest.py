@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import json
 import os
 import sys
@@ -10,6 +11,7 @@ import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 
 import hypothesis
 import numpy as np
@@ -229,7 +231,7 @@ def write_byte_tokenizer(folder: Path, start: str, end: str, padding: str) -> in
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     specials = [start, padding, end]
     trainer = trainers.BpeTrainer(vocab_size=300, special_tokens=specials, initial_alphabet=alphabet)
-    tokenizer.train_from_iterator([*TEXTS.values(), "a dog barks", " dog sea boat" * 9], trainer)
+    tokenizer.train_from_iterator([*TEXTS.values(), *["dog sea boat dog"] * 9], trainer)
     pairs = [(token, tokenizer.token_to_id(token)) for token in (start, end)]
     tokenizer.post_processor = processors.TemplateProcessing(single=f"{start} $A {end}", special_tokens=pairs)
     PreTrainedTokenizerFast(
@@ -301,8 +303,21 @@ def make_pe_av_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[
         save_with_random_weights(transformers.PeAudioVideoModel(config), folder, seed)
         transformers.PeAudioFeatureExtractor().save_pretrained(folder)
         frame = {"size": {"height": 32, "width": 32}, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
-        video = {"video_processor_type": "PeVideoVideoProcessor", "do_resize": True, "do_normalize": True, **frame}
+        video = {"video_processor_type": "PeVideoVideoProcessor", **frame}
+        video |= {"do_resize": True, "do_rescale": True, "do_normalize": True}
         (folder / "video_preprocessor_config.json").write_text(json.dumps(video))
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session")
+def films() -> ModuleType:
+    """The module ``tests/retrieval/media/films.py``, which makes sounds and films."""
+    path = Path(__file__).parent / "retrieval" / "media" / "films.py"
+    spec = importlib.util.spec_from_file_location("films", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

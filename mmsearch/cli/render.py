@@ -22,7 +22,8 @@ def print_hits(hits: Sequence[Hit]) -> None:
         hit_table(hits, terminal())
         return
     for hit in hits:
-        fields = [str(hit.rank), f"{hit.score:.3f}", shown_path(hit.path), _span(hit), _remarks(hit)]
+        told = " ".join(filter(None, (f"[{_evidence(hit)}]" if _evidence(hit) else "", _remarks(hit))))
+        fields = [str(hit.rank), f"{hit.score:.3f}", shown_path(hit.path), _span(hit), told]
         sys.stdout.write("\t".join(fields).rstrip("\t") + "\n")
 
 
@@ -34,12 +35,13 @@ def terminal(width: int | None = None, record: bool = False) -> Console:
 
 
 def hit_table(hits: Sequence[Hit], console: Console) -> None:
-    """Rank, score, path, span and passage; match where several modalities are merged by it."""
+    """Rank, score, path, span, evidence and passage; match where several kinds of evidence are merged by it."""
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    several = len({hit.modality for hit in hits}) > 1
+    several = len({hit.evidence for hit in hits}) > 1
+    evidence = any(_evidence(hit) for hit in hits)
     spans = any(hit.span is not None for hit in hits)
     words = any(_remarks(hit) for hit in hits)
     table.add_column("#", justify="right", style="dim")
@@ -49,6 +51,8 @@ def hit_table(hits: Sequence[Hit], console: Console) -> None:
     table.add_column("path", overflow="ellipsis", no_wrap=True, ratio=3 if words else None)
     if spans:
         table.add_column("span", style="dim", no_wrap=True)
+    if evidence:
+        table.add_column("by", style="dim", no_wrap=True)
     if words:
         table.add_column("text", overflow="ellipsis", no_wrap=True, ratio=4)
     for hit in hits:
@@ -60,6 +64,7 @@ def hit_table(hits: Sequence[Hit], console: Console) -> None:
         row += [f"{hit.match:.1f}"] if several else []
         row += [path]
         row += [_span(hit)] if spans else []
+        row += [_evidence(hit)] if evidence else []
         row += [Text(_remarks(hit))] if words else []
         table.add_row(*row)
     console.print(table)
@@ -92,6 +97,11 @@ def _shortened(path: str, width: int) -> str:
 
 def _span(hit: Hit) -> str:
     return str(hit.span) if hit.span else ""
+
+
+def _evidence(hit: Hit) -> str:
+    """What speaks for a film where it is not its frames alone."""
+    return " + ".join(hit.evidence) if hit.modality == "video" and hit.evidence != ("frame",) else ""
 
 
 def _remarks(hit: Hit) -> str:

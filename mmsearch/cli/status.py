@@ -27,6 +27,8 @@ def status(collection: Path | None, as_json: bool, quiet: bool, verbose: bool) -
         return
     click.echo(f"collection  {facts.root}")
     click.echo(f"model       {facts.model or 'none yet'}" + (f"  (space {facts.space})" if facts.space else ""))
+    for key, model in facts.beside.items():
+        click.echo(f"beside      {model}  (space {key})")
     click.echo(f"on disk     {facts.bytes / 1e6:,.1f} MB, format {facts.format}, generation {facts.generation}")
     for root in facts.roots:
         click.echo(f"root        {harmless(root)}")

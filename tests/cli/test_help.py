@@ -43,7 +43,7 @@ def test_every_option_says_what_it_is_for(command):
             assert parameter.help.rstrip(")").endswith("."), f"the help of {parameter.opts} is no sentence"
 
 
-@pytest.mark.parametrize("command", [command for words, command in ALL if words[0] != "models"])
+@pytest.mark.parametrize("command", [command for words, command in ALL if words[0] not in ("models", "frame", "clip")])
 def test_all_commands_on_a_collection_share_the_common_options(command):
     options = {name for parameter in command.params for name in parameter.opts}
     assert options >= {"-c", "--collection", "--json", "-q", "--quiet", "-v", "--verbose"}
@@ -52,7 +52,7 @@ def test_all_commands_on_a_collection_share_the_common_options(command):
 def test_the_commands_are_those_of_the_contract():
     names = {" ".join(words) for words, _ in ALL}
     assert names == {
-        *("index", "query", "status", "remove", "eval", "compact", "doctor"),
+        *("index", "query", "frame", "clip", "status", "remove", "eval", "compact", "doctor"),
         *("models", "models list", "models pull", "models export"),
     }
 

@@ -224,7 +224,7 @@ def test_pairs_of_words_are_scored_in_both_directions(gallery):
     assert all(s.recall[1] == 1.0 for s in scores.directions if s.direction.startswith("text → ") and s.pool < 3)
     assert all(s.recall[5] == 1.0 for s in scores.directions if s.direction == "image → text")
     told = scores.to_json()["scores"][0]
-    assert list(told) == ["direction", "via", "R@1", "R@5", "R@10", "MRR", "mAP", "queries", "pool"]
+    assert list(told) == ["direction", "model", "via", "R@1", "R@5", "R@10", "MRR", "mAP", "queries", "pool"]
 
 
 def test_removed_files_are_no_part_of_the_pool(photos, collection, tmp_path):

@@ -28,13 +28,15 @@ class ModalityStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What `Collection.status` tells. ``bytes`` is what the files that the manifest names take on disk."""
+    """What `Collection.status` tells. ``bytes`` is what the files that the manifest names take on disk; ``beside`` maps
+    the keys of spaces that are searched beside the current one to their models."""
 
     root: str
     format: int
     generation: int
     model: str | None
     space: str | None
+    beside: dict[str, str]
     roots: list[str]
     bytes: int
     modalities: list[ModalityStatus]
@@ -55,6 +57,7 @@ def read_status(snapshot: Snapshot) -> Status:
         generation=manifest.generation,
         model=current.model if current else None,
         space=current.key if current else None,
+        beside={key: manifest.spaces[key].model for key in manifest.also},
         roots=list(manifest.roots),
         bytes=sum(path.stat().st_size for path in named if path.exists()),
         modalities=[

@@ -158,12 +158,17 @@ def test_kinds_that_are_not_wanted_are_skipped_with_a_reason(tmp_path: Path, sce
     (tmp_path / "a.wav").write_bytes(b"RIFF\x24\0\0\0WAVEfmt ")
     (tmp_path / "a.mkv").write_bytes(b"\x1aE\xdf\xa3 matroska")
     with Decoder(1, Recipe(), slots=1) as texts_only:
-        assert reason(texts_only, tmp_path / "a.png") == "a picture: only texts are read here"
+        assert reason(texts_only, tmp_path / "a.png") == "a picture: no model of this collection embeds pictures"
         assert decode(texts_only, tmp_path / "a.txt").text == "dog"
     with Decoder(1, Recipe(image=SQUASH, texts=False), slots=1) as pictures_only:
-        assert reason(pictures_only, tmp_path / "a.txt") == "a text: only pictures are read here"
-        assert reason(pictures_only, tmp_path / "a.wav") == "a sound: only pictures are read here"
-        assert reason(pictures_only, tmp_path / "a.mkv") == "a film: only pictures are read here"
+        assert reason(pictures_only, tmp_path / "a.txt") == "a text: no model of this collection embeds texts"
+        assert "--model clap" in (reason(pictures_only, tmp_path / "a.wav") or "")
+        assert reason(pictures_only, tmp_path / "a.mkv") == "a film: no model of this collection embeds films"
+    some = frozenset({"image", "text"})
+    with Decoder(1, Recipe(image=SQUASH, frames=SQUASH, sample_rate=8000, only=some), slots=1) as chosen:
+        assert reason(chosen, tmp_path / "a.wav") == "a sound: only pictures and texts are asked for"
+        assert reason(chosen, tmp_path / "a.mkv") == "a film: only pictures and texts are asked for"
+        assert decode(chosen, tmp_path / "a.txt").text == "dog"
 
 
 # Bad files
@@ -229,7 +234,7 @@ def faulty(tmp_path: Path) -> Callable[..., Decoder]:
 
             real_decode, real_open = worker.decode_file, os.open
 
-            def decode_file(job, settings, opened):
+            def decode_file(job, settings, line):
                 path = worker.base64.b64decode(job["path"])
                 if b"crash" in path:
                     ctypes.string_at(0)
@@ -246,20 +251,20 @@ def faulty(tmp_path: Path) -> Callable[..., Decoder]:
                     bytearray(1 << 45)
                 if b"bug" in path:
                     raise ZeroDivisionError("oh")
-                if b"altered" in path:
-                    def opened(size, tell=opened):
-                        tell(size)
+
+                def say(message, say=line.say):
+                    say(message)
+                    if "opened" not in message:
+                        return
+                    if b"altered" in path:
                         with open(path, "ab") as file:
                             file.write(b"more")
-                if b"slow" in path:
-                    def opened(size, tell=opened):
-                        tell(size)
+                    if b"slow" in path:
                         time.sleep(1)
-                if b"fleeting" in path:
-                    def opened(size, tell=opened):
-                        tell(size)
+                    if b"fleeting" in path:
                         os.unlink(path)
-                return real_decode(job, settings, opened)
+
+                return real_decode(job, settings, worker.Line(say, line.wait))
 
             def denied(path, flags, *rest):
                 if isinstance(path, bytes) and b"secret" in path:
@@ -481,7 +486,7 @@ def start_worker(**settings: object) -> subprocess.Popen[bytes]:
     process = subprocess.Popen(
         [sys.executable, "-m", "mmsearch.retrieval.media.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
-    whole = {"transform": None, "pixels": None, "shape": [0], "modalities": ["text"], "max_pixels": 1000, **settings}
+    whole = {"recipe": Recipe().to_json(), "pixels": None, "parts": None, "number": 0, "max_pixels": 1000, **settings}
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write(json.dumps(whole).encode() + b"\n")
