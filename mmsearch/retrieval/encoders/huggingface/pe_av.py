@@ -6,6 +6,7 @@ among sounds is another than among films. https://arxiv.org/abs/2512.19687.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -142,8 +143,8 @@ class PeAvVideoEncoder(_PeAvEncoder):
     ) -> None:
         settings = checkpoint.settings("video_processor")
         self.frame_transform = _frame_transform(settings)
-        self._mean = np.array(settings.get("image_mean") or _HALF, np.float32)
-        self._deviation = np.array(settings.get("image_std") or _HALF, np.float32)
+        self._mean = np.array(settings.get("image_mean", _HALF), np.float32)
+        self._deviation = np.array(settings.get("image_std", _HALF), np.float32)
         facts = {
             "transform": self.frame_transform.to_json(),
             "mean": self._mean.tolist(),
@@ -176,17 +177,26 @@ class PeAvVideoEncoder(_PeAvEncoder):
 
     def _make_module(self) -> Any:
         from transformers import PeAudioVideoConfig, PeVideoModel
+        from transformers.models.pe_video import modeling_pe_video
 
+        # The model decorates functions when it is made, and where transformers left one undocumented, that prints.
+        modeling_pe_video.auto_docstring = lambda function: function
         config = PeAudioVideoConfig.from_pretrained(self.checkpoint.folder, local_files_only=True)
         return load_module(PeVideoModel, self.checkpoint, self.device, self.precision, config.video_config)
 
 
 def _frame_transform(settings: Mapping[str, Any]) -> ImageTransform:
-    size = settings.get("size") or {}
-    resample = settings.get("resample", _BILINEAR)
-    known = "height" in size and "width" in size and resample in (_BILINEAR, _BICUBIC)
-    if not known or settings.get("do_center_crop"):
-        raise ModelUnavailableError(f"frames prepared so are not known here: size {size}, resample {resample}")
+    """How frames are resized, if all else that the settings ask for is what `_normalised` does.
+
+    Raises:
+        ModelUnavailableError: they ask for something else.
+    """
+    size, resample = settings.get("size") or {}, settings.get("resample", _BILINEAR)
+    steps = all(settings.get(step) for step in ("do_resize", "do_rescale", "do_normalize"))
+    as_bytes = math.isclose(settings.get("rescale_factor", 1 / 255), 1 / 255)
+    resizing = "height" in size and "width" in size and resample in (_BILINEAR, _BICUBIC)
+    if not (steps and as_bytes and resizing) or settings.get("do_center_crop"):
+        raise ModelUnavailableError(f"this model's way to prepare frames is not known here: {dict(settings)}")
     return ImageTransform(
         int(size["height"]),
         int(size["width"]),
