@@ -44,10 +44,12 @@ def hit_table(hits: Sequence[Hit], console: Console) -> None:
     evidence = any(_evidence(hit) for hit in hits)
     spans = any(hit.span is not None for hit in hits)
     words = any(_remarks(hit) for hit in hits)
-    table.add_column("#", justify="right", style="dim")
-    table.add_column("score", justify="right", style="green")
+    taken = 3 + 7 + 7 * several + 19 * spans + max(5, *(len(_evidence(hit)) + 2 for hit in hits), 0) * evidence
+    room = (console.width - taken) // (2 if words else 1) - 2
+    table.add_column("#", justify="right", style="dim", no_wrap=True)
+    table.add_column("score", justify="right", style="green", no_wrap=True)
     if several:
-        table.add_column("match", justify="right", style="cyan")
+        table.add_column("match", justify="right", style="cyan", no_wrap=True)
     table.add_column("path", overflow="ellipsis", no_wrap=True, ratio=3 if words else None)
     if spans:
         table.add_column("span", style="dim", no_wrap=True)
@@ -56,7 +58,7 @@ def hit_table(hits: Sequence[Hit], console: Console) -> None:
     if words:
         table.add_column("text", overflow="ellipsis", no_wrap=True, ratio=4)
     for hit in hits:
-        path = Text(_shortened(shown_path(hit.path), console.width // (2 if words else 1) - 16))
+        path = Text(_shortened(shown_path(hit.path), room))
         path.stylize(f"link {_uri(hit.path)}")
         if hit.state != "current":
             path.stylize("strike dim")
@@ -92,7 +94,8 @@ def _uri(path: str) -> str:
 
 def _shortened(path: str, width: int) -> str:
     """The end of a path says more than its middle."""
-    return path if len(path) <= max(width, 24) else "…" + path[-max(width, 24) + 1 :]
+    width = max(width, 12)
+    return path if len(path) <= width else "…" + path[-width + 1 :]
 
 
 def _span(hit: Hit) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from mmsearch.errors import DecodeError, UsageError
 from mmsearch.retrieval.media import animation
@@ -82,6 +82,11 @@ def cut_clip(
                 return {"start_s": copied[0], "end_s": copied[1], "copied": True}
         end = _recode(source, format, start_s, end_s, out, ending, max_pixels)
     return {"start_s": start_s, "end_s": end, "copied": False}
+
+
+def check_ending(what: Literal["frame", "clip"], out: str | os.PathLike[str]) -> None:
+    """Raise a UsageError if a file of that name can hold no frame, or no clip."""
+    _ending(out, _PICTURES if what == "frame" else _CLIPS)
 
 
 def _ending(out: str | os.PathLike[str], known: dict[str, Any]) -> str:
