@@ -72,6 +72,48 @@ def test_a_missing_checkpoint_is_wrong_use(tmp_path):
         resolve(f"open_clip:ViT-B-32@{tmp_path / 'none.pt'}")
 
 
+@pytest.mark.parametrize(
+    ("name", "repository", "modalities"),
+    [
+        ("clap", "laion/clap-htsat-unfused", {"text", "audio"}),
+        ("clap-general", "laion/larger_clap_general", {"text", "audio"}),
+        ("pe-av-audio", "facebook/pe-av-base", {"text", "audio"}),
+        ("pe-av-video", "facebook/pe-av-base", {"text", "video"}),
+    ],
+)
+def test_the_catalogue_has_models_of_sounds_and_films(name, repository, modalities):
+    entry = resolve(name)
+    assert (entry.repository, entry.modalities) == (repository, modalities)
+
+
+def test_what_embeds_pictures_embeds_films():
+    assert all("video" in entry.modalities for entry in CATALOGUE if "image" in entry.modalities)
+
+
+@pytest.mark.parametrize("kind", ["clap", "pe-av-audio", "pe-av-video"])
+def test_a_folder_of_transformers_is_named_by_its_absolute_path(tmp_path, monkeypatch, kind):
+    (tmp_path / "a@b").mkdir()
+    monkeypatch.chdir(tmp_path)
+    entry = resolve(f"{kind}@a@b")
+    assert entry.name == f"{kind}@{tmp_path / 'a@b'}"
+    assert (entry.checkpoint, entry.modalities) == (tmp_path / "a@b", resolve(kind).modalities)
+    assert resolve(entry.name) == entry
+
+
+@pytest.mark.parametrize("rest", ["", "none", "file"])
+def test_where_no_folder_of_transformers_is_shows_how_to_write_it(tmp_path, monkeypatch, rest):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="write clap@/path/to/folder") as error:
+        resolve(f"clap@{rest}")
+    assert "\n" not in str(error.value)
+
+
+def test_a_misspelt_kind_of_folder_shows_near_ones(tmp_path):
+    with pytest.raises(UsageError, match="did you mean pe-av-audio"):
+        resolve(f"pe-av-adio@{tmp_path}")
+
+
 def test_an_unknown_name_shows_near_ones_and_how_to_list():
     with pytest.raises(UsageError, match=r"did you mean siglip2.*mmsearch models list"):
         resolve("siglp2")

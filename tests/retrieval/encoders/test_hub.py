@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import http.server
+import json
 import socket
 import threading
 import time
@@ -21,9 +23,18 @@ COMMIT = "c" * 40
 SHA256 = "a" * 64
 
 
-def put_in_cache(hub_cache, filename="open_clip_model.safetensors"):
+CLAP = {
+    "config.json": b"{}",
+    "tokenizer.json": b"{}",
+    "preprocessor_config.json": b"{}",
+    "pytorch_model.bin": b"weights",
+    "modeling.py": b"code",
+}
+
+
+def put_in_cache(hub_cache, filename="open_clip_model.safetensors", repository=REPOSITORY):
     """A file as the hub's client leaves it: a blob named by its digest, and a link to it in a snapshot."""
-    folder = hub_cache / f"models--{REPOSITORY.replace('/', '--')}"
+    folder = hub_cache / f"models--{repository.replace('/', '--')}"
     for name in ("blobs", "refs", f"snapshots/{COMMIT}"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     (folder / "refs/main").write_text(COMMIT)
@@ -71,6 +82,31 @@ class OneFileHub(EmptyHub):
     do_GET = do_HEAD
 
 
+class FolderHub(EmptyHub):
+    """Has the files of `CLAP` in every repository."""
+
+    def do_HEAD(self):
+        if self.path.startswith("/api/models/"):
+            files = [{"type": "file", "path": name, "size": len(CLAP[name]), "oid": "0" * 40} for name in CLAP]
+            names = [{"rfilename": name} for name in CLAP]  # older clients read these, newer ones the tree
+            facts = {"id": resolve("clap").repository, "sha": COMMIT, "siblings": names}
+            return self.send(json.dumps(files if "/tree/" in self.path else facts).encode(), "application/json")
+        content = CLAP.get(self.path.rpartition("/")[2])
+        return self.send_error(404) if content is None else self.send(content, "application/octet-stream")
+
+    do_GET = do_HEAD
+
+    def send(self, content, kind):
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(content)
+
+
 def test_nothing_is_here_in_an_empty_cache(hub_cache):
     assert hub.weights_here(resolve("clip")) is None
 
@@ -98,6 +134,31 @@ def test_weights_are_fetched_into_the_cache(hub_cache, monkeypatch):
         path = hub.pull(resolve("clip"))
     assert path.read_bytes() == b"weights"
     assert hub.weights_here(resolve("clip")) == path
+
+
+def test_a_folder_of_transformers_is_fetched_with_its_small_files_and_without_code(hub_cache, monkeypatch):
+    with serving(FolderHub) as endpoint:
+        monkeypatch.setenv("HF_ENDPOINT", endpoint)
+        path = hub.pull(resolve("clap"))
+    assert path.read_bytes() == b"weights"
+    assert {file.name for file in path.parent.iterdir()} == set(CLAP) - {"modeling.py"}
+    assert hub.weights_here(resolve("clap")) == path
+
+
+def test_weights_without_the_small_files_beside_them_are_not_all_that_is_needed(hub_cache):
+    repository = resolve("clap").repository
+    for name in ("model.safetensors", "config.json", "tokenizer.json"):
+        link = put_in_cache(hub_cache, name, repository)
+    assert hub.weights_here(resolve("clap")) is None
+    put_in_cache(hub_cache, "preprocessor_config.json", repository)
+    assert hub.weights_here(resolve("clap")) == link.with_name("model.safetensors")
+
+
+def test_a_model_of_sounds_that_cannot_be_fetched_names_the_ways_out(hub_cache, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(ModelUnavailableError, match=r"--model pe-av-audio@/path\)") as error:
+        hub.pull(resolve("pe-av-audio"))
+    assert "mini" not in str(error.value)
 
 
 def unavailable():

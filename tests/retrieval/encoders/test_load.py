@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from mmsearch.errors import ModelUnavailableError, UsageError
-from mmsearch.retrieval.encoders import auto_model, hub, load_encoder
+from mmsearch.retrieval.encoders import auto_model, hub, load_encoder, resolve
+from mmsearch.retrieval.encoders.load import is_ready
 from mmsearch.retrieval.encoders.mini import MiniEncoder
 
 
@@ -19,7 +20,7 @@ def installed(monkeypatch):
     find_spec = importlib.util.find_spec
 
     def only(*packages: str) -> None:
-        absent = {"torch", "open_clip", "transformers"} - set(packages)
+        absent = {"torch", "open_clip", "transformers", "timm"} - set(packages)
         monkeypatch.setattr(
             importlib.util,
             "find_spec",
@@ -77,6 +78,22 @@ def test_a_model_whose_extra_is_not_installed_names_it(installed):
     installed()
     with pytest.raises(ModelUnavailableError, match=r'pip install "mmsearch\[clip\]"'):
         load_encoder("clip")
+
+
+@pytest.mark.parametrize("name", ["clap", "pe-av-video"])
+def test_a_model_of_sounds_or_films_names_its_own_extra(installed, name):
+    installed()
+    with pytest.raises(ModelUnavailableError, match=r'pip install "mmsearch\[audio\]"') as error:
+        load_encoder(name)
+    assert "mini" not in str(error.value)
+
+
+def test_auto_never_takes_a_model_of_sounds_or_films_alone(installed, here):
+    installed("torch", "open_clip", "transformers", "timm")
+    here("clap", "clap-general", "pe-av-audio", "pe-av-video")
+    assert auto_model()[0] == "mini"
+    assert is_ready(resolve("clap"))
+    assert not is_ready(resolve("clip"))
 
 
 @pytest.mark.parametrize(("option", "value"), [("device", "cuda"), ("precision", "bfloat16")])
