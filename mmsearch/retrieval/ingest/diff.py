@@ -78,6 +78,8 @@ def make_plan(
 
 def _pass_over_served(plan: Plan, elsewhere: KnownFiles, kinds: frozenset[Modality]) -> None:
     """Do not open a picture again to learn that the added model embeds sounds alone."""
+    if "video" in kinds:
+        kinds |= {"audio"}  # a file that is known by its sound may be a film
     todo, plan.todo = plan.todo, []
     for found in todo:
         other = elsewhere.by_path.get(found.path) if elsewhere.unchanged(found) else None
