@@ -12,7 +12,7 @@ from data import REPOSITORY
 
 import mmsearch
 
-PACKAGES = ("numpy", "pyarrow", "faiss-cpu", "faiss-gpu", "onnxruntime", "tokenizers", "pillow")
+PACKAGES = ("numpy", "pyarrow", "faiss-cpu", "faiss-gpu", "onnxruntime", "tokenizers", "pillow", "av", "soxr")
 
 
 def machine_facts() -> dict[str, str | int | float | None]:

@@ -1,4 +1,5 @@
-"""Case ``recall``: what model and index find, on photographs with `mini` and on vectors recorded with real CLIP models.
+"""Case ``recall``: what model and index find, on photographs and films with `mini`, and on vectors recorded with real
+CLIP models.
 
 The recorded vectors measure the store and the index alone: brute force must give the recall that was computed from
 the source's own vectors, and IVF-PQ with re-scoring must come close to it.
@@ -23,7 +24,7 @@ Vectors = NDArray[np.float32]
 
 
 def measure() -> list[dict[str, Any]]:
-    """Lines for photographs (both directions) and for each set of recorded vectors.
+    """Lines for photographs and films (both directions) and for each set of recorded vectors.
 
     Raises:
         MissingDataError: a data set is not here.
@@ -32,20 +33,21 @@ def measure() -> list[dict[str, Any]]:
     stated = json.loads((recorded / "checks.json").read_text("utf-8"))
     lines = []
     for index in ("exact", "ivfpq"):
-        lines += measure_photos(photos, index)
+        lines += measure_media(photos, "images", index)
+    lines += measure_media(data_set("video20"), "video", "exact")
     for folder in sorted(recorded.iterdir()):
         if (folder / "text.npy").exists() and (folder / "pairs.jsonl").exists():
             lines += measure_recorded(folder, stated[folder.name]["t2i_float16_one_to_one"])
     return lines
 
 
-def measure_photos(folder: Path, index: str) -> list[dict[str, Any]]:
-    """Index photographs with `mini` and evaluate their pairs, by brute force and through the index."""
-    with tempfile.TemporaryDirectory() as root, Collection.create(root, "mini", index=index) as photos:
-        photos.index([folder / "images"])
-        built = photos.status().modalities[0].index
-        scores = photos.evaluate(folder / "pairs.jsonl").to_json()["scores"]
-    return [{"set": folder.name, "model": "mini", "index": built, **line} for line in scores]
+def measure_media(folder: Path, media: str, index: str) -> list[dict[str, Any]]:
+    """Index photographs or films with `mini` and evaluate their pairs, by brute force and through the index."""
+    with tempfile.TemporaryDirectory() as root, Collection.create(root, "mini", index=index) as collection:
+        collection.index([folder / media])
+        built = collection.status().modalities[0].index
+        scores = collection.evaluate(folder / "pairs.jsonl").to_json()["scores"]
+    return [{"set": folder.name, "index": built, **line} for line in scores]
 
 
 def measure_recorded(folder: Path, stated: dict[str, float]) -> list[dict[str, Any]]:
