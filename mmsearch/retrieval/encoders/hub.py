@@ -52,7 +52,7 @@ def weights_here(entry: Entry) -> Path | None:
         return None
     found = (_cached(source.repository, filename) for filename in source.filenames)
     here = next((path for path in found if path is not None), None)
-    if here is not None and entry.is_transformers and huggingface.missing_files(here.parent):
+    if here is not None and entry.is_transformers and huggingface.missing_files(here.parent, entry.modalities):
         return None
     return here
 

@@ -108,7 +108,7 @@ def _load_transformers(
     from mmsearch.retrieval.encoders.huggingface.checkpoint import read_checkpoint
 
     module = clap if entry.runtime == "clap" else pe_av
-    checkpoint = read_checkpoint(pull(entry), module.MODEL_TYPE)
+    checkpoint = read_checkpoint(pull(entry), module.MODEL_TYPE, entry.modalities)
     if entry.runtime == "clap":
         return clap.ClapEncoder(entry.name, checkpoint, device=device, precision=precision, threads=threads)
     kind = pe_av.PeAvAudioEncoder if "audio" in entry.modalities else pe_av.PeAvVideoEncoder

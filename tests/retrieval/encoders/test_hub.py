@@ -154,6 +154,16 @@ def test_weights_without_the_small_files_beside_them_are_not_all_that_is_needed(
     assert hub.weights_here(resolve("clap")) == link.with_name("model.safetensors")
 
 
+def test_each_head_of_a_model_needs_its_own_preprocessing(hub_cache):
+    repository = resolve("pe-av-video").repository
+    for name in ("model.safetensors", "config.json", "tokenizer.json", "preprocessor_config.json"):
+        put_in_cache(hub_cache, name, repository)
+    assert hub.weights_here(resolve("pe-av-audio")) is not None
+    assert hub.weights_here(resolve("pe-av-video")) is None
+    put_in_cache(hub_cache, "video_preprocessor_config.json", repository)
+    assert hub.weights_here(resolve("pe-av-video")) is not None
+
+
 def test_a_model_of_sounds_that_cannot_be_fetched_names_the_ways_out(hub_cache, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(ModelUnavailableError, match=r"--model pe-av-audio@/path\)") as error:

@@ -13,6 +13,7 @@ from typing import Any
 from mmsearch.errors import ModelUnavailableError
 from mmsearch.retrieval.encoders.checkpoints import check_safe, first_lines
 from mmsearch.retrieval.encoders.digests import file_sha256
+from mmsearch.types import Modality
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 CONFIG, TOKENIZER = "config.json", "tokenizer.json"
@@ -59,21 +60,23 @@ class Checkpoint:
         return {"model": _essence(self.config), "tokenizer": file_sha256(self.tokenizer), **facts}
 
 
-def missing_files(folder: Path) -> list[str]:
-    """Names of files that a checkpoint's folder lacks beside its weights."""
-    missing = [name for name in (CONFIG, TOKENIZER) if not (folder / name).exists()]
-    either = (_PROCESSOR, _OF_ITS_OWN["feature_extractor"])
-    return missing + ([] if any((folder / name).exists() for name in either) else [either[1]])
+def missing_files(folder: Path, modalities: frozenset[Modality]) -> list[str]:
+    """Names of files that a checkpoint's folder lacks beside its weights, to embed these modalities."""
+    preprocessing = _OF_ITS_OWN["feature_extractor" if "audio" in modalities else "video_processor"]
+    missing = [name for name in (CONFIG, TOKENIZER, preprocessing) if not (folder / name).exists()]
+    if (folder / _PROCESSOR).exists() and preprocessing in missing:
+        missing.remove(preprocessing)
+    return missing
 
 
-def read_checkpoint(weights: Path, model_type: str) -> Checkpoint:
-    """The checkpoint whose weights file is ``weights``.
+def read_checkpoint(weights: Path, model_type: str, modalities: frozenset[Modality]) -> Checkpoint:
+    """The checkpoint whose weights file is ``weights``, to embed these modalities with it.
 
     Raises:
         ModelUnavailableError: files are missing, it is another kind of model, or its configuration asks for code.
     """
     folder = weights.parent
-    missing = missing_files(folder)
+    missing = missing_files(folder, modalities)
     if missing:
         raise ModelUnavailableError(f"{folder} lacks {', '.join(missing)}: a checkpoint's folder holds these too")
     config = _read_json(folder / CONFIG)

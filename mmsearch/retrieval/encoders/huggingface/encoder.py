@@ -44,7 +44,8 @@ class TransformersEncoder:
         processing: what makes two models with the same weights differ.
         device: ``auto``, ``cuda``, ``mps`` or ``cpu``.
         precision: ``float32``, ``bfloat16`` or ``float16`` of weights and activations; ``auto`` is float32
-            everywhere, since what sound loses in the others has been measured for none of these models.
+            everywhere. bfloat16 moved the vectors of sounds by 2 % (CLAP) and 4 % (PE-AV) of their spread in models
+            of full size, but with random weights: what it costs trained ones has not been measured.
         threads: torch's threads for the whole process, set when the weights load; None leaves torch's choice.
 
     Raises:
