@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from mmsearch.retrieval.media.recipe import MAX_SPAN_S
-from mmsearch.types import Hit, Modality
+from mmsearch.types import Hit, Modality, State
 
 SAME = 0.97
 """Neighbouring moments whose vectors have at least this cosine show the same: they are listed once."""
@@ -20,19 +20,8 @@ SAME = 0.97
 _STANDS_OUT = 1.0  # standard deviations: below, a row is no evidence of anything
 _SUBTITLES = (".srt", ".vtt")
 _FILM_ENDINGS = (
-    ".mp4",
-    ".mkv",
-    ".mov",
-    ".webm",
-    ".avi",
-    ".m4v",
-    ".ts",
-    ".mts",
-    ".m2ts",
-    ".mpg",
-    ".mpeg",
-    ".wmv",
-    ".flv",
+    *(".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg"),
+    *(".wmv", ".asf", ".flv", ".3gp", ".3g2", ".ogv"),
 )
 _EPSILON_S = 1e-3
 
@@ -58,8 +47,9 @@ def owner(path: str) -> str:
         return path
     for name in (stem, os.path.splitext(stem)[0]):
         for film in _FILM_ENDINGS:
-            if os.path.exists(name + film):
-                return name + film
+            for there in (name + film, name + film.upper()):  # cameras write DSC_0001.MP4
+                if os.path.exists(there):
+                    return there
     return path
 
 
@@ -91,8 +81,11 @@ class Moment:
 
 def moments_of(rows: Sequence[Hit]) -> list[Moment]:
     """The moments of one file among its rows, best first. Rows that are longer than a moment, or hold one of their own
-    kind (a short film of several shots), only lend their match."""
-    short = [row for row in rows if is_moment(row)]
+    kind (a short film of several shots), only lend their match; words have no smaller scale, however long they stand.
+
+    A row that is no evidence itself is no moment: what another kind shows at that time has its own.
+    """
+    short = [row for row in rows if is_moment(row) or row.modality == "text"]
     moments = []
     for at in (row for row in short if not any(_holds(row, other) for other in short)):
         best: dict[str, Hit] = {}
@@ -103,7 +96,8 @@ def moments_of(rows: Sequence[Hit]) -> list[Moment]:
         ordered = sorted(best.values(), key=lambda hit: (-hit.match, hit.id))
         evidence = [ordered[0], *(hit for hit in ordered[1:] if hit.match >= _STANDS_OUT)]
         moments.append(Moment(at, tuple(evidence), fused([hit.match for hit in evidence])))
-    return sorted(moments, key=lambda m: (-m.match, -m.at.match, m.at.id))
+    told = [m for m in moments if any(hit.evidence == m.at.evidence for hit in m.evidence)]
+    return sorted(told or moments, key=lambda m: (-m.match, -m.at.match, m.at.id))
 
 
 def _holds(row: Hit, other: Hit) -> bool:
@@ -152,5 +146,5 @@ def _overlap(one: Hit, other: Hit) -> float:
     return _EPSILON_S / 2 if shared == 0 and min(_length(one), _length(other)) == _EPSILON_S else shared
 
 
-def _state_of(path: str):  # type: ignore[no-untyped-def]
+def _state_of(path: str) -> State:
     return "current" if os.path.exists(path) else "gone"

@@ -10,7 +10,15 @@ from PIL import Image
 
 from mmsearch import Query
 from mmsearch.errors import UsageError
-from mmsearch.retrieval.query.terms import as_query, looks_like_path, parse_term, parse_terms
+from mmsearch.retrieval.query.terms import (
+    Moment,
+    as_query,
+    looks_like_path,
+    needed_moment,
+    parse_term,
+    parse_terms,
+    read_time,
+)
 
 
 def told(query: Query) -> list[tuple[object, float]]:
@@ -19,8 +27,9 @@ def told(query: Query) -> list[tuple[object, float]]:
 
 @pytest.fixture(autouse=True)
 def _here(tmp_path, monkeypatch):
-    """A working folder with one file, ``sea.jpg``, and one folder, ``trip``."""
-    (tmp_path / "sea.jpg").touch()
+    """A working folder with a picture, films and a text, and one folder, ``trip``."""
+    for name in ("sea.jpg", "clip.mp4", "me@home.mp4", "match@3.mp4", "old@1:23", "user@home"):
+        (tmp_path / name).touch()
     (tmp_path / "trip").mkdir()
     (tmp_path / "2:30.txt").touch()
     monkeypatch.chdir(tmp_path)
@@ -127,3 +136,105 @@ def test_a_query_tells_what_it_asks():
         "picture",
         "-cat",
     ]
+
+
+# --- moments of films and sounds -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("written", "path", "start", "end", "weight"),
+    [
+        ("clip.mp4@83", "clip.mp4", 83, None, 1),
+        ("clip.mp4@0", "clip.mp4", 0, None, 1),
+        ("clip.mp4@1:23", "clip.mp4", 83, None, 1),
+        ("clip.mp4@1:02:03.5", "clip.mp4", 3723.5, None, 1),
+        ("clip.mp4@1:23-1:31", "clip.mp4", 83, 91, 1),
+        ("clip.mp4@83-91.25", "clip.mp4", 83, 91.25, 1),
+        ("clip.mp4@59:58-1:00:03", "clip.mp4", 3598, 3603, 1),
+        ("clip.mp4@1:23^2", "clip.mp4", 83, None, 2),
+        ("2:clip.mp4@1:23", "clip.mp4", 83, None, 2),
+        ("0.5:clip.mp4@1:23-1:31^3", "clip.mp4", 83, 91, 1.5),
+        ("file:clip.mp4@83", "clip.mp4", 83, None, 1),
+        ("2:file:clip.mp4@1:23-1:31", "clip.mp4", 83, 91, 2),
+        ("./clip.mp4@83", "./clip.mp4", 83, None, 1),
+        ("me@home.mp4@83", "me@home.mp4", 83, None, 1),
+        ("match@3.mp4@4-5", "match@3.mp4", 4, 5, 1),
+        ("user@home@2", "user@home", 2, None, 1),
+    ],
+)
+def test_a_file_and_a_time_are_a_moment(written, path, start, end, weight):
+    term = parse_term(written)
+    assert term.value == Moment(Path(path), start, end)
+    assert term.weight == weight
+
+
+def test_a_moment_may_begin_at_home():
+    assert parse_term("~/clip.mp4@83").value == Moment(Path.home() / "clip.mp4", 83)
+    assert parse_term("file:~/clip.mp4@83").value == Moment(Path.home() / "clip.mp4", 83)
+
+
+@pytest.mark.parametrize("name", ["me@home.mp4", "match@3.mp4", "old@1:23", "user@home"])
+def test_a_file_with_an_at_sign_in_its_name_is_a_file(name):
+    assert parse_term(name).value == Path(name)
+    assert parse_term(f"file:{name}").value == Path(name)
+    assert parse_term(f"{name}^2").value == Path(name)
+
+
+@pytest.mark.parametrize(
+    "words", ["user@2", "me@example.com", "see you @ 7", "rendezvous@19:30", "a@b", "@2", "clip.mp4 @ 83", "x@1:2:3:4"]
+)
+def test_other_words_with_an_at_sign_stay_words(words):
+    assert parse_term(words).value == words
+
+
+def test_asked_as_text_a_moment_is_words():
+    assert told(parse_terms(["clip.mp4@83", "clip.mp4@1:23-1:31"], as_text=True)) == [
+        ("clip.mp4@83", 1.0),
+        ("clip.mp4@1:23-1:31", 1.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("clip.mp4@1:31-1:23", "ends before it begins; write FILE@FROM-TO, for example clip.mp4@1:23-1:31"),
+        ("clip.mp4@5-5", "ends before it begins"),
+        ("lake.mp4@83", "no file at lake.mp4"),
+        ("file:lake.mp4@83", "no file at lake.mp4"),
+        ("file:lake@83", "no file at lake@83"),
+        ("./lake@1:23-1:31", "no file at ./lake"),
+        ("trip@5", "trip is a folder"),
+    ],
+)
+def test_a_moment_that_cannot_be_is_one_clear_line(written, said):
+    with pytest.raises(UsageError) as error:
+        parse_term(written)
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_moment_of_a_query_is_told_as_it_is_written_and_is_a_file_of_it(tmp_path):
+    query = parse_terms(["clip.mp4@83", "clip.mp4@1:23-1:31^2", "dog"])
+    assert query.describe() == ["file:clip.mp4@00:01:23", "file:clip.mp4@00:01:23-00:01:31^2", "dog"]
+    assert query.files == [str(tmp_path / "clip.mp4").encode()] * 2
+    assert as_query(Moment(Path("clip.mp4"), 2.5)).files == [str(tmp_path / "clip.mp4").encode()]
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("83", 83), ("1:23", 83), ("1:02:03.5", 3723.5), ("0.25", 0.25)])
+def test_times_are_read_in_seconds(text, seconds):
+    assert read_time(text) == seconds
+
+
+def test_where_only_a_moment_will_do_anything_else_says_how_to_write_one():
+    assert needed_moment("clip.mp4@2", span=False) == Moment(Path("clip.mp4"), 2)
+    assert needed_moment("clip.mp4@2-3", span=True) == Moment(Path("clip.mp4"), 2, 3)
+    for term, span, said in (
+        ("clip.mp4", False, "clip.mp4 names no time in a file; write FILE@TIME, for example film.mp4@1:23"),
+        ("clip.mp4", True, "write FILE@FROM-TO, for example film.mp4@1:23-1:31"),
+        ("clip.mp4@2", True, "does not say to when"),
+        ("clip.mp4@2-3", False, "is more than one frame"),
+        ("old@1:23", False, "names no time in a file"),
+    ):
+        with pytest.raises(UsageError) as error:
+            needed_moment(term, span=span)
+        assert said in str(error.value)
