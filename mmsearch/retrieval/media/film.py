@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mmsearch.errors import DecodeError
 from mmsearch.retrieval.media.picture import Frame, Thumbnail
 from mmsearch.retrieval.media.reader import open_film
-from mmsearch.retrieval.media.shots import evenly, with_cuts
+from mmsearch.retrieval.media.shots import evenly, is_flat, with_cuts
 from mmsearch.retrieval.media.transform import ImageTransform
 from mmsearch.types import Facts, clock
 
@@ -23,7 +23,6 @@ _FIRST_S, _EVERY_S = 0.25, 1.0
 _LEAST_REST_S = 2.0
 _MAX_QUERY_FRAMES = 32
 _SEEK_S = 10.0
-_FLAT = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +125,7 @@ class _Sampler:
             if pixels is None:
                 pixels = fitted(frame, self._transform)
             yield from self._cut_off(self._wanted)
-            self._candidates.append(_Candidate(self._wanted, frame.time, pixels, _is_flat(thumbnail)))
+            self._candidates.append(_Candidate(self._wanted, frame.time, pixels, is_flat(thumbnail)))
             self._first = None
             self._wanted += _EVERY_S
 
@@ -136,7 +135,7 @@ class _Sampler:
         if self._first is not None:
             frame, thumbnail = self._first
             self._candidates.append(
-                _Candidate(frame.time, frame.time, fitted(frame, self._transform), _is_flat(thumbnail))
+                _Candidate(frame.time, frame.time, fitted(frame, self._transform), is_flat(thumbnail))
             )
         if end - self._start > MAX_SHOT_S:
             yield self._piece(self._start + (end - self._start) / 2)
@@ -161,11 +160,6 @@ class _Sampler:
         )
         self._start, self._continues = end, True
         return shot
-
-
-def _is_flat(thumbnail: Thumbnail) -> bool:
-    """Black, white or any one colour: a frame that shows nothing."""
-    return float(thumbnail[0].std()) < _FLAT
 
 
 def fitted(frame: Frame, transform: ImageTransform) -> NDArray[np.uint8]:

@@ -1,77 +1,200 @@
-"""Where one shot of a film ends and the next begins, told from thumbnails as they stream past."""
+"""Where one shot of a film ends and the next begins, told from thumbnails as they stream past.
+
+Thresholds were set on films made by ``benchmarks/shots.py``, which also measures them on others.
+"""
 
 from __future__ import annotations
 
+import bisect
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
 
 from mmsearch.retrieval.media.picture import Frame, Thumbnail
 
-MAX_SHOT_S = 10.0
 MIN_SHOT_S = 0.4
-FRAMES_PER_PIECE = 4
 
 _AHEAD = 2
-_LEAST_CHANGE = 12.0
+_WORTH_A_LOOK, _LEAST_CHANGE = 4.0, 8.0
+_LEAST_STRANGENESS = 0.2
 _RATIO = 3.0
-_SAME_AGAIN = 0.5
+_LEAST_STRANGENESS_IN_CALM, _CALM_RATIO = 0.1, 5.0
+
+_FLAT = 3.0
+_FAINT = 6.0
+_SHIFT = 3
+_COARSE = 16
+
+_TRANSITIONS_S = (0.4, 0.7, 1.0)
+_LEAST_TRANSITION = 20.0
+_MAX_RESIDUE = 0.2
+_ROUNDING_S = 1e-6
 
 T = TypeVar("T")
 FrameT = TypeVar("FrameT", bound=Frame)
+Coarse = NDArray[np.float32]
+
+
+@dataclass(slots=True)
+class _Seen(Generic[FrameT]):
+    """A frame as the detector remembers it; ``change`` and ``strangeness`` are those since the frame before."""
+
+    frame: FrameT
+    thumbnail: Thumbnail
+    coarse: Coarse
+    flat: bool
+    change: float = 0.0
+    strangeness: float = 0.0
 
 
 def with_cuts(frames: Iterable[FrameT]) -> Iterator[tuple[FrameT, Thumbnail, bool]]:
     """Each frame, its thumbnail, and whether a new shot begins with it. Runs two frames behind.
 
-    A cut is a change from one frame to the next that is large in itself and against the changes around it
-    (so that motion is none), and after which the picture does not come back (so that a flash is none).
+    A hard cut is a frame that cannot be the one before from a little to the side, so that motion is none, nor in
+    another light, so that a flash is none; it stands out among the changes around it, and the old picture does
+    not come back right after. A fade or a dissolve is a second in which every frame is a mixture of the first and the
+    last one; the new shot begins where it is told, towards the end of the mixture. One-coloured frames begin no shot.
     """
-    window: deque[tuple[FrameT, Thumbnail, float]] = deque(maxlen=2 * _AHEAD + 1)
-    last: Thumbnail | None = None
-    since = -np.inf
-    pending = 0  # frames of the window that are not given yet
-    first = True
-
-    def decide(index: int) -> tuple[FrameT, Thumbnail, bool]:
-        nonlocal since, first
-        frame, thumbnail, _ = window[index]
-        cut = frame.time - since >= MIN_SHOT_S and _is_cut(window, index)
-        if cut or first:
-            since, first = frame.time, False
-        return frame, thumbnail, cut
-
+    detector: _Detector[FrameT] = _Detector()
     for frame in frames:
+        yield from detector.add(frame)
+    yield from detector.finish()
+
+
+class _Detector(Generic[FrameT]):
+    def __init__(self) -> None:
+        self._window: deque[_Seen[FrameT]] = deque(maxlen=2 * _AHEAD + 1)
+        self._waiting = 0
+        self._before: _Seen[FrameT] | None = None  # the last frame that shows something
+        self._began: float | None = None  # when the current shot did
+        self._cut = 0.0  # when the last one did that began with a hard cut
+        self._mixtures = _Mixtures()
+
+    def add(self, frame: FrameT) -> Iterator[tuple[FrameT, Thumbnail, bool]]:
         thumbnail = frame.thumbnail()
-        change = 0.0 if last is None else change_between(last, thumbnail)
-        window.append((frame, thumbnail, change))
-        last = thumbnail
-        pending += 1
-        if pending > _AHEAD:
-            yield decide(len(window) - 1 - _AHEAD)
-            pending -= 1
-    while pending:
-        yield decide(len(window) - pending)
-        pending -= 1
+        seen = _Seen(frame, thumbnail, coarse(thumbnail), is_flat(thumbnail))
+        if not seen.flat:
+            if self._before is not None:
+                seen.change = float(np.abs(self._before.thumbnail - thumbnail).mean())
+                if seen.change > _WORTH_A_LOOK:
+                    seen.strangeness = strangeness(self._before.coarse, seen.coarse)
+            self._before = seen
+        self._window.append(seen)
+        self._waiting += 1
+        if self._waiting > _AHEAD:
+            yield self._decide()
+
+    def finish(self) -> Iterator[tuple[FrameT, Thumbnail, bool]]:
+        while self._waiting:
+            yield self._decide()
+
+    def _decide(self) -> tuple[FrameT, Thumbnail, bool]:
+        index = len(self._window) - self._waiting
+        self._waiting -= 1
+        seen = self._window[index]
+        time = seen.frame.time
+        if self._began is None:
+            self._began = time
+            self._cut = time
+        mixed = self._mixtures.ends_with(seen, self._began) and time - self._began >= MIN_SHOT_S
+        hard = time - self._cut >= MIN_SHOT_S and _is_hard_cut(self._window, index)
+        cut = mixed or hard
+        if cut:
+            self._began = time
+        if hard:
+            self._cut = time
+        return seen.frame, seen.thumbnail, cut
 
 
-def change_between(a: Thumbnail, b: Thumbnail) -> float:
-    """How different two frames look: the mean over cells and planes of the absolute difference, in 8-bit levels."""
-    return float(np.abs(a - b).mean())
-
-
-def _is_cut(window: Sequence[tuple[Frame, Thumbnail, float]], index: int) -> bool:
-    change = window[index][2]
-    if change < _LEAST_CHANGE or index == 0:
+def _is_hard_cut(window: Sequence[_Seen[FrameT]], index: int) -> bool:
+    seen = window[index]
+    if seen.change < _LEAST_CHANGE or seen.strangeness < _LEAST_STRANGENESS_IN_CALM or not index:
         return False
-    around = [window[at][2] for at in range(max(0, index - _AHEAD), len(window)) if at != index]
-    if around and change < _RATIO * (sum(around) / len(around)):
+    around = [window[at] for at in range(max(0, index - _AHEAD), len(window)) if at != index]
+    if seen.strangeness * len(around) < _RATIO * sum(other.strangeness for other in around):
         return False
-    before = window[index - 1][1]
-    after = [window[at][1] for at in range(index + 1, len(window))]
-    return all(change_between(before, thumbnail) >= _SAME_AGAIN * change for thumbnail in after)
+    in_calm = seen.change * len(around) > _CALM_RATIO * sum(other.change for other in around)
+    least = _LEAST_STRANGENESS_IN_CALM if in_calm else _LEAST_STRANGENESS
+    before = window[index - 1].coarse
+    after = [window[at] for at in range(index + 1, len(window)) if not window[at].flat]
+    return seen.strangeness >= least and all(strangeness(before, later.coarse) >= least for later in after)
+
+
+def is_flat(thumbnail: Thumbnail) -> bool:
+    """Black, white or any one colour: a frame that shows nothing."""
+    return float(thumbnail[0].std()) < _FLAT
+
+
+def coarse(thumbnail: Thumbnail) -> Coarse:
+    """The luma of a thumbnail in 16 × 16 cells."""
+    side = thumbnail.shape[1] // _COARSE
+    cells: Coarse = thumbnail[0].reshape(_COARSE, side, _COARSE, side).mean(axis=(1, 3))
+    return cells
+
+
+def strangeness(a: Coarse, b: Coarse) -> float:
+    """How little one frame can be the other: 0 if it can, 1 if there is no likeness.
+
+    That is one minus the greatest correlation of the middle of either with any part of the other of that size: a
+    shift, a change of light and of contrast make no difference. Faint patterns count as fainter than they are.
+    """
+    return 1 - max(_best_correlation(a, b), _best_correlation(b, a))
+
+
+def _best_correlation(a: Coarse, b: Coarse) -> float:
+    side = _COARSE - 2 * _SHIFT
+    middle = b[_SHIFT:-_SHIFT, _SHIFT:-_SHIFT]
+    middle = middle - middle.mean()
+    parts = sliding_window_view(a, (side, side))
+    means = parts.mean(axis=(2, 3))
+    squares = np.einsum("ijkl,ijkl->ij", parts, parts) / side**2
+    spread = np.sqrt(np.maximum(squares - means**2, 0)).clip(_FAINT)
+    products = np.einsum("ijkl,kl->ij", parts, middle) / side**2
+    return float((products / spread).max() / max(_FAINT, float(middle.std())))
+
+
+class _Mixtures:
+    """The last second of a film, to see whether all of it lies between its first and its last frame."""
+
+    def __init__(self) -> None:
+        self._times: list[float] = []
+        self._past: list[tuple[NDArray[np.float32], Coarse]] = []
+
+    def ends_with(self, seen: _Seen[FrameT], began: float) -> bool:
+        """Whether a fade or a dissolve from one picture to another that began after ``began`` is over with a frame."""
+        time = seen.frame.time
+        self._times.append(time)
+        self._past.append((seen.thumbnail.reshape(3, 8, 4, 8, 4).mean(axis=(2, 4)).ravel(), seen.coarse))
+        old = bisect.bisect_left(self._times, time - _TRANSITIONS_S[-1] - _ROUNDING_S)
+        del self._times[:old], self._past[:old]
+        return not seen.flat and any(self._mixes(time - length, began) for length in _TRANSITIONS_S)
+
+    def _mixes(self, since: float, began: float) -> bool:
+        start = bisect.bisect_left(self._times, since - _ROUNDING_S)
+        steps = len(self._times) - 1 - start
+        if steps < 4 or self._times[start] < began or self._times[start] > since + 0.1:
+            return False
+        (first, first_coarse), (last, last_coarse) = self._past[start], self._past[-1]
+        difference = last - first
+        size = float(difference @ difference)
+        if size < _LEAST_TRANSITION**2 * difference.size:
+            return False
+        shares = []
+        for quarter in (1, 2, 3):
+            step = self._past[start + round(steps * quarter / 4)][0] - first
+            share = float(step @ difference) / size
+            residue = step - share * difference
+            if float(residue @ residue) > _MAX_RESIDUE**2 * size:
+                return False
+            shares.append(share)
+        if not 0.1 < shares[0] < shares[1] < shares[2] < 0.95 or shares[0] > 0.45 or shares[2] < 0.55:
+            return False
+        return strangeness(first_coarse, last_coarse) >= _LEAST_STRANGENESS
 
 
 def evenly(items: Sequence[T], count: int) -> list[T]:
