@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import (
+    CannotEmbedError,
     CollectionDamagedError,
     MMSearchError,
     ModelUnavailableError,
@@ -249,7 +250,7 @@ class Reader:
         """The queries as vectors of each space whose model embeds them."""
         vectors: dict[Space, dict[int, NDArray[np.float32]]] = {}
         notices: list[str] = []
-        failures: list[MMSearchError] = []
+        failures: dict[int, list[MMSearchError]] = {}
         took = {"load": 0.0, "embed": 0.0}
         for target in targets:
             start = time.perf_counter()
@@ -263,12 +264,13 @@ class Reader:
             loaded = time.perf_counter()
             found, errors = embed_all(asked, target, encoder)
             vectors[target] = found
-            failures += errors
+            for i, failure in errors.items():
+                failures.setdefault(i, []).append(failure)
             took["load"] += 1e3 * (loaded - start)
             took["embed"] += 1e3 * (time.perf_counter() - loaded)
         for i in range(len(asked)):
-            if failures and not any(i in found for found in vectors.values()):
-                raise failures[0]
+            if i in failures and not any(i in found for found in vectors.values()):  # a bad file, before a wrong model
+                raise min(failures[i], key=lambda failure: isinstance(failure, CannotEmbedError))
         return Embedded({target: found for target, found in vectors.items() if found}, took, tuple(notices))
 
     def _find(self, embedded: Embedded, queries: int, k: int, wanted: Wanted, all_spans: bool) -> list[list[Hit]]:

@@ -174,7 +174,7 @@ def _embed(encoder: Encoder | None, files: _Files, pairs: Sequence[Pair]) -> Flo
             raise UsageError(f"space {files.searcher.space.key} has no model here that could embed the pairs' words")
         vectors, failures = embed_all([Query(pair.query) for pair in pairs], files.searcher.space, encoder)
         if failures:
-            raise failures[0]
+            raise next(iter(failures.values()))
         return np.stack(list(vectors.values()))
     known = [files.vector(pair.query_file or b"") for pair in pairs]
     return np.stack(

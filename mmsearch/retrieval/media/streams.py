@@ -95,9 +95,26 @@ def decode_film(stream: Stream) -> dict[str, Any]:
     facts = found.get("video") or found["audio"]
     notes = [facts.note, found["audio"].note if len(found) == 2 else None]
     facts = replace(facts, note="; ".join(dict.fromkeys(n for n in notes if n)) or None)
+    if stream.recipe.frames is None:
+        width, height = _size_of_picture(stream)  # by which a film's sound is told from a mere recording
+        facts = replace(facts, width=width, height=height)
     if "video" in failed:
         return {"kind": "audio" if _has_no(failed["video"]) else "video", "facts": facts, "cues": []}
     return {"kind": "video", "facts": facts, "cues": _cues(stream) if stream.recipe.texts else []}
+
+
+def _size_of_picture(stream: Stream) -> tuple[int | None, int | None]:
+    """Width and height of a film's first frame; None where none can be had."""
+    from mmsearch.retrieval.media.reader import open_film
+
+    stream.file.seek(0)
+    try:
+        reader = open_film(stream.file, stream.format, stream.max_pixels)
+        picture = next(reader.frames()).picture()
+        reader.close()
+    except (DecodeError, StopIteration):
+        return None, None
+    return picture.width, picture.height
 
 
 def _has_no(error: DecodeError) -> bool:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mmsearch.errors import CannotEmbedError, DecodeError, MMSearchError, SpaceMismatchError, UsageError
 from mmsearch.retrieval.encoders.protocol import AudioEncoder, Encoder, ImageEncoder, TextEncoder, VideoEncoder
 from mmsearch.retrieval.query.terms import Moment, Query, Term
-from mmsearch.types import MODALITIES, Space
+from mmsearch.types import MODALITIES, Modality, Space
 
 if TYPE_CHECKING:
     from mmsearch.retrieval.media.recipe import Recipe
@@ -21,11 +21,17 @@ if TYPE_CHECKING:
 Vector = NDArray[np.float32]
 
 _PARTS = 16  # frames, shots or windows of a query that are embedded at a time
+_NOT_EMBEDDED: dict[Modality, str] = {
+    "image": "pictures",
+    "text": "texts",
+    "audio": "sounds (`mmsearch index --model clap` adds one that does)",
+    "video": "films",
+}
 
 
 def embed_all(
     queries: Sequence[Query], space: Space, encoder: Encoder | None
-) -> tuple[dict[int, Vector], list[MMSearchError]]:
+) -> tuple[dict[int, Vector], dict[int, MMSearchError]]:
     """The queries that a space's model embeds, by number, as unit vectors, float32 ``[dim]``; and why others are not.
 
     Raises:
@@ -33,14 +39,14 @@ def embed_all(
     """
     texts = [q.terms[0].value for q in queries if len(q.terms) == 1 and isinstance(q.terms[0].value, str)]
     if len(texts) == len(queries) and isinstance(encoder, TextEncoder):
-        return dict(enumerate(encoder.encode_texts([str(text) for text in texts]))), []
+        return dict(enumerate(encoder.encode_texts([str(text) for text in texts]))), {}
     vectors: dict[int, Vector] = {}
-    failures: list[MMSearchError] = []
+    failures: dict[int, MMSearchError] = {}
     for i, query in enumerate(queries):
         try:
             vectors[i] = embed_query(query, space, encoder)
         except (CannotEmbedError, DecodeError) as failure:
-            failures.append(failure)
+            failures[i] = failure
     return vectors, failures
 
 
@@ -134,9 +140,14 @@ def _embed_file(path: Path, encoder: Encoder, moment: tuple[float, float | None]
     with Decoder(1, recipe, slots=2) as decoder:
         file, parts = decoder.decode_one(Job(os.fsencode(os.path.abspath(path)), named=True, moment=moment))
         if file.outcome == "skipped":
-            if file.reason in {recipe.reason_against(kind) for kind in MODALITIES}:
-                raise CannotEmbedError(f"cannot search by {path}: {file.reason}")
+            for kind in MODALITIES:
+                if file.reason == recipe.reason_against(kind):
+                    raise CannotEmbedError(
+                        f"cannot search by {path}: model {encoder.space.model} does not embed {_NOT_EMBEDDED[kind]}"
+                    )
             raise DecodeError(f"cannot search by {path}: {file.reason}")
+        if moment is not None and not parts:
+            raise DecodeError(f"cannot search by a time in {path}: it is no film or sound")
         if file.pixels is not None:
             vector: Vector = _image_tower(encoder).encode_images(file.pixels[None].copy())[0]
             return vector
