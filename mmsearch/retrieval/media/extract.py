@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import IO, Any, Literal
 
@@ -21,19 +22,33 @@ _PICTURES: dict[str, tuple[str, dict[str, Any]]] = {
     ".webp": ("WEBP", {"quality": 95}),
 }
 
-_CLIPS: dict[str, tuple[str, str | None, str]] = {
-    ".mp4": ("mp4", "libx264", "aac"),
-    ".mov": ("mov", "libx264", "aac"),
-    ".mkv": ("matroska", "libx264", "aac"),
-    ".webm": ("webm", "libvpx-vp9", "libopus"),
-    ".m4a": ("ipod", None, "aac"),
-    ".mp3": ("mp3", None, "libmp3lame"),
-    ".ogg": ("ogg", None, "libopus"),
-    ".opus": ("ogg", None, "libopus"),
-    ".flac": ("flac", None, "flac"),
-    ".wav": ("wav", None, "pcm_s16le"),
+_EVERYWHERE = frozenset({"h264", "hevc", "av1", "mpeg4", "aac", "mp3", "ac3", "alac"})
+_PCM = frozenset({"pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_f64le"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Clip:
+    """How a clip is written: FFmpeg's container, the encoders of pictures (None: sound only) and of sound, and what
+    is copied as it is: codecs that players expect in such a file, None for all that the container takes."""
+
+    container: str
+    pictures: str | None
+    sound: str
+    copied: frozenset[str] | None
+
+
+_CLIPS = {
+    ".mp4": _Clip("mp4", "libx264", "aac", _EVERYWHERE),
+    ".mov": _Clip("mov", "libx264", "aac", _EVERYWHERE | _PCM | {"prores", "mjpeg"}),
+    ".mkv": _Clip("matroska", "libx264", "aac", None),
+    ".webm": _Clip("webm", "libvpx-vp9", "libopus", frozenset({"vp8", "vp9", "av1", "vorbis", "opus"})),
+    ".m4a": _Clip("ipod", None, "aac", frozenset({"aac", "alac"})),
+    ".mp3": _Clip("mp3", None, "libmp3lame", frozenset({"mp3"})),
+    ".ogg": _Clip("ogg", None, "libopus", frozenset({"vorbis", "opus"})),
+    ".opus": _Clip("ogg", None, "libopus", frozenset({"opus"})),
+    ".flac": _Clip("flac", None, "flac", frozenset({"flac"})),
+    ".wav": _Clip("wav", None, "pcm_s16le", _PCM),
 }
-"""For each ending FFmpeg's container, and the encoders of pictures (None: sounds only) and sound where it must."""
 
 _OPUS_RATE = 48_000
 _TIME_BASE = Fraction(1, 90_000)
@@ -62,7 +77,13 @@ def save_frame(
 
 
 def cut_clip(
-    source: IO[bytes], format: str, start_s: float, end_s: float, out: str | os.PathLike[str], *, max_pixels: int
+    source: IO[bytes],
+    format: str,
+    start_s: float,
+    end_s: float,
+    out: str | os.PathLike[str],
+    *,
+    max_pixels: int = 100_000_000,
 ) -> dict[str, Any]:
     """Write the part of a sound or a film between two times.
 
@@ -101,12 +122,12 @@ def _tracks(container: Any, ending: str) -> list[Any]:
 
     pictures = tuple(track for track in container.streams.video if not track.disposition & Disposition.attached_pic)
     tracks = []
-    if pictures and _CLIPS[ending][1] is not None:
+    if pictures and _CLIPS[ending].pictures is not None:
         tracks.append(pick_stream(pictures, "a film"))
     if container.streams.audio:
         tracks.append(pick_stream(container.streams.audio, "a sound track"))
     if not tracks:
-        raise DecodeError("no sound track" if _CLIPS[ending][1] is None else "neither picture nor sound in it")
+        raise DecodeError("no sound track" if _CLIPS[ending].pictures is None else "neither picture nor sound in it")
     return tracks
 
 
@@ -118,8 +139,9 @@ def _copy(
 
     with open_container(source, format) as container:
         tracks = _tracks(container, ending)
-        with av.open(os.fspath(out), "w", format=_CLIPS[ending][0]) as clip:
-            if any(track.codec_context.codec.canonical_name not in clip.supported_codecs for track in tracks):
+        with av.open(os.fspath(out), "w", format=_CLIPS[ending].container) as clip:
+            takes = _CLIPS[ending].copied or clip.supported_codecs
+            if any(track.codec_context.codec.canonical_name not in takes for track in tracks):
                 return None
             try:
                 written = [clip.add_stream_from_template(track) for track in tracks]
@@ -136,9 +158,7 @@ def _copy_packets(
     first: float | None = None
     last = 0.0
     finished: set[int] = set()
-    for packet in container.demux(*tracks):
-        if packet.pts is None or packet.dts is None:
-            continue
+    for packet in _in_time(container.demux(*tracks)):
         time = float(packet.pts * packet.time_base) - origin
         long = float((packet.duration or 0) * packet.time_base)
         if first is None:
@@ -160,6 +180,27 @@ def _copy_packets(
     return None if first is None else (first, last)
 
 
+def _in_time(packets: Iterator[Any]) -> Iterator[Any]:
+    """Packets that have a place in time; Matroska leaves out when the first ones are to be decoded."""
+    waiting: dict[int, list[Any]] = {}
+    known: set[int] = set()
+    for packet in packets:
+        if packet.pts is None:
+            continue
+        track = packet.stream.index
+        early = waiting.setdefault(track, [])
+        if packet.dts is None:
+            if track not in known:
+                early.append(packet)
+            continue
+        for steps, held in zip(range(len(early), 0, -1), early, strict=True):
+            held.dts = min(held.pts, packet.dts - steps * max(1, packet.duration or 1))
+            yield held
+        early.clear()
+        known.add(track)
+        yield packet
+
+
 def _recode(
     source: IO[bytes],
     format: str,
@@ -172,9 +213,9 @@ def _recode(
     """Code pictures and sound anew; where they end."""
     import av
 
-    container_name, picture_coder, sound_coder = _CLIPS[ending]
+    coders = _CLIPS[ending]
     last = start
-    with av.open(os.fspath(out), "w", format=container_name) as clip:
+    with av.open(os.fspath(out), "w", format=coders.container) as clip:
         packets: list[Iterator[tuple[float, Any]]] = []
         sound: Any = None
         if format not in animation.FORMATS:
@@ -183,16 +224,16 @@ def _recode(
                 has_pictures = any(track.type == "video" for track in _tracks(probe, ending))
                 sound_facts = (sound.rate, sound.layout.name) if sound is not None else None
         else:
-            has_pictures, sound_facts = picture_coder is not None, None
-        if has_pictures and picture_coder is not None:
+            has_pictures, sound_facts = coders.pictures is not None, None
+        if has_pictures and coders.pictures is not None:
             reader = open_film(source, format, max_pixels)
             frames = _frames_between(reader, start, end)
             first = next(frames, None)
             if first is None:
                 raise DecodeError("the film ends before that")
-            packets.append(_coded_pictures(clip, picture_coder, first, frames, start, end))
+            packets.append(_coded_pictures(clip, coders.pictures, first, frames, start, end))
         if sound_facts is not None:
-            packets.append(_coded_sound(clip, sound_coder, source, format, start, end, sound_facts))
+            packets.append(_coded_sound(clip, coders.sound, source, format, start, end, sound_facts))
         pending = [(next(track, None), track) for track in packets]
         while live := [item for item in pending if item[0] is not None]:
             (time, coded), track = min(live, key=lambda item: item[0][0])  # type: ignore[index]
@@ -226,7 +267,9 @@ def _coded_pictures(
     stream.width, stream.height = size
     stream.pix_fmt = "yuv420p"
     stream.codec_context.time_base = stream.time_base = _TIME_BASE
-    stream.options = {"crf": "20"} if coder == "libx264" else {"crf": "30", "b": "0"}
+    stream.options = (
+        {"crf": "20"} if coder == "libx264" else {"crf": "30", "b": "0", "deadline": "good", "cpu-used": "5"}
+    )
 
     def frames() -> Iterator[Frame]:
         yield first

@@ -80,7 +80,7 @@ def film(
         if sound is not None:
             audio = container.add_stream(sound_codec, rate=rate, layout={1: "mono", 2: "stereo", 8: "7.1"}[len(sound)])
             streams.append(audio)
-        text = container.add_stream(subtitle_codec) if subtitles else None
+        text = container.add_mux_stream(subtitle_codec) if subtitles else None
         packets = []
         if first is not None:
             packets += _pictures(video, itertools.chain([first], pictures), times)
@@ -88,7 +88,7 @@ def film(
             packets += _sound(audio, sound, rate, sound_start)
         container.start_encoding()
         if text is not None:
-            packets += _subtitles(text, subtitles)
+            packets += _subtitles(text, subtitles, subtitle_codec)
         for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
             container.mux(packet)
     return file.getvalue()
@@ -116,13 +116,13 @@ def _sound(stream: Any, samples: np.ndarray, rate: int, start: float = 0.0) -> l
     return packets + stream.encode(None)
 
 
-def _subtitles(stream: Any, cues: Sequence[tuple[float, float, str]]) -> list[Any]:
+def _subtitles(stream: Any, cues: Sequence[tuple[float, float, str]], codec: str) -> list[Any]:
     from av.packet import Packet
 
     packets = []
     for start, end, words in cues:
         data = words.encode()
-        if stream.codec_context.codec.canonical_name == "mov_text":
+        if codec == "mov_text":
             data = struct.pack(">H", len(data)) + data
         packet = Packet(data)
         packet.stream = stream

@@ -13,6 +13,12 @@ def box(brands: bytes) -> bytes:
     return (8 + len(brands)).to_bytes(4, "big") + b"ftyp" + brands + b"\0" * 8
 
 
+MATROSKA, TRACKS = b"\x1aE\xdf\xa3\x9fB\x86\x81\x01B\x82\x84", b"\x16\x54\xae\x6b\x9b"
+ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+ASF_SOUND = bytes.fromhex("409e69f84d5bcf11a8fd00805f5c442b")
+ASF_PICTURES = bytes.fromhex("c0ef19bc4d5bcf11a8fd00805f5c442b")
+
+
 @pytest.mark.parametrize(
     ("head", "name", "kind", "format"),
     [
@@ -54,6 +60,30 @@ def box(brands: bytes) -> bytes:
         (b"OggS\0\x02" + bytes(20) + b"\x01\x1e\x01vorbis", "a", "audio", "ogg"),
         (box(b"M4A \0\0\0\0M4A mp42"), "a", "audio", "m4a"),
         (b"FORM\0\0\0\x2eAIFFCOMM", "a", "audio", "aiff"),
+        (b"BW64\xff\xff\xff\xffWAVEds64", "a", "audio", "wav"),
+        (b"ID3\x04\0\0\0\0\0\x02\0\0fLaC\0\0\0\x22", "a", "audio", "flac"),
+        (b"ID3\x04\0\0\0\0\0\x02\0\0\xff\xf1\x50\x80\0\0", "a", "audio", "aac"),
+        (b"ID3\x03\0\0\0\0\x7f\x7f" + bytes(100), "a.aac", "audio", "aac"),
+        (b"ID3\x03\0\0\0\0\x7f\x7f" + bytes(100), "a.wav", "audio", "mp3"),
+        (b"OggS\0\x02" + bytes(20) + b"\x01\x13OpusHead", "a.ogv", "audio", "ogg"),
+        (b"OggS\0\x02" + bytes(20) + b"\x01\x2a\x80theora", "a.ogg", "video", "ogg"),
+        (MATROSKA + b"webm" + TRACKS + b"\x83\x81\x02", "a.webm", "audio", "webm"),
+        (MATROSKA + b"matroska" + TRACKS + b"\x83\x81\x02" + b"\x83\x81\x01", "a.mka", "video", "mkv"),
+        (MATROSKA + b"matroska", "a.mka", "audio", "mkv"),
+        (ASF + ASF_SOUND, "a.wmv", "audio", "asf"),
+        (ASF + ASF_SOUND + ASF_PICTURES, "a.wma", "video", "asf"),
+        (ASF, "a.wma", "audio", "asf"),
+        (ASF, "a.wmv", "video", "asf"),
+        (b"FLV\x01\x05\0\0\0\x09", "a", "video", "flv"),
+        (b"FLV\x01\x04\0\0\0\x09", "a.flv", "audio", "flv"),
+        (box(b"3gp4\0\0\x02\x003gp4"), "a", "video", "3gp"),
+        (box(b"M4V \0\0\0\x01M4V mp42isom"), "a", "video", "mp4"),
+        (b"\0\0\x01\xba\x44\0\x04", "a.vob", "video", "mpeg"),
+        (b"\0\0\x01\xb3\x16\0\xf0", "a.mpg", "video", "mpegvideo"),
+        (b"WEBVTT\n\n00:01.000 --> 00:02.000\nhello", "a", "subtitles", "vtt"),
+        (b"\xef\xbb\xbfWEBVTT - a title\n", "a.txt", "subtitles", "vtt"),
+        (b"1\n00:00:01,000 --> 00:00:02,000\nhello", "a.srt", "subtitles", "srt"),
+        (b"1\n00:00:01,000 --> 00:00:02,000\nhello", "a.txt", "text", "text"),
         (b"PAR1\x15\x04\x15", "a.txt", "table", "parquet"),
     ],
 )
@@ -127,4 +157,6 @@ def test_any_bytes_under_any_name_have_a_kind_and_others_a_reason(head: bytes, n
 @given(st.text(st.characters(exclude_categories=["C"]), min_size=1))
 def test_every_printable_text_without_a_signature_is_a_text(text: str) -> None:
     found = sniff(text.encode(), "a.txt", named=False)
-    assert found.kind == "text" or text.startswith(("%PDF-", "GIF8", "P", "RIFF", "FORM", "OggS", "II", "MM", "#!AMR"))
+    assert found.kind == "text" or text.startswith(
+        ("%PDF-", "GIF8", "P", "RIFF", "FORM", "OggS", "II", "MM", "#!AMR", "WEBVTT")
+    )
