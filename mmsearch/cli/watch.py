@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
+from mmsearch.cli.options import harmless
 from mmsearch.errors import UsageError
 from mmsearch.retrieval.ingest.progress import Progress, Watcher, nobody
+from mmsearch.types import clock
 
 _STAGES = {"scan": "scanning", "decode": "reading", "encode": "embedding", "write": "writing", "index": "indexing"}
 
@@ -33,6 +36,14 @@ def _print_event(progress: Progress) -> None:
     sys.stderr.write(json.dumps(progress.to_json()) + "\n")
 
 
+def _place(progress: Progress) -> str:
+    """Where a long film or sound has been read to."""
+    if progress.at_s is None:
+        return ""
+    name = harmless(os.path.basename(progress.path or ""))
+    return f" {name[:24]} {clock(progress.at_s)}"
+
+
 @contextmanager
 def _bar() -> Iterator[Watcher]:
     from rich.console import Console
@@ -54,7 +65,7 @@ def _bar() -> Iterator[Watcher]:
             speed = progress.done / max(time.monotonic() - start, 1e-3)
             bar.update(
                 task,
-                description=_STAGES[progress.stage],
+                description=_STAGES[progress.stage] + _place(progress),
                 completed=progress.done,
                 total=progress.total or None,
                 speed=f"{speed:.0f} files/s" if progress.done else "",

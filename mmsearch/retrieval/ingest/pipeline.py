@@ -105,6 +105,8 @@ class _Run:
                 continue
             if isinstance(file, Part):
                 self._finish(self._embedder.add_part(file))
+                at = Progress("encode", done, total, self._committer.committed, os.fsdecode(file.path), file.end_s)
+                self._watch(at)
                 continue
             done += 1
             self._take(file, decoder)

@@ -9,22 +9,29 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mmsearch.types import path_json
+
 Stage = Literal["scan", "decode", "encode", "write", "index"]
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where the run is: ``done`` of ``total`` files read, ``committed`` of them safe on disk."""
+    """Where the run is: ``done`` of ``total`` files read, ``committed`` of them safe on disk.
+
+    ``at_s``: amid the film or sound ``path``, how far it has been read, in seconds.
+    """
 
     stage: Stage
     done: int = 0
     total: int = 0
     committed: int = 0
     path: str | None = None
+    at_s: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """One event of ``--progress json``."""
-        return {"stage": self.stage, "done": self.done, "total": self.total, "committed": self.committed}
+        told = {"stage": self.stage, "done": self.done, "total": self.total, "committed": self.committed}
+        return told if self.at_s is None else {**told, **path_json(self.path or ""), "at_s": round(self.at_s, 3)}
 
 
 Watcher = Callable[[Progress], None]

@@ -147,8 +147,26 @@ def _manifest_of_shards(root: Path) -> Manifest:
             manifest = replace(manifest, dead=(*manifest.dead, replace(entry, rows=len(read_dead(root, entry)))))
     highest = max((entry.max_id for entry in manifest.shards), default=0)
     sequence = max((_sequence(path) for path in root.rglob("*-*.*")), default=0)
-    largest = max(manifest.spaces, key=lambda key: _rows(manifest, key), default=None)
-    return replace(manifest, next_id=highest + 1, next_seq=sequence + 1, current=largest)
+    current, also = _in_use(manifest)
+    return replace(manifest, next_id=highest + 1, next_seq=sequence + 1, current=current, also=also)
+
+
+def _in_use(manifest: Manifest) -> tuple[str | None, tuple[str, ...]]:
+    """Which of the spaces that were found was the main one, and which most likely stood beside it.
+
+    Texts and pictures belong to the main space, the largest that has any. Of the others those count that hold what
+    none before them does: a space that had been replaced, and is not yet swept, does not.
+    """
+    by_size = sorted(manifest.spaces, key=lambda key: -_rows(manifest, key))
+    leading = [key for key in by_size if {"text", "image"} & set(manifest.modalities(key))] or by_size
+    if not leading:
+        return None, ()
+    used = [leading[0]]
+    for key in by_size:
+        held = {m for other in used for m in manifest.modalities(other)}
+        if key not in used and manifest.spaces[key].has_model and not held & set(manifest.modalities(key)):
+            used.append(key)
+    return used[0], tuple(used[1:])
 
 
 def _with_found(root: Path, manifest: Manifest, path: Path) -> Manifest:

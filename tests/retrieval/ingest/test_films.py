@@ -210,6 +210,17 @@ def test_a_film_that_grows_while_it_is_read_is_left_for_the_next_run(cinema, tmp
     assert "changed while it was read" in note.reason
 
 
+def test_a_long_film_tells_how_far_it_has_been_read(cinema, tmp_path):
+    told = []
+    made = Collection.create(tmp_path / "c.mms", model="mini")
+    made.index([cinema / "three.mp4"], workers=1, watch=told.append)
+    amid = [progress for progress in told if progress.at_s is not None]
+    assert [progress.at_s for progress in amid] == sorted(progress.at_s for progress in amid)
+    assert amid[-1].at_s == pytest.approx(18, abs=0.2)
+    assert {Path(progress.path).name for progress in amid} == {"three.mp4"}
+    assert amid[0].to_json()["at_s"] > 0
+
+
 def test_windows_and_hops_out_of_range_are_wrong_use(tmp_path, cinema):
     made = Collection.create(tmp_path / "c.mms", model="mini")
     for options in ({"window": 0}, {"window": 11}, {"hop": 0}, {"window": 4, "hop": 5}):

@@ -175,3 +175,24 @@ def test_a_model_whose_packages_are_missing_is_said_and_the_others_answer(made, 
     answer = opened.ask("a disc", k=5)
     assert answer.hits
     assert "clap needs torch" in answer.notices[0]
+
+
+def test_a_lost_manifest_is_rebuilt_with_both_models(made, media, clap):
+    made.index([media], model=clap, workers=1)
+    before = made.manifest
+    (made.root / "MANIFEST.json").write_text("gone")
+    assert Collection.doctor(made.root, repair=True)
+    mended = Collection.open(made.root)
+    assert (mended.manifest.current, mended.manifest.also) == (before.current, before.also)
+    assert mended.search("a dog barks", to=["audio"])
+
+
+@pytest.mark.shared
+def test_every_sound_and_film_of_the_evaluation_data_is_indexed_without_a_skip(shared, tmp_path, clap):
+    data = shared / "data" / "dev"
+    collection = Collection.create(tmp_path / "c.mms", model="mini")
+    report = collection.index([data / "video20" / "video", data / "esc10_fold1" / "audio"], model=clap, workers=2)
+    assert report.found == 27 + 80
+    assert report.skipped == ()
+    with_sound = {hit.path for hit in collection.search("x", to=["audio"], k=200)}
+    assert len(with_sound) == 80 + 6, "six of the films have a sound track"
