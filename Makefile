@@ -20,7 +20,7 @@ $(VENV)/.check: $(VENV)/.base
 	touch $@
 
 $(VENV)/.test: $(VENV)/.check
-	$(PIP) --editable ".[dev,clip,export,raw,bench]"
+	$(PIP) --editable ".[dev,clip,audio,export,raw,bench]"
 	touch $@
 
 $(VENV)/.bench: $(VENV)/.base

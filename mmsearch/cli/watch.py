@@ -51,7 +51,7 @@ def _bar() -> Iterator[Watcher]:
     from rich.progress import Progress as Bar
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),  # it may hold a file name
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[speed]}"),
