@@ -134,8 +134,6 @@ def is_ready(entry: Entry) -> bool:
 
         if weights_here(entry) is not None:
             return True
-    if entry.is_transformers:
-        return False  # never exported
     from mmsearch.retrieval.encoders.onnx import find_export
 
     return find_export(entry.name, None) is not None
