@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.errors import UsageError
+from mmsearch.errors import CannotEmbedError, UsageError
 from mmsearch.indexes import VectorIndex, build_index
 from mmsearch.retrieval.encoders.protocol import Encoder
 from mmsearch.retrieval.media.recipe import MAX_SPAN_S
@@ -100,13 +100,16 @@ def evaluate(spaces: Sequence[tuple[Searcher, Encoder | None]], path: Path, *, p
     all_files = [_Files(searcher) for searcher, _ in spaces]
     known = {name for files in all_files for name in files.modality}
     directions: list[DirectionScores] = []
+    failures: list[CannotEmbedError] = []
     for files, (searcher, encoder) in zip(all_files, spaces, strict=True):
         files.elsewhere = known - files.modality.keys()
-        for scores in _directions(files, encoder, pairs, pool):
+        for scores in _directions(files, encoder, pairs, pool, failures):
             directions.append(replace(scores, model=searcher.space.model))
+    if failures and not directions:
+        raise failures[0]
     if not directions:
         raise UsageError(f"no file that {path} names is in the collection; `mmsearch index {path.parent}` adds them")
-    notices: list[str] = []
+    notices = [f"not scored with every model: {failure}" for failure in failures]
     unknown = {name for pair in pairs for name in pair.relevant if name not in known}
     if unknown:
         some = os.fsdecode(sorted(unknown)[0])
@@ -114,8 +117,10 @@ def evaluate(spaces: Sequence[tuple[Searcher, Encoder | None]], path: Path, *, p
     return Scores(spaces[0][0].space.key, tuple(directions), tuple(notices))
 
 
-def _directions(files: _Files, encoder: Encoder | None, pairs: Sequence[Pair], pool: str) -> list[DirectionScores]:
-    """Every direction that the pairs allow in one space."""
+def _directions(
+    files: _Files, encoder: Encoder | None, pairs: Sequence[Pair], pool: str, failures: list[CannotEmbedError]
+) -> list[DirectionScores]:
+    """Every direction that the pairs allow in one space; ``failures`` takes why the model cannot be asked in others."""
     directions: list[DirectionScores] = []
     named = {files.modality[name] for pair in pairs for name in pair.relevant if name in files.modality}
     for modality in (m for m in files.searcher.modalities if m in named):
@@ -123,7 +128,11 @@ def _directions(files: _Files, encoder: Encoder | None, pairs: Sequence[Pair], p
         for kind in ("text", "file"):
             group = [p for p in chosen if (p.query is not None) == (kind == "text")]
             if group:
-                vectors = _embed(encoder, files, group)
+                try:
+                    vectors = _embed(encoder, files, group)
+                except CannotEmbedError as failure:
+                    failures.append(failure)
+                    continue
                 directions += _forwards(files, group, vectors, modality, pool)
                 directions += _moments(files, group, vectors, modality)
                 if kind == "text":
@@ -216,9 +225,10 @@ def _moments(files: _Files, pairs: Sequence[Pair], vectors: Floats, modality: Mo
     if not timed:
         return []
     rows = files.searcher.rows(modality)
-    facts = rows.facts(["span_start", "span_end"])
+    facts = rows.facts(["span_start", "span_end", "span_unit"])
     start, end = (np.nan_to_num(facts[name].to_numpy(), nan=-np.inf) for name in ("span_start", "span_end"))
-    allowed = (end - start <= MAX_SPAN_S + 1e-3) & np.isfinite(end)
+    seconds = np.array([unit == "s" for unit in facts["span_unit"].to_pylist()], np.bool_)
+    allowed = (end - start <= MAX_SPAN_S + 1e-3) & np.isfinite(end) & seconds
     if rows.live is not None:
         allowed &= rows.live
     relevant = []
