@@ -173,7 +173,7 @@ def decode_file(job: dict[str, Any], settings: Settings, line: Line) -> dict[str
         line.say({"opened": before.st_size})
         sniffed = sniff(file.read(HEAD_BYTES), path, named=job["named"])
         if job.get("write"):
-            return _write(file, sniffed, job, settings.max_pixels)
+            return _write(file, sniffed, job, settings.max_pixels, line)
         if settings.recipe.frames is not None:
             sniffed = _moving(file, sniffed)
         reason = _unwanted(sniffed, before.st_size, settings.recipe)
@@ -224,7 +224,7 @@ def _moving(file: IO[bytes], sniffed: Sniffed) -> Sniffed:
     return replace(sniffed, kind="video") if is_animated(file, sniffed.format) else sniffed
 
 
-def _write(file: IO[bytes], sniffed: Sniffed, job: dict[str, Any], max_pixels: int) -> dict[str, Any]:
+def _write(file: IO[bytes], sniffed: Sniffed, job: dict[str, Any], max_pixels: int, line: Line) -> dict[str, Any]:
     """Put a frame or a clip of a film or sound into a file of its own."""
     from mmsearch.retrieval.media.extract import cut_clip, save_frame
 
@@ -237,6 +237,7 @@ def _write(file: IO[bytes], sniffed: Sniffed, job: dict[str, Any], max_pixels: i
     if what == "frame":
         written = save_frame(file, sniffed.format, start, target, max_pixels=max_pixels)
     else:
+        line.say({"lasts": end - start})
         written = cut_clip(file, sniffed.format, start, end, target, max_pixels=max_pixels)
     return {
         "outcome": "decoded",
