@@ -1,0 +1,136 @@
+"""From a file, or a moment of one, to the vector it is searched by: decoded in a worker, embedded part by part."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmsearch.errors import CannotEmbedError, DecodeError
+from mmsearch.retrieval.encoders.protocol import AudioEncoder, Encoder, ImageEncoder, TextEncoder, VideoEncoder
+from mmsearch.retrieval.media.recipe import Recipe
+from mmsearch.retrieval.media.sandbox import Decoded, Decoder, Job, Part
+from mmsearch.retrieval.media.text import passages
+from mmsearch.retrieval.query.towers import image_tower, text_tower
+from mmsearch.types import MODALITIES, Modality
+
+Vector = NDArray[np.float32]
+
+_PARTS = 16  # frames, shots or windows that are embedded at a time, and held
+_NOT_EMBEDDED: dict[Modality, str] = {
+    "image": "pictures",
+    "text": "texts",
+    "audio": "sounds (`mmsearch index --model clap` adds one that does)",
+    "video": "films",
+}
+
+
+def embed_file(path: Path, encoder: Encoder, moment: tuple[float, float | None] | None = None) -> Vector:
+    """What a file is searched by, float32 ``[dim]``, of any length above 0.
+
+    A text stands for the mean of its passages, a film for that of its frames (where the model embeds no frames, of its
+    sound), a sound for that of its windows. ``moment``: only what is there from … to, in seconds, or at a time.
+
+    Raises:
+        CannotEmbedError: the model embeds no such files.
+        DecodeError: it cannot be read, or there is nothing in it.
+    """
+    recipe = _recipe(encoder)
+    mean = _Mean(encoder)
+    with Decoder(1, recipe, slots=2) as decoder:
+        for decoded in decoder.map([Job(os.fsencode(os.path.abspath(path)), named=True, moment=moment)]):
+            if isinstance(decoded, Part):
+                mean.add(decoded)
+            elif decoded is not None:
+                file = decoded
+        _check(file, path, recipe, encoder)
+        if mean.count:
+            return mean.vector()
+        if moment is not None:
+            raise DecodeError(f"cannot search by a time in {path}: it is no film or sound")
+        if file.pixels is not None:
+            vector: Vector = image_tower(encoder).encode_images(file.pixels[None].copy())[0]
+            return vector
+    texts = [text for *_, text in file.texts or file.cues] or [file.text or ""]
+    return _mean_of_passages(texts, path, text_tower(encoder))
+
+
+class _Mean:
+    """The mean of a film's frames or shots, or of a sound's windows, embedded a few at a time.
+
+    A film that comes with its sound stands for its frames alone.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._kind: str | None = None
+        self._waiting: list[NDArray[Any]] = []
+        self._sum: Any = 0.0
+        self.count = 0
+
+    def add(self, part: Part) -> None:
+        self._kind = self._kind or part.kind
+        if part.kind != self._kind:
+            return
+        by_frame = part.kind == "shot" and not isinstance(self._encoder, VideoEncoder)
+        items = list(part.array) if by_frame else [part.array]
+        self._waiting += items
+        self.count += len(items)
+        if len(self._waiting) >= _PARTS:
+            self._embed()
+
+    def vector(self) -> Vector:
+        self._embed()
+        mean: Vector = np.asarray(self._sum / self.count, np.float32)
+        return mean
+
+    def _embed(self) -> None:
+        if self._waiting:
+            self._sum = self._sum + self._encode()(self._waiting).sum(axis=0, dtype=np.float64)
+            self._waiting = []
+
+    def _encode(self) -> Callable[[list[NDArray[Any]]], NDArray[np.float32]]:
+        encoder = self._encoder
+        if self._kind == "window":
+            assert isinstance(encoder, AudioEncoder)
+            return encoder.encode_sounds
+        if isinstance(encoder, VideoEncoder):
+            return encoder.encode_films
+        tower = image_tower(encoder)
+        return lambda frames: tower.encode_images(np.stack(frames))
+
+
+def _check(file: Decoded, path: Path, recipe: Recipe, encoder: Encoder) -> None:
+    """Raise why a file is none that can be searched by."""
+    if file.outcome != "skipped":
+        return
+    for kind in MODALITIES:
+        if file.reason == recipe.reason_against(kind):
+            raise CannotEmbedError(
+                f"cannot search by {path}: model {encoder.space.model} does not embed {_NOT_EMBEDDED[kind]}"
+            )
+    raise DecodeError(f"cannot search by {path}: {file.reason}")
+
+
+def _recipe(encoder: Encoder) -> Recipe:
+    """What decoding is to make of a file for one model."""
+    frames = encoder.frame_transform if isinstance(encoder, VideoEncoder) else None
+    image = encoder.image_transform if isinstance(encoder, ImageEncoder) else None
+    return Recipe(
+        image=image,
+        frames=frames or image,
+        sample_rate=encoder.sample_rate if isinstance(encoder, AudioEncoder) else None,
+        texts=isinstance(encoder, TextEncoder),
+    )
+
+
+def _mean_of_passages(texts: list[str], path: Path, tower: TextEncoder) -> Vector:
+    words = [t[start:end] for t in texts for start, end in passages(t, tower.count_tokens, tower.max_tokens)]
+    if not words:
+        raise DecodeError(f"cannot search by {path}: there is no text in it")
+    mean: Vector = tower.encode_texts(words).mean(axis=0)
+    return mean
