@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from mmsearch.collection import Collection
     from mmsearch.errors import MMSearchError
     from mmsearch.retrieval.evaluate import Scores
-    from mmsearch.retrieval.query.terms import Moment, Query
-    from mmsearch.types import Hit, Report, Space, Span
+    from mmsearch.retrieval.query.terms import Query
+    from mmsearch.types import Hit, Moment, Report, Space, Span
 
 _HOMES = {
     "Collection": "mmsearch.collection",
     "Hit": "mmsearch.types",
     "MMSearchError": "mmsearch.errors",
-    "Moment": "mmsearch.retrieval.query.terms",
+    "Moment": "mmsearch.types",
     "Query": "mmsearch.retrieval.query.terms",
     "Report": "mmsearch.types",
     "Scores": "mmsearch.retrieval.evaluate",

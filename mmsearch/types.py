@@ -1,4 +1,4 @@
-"""Small frozen dataclasses that every room may use: spaces, spans, items, hits, reports."""
+"""Small frozen dataclasses that every room may use: spaces, spans, moments, items, hits, reports."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from mmsearch.errors import UsageError
@@ -111,6 +112,19 @@ def clock(seconds: float) -> str:
     """``83.4`` → ``00:01:23``."""
     whole = int(seconds)
     return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What is in a film or sound from ``start_s`` to ``end_s``, in seconds; None for what is there at the start."""
+
+    path: Path
+    start_s: float
+    end_s: float | None = None
+
+    def __str__(self) -> str:
+        end = "" if self.end_s is None else f"-{clock(self.end_s)}"
+        return f"{self.path}@{clock(self.start_s)}{end}"
 
 
 @dataclass(frozen=True, slots=True)

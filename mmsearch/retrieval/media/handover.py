@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import secrets
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from mmsearch.errors import DecodeError, MMSearchError, UsageError
 from mmsearch.retrieval.media.recipe import Recipe
 from mmsearch.retrieval.media.sandbox import Decoder, Job
-
-if TYPE_CHECKING:
-    from mmsearch.retrieval.query.terms import Moment
+from mmsearch.types import Moment
 
 
 def save_frame(moment: Moment, output: Path, *, force: bool = False) -> dict[str, Any]:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from mmsearch.errors import CannotEmbedError, DecodeError, MMSearchError, SpaceMismatchError, UsageError
 from mmsearch.retrieval.encoders.protocol import Encoder, TextEncoder
-from mmsearch.retrieval.query.terms import Moment, Query, Term
+from mmsearch.retrieval.query.terms import Query, Term
 from mmsearch.retrieval.query.towers import image_tower, text_tower
-from mmsearch.types import Space
+from mmsearch.types import Moment, Space
 
 Vector = NDArray[np.float32]
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import UsageError
-from mmsearch.types import clock
+from mmsearch.types import Moment
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -21,19 +21,6 @@ if TYPE_CHECKING:
 TermValue: TypeAlias = "str | Path | Moment | bytes | NDArray[Any] | Image"
 """A text, a file, a moment of a film or sound, a file's bytes, a picture (PIL, or uint8 ``[height, width, 3]``) or a
 vector (float ``[dim]``)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """What is in a film or sound from ``start_s`` to ``end_s``, in seconds; None for what is there at the start."""
-
-    path: Path
-    start_s: float
-    end_s: float | None = None
-
-    def __str__(self) -> str:
-        end = "" if self.end_s is None else f"-{clock(self.end_s)}"
-        return f"{self.path}@{clock(self.start_s)}{end}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,7 +12,7 @@ import pytest
 
 from mmsearch import Collection, Query
 from mmsearch.errors import DecodeError, UsageError
-from mmsearch.retrieval.query.terms import Moment
+from mmsearch.types import Moment
 
 FPS = 8
 SHOT_S = 3
