@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import DecodeError
-from mmsearch.retrieval.media.recipe import Recipe
+from mmsearch.retrieval.media.recipe import FRAMES_OF_SHOT, Recipe
 from mmsearch.types import Facts
 
 PartKind = Literal["shot", "window"]
@@ -147,7 +147,8 @@ def decode_moment(stream: Stream, kind: str) -> Facts:
         frames, facts = frames_between(
             stream.file, stream.format, stream.recipe.frames, start, end, max_pixels=stream.max_pixels
         )
-        stream.emit("shot", frames, {"start_s": start, "end_s": end or start})
+        for first in range(0, len(frames), FRAMES_OF_SHOT):  # the room for a part is that of one shot
+            stream.emit("shot", frames[first : first + FRAMES_OF_SHOT], {"start_s": start, "end_s": end or start})
         return facts
     return _sound_at(stream)
 

@@ -13,7 +13,9 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import psutil
@@ -23,7 +25,7 @@ from PIL import Image
 from mmsearch.errors import MMSearchError
 from mmsearch.retrieval.media import sandbox
 from mmsearch.retrieval.media.recipe import Recipe
-from mmsearch.retrieval.media.sandbox import Decoded, Decoder, Job
+from mmsearch.retrieval.media.sandbox import Decoded, Decoder, Job, Part
 from mmsearch.retrieval.media.transform import ImageTransform
 
 Scene = Callable[..., Image.Image]
@@ -528,3 +530,70 @@ def test_a_strangers_module_in_the_working_folder_is_not_run(
     monkeypatch.chdir(tmp_path)
     with Decoder(1, PICTURES, slots=2) as decoder:
         assert decode(decoder, tmp_path / "a.png").outcome == "decoded"
+
+
+# Films and sounds
+
+
+@pytest.fixture(scope="module")
+def reel(tmp_path_factory: pytest.TempPathFactory, films: ModuleType) -> Path:
+    """A film of 30 s, a number every half second, with a tone."""
+    path = tmp_path_factory.mktemp("reel") / "reel.mp4"
+    pictures = [films.numbered(number // 4, (96, 72)) for number in range(240)]
+    path.write_bytes(films.film(pictures, fps=8, sound=films.tone(30, 8000), rate=8000))
+    return path
+
+
+def test_a_film_comes_in_parts_before_its_facts(reel: Path) -> None:
+    with Decoder(1, Recipe(frames=SQUASH, sample_rate=16000), slots=1) as decoder:
+        decoded, parts = decoder.decode_one(Job(os.fsencode(reel)))
+    assert (decoded.outcome, decoded.kind, decoded.pixels) == ("decoded", "video", None)
+    assert decoded.content_hash == hashlib.blake2b(reel.read_bytes(), digest_size=16).digest()
+    assert decoded.facts.duration_s == pytest.approx(30, abs=0.1)
+    shots, windows = ([part for part in parts if part.kind == kind] for kind in ("shot", "window"))
+    assert shots[0].start_s == pytest.approx(0, abs=0.01)
+    assert all(before.end_s == after.start_s for before, after in zip(shots, shots[1:], strict=False))
+    assert {shot.array.shape[1:] for shot in shots} == {(32, 48, 3)}
+    assert [window.start_s for window in windows[:5]] == [0, 5, 10, 15, 20]
+    assert {(len(window.array), window.array.dtype) for window in windows} == {(160_000, np.dtype(np.float32))}
+
+
+def test_a_moment_of_any_length_comes_back_as_frames_or_as_sound(reel: Path) -> None:
+    job = Job(os.fsencode(reel), moment=(2.1, None))
+    with Decoder(1, Recipe(frames=SQUASH), slots=1) as decoder:
+        _, (part,) = decoder.decode_one(job)
+        assert part.array.shape == (1, 32, 48, 3)
+        _, parts = decoder.decode_one(Job(os.fsencode(reel), moment=(0.0, 30.0)))
+        assert sum(len(part.array) for part in parts) == 12
+    with Decoder(1, Recipe(sample_rate=8000), slots=1) as decoder:
+        _, (window,) = decoder.decode_one(job)
+        assert (window.start_s, window.end_s, len(window.array)) == (0, 7.1, round(7.1 * 8000))
+        _, (window,) = decoder.decode_one(Job(os.fsencode(reel), moment=(5.0, 7.5)))
+        assert len(window.array) == 2.5 * 8000
+
+
+def test_parts_wait_until_they_are_taken(reel: Path, tmp_path: Path) -> None:
+    """However slow the consumer, what is decoded ahead is bounded, and waiting is not held against the file."""
+    names = [tmp_path / f"{number}.mp4" for number in range(3)]
+    for number, name in enumerate(names):
+        name.write_bytes(reel.read_bytes() + bytes(number))
+    with Decoder(1, Recipe(sample_rate=8000), slots=1, time_limit_s=1.0) as decoder:
+        decoder._limit = replace(decoder._limit, per_megabyte=0.0, per_second=0.0)
+        taken = decoder.map(Job(os.fsencode(name)) for name in names)
+        first = next(taken)
+        assert isinstance(first, Part)
+        time.sleep(2.0)
+        assert decoder._run is not None
+        assert decoder._run._results.qsize() <= 2
+        rest = [item for item in taken if isinstance(item, Decoded)]
+    assert [item.outcome for item in rest] == ["decoded"] * 3
+
+
+def test_a_run_that_is_given_up_amid_a_film_ends_at_once(reel: Path) -> None:
+    with Decoder(2, Recipe(frames=SQUASH), slots=2) as decoder:
+        begun = decoder.map([Job(os.fsencode(reel)), Job(os.fsencode(reel))])
+        next(begun)
+        start = time.monotonic()
+        begun.close()
+        assert time.monotonic() - start < 5
+        assert decoder.decode_one(Job(os.fsencode(reel)))[0].outcome == "decoded"
