@@ -66,7 +66,42 @@ def draw_ingest(lines: Sequence[Line], axes: Axes) -> None:
     axes.set(xlabel="milliseconds per picture", title=f"Indexing {lines[0]['items']} photographs with mini")
 
 
+def draw_moments(lines: Sequence[Line], axes: Axes) -> None:
+    """R@k of captions on photographs as files, and on their moments in a film."""
+    searched = [line for line in lines if line["searched"] != "loss"]
+    for number, line in enumerate(searched):
+        colour = list(COLOURS.values())[number + 1]
+        bars = axes.bar([k + 0.4 * number for k in range(len(RECALLS))], [line[k] for k in RECALLS], 0.38, color=colour)
+        axes.bar_label(bars, [f"{line[k]:.3f}" for k in RECALLS], fontsize="small")
+        bars.set_label(line["searched"])
+    axes.set_xticks([k + 0.2 for k in range(len(RECALLS))], RECALLS)
+    axes.set(
+        ylim=(0, 1),
+        title=f"{searched[0]['photos']} photographs joined to one film, {searched[0]['queries']:,} captions",
+    )
+    axes.legend(loc="upper left", frameon=False)
+
+
+def draw_shots(lines: Sequence[Line], axes: Axes) -> None:
+    """F1 of the cuts that each detector finds, by kind of film."""
+    measured = [line for line in lines if "F1" in line]
+    kinds = list(dict.fromkeys(line["film"] for line in measured))
+    detectors = list(dict.fromkeys(line["detector"] for line in measured))
+    height = 0.8 / len(detectors)
+    colours = [*COLOURS.values()][1:]
+    for number, detector in enumerate(detectors):
+        of_kind = {line["film"]: line["F1"] for line in measured if line["detector"] == detector}
+        places = [kinds.index(kind) + number * height for kind in of_kind]
+        bars = axes.barh(places, list(of_kind.values()), height, label=detector, color=colours[number % len(colours)])
+        axes.bar_label(bars, [f"{value:.2f}" for value in of_kind.values()], padding=3, fontsize="x-small")
+    axes.set_yticks([row + 0.4 - height / 2 for row in range(len(kinds))], kinds)
+    axes.invert_yaxis()
+    axes.set(xlabel="F1 of the cuts found", xlim=(0, 1.1), title="Where one shot ends and the next begins")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=len(detectors), frameon=False)
+
+
 DRAWINGS = {"recall": (draw_recall, 7.0), "cold-query": (draw_cold_query, 2.6), "ingest": (draw_ingest, 3.4)}
+DRAWINGS |= {"moments": (draw_moments, 3.4), "shots": (draw_shots, 4.0)}
 
 
 def draw(results: Path) -> list[Path]:

@@ -12,7 +12,9 @@ from typing import Any
 
 import cold_query
 import ingest
+import moments
 import recall
+import shots
 from data import MissingDataError
 from machine import machine_facts, versions
 
@@ -20,6 +22,8 @@ Measurement = dict[str, Any]
 
 CASES: dict[str, Callable[[], list[Measurement]]] = {
     "recall": recall.measure,
+    "moments": moments.measure,
+    "shots": shots.measure,
     "cold-query": cold_query.measure,
     "ingest": ingest.measure,
 }

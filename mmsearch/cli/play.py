@@ -17,7 +17,7 @@ _MAC_VLC = Path("/Applications/VLC.app/Contents/MacOS/VLC")
 
 def open_hit(hit: Hit) -> None:
     """Open the file of a hit, at the hit's time where a player that can is installed."""
-    if hit.span is None or hit.span.unit != "s":
+    if hit.modality not in ("audio", "video") or hit.span is None:
         click.launch(hit.path)
         return
     command = player_command(hit.path, hit.span.start)

@@ -15,7 +15,7 @@ from PIL import Image
 from mmsearch.errors import DecodeError, MMSearchError, UsageError
 from mmsearch.retrieval.media.handover import save_clip, save_frame
 from mmsearch.retrieval.media.sandbox import Decoder
-from mmsearch.retrieval.query.terms import Moment
+from mmsearch.types import Moment
 
 av = pytest.importorskip("av")
 
