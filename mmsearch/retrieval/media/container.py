@@ -7,7 +7,7 @@ import datetime as dt
 import heapq
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from mmsearch.errors import DecodeError
@@ -43,9 +43,7 @@ _DEMUXERS = {
 """FFmpeg's demuxer for each format that `sniff` knows."""
 
 _ENCRYPTED_TAGS = frozenset({"enca", "encv", "drms", "drmi"})
-_MAX_GAP_S = 3600.0
-"""Time stamps that jump further are those of another recording that was joined to the first."""
-_MAX_STEP_BACK_S = 1.0
+_LEAP_S, _LITTLE_GAP_S, _MAX_GAP_S = 1.0, 10.0, 3600.0
 
 StreamT = TypeVar("StreamT", bound="Stream")
 
@@ -120,14 +118,11 @@ def pick_stream(streams: tuple[StreamT, ...], noun: str) -> StreamT:
 
     stream = next((stream for stream in streams if stream.disposition & Disposition.default), streams[0])
     context: Any = stream.codec_context
-    if context is None or stream.codec_tag in _ENCRYPTED_TAGS:
-        raise DecodeError(f"{noun} in a protected or unknown codec: {_codec_name(stream)}")
+    if context is None:
+        raise DecodeError(f"{noun} in a protected or unknown codec")
+    if stream.codec_tag in _ENCRYPTED_TAGS:
+        raise DecodeError(f"{noun} in a protected codec: {stream.codec_tag}")
     return stream
-
-
-def _codec_name(stream: Stream) -> str:
-    tag = str(stream.codec_tag)
-    return tag if tag.isprintable() and tag.strip() else "without a name"
 
 
 def origin_of(container: InputContainer) -> float:
@@ -152,17 +147,6 @@ def taken_at(container: InputContainer) -> dt.datetime | None:
             if moment.year > 1970:
                 return moment
     return None
-
-
-def states_its_length(source: IO[bytes], format: str) -> bool:
-    """Whether the duration that FFmpeg gives comes from the file's header, not from its size or its last time stamp."""
-    if format in ("aac", "amr", "mpeg", "mpegvideo", "mpegts", "ogg"):
-        return False
-    if format != "mp3":
-        return True
-    source.seek(0)
-    head = source.read(1 << 16)
-    return any(mark in head for mark in (b"Xing", b"Info", b"VBRI"))
 
 
 class Packets:
@@ -226,20 +210,42 @@ def _flush(stream: Stream) -> Packet[Any]:
 
 
 class Clock:
-    """From the time stamps of a stream to seconds on the container's clock, past joins and wraps."""
+    """From the time stamps of a track to seconds on the container's clock, past joins, wraps and wrong stamps."""
 
-    def __init__(self, container: InputContainer) -> None:
-        self._shift = -origin_of(container)
-        self._due = 0.0
+    def __init__(self, container: InputContainer, stated_s: float) -> None:
+        self._shift, self._stated = -origin_of(container), stated_s
 
-    def at(self, frame: Frame, duration: float) -> float:
-        """When a frame is due; ``duration`` is how long it lasts, for the next that has no time stamp."""
-        time = self._due if frame.pts is None or frame.time is None else frame.time + self._shift
-        if not self._due - _MAX_STEP_BACK_S <= time <= self._due + _MAX_GAP_S and (frame.pts is not None):
-            self._shift += self._due - time
-            time = self._due
-        self._due = time + duration
-        return time
+    def timed(self, frames: Iterable[Any], length_of: Callable[[Any], float]) -> Iterator[tuple[Any, float, float]]:
+        """Each frame, when it is due, and how long it lasts (by ``length_of``), both in seconds.
+
+        A frame whose stamp does not follow from the one before, but whose successor's does, follows as well. Otherwise
+        a leap forward is one as long as it stays inside what the container says it lasts; any other is a join.
+        """
+        due = 0.0
+        for frame, following in _with_next(frames):
+            length = length_of(frame)
+            time = self._stamp(frame, due)
+            if abs(time - due) > _LEAP_S:
+                if following is not None and abs(self._stamp(following, due) - due - length) <= _LEAP_S:
+                    time = due
+                elif not 0 < time - due <= (_MAX_GAP_S if time <= self._stated + _LEAP_S else _LITTLE_GAP_S):
+                    self._shift += due - time
+                    time = due
+            due = time + length
+            yield frame, time, length
+
+    def _stamp(self, frame: Frame, due: float) -> float:
+        return due if frame.pts is None or frame.time is None else frame.time + self._shift
+
+
+def _with_next(frames: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+    held = None
+    for frame in frames:
+        if held is not None:
+            yield held, frame
+        held = frame
+    if held is not None:
+        yield held, None
 
 
 def _one_line(error: Exception) -> str:

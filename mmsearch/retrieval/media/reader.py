@@ -16,9 +16,9 @@ from mmsearch.retrieval.media.container import (
     origin_of,
     pick_stream,
     stated_duration,
-    states_its_length,
     taken_at,
 )
+from mmsearch.retrieval.media.durations import promised_duration
 from mmsearch.retrieval.media.image import guard_size
 from mmsearch.retrieval.media.picture import FilmFrame, Frame, square_size
 
@@ -75,9 +75,9 @@ class FilmReader:
 
     def __init__(self, source: IO[bytes], format: str, max_pixels: int) -> None:
         self._source, self._format, self._max_pixels = source, format, max_pixels
-        self._stated = states_its_length(source, format)
         self._open()
         self.expected_s = stated_duration(self._container, self._stream)
+        self._promised_s = promised_duration(source, format, self.expected_s)
         self.taken_at = taken_at(self._container)
         self.note: str | None = None
         self._late = 0.0
@@ -120,13 +120,12 @@ class FilmReader:
         Raises:
             DecodeError: not one of them can be decoded.
         """
-        clock = Clock(self._container)
+        clock = Clock(self._container, self.expected_s)
         end = 0.0
         nothing = True
         with clear_errors():
-            for decoded in self._packets.frames():
-                length = self._length(decoded)
-                time = clock.at(decoded, length) - self._late
+            for decoded, stamp, length in clock.timed(self._packets.frames(), self._length):
+                time = stamp - self._late
                 if not nothing and time < end - length:  # out of order: nobody would see it
                     continue
                 nothing, end = False, time + length
@@ -194,8 +193,8 @@ class FilmReader:
         return "header only: there is no picture behind it"
 
     def _note(self, duration: float) -> str | None:
-        if self._stated and duration < self.expected_s - max(1.0, 0.02 * self.expected_s):
-            return f"truncated: {duration:.0f} s of {self.expected_s:.0f} s could be read"
+        if duration < self._promised_s - max(1.0, 0.02 * self._promised_s):
+            return f"truncated: {duration:.0f} s of {self._promised_s:.0f} s could be read"
         if self._packets.broken_off:
             return f"truncated: {duration:.0f} s could be read"
         return "damaged: parts of the film could not be decoded" if self._packets.failed else None

@@ -41,10 +41,10 @@ Coarse = NDArray[np.float32]
 
 
 @dataclass(slots=True)
-class _Seen(Generic[FrameT]):
+class _Seen:
     """A frame as the detector remembers it; ``change`` and ``strangeness`` are those since the frame before."""
 
-    frame: FrameT
+    time: float
     thumbnail: Thumbnail
     coarse: Coarse
     flat: bool
@@ -68,16 +68,17 @@ def with_cuts(frames: Iterable[FrameT]) -> Iterator[tuple[FrameT, Thumbnail, boo
 
 class _Detector(Generic[FrameT]):
     def __init__(self) -> None:
-        self._window: deque[_Seen[FrameT]] = deque(maxlen=2 * _AHEAD + 1)
-        self._waiting = 0
-        self._before: _Seen[FrameT] | None = None  # the last frame that shows something
+        self._window: deque[_Seen] = deque(maxlen=2 * _AHEAD + 1)
+        self._waiting: deque[FrameT] = deque()  # decoded frames are large: those that were given are let go
+        self._before: _Seen | None = None  # the last frame that shows something
         self._began: float | None = None  # when the current shot did
         self._cut = 0.0  # when the last one did that began with a hard cut
         self._mixtures = _Mixtures()
+        self._mixed = 0.0
 
     def add(self, frame: FrameT) -> Iterator[tuple[FrameT, Thumbnail, bool]]:
         thumbnail = frame.thumbnail()
-        seen = _Seen(frame, thumbnail, coarse(thumbnail), is_flat(thumbnail))
+        seen = _Seen(frame.time, thumbnail, coarse(thumbnail), is_flat(thumbnail))
         if not seen.flat:
             if self._before is not None:
                 seen.change = float(np.abs(self._before.thumbnail - thumbnail).mean())
@@ -85,8 +86,8 @@ class _Detector(Generic[FrameT]):
                     seen.strangeness = strangeness(self._before.coarse, seen.coarse)
             self._before = seen
         self._window.append(seen)
-        self._waiting += 1
-        if self._waiting > _AHEAD:
+        self._waiting.append(frame)
+        if len(self._waiting) > _AHEAD:
             yield self._decide()
 
     def finish(self) -> Iterator[tuple[FrameT, Thumbnail, bool]]:
@@ -94,24 +95,25 @@ class _Detector(Generic[FrameT]):
             yield self._decide()
 
     def _decide(self) -> tuple[FrameT, Thumbnail, bool]:
-        index = len(self._window) - self._waiting
-        self._waiting -= 1
+        index = len(self._window) - len(self._waiting)
         seen = self._window[index]
-        time = seen.frame.time
+        time = seen.time
         if self._began is None:
             self._began = time
             self._cut = time
-        mixed = self._mixtures.ends_with(seen, self._began) and time - self._began >= MIN_SHOT_S
+        mixed = self._mixtures.ends_with(seen, self._began) and time - max(self._began, self._mixed) >= MIN_SHOT_S
+        if mixed:
+            self._mixed = time + _TRANSITIONS_S[-1]  # the rest of a transition looks like another
         hard = time - self._cut >= MIN_SHOT_S and _is_hard_cut(self._window, index)
         cut = mixed or hard
         if cut:
             self._began = time
         if hard:
             self._cut = time
-        return seen.frame, seen.thumbnail, cut
+        return self._waiting.popleft(), seen.thumbnail, cut
 
 
-def _is_hard_cut(window: Sequence[_Seen[FrameT]], index: int) -> bool:
+def _is_hard_cut(window: Sequence[_Seen], index: int) -> bool:
     seen = window[index]
     if seen.change < _LEAST_CHANGE or seen.strangeness < _LEAST_STRANGENESS_IN_CALM or not index:
         return False
@@ -165,9 +167,9 @@ class _Mixtures:
         self._times: list[float] = []
         self._past: list[tuple[NDArray[np.float32], Coarse]] = []
 
-    def ends_with(self, seen: _Seen[FrameT], began: float) -> bool:
+    def ends_with(self, seen: _Seen, began: float) -> bool:
         """Whether a fade or a dissolve from one picture to another that began after ``began`` is over with a frame."""
-        time = seen.frame.time
+        time = seen.time
         self._times.append(time)
         self._past.append((seen.thumbnail.reshape(3, 8, 4, 8, 4).mean(axis=(2, 4)).ravel(), seen.coarse))
         old = bisect.bisect_left(self._times, time - _TRANSITIONS_S[-1] - _ROUNDING_S)

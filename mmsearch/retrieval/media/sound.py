@@ -17,8 +17,8 @@ from mmsearch.retrieval.media.container import (
     open_container,
     pick_stream,
     stated_duration,
-    states_its_length,
 )
+from mmsearch.retrieval.media.durations import lacks_its_end, promised_duration
 from mmsearch.types import Facts
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ class Sound:
             self._stream = pick_stream(self._container.streams.audio, "a sound track")
             self._stream.codec_context.thread_count = 1
             self.expected_s = stated_duration(self._container, self._stream)
-        self._stated = states_its_length(source, format)
+        self._promised_s = promised_duration(source, format, self.expected_s)
+        self._cut_off = lacks_its_end(source, format)
         self._rate = rate
         self._window, self._hop = round(window_s * rate), round(hop_s * rate)
         self._packets = Packets(self._container, self._stream)
@@ -102,9 +103,9 @@ class Sound:
 
     def _note(self, duration: float) -> str | None:
         notes = []
-        if self._stated and duration < self.expected_s - max(0.5, 0.01 * self.expected_s):
-            notes.append(f"truncated: {duration:.0f} s of {self.expected_s:.0f} s could be read")
-        elif self._packets.broken_off:
+        if duration < self._promised_s - max(0.5, 0.01 * self._promised_s):
+            notes.append(f"truncated: {duration:.0f} s of {self._promised_s:.0f} s could be read")
+        elif self._cut_off or self._packets.broken_off:
             notes.append(f"truncated: {duration:.0f} s could be read")
         elif self._packets.failed:
             notes.append("damaged: parts of the sound could not be decoded")
@@ -137,17 +138,17 @@ class Sound:
 
     def _chunks(self) -> Iterator[tuple[NDArray[np.float32], int]]:
         """Mono sound at its own rate, about a second at a time, and that rate."""
-        clock = Clock(self._container)
+        clock = Clock(self._container, self.expected_s)
         done_s = 0.0
         pending: list[NDArray[np.float32]] = []
         count, rate = 0, 0
-        for frame in self._packets.frames():
+        frames = clock.timed(self._packets.frames(), lambda frame: frame.samples / frame.sample_rate)
+        for frame, time, _ in frames:
             samples = self._mono(frame)
             if pending and (frame.sample_rate != rate or count >= _CHUNK_S * rate):
                 yield np.concatenate(pending), rate
                 pending, count = [], 0
             rate = frame.sample_rate
-            time = clock.at(frame, len(samples) / rate)
             gap = time - done_s
             if gap < 0 and (done_s == 0 or gap < -_JITTER_S):
                 samples = samples[round(-gap * rate) :]

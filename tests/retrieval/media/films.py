@@ -78,7 +78,8 @@ def film(
             streams.append(video)
         audio = None
         if sound is not None:
-            audio = container.add_stream(sound_codec, rate=rate, layout={1: "mono", 2: "stereo", 8: "7.1"}[len(sound)])
+            layout = {1: "mono", 2: "stereo", 8: "7.1"}[len(sound)]
+            audio = container.add_stream(sound_codec, rate=rate, layout=layout, options={"b": "128000"})
             streams.append(audio)
         text = container.add_mux_stream(subtitle_codec) if subtitles else None
         packets = []
