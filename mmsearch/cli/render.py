@@ -34,41 +34,51 @@ def terminal(width: int | None = None, record: bool = False) -> Console:
     return Console(width=width, record=record, highlight=False, soft_wrap=False)
 
 
+_LEAST_PATH, _LEAST_TEXT, _GAP = 14, 10, 2
+
+
 def hit_table(hits: Sequence[Hit], console: Console) -> None:
-    """Rank, score, path, span, evidence and passage; match where several kinds of evidence are merged by it."""
+    """Rank, score, path, span, evidence and passage; match where several kinds of evidence are merged by it.
+
+    Where the terminal is too narrow for all of them, passages go first, then evidence, match and span.
+    """
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     several = len({hit.evidence for hit in hits}) > 1
-    evidence = any(_evidence(hit) for hit in hits)
-    spans = any(hit.span is not None for hit in hits)
-    words = any(_remarks(hit) for hit in hits)
-    taken = 3 + 7 + 7 * several + 19 * spans + max(5, *(len(_evidence(hit)) + 2 for hit in hits), 0) * evidence
-    room = (console.width - taken) // (2 if words else 1) - 2
-    table.add_column("#", justify="right", style="dim", no_wrap=True)
-    table.add_column("score", justify="right", style="green", no_wrap=True)
-    if several:
-        table.add_column("match", justify="right", style="cyan", no_wrap=True)
-    table.add_column("path", overflow="ellipsis", no_wrap=True, ratio=3 if words else None)
-    if spans:
-        table.add_column("span", style="dim", no_wrap=True)
-    if evidence:
-        table.add_column("by", style="dim", no_wrap=True)
+    before = {"#": [str(hit.rank) for hit in hits], "score": [f"{hit.score:.3f}" for hit in hits]}
+    before |= {"match": [f"{hit.match:.1f}" for hit in hits]} if several else {}
+    after = {"span": [_span(hit) for hit in hits], "by": [_evidence(hit) for hit in hits]}
+    widths = {n: max(len(n), *map(len, cells)) for n, cells in (before | after).items() if any(cells)}
+
+    def room() -> int:
+        return console.width - sum(width + _GAP for width in widths.values())
+
+    for name in ("by", "match", "span"):
+        if room() < _LEAST_PATH:
+            widths.pop(name, None)
+    remarks = [_remarks(hit) for hit in hits]
+    words = any(remarks) and room() >= _LEAST_PATH + _GAP + _LEAST_TEXT
+    longest = max((len(shown_path(hit.path)) for hit in hits), default=0)
+    path_width = max(4, min(longest, max(_LEAST_PATH, 3 * room() // 7) if words else room()))
+
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim")
+    for name in (name for name in before if name in widths):
+        style = {"score": "green", "match": "cyan"}.get(name, "dim")
+        table.add_column(name, justify="right", style=style, no_wrap=True, width=widths[name])
+    table.add_column("path", overflow="ellipsis", no_wrap=True, width=path_width)
+    for name in (name for name in after if name in widths):
+        table.add_column(name, style="dim", no_wrap=True, width=widths[name])
     if words:
-        table.add_column("text", overflow="ellipsis", no_wrap=True, ratio=4)
-    for hit in hits:
-        path = Text(_shortened(shown_path(hit.path), room))
+        table.add_column("text", overflow="ellipsis", no_wrap=True, width=room() - path_width - _GAP)
+    for i, hit in enumerate(hits):
+        path = Text(_shortened(shown_path(hit.path), path_width))
         path.stylize(f"link {_uri(hit.path)}")
         if hit.state != "current":
             path.stylize("strike dim")
-        row: list[str | Text] = [str(hit.rank), f"{hit.score:.3f}"]
-        row += [f"{hit.match:.1f}"] if several else []
-        row += [path]
-        row += [_span(hit)] if spans else []
-        row += [_evidence(hit)] if evidence else []
-        row += [Text(_remarks(hit))] if words else []
-        table.add_row(*row)
+        row: list[str | Text] = [cells[i] for name, cells in before.items() if name in widths]
+        row += [path, *(cells[i] for name, cells in after.items() if name in widths)]
+        table.add_row(*row, *([Text(remarks[i])] if words else []))
     console.print(table)
 
 
