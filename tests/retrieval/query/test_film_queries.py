@@ -309,6 +309,29 @@ def test_k_films_are_found_though_one_has_more_good_rows_than_are_looked_at(tmp_
         assert sorted(map(name, without)) == ["cross.mp4", "disc.mp4", "ramp.mp4"]
 
 
+def test_a_film_that_only_the_whole_of_it_speaks_for_is_told_by_its_best_moment(tmp_path):
+    """Vectors at known angles: a long film whose mean is nearest, but whose moments come after those of another."""
+    rows = [("long.mp4", 0, 30, 0), *(("long.mp4", start, start + 10, 40 - start) for start in (0, 10, 20))]
+    rows += [("other.mp4", 5 * i, 5 * i + 5, 1 + i) for i in range(10)]
+    angles = np.radians([row[3] for row in rows])
+    made = Collection.create(tmp_path / "c.mms", model=None)
+    made.add(
+        np.stack([np.cos(angles), np.sin(angles)], axis=1),
+        paths=[tmp_path / row[0] for row in rows],
+        modality="video",
+        space="angles",
+        facts={
+            "span_start": [float(row[1]) for row in rows],
+            "span_end": [float(row[2]) for row in rows],
+            "span_unit": ["s"] * len(rows),
+        },
+    )
+    for k in (1, 2):
+        hit = made.search(np.array([1.0, 0.0]), k=k)[0]
+        assert (name(hit), hit.span.start, hit.span.end) == ("long.mp4", 20, 30)
+        assert hit.score == pytest.approx(1, abs=1e-3)  # of the whole film, by which it is ranked
+
+
 def test_the_index_finds_what_a_scan_of_all_rows_finds(cinema, still):
     for query in ("a red disc", still("grid")):
         hits = [cinema.search(query, k=20, exact=exact) for exact in (False, True)]
