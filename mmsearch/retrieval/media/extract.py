@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import IO, Any, Literal
 
+import numpy as np
+
 from mmsearch.errors import DecodeError, UsageError
 from mmsearch.retrieval.media import animation
 from mmsearch.retrieval.media.container import Packets, clear_errors, open_container, origin_of, pick_stream
 from mmsearch.retrieval.media.film import shown_at
 from mmsearch.retrieval.media.picture import Frame
 from mmsearch.retrieval.media.reader import open_film
+from mmsearch.retrieval.media.sound import readable
+from mmsearch.types import clock
 
 _PICTURES: dict[str, tuple[str, dict[str, Any]]] = {
     ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}),
@@ -53,6 +57,7 @@ _CLIPS = {
 _OPUS_RATE = 48_000
 _TIME_BASE = Fraction(1, 90_000)
 _PRE_ROLL_S = 1.0
+_MP3_CHANNELS = 2
 
 
 def save_frame(
@@ -145,9 +150,12 @@ def _copy(
                 return None
             try:
                 written = [clip.add_stream_from_template(track) for track in tracks]
-                return _copy_packets(container, tracks, clip, written, start, end)
+                copied = _copy_packets(container, tracks, clip, written, start, end)
             except (av.FFmpegError, ValueError):
                 return None
+    if copied is not None and copied[1] <= start:
+        raise DecodeError(f"it ends before {clock(start)}")
+    return copied
 
 
 def _copy_packets(
@@ -222,7 +230,7 @@ def _recode(
             with open_container(source, format) as probe:
                 sound = next((track for track in _tracks(probe, ending) if track.type == "audio"), None)
                 has_pictures = any(track.type == "video" for track in _tracks(probe, ending))
-                sound_facts = (sound.rate, sound.layout.name) if sound is not None else None
+                sound_facts = (sound.rate, _layout(sound.layout, coders)) if sound is not None else None
         else:
             has_pictures, sound_facts = coders.pictures is not None, None
         if has_pictures and coders.pictures is not None:
@@ -230,18 +238,20 @@ def _recode(
             frames = _frames_between(reader, start, end)
             first = next(frames, None)
             if first is None:
-                raise DecodeError("the film ends before that")
+                raise DecodeError(f"it ends before {clock(start)}")
             packets.append(_coded_pictures(clip, coders.pictures, first, frames, start, end))
         if sound_facts is not None:
             packets.append(_coded_sound(clip, coders.sound, source, format, start, end, sound_facts))
         pending = [(next(track, None), track) for track in packets]
         while live := [item for item in pending if item[0] is not None]:
-            (time, coded), track = min(live, key=lambda item: item[0][0])  # type: ignore[index]
+            head, track = min(live, key=lambda item: item[0][0] if item[0] else 0.0)
+            assert head is not None
+            time, coded = head
             clip.mux(coded)
             last = max(last, time)
-            pending = [(next(t, None), t) if t is track else (head, t) for head, t in pending]
+            pending = [(next(t, None), t) if t is track else (kept, t) for kept, t in pending]
     if last <= start:
-        raise DecodeError("it ends before that")
+        raise DecodeError(f"it ends before {clock(start)}")
     return min(last, end)
 
 
@@ -262,9 +272,9 @@ def _coded_pictures(
 ) -> Iterator[tuple[float, Any]]:
     from av.video.frame import VideoFrame
 
-    size = tuple(side - side % 2 or 2 for side in first.picture().size)
+    width, height = (side - side % 2 or 2 for side in first.picture().size)
     stream = clip.add_stream(coder, rate=30)
-    stream.width, stream.height = size
+    stream.width, stream.height = width, height
     stream.pix_fmt = "yuv420p"
     stream.codec_context.time_base = stream.time_base = _TIME_BASE
     stream.options = (
@@ -278,9 +288,9 @@ def _coded_pictures(
     until = start
     for frame in frames():
         picture = frame.picture()
-        if picture.size != size:
-            picture = picture.crop((0, 0, *size))
-        coded = VideoFrame.from_image(picture)
+        if picture.size != (width, height):
+            picture = picture.crop((0, 0, width, height))
+        coded: Any = VideoFrame.from_ndarray(np.asarray(picture), "rgb24")
         coded.pts = round((max(frame.time, start) - start) / _TIME_BASE)
         coded.time_base = _TIME_BASE
         until = min(end, frame.time + frame.duration)
@@ -288,6 +298,13 @@ def _coded_pictures(
             yield until, packet
     for packet in stream.encode(None):
         yield until, packet
+
+
+def _layout(layout: Any, coders: _Clip | None) -> str:
+    """The name of a layout of channels; some files only count them, and MP3 has two at most."""
+    usual = {1: "mono", 2: "stereo"}
+    most = _MP3_CHANNELS if coders is not None and coders.sound == "libmp3lame" else layout.nb_channels
+    return usual.get(min(layout.nb_channels, most), str(layout.name))
 
 
 def _coded_sound(
@@ -312,10 +329,11 @@ def _coded_sound(
             break
         if low >= high:
             continue
+        frame = readable(frame)
         samples = frame.to_ndarray()
         across = 1 if frame.format.is_planar else frame.layout.nb_channels
         part = AudioFrame.from_ndarray(
-            samples[:, low * across : high * across].copy(), frame.format.name, frame.layout.name
+            samples[:, low * across : high * across].copy(), frame.format.name, _layout(frame.layout, None)
         )
         part.sample_rate = frame.sample_rate
         part.time_base = Fraction(1, frame.sample_rate)

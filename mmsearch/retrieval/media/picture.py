@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
 THUMBNAIL_SIDE = 32
-_SAMPLES_PER_CELL = 3
+_SAMPLES_PER_CELL = 2
+_MEANS: NDArray[np.float32] = np.kron(
+    np.eye(THUMBNAIL_SIDE), np.full((1, _SAMPLES_PER_CELL), 1 / _SAMPLES_PER_CELL)
+).astype(np.float32)
 _MAX_STRETCH = 20
 _UNSPECIFIED, _BT601, _BT709 = 2, 5, 1
 _HD_HEIGHT = 720
@@ -25,13 +28,19 @@ Thumbnail = NDArray[np.float32]
 
 
 class Frame(Protocol):
-    """One picture of a film and when it is shown: ``time`` for ``duration`` seconds (0.0: until the next)."""
+    """One picture of a film."""
 
     @property
-    def time(self) -> float: ...
+    def time(self) -> float:
+        """When it is shown, in seconds."""
+
     @property
-    def duration(self) -> float: ...
-    def thumbnail(self) -> Thumbnail: ...
+    def duration(self) -> float:
+        """For how many seconds; 0.0: until the next."""
+
+    def thumbnail(self) -> Thumbnail:
+        """What to compare it by."""
+
     def picture(self, least: tuple[int, int] | None = None) -> Image.Image:
         """Upright, with square pixels, in RGB; where ``least`` (height, width) is given, perhaps reduced to no less."""
 
@@ -45,10 +54,12 @@ class StillFrame:
     image: Image.Image
 
     def thumbnail(self) -> Thumbnail:
+        """See `Frame`."""
         small = self.image.convert("YCbCr").resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BOX)
         return np.asarray(small, np.float32).transpose(2, 0, 1)
 
     def picture(self, least: tuple[int, int] | None = None) -> Image.Image:
+        """See `Frame`."""
         return self.image
 
 
@@ -62,13 +73,15 @@ class FilmFrame:
     pixel_aspect: Fraction = Fraction(1)
 
     def thumbnail(self) -> Thumbnail:
+        """See `Frame`."""
         frame = self.decoded
         layout = _LAYOUTS.get(frame.format.name)
         if layout is None:
             frame, layout = frame.reformat(96, 96, "yuv420p", interpolation="POINT"), _LAYOUTS["yuv420p"]
-        return np.stack([_cells(_plane(frame, *where)) for where in layout])
+        return np.stack([_plane(frame, *where) for where in layout])
 
     def picture(self, least: tuple[int, int] | None = None) -> Image.Image:
+        """See `Frame`."""
         frame = self.decoded
         turns = round(frame.rotation / 90) % 4
         width, height = square_size(frame.width, frame.height, self.pixel_aspect)
@@ -91,11 +104,6 @@ def square_size(width: int, height: int, pixel_aspect: Fraction) -> tuple[int, i
     return max(1, round(width * pixel_aspect)), height
 
 
-def at(frame: Any, time: float) -> Any:
-    """The same picture, shown at another time."""
-    return dataclasses.replace(frame, time=time)
-
-
 _LAYOUTS: dict[str, tuple[tuple[int, int, int, int], ...]] = {}
 """For each pixel format the plane, first value, step and bits of luma and of the two chroma values."""
 for _name in ("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "yuv411p", "yuv410p"):
@@ -106,26 +114,19 @@ for _name in ("yuv420p10le", "yuv422p10le", "yuv444p10le"):
     _LAYOUTS[_name] = ((0, 0, 1, 10), (1, 0, 1, 10), (2, 0, 1, 10))
 
 
-def _plane(frame: VideoFrame, index: int, first: int, step: int, bits: int) -> NDArray[Any]:
-    """A sparse sample of one of a frame's values, float32 ``[height, width]`` of 0…255."""
+def _plane(frame: VideoFrame, index: int, first: int, step: int, bits: int) -> NDArray[np.float32]:
+    """The cell means of one of a frame's values, float32 ``[32, 32]`` of 0…255, from four samples a cell."""
     plane = frame.planes[index]
-    values = np.frombuffer(plane, np.uint8 if bits == 8 else np.dtype("<u2"))
-    line = plane.line_size // values.itemsize
-    values = values.reshape(-1, line)[: plane.height, first : plane.width * step : step]
-    across = max(1, values.shape[1] // (THUMBNAIL_SIDE * _SAMPLES_PER_CELL))
-    down = max(1, values.shape[0] // (THUMBNAIL_SIDE * _SAMPLES_PER_CELL))
-    sparse = values[down // 2 :: down, across // 2 :: across]
-    return sparse if bits == 8 else sparse / np.float32(1 << (bits - 8))
+    memory: Any = plane
+    values: NDArray[Any] = np.frombuffer(memory, np.uint8 if bits == 8 else np.dtype("<u2"))
+    values = values.reshape(-1, plane.line_size // values.itemsize)
+    rows, columns = _spread(plane.height), _spread(plane.width)
+    sparse = values[rows[:, None], columns * step + first].astype(np.float32)
+    return np.asarray(_MEANS @ sparse @ _MEANS.T * 2.0 ** (8 - bits), np.float32)
 
 
-def _cells(values: NDArray[Any]) -> NDArray[np.float32]:
-    """The means of 32 × 32 cells; a side of fewer values is repeated."""
-    for axis in (0, 1):
-        edges = np.arange(THUMBNAIL_SIDE) * values.shape[axis] // THUMBNAIL_SIDE
-        if values.shape[axis] < THUMBNAIL_SIDE:
-            values = values.take(edges, axis)
-        else:
-            ends = np.append(edges[1:], values.shape[axis])
-            shape = (-1, 1) if axis == 0 else (1, -1)
-            values = np.add.reduceat(values, edges, axis, dtype=np.float32) / (ends - edges).reshape(shape)
-    return values.astype(np.float32)
+@functools.lru_cache(maxsize=16)
+def _spread(size: int) -> NDArray[np.intp]:
+    """The places of the samples along a side, evenly spread over all of it."""
+    count = THUMBNAIL_SIDE * _SAMPLES_PER_CELL
+    return (2 * np.arange(count) + 1) * size // (2 * count)

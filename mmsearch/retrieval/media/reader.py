@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import IO, Any
 
 from mmsearch.errors import DecodeError
@@ -48,15 +49,18 @@ class AnimationReader:
     taken_at: dt.datetime | None = None
 
     def __init__(self, source: IO[bytes], format: str, max_pixels: int) -> None:
-        self._open = lambda: animation.Animation(source, format, max_pixels)
-        self._animation = self._open()
+        self._source, self._format, self._max_pixels = source, format, max_pixels
+        self._open()
         self.note: str | None = None
 
     def frames(self) -> Iterator[Frame]:
         """All frames in order."""
-        self._animation = self._open()
-        yield from self._animation.frames()
-        self.note = self._animation.note
+        animated = self._open()
+        yield from animated.frames()
+        self.note = animated.note
+
+    def _open(self) -> animation.Animation:
+        return animation.Animation(self._source, self._format, self._max_pixels)
 
     def frames_from(self, time: float) -> Iterator[Frame]:
         """All frames in order: there is no way in but the beginning."""
@@ -98,7 +102,7 @@ class FilmReader:
                 raise DecodeError("no picture in it")
             self._stream = pick_stream(tracks, "a film")
             context = self._stream.codec_context
-            self._pixel_aspect = self._stream.sample_aspect_ratio or 0
+            self._pixel_aspect = self._stream.sample_aspect_ratio or Fraction(1)
             self._guard(context.width, context.height)
             # Each worker is one process of many. FFmpeg refuses frames that grow over the limit later on.
             context.thread_count = 1

@@ -74,15 +74,22 @@ class Sound:
             DecodeError: nothing of it can be decoded.
         """
         held = np.empty(0, np.float32)  # from `start` on; the last window given begins there once there is one
-        start, given = 0, False
+        parts: list[NDArray[np.float32]] = []  # what follows it: joined only when there is enough for a window
+        start, given, missing = 0, False, self._window
         with clear_errors():
             for chunk in self._resampled():
-                held = np.concatenate([held, chunk])
+                parts.append(chunk)
+                missing -= len(chunk)
+                if missing > 0:
+                    continue
+                held, parts = np.concatenate([held, *parts]), []
                 while len(held) >= self._window + (self._hop if given else 0):
                     if given:
                         held, start = held[self._hop :], start + self._hop
                     given = True
                     yield self._cut(start, held[: self._window])
+                missing = self._window + self._hop - len(held)
+            held = np.concatenate([held, *parts])
             end = start + len(held)
             if not end:
                 raise DecodeError(self._why_nothing())
@@ -166,8 +173,7 @@ class Sound:
 
     def _mono(self, frame: AudioFrame) -> NDArray[np.float32]:
         channels = frame.layout.nb_channels
-        if frame.format.is_planar and channels >= _MANY_CHANNELS:
-            frame = _packed(frame)
+        frame = readable(frame)
         values: NDArray[Any] = frame.to_ndarray()
         if not frame.format.is_planar:
             values = values.reshape(-1, channels).T
@@ -182,10 +188,12 @@ class Sound:
         return mean.astype(np.float32)
 
 
-def _packed(frame: AudioFrame) -> AudioFrame:
-    """The frame with its channels in one plane: PyAV reads past the end of a list of eight or more planes."""
+def readable(frame: AudioFrame) -> AudioFrame:
+    """The frame, with its channels in one plane where they are many: PyAV reads past the end of eight planes."""
     from av.audio.resampler import AudioResampler
 
+    if not frame.format.is_planar or frame.layout.nb_channels < _MANY_CHANNELS:
+        return frame
     resampler = AudioResampler(format=frame.format.name.removesuffix("p"))
     return [*resampler.resample(frame), *resampler.resample(None)][0]
 

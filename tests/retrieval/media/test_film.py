@@ -18,6 +18,7 @@ from mmsearch.retrieval.media.animation import is_animated
 from mmsearch.retrieval.media.film import Film, Shot, frames_between
 from mmsearch.retrieval.media.reader import open_film
 from mmsearch.retrieval.media.sniff import sniff
+from mmsearch.retrieval.media.sound import Sound
 from mmsearch.retrieval.media.transform import ImageTransform
 from mmsearch.types import Facts
 
@@ -112,6 +113,15 @@ def test_the_clock_starts_where_the_container_starts(films: ModuleType) -> None:
     frames = list(open_film(io.BytesIO(data), "mpegts", LIMIT).frames())
     assert frames[0].time == 0
     assert films.number_in(frame_at(data, "mpegts", 1.5)) == 37
+
+
+def test_two_recordings_in_one_file_follow_each_other(films: ModuleType) -> None:
+    one = films.film((films.numbered(number) for number in range(50)), format="mpegts", sound=films.tone(2, 48_000))
+    frames = list(open_film(io.BytesIO(one + one), "mpegts", LIMIT).frames())
+    assert [films.number_in(frame.picture()) for frame in frames] == [*range(50), *range(50)]
+    assert np.diff([frame.time for frame in frames]) == pytest.approx(1 / 25, abs=0.03)
+    *_, last = Sound(io.BytesIO(one + one), "mpegts", 48_000).windows()
+    assert last.end_s == pytest.approx(4, abs=0.15)
 
 
 @pytest.mark.parametrize("rotation", [90, 180, -90])
