@@ -59,7 +59,7 @@ def test_a_run_replaces_the_results_of_the_last(bench, tmp_path):
 def test_help_names_every_case():
     done = run_script("run.py", "--help")
     assert done.returncode == 0, done.stderr
-    assert all(case in done.stdout for case in ("recall", "moments", "shots", "cold-query", "ingest"))
+    assert all(case in done.stdout for case in ("recall", "moments", "cold-query", "ingest"))
 
 
 def test_an_unknown_case_is_refused_and_the_known_ones_are_named():
@@ -91,7 +91,7 @@ def test_rows_of_one_vector_answer_for_each_other(bench):
 
 @pytest.mark.shared
 def test_moments_of_a_long_film_are_found_nearly_as_well_as_its_photographs(bench, shared):
-    """200 captioned photographs joined to one film: coding it, cutting it and pooling its frames cost under 5 points."""
+    """200 captioned photographs joined to one film: coding, cutting and pooling cost under 5 points."""
     lines = {line["searched"]: line for line in bench("moments").measure()}
     loss = lines["loss"]
     assert lines["photos as files"]["queries"] == 1000

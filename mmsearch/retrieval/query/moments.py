@@ -17,7 +17,7 @@ from mmsearch.types import Hit, Modality, State
 SAME = 0.97
 """Neighbouring moments whose vectors have at least this cosine show the same: they are listed once."""
 
-_STANDS_OUT = 1.0  # standard deviations: below, a row is no evidence of anything
+_STANDS_OUT = 2.0  # standard deviations: by chance one row in forty lies above
 _SUBTITLES = (".srt", ".vtt")
 _FILM_ENDINGS = (
     *(".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg"),

@@ -580,8 +580,7 @@ def test_parts_wait_until_they_are_taken(reel: Path, tmp_path: Path) -> None:
     with Decoder(1, Recipe(sample_rate=8000), slots=1, time_limit_s=1.0) as decoder:
         decoder._limit = replace(decoder._limit, per_megabyte=0.0, per_second=0.0)
         taken = decoder.map(Job(os.fsencode(name)) for name in names)
-        first = next(taken)
-        assert isinstance(first, Part)
+        assert isinstance(next(filter(None, taken)), Part)
         time.sleep(2.0)
         assert decoder._run is not None
         assert decoder._run._results.qsize() <= 2
@@ -592,7 +591,7 @@ def test_parts_wait_until_they_are_taken(reel: Path, tmp_path: Path) -> None:
 def test_a_run_that_is_given_up_amid_a_film_ends_at_once(reel: Path) -> None:
     with Decoder(2, Recipe(frames=SQUASH), slots=2) as decoder:
         begun = decoder.map([Job(os.fsencode(reel)), Job(os.fsencode(reel))])
-        next(begun)
+        assert isinstance(next(filter(None, begun)), Part)
         start = time.monotonic()
         begun.close()
         assert time.monotonic() - start < 5

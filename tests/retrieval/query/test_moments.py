@@ -143,9 +143,9 @@ def test_words_that_stand_longer_than_a_moment_are_found_all_the_same():
 
 
 def test_a_subtitle_of_no_length_is_a_moment():
-    frame, words = row(3, 6, 1.5), row(4, 4, 3.0, SUBTITLE)
+    frame, words = row(3, 6, 2.5), row(4, 4, 3.0, SUBTITLE)
     best = moments_of([frame, words])[0]
-    assert best.match == pytest.approx(fused([3.0, 1.5]))
+    assert best.match == pytest.approx(fused([3.0, 2.5]))
 
 
 def test_a_moment_alone_has_the_score_of_its_own_row():
