@@ -12,12 +12,10 @@ from numpy.typing import NDArray
 from mmsearch.errors import DecodeError
 from mmsearch.retrieval.media.picture import Frame, Thumbnail
 from mmsearch.retrieval.media.reader import open_film
+from mmsearch.retrieval.media.recipe import FRAMES_OF_SHOT, MAX_SPAN_S
 from mmsearch.retrieval.media.shots import evenly, is_flat, with_cuts
 from mmsearch.retrieval.media.transform import ImageTransform
 from mmsearch.types import Facts, clock
-
-MAX_SHOT_S = 10.0
-FRAMES_PER_PIECE = 4
 
 _FIRST_S, _EVERY_S = 0.25, 1.0
 _LEAST_REST_S = 2.0
@@ -27,7 +25,7 @@ _SEEK_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """A shot, or a piece of one that is longer than `MAX_SHOT_S`; ``continues`` marks all but the first piece.
+    """A shot, or a piece of one that is longer than `MAX_SPAN_S`; ``continues`` marks all but the first piece.
 
     ``frames`` are RGB pixels of the transform's size, uint8 ``[n, height, width, 3]``, n ≥ 1; ``times`` are their
     presentation times in seconds.
@@ -137,20 +135,20 @@ class _Sampler:
             self._candidates.append(
                 _Candidate(frame.time, frame.time, fitted(frame, self._transform), is_flat(thumbnail))
             )
-        if end - self._start > MAX_SHOT_S:
+        if end - self._start > MAX_SPAN_S:
             yield self._piece(self._start + (end - self._start) / 2)
         yield self._piece(end)
 
     def _cut_off(self, time: float) -> Iterator[Shot]:
         """Full pieces before ``time``; a rest that is too short stays with its piece, to be halved."""
-        while time - self._start > MAX_SHOT_S + _LEAST_REST_S:
-            yield self._piece(self._start + MAX_SHOT_S)
+        while time - self._start > MAX_SPAN_S + _LEAST_REST_S:
+            yield self._piece(self._start + MAX_SPAN_S)
 
     def _piece(self, end: float) -> Shot:
         inside = [candidate for candidate in self._candidates if candidate.wanted < end or not self._candidates]
         self._candidates = [candidate for candidate in self._candidates if candidate.wanted >= end]
         distinct = list({candidate.time: candidate for candidate in inside}.values())
-        chosen = evenly([candidate for candidate in distinct if not candidate.flat] or distinct, FRAMES_PER_PIECE)
+        chosen = evenly([candidate for candidate in distinct if not candidate.flat] or distinct, FRAMES_OF_SHOT)
         shot = Shot(
             self._start,
             end,
@@ -194,11 +192,11 @@ def frames_between(
 def _moments(start: float, end: float | None) -> list[float]:
     if end is None or end - start <= _FIRST_S:
         return [start]
-    pieces = max(1, round((end - start) / MAX_SHOT_S + 0.499))
+    pieces = max(1, round((end - start) / MAX_SPAN_S + 0.499))
     moments: list[float] = []
     for piece in range(pieces):
         low, high = (start + (end - start) * edge / pieces for edge in (piece, piece + 1))
-        moments += evenly(np.arange(low + _FIRST_S, high, _EVERY_S).tolist(), FRAMES_PER_PIECE)
+        moments += evenly(np.arange(low + _FIRST_S, high, _EVERY_S).tolist(), FRAMES_OF_SHOT)
     return evenly(moments, _MAX_QUERY_FRAMES)
 
 

@@ -19,6 +19,7 @@ from mmsearch.retrieval.media.container import (
     stated_duration,
 )
 from mmsearch.retrieval.media.durations import lacks_its_end, promised_duration
+from mmsearch.retrieval.media.recipe import HOP_S, WINDOW_S
 from mmsearch.types import Facts
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Sound:
     """
 
     def __init__(
-        self, source: IO[bytes], format: str, rate: int, *, window_s: float = 10.0, hop_s: float = 5.0
+        self, source: IO[bytes], format: str, rate: int, *, window_s: float = WINDOW_S, hop_s: float = HOP_S
     ) -> None:
         self._container = open_container(source, format)
         with clear_errors():

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from mmsearch.retrieval.media.container import clear_errors, open_container, origin_of
+from mmsearch.retrieval.media.recipe import MAX_SPAN_S
 from mmsearch.retrieval.media.text import CountTokens, passages
 
-_MAX_SPAN_S = 10.0
 _MAX_SILENCE_S = 2.0
 
 _TIME = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})"
@@ -155,7 +155,7 @@ def timed_passages(cues: Sequence[Cue], count_tokens: CountTokens, max_tokens: i
             continue
         if joined and open_tokens + tokens <= max_tokens:
             start, end, text = joined[-1]
-            if max(end, cue.end_s) - start <= _MAX_SPAN_S and cue.start_s - end <= _MAX_SILENCE_S:
+            if max(end, cue.end_s) - start <= MAX_SPAN_S and cue.start_s - end <= _MAX_SILENCE_S:
                 joined[-1] = (start, max(end, cue.end_s), f"{text} {cue.text}")
                 open_tokens += tokens
                 continue
