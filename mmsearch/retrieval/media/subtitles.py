@@ -141,7 +141,8 @@ def timed_passages(cues: Sequence[Cue], count_tokens: CountTokens, max_tokens: i
 
     Cues are joined while they span at most 10 s, the silence between them is at most 2 s and they hold at most
     ``max_tokens`` tokens together. A cue that is too long alone is cut as `mmsearch.retrieval.media.text.passages`
-    cuts, its time divided in proportion to the characters.
+    cuts, its time divided in proportion to the characters. Words that stand longer than 10 s are found where they
+    appear: their passage ends 10 s later.
     """
     if not cues:
         return []
@@ -161,7 +162,7 @@ def timed_passages(cues: Sequence[Cue], count_tokens: CountTokens, max_tokens: i
                 continue
         joined.append((cue.start_s, cue.end_s, cue.text))
         open_tokens = tokens
-    return joined
+    return [(start, min(end, start + MAX_SPAN_S), text) for start, end, text in joined]
 
 
 def _parts(cue: Cue, count_tokens: CountTokens, max_tokens: int) -> Iterator[tuple[float, float, str]]:

@@ -122,7 +122,7 @@ def test_neighbouring_cues_become_one_passage_while_time_silence_and_room_allow(
     assert passages([(0, 6, "a"), (6, 10.5, "b")]) == [(0, 6, "a"), (6, 10.5, "b")]
     assert passages([(0, 2, "a b c"), (2, 4, "d e")], max_tokens=4) == [(0, 2, "a b c"), (2, 4, "d e")]
     assert passages([(0, 9, "long"), (1, 2, "inside"), (9, 10, "after")]) == [(0, 10, "long inside after")]
-    assert passages([(0, 30, "a sign on the wall"), (31, 32, "b")]) == [(0, 30, "a sign on the wall"), (31, 32, "b")]
+    assert passages([(0, 30, "a sign on the wall"), (31, 32, "b")]) == [(0, 10, "a sign on the wall"), (31, 32, "b")]
 
 
 def test_a_cue_that_is_too_long_is_cut_and_its_time_with_it() -> None:
@@ -143,3 +143,8 @@ def test_no_word_is_lost_and_no_passage_too_long(raw: list[tuple[float, float, s
     for start, end, text in passages:
         assert start <= end
         assert count_words([text])[0] <= max_tokens
+
+
+def test_words_that_stand_for_long_are_found_where_they_appear() -> None:
+    cues = [Cue(5.0, 65.0, "Chapter one"), Cue(70.0, 71.0, "It rains")]
+    assert timed_passages(cues, count_words, 20) == [(5.0, 15.0, "Chapter one"), (70.0, 71.0, "It rains")]
