@@ -82,6 +82,10 @@ class FilmFrame:
 
     def picture(self, least: tuple[int, int] | None = None) -> Image.Image:
         """See `Frame`."""
+        return Image.fromarray(self.pixels(least))
+
+    def pixels(self, least: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+        """The picture as uint8 ``[height, width, 3]``."""
         frame = self.decoded
         turns = round(frame.rotation / 90) % 4
         width, height = square_size(frame.width, frame.height, self.pixel_aspect)
@@ -93,8 +97,8 @@ class FilmFrame:
         colours: dict[str, Any] = {"dst_colorspace": _BT601}
         if frame.colorspace == _UNSPECIFIED:
             colours["src_colorspace"] = _BT709 if frame.height >= _HD_HEIGHT else _BT601
-        rgb = frame.reformat(width, height, "rgb24", interpolation="AREA", **colours).to_ndarray()
-        return Image.fromarray(np.ascontiguousarray(np.rot90(rgb, turns)))
+        rgb: NDArray[Any] = frame.reformat(width, height, "rgb24", interpolation="AREA", **colours).to_ndarray()
+        return np.ascontiguousarray(np.rot90(rgb, turns))
 
 
 def square_size(width: int, height: int, pixel_aspect: Fraction) -> tuple[int, int]:

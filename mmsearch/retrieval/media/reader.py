@@ -117,8 +117,9 @@ class FilmReader:
     def _guard(self, width: int, height: int) -> None:
         size = square_size(width, height, self._pixel_aspect)
         guard_size(size, max(width * height, size[0] * size[1]), self._max_pixels)
+        self._size = (width, height)
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self) -> Iterator[FilmFrame]:
         """All frames in the order of presentation.
 
         Raises:
@@ -138,7 +139,7 @@ class FilmReader:
             raise DecodeError(self._why_nothing())
         self.note = self._note(end)
 
-    def frames_from(self, time: float) -> Iterator[Frame]:
+    def frames_from(self, time: float) -> Iterator[FilmFrame]:
         """Frames in the order of presentation; the first is shown at ``time`` or before, if any is.
 
         Raises:
@@ -160,7 +161,7 @@ class FilmReader:
             self._open()
             yield from self.frames()
 
-    def _after_seek(self, time: float, settles: float) -> Iterator[Frame]:
+    def _after_seek(self, time: float, settles: float) -> Iterator[FilmFrame]:
         """Frames from the first key frame after a jump: those shown before it lack what they build on.
 
         None are given whose times are guessed, which they are for ``settles`` seconds.
@@ -187,8 +188,9 @@ class FilmReader:
         length = float(decoded.duration * decoded.time_base) if decoded.duration and decoded.time_base else 0.0
         return length if 0 < length < _MAX_FRAME_S else self._frame_s
 
-    def _frame(self, decoded: Any, time: float, length: float) -> Frame:
-        self._guard(decoded.width, decoded.height)
+    def _frame(self, decoded: Any, time: float, length: float) -> FilmFrame:
+        if (decoded.width, decoded.height) != self._size:
+            self._guard(decoded.width, decoded.height)
         return FilmFrame(time, length, decoded, self._pixel_aspect)
 
     def _why_nothing(self) -> str:
