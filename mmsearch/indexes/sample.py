@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 SAMPLE_ROWS = 1024
-_LEAST_DEVIATION = 0.02  # of cosines; below it a handful of near-equal rows would blow up every difference
+_PRIOR_ROWS, _PRIOR_DEVIATION = 8, 0.1
+"""A handful of rows tell little of how cosines scatter, and near-equal ones would blow up every difference: so many
+rows of that deviation, usual between pictures, are thought in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,8 @@ class Sample:
         left = np.where(own, count - 1, count)
         mean = (sample.sum() - np.where(own, cosines, 0)) / left
         square = (np.square(sample).sum() - np.where(own, np.square(cosines), 0)) / left
-        deviation = np.sqrt(np.maximum(square - np.square(mean), _LEAST_DEVIATION**2))
+        variance = np.maximum(square - np.square(mean), 0)
+        deviation = np.sqrt((left * variance + _PRIOR_ROWS * _PRIOR_DEVIATION**2) / (left + _PRIOR_ROWS))
         match: NDArray[np.float32] = ((cosines - mean) / deviation).astype(np.float32)
         return match
 
