@@ -91,7 +91,18 @@ def test_a_clip_is_copied_from_the_key_frame_before_it(
     assert shown[:50] == list(range(50, 100))
     assert shown[-1] == pytest.approx(112, abs=4)
     sound = samples(out)
+    assert len(sound) / RATE == pytest.approx(2.5, abs=0.03)
     assert [pitch_at(sound, time) for time in (0.5, 1.5, 2.3)] == pytest.approx([600, 700, 800], abs=15)
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".mkv"])
+def test_a_clip_of_the_beginning_of_matroska_keeps_its_first_frames(
+    ending: str, films: ModuleType, tmp_path: Path
+) -> None:
+    data = films.film((films.numbered(n) for n in range(60)), format="matroska", options={"bf": "3", "g": "60"})
+    out = tmp_path / f"clip{ending}"
+    assert cut_clip(io.BytesIO(data), "mkv", 0.5, 1.5, out, max_pixels=LIMIT)["copied"]
+    assert numbers(out, films)[:38] == list(range(38))
 
 
 def test_a_clip_in_other_codecs_is_exact(film: bytes, films: ModuleType, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from PIL import Image
 
 from mmsearch.errors import DecodeError
 from mmsearch.retrieval.media.animation import is_animated
+from mmsearch.retrieval.media.container import Clock
 from mmsearch.retrieval.media.film import Film, Shot, frames_between
 from mmsearch.retrieval.media.reader import open_film
 from mmsearch.retrieval.media.sniff import sniff
@@ -41,6 +42,7 @@ CODED: dict[str, tuple[str, str, str, dict[str, str]]] = {
     "avi h264 B frames": ("avi", "libx264", "avi", {"bf": "2"}),
     "avi mjpeg": ("avi", "mjpeg", "avi", {}),
     "ts h264": ("mpegts", "libx264", "mpegts", {"g": "20"}),
+    "ts h264 open groups": ("mpegts", "libx264", "mpegts", {"bf": "3", "g": "20", "x264-params": "open-gop=1"}),
     "ts mpeg2 B frames": ("mpegts", "mpeg2video", "mpegts", {"bf": "2"}),
     "ps mpeg2 B frames": ("mpeg", "mpeg2video", "mpeg", {"bf": "2"}),
     "bare mpeg2": ("mpeg2video", "mpeg2video", "mpegvideo", {"bf": "2"}),
@@ -124,6 +126,27 @@ def test_two_recordings_in_one_file_follow_each_other(films: ModuleType) -> None
     assert last.end_s == pytest.approx(4, abs=0.15)
 
 
+def timed(stamps: list[float | None], stated_s: float = 0.0) -> list[float]:
+    """What the clock makes of the time stamps of frames that last a tenth of a second."""
+    frames = [SimpleNamespace(pts=stamp, time=stamp) for stamp in stamps]
+    times = Clock(SimpleNamespace(start_time=0), stated_s).timed(frames, lambda frame: 0.1)
+    return [round(time, 3) for _, time, _ in times]
+
+
+def test_the_clock_goes_past_stamps_that_are_wrong_or_missing() -> None:
+    assert timed([0, 0.1, 5000, 0.3, 0.4]) == [0, 0.1, 0.2, 0.3, 0.4]
+    assert timed([0, 0.1, -70, 0.3]) == [0, 0.1, 0.2, 0.3]
+    assert timed([0, None, None, 0.3]) == [0, 0.1, 0.2, 0.3]
+
+
+def test_the_clock_follows_a_pause_but_not_a_jump_to_another_recording() -> None:
+    assert timed([0, 0.1, 7, 7.1]) == [0, 0.1, 7, 7.1]
+    assert timed([0, 0.1, 50, 50.1]) == [0, 0.1, 0.2, 0.3]
+    assert timed([0, 0.1, 50, 50.1], stated_s=60) == [0, 0.1, 50, 50.1]
+    assert timed([0, 0.1, 9000, 9000.1], stated_s=10_000) == [0, 0.1, 0.2, 0.3]
+    assert timed([8, 8.1, 0, 0.1]) == [8, 8.1, 8.2, 8.3]
+
+
 @pytest.mark.parametrize("rotation", [90, 180, -90])
 def test_a_film_taken_with_the_camera_turned_is_upright(rotation: int, scene: Callable, films: ModuleType) -> None:
     stored = scene(96, 64).rotate(-rotation, expand=True)
@@ -193,6 +216,15 @@ def test_an_animated_picture_is_a_film(kind: str, films: ModuleType, encoded: Ca
     assert films.number_in(frame_at(data, kind, 0.65)) == 3
     _, facts = shots_of(data, kind)
     assert facts == Facts(width=160, height=120, duration_s=pytest.approx(1.6))
+
+
+def test_frames_of_an_animation_without_a_duration_last_as_long_as_in_a_browser(
+    films: ModuleType, encoded: Callable
+) -> None:
+    pictures = [films.numbered(number) for number in range(4)]
+    data = encoded(pictures[0], "gif", save_all=True, append_images=pictures[1:], duration=0)
+    frames = list(open_film(io.BytesIO(data), "gif", LIMIT).frames())
+    assert [frame.time for frame in frames] == pytest.approx([0, 0.1, 0.2, 0.3])
 
 
 @pytest.mark.parametrize("kind", ["gif", "webp", "png"])

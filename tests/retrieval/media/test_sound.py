@@ -119,6 +119,16 @@ def test_any_rate_is_brought_to_the_wanted_one(rate: int, films: ModuleType) -> 
     assert facts.duration_s == 10
 
 
+def test_a_rate_that_changes_on_the_way_is_followed(films: ModuleType) -> None:
+    parts = [films.sound_file(films.tone(2, r), r, format="adts", codec="aac") for r in (44_100, 48_000, 32_000)]
+    samples = joined(b"".join(parts), "aac")
+    assert len(samples) / RATE == pytest.approx(6, abs=0.2)
+    for second in (1, 3, 5):
+        assert pitch(samples[round((second - 0.4) * RATE) : round((second + 0.4) * RATE)], RATE) == pytest.approx(
+            440, abs=2
+        )
+
+
 def test_mono_is_the_mean_of_all_channels(films: ModuleType) -> None:
     one_of_two = np.concatenate([films.tone(1, RATE, level=0.8), np.zeros((1, RATE), np.float32)])
     assert np.abs(joined(films.wav(one_of_two, RATE, kind="float32"), "wav")).max() == pytest.approx(0.4, abs=1e-3)
@@ -135,6 +145,7 @@ def test_mono_is_the_mean_of_all_channels(films: ModuleType) -> None:
         (0.25, [(0, 0.25)]),
         (9.99, [(0, 9.99)]),
         (10, [(0, 10)]),
+        (10.000125, [(0, 10), (0.0001, 10.0001)]),
         (10.5, [(0, 10), (0.5, 10.5)]),
         (14.9, [(0, 10), (4.9, 14.9)]),
         (15, [(0, 10), (5, 15)]),
