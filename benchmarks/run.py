@@ -12,6 +12,7 @@ from typing import Any
 
 import cold_query
 import ingest
+import mini
 import recall
 from data import MissingDataError
 from machine import machine_facts, versions
@@ -22,6 +23,7 @@ CASES: dict[str, Callable[[], list[Measurement]]] = {
     "recall": recall.measure,
     "cold-query": cold_query.measure,
     "ingest": ingest.measure,
+    "mini": mini.measure,
 }
 
 
