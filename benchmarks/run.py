@@ -13,6 +13,7 @@ from typing import Any
 import cold_query
 import ingest
 import moments
+import mini
 import recall
 import shots
 from data import MissingDataError
@@ -26,6 +27,7 @@ CASES: dict[str, Callable[[], list[Measurement]]] = {
     "shots": shots.measure,
     "cold-query": cold_query.measure,
     "ingest": ingest.measure,
+    "mini": mini.measure,
 }
 
 

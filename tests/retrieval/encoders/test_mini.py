@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from mmsearch.retrieval.encoders.mini import MiniEncoder, mini_space
 from mmsearch.retrieval.encoders.mini.encoder import FOLDER, PROCESSING, WEIGHTS
+from mmsearch.retrieval.encoders.mini.mel import log_mel_patches
 from mmsearch.retrieval.encoders.mini.tensors import map_tensors
 
 TEXTS = ["a dog on a beach", "Café at NIGHT, 2 people!", "", "日本語", "word " * 200, "two men play football"]
@@ -30,6 +31,10 @@ def reference(mini_v0):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.Mini()
+
+
+def tone(hertz: float, seconds: float) -> np.ndarray:
+    return np.sin(2 * np.pi * hertz * np.arange(int(seconds * 16_000)) / 16_000).astype(np.float32) * np.float32(0.3)
 
 
 def gradient() -> np.ndarray:
@@ -107,6 +112,41 @@ def test_more_texts_than_one_chunk_keep_their_order(mini):
     np.testing.assert_array_equal(
         together[[0, 511, 512, 1099]], mini.encode_texts([some[i] for i in (0, 511, 512, 1099)])
     )
+
+
+@pytest.mark.parametrize("seconds", [0.001, 0.5, 0.975, 1.0, 5.0, 10.0])
+def test_patches_cover_the_whole_sound_and_fill_its_end_with_silence(seconds):
+    sound = tone(440, seconds)
+    patches = log_mel_patches(sound)
+    assert patches.shape[1:] == (96, 64)
+    assert patches.dtype == np.float32
+    heard = (len(patches) - 1) * 0.48 + 0.975
+    assert heard - 0.48 < max(seconds, 0.976)
+    assert heard > seconds - 0.001
+
+
+def test_a_tone_lies_in_the_band_of_its_frequency():
+    low, high = (log_mel_patches(tone(hertz, 1.0))[0].mean(0).argmax() for hertz in (300, 3000))
+    # 64 bands, linear in mel from 125 to 7,500 Hz: mel(f) = 1127 ln(1 + f / 700)
+    step = (1127 * np.log1p(7500 / 700) - 1127 * np.log1p(125 / 700)) / 65
+    for hertz, band in ((300, low), (3000, high)):
+        expected = (1127 * np.log1p(hertz / 700) - 1127 * np.log1p(125 / 700)) / step - 1
+        assert abs(band - expected) < 1
+
+
+def test_a_sound_has_the_same_bits_whatever_is_beside_it(mini):
+    sounds = [tone(440, 0.3), tone(880, 4.0), np.zeros(16_000, np.float32)]
+    alone = np.concatenate([mini.encode_sounds([sound]) for sound in sounds])
+    np.testing.assert_array_equal(mini.encode_sounds(sounds), alone)
+
+
+def test_hiss_is_nearer_to_its_name_than_a_siren_is(mini):
+    hiss = np.random.default_rng(0).standard_normal(32_000).astype(np.float32) * np.float32(0.1)
+    t = np.arange(48_000) / 16_000
+    siren = (0.3 * np.sin(2 * np.pi * (900 * t - 100 * np.cos(np.pi * t)))).astype(np.float32)
+    scores = mini.encode_texts(["white noise, static", "a siren"]) @ mini.encode_sounds([hiss, siren]).T
+    assert scores[0, 0] > scores[0, 1]
+    assert scores[1, 1] > scores[1, 0]
 
 
 def test_a_text_query_loads_no_torch_and_no_onnxruntime(root):

@@ -1,0 +1,1 @@
+"""How the weights of `mini` are made: each module is a command, see README.md."""
