@@ -12,8 +12,8 @@ from typing import Any
 
 import cold_query
 import ingest
-import moments
 import mini
+import moments
 import recall
 import shots
 from data import MissingDataError
