@@ -68,13 +68,13 @@ def with_cuts(frames: Iterable[FrameT]) -> Iterator[tuple[FrameT, Thumbnail, boo
 
 class _Detector(Generic[FrameT]):
     def __init__(self) -> None:
-        self._window: deque[_Seen] = deque(maxlen=2 * _AHEAD + 1)
+        self._window: deque[_Seen] = deque(maxlen=2 * _AHEAD + 2)
         self._waiting: deque[FrameT] = deque()  # decoded frames are large: those that were given are let go
         self._before: _Seen | None = None  # the last frame that shows something
         self._began: float | None = None  # when the current shot did
         self._cut = 0.0  # when the last one did that began with a hard cut
         self._mixtures = _Mixtures()
-        self._mixed = 0.0
+        self._mixed = 0.0  # when the last transition told is over for certain
 
     def add(self, frame: FrameT) -> Iterator[tuple[FrameT, Thumbnail, bool]]:
         thumbnail = frame.thumbnail()
@@ -96,7 +96,8 @@ class _Detector(Generic[FrameT]):
 
     def _decide(self) -> tuple[FrameT, Thumbnail, bool]:
         index = len(self._window) - len(self._waiting)
-        seen = self._window[index]
+        window = list(self._window)
+        seen = window[index]
         time = seen.time
         if self._began is None:
             self._began = time
@@ -104,7 +105,7 @@ class _Detector(Generic[FrameT]):
         mixed = self._mixtures.ends_with(seen, self._began) and time - max(self._began, self._mixed) >= MIN_SHOT_S
         if mixed:
             self._mixed = time + _TRANSITIONS_S[-1]  # the rest of a transition looks like another
-        hard = time - self._cut >= MIN_SHOT_S and _is_hard_cut(self._window, index)
+        hard = time - self._cut >= MIN_SHOT_S and _is_hard_cut(window, index)
         cut = mixed or hard
         if cut:
             self._began = time
@@ -122,9 +123,11 @@ def _is_hard_cut(window: Sequence[_Seen], index: int) -> bool:
         return False
     in_calm = seen.change * len(around) > _CALM_RATIO * sum(other.change for other in around)
     least = _LEAST_STRANGENESS_IN_CALM if in_calm else _LEAST_STRANGENESS
-    before = window[index - 1].coarse
-    after = [window[at] for at in range(index + 1, len(window)) if not window[at].flat]
-    return seen.strangeness >= least and all(strangeness(before, later.coarse) >= least for later in after)
+    if seen.strangeness < least:
+        return False
+    old, new = window[max(0, index - _AHEAD - 1) : index], window[index + 1 :]
+    pairs = [(old[-1], later) for later in new] + [(earlier, seen) for earlier in old[:-1]]  # does a picture come back?
+    return all(strangeness(a.coarse, b.coarse) >= least for a, b in pairs if not (a.flat or b.flat))
 
 
 def is_flat(thumbnail: Thumbnail) -> bool:

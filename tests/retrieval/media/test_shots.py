@@ -47,6 +47,7 @@ def test_a_shot_lasts_some_frames_at_least() -> None:
     flicker = [scene(number) for number in range(40)]
     cuts = cuts_in([*[scene(100)] * 20, *flicker, *[scene(101)] * 20])
     assert all(later - earlier >= 10 for earlier, later in zip(cuts, cuts[1:], strict=False))
+    assert len(cuts) <= 2, "where every frame is another picture, none of them is a shot"
 
 
 def test_a_moving_camera_is_no_cut() -> None:
@@ -68,6 +69,8 @@ def test_a_flash_or_a_change_of_light_is_no_cut() -> None:
     for length in (1, 2, 3):
         assert cuts_in(calm + [lit(0.3, 170)] * length + calm) == []
         assert cuts_in(calm + [Image.new("RGB", SIZE, "white")] * length + calm) == []
+    for length in (1, 2):
+        assert cuts_in(calm + [scene(2)] * length + calm) == []
     assert cuts_in(calm + [lit(share) for share in np.linspace(1, 0.3, 12)] + [lit(0.3)] * 20) == []
     assert cuts_in([*calm, *[lit(0.3)] * 20, *calm]) == []
 
