@@ -1,6 +1,7 @@
 """Case ``video-decode``: films and sounds through our readers and through others, in one run and in turns.
 
-Each reader decodes on one thread, as one of many worker processes does. *every frame* gives all frames as RGB;
+Each reader decodes on one thread, as one of many worker processes does; time is the processor's, all threads of the
+process together, so that what else the machine does counts less. *every frame* gives all frames as RGB;
 *as indexed* gives 224 × 224 pixels of a frame a second (ours finds the shots besides and keeps four frames
 of each). Sounds become mono at 48 kHz. OpenCV, decord, torchcodec and librosa are measured where they are installed.
 """
@@ -54,11 +55,11 @@ def measure() -> list[dict[str, Any]]:
                 frames = count_frames(path)
                 for name, seconds in in_turns(readers, path).items():
                     line = {"task": task, "film": size, "frames": frames, "reader": name}
-                    lines.append({**line, **result(seconds, "frames_per_s", frames)})
+                    lines.append({**line, **result(seconds, "frames_per_cpu_s", frames)})
         for kind, path in sound_files(Path(folder)).items():
             for name, seconds in in_turns(whole_sounds(), path).items():
                 line = {"task": "sound", "file": kind, "reader": name}
-                lines.append({**line, **result(seconds, "hours_per_minute", SOUND_S / 60)})  # = minutes a second
+                lines.append({**line, **result(seconds, "hours_per_cpu_minute", SOUND_S / 60)})  # = minutes a second
     return lines
 
 
@@ -67,21 +68,21 @@ def result(seconds: list[float] | None, unit: str, amount: float) -> dict[str, A
     if seconds is None:
         return {"result": "not installed"}
     median = statistics.median(seconds)
-    return {"runs": len(seconds), "seconds": round(median, 3), unit: round(amount / median, 1)}
+    return {"runs": len(seconds), "cpu_seconds": round(median, 3), unit: round(amount / median, 1)}
 
 
 def in_turns(readers: dict[str, Work | None], path: Path) -> dict[str, list[float] | None]:
-    """Seconds of each reader's runs; in each round everyone has a turn, and the first round does not count."""
+    """Processor seconds of each reader's runs; everyone has a turn in each round, the first does not count."""
     seconds: dict[str, list[float] | None] = {name: [] if work else None for name, work in readers.items()}
     for round_ in range(RUNS + 1):
         for name, work in readers.items():
             if work is None:
                 continue
-            start = time.perf_counter()
+            start = time.process_time()
             work(path)
             taken = seconds[name]
             if round_ and taken is not None:
-                taken.append(time.perf_counter() - start)
+                taken.append(time.process_time() - start)
     return seconds
 
 
