@@ -135,15 +135,16 @@ class Collection(Reader):
     def _serving(self, named: Encoder | None) -> Serving:
         """The models that a run of `index` embeds with: one that is named and not in use, else the collection's own."""
         from mmsearch.retrieval.ingest.serving import Serving
+        from mmsearch.retrieval.ingest.switch import served
 
         if named is not None and named.space.key not in self.manifest.in_use:
-            return Serving((named,))
+            return Serving.alone(named)
         spaces = [space for space in self.spaces if space.has_model]
         if not spaces:
             raise UsageError(
                 f"{self.root} holds vectors made elsewhere; name the model that is to embed files with --model"
             )
-        return Serving(tuple(self._own(space) for space in spaces), texts=spaces[0].key == self.manifest.current)
+        return Serving(tuple(self._own(space) for space in spaces), served(self.manifest))
 
     def _own(self, space: Space) -> Encoder:
         encoder = self._load(space.model)

@@ -2,45 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mmsearch.retrieval.encoders.protocol import AudioEncoder, Encoder, ImageEncoder, TextEncoder, VideoEncoder
 from mmsearch.retrieval.media.recipe import HOP_S, WINDOW_S, Recipe
-from mmsearch.types import Modality, Space
+from mmsearch.types import MODALITIES, Modality, Space
 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """The encoders of a run, the collection's current one first.
+    """The encoders of a run, and for each modality the key of the space whose encoder embeds it.
 
-    Texts are embedded by the first, unless ``texts`` is False; pictures, sounds and films each by the last that can: it
-    was added for them.
+    What no space is named for, or what its encoder has no tower for, is not embedded.
     """
 
     encoders: tuple[Encoder, ...]
-    texts: bool = True
+    by: Mapping[Modality, str]
+
+    @classmethod
+    def alone(cls, encoder: Encoder, *, texts: bool = True) -> Serving:
+        """One encoder for all that it can embed, but for texts where ``texts`` is False."""
+        return cls((encoder,), {m: encoder.space.key for m in MODALITIES if texts or m != "text"})
 
     @property
     def text(self) -> TextEncoder | None:
         """What embeds texts."""
-        first = self.encoders[0]
-        return first if self.texts and isinstance(first, TextEncoder) else None
+        encoder = self._of("text")
+        return encoder if isinstance(encoder, TextEncoder) else None
 
     @property
     def image(self) -> ImageEncoder | None:
         """What embeds pictures."""
-        return next((e for e in reversed(self.encoders) if isinstance(e, ImageEncoder)), None)
+        encoder = self._of("image")
+        return encoder if isinstance(encoder, ImageEncoder) else None
 
     @property
     def audio(self) -> AudioEncoder | None:
         """What embeds sounds, and the sound of films."""
-        return next((e for e in reversed(self.encoders) if isinstance(e, AudioEncoder)), None)
+        encoder = self._of("audio")
+        return encoder if isinstance(encoder, AudioEncoder) else None
 
     @property
     def video(self) -> VideoEncoder | ImageEncoder | None:
         """What embeds films: as such, or by their frames."""
-        return next((e for e in reversed(self.encoders) if isinstance(e, VideoEncoder | ImageEncoder)), None)
+        encoder = self._of("video")
+        return encoder if isinstance(encoder, VideoEncoder | ImageEncoder) else None
+
+    def _of(self, modality: Modality) -> Encoder | None:
+        return next((e for e in self.encoders if e.space.key == self.by.get(modality)), None)
 
     def spaces(self) -> dict[Modality, Space]:
         """The space that each modality is embedded into."""
@@ -58,7 +68,7 @@ class Serving:
         frames = video.frame_transform if isinstance(video, VideoEncoder) else None
         return Recipe(
             image=image.image_transform if image else None,
-            frames=frames or (image.image_transform if image else None),
+            frames=frames or (video.image_transform if isinstance(video, ImageEncoder) else None),
             sample_rate=self.audio.sample_rate if self.audio else None,
             texts=self.text is not None,
             window_s=window_s,

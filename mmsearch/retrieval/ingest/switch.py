@@ -23,10 +23,12 @@ Entry = TypeVar("Entry", ShardEntry, IndexEntry, SampleEntry)
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What becomes of the spaces in use when another is complete: ``current``, ``also``, and those that go."""
+    """What becomes of the spaces in use when another is complete: ``current``, ``also``, which model then serves which
+    modality, and the spaces that go."""
 
     current: str
     also: tuple[str, ...]
+    serving: dict[Modality, str]
     dropped: tuple[str, ...]
 
 
@@ -48,17 +50,16 @@ def ingest_with_another(
     staying = [key for key in manifest.in_use if key not in change.dropped and manifest.spaces[key].has_model]
     notices: tuple[str, ...] = ()
     if staying:
-        own = Serving(tuple(load(manifest.spaces[key]) for key in staying), texts=staying[0] == manifest.current)
+        theirs = {m: key for m, key in change.serving.items() if key in staying}
+        own = Serving(tuple(load(manifest.spaces[key]) for key in staying), theirs)
         before = ingest(writer, own, paths, options, watch)
         if before.interrupted:
             return before
         if before.indexed:
             names = " and ".join(encoder.space.model for encoder in own.encoders)
-            notices = (
-                *before.notices,
-                f"{before.indexed:,} of the files are new to {names} too and were embedded with it",
-            )
-    serving = Serving((added,), texts=change.current == added.space.key)
+            told = f"{before.indexed:,} of the files are new to {names} too and were embedded with it"
+            notices = (*before.notices, told)
+    serving = Serving.alone(added, texts=change.current == added.space.key)
     report = ingest(writer, serving, roots_to_read(writer.manifest, added.space, paths), options, watch)
     report = replace(report, notices=(*notices, *report.notices))
     return finish_switch(writer, added.space, added.modalities, report)
@@ -67,14 +68,38 @@ def ingest_with_another(
 def change_to(manifest: Manifest, space: Space, modalities: frozenset[Modality]) -> Change:
     """How ``space``, whose model embeds ``modalities``, joins the spaces in use.
 
-    It takes the place of those whose media it embeds all; the others stay beside it, and go on embedding theirs. Texts
-    belong to the model that embeds pictures. Vectors made elsewhere are never dropped.
+    It takes over the media it embeds. Models left with none go; the others stay beside it for theirs. Texts belong to
+    the model that embeds pictures. Vectors made elsewhere are never dropped.
     """
-    dropped = [key for key in manifest.in_use if _media(manifest, key) <= modalities and manifest.spaces[key].has_model]
-    kept = [key for key in manifest.in_use if key not in dropped and key != space.key]
-    leads = not kept or manifest.current in dropped or ("image" in modalities and not _has_images(manifest, kept))
+    taken = modalities - {"text"}
+    media: dict[Modality, str] = {m: key for m, key in served(manifest).items() if m not in {"text", *taken}}
+    dropped = [k for k in manifest.in_use if k not in media.values() and manifest.spaces[k].has_model]
+    kept = [key for key in manifest.in_use if key not in dropped]
+    leads = not kept or manifest.current in dropped or "image" in taken
     order = [space.key, *kept] if leads else [*kept, space.key]
-    return Change(order[0], tuple(order[1:]), tuple(dropped))
+    serving: dict[Modality, str] = {"text": order[0], **media}
+    for modality in MODALITIES:
+        if modality in taken:
+            serving[modality] = space.key
+    return Change(order[0], tuple(order[1:]), serving, tuple(dropped))
+
+
+def served(manifest: Manifest) -> dict[Modality, str]:
+    """The space that embeds each modality: as the manifest says, else the first of those in use whose model can."""
+    serving: dict[Modality, str] = {}
+    for modality in MODALITIES:
+        able = [key for key in manifest.in_use if modality in _modalities(manifest, key)]
+        if modality in manifest.serving or able:
+            serving[modality] = manifest.serving.get(modality) or able[0]
+    return serving
+
+
+def _modalities(manifest: Manifest, key: str) -> frozenset[Modality]:
+    """What the model of a space embeds: as the catalogue says, else as the rows tell."""
+    try:
+        return resolve(manifest.spaces[key].model).modalities
+    except MMSearchError:  # a checkpoint that has gone, or vectors made elsewhere
+        return frozenset(manifest.modalities(key))
 
 
 def roots_to_read(manifest: Manifest, space: Space, paths: Sequence[bytes]) -> list[bytes]:
@@ -98,12 +123,11 @@ def finish_switch(writer: Writer, space: Space, modalities: frozenset[Modality],
         wait = f"{printable(missing[0])} is missing; run again when it is back, or `mmsearch remove` it"
     else:
         change = change_to(manifest, space, modalities)
-        joined = replace(manifest, current=change.current, also=change.also)
+        joined = replace(manifest, current=change.current, also=change.also, serving=change.serving)
         for key in change.dropped:
             joined = without_space(joined, key)
-        taken = modalities - {"text"}
         for key in (k for k in joined.in_use if k != space.key and manifest.spaces[k].has_model):
-            joined = _without(joined, key, taken | {"text"} if key != change.current else taken)
+            joined = _without(joined, key, frozenset(m for m in MODALITIES if change.serving.get(m) != key))
         writer.publish(joined)
         return _noting(report, _told(manifest, space, change))
     still = " and ".join(manifest.in_use)
@@ -132,21 +156,8 @@ def _told(manifest: Manifest, space: Space, change: Change) -> str:
         return f"the collection is now searched with {space.model}; the vectors before it are dropped"
     beside = [manifest.spaces[key].model for key in (change.current, *change.also) if key != space.key]
     gone = [manifest.spaces[key].model for key in change.dropped]
-    told = f"the collection is now searched with {space.model} beside {' and '.join(beside)}"
+    told = f"the collection is now searched with {space.model}, and with {' and '.join(beside)} for the rest"
     return told + (f"; the vectors of {' and '.join(gone)} are dropped" if gone else "")
-
-
-def _media(manifest: Manifest, key: str) -> frozenset[Modality]:
-    """What the model of a space embeds besides texts: as the catalogue says, else as the rows tell."""
-    try:
-        modalities = resolve(manifest.spaces[key].model).modalities
-    except MMSearchError:  # a checkpoint that has gone
-        modalities = frozenset(manifest.modalities(key))
-    return modalities - {"text"}
-
-
-def _has_images(manifest: Manifest, keys: Sequence[str]) -> bool:
-    return any("image" in _media(manifest, key) for key in keys)
 
 
 def is_new(manifest: Manifest, space: Space) -> bool:

@@ -147,26 +147,38 @@ def _manifest_of_shards(root: Path) -> Manifest:
             manifest = replace(manifest, dead=(*manifest.dead, replace(entry, rows=len(read_dead(root, entry)))))
     highest = max((entry.max_id for entry in manifest.shards), default=0)
     sequence = max((_sequence(path) for path in root.rglob("*-*.*")), default=0)
-    current, also = _in_use(manifest)
-    return replace(manifest, next_id=highest + 1, next_seq=sequence + 1, current=current, also=also)
+    return _in_use(replace(manifest, next_id=highest + 1, next_seq=sequence + 1))
 
 
-def _in_use(manifest: Manifest) -> tuple[str | None, tuple[str, ...]]:
-    """Which of the spaces that were found was the main one, and which most likely stood beside it.
+def _in_use(manifest: Manifest) -> Manifest:
+    """Which of the spaces that were found are searched: for each modality the newest that is no mere beginning.
 
-    Texts and pictures belong to the main space, the largest that has any. Of the others those count that hold what
-    none before them does: a space that had been replaced, and is not yet swept, does not.
+    Rows of a modality that another model has taken over since, and that are not swept yet, count no more.
     """
-    by_size = sorted(manifest.spaces, key=lambda key: -_rows(manifest, key))
-    leading = [key for key in by_size if {"text", "image"} & set(manifest.modalities(key))] or by_size
-    if not leading:
-        return None, ()
-    used = [leading[0]]
-    for key in by_size:
-        held = {m for other in used for m in manifest.modalities(other)}
-        if key not in used and manifest.spaces[key].has_model and not held & set(manifest.modalities(key)):
-            used.append(key)
-    return used[0], tuple(used[1:])
+    serving: dict[Modality, str] = {}
+    for modality in MODALITIES:
+        rows = {key: _rows(manifest, key, modality) for key, space in manifest.spaces.items() if space.has_model}
+        complete = [key for key, count in rows.items() if count and 2 * count >= max(rows.values())]
+        if complete:
+            serving[modality] = max(complete, key=lambda key: _newest(manifest, key, modality))
+    largest = max(manifest.spaces, key=lambda key: sum(_rows(manifest, key, m) for m in MODALITIES), default=None)
+    current = serving.get("image") or serving.get("text") or next(iter(serving.values()), largest)
+    also = tuple(dict.fromkeys(key for key in serving.values() if key != current))
+    taken_over = {
+        entry
+        for entry in manifest.shards
+        if entry.space in (current, *also) and serving.get(entry.modality, entry.space) != entry.space
+    }
+    shards = tuple(entry for entry in manifest.shards if entry not in taken_over)
+    return replace(manifest, current=current, also=also, serving=serving if also else {}, shards=shards)
+
+
+def _rows(manifest: Manifest, space: str, modality: Modality) -> int:
+    return sum(entry.rows for entry in manifest.shards_of(space, modality))
+
+
+def _newest(manifest: Manifest, space: str, modality: Modality) -> int:
+    return max((entry.max_id for entry in manifest.shards_of(space, modality)), default=0)
 
 
 def _with_found(root: Path, manifest: Manifest, path: Path) -> Manifest:
@@ -193,7 +205,3 @@ def _modality(name: str) -> Modality:
 def _sequence(path: Path) -> int:
     digits = path.name.split("-")[0]
     return int(digits) if digits.isdigit() else 0
-
-
-def _rows(manifest: Manifest, space: str) -> int:
-    return sum(entry.rows for entry in manifest.shards if entry.space == space)

@@ -83,14 +83,16 @@ class Settings:
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """All that is alive. ``current`` is the key of the main space, which embeds texts; ``also`` are those of the
-    spaces that stand beside it for other modalities. A space that is neither is still being filled, or was made
-    elsewhere."""
+    spaces that stand beside it for other modalities, and ``serving`` says whose model embeds which modality (where it
+    is empty, the current one embeds all it can). A space that is neither is still being filled, or was made elsewhere.
+    """
 
     generation: int = 0
     next_id: int = 1
     next_seq: int = 1
     current: str | None = None
     also: tuple[str, ...] = ()
+    serving: dict[Modality, str] = field(default_factory=dict)
     spaces: dict[str, Space] = field(default_factory=dict)
     roots: tuple[str, ...] = ()
     settings: Settings = field(default_factory=Settings)
@@ -145,7 +147,8 @@ class Manifest:
             next_id=data["next_id"],
             next_seq=data["next_seq"],
             current=data["current"],
-            also=tuple(data.get("also", ())),  # collections made before sound and film have none
+            also=tuple(data.get("also", ())),  # collections made before sound and film have neither
+            serving=dict(data.get("serving", {})),
             spaces={key: Space.from_json(space) for key, space in data["spaces"].items()},
             roots=tuple(data["roots"]),
             settings=Settings(**data["settings"]),

@@ -39,9 +39,9 @@ def media(tmp_path, films, drawn) -> Path:
 
 @pytest.fixture
 def made(media, tmp_path) -> Collection:
-    """A collection over `media` with `mini` alone, which leaves the sound out."""
+    """A collection over `media` with `mini` alone."""
     made = Collection.create(tmp_path / "c.mms", model="mini")
-    assert made.index([media], workers=1).indexed == 4
+    assert made.index([media], workers=1).indexed == 5
     return made
 
 
@@ -53,14 +53,15 @@ def rows_of(collection: Collection) -> dict[tuple[str, str], int]:
     }
 
 
-def test_a_model_for_sounds_joins_the_one_for_pictures(made, media, clap):
+def test_a_model_for_sounds_joins_the_one_for_pictures_and_takes_sounds_over(made, media, clap):
     before = rows_of(made)
+    del before["mini", "audio"]
     report = made.index([media], model=clap, workers=1)
     assert [space.model for space in made.spaces] == ["mini", clap]
     assert rows_of(made) == {**before, ("clap", "audio"): 3}, "two windows of the tone, one of the loud film"
     assert report.skipped == (), "what the other model serves is not called skipped"
     assert report.found == report.indexed + report.unchanged == 5
-    assert any("beside mini" in notice for notice in report.notices)
+    assert any("with mini for the rest" in notice for notice in report.notices)
 
 
 def test_from_then_on_every_run_embeds_with_both(made, media, clap, films, drawn):
@@ -113,15 +114,36 @@ def test_a_model_that_embeds_all_that_another_does_takes_its_place_and_leaves_th
     assert report.skipped == ()
 
 
-def test_a_collection_that_began_with_sounds_gives_texts_to_the_model_that_embeds_pictures(media, tmp_path, clap):
+def test_a_collection_that_began_with_sounds_gives_texts_to_the_model_that_embeds_pictures(
+    media, tmp_path, clap, make_checkpoint
+):
     made = Collection.create(tmp_path / "c.mms", model=clap)
     made.index([media], workers=1)
     assert rows_of(made) == {("clap", "text"): 1, ("clap", "audio"): 3}
-    made.index([media], model="mini", workers=1)
-    assert [space.model for space in made.spaces] == ["mini", clap]
+    seeing = f"open_clip:tiny@{make_checkpoint()}"
+    made.index([media], model=seeing, workers=1)
+    assert [space.model for space in made.spaces] == [seeing, clap]
     assert rows_of(made) == {
-        ("clap", "audio"): 3, ("mini", "image"): 1, ("mini", "text"): 1, ("mini", "video"): 6
+        ("clap", "audio"): 3, ("open_clip:tiny", "image"): 1, ("open_clip:tiny", "text"): 1, ("open_clip:tiny", "video"): 6
     }  # fmt: skip
+
+
+def test_a_model_that_embeds_everything_is_alone_again(made, media, clap):
+    made.index([media], model=clap, workers=1)
+    other = Collection.create(made.root.parent / "clap.mms", model=clap)
+    other.index([media], workers=1)
+    other.index([media], model="mini", workers=1)
+    assert [space.model for space in other.spaces] == ["mini"]
+    assert {modality for _, modality in rows_of(other)} == {"image", "text", "audio", "video"}
+
+
+def test_a_model_for_pictures_leaves_sounds_to_the_one_that_was_there(made, media, make_checkpoint):
+    other = f"open_clip:tiny@{make_checkpoint()}"
+    made.index([media], model=other, workers=1)
+    assert [space.model for space in made.spaces] == [other, "mini"]
+    assert {key for key in rows_of(made) if key[0] == "mini"} == {("mini", "audio")}
+    assert made.index([media], workers=1).unchanged == 5
+    assert made.search("a tone", to=["audio"], k=3)
 
 
 def test_a_model_for_films_takes_them_over_and_leaves_pictures(made, media, make_pe_av_checkpoint):
