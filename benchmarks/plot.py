@@ -100,8 +100,28 @@ def draw_shots(lines: Sequence[Line], axes: Axes) -> None:
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=len(detectors), frameon=False)
 
 
+def draw_video_decode(lines: Sequence[Line], axes: Axes) -> None:
+    """Frames of film, and hours of sound, for each second and minute of processor time, relative to ours."""
+    measured = [line for line in lines if "cpu_seconds" in line]
+    rows = list(dict.fromkeys((line["task"], line.get("film") or line["file"]) for line in measured))
+    readers = list(dict.fromkeys(line["reader"] for line in measured))
+    seconds = {
+        (line["task"], line.get("film") or line["file"], line["reader"]): line["cpu_seconds"] for line in measured
+    }
+    height = 0.8 / len(readers)
+    for number, reader in enumerate(readers):
+        own = [(place, row) for place, row in enumerate(rows) if (*row, reader) in seconds]
+        speeds = [seconds[*row, "mmsearch"] / seconds[*row, reader] for _, row in own]
+        axes.barh([place + number * height for place, _ in own], speeds, height, label=reader, color=f"C{number}")
+    axes.set_yticks([row + 0.4 - height / 2 for row in range(len(rows))], [", ".join(row) for row in rows])
+    axes.axvline(1, color="#555555", linewidth=0.8)
+    axes.invert_yaxis()
+    axes.set(xlabel="speed, mmsearch = 1 (processor time, one thread)", title="Decoding films and sounds")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=len(readers), frameon=False)
+
+
 DRAWINGS = {"recall": (draw_recall, 7.0), "cold-query": (draw_cold_query, 2.6), "ingest": (draw_ingest, 3.4)}
-DRAWINGS |= {"moments": (draw_moments, 3.4), "shots": (draw_shots, 4.0)}
+DRAWINGS |= {"moments": (draw_moments, 3.4), "shots": (draw_shots, 4.0), "video-decode": (draw_video_decode, 5.0)}
 
 
 def draw(results: Path) -> list[Path]:

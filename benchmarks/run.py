@@ -16,6 +16,7 @@ import mini
 import moments
 import recall
 import shots
+import video_decode
 from data import MissingDataError
 from machine import machine_facts, versions
 
@@ -25,6 +26,7 @@ CASES: dict[str, Callable[[], list[Measurement]]] = {
     "recall": recall.measure,
     "moments": moments.measure,
     "shots": shots.measure,
+    "video-decode": video_decode.measure,
     "cold-query": cold_query.measure,
     "ingest": ingest.measure,
     "mini": mini.measure,
