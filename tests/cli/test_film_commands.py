@@ -85,11 +85,20 @@ def player(tmp_path, monkeypatch):
 # --- index -----------------------------------------------------------------------------------------------------
 
 
-def test_index_tells_of_sounds_that_no_model_embeds_and_how_to_add_one(run, reel, tmp_path):
-    ran = run("index", reel, "-c", tmp_path / "c.mms", "--model", "mini", "--workers", 1)
+@pytest.mark.clip
+def test_index_tells_of_sounds_that_no_model_embeds_and_how_to_add_one(run, reel, make_checkpoint, tmp_path):
+    model = f"open_clip:tiny@{make_checkpoint()}"
+    ran = run("index", reel, "-c", tmp_path / "c.mms", "--model", model, "--workers", 1)
     assert ran.code == 0
     assert "tone.wav: a sound: no model of this collection embeds sounds (`mmsearch index --model clap` adds" in ran.err
     assert "6 files: 5 indexed, 1 skipped" in ran.out
+
+
+def test_the_built_in_model_skips_neither_sounds_nor_films(run, reel, tmp_path):
+    ran = run("index", reel, "-c", tmp_path / "c.mms", "--model", "mini", "--workers", 1)
+    assert ran.code == 0
+    assert "6 files: 6 indexed (" in ran.out
+    assert "tone.wav" not in ran.err
 
 
 def test_index_only_video_takes_films_alone(run, reel, tmp_path):
@@ -194,7 +203,7 @@ def test_the_table_keeps_score_and_path_on_any_terminal(table, columns):
     lines = table(columns, "night train", "-k", "4")
     assert max(map(len, lines)) <= columns
     for line in lines[1:]:
-        assert re.match(r"\d +-?\d\.\d{3} .*(mp4|csv|png)", line)
+        assert re.match(r"\d +-?\d\.\d{3} .*(mp4|csv|png|wav)", line)
     assert ("span" in lines[0].split()) == (columns >= 50)
     assert ("by" in lines[0].split()) == (columns >= 60)
 

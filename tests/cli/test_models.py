@@ -45,7 +45,8 @@ def test_list_names_every_model_of_the_catalogue(run):
 def test_list_says_what_each_model_embeds(run):
     lines = {line.split()[0]: line for line in run("models", "list").lines}
     assert " text audio " in lines["clap"]
-    assert " image text video " in lines["mini"]
+    assert " image text audio video " in lines["mini"]
+    assert " image text video " in lines["clip"]
 
 
 def test_list_json_has_facts_and_licences(run):

@@ -203,22 +203,41 @@ def test_a_moment_by_words_is_found_at_its_time(both, home):
     assert found.mrr >= 0.5
 
 
-def test_pairs_of_files_are_asked_of_the_models_that_can_embed_them(both, home):
+@pytest.fixture
+def deaf(home, tmp_path, make_checkpoint) -> Collection:
+    """`home` by a model of pictures and texts that takes no sounds."""
+    made = Collection.create(tmp_path / "deaf.mms", model=f"open_clip:tiny@{make_checkpoint()}")
+    made.index([home / "files"], workers=1)
+    return made
+
+
+@pytest.mark.clip
+def test_pairs_of_files_are_asked_of_the_models_that_can_embed_them(deaf, clap, home):
     """A sound asked for the film that sounds so: no question for a model that only sees the film."""
+    deaf.index([home / "files"], model=clap, workers=1)
     pairs = write_pairs(home / "sounds.jsonl", {"query_file": "files/noise.wav", "relevant": ["files/loud.mp4"]})
-    scores = both.evaluate(pairs)
+    scores = deaf.evaluate(pairs)
     (key,) = lines_of(scores)
     assert key == ("audio → audio", "clap")
     assert lines_of(scores)[key].recall[1] == 1.0  # the query itself does not answer
-    assert any("noise.wav" in notice and "mini does not embed sounds" in notice for notice in scores.notices)
+    assert any("noise.wav" in told and "does not embed sounds" in told for told in scores.notices)
+    assert any("open_clip:tiny@" in told for told in scores.notices)
 
 
-def test_pairs_that_no_model_can_be_asked_are_wrong_use(home):
-    made = Collection.create(home / "mini.mms", model="mini")
-    made.index([home / "files"], workers=1)
+def test_a_sound_is_asked_of_every_model_that_hears(both, home):
+    """One knows the film by its sound, the other by its frames, in a space that sounds are embedded into too."""
+    pairs = write_pairs(home / "heard.jsonl", {"query_file": "files/noise.wav", "relevant": ["files/loud.mp4"]})
+    scores = both.evaluate(pairs)
+    assert lines_of(scores).keys() == {("audio → audio", "clap"), ("file → video", "mini")}
+    assert lines_of(scores)["audio → audio", "clap"].recall[1] == 1.0
+    assert scores.notices == ()
+
+
+@pytest.mark.clip
+def test_pairs_that_no_model_can_be_asked_are_wrong_use(deaf, home):
     pairs = write_pairs(home / "unheard.jsonl", {"query_file": "files/noise.wav", "relevant": ["files/loud.mp4"]})
-    with pytest.raises(UsageError, match=r"noise\.wav: model mini does not embed sounds"):
-        made.evaluate(pairs)
+    with pytest.raises(UsageError, match=r"noise\.wav: model open_clip:tiny@.* does not embed sounds"):
+        deaf.evaluate(pairs)
 
 
 def test_a_picture_asks_for_the_film_that_shows_it(both, home):
