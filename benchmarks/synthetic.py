@@ -6,7 +6,7 @@ it was. Neighbourhoods overlap, so that the intrinsic dimension is kept also whe
 
 Texts. A text is the mean of all texts, plus what it says. The means of texts and pictures stand apart (the modality
 gap). What it says is partly what its picture shows (``agreement``: the cosine of the two once each is centred), and
-partly of its own: turned into directions in which pictures hardly differ, but for a share (``confusion``) that is turned
+partly its own: turned into directions in which pictures hardly differ, but for a share (``confusion``) that is turned
 anyhow and so moves it towards pictures that have nothing to do with it. Length of the mean, gap, agreement and
 confusion are set to what a real set of pairs has.
 
@@ -236,7 +236,9 @@ def side_by_side() -> list[dict[str, Any]]:
             lines.append({"set": f"{folder.name}, texts to pictures", **across(t, p, p)})
             lines.append({"set": f"{folder.name}, pictures to pictures", "lists": scatter(p, p)})
     own = unit(made._pictures(np.random.default_rng(5), 1000))
-    lines.append({"set": "generated, texts to 1,000 pictures", **across(made._texts_about(own, made._confusion), own, own)})
+    lines.append(
+        {"set": "generated, texts to 1,000 pictures", **across(made._texts_about(own, made._confusion), own, own)}
+    )
     lines.append({"set": "generated, pictures to 1,000 pictures", "lists": scatter(own, own)})
     return lines
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from mmsearch.errors import UsageError
 
 _EXAMPLE = "for example `--index ivfpq` or `--index IVF1024,PQ64x4fsr`"
@@ -73,6 +75,14 @@ def prepare(index: Any, seed: int) -> list[Any]:
             owner.cp.min_points_per_centroid = 1
             owner.cp.seed = seed + 1234
     return quantizers
+
+
+def transformed(index: Any, rows: Any) -> Any:
+    """Rows as the inverted file inside an index sees them: rotated or reduced where a transform stands before it."""
+    rows = np.ascontiguousarray(rows, np.float32)
+    for transform in _transforms(index):
+        rows = transform.apply(rows)
+    return rows
 
 
 def _transforms(index: Any) -> list[Any]:

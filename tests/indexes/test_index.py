@@ -17,7 +17,8 @@ COLD, WARM = False, True
 
 
 def test_few_rows_left_by_a_filter_are_all_compared_and_many_are_not() -> None:
-    assert scans(1_000_000, 50_000, 10**9, WARM)
+    assert scans(1_000_000, 10_000, 10**9, WARM)
+    assert scans(20_000, 4_000, 10**9, WARM)
     assert not scans(1_000_000, 500_000, 10**9, WARM)
 
 
