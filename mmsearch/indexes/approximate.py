@@ -63,6 +63,21 @@ class Approximate:
                 self._index.add_with_ids(block, ids[first : first + len(block)])
 
     @property
+    def extends(self) -> bool:
+        """Whether later rows can be added to it as segments."""
+        return self._ivf is not None
+
+    @property
+    def faiss_index(self) -> Any:
+        """The first segment, as FAISS's own object."""
+        return self._index
+
+    def attach(self, segment: Any) -> None:
+        """Search a further segment too, made by `segments.encode` with what this index learned."""
+        files.share_centroids(segment, self._ivf)
+        self._segments.append(segment)
+
+    @property
     def lists(self) -> int:
         """How many inverted lists there are to probe; 1 where there are none."""
         return int(self._ivf.nlist) if self._ivf is not None else 1

@@ -48,7 +48,9 @@ class Vectors:
     def _taken(self, file: _File, positions: Positions, owners: Positions) -> Half:
         rows = positions - self._starts[owners]
         if file.rows is None:
-            return self._blocks[file.first][rows]
+            block = self._blocks[file.first]
+            of_block: Half = block[rows]
+            return of_block
         places = file.offsets[owners - file.first] + rows * (2 * self.dim)
         taken: Half = file.rows[places].view(np.float16).reshape(len(positions), self.dim)
         return taken

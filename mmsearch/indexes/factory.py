@@ -38,9 +38,14 @@ def ivf_of(index: Any) -> Any:
     import faiss
 
     try:
-        return faiss.downcast_index(faiss.extract_index_ivf(index))
+        ivf = faiss.downcast_index(faiss.extract_index_ivf(index))
     except RuntimeError:
         return None
+    ivf.referenced_objects = [
+        *getattr(ivf, "referenced_objects", []),
+        index,
+    ]  # a bare pointer into it: keep the whole alive
+    return ivf
 
 
 def least_rows(index: Any) -> int:

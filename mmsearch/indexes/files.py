@@ -72,7 +72,7 @@ def share_centroids(segment: Any, first: Any) -> None:
     """Let a segment use the centroids of the first one, which must live as long."""
     segment.own_fields = False
     segment.quantizer = first.quantizer
-    segment.first_segment = first  # keeps it alive
+    segment.referenced_objects = [*getattr(segment, "referenced_objects", []), first]  # keeps it alive
 
 
 def emptied(index: Any) -> Any:

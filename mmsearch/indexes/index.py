@@ -42,7 +42,7 @@ def scans(rows: int, allowed: int, products: int, faiss_is_loaded: bool) -> bool
             a process that goes on asking soon has the approximate index.
         faiss_is_loaded: whether this process has imported FAISS already.
     """
-    few = allowed == 0 or allowed < rows and allowed <= max(SCAN_SHARE * rows, SCAN_ROWS)
+    few = allowed == 0 or (allowed < rows and allowed <= max(SCAN_SHARE * rows, SCAN_ROWS))
     return few or (not faiss_is_loaded and products <= _SCAN_BEFORE_IMPORT)
 
 
