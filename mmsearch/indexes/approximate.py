@@ -18,6 +18,7 @@ from mmsearch.indexes import files
 from mmsearch.indexes.blocks import Floats, Positions, Vectors
 from mmsearch.indexes.factory import ivf_of, prepare, transformed, untrained
 from mmsearch.indexes.plan import IndexPlan
+from mmsearch.indexes.probing import Probing, chosen_lists, gaps
 
 _ADD_ROWS = 65_536
 _WORTH_THREADS = 1 << 24  # values in a training sample
@@ -124,7 +125,7 @@ class Approximate:
         self,
         queries: Floats,
         count: int,
-        nprobe: int,
+        probing: Probing,
         selector: Any = None,
         *,
         threads: int | None = None,
@@ -138,15 +139,11 @@ class Approximate:
         # One query has no use for more threads, and starting them costs more than it does.
         with bounded_threads(threads if len(queries) > 1 else 1):
             if self._ivf is None:
-                import faiss
-
                 parameters = _parameters(self._index, count, selector)
-                assert isinstance(self._index, faiss.Index)
                 found: NDArray[np.int64] = self._index.search(queries, count, params=parameters)[1]
                 return found
             queries = transformed(self._index, queries)
-            nprobe = min(nprobe, self.lists)
-            nearness, lists = self._ivf.quantizer.search(queries, nprobe)
+            nearness, lists = chosen_lists(self._ivf.quantizer, queries, probing)
             parts = [
                 _search_lists(segment, queries, count, lists, nearness, selector)
                 for segment in self._segments
@@ -160,10 +157,11 @@ class Approximate:
         order = np.argsort(-np.where(ids >= 0, scores, -np.inf), axis=1, kind="stable")[:, :count]
         return np.take_along_axis(ids, order, axis=1)
 
-    def nearness(self, rows: Floats) -> Floats:
-        """How near each row is to the middle of its list: their inner product, float32 ``[rows]``."""
-        near: Floats = self._ivf.quantizer.search(transformed(self._index, rows), 1)[0][:, 0]
-        return near
+    def gaps(self, queries: Floats) -> Floats:
+        """How far each list lies behind the nearest ones of each query, ``[q, lists]``; see `Probing`."""
+        if self._ivf is None:
+            return np.zeros((len(queries), 1), np.float32)
+        return gaps(self._ivf.quantizer, transformed(self._index, queries))
 
     def save(self, path: Path) -> None:
         """Write the first segment and what was learned, as FAISS does, followed by how many bytes that took."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mmsearch.indexes.approximate import Approximate, drawn
 from mmsearch.indexes.blocks import Floats, Positions, Vectors
 from mmsearch.indexes.exact import cosines_of, search_exact
+from mmsearch.indexes.probing import Probing
 
 K = 10
 ROWS = "row"
@@ -21,10 +22,12 @@ ROWS = "row"
 QUERIES = 1024
 """Queries of each kind: half of them choose, the other half say what recall was reached."""
 
+_GAP_QUERIES = 128  # of a kind, that reaches are set by
+_LEAST_REACH = 0.01
 _FEW = 64  # queries of a kind below which all of them do both
-# What words need of what rows need, where there are only rows to measure with: on vectors of CLIP models words take
-# about six times the lists and twice the candidates (`benchmarks/ann.py`, case kinds).
-_ALONE_LISTS, _ALONE_CANDIDATES = 6, 2
+# What words need of what rows need, where there are only rows to measure with. By `Probing.reach` words get more lists
+# by themselves; the rest was measured on vectors like those of CLIP models (decision 0021).
+_ALONE_REACH, _ALONE_LISTS, _ALONE_CANDIDATES = 1.25, 6, 3
 _CANDIDATES = (20, 30, 40, 60, 80, 120, 160, 240, 320, 480, 640, 960)
 _SELF = 0.9995  # the cosine of a float16 row with itself
 _NEAR_BEST = 0.002  # where the target is out of reach: recall that is given up for less work
@@ -39,8 +42,9 @@ _PROBE_NS = 150.0
 class Calibration:
     """The chosen operating point and what was measured there: recall@10 by kind of query, and on how many queries.
 
-    ``recall`` was measured on queries that had no say in the choice. ``curve`` holds every point that was tried:
-    nprobe, candidates, the recall of each kind on the queries that chose.
+    Lists within ``reach`` are probed (see `Probing`), which is ``nprobe`` of them on average; indexes of older versions
+    have no reach, and probe that many. ``recall`` was measured on queries that had no say in the choice. ``curve``
+    holds every point that was tried: nprobe, reach, candidates, the recall of each kind on the queries that chose.
     """
 
     nprobe: int
@@ -49,6 +53,12 @@ class Calibration:
     recall: dict[str, float]
     queries: dict[str, int]
     curve: list[dict[str, Any]] = field(default_factory=list)
+    reach: float | None = None
+
+    @property
+    def probing(self) -> Probing:
+        """Which lists to probe."""
+        return Probing(self.nprobe, self.reach)
 
     @property
     def reached(self) -> bool:
@@ -110,27 +120,30 @@ def calibrate(
     held_out = {kind: part.part(slice(1, None, 2)) if halves[kind] else part for kind, part in asked.items()}
     curve: list[dict[str, Any]] = []
     needed = {kind: _with_margin(target, len(part.queries)) for kind, part in choosing.items()}
-    best: tuple[float, int, int] | None = None
-    for nprobe in _ladder(approximate.lists):
-        if best is not None and _cost(approximate, nprobe, _CANDIDATES[0]) >= best[0]:
+    best: tuple[float, Probing, int] | None = None
+    for probing in _ladder(approximate, [part.queries for part in choosing.values()]):
+        if best is not None and _cost(approximate, probing.nprobe, _CANDIDATES[0]) >= best[0]:
             break
-        found = {kind: _found(approximate, vectors, ids, part, nprobe, threads) for kind, part in choosing.items()}
+        found = {kind: _found(approximate, vectors, ids, part, probing, threads) for kind, part in choosing.items()}
         for candidates in _CANDIDATES:
             recall = {kind: _recall(ranks, choosing[kind], candidates) for kind, ranks in found.items()}
-            curve.append({"nprobe": nprobe, "candidates": candidates, **recall})
+            curve.append({"nprobe": probing.nprobe, "reach": probing.reach, "candidates": candidates, **recall})
             if all(recall[kind] >= needed[kind] for kind in recall):
-                cost = _cost(approximate, nprobe, candidates)
-                best = min(best, (cost, nprobe, candidates)) if best else (cost, nprobe, candidates)
+                cost = _cost(approximate, probing.nprobe, candidates)
+                if best is None or cost < best[0]:
+                    best = cost, probing, candidates
                 break
-    nprobe, candidates = (best[1], best[2]) if best else _next_best(approximate, curve, list(asked))
+    probing, candidates = best[1:] if best else _next_best(approximate, curve, list(asked))
     if list(asked) == [ROWS]:
-        nprobe = min(_ALONE_LISTS * nprobe, approximate.lists)
+        reach = None if probing.reach is None else max(_ALONE_REACH * probing.reach, _LEAST_REACH)
+        probing = Probing(min(_ALONE_LISTS * probing.nprobe, approximate.lists), reach)
         candidates = min(_ALONE_CANDIDATES * candidates, _CANDIDATES[-1])
     recall = {
-        kind: _recall(_found(approximate, vectors, ids, part, nprobe, threads), part, candidates)
+        kind: _recall(_found(approximate, vectors, ids, part, probing, threads), part, candidates)
         for kind, part in held_out.items()
     }
-    return Calibration(nprobe, candidates, target, recall, {k: len(p.queries) for k, p in held_out.items()}, curve)
+    measured_on = {kind: len(part.queries) for kind, part in held_out.items()}
+    return Calibration(probing.nprobe, candidates, target, recall, measured_on, curve, probing.reach)
 
 
 def corpus_queries(vectors: Vectors, *, seed: int, count: int = QUERIES) -> Floats:
@@ -138,13 +151,15 @@ def corpus_queries(vectors: Vectors, *, seed: int, count: int = QUERIES) -> Floa
     return vectors.take(drawn(len(vectors), count, seed))
 
 
-def _ladder(lists: int) -> Iterator[int]:
-    """Numbers of lists to probe: two to an octave, and all of them at last."""
+def _ladder(approximate: Approximate, kinds: list[Floats]) -> Iterator[Probing]:
+    """Reaches within which 1, 2, 3, 4, 6, … lists lie on average over all kinds of queries, and all lists at last."""
+    behind = np.sort(np.concatenate([approximate.gaps(queries[:_GAP_QUERIES]).ravel() for queries in kinds]))
     nprobe = 1
-    while nprobe < lists:
-        yield nprobe
+    while nprobe < approximate.lists:
+        place = min(nprobe * len(behind) // approximate.lists, len(behind) - 1)
+        yield Probing(nprobe, float(behind[place]))
         nprobe = nprobe * 3 // 2 if nprobe & (nprobe - 1) == 0 and nprobe > 1 else 1 << nprobe.bit_length()
-    yield lists
+    yield Probing(approximate.lists)
 
 
 def _with_margin(target: float, queries: int) -> float:
@@ -162,7 +177,7 @@ def _cost(approximate: Approximate, nprobe: int, candidates: int) -> float:
     )
 
 
-def _next_best(approximate: Approximate, curve: list[dict[str, Any]], kinds: list[str]) -> tuple[int, int]:
+def _next_best(approximate: Approximate, curve: list[dict[str, Any]], kinds: list[str]) -> tuple[Probing, int]:
     """The least work among the points that come near the best that can be had."""
 
     def worst(point: Mapping[str, Any]) -> float:
@@ -171,7 +186,7 @@ def _next_best(approximate: Approximate, curve: list[dict[str, Any]], kinds: lis
     most = max(map(worst, curve))
     good = [point for point in curve if worst(point) >= most - _NEAR_BEST]
     point = min(good, key=lambda p: _cost(approximate, p["nprobe"], p["candidates"]))
-    return int(point["nprobe"]), int(point["candidates"])
+    return Probing(int(point["nprobe"]), point["reach"]), int(point["candidates"])
 
 
 def _questions(vectors: Vectors, queries: Floats, threads: int | None) -> _Questions:
@@ -188,14 +203,14 @@ def _found(
     vectors: Vectors,
     ids: Positions,
     asked: _Questions,
-    nprobe: int,
+    probing: Probing,
     threads: int | None,
 ) -> NDArray[np.int64]:
     """How many true neighbours of each query are among its first 1, 2, … candidates, ``[q, candidates]``.
 
     Any row that scores as high as the last true neighbour is right: rows of equal score are as good.
     """
-    found = approximate.candidates(asked.queries, _CANDIDATES[-1], nprobe, threads=threads)
+    found = approximate.candidates(asked.queries, _CANDIDATES[-1], probing, threads=threads)
     places = np.searchsorted(ids, np.maximum(found, 0))
     scores = cosines_of(vectors, asked.queries, np.where(found >= 0, places, -1))
     right = np.cumsum(scores >= asked.least[:, None] - 1e-6, axis=1)

@@ -16,6 +16,7 @@ from mmsearch.indexes.blocks import Floats, Positions, Vectors
 from mmsearch.indexes.calibrate import Calibration, K
 from mmsearch.indexes.exact import rescored, search_exact
 from mmsearch.indexes.gpu import GpuRows, rows_on_gpu
+from mmsearch.indexes.probing import Probing
 from mmsearch.indexes.selectors import Selector
 
 SCAN_SHARE = 0.02
@@ -46,13 +47,13 @@ def scans(rows: int, allowed: int, products: int, faiss_is_loaded: bool) -> bool
     return few or (not faiss_is_loaded and products <= _SCAN_BEFORE_IMPORT)
 
 
-def probes(calibrated: int, k: int, share: float) -> int:
-    """Lists to probe for k rows when a filter leaves ``share`` of all rows.
+def wider(k: int, share: float) -> float:
+    """How many times the lists to probe for k rows when a filter leaves ``share`` of all rows.
 
     The k-th of the rows left is about the (k / share)-th of all. Its list lies the farther from the query's:
     on real vectors, lists that grow with the root of that rank hold the recall measured at K.
     """
-    return math.ceil(calibrated * max(1.0, math.sqrt(k / share / K)))
+    return max(1.0, math.sqrt(k / share / K))
 
 
 class VectorIndex:
@@ -157,36 +158,38 @@ class VectorIndex:
     def _search_approximately(
         self, queries: Floats, k: int, allowed: Mask | None, count: int
     ) -> tuple[Floats, Positions]:
-        share = count / len(self)
-        nprobe = probes(self.calibration.nprobe if self.calibration else 16, k, share)
+        probing = self.calibration.probing if self.calibration else Probing(16)
+        probing = probing.widened(wider(k, count / len(self)))
         candidates = self.calibration.candidates if self.calibration else 256
         candidates = math.ceil(candidates * max(1.0, k / K))
-        positions = self._proposed(queries, candidates, nprobe, allowed, count)
+        positions = self._proposed(queries, candidates, probing, allowed, count)
         if self._covered < len(self):
             tail = self._of_tail(queries, k, allowed)
             positions = np.concatenate([positions, tail], axis=1)
         return rescored(self.vectors, queries, positions, k)
 
-    def _proposed(self, queries: Floats, candidates: int, nprobe: int, allowed: Mask | None, count: int) -> Positions:
+    def _proposed(
+        self, queries: Floats, candidates: int, probing: Probing, allowed: Mask | None, count: int
+    ) -> Positions:
         """Positions that the approximate index proposes and that may answer, ``[q, …]``, -1 for none."""
         approximate = self.load()
         if allowed is not None and count >= BROAD_SHARE * len(self) and allowed.flags.writeable:
             more = math.ceil(candidates * len(self) / count) + K
-            positions = self._positions(approximate.candidates(queries, more, nprobe, threads=self._threads))
+            positions = self._positions(approximate.candidates(queries, more, probing, threads=self._threads))
             positions = np.where((positions >= 0) & allowed[positions], positions, -1)
             if np.all((positions >= 0).sum(axis=1) >= min(candidates, count)):
                 return positions
         selector = self._selector.of(allowed)
         positions = self._positions(
-            approximate.candidates(queries, candidates, nprobe, selector, threads=self._threads)
+            approximate.candidates(queries, candidates, probing, selector, threads=self._threads)
         )
         # What a filter leaves may lie in lists far from the query: go on until as many are found as without it.
-        while allowed is not None and nprobe < approximate.lists:
+        while allowed is not None and probing.wider < 2 * approximate.lists:
             short = np.flatnonzero((positions >= 0).sum(axis=1) < min(candidates, count))
             if not len(short):
                 break
-            nprobe = min(2 * nprobe, approximate.lists)
-            found = approximate.candidates(queries[short], candidates, nprobe, selector, threads=self._threads)
+            probing = probing.widened(4)
+            found = approximate.candidates(queries[short], candidates, probing, selector, threads=self._threads)
             positions[short] = self._positions(found)
         return positions
 

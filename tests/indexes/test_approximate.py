@@ -15,6 +15,7 @@ from mmsearch.errors import CollectionDamagedError
 from mmsearch.indexes.approximate import Approximate
 from mmsearch.indexes.blocks import Vectors, as_vectors
 from mmsearch.indexes.plan import plan_index
+from mmsearch.indexes.probing import Probing
 from mmsearch.indexes.selectors import selector_of
 
 ROOT = Path(mmsearch.__path__[0]).parent
@@ -32,7 +33,7 @@ FACTORIES = [
     "IVF4,RaBitQ4",
 ]
 # Every list, and beyond every row's place in it: nothing is left to chance but the codes.
-ALL_LISTS = 10_000
+ALL_LISTS = Probing(10_000)
 
 MakeRows = Callable[..., np.ndarray]
 Build = Callable[[str], Approximate]

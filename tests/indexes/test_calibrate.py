@@ -9,6 +9,7 @@ import pytest
 
 from mmsearch.indexes import VectorIndex, build_index
 from mmsearch.indexes.calibrate import Calibration, corpus_queries
+from mmsearch.indexes.probing import Probing
 
 
 def clustered(rows: int, seed: int = 0) -> np.ndarray:
@@ -22,10 +23,10 @@ def index() -> VectorIndex:
     return build_index(clustered(6000), requested="IVF64,SQ8", recall=0.9, text_queries=clustered(100, seed=1))
 
 
-def recall_at(index: VectorIndex, queries: np.ndarray, nprobe: int, candidates: int) -> float:
+def recall_at(index: VectorIndex, queries: np.ndarray, probing: Probing, candidates: int) -> float:
     """The share of true neighbours among the candidates: re-scoring puts them first. A row is no answer to itself."""
     own, truth = np.split(index.search(queries, 11, exact=True)[1], [1], axis=1)
-    proposed = index.load().candidates(queries, candidates, nprobe)
+    proposed = index.load().candidates(queries, candidates, probing)
     return float(np.mean([len((set(c) - set(o)) & set(t)) for c, o, t in zip(proposed, own, truth, strict=True)]) / 10)
 
 
@@ -33,7 +34,8 @@ def test_the_recall_stated_at_each_point_is_the_share_of_true_neighbours_found_t
     assert index.calibration is not None
     chose = corpus_queries(index.vectors, seed=0)[::2]
     for point in index.calibration.curve[:: len(index.calibration.curve) // 6]:
-        assert point["row"] == pytest.approx(recall_at(index, chose, point["nprobe"], point["candidates"]), abs=0.005)
+        probing = Probing(point["nprobe"], point["reach"])
+        assert point["row"] == pytest.approx(recall_at(index, chose, probing, point["candidates"]), abs=0.005)
 
 
 def test_the_recall_stated_was_measured_on_queries_that_had_no_say_in_the_choice(index: VectorIndex) -> None:
@@ -41,7 +43,7 @@ def test_the_recall_stated_was_measured_on_queries_that_had_no_say_in_the_choice
     assert calibration is not None
     assert calibration.queries == {"row": 512, "text": 50}
     held_out = corpus_queries(index.vectors, seed=0)[1::2]
-    measured = recall_at(index, held_out, calibration.nprobe, calibration.candidates)
+    measured = recall_at(index, held_out, calibration.probing, calibration.candidates)
     assert calibration.recall["row"] == pytest.approx(measured, abs=0.005)
 
 
