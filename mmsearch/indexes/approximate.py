@@ -6,7 +6,9 @@ learned: they are searched together, list by list, and put into one another with
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,11 @@ from mmsearch.indexes import files
 from mmsearch.indexes.blocks import Floats, Positions, Vectors
 from mmsearch.indexes.factory import ivf_of, prepare, transformed, untrained
 from mmsearch.indexes.plan import IndexPlan
-from mmsearch.indexes.probing import Probing, chosen_lists, gaps
+from mmsearch.indexes.probing import Probing, centroids_of, gaps, lists_within, nearest_lists
 
 _ADD_ROWS = 65_536
 _WORTH_THREADS = 1 << 24  # values in a training sample
+_QUERIES_FOR_A_THREAD = 8
 
 
 class Approximate:
@@ -143,12 +146,40 @@ class Approximate:
                 found: NDArray[np.int64] = self._index.search(queries, count, params=parameters)[1]
                 return found
             queries = transformed(self._index, queries)
-            nearness, lists = chosen_lists(self._ivf.quantizer, queries, probing)
-            parts = [
-                _search_lists(segment, queries, count, lists, nearness, selector)
-                for segment in self._segments
-                if segment.ntotal
-            ]
+            if probing.reach is None:
+                nearness, lists = nearest_lists(self._ivf.quantizer, queries, probing)
+                return self._in_lists(queries, count, lists, nearness, selector)
+            # Queries differ in how many lists they probe, and fast scan takes no gaps in a batch (FAISS 1.15.1 then
+            # loses answers of other queries): each is searched by itself.
+            return self._one_by_one(queries, count, probing, selector, threads)
+
+    def _one_by_one(
+        self, queries: Floats, count: int, probing: Probing, selector: Any, threads: int | None
+    ) -> NDArray[np.int64]:
+        centroids = centroids_of(self._ivf.quantizer)
+
+        def one(query: Floats) -> NDArray[np.int64]:
+            with bounded_threads(1):
+                nearness, lists = lists_within(centroids, query, probing)
+                return self._in_lists(query[None], count, lists[None], nearness[None], selector)
+
+        workers = min(threads or os.cpu_count() or 1, len(queries) // _QUERIES_FOR_A_THREAD)
+        if workers < 2:
+            found = [one(query) for query in queries]
+        else:
+            with ThreadPoolExecutor(workers) as pool:
+                found = list(pool.map(one, queries))
+        return np.concatenate(found) if found else np.empty((0, count), np.int64)
+
+    def _in_lists(
+        self, queries: Floats, count: int, lists: NDArray[np.int64], nearness: Floats, selector: Any
+    ) -> NDArray[np.int64]:
+        """The best ids of all segments in ``lists`` ``[q, nprobe]``."""
+        parts = [
+            _search_lists(segment, queries, count, lists, nearness, selector)
+            for segment in self._segments
+            if segment.ntotal
+        ]
         if len(parts) == 1:
             return parts[0][1]
         if not parts:
@@ -161,7 +192,7 @@ class Approximate:
         """How far each list lies behind the nearest ones of each query, ``[q, lists]``; see `Probing`."""
         if self._ivf is None:
             return np.zeros((len(queries), 1), np.float32)
-        return gaps(self._ivf.quantizer, transformed(self._index, queries))
+        return gaps(centroids_of(self._ivf.quantizer), transformed(self._index, queries))
 
     def save(self, path: Path) -> None:
         """Write the first segment and what was learned, as FAISS does, followed by how many bytes that took."""

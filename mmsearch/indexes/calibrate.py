@@ -62,8 +62,11 @@ class Calibration:
 
     @property
     def reached(self) -> bool:
-        """Whether the point was chosen for reaching the target: held-out recall may lie a hair to either side."""
-        return all(value >= self.target - _NEAR_BEST for value in self.recall.values())
+        """Whether every kind of query reaches the target, but for what chance does to so few (two standard errors)."""
+        return all(
+            value >= self.target - 2 * _standard_error(self.target, self.queries[kind])
+            for kind, value in self.recall.items()
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The fields as a JSON object."""
@@ -164,7 +167,11 @@ def _ladder(approximate: Approximate, kinds: list[Floats]) -> Iterator[Probing]:
 
 def _with_margin(target: float, queries: int) -> float:
     """What is asked of the queries that choose: a standard error more, for they are few."""
-    return min(target + math.sqrt(target * (1 - target) / (K * queries)), (1 + target) / 2)
+    return min(target + _standard_error(target, queries), (1 + target) / 2)
+
+
+def _standard_error(recall: float, queries: int) -> float:
+    return math.sqrt(recall * (1 - recall) / (K * max(queries, 1)))
 
 
 def _cost(approximate: Approximate, nprobe: int, candidates: int) -> float:

@@ -34,57 +34,43 @@ class Probing:
         return replace(self, wider=self.wider * factor)
 
 
-def chosen_lists(quantizer: Any, queries: Floats, probing: Probing) -> tuple[Floats, NDArray[np.int64]]:
-    """Inner products with the centroids, and numbers, of the lists to probe, ``[q, most]``, nearest first, -1 for none.
-
-    ``quantizer`` holds the centroids, in FAISS. Each query is multiplied by itself, so that what it looks into does
-    not depend on what else is asked.
-    """
-    lists = int(quantizer.ntotal)
-    centroids = _centroids(quantizer)
-    if probing.reach is None or centroids is None:
-        nprobe = min(math.ceil(probing.nprobe * probing.wider), lists)
-        nearness, numbers = quantizer.search(queries, nprobe)
-        return nearness, numbers
-    rows = [_within(centroids @ query, probing.reach, probing.wider) for query in queries]
-    most = max(len(row[1]) for row in rows)
-    near = np.full((len(queries), most), -np.inf, np.float32)
-    chosen = np.full((len(queries), most), -1, np.int64)
-    for place, (nearness, numbers) in enumerate(rows):
-        near[place, : len(numbers)], chosen[place, : len(numbers)] = nearness, numbers
-    return near, chosen
+def nearest_lists(quantizer: Any, queries: Floats, probing: Probing) -> tuple[Floats, NDArray[np.int64]]:
+    """Inner products with the centroids, and numbers, of the ``nprobe`` nearest lists, ``[q, nprobe]``."""
+    nprobe = min(math.ceil(probing.nprobe * probing.wider), int(quantizer.ntotal))
+    nearness, numbers = quantizer.search(queries, nprobe)
+    return nearness, numbers
 
 
-def _within(nearness: Floats, reach: float, wider: float) -> tuple[Floats, NDArray[np.int64]]:
+def lists_within(centroids: Floats, query: Floats, probing: Probing) -> tuple[Floats, NDArray[np.int64]]:
+    """Inner products with the centroids, and numbers, of the lists within reach of a query ``[dim]``, nearest first."""
+    assert probing.reach is not None
+    nearness: Floats = centroids @ query
     behind = max(len(nearness) - NEAREST, 0)
-    least = min(np.partition(nearness, behind)[behind] - np.float32(reach), nearness.max())
+    least = min(np.partition(nearness, behind)[behind] - np.float32(probing.reach), nearness.max())
     numbers = np.flatnonzero(nearness >= least)
-    if wider > 1:
-        count = min(math.ceil(len(numbers) * wider), len(nearness))
+    if probing.wider > 1:
+        count = min(math.ceil(len(numbers) * probing.wider), len(nearness))
         numbers = np.argpartition(-nearness, count - 1)[:count]
     numbers = numbers[np.argsort(-nearness[numbers], kind="stable")]
     return nearness[numbers], numbers
 
 
-def gaps(quantizer: Any, queries: Floats) -> Floats:
+def gaps(centroids: Floats, queries: Floats) -> Floats:
     """How far each list lies behind the tenth nearest of each query, ``[q, lists]``; below zero for the nearer ones."""
-    nearness: Floats
-    centroids = _centroids(quantizer)
-    if centroids is None:
-        nearness = quantizer.search(queries, int(quantizer.ntotal))[0]
-    else:
-        nearness = queries @ centroids.T
+    nearness = queries @ centroids.T
     behind = max(nearness.shape[1] - NEAREST, 0)
-    return np.partition(nearness, behind, axis=1)[:, behind, None] - nearness
+    gap: Floats = np.partition(nearness, behind, axis=1)[:, behind, None] - nearness
+    return gap
 
 
-def _centroids(quantizer: Any) -> Floats | None:
-    """The centroids where FAISS keeps them, float32 ``[lists, dim]``; None where it keeps them otherwise."""
+def centroids_of(quantizer: Any) -> Floats:
+    """The centroids, float32 ``[lists, dim]``: where FAISS keeps them, or a copy where it keeps them otherwise."""
     import faiss
 
     flat = faiss.downcast_index(quantizer)
-    if not isinstance(flat, faiss.IndexFlat) or not flat.ntotal:
-        return None
+    if not isinstance(flat, faiss.IndexFlat):
+        copy: Floats = flat.reconstruct_n(0, flat.ntotal)
+        return copy
     size = flat.ntotal * flat.d
     centroids: Floats = faiss.rev_swig_ptr(flat.get_xb(), size).reshape(flat.ntotal, flat.d)
     return centroids

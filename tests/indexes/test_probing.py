@@ -5,57 +5,58 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mmsearch.indexes.probing import Probing, chosen_lists, gaps
+from mmsearch.indexes.approximate import Approximate
+from mmsearch.indexes.blocks import as_vectors
+from mmsearch.indexes.plan import IndexPlan
+from mmsearch.indexes.probing import Probing, gaps, lists_within
 
-faiss = pytest.importorskip("faiss")
 DIM = 16
 
 
 @pytest.fixture(scope="module")
-def quantizer() -> object:
-    centroids = np.random.default_rng(0).normal(size=(64, DIM)).astype(np.float32)
-    centroids /= np.linalg.norm(centroids, axis=1, keepdims=True)
-    index = faiss.IndexFlatIP(DIM)
-    index.add(centroids)
-    return index
+def centroids() -> np.ndarray:
+    return queries(64, seed=0)
 
 
-def queries(count: int) -> np.ndarray:
-    rows = np.random.default_rng(1).normal(size=(count, DIM)).astype(np.float32)
+def queries(count: int, seed: int = 1) -> np.ndarray:
+    rows = np.random.default_rng(seed).normal(size=(count, DIM)).astype(np.float32)
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def numbers(lists: np.ndarray) -> list[set[int]]:
-    return [set(line.tolist()) - {-1} for line in lists]
+def probed(centroids: np.ndarray, query: np.ndarray, probing: Probing) -> set[int]:
+    return set(lists_within(centroids, query, probing)[1].tolist())
 
 
-def test_all_lists_within_reach_of_the_tenth_are_probed_and_no_other(quantizer: object) -> None:
-    asked = queries(20)
-    for reach in (-0.1, 0.0, 0.07, 3.0):
-        near, lists = chosen_lists(quantizer, asked, Probing(1, reach))
-        behind = gaps(quantizer, asked)
-        expected = [set(np.flatnonzero(line <= max(reach, line.min()) + 1e-7).tolist()) for line in behind]
-        assert numbers(lists) == expected
-        assert np.all(np.diff(near, axis=1)[lists[:, 1:] >= 0] <= 0), "nearest first"
+@pytest.mark.parametrize("reach", [-0.1, 0.0, 0.07, 3.0])
+def test_all_lists_within_reach_of_the_tenth_are_probed_and_no_other(centroids: np.ndarray, reach: float) -> None:
+    for query in queries(20):
+        near, lists = lists_within(centroids, query, Probing(1, reach))
+        (behind,) = gaps(centroids, query[None])
+        assert set(lists.tolist()) == set(np.flatnonzero(behind <= max(reach, behind.min()) + 1e-6).tolist())
+        assert np.all(np.diff(near) <= 0), "nearest first"
 
 
-def test_a_query_close_to_one_centroid_probes_fewer_than_one_that_is_far_from_all(quantizer: object) -> None:
-    centroids = quantizer.reconstruct_n(0, 64)
-    close, far = centroids[:1] * 3, queries(1) * 0.3
-    probed = [len(numbers(chosen_lists(quantizer, query, Probing(1, 0.1))[1])[0]) for query in (close, far)]
-    assert probed[0] < probed[1]
+def test_a_query_close_to_one_centroid_probes_fewer_than_one_that_is_far_from_all(centroids: np.ndarray) -> None:
+    close, far = centroids[0] * 3, queries(1)[0] * 0.3
+    assert len(probed(centroids, close, Probing(1, 0.1))) < len(probed(centroids, far, Probing(1, 0.1)))
 
 
-def test_a_query_probes_the_same_lists_alone_and_among_others(quantizer: object) -> None:
-    asked = queries(30)
-    together = numbers(chosen_lists(quantizer, asked, Probing(1, 0.05))[1])
-    assert together == [numbers(chosen_lists(quantizer, query[None], Probing(1, 0.05))[1])[0] for query in asked]
+def test_looking_wider_adds_lists_and_takes_none_away(centroids: np.ndarray) -> None:
+    for query in queries(10):
+        few, more = (probed(centroids, query, Probing(4, 0.05, wider)) for wider in (1.0, 2.0))
+        assert few <= more
+        assert len(more) == min(2 * len(few), 64)
+        assert len(probed(centroids, query, Probing(4, 0.05, 1000))) == 64
 
 
-def test_looking_wider_adds_lists_and_takes_none_away(quantizer: object) -> None:
-    asked = queries(10)
-    for probing in (Probing(4), Probing(4, 0.05)):
-        few, more = (numbers(chosen_lists(quantizer, asked, p)[1]) for p in (probing, probing.widened(2)))
-        assert all(a <= b and len(b) == min(2 * len(a), 64) for a, b in zip(few, more, strict=True))
-        everything = chosen_lists(quantizer, asked, probing.widened(1000))[1]
-        assert all(len(line) == 64 for line in numbers(everything))
+@pytest.mark.parametrize("factory", ["IVF256,PQ8x4fsr", "IVF256,SQ8", "IVF256,RaBitQ", "IVF256_HNSW16,SQ8"])
+def test_in_a_batch_each_query_gets_what_it_gets_alone(factory: str) -> None:
+    """Queries differ in the lists that they probe: what one leaves out must not take answers from another."""
+    rows = queries(6000, seed=3)
+    plan = IndexPlan("faiss", "", factory, train_rows=6000)
+    built = Approximate.build(as_vectors(rows), np.arange(6000), plan, seed=0, threads=1)
+    for reach in (-0.05, 0.02, 0.1):
+        together = built.candidates(rows[:200], 20, Probing(1, reach))
+        assert np.mean([own in line for own, line in zip(range(200), together, strict=True)]) > 0.9
+        for row in range(0, 200, 40):
+            assert np.array_equal(together[row], built.candidates(rows[row : row + 1], 20, Probing(1, reach))[0])
