@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check bench picture gpu clean
+.PHONY: demo test check bench bench-ann picture gpu clean
 
 $(VENV)/.base: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -40,6 +40,10 @@ check: $(VENV)/.check  ## format, lint, types
 
 bench: $(VENV)/.bench  ## measure; results and plots go to benchmarks/results
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/plot.py
+
+bench-ann: $(VENV)/.bench  ## this index engine beside its rivals (ROWS=200000); hours; what is measured is not run again
+	$(BIN)/python benchmarks/ann.py --rows $(or $(ROWS),200000) --work .bench-ann
 	$(BIN)/python benchmarks/plot.py
 
 picture: $(VENV)/.demo  ## draw the README's picture of the terminal anew

@@ -120,8 +120,56 @@ def draw_video_decode(lines: Sequence[Line], axes: Axes) -> None:
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=len(readers), frameon=False)
 
 
-DRAWINGS = {"recall": (draw_recall, 7.0), "cold-query": (draw_cold_query, 2.6), "ingest": (draw_ingest, 3.4)}
-DRAWINGS |= {"moments": (draw_moments, 3.4), "shots": (draw_shots, 4.0), "video-decode": (draw_video_decode, 5.0)}
+def draw_ann(lines: Sequence[Line], axes: Axes) -> None:
+    """Recall of text queries against milliseconds, a line for each engine, on the most rows that were measured."""
+    for number, (engine, points) in enumerate(_sweeps(lines).items()):
+        ours = {"linewidth": 2.5, "color": COLOURS["index"]} if engine == "mmsearch" else {"linewidth": 1}
+        drawn = sorted((point["p50_ms"], point["recall"]) for point in points)
+        axes.plot(*zip(*drawn, strict=True), marker="ox^sDv"[number % 6], markersize=4, label=engine, **ours)
+    axes.set(xscale="log", xlabel="milliseconds, median", ylabel="recall@10", title=_title(lines))
+    axes.legend(fontsize="x-small", loc="lower right")
+
+
+def draw_ann_bytes(lines: Sequence[Line], axes: Axes) -> None:
+    """The best recall of text queries against bytes a vector that are held in memory."""
+    rows = max(line["rows"] for line in lines)
+    for engine, points in _sweeps(lines).items():
+        held = [
+            line["held_bytes"]
+            for line in lines
+            if (line["engine"], line["rows"], line["phase"]) == (engine, rows, "held")
+        ]
+        if held:
+            best = max(point["recall"] for point in points)
+            axes.plot(held[-1], best, marker="o", color=COLOURS["index" if engine == "mmsearch" else "brute force"])
+            axes.annotate(engine, (held[-1], best), fontsize="x-small", xytext=(4, 4), textcoords="offset points")
+    axes.set(xscale="log", xlabel="bytes a vector held in memory", ylabel="recall@10 at most", title=_title(lines))
+
+
+def _sweeps(lines: Sequence[Line]) -> dict[str, list[Line]]:
+    """Searches by text of each engine, on the most rows that were measured."""
+    rows = max(line["rows"] for line in lines)
+    sweeps: dict[str, list[Line]] = {}
+    for line in lines:
+        if (line["rows"], line["phase"], line.get("kind")) == (rows, "search", "text"):
+            sweeps.setdefault(line["engine"], []).append(line)
+    return sweeps
+
+
+def _title(lines: Sequence[Line]) -> str:
+    return f"Text queries among {max(line['rows'] for line in lines):,} pictures, {lines[0]['threads']} threads"
+
+
+DRAWINGS = {
+    # picture: (drawing, inches, results)
+    "recall": (draw_recall, 7.0, "recall"),
+    "cold-query": (draw_cold_query, 2.6, "cold-query"),
+    "ingest": (draw_ingest, 3.4, "ingest"),
+    "ann": (draw_ann, 5.0, "ann"),
+    "ann-bytes": (draw_ann_bytes, 5.0, "ann"),
+}
+DRAWINGS |= {"moments": (draw_moments, 3.4, "moments"), "shots": (draw_shots, 4.0, "shots")}
+DRAWINGS |= {"video-decode": (draw_video_decode, 5.0, "video-decode")}
 
 
 def draw(results: Path) -> list[Path]:
@@ -133,7 +181,7 @@ def draw(results: Path) -> list[Path]:
     from matplotlib import pyplot
 
     drawn = []
-    for case, (drawing, inches) in DRAWINGS.items():
+    for name, (drawing, inches, case) in DRAWINGS.items():
         source = results / f"{case}.jsonl"
         if not source.exists():
             continue
@@ -141,7 +189,7 @@ def draw(results: Path) -> list[Path]:
         figure, axes = pyplot.subplots(figsize=(8, inches), layout="constrained")
         drawing(lines, axes)
         figure.supxlabel(_footnote(lines[0]), fontsize="x-small", color="#555555")
-        target = source.with_suffix(".svg")
+        target = results / f"{name}.svg"
         figure.savefig(target, metadata={"Date": None})
         pyplot.close(figure)
         drawn.append(target)

@@ -183,6 +183,7 @@ class Collection(Reader):
             SpaceMismatchError: another dimension than the space's.
             UsageError: NaN, infinite or zero vectors, or lists of other lengths.
         """
+        from mmsearch.retrieval.encoders.protocol import TextEncoder
         from mmsearch.retrieval.ingest.added import addition
         from mmsearch.retrieval.store.upkeep import maintain
         from mmsearch.retrieval.store.writer import open_writer
@@ -191,7 +192,8 @@ class Collection(Reader):
         rows = addition(target, vectors, [os.fspath(p) for p in paths], modality, texts, facts)
         with open_writer(self.root) as writer:
             (ids,) = writer.commit([rows], current=writer.manifest.current or target.key)
-            maintain(writer, target)
+            loaded = self._encoders.get(target.key)  # loading a model is no part of storing vectors
+            maintain(writer, target, embed=loaded.encode_texts if isinstance(loaded, TextEncoder) else None)
         self.reopen()
         return ids
 

@@ -132,6 +132,48 @@ def test_plot_without_results_says_what_makes_them(tmp_path):
     assert "benchmarks/run.py makes them" in done.stderr
 
 
+def test_generated_vectors_are_unit_and_the_same_for_a_seed(bench):
+    import numpy as np
+
+    synthetic = bench("synthetic")
+    real = synthetic.unit(np.random.default_rng(0).normal(size=(300, 16)) + 1)
+    gap = synthetic.Gap(mean=0.6, means_cosine=0.4, agreement=0.3, spread=0.04)
+    one, other = (synthetic.Generator(real, gap) for _ in range(2))
+    pictures = np.concatenate(list(one.pictures(500)))
+    assert pictures.shape == (500, 16)
+    assert np.allclose(np.linalg.norm(pictures.astype(np.float32), axis=1), 1, atol=2e-3)
+    assert np.array_equal(pictures, np.concatenate(list(other.pictures(500))))
+    assert not np.array_equal(pictures, np.concatenate(list(one.pictures(500, stream=5))))
+    assert np.linalg.norm(one.texts(200).mean(axis=0)) == pytest.approx(0.6, abs=0.1)
+
+
+def test_an_engine_that_was_run_to_the_end_is_not_run_again(bench, tmp_path):
+    lines = [{"engine": "a", "rows": 10, "phase": phase} for phase in ("build", "held", "add")]
+    write(tmp_path / "ann.jsonl", [*lines, {"engine": "b", "rows": 10, "phase": "failed"}])
+    assert bench("ann").done(tmp_path / "ann.jsonl") == {("a", 10)}
+    assert bench("ann").done(tmp_path / "none.jsonl") == set()
+
+
+@pytest.mark.parametrize("name", ["mmsearch", "mmsearch rabitq"])
+def test_our_engine_answers_filters_adds_and_deletes_in_the_benchmark(bench, tmp_path, name):
+    import numpy as np
+
+    rows = np.random.default_rng(0).normal(size=(2000, 16))
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float16)
+    engine = bench("ann_engines").ENGINES[name][0]()
+    engine.build(rows, rows[:50].astype(np.float32), tmp_path, 1)
+    engine.open(tmp_path, 1, rows)
+    query = rows[7].astype(np.float32)
+    for point in engine.points:
+        assert 7 in engine.search(query, point)
+    assert all(row % 100 == 7 for row in engine.search(query, None, 7))
+    added = -rows[:3]
+    engine.add(np.arange(2000, 2003), added)
+    assert 2001 in engine.search(added[1].astype(np.float32), None)
+    engine.delete(np.array([7]))
+    assert 7 not in engine.search(query, None)
+
+
 def run_script(name, *arguments, env=None):
     command = [sys.executable, str(BENCHMARKS / name), *arguments]
     return subprocess.run(command, capture_output=True, text=True, env=env, check=False)

@@ -42,8 +42,10 @@ def status(collection: Path | None, as_json: bool, quiet: bool, verbose: bool) -
 def _described(part: ModalityStatus) -> str:
     rows = f"{part.files:,} files" + (f" in {part.rows:,} rows" if part.rows != part.files else "")
     dead = f", {part.dead:,} dead rows (`mmsearch compact` drops them)" if part.dead else ""
-    told = f"{rows}, {part.shards} shards, index {part.index}{dead}"
+    pieces = f" in {part.segments} segments" if part.segments > 1 else ""
+    told = f"{rows}, {part.shards} shards, index {part.index}{pieces}{dead}"
     if part.recall:
         recall = " · ".join(f"{kind} {value:.3f}" for kind, value in part.recall.items())
-        told += f", recall@10 {recall} (measured on {sum(part.measured_on.values())} queries)"
+        queries = " and ".join(f"{count:,}" for count in dict.fromkeys(part.measured_on.values()))
+        told += f", recall@10 {recall} (measured on {queries} queries)"
     return told

@@ -1,9 +1,14 @@
-"""A FAISS index behind four verbs: build, add, candidates, save. It proposes ids; scores come from the store."""
+"""A FAISS index behind five verbs: build, encode, candidates, save, load. It proposes ids; scores come from the store.
+
+The first segment holds what it was built from. Later rows become further segments, encoded with what the first one
+learned: they are searched together, list by list, and put into one another without training anew (`segments`).
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,110 +16,208 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.errors import CollectionDamagedError
+from mmsearch.indexes import files
 from mmsearch.indexes.blocks import Floats, Positions, Vectors
-from mmsearch.indexes.factory import ivf_of, prepare, untrained
+from mmsearch.indexes.factory import ivf_of, prepare, transformed, untrained
 from mmsearch.indexes.plan import IndexPlan
+from mmsearch.indexes.probing import Probing, centroids_of, gaps, lists_within, nearest_lists
 
 _ADD_ROWS = 65_536
 _WORTH_THREADS = 1 << 24  # values in a training sample
-_SIZE_BYTES = 8  # the length of the FAISS part stands at the end of a file
-_SPARSE = 64  # bits of a bitmap for each id in it, above which a hash set is the smaller
+_QUERIES_FOR_A_THREAD = 8
 
 
 class Approximate:
-    """A trained FAISS index (inner product) over rows with ids of their own."""
+    """A trained FAISS index (inner product) over rows with ids of their own, in one or more segments."""
 
-    def __init__(self, faiss_index: Any, *, mapped: bool = False) -> None:
+    def __init__(self, faiss_index: Any, segments: Sequence[Any] = (), *, mapped: bool = False) -> None:
         self._index = faiss_index
+        self._ivf = ivf_of(faiss_index)
+        self._segments = [self._ivf, *segments]
         self._mapped = mapped
 
     def __len__(self) -> int:
-        return int(self._index.ntotal)
+        return int(self._index.ntotal) + sum(int(segment.ntotal) for segment in self._segments[1:])
 
     @classmethod
     def build(cls, vectors: Vectors, ids: Positions, plan: IndexPlan, *, seed: int, threads: int | None) -> Approximate:
-        """Train on a seeded sample of rows, then add all of them in blocks."""
+        """Train on rows drawn with a seed, each as likely as any other, then add all of them in blocks."""
         import faiss
 
         index = untrained(str(plan.factory), vectors.dim)
         held = prepare(index, seed)
-        rng = np.random.default_rng(seed)
-        count = min(plan.train_rows, len(vectors))
-        sample = np.sort(rng.choice(len(vectors), count, replace=False)).astype(np.int64)
+        sample = drawn(len(vectors), plan.train_rows, seed)
         # On small samples FAISS's threads mostly wait for one another. With two cores that other programs kept busy,
         # 1,000 rows of 512 dimensions took 1 s with one thread and 57 s with two.
-        with _threads(threads if count * vectors.dim > _WORTH_THREADS else 1):
+        with bounded_threads(threads if len(sample) * vectors.dim > _WORTH_THREADS else 1):
             _train(index, vectors.take(sample))
             del held
             if ivf_of(index) is None and not isinstance(index, faiss.IndexIDMap):
                 index = faiss.IndexIDMap(index)
-            built = cls(index)
-            built.add(vectors, ids, 0)
+        built = cls(index)
+        built.add(vectors, ids, 0, threads=threads)
         return built
 
-    def add(self, vectors: Vectors, ids: Positions, start: int) -> None:
-        """Add the rows from position ``start`` on."""
+    def add(self, vectors: Vectors, ids: Positions, start: int, *, threads: int | None = None) -> None:
+        """Add the rows from position ``start`` on to the first segment."""
         if self._mapped:
             raise RuntimeError("FAISS ends the process when a mapped index is added to; load it unmapped")
-        for first, block in vectors.slices(start, len(vectors), _ADD_ROWS):
-            self._index.add_with_ids(block.astype(np.float32), ids[first : first + len(block)])
+        with bounded_threads(threads):
+            for first, block in vectors.stretches(start, len(vectors), _ADD_ROWS):
+                self._index.add_with_ids(block, ids[first : first + len(block)])
+
+    @property
+    def extends(self) -> bool:
+        """Whether later rows can be added to it as segments."""
+        return self._ivf is not None
+
+    @property
+    def faiss_index(self) -> Any:
+        """The first segment, as FAISS's own object."""
+        return self._index
+
+    def attach(self, segment: Any) -> None:
+        """Search a further segment too, made by `segments.encode` with what this index learned."""
+        files.share_centroids(segment, self._ivf)
+        self._segments.append(segment)
 
     @property
     def lists(self) -> int:
         """How many inverted lists there are to probe; 1 where there are none."""
-        ivf = ivf_of(self._index)
-        return int(ivf.nlist) if ivf is not None else 1
+        return int(self._ivf.nlist) if self._ivf is not None else 1
+
+    @property
+    def list_sizes(self) -> NDArray[np.int64]:
+        """Rows in each list, over all segments."""
+        if self._ivf is None:
+            return np.array([len(self)], np.int64)
+        sizes = np.zeros(self.lists, np.int64)
+        for segment in self._segments:
+            sizes += [segment.invlists.list_size(number) for number in range(self.lists)]
+        return sizes
+
+    @property
+    def code_bytes(self) -> int:
+        """Bytes of a row's code, without its id and its links."""
+        if self._ivf is not None:
+            return int(self._ivf.code_size)
+        import faiss
+
+        inner = faiss.downcast_index(self._index.index)
+        return int((inner.storage if isinstance(inner, faiss.IndexHNSW) else inner).sa_code_size())
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of its vectors."""
+        return int(self._index.d)
+
+    @property
+    def scans_fast(self) -> bool:
+        """Whether codes are compared in registers, many at a time (FAISS fast scan)."""
+        return self._ivf is not None and not files.can_be_mapped(self._ivf)
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of codes and ids that are held in memory: those of lists that FAISS cannot leave in the file."""
+        if self._ivf is None:
+            return len(self) * (self.code_bytes + 8)
+        held = sum(int(s.ntotal) for s in self._segments if not (self._mapped and files.can_be_mapped(s)))
+        return held * (self.code_bytes + 8) + self.lists * int(self._ivf.d) * 4
 
     def candidates(
-        self, queries: Floats, count: int, nprobe: int, allowed_ids: Positions | None = None
+        self,
+        queries: Floats,
+        count: int,
+        probing: Probing,
+        selector: Any = None,
+        *,
+        threads: int | None = None,
     ) -> NDArray[np.int64]:
-        """Ids of up to ``count`` likely neighbours of each query, ``[q, count]``, -1 for none.
+        """Ids of up to ``count`` likely neighbours of each query, best first, ``[q, count]``, -1 for none.
 
-        ``allowed_ids`` (ascending) restricts the answers.
+        ``selector`` (see `selectors.selector_of`) says which ids may answer; the others are passed over in the lists.
         """
-        selector = None if allowed_ids is None else _selector(allowed_ids)
-        parameters = _parameters(self._index, min(nprobe, self.lists), selector)
+        queries = np.ascontiguousarray(queries, np.float32)
         count = max(1, min(count, len(self)))
-        _, ids = self._index.search(np.ascontiguousarray(queries, np.float32), count, params=parameters)
-        found: NDArray[np.int64] = ids
-        return found
+        # One query has no use for more threads, and starting them costs more than it does.
+        with bounded_threads(threads if len(queries) > 1 else 1):
+            if self._ivf is None:
+                parameters = _parameters(self._index, count, selector)
+                found: NDArray[np.int64] = self._index.search(queries, count, params=parameters)[1]
+                return found
+            queries = transformed(self._index, queries)
+            if probing.reach is None:
+                nearness, lists = nearest_lists(self._ivf.quantizer, queries, probing)
+                return self._in_lists(queries, count, lists, nearness, selector)
+            # Queries differ in how many lists they probe, and fast scan takes no gaps in a batch (FAISS 1.15.1 then
+            # loses answers of other queries): each is searched by itself.
+            return self._one_by_one(queries, count, probing, selector, threads)
+
+    def _one_by_one(
+        self, queries: Floats, count: int, probing: Probing, selector: Any, threads: int | None
+    ) -> NDArray[np.int64]:
+        centroids = centroids_of(self._ivf.quantizer)
+
+        def one(query: Floats) -> NDArray[np.int64]:
+            with bounded_threads(1):
+                nearness, lists = lists_within(centroids, query, probing)
+                return self._in_lists(query[None], count, lists[None], nearness[None], selector)
+
+        workers = min(threads or os.cpu_count() or 1, len(queries) // _QUERIES_FOR_A_THREAD)
+        if workers < 2:
+            found = [one(query) for query in queries]
+        else:
+            with ThreadPoolExecutor(workers) as pool:
+                found = list(pool.map(one, queries))
+        return np.concatenate(found) if found else np.empty((0, count), np.int64)
+
+    def _in_lists(
+        self, queries: Floats, count: int, lists: NDArray[np.int64], nearness: Floats, selector: Any
+    ) -> NDArray[np.int64]:
+        """The best ids of all segments in ``lists`` ``[q, nprobe]``."""
+        parts = [
+            _search_lists(segment, queries, count, lists, nearness, selector)
+            for segment in self._segments
+            if segment.ntotal
+        ]
+        if len(parts) == 1:
+            return parts[0][1]
+        if not parts:
+            return np.full((len(queries), count), -1, np.int64)
+        scores, ids = (np.concatenate([part[side] for part in parts], axis=1) for side in (0, 1))
+        order = np.argsort(-np.where(ids >= 0, scores, -np.inf), axis=1, kind="stable")[:, :count]
+        return np.take_along_axis(ids, order, axis=1)
+
+    def gaps(self, queries: Floats) -> Floats:
+        """How far each list lies behind the nearest ones of each query, ``[q, lists]``; see `Probing`."""
+        if self._ivf is None:
+            return np.zeros((len(queries), 1), np.float32)
+        return gaps(centroids_of(self._ivf.quantizer), transformed(self._index, queries))
 
     def save(self, path: Path) -> None:
-        """Write the index to a file, as FAISS does, followed by how many bytes that took (8, little-endian)."""
-        import faiss
+        """Write the first segment and what was learned, as FAISS does, followed by how many bytes that took."""
+        files.write(self._index, path)
 
-        faiss.write_index(self._index, str(path))
-        size = path.stat().st_size
-        with path.open("ab") as file:
-            file.write(size.to_bytes(_SIZE_BYTES, "little"))
+    def save_trained(self, path: Path) -> None:
+        """Write what was learned alone, so that later rows are encoded without reading all that came before."""
+        files.write(files.emptied(self._index), path)
 
     @classmethod
-    def load(cls, path: Path, *, mapped: bool = True) -> Approximate:
-        """Read an index; ``mapped`` leaves in the file what FAISS can search there.
+    def load(cls, path: Path, segments: Sequence[Path] = (), *, mapped: bool = True) -> Approximate:
+        """Read an index and its further segments; ``mapped`` leaves in the files what FAISS can search there.
 
         Raises:
-            CollectionDamagedError: the file is cut, altered or missing.
+            CollectionDamagedError: a file is cut, altered or missing.
         """
-        import faiss
-
-        try:
-            _check_whole(path)
-            index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC if mapped else 0)
-        except (RuntimeError, OSError, MemoryError) as error:  # altered sizes ask for any amount of memory
-            raise CollectionDamagedError(
-                f"index {path} cannot be read; `mmsearch doctor --repair` rebuilds it"
-            ) from error
-        return cls(index, mapped=mapped)
+        index = files.read(path, mapped=mapped)
+        return cls(index, [files.read_segment(part, index, mapped=mapped) for part in segments], mapped=mapped)
 
 
-def _check_whole(path: Path) -> None:
-    """Raise RuntimeError for a file that was cut: FAISS would map it and end the process by reading past its end."""
-    with path.open("rb") as file:
-        size = max(0, os.fstat(file.fileno()).st_size - _SIZE_BYTES)
-        file.seek(size)
-        if size != int.from_bytes(file.read(), "little"):
-            raise RuntimeError("the file has not the length that it was written with")
+def drawn(rows: int, count: int, seed: int) -> Positions:
+    """``count`` of ``rows`` positions, ascending: a uniform sample without replacement, the same for a seed."""
+    if count >= rows:
+        return np.arange(rows, dtype=np.int64)
+    return np.sort(np.random.default_rng(seed).choice(rows, count, replace=False)).astype(np.int64)
 
 
 def _train(index: Any, sample: Floats) -> None:
@@ -128,8 +231,8 @@ def _train(index: Any, sample: Floats) -> None:
 
 
 @contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    """Bound FAISS's threads, which are a setting of the whole process, for a while; None leaves them."""
+def bounded_threads(count: int | None) -> Iterator[None]:
+    """Bound FAISS's threads, which are a setting of the calling thread, for a while; None leaves them."""
     import faiss
 
     before = faiss.omp_get_max_threads()
@@ -140,25 +243,38 @@ def _threads(count: int | None) -> Iterator[None]:
         faiss.omp_set_num_threads(before)
 
 
-def _selector(allowed_ids: Positions) -> Any:
-    """Membership by one bit for each id up to the highest, or by a hash set where ids lie far apart."""
+def _search_lists(
+    segment: Any, queries: Floats, count: int, lists: Positions, nearness: Floats, selector: Any
+) -> tuple[Floats, Positions]:
+    """The best of the rows in ``lists`` ``[q, nprobe]``. The Python wrapper of this call takes no selector."""
     import faiss
 
-    if len(allowed_ids) == 0 or int(allowed_ids[-1]) > _SPARSE * len(allowed_ids):
-        return faiss.IDSelectorBatch(allowed_ids)
-    mask = np.zeros(int(allowed_ids[-1]) + 1, np.bool_)
-    mask[allowed_ids] = True
-    return faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little"))
+    parameters = _parameters(segment, lists.shape[1], selector)
+    scores = np.empty((len(queries), count), np.float32)
+    ids = np.empty((len(queries), count), np.int64)
+    segment.search_preassigned_c(
+        len(queries),
+        faiss.swig_ptr(queries),
+        count,
+        faiss.swig_ptr(lists),
+        faiss.swig_ptr(nearness),
+        faiss.swig_ptr(scores),
+        faiss.swig_ptr(ids),
+        False,
+        parameters,
+    )
+    return scores, ids
 
 
-def _parameters(index: Any, nprobe: int, selector: Any) -> Any:
+def _parameters(index: Any, effort: int, selector: Any) -> Any:
+    """How to search: ``effort`` is the lists to probe, or the width of the search in a graph."""
     import faiss
 
-    if isinstance(index, faiss.IndexPreTransform):
-        inner = _parameters(faiss.downcast_index(index.index), nprobe, selector)
-        return faiss.SearchParametersPreTransform(index_params=inner)
-    if isinstance(index, faiss.IndexIVFPQ):
-        return faiss.IVFPQSearchParameters(nprobe=nprobe, sel=selector)
-    if isinstance(index, faiss.IndexIVF):
-        return faiss.IVFSearchParameters(nprobe=nprobe, sel=selector)
+    inner = faiss.downcast_index(index.index) if isinstance(index, faiss.IndexIDMap) else index
+    if isinstance(inner, faiss.IndexHNSW):
+        return faiss.SearchParametersHNSW(efSearch=effort, sel=selector)
+    if isinstance(inner, faiss.IndexIVFPQ):
+        return faiss.IVFPQSearchParameters(nprobe=effort, sel=selector)
+    if isinstance(inner, faiss.IndexIVF):
+        return faiss.IVFSearchParameters(nprobe=effort, sel=selector)
     return faiss.SearchParameters(sel=selector) if selector is not None else None

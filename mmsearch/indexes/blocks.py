@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,17 +27,32 @@ class Vectors:
         self.dim = dim
         self._blocks = [block for block in blocks if len(block)]
         self._starts = np.cumsum([0] + [len(block) for block in self._blocks]).astype(np.int64)
+        self._files = _files(self._blocks)
+        self._file_starts = self._starts[[file.first for file in self._files] + [len(self._blocks)]]
 
     def __len__(self) -> int:
         return int(self._starts[-1])
 
     def take(self, positions: Positions) -> Floats:
         """The rows at ``positions``, in their order; float32 ``[len(positions), dim]``."""
-        taken = np.empty((len(positions), self.dim), np.float32)
         owners = np.searchsorted(self._starts, positions, side="right") - 1
-        for owner in present(owners):
-            inside = np.flatnonzero(owners == owner)
-            taken[inside] = self._blocks[owner][positions[inside] - self._starts[owner]]
+        if len(self._files) == 1:
+            return self._taken(self._files[0], positions, owners).astype(np.float32)
+        taken = np.empty((len(positions), self.dim), np.float32)
+        files = np.searchsorted(self._file_starts, positions, side="right") - 1
+        for number in present(files):
+            inside = np.flatnonzero(files == number)
+            taken[inside] = self._taken(self._files[number], positions[inside], owners[inside])
+        return taken
+
+    def _taken(self, file: _File, positions: Positions, owners: Positions) -> Half:
+        rows = positions - self._starts[owners]
+        if file.rows is None:
+            block = self._blocks[file.first]
+            of_block: Half = block[rows]
+            return of_block
+        places = file.offsets[owners - file.first] + rows * (2 * self.dim)
+        taken: Half = file.rows[places].view(np.float16).reshape(len(positions), self.dim)
         return taken
 
     def slices(self, start: int, stop: int, rows: int = CACHE_ROWS) -> Iterator[tuple[int, Half]]:
@@ -49,6 +66,86 @@ class Vectors:
             for begin in range(max(start - base, 0), min(stop - base, len(block)), rows):
                 end = min(begin + rows, len(block), stop - base)
                 yield base + begin, block[begin:end]
+
+    def stretches(self, start: int, stop: int, rows: int) -> Iterator[tuple[int, Floats]]:
+        """As `slices`, but float32 copies that all have ``rows`` rows except the last; gone through once.
+
+        What was read is handed back to the system, so that a pass over mapped files holds no more than a stretch.
+        """
+        filled, first = np.empty((0, self.dim), np.float32), start
+        count = 0
+        for position, block in self.slices(start, stop, rows):
+            begin = 0
+            while begin < len(block):
+                if not count:
+                    filled, first = (
+                        np.empty((min(rows, stop - position - begin), self.dim), np.float32),
+                        position + begin,
+                    )
+                some = min(len(filled) - count, len(block) - begin)
+                filled[count : count + some] = block[begin : begin + some]
+                count, begin = count + some, begin + some
+                if count == len(filled):
+                    yield first, filled
+                    count = 0
+            release(block)
+
+
+class _File:
+    """Neighbouring blocks of one memory map, so that rows of all of them are gathered at once.
+
+    ``rows`` has an element of a row's bytes at *every* byte of the map: indexing it copies rows from any offset,
+    aligned or not, without a loop over the blocks that they lie in. None for a block that is no map.
+    """
+
+    __slots__ = ("first", "offsets", "rows")
+
+    def __init__(self, first: int, blocks: Sequence[Half], mapping: mmap.mmap | None) -> None:
+        self.first = first
+        self.rows: NDArray[np.void] | None = None
+        self.offsets = np.empty(0, np.int64)
+        if mapping is not None:
+            size = blocks[0].shape[1] * 2
+            self.rows = np.ndarray((len(mapping) - size + 1,), f"V{size}", buffer=mapping, strides=(1,))
+            begin = self.rows.__array_interface__["data"][0]
+            places = [block.__array_interface__["data"][0] - begin for block in blocks]
+            self.offsets = np.array(places, np.int64)
+
+
+def _files(blocks: Sequence[Half]) -> list[_File]:
+    files: list[_File] = []
+    start = 0
+    while start < len(blocks):
+        mapping = _mapping(blocks[start])
+        stop = start + 1
+        while mapping is not None and stop < len(blocks) and _mapping(blocks[stop]) is mapping:
+            stop += 1
+        files.append(_File(start, blocks[start:stop], mapping))
+        start = stop
+    return files
+
+
+def _mapping(block: Half) -> mmap.mmap | None:
+    """The memory map that a block is part of; None where it is none, or its rows do not follow one another."""
+    if block.strides != (block.shape[1] * 2, 2):
+        return None
+    base: Any = block
+    while base is not None and not isinstance(base, mmap.mmap):
+        base = base.obj if isinstance(base, memoryview) else getattr(base, "base", None)
+    return base
+
+
+def release(block: Half) -> None:
+    """Tell the system that a mapped block is not needed now: its pages no longer count as this process's memory."""
+    mapping = _mapping(block)
+    if mapping is None or not hasattr(mmap, "MADV_DONTNEED"):
+        return
+    begin = np.frombuffer(mapping, np.uint8, 1).__array_interface__["data"][0]
+    offset = block.__array_interface__["data"][0] - begin
+    start = -(-offset // mmap.PAGESIZE) * mmap.PAGESIZE  # a page that is only partly ours may be in use
+    length = (offset + block.nbytes) // mmap.PAGESIZE * mmap.PAGESIZE - start
+    if length > 0:
+        mapping.madvise(mmap.MADV_DONTNEED, start, length)
 
 
 def present(numbers: Positions) -> list[int]:

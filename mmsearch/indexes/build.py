@@ -15,6 +15,8 @@ from mmsearch.indexes.calibrate import ROWS, Calibration, calibrate, corpus_quer
 from mmsearch.indexes.index import VectorIndex
 from mmsearch.indexes.plan import IndexPlan, plan_index
 
+_CHECKED_ROWS = 16_384
+
 
 def build_index(
     vectors: NDArray[Any] | Vectors,
@@ -32,7 +34,7 @@ def build_index(
     Args:
         vectors: floats ``[n, dim]`` of unit length.
         ids: int64, ascending and distinct; default 0 to n - 1.
-        requested: ``auto``, ``exact``, ``ivfpq`` or a FAISS factory string.
+        requested: ``auto``, ``exact``, ``ivfpq``, ``rabitq`` or a FAISS factory string.
         text_queries: queries of another modality, float32 ``[q, dim]``, to calibrate with: a calibration on
             rows alone promises what queries of words do not get.
         recall: recall@10 that the index is tuned to.
@@ -47,13 +49,13 @@ def build_index(
     numbers = np.arange(len(rows), dtype=np.int64) if ids is None else np.asarray(ids, np.int64)
     if len(numbers) != len(rows) or np.any(np.diff(numbers) <= 0) or np.any(numbers < 0):
         raise UsageError(f"ids must be {len(rows)} distinct numbers from 0 on, ascending")
-    plan = plan_index(len(rows), rows.dim, requested=requested, memory_bytes=memory_bytes)
+    plan = plan_index(len(rows), rows.dim, requested=requested, memory_bytes=memory_bytes, recall=recall)
     if plan.kind == "exact" or not len(rows):
-        return VectorIndex(rows, numbers)
+        return VectorIndex(rows, numbers, threads=threads)
     approximate, calibration = train_and_calibrate(
         rows, numbers, plan, text_queries=text_queries, recall=recall, seed=seed, threads=threads
     )
-    return VectorIndex(rows, numbers, approximate, calibration)
+    return VectorIndex(rows, numbers, approximate, calibration, threads=threads)
 
 
 def train_and_calibrate(
@@ -68,10 +70,16 @@ def train_and_calibrate(
 ) -> tuple[Approximate, Calibration]:
     """Build what ``plan`` says over checked vectors, and measure where to run it; see `build_index`."""
     approximate = Approximate.build(vectors, ids, plan, seed=seed, threads=threads)
+    queries = calibration_queries(vectors, text_queries, seed=seed)
+    return approximate, calibrate(approximate, vectors, ids, queries, target=recall, threads=threads)
+
+
+def calibration_queries(vectors: Vectors, text_queries: Floats | None = None, *, seed: int = 0) -> dict[str, Floats]:
+    """Queries by kind, to measure with: rows of the corpus, and texts where there are any."""
     queries = {ROWS: corpus_queries(vectors, seed=seed)}
     if text_queries is not None and len(text_queries):
-        queries["text"] = text_queries
-    return approximate, calibrate(approximate, vectors, ids, queries, target=recall)
+        queries["text"] = np.asarray(text_queries, np.float32)
+    return queries
 
 
 def _checked(vectors: NDArray[Any] | Vectors) -> Vectors:
@@ -80,7 +88,8 @@ def _checked(vectors: NDArray[Any] | Vectors) -> Vectors:
     array = np.asarray(vectors)
     if array.ndim != 2 or array.dtype.kind != "f":
         raise UsageError(f"vectors must be floats [n, dim], not {array.dtype} {list(array.shape)}")
-    lengths = np.linalg.norm(array.astype(np.float32, copy=False), axis=1)
+    blocks = [array[start : start + _CHECKED_ROWS] for start in range(0, len(array), _CHECKED_ROWS)]
+    lengths = np.concatenate([np.linalg.norm(block.astype(np.float32), axis=1) for block in blocks] or [np.empty(0)])
     bad = np.flatnonzero(~(np.abs(lengths - 1) < 0.01))
     if len(bad):
         raise UsageError(

@@ -1,31 +1,50 @@
-"""Quality by measurement: how many lists to probe and candidates to re-score for a recall target."""
+"""Quality by measurement: how many lists to probe and candidates to re-score for a recall target, at the least cost."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mmsearch.indexes.approximate import Approximate
+from mmsearch.indexes.approximate import Approximate, drawn
 from mmsearch.indexes.blocks import Floats, Positions, Vectors
-from mmsearch.indexes.exact import rescored, search_exact
+from mmsearch.indexes.exact import cosines_of, search_exact
+from mmsearch.indexes.probing import Probing
 
 K = 10
 ROWS = "row"
 """The kind of queries that are rows of the corpus itself."""
 
-QUERIES = 256
-_ALONE = 4  # lists probed for each that rows need, where there are only rows to measure with
-_CANDIDATES = (32, 64, 128, 256, 512, 1024)
+QUERIES = 1024
+"""Queries of each kind: half of them choose, the other half say what recall was reached."""
+
+_GAP_QUERIES = 128  # of a kind, that reaches are set by
+_LEAST_REACH = 0.01
+_FEW = 64  # queries of a kind below which all of them do both
+# What words need of what rows need, where there are only rows to measure with. By `Probing.reach` words get more lists
+# by themselves; the rest was measured on vectors like those of CLIP models (decision 0021).
+_ALONE_REACH, _ALONE_LISTS, _ALONE_CANDIDATES = 1.25, 6, 3
+_CANDIDATES = (20, 30, 40, 60, 80, 120, 160, 240, 320, 480, 640, 960)
+_SELF = 0.9995  # the cosine of a float16 row with itself
+_NEAR_BEST = 0.002  # where the target is out of reach: recall that is given up for less work
+
+# Nanoseconds on one core, as `benchmarks/ann.py` measured them: only their ratios matter.
+_SCAN_NS_PER_BYTE = {True: 0.08, False: 0.5}  # of a code: scanned in registers (fast scan), or looked up
+_RESCORE_NS_PER_VALUE = 2.0  # gathered, turned to single precision, multiplied
+_PROBE_NS = 150.0
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The chosen operating point and what was measured there: recall@10 by kind of query.
+    """The chosen operating point and what was measured there: recall@10 by kind of query, and on how many queries.
 
-    ``curve`` holds every point that was tried: nprobe, candidates and the recall of each kind.
+    Lists within ``reach`` are probed (see `Probing`), which is ``nprobe`` of them on average; indexes of older versions
+    have no reach, and probe that many. ``recall`` was measured on queries that had no say in the choice. ``curve``
+    holds every point that was tried: nprobe, reach, candidates, the recall of each kind on the queries that chose.
     """
 
     nprobe: int
@@ -34,11 +53,20 @@ class Calibration:
     recall: dict[str, float]
     queries: dict[str, int]
     curve: list[dict[str, Any]] = field(default_factory=list)
+    reach: float | None = None
+
+    @property
+    def probing(self) -> Probing:
+        """Which lists to probe."""
+        return Probing(self.nprobe, self.reach)
 
     @property
     def reached(self) -> bool:
-        """Whether every kind of query reaches the target."""
-        return all(value >= self.target for value in self.recall.values())
+        """Whether every kind of query reaches the target, but for what chance does to so few (two standard errors)."""
+        return all(
+            value >= self.target - 2 * _standard_error(self.target, self.queries[kind])
+            for kind, value in self.recall.items()
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The fields as a JSON object."""
@@ -50,6 +78,22 @@ class Calibration:
         return cls(**data)
 
 
+@dataclass(frozen=True, slots=True)
+class _Questions:
+    """Queries of a kind and the least score among the true neighbours of each.
+
+    ``own`` marks queries that are rows themselves: a row is no answer to itself.
+    """
+
+    queries: Floats
+    least: Floats
+    there: NDArray[np.int64]
+    own: NDArray[np.bool_]
+
+    def part(self, rows: slice) -> _Questions:
+        return _Questions(self.queries[rows], self.least[rows], self.there[rows], self.own[rows])
+
+
 def calibrate(
     approximate: Approximate,
     vectors: Vectors,
@@ -57,8 +101,9 @@ def calibrate(
     queries: Mapping[str, Floats],
     *,
     target: float,
+    threads: int | None = None,
 ) -> Calibration:
-    """Find the fewest probes, then the fewest candidates, with which every kind of query reaches ``target``.
+    """Find the probes and candidates with which every kind of query reaches ``target`` for the least work.
 
     Queries of another modality lie farther from the rows, and their neighbours in more lists. Where there are
     none to measure with, the probes that rows need are therefore multiplied.
@@ -70,71 +115,116 @@ def calibrate(
         queries: unit vectors float32 ``[q, dim]`` by kind, for example `ROWS` and ``text``. A row that
             equals its query does not count as an answer.
         target: recall@10 against exact search.
+        threads: at most so many.
     """
-    kinds = {kind: part for kind, part in queries.items() if len(part)}
-    truth = {kind: _truth(vectors, part) for kind, part in kinds.items()}
+    asked = {kind: _questions(vectors, part, threads) for kind, part in queries.items() if len(part)}
+    halves = {kind: len(part.queries) >= _FEW for kind, part in asked.items()}
+    choosing = {kind: part.part(slice(0, None, 2)) if halves[kind] else part for kind, part in asked.items()}
+    held_out = {kind: part.part(slice(1, None, 2)) if halves[kind] else part for kind, part in asked.items()}
     curve: list[dict[str, Any]] = []
-
-    def measure(nprobe: int, candidates: int) -> dict[str, float]:
-        recall = {
-            kind: _recall(approximate, vectors, ids, part, truth[kind], nprobe, candidates)
-            for kind, part in kinds.items()
-        }
-        curve.append({"nprobe": nprobe, "candidates": candidates, **recall})
-        return recall
-
-    def enough(recall: Mapping[str, float]) -> bool:
-        return all(value >= target for value in recall.values())
-
-    most = _CANDIDATES[-1]
-    nprobe = 1
-    while not enough(recall := measure(nprobe, most)) and nprobe < approximate.lists:
-        nprobe = min(2 * nprobe, approximate.lists)
-    candidates = most
-    if enough(recall):
-        if list(kinds) == [ROWS]:
-            nprobe = min(_ALONE * nprobe, approximate.lists)
-        for fewer in _CANDIDATES:
-            if enough(tried := measure(nprobe, fewer)):
-                candidates, recall = fewer, tried
+    needed = {kind: _with_margin(target, len(part.queries)) for kind, part in choosing.items()}
+    best: tuple[float, Probing, int] | None = None
+    for probing in _ladder(approximate, [part.queries for part in choosing.values()]):
+        if best is not None and _cost(approximate, probing.nprobe, _CANDIDATES[0]) >= best[0]:
+            break
+        found = {kind: _found(approximate, vectors, ids, part, probing, threads) for kind, part in choosing.items()}
+        for candidates in _CANDIDATES:
+            recall = {kind: _recall(ranks, choosing[kind], candidates) for kind, ranks in found.items()}
+            curve.append({"nprobe": probing.nprobe, "reach": probing.reach, "candidates": candidates, **recall})
+            if all(recall[kind] >= needed[kind] for kind in recall):
+                cost = _cost(approximate, probing.nprobe, candidates)
+                if best is None or cost < best[0]:
+                    best = cost, probing, candidates
                 break
-    return Calibration(nprobe, candidates, target, recall, {kind: len(part) for kind, part in kinds.items()}, curve)
+    probing, candidates = best[1:] if best else _next_best(approximate, curve, list(asked))
+    if list(asked) == [ROWS]:
+        reach = None if probing.reach is None else max(_ALONE_REACH * probing.reach, _LEAST_REACH)
+        probing = Probing(min(_ALONE_LISTS * probing.nprobe, approximate.lists), reach)
+        candidates = min(_ALONE_CANDIDATES * candidates, _CANDIDATES[-1])
+    recall = {
+        kind: _recall(_found(approximate, vectors, ids, part, probing, threads), part, candidates)
+        for kind, part in held_out.items()
+    }
+    measured_on = {kind: len(part.queries) for kind, part in held_out.items()}
+    return Calibration(probing.nprobe, candidates, target, recall, measured_on, curve, probing.reach)
 
 
 def corpus_queries(vectors: Vectors, *, seed: int, count: int = QUERIES) -> Floats:
     """Rows of the corpus itself as queries, drawn with a seed."""
-    rng = np.random.default_rng(seed)
-    positions = rng.choice(len(vectors), min(count, len(vectors)), replace=False)
-    return vectors.take(np.sort(positions).astype(np.int64))
+    return vectors.take(drawn(len(vectors), count, seed))
 
 
-def _truth(vectors: Vectors, queries: Floats) -> Floats:
-    """The scores of the k nearest that are not the query itself, ``[q, K]``: any row of such a score is right."""
-    scores, _ = search_exact(vectors, queries, K + 1)
-    return _without_self(scores)
+def _ladder(approximate: Approximate, kinds: list[Floats]) -> Iterator[Probing]:
+    """Reaches within which 1, 2, 3, 4, 6, … lists lie on average over all kinds of queries, and all lists at last."""
+    behind = np.sort(np.concatenate([approximate.gaps(queries[:_GAP_QUERIES]).ravel() for queries in kinds]))
+    nprobe = 1
+    while nprobe < approximate.lists:
+        place = min(nprobe * len(behind) // approximate.lists, len(behind) - 1)
+        yield Probing(nprobe, float(behind[place]))
+        nprobe = nprobe * 3 // 2 if nprobe & (nprobe - 1) == 0 and nprobe > 1 else 1 << nprobe.bit_length()
+    yield Probing(approximate.lists)
 
 
-def _without_self(scores: Floats) -> Floats:
-    own = (scores[:, :1] > _SELF).astype(np.int64)
-    return np.take_along_axis(scores, own + np.arange(K), axis=1)
+def _with_margin(target: float, queries: int) -> float:
+    """What is asked of the queries that choose: a standard error more, for they are few."""
+    return min(target + _standard_error(target, queries), (1 + target) / 2)
 
 
-_SELF = 0.9995  # the cosine of a float16 row with itself
+def _standard_error(recall: float, queries: int) -> float:
+    return math.sqrt(recall * (1 - recall) / (K * max(queries, 1)))
 
 
-def _recall(
+def _cost(approximate: Approximate, nprobe: int, candidates: int) -> float:
+    """Nanoseconds, roughly, that a query takes beyond what all queries take."""
+    scanned = len(approximate) * nprobe / approximate.lists * approximate.code_bytes
+    return (
+        scanned * _SCAN_NS_PER_BYTE[approximate.scans_fast]
+        + nprobe * _PROBE_NS
+        + candidates * approximate.dim * _RESCORE_NS_PER_VALUE
+    )
+
+
+def _next_best(approximate: Approximate, curve: list[dict[str, Any]], kinds: list[str]) -> tuple[Probing, int]:
+    """The least work among the points that come near the best that can be had."""
+
+    def worst(point: Mapping[str, Any]) -> float:
+        return min((point[kind] for kind in kinds), default=1.0)
+
+    most = max(map(worst, curve))
+    good = [point for point in curve if worst(point) >= most - _NEAR_BEST]
+    point = min(good, key=lambda p: _cost(approximate, p["nprobe"], p["candidates"]))
+    return Probing(int(point["nprobe"]), point["reach"]), int(point["candidates"])
+
+
+def _questions(vectors: Vectors, queries: Floats, threads: int | None) -> _Questions:
+    scores, _ = search_exact(vectors, queries, K + 1, threads=threads)
+    own = scores[:, 0] > _SELF
+    scores = np.take_along_axis(scores, own[:, None] + np.arange(K), axis=1)
+    there = scores > -np.inf
+    least: Floats = np.min(scores, axis=1, where=there, initial=np.inf)
+    return _Questions(queries, least, np.count_nonzero(there, axis=1), own)
+
+
+def _found(
     approximate: Approximate,
     vectors: Vectors,
     ids: Positions,
-    queries: Floats,
-    truth: Floats,
-    nprobe: int,
-    candidates: int,
-) -> float:
-    found = approximate.candidates(queries, candidates, nprobe)
-    positions = np.where(found >= 0, np.searchsorted(ids, found), -1)
-    scores = _without_self(rescored(vectors, queries, positions, K + 1)[0])
-    # Any row that scores as high as the last true neighbour is right: rows of equal score are as good.
-    there = truth > -np.inf
-    least: Floats = np.min(truth, axis=1, keepdims=True, where=there, initial=np.inf)
-    return int(np.count_nonzero(scores >= least - 1e-6)) / max(int(np.count_nonzero(there)), 1)
+    asked: _Questions,
+    probing: Probing,
+    threads: int | None,
+) -> NDArray[np.int64]:
+    """How many true neighbours of each query are among its first 1, 2, … candidates, ``[q, candidates]``.
+
+    Any row that scores as high as the last true neighbour is right: rows of equal score are as good.
+    """
+    found = approximate.candidates(asked.queries, _CANDIDATES[-1], probing, threads=threads)
+    places = np.searchsorted(ids, np.maximum(found, 0))
+    scores = cosines_of(vectors, asked.queries, np.where(found >= 0, places, -1))
+    right = np.cumsum(scores >= asked.least[:, None] - 1e-6, axis=1)
+    itself = np.maximum.accumulate(scores > _SELF, axis=1) & asked.own[:, None]
+    return np.clip(right - itself, 0, asked.there[:, None])
+
+
+def _recall(found: NDArray[np.int64], asked: _Questions, candidates: int) -> float:
+    last = min(candidates, found.shape[1]) - 1
+    return int(found[:, last].sum()) / max(int(asked.there.sum()), 1)

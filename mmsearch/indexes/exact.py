@@ -69,11 +69,16 @@ def rescored(vectors: Vectors, queries: Floats, positions: Positions, k: int) ->
 
     Each row is summed by itself, so that a score does not depend on what else was asked or found.
     """
+    return _best(cosines_of(vectors, queries, positions), positions, k)
+
+
+def cosines_of(vectors: Vectors, queries: Floats, positions: Positions) -> Floats:
+    """The inner product of each query with its own candidates' stored vectors, ``[q, c]``; -inf where there is none."""
     scores = np.full(positions.shape, -np.inf, np.float32)
     for row, candidates in enumerate(positions):
         there = np.flatnonzero(candidates >= 0)
         scores[row, there] = np.einsum("ij,j->i", vectors.take(candidates[there]), queries[row])
-    return _best(scores, positions, k)
+    return scores
 
 
 def _run(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from mmsearch.errors import UsageError
 
 _EXAMPLE = "for example `--index ivfpq` or `--index IVF1024,PQ64x4fsr`"
@@ -36,9 +38,14 @@ def ivf_of(index: Any) -> Any:
     import faiss
 
     try:
-        return faiss.downcast_index(faiss.extract_index_ivf(index))
+        ivf = faiss.downcast_index(faiss.extract_index_ivf(index))
     except RuntimeError:
         return None
+    ivf.referenced_objects = [
+        *getattr(ivf, "referenced_objects", []),
+        index,
+    ]  # a bare pointer into it: keep the whole alive
+    return ivf
 
 
 def least_rows(index: Any) -> int:
@@ -73,6 +80,14 @@ def prepare(index: Any, seed: int) -> list[Any]:
             owner.cp.min_points_per_centroid = 1
             owner.cp.seed = seed + 1234
     return quantizers
+
+
+def transformed(index: Any, rows: Any) -> Any:
+    """Rows as the inverted file inside an index sees them: rotated or reduced where a transform stands before it."""
+    rows = np.ascontiguousarray(rows, np.float32)
+    for transform in _transforms(index):
+        rows = transform.apply(rows)
+    return rows
 
 
 def _transforms(index: Any) -> list[Any]:

@@ -15,11 +15,22 @@ from mmsearch.indexes.approximate import Approximate
 from mmsearch.indexes.blocks import Floats, Positions, Vectors
 from mmsearch.indexes.calibrate import Calibration, K
 from mmsearch.indexes.exact import rescored, search_exact
+from mmsearch.indexes.gpu import GpuRows, rows_on_gpu
+from mmsearch.indexes.probing import Probing
+from mmsearch.indexes.selectors import Selector
 
-SCAN_SHARE = 0.1
+SCAN_SHARE = 0.02
 """Share of rows up to which those that a filter leaves are all compared."""
 
+SCAN_ROWS = 4096
+"""Rows that a filter leaves up to which they are all compared, whatever their share."""
+
+BROAD_SHARE = 0.7
+"""Share of rows from which those that a filter forbids are dropped after the search rather than inside it."""
+
 _SCAN_BEFORE_IMPORT = 64_000_000  # products: scanning them is faster than importing FAISS and opening an index
+
+Mask = NDArray[np.bool_]
 
 
 def scans(rows: int, allowed: int, products: int, faiss_is_loaded: bool) -> bool:
@@ -32,16 +43,17 @@ def scans(rows: int, allowed: int, products: int, faiss_is_loaded: bool) -> bool
             a process that goes on asking soon has the approximate index.
         faiss_is_loaded: whether this process has imported FAISS already.
     """
-    return allowed <= SCAN_SHARE * rows or (not faiss_is_loaded and products <= _SCAN_BEFORE_IMPORT)
+    few = allowed == 0 or (allowed < rows and allowed <= max(SCAN_SHARE * rows, SCAN_ROWS))
+    return few or (not faiss_is_loaded and products <= _SCAN_BEFORE_IMPORT)
 
 
-def probes(calibrated: int, k: int, share: float) -> int:
-    """Lists to probe for k rows when a filter leaves ``share`` of all rows.
+def wider(k: int, share: float) -> float:
+    """How many times the lists to probe for k rows when a filter leaves ``share`` of all rows.
 
     The k-th of the rows left is about the (k / share)-th of all. Its list lies the farther from the query's:
     on real vectors, lists that grow with the root of that rank hold the recall measured at K.
     """
-    return math.ceil(calibrated * max(1.0, math.sqrt(k / share / K)))
+    return max(1.0, math.sqrt(k / share / K))
 
 
 class VectorIndex:
@@ -49,6 +61,7 @@ class VectorIndex:
 
     Rows with ids up to ``covers_to`` are found through ``approximate`` (or what that callable loads when it
     is first needed), later rows by comparing them all. Scores are always those of the stored vectors.
+    ``threads`` bounds those of a search; default one for each processor.
     """
 
     def __init__(
@@ -58,6 +71,8 @@ class VectorIndex:
         approximate: Approximate | Callable[[], Approximate] | None = None,
         calibration: Calibration | None = None,
         covers_to: int | None = None,
+        *,
+        threads: int | None = None,
     ) -> None:
         self.vectors = vectors
         self.ids = np.arange(len(vectors), dtype=np.int64) if ids is None else ids
@@ -66,7 +81,10 @@ class VectorIndex:
         self._covered = len(vectors)
         if covers_to is not None:
             self._covered = int(np.searchsorted(self.ids, covers_to, side="right"))
+        self._selector = Selector(self.ids)
+        self._threads = threads
         self._scanned = 0  # products scanned because FAISS was not loaded
+        self._gpu: GpuRows | None = None
         self._guard = threading.Lock()
 
     def __len__(self) -> int:
@@ -87,7 +105,7 @@ class VectorIndex:
         queries: Floats,
         k: int,
         *,
-        allowed: NDArray[np.bool_] | None = None,
+        allowed: Mask | None = None,
         exact: bool = False,
     ) -> tuple[Floats, Positions]:
         """The k nearest rows of each query.
@@ -95,7 +113,8 @@ class VectorIndex:
         Args:
             queries: float32 ``[q, dim]``, unit vectors.
             k: rows wanted.
-            allowed: which rows may answer, bool ``[rows]`` by position; None for all.
+            allowed: which rows may answer, bool ``[rows]`` by position; None for all. A mask that is used for many
+                searches is best marked read-only: what is made of it is then kept.
             exact: compare all rows.
 
         Returns:
@@ -109,14 +128,22 @@ class VectorIndex:
         queries = checked_queries(queries, self.dim, k)
         count = len(self) if allowed is None else int(np.count_nonzero(allowed))
         if exact or self._scans(len(queries), count):
-            scores, positions = search_exact(self.vectors, queries, k, allowed=allowed)
+            scores, positions = self._scan(queries, k, allowed, count)
         else:
             scores, positions = self._search_approximately(queries, k, allowed, count)
             wanted = min(k, count)
             short = np.flatnonzero((positions >= 0).sum(axis=1) < wanted)
             if len(short):
-                scores[short], positions[short] = search_exact(self.vectors, queries[short], k, allowed=allowed)
+                scores[short], positions[short] = self._scan(queries[short], k, allowed, count)
         return scores, np.where(positions >= 0, self.ids[np.maximum(positions, 0)] if len(self) else -1, -1)
+
+    def _scan(self, queries: Floats, k: int, allowed: Mask | None, count: int) -> tuple[Floats, Positions]:
+        """Compare all rows that may answer; on a GPU where there is one, and all rows to compare."""
+        if self._gpu is None and 2 * count >= len(self):
+            self._gpu = rows_on_gpu(self.vectors)
+        if self._gpu is not None and 2 * count >= len(self):
+            return rescored(self.vectors, queries, self._gpu.nearest(queries, k, allowed), k)
+        return search_exact(self.vectors, queries, k, allowed=allowed, threads=self._threads)
 
     def _scans(self, queries: int, allowed: int) -> bool:
         if self._approximate is None:
@@ -129,19 +156,48 @@ class VectorIndex:
         return scanned
 
     def _search_approximately(
-        self, queries: Floats, k: int, allowed: NDArray[np.bool_] | None, count: int
+        self, queries: Floats, k: int, allowed: Mask | None, count: int
     ) -> tuple[Floats, Positions]:
-        approximate = self.load()
-        nprobe = probes(self.calibration.nprobe if self.calibration else 16, k, count / len(self))
-        candidates = max(self.calibration.candidates if self.calibration else 256, 4 * k)
-        allowed_ids = None if allowed is None else self.ids[allowed]
-        proposed = approximate.candidates(queries, candidates, nprobe, allowed_ids)
-        positions = self._positions(proposed)
+        probing = self.calibration.probing if self.calibration else Probing(16)
+        probing = probing.widened(wider(k, count / len(self)))
+        candidates = self.calibration.candidates if self.calibration else 256
+        candidates = math.ceil(candidates * max(1.0, k / K))
+        positions = self._proposed(queries, candidates, probing, allowed, count)
         if self._covered < len(self):
-            tail = np.arange(len(self)) >= self._covered
-            tail = tail if allowed is None else tail & allowed
-            positions = np.concatenate([positions, search_exact(self.vectors, queries, k, allowed=tail)[1]], axis=1)
+            tail = self._of_tail(queries, k, allowed)
+            positions = np.concatenate([positions, tail], axis=1)
         return rescored(self.vectors, queries, positions, k)
+
+    def _proposed(
+        self, queries: Floats, candidates: int, probing: Probing, allowed: Mask | None, count: int
+    ) -> Positions:
+        """Positions that the approximate index proposes and that may answer, ``[q, …]``, -1 for none."""
+        approximate = self.load()
+        if allowed is not None and count >= BROAD_SHARE * len(self) and allowed.flags.writeable:
+            more = math.ceil(candidates * len(self) / count) + K
+            positions = self._positions(approximate.candidates(queries, more, probing, threads=self._threads))
+            positions = np.where((positions >= 0) & allowed[positions], positions, -1)
+            if np.all((positions >= 0).sum(axis=1) >= min(candidates, count)):
+                return positions
+        selector = self._selector.of(allowed)
+        positions = self._positions(
+            approximate.candidates(queries, candidates, probing, selector, threads=self._threads)
+        )
+        # What a filter leaves may lie in lists far from the query: go on until as many are found as without it.
+        while allowed is not None and probing.wider < 2 * approximate.lists:
+            short = np.flatnonzero((positions >= 0).sum(axis=1) < min(candidates, count))
+            if not len(short):
+                break
+            probing = probing.widened(4)
+            found = approximate.candidates(queries[short], candidates, probing, selector, threads=self._threads)
+            positions[short] = self._positions(found)
+        return positions
+
+    def _of_tail(self, queries: Floats, k: int, allowed: Mask | None) -> Positions:
+        """The best of the rows that no segment covers yet."""
+        tail = np.arange(len(self)) >= self._covered
+        tail = tail if allowed is None else tail & allowed
+        return search_exact(self.vectors, queries, k, allowed=tail, threads=self._threads)[1]
 
     def _positions(self, ids: NDArray[np.int64]) -> Positions:
         """Positions of ids; -1 for those that are no rows here any more."""

@@ -12,6 +12,7 @@ IVFPQ_FROM = 100_000
 """Rows from which an approximate index is built by itself: below, a scan takes some 0.05 s at 512 dimensions."""
 
 _LEAST_ROWS = 64  # below, a quantizer of 16 centroids has too little to learn from
+_ID_BYTES = 8
 _LEAST_PER_LIST = 39  # FAISS's own lower bound of training points for a centroid
 
 
@@ -22,7 +23,7 @@ class IndexPlan:
     ``train_rows`` bounds the training sample.
     """
 
-    kind: Literal["exact", "ivfpq", "faiss"]
+    kind: Literal["exact", "ivfpq", "rabitq", "faiss"]
     reason: str
     factory: str | None = None
     train_rows: int = 0
@@ -37,14 +38,17 @@ class IndexPlan:
         return cls(**data)
 
 
-def plan_index(n: int, dim: int, *, requested: str = "auto", memory_bytes: int | None = None) -> IndexPlan:
+def plan_index(
+    n: int, dim: int, *, requested: str = "auto", memory_bytes: int | None = None, recall: float = 0.98
+) -> IndexPlan:
     """Decide on an index for ``n`` vectors of ``dim`` dimensions.
 
     Args:
         n: rows.
         dim: dimensions.
-        requested: ``auto``, ``exact``, ``ivfpq``, or a FAISS factory string.
+        requested: ``auto``, ``exact``, ``ivfpq``, ``rabitq``, or a FAISS factory string.
         memory_bytes: what training and the codes may hold; default a quarter of what is free.
+        recall: recall@10 that is wanted; 1 is what only *exact* promises.
 
     Raises:
         UsageError: a factory string that FAISS cannot read, or whose index cannot be used here.
@@ -53,28 +57,34 @@ def plan_index(n: int, dim: int, *, requested: str = "auto", memory_bytes: int |
         return IndexPlan("exact", "asked for")
     if requested == "auto" and n < IVFPQ_FROM:
         return IndexPlan("exact", f"{n:,} rows, fewer than {IVFPQ_FROM:,}: a scan is fast and loses nothing")
-    if requested in ("auto", "ivfpq"):
+    if requested == "auto" and recall >= 1:
+        return IndexPlan("exact", "recall 1 is asked for, which only a scan of all rows promises")
+    if requested in ("auto", "ivfpq", "rabitq"):
         if n < _LEAST_ROWS:
             return IndexPlan("exact", f"{n} rows are too few to train a quantizer")
-        return _ivfpq(n, dim, memory_bytes, "asked for" if requested == "ivfpq" else f"{n:,} rows")
+        return _inverted(n, dim, memory_bytes, requested, f"{n:,} rows" if requested == "auto" else "asked for")
     needed = least_rows(untrained(requested, dim))
     if n < needed:
         return IndexPlan("exact", f"{requested} needs {needed:,} rows to train, and there are {n:,}")
     return IndexPlan("faiss", "asked for", requested, train_rows=min(n, 262_144))
 
 
-def _ivfpq(n: int, dim: int, memory_bytes: int | None, why: str) -> IndexPlan:
+def _inverted(n: int, dim: int, memory_bytes: int | None, requested: str, why: str) -> IndexPlan:
     """About 4·√n lists, and 4 bits for every two dimensions, scanned in registers (FAISS fast-scan).
 
     The codes say only which rows to look at: all candidates are re-scored from the stored vectors. The
-    codes are held in memory, so they get coarser where memory is short.
+    codes are held in memory, so they get coarser where memory is short; below one bit for a dimension RaBitQ takes
+    their place: its bit says more, and FAISS leaves its lists in the file.
     """
     lists = max(1, min(round_to_power_of_two(4 * math.sqrt(n)), n // _LEAST_PER_LIST))
     width = next(w for w in (2, 4, 8, dim) if dim % w == 0 or w == dim) if dim % 2 == 0 else 1
     budget = memory_bytes or _quarter_of_free_memory()
-    while n * dim // width // 2 > budget and dim % (2 * width) == 0:
-        width *= 2
     train = min(n, max(64 * lists, 16_384), max(budget // (8 * dim), 4_096, lists))
+    while n * (dim // width // 2 + _ID_BYTES) > budget and dim % (2 * width) == 0:
+        width *= 2
+    if requested == "rabitq" or (requested == "auto" and width > 4):
+        held = "asked for" if requested == "rabitq" else f"{why}, and codes that are held in memory do not fit"
+        return IndexPlan("rabitq", held, f"IVF{lists},RaBitQ", train_rows=train)
     return IndexPlan("ivfpq", why, f"IVF{lists},PQ{dim // width}x4fsr", train_rows=train)
 
 

@@ -15,7 +15,7 @@ from mmsearch.indexes import VectorIndex, build_index
 from mmsearch.indexes.approximate import Approximate
 from mmsearch.indexes.blocks import Vectors
 
-REQUESTED = ["exact", "ivfpq", "IVF16,SQ8"]
+REQUESTED = ["exact", "ivfpq", "IVF16,SQ8", "rabitq", "HNSW16", "SQ8"]
 ROWS, DIM, K = 3000, 32, 10
 RECALL = 0.95
 

@@ -15,12 +15,25 @@ from mmsearch.errors import CollectionDamagedError
 from mmsearch.indexes.approximate import Approximate
 from mmsearch.indexes.blocks import Vectors, as_vectors
 from mmsearch.indexes.plan import plan_index
+from mmsearch.indexes.probing import Probing
+from mmsearch.indexes.selectors import selector_of
 
 ROOT = Path(mmsearch.__path__[0]).parent
 ROWS, DIM = 600, 16
-FACTORIES = ["ivfpq", "IVF16,SQ8", "IVF8,PQ8x4", "OPQ8,IVF4,PQ8x4fs", "PCA8,IVF4,Flat", "HNSW8", "SQ8", "Flat"]
+FACTORIES = [
+    "ivfpq",
+    "IVF16,SQ8",
+    "IVF8,PQ8x4",
+    "OPQ8,IVF4,PQ8x4fs",
+    "PCA8,IVF4,Flat",
+    "HNSW8",
+    "SQ8",
+    "Flat",
+    "rabitq",
+    "IVF4,RaBitQ4",
+]
 # Every list, and beyond every row's place in it: nothing is left to chance but the codes.
-ALL_LISTS = 10_000
+ALL_LISTS = Probing(10_000)
 
 MakeRows = Callable[..., np.ndarray]
 Build = Callable[[str], Approximate]
@@ -65,13 +78,13 @@ def test_under_a_filter_it_proposes_only_what_is_allowed(factory: str, spread: i
     ids = np.arange(ROWS, dtype=np.int64) * spread
     plan = plan_index(ROWS, DIM, requested=factory)
     built = Approximate.build(as_vectors(rows), ids, plan, seed=0, threads=None)
-    proposed = built.candidates(rows[:20].astype(np.float32), 50, ALL_LISTS, ids[::2])
+    proposed = built.candidates(rows[:20].astype(np.float32), 50, ALL_LISTS, selector_of(ids[::2]))
     assert np.count_nonzero(proposed >= 0) > 500
     assert np.all(np.isin(proposed[proposed >= 0], ids[::2]))
 
 
 def test_under_a_filter_that_nothing_passes_it_proposes_nothing(build: Build, rows: np.ndarray) -> None:
-    nothing = build("ivfpq").candidates(rows[:2].astype(np.float32), 5, ALL_LISTS, np.empty(0, np.int64))
+    nothing = build("ivfpq").candidates(rows[:2].astype(np.float32), 5, ALL_LISTS, selector_of(np.empty(0, np.int64)))
     assert np.all(nothing == -1)
 
 

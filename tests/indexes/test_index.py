@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 
 from mmsearch.indexes import build_index
-from mmsearch.indexes.index import probes, scans
+from mmsearch.indexes.index import scans, wider
 
 COLD, WARM = False, True
 
 
 def test_few_rows_left_by_a_filter_are_all_compared_and_many_are_not() -> None:
-    assert scans(1_000_000, 50_000, 10**9, WARM)
+    assert scans(1_000_000, 10_000, 10**9, WARM)
+    assert scans(20_000, 4_000, 10**9, WARM)
     assert not scans(1_000_000, 500_000, 10**9, WARM)
 
 
@@ -28,10 +29,10 @@ def test_a_process_without_faiss_scans_what_is_cheap_and_loads_it_for_what_is_no
 
 
 def test_more_lists_are_probed_for_more_rows_and_for_narrower_filters() -> None:
-    assert probes(8, 10, 1.0) == 8
-    assert probes(8, 1, 1.0) == 8
-    assert probes(8, 1000, 1.0) == 80
-    assert probes(8, 10, 0.25) == 16
+    assert wider(10, 1.0) == 1
+    assert wider(1, 1.0) == 1
+    assert wider(1000, 1.0) == 10
+    assert wider(10, 0.25) == 2
 
 
 def test_a_process_that_goes_on_asking_changes_from_scanning_to_the_index(tmp_path: Path) -> None:

@@ -37,8 +37,19 @@ def test_rows_and_request_decide(requested: str, rows: int, kind: str, factory: 
 
 
 def test_codes_get_coarser_where_memory_is_short() -> None:
-    factories = [plan_index(1_000_000, 512, memory_bytes=megabytes << 20).factory for megabytes in (200, 100, 50, 1)]
-    assert factories == [f"IVF4096,PQ{codes}x4fsr" for codes in (256, 128, 64, 2)]
+    sizes = (200, 100, 70, 1)
+    factories = [plan_index(1_000_000, 512, requested="ivfpq", memory_bytes=m << 20).factory for m in sizes]
+    assert factories == [f"IVF4096,PQ{codes}x4fsr" for codes in (256, 128, 128, 1)]
+
+
+def test_codes_of_which_a_bit_for_each_dimension_does_not_fit_into_memory_stay_in_the_file() -> None:
+    plan = plan_index(1_000_000, 512, memory_bytes=60 << 20)
+    assert (plan.kind, plan.factory) == ("rabitq", "IVF4096,RaBitQ")
+    assert "memory" in plan.reason
+
+
+def test_only_a_scan_promises_everything() -> None:
+    assert plan_index(1_000_000, 512, recall=1).kind == "exact"
 
 
 def test_the_training_sample_is_bounded_by_memory_and_by_the_rows() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from mmsearch.errors import UsageError
+from mmsearch.retrieval.encoders.protocol import TextEncoder
 from mmsearch.retrieval.ingest.diff import Plan, make_plan
 from mmsearch.retrieval.ingest.embed import MAX_BATCH
 from mmsearch.retrieval.ingest.known import KnownFiles
@@ -109,7 +110,8 @@ def ingest(writer: Writer, serving: Serving, paths: Sequence[bytes], options: In
         watch(Progress("index"))
         with clock.timing("index"):
             for encoder in serving.encoders:
-                outcome.notices += maintain(writer, encoder.space, memory=options.memory)
+                embed = encoder.encode_texts if isinstance(encoder, TextEncoder) else None
+                outcome.notices += maintain(writer, encoder.space, memory=options.memory, embed=embed)
     return _report(plan, outcome, clock, start)
 
 

@@ -128,8 +128,15 @@ def _without(manifest: Manifest, entry: Entry) -> Manifest:
         shards=tuple(e for e in manifest.shards if e != entry),
         dead=tuple(e for e in manifest.dead if e != entry),
         samples=tuple(e for e in manifest.samples if e != entry),
-        indexes=tuple(e for e in manifest.indexes if e != entry),
+        indexes=tuple(e for e in manifest.indexes if not _depends(e, entry)),
     )
+
+
+def _depends(index: IndexEntry, entry: Entry) -> bool:
+    """Whether a segment goes when ``entry`` does: it is that one, or covers what comes after it."""
+    if not isinstance(entry, IndexEntry) or (index.space, index.modality) != (entry.space, entry.modality):
+        return False
+    return index.covers_to >= entry.covers_to
 
 
 def _manifest_of_shards(root: Path) -> Manifest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from mmsearch.indexes.approximate import Approximate
 from mmsearch.indexes.blocks import Vectors
 from mmsearch.indexes.calibrate import Calibration
 from mmsearch.indexes.sample import Sample
+from mmsearch.retrieval.store.manifest import IndexEntry
 from mmsearch.retrieval.store.schema import FORMAT_VERSION
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.types import Modality, Space
@@ -23,20 +25,31 @@ def open_index(snapshot: Snapshot, space: Space, modality: Modality) -> VectorIn
     """The index of a (space, modality) over the snapshot's rows; exact where none was built."""
     rows = snapshot.rows(space.key, modality)
     vectors = Vectors(rows.vector_blocks, space.dim)
-    entry = snapshot.manifest.index_of(space.key, modality)
-    if entry is None:
+    entries = snapshot.manifest.indexes_of(space.key, modality)
+    if not entries:
         return VectorIndex(vectors, rows.ids)
-    stem = snapshot.root / entry.path
-    facts = read_index_facts(stem)
-    if facts["space"] != space.to_json():
-        raise SpaceMismatchError(f"index {stem} is of space {facts['space']}, not of {space.to_json()}")
+    stems = [snapshot.root / entry.path for entry in entries]
+    for stem in stems:
+        facts = read_index_facts(stem)
+        if facts["space"] != space.to_json():
+            raise SpaceMismatchError(f"index {stem} is of space {facts['space']}, not of {space.to_json()}")
+    first, *later = (stem.with_suffix(".faiss") for stem in stems)
     return VectorIndex(
         vectors,
         rows.ids,
-        lambda: Approximate.load(stem.with_suffix(".faiss")),
-        Calibration.from_json(facts["calibration"]),
-        entry.covers_to,
+        lambda: Approximate.load(first, later),
+        Calibration.from_json(measured(snapshot.root, entries)["calibration"]),
+        entries[-1].covers_to,
     )
+
+
+def measured(root: Path, entries: Sequence[IndexEntry]) -> dict[str, Any]:
+    """The facts of the newest segment with which recall was measured, and of how many rows that was."""
+    for entry in reversed(entries):
+        facts = read_index_facts(root / entry.path)
+        if "calibration" in facts:
+            return {"measured_rows": entry.rows, **facts}
+    raise CollectionDamagedError(f"index {root / entries[0].path} has no calibration; `mmsearch doctor --repair` helps")
 
 
 def read_index_facts(stem: Path) -> dict[str, Any]:

@@ -37,7 +37,8 @@ class ShardEntry:
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """A live index of a (space, modality): it answers for the rows with ids up to ``covers_to``.
+    """A live segment of the index of a (space, modality): it answers for the rows with ids up to ``covers_to``,
+    beyond those that the segment before it covers. Readers of the time before there were several take the first.
 
     ``path`` names its files without their endings, relative to the collection; checksums are by ending.
     """
@@ -117,9 +118,10 @@ class Manifest:
         chosen = [s for s in self.shards if s.space == space and s.modality == modality]
         return sorted(chosen, key=lambda entry: entry.min_id)
 
-    def index_of(self, space: str, modality: Modality) -> IndexEntry | None:
-        """The index of a (space, modality), where one was built."""
-        return next((i for i in self.indexes if i.space == space and i.modality == modality), None)
+    def indexes_of(self, space: str, modality: Modality) -> list[IndexEntry]:
+        """The segments of the index of a (space, modality), by the ids that they cover; none where none was built."""
+        chosen = [i for i in self.indexes if i.space == space and i.modality == modality]
+        return sorted(chosen, key=lambda entry: entry.covers_to)
 
     def sample_of(self, space: str, modality: Modality) -> SampleEntry | None:
         """The sample of a (space, modality), where one was drawn."""

@@ -52,6 +52,7 @@ class Rows:
             return None
         live = np.ones(len(self), np.bool_)
         live[hit] = False
+        live.flags.writeable = False  # so that what a search makes of it may be kept
         return live
 
     @property

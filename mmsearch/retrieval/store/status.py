@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mmsearch.retrieval.store.indexes import read_index_facts
+from mmsearch.indexes.calibrate import ROWS
+from mmsearch.retrieval.store.indexes import measured
 from mmsearch.retrieval.store.schema import FORMAT_VERSION
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.types import Modality
@@ -13,7 +14,10 @@ from mmsearch.types import Modality
 
 @dataclass(frozen=True, slots=True)
 class ModalityStatus:
-    """A modality of a space: live rows, files and shards; its index, and recall@10 by kind of query if measured."""
+    """A modality of a space: live rows, files and shards; its index, and recall@10 by kind of query if measured.
+
+    Kinds of queries are ``text``, and the modality itself (``passage`` for texts): its own rows as queries.
+    """
 
     space: str
     modality: Modality
@@ -22,6 +26,7 @@ class ModalityStatus:
     dead: int
     shards: int
     index: str
+    segments: int
     recall: dict[str, float]
     measured_on: dict[str, int]
 
@@ -74,8 +79,8 @@ def _modality_status(snapshot: Snapshot, space: str, modality: Modality) -> Moda
     paths = rows.facts(["path"])["path"]
     if rows.live is not None:
         paths = paths.filter(rows.live)
-    entry = manifest.index_of(space, modality)
-    facts = read_index_facts(snapshot.root / entry.path) if entry else None
+    entries = manifest.indexes_of(space, modality)
+    facts = measured(snapshot.root, entries) if entries else None
     return ModalityStatus(
         space=space,
         modality=modality,
@@ -84,6 +89,13 @@ def _modality_status(snapshot: Snapshot, space: str, modality: Modality) -> Moda
         dead=len(rows) - rows.live_count,
         shards=len(manifest.shards_of(space, modality)),
         index=facts["plan"]["factory"] if facts else "exact",
-        recall=facts["calibration"]["recall"] if facts else {},
-        measured_on=facts["calibration"]["queries"] if facts else {},
+        segments=len(entries),
+        recall=_named(facts["calibration"]["recall"], modality) if facts else {},
+        measured_on=_named(facts["calibration"]["queries"], modality) if facts else {},
     )
+
+
+def _named(by_kind: dict[str, Any], modality: Modality) -> dict[str, Any]:
+    """By kind of query, words first; rows are named by what they are: pictures, sounds, passages of texts."""
+    own = "passage" if modality == "text" else modality
+    return {own if kind == ROWS else kind: by_kind[kind] for kind in sorted(by_kind, key=lambda kind: kind == ROWS)}

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +20,7 @@ from mmsearch.retrieval.store.lock import writer_lock
 from mmsearch.retrieval.store.manifest import (
     MANIFEST_NAME,
     DeadEntry,
+    IndexEntry,
     Manifest,
     ShardEntry,
     load_manifest,
@@ -29,6 +30,8 @@ from mmsearch.retrieval.store.schema import FACT_NAMES
 from mmsearch.retrieval.store.shards import Shard, write_shard
 from mmsearch.retrieval.store.snapshot import open_shard
 from mmsearch.types import Modality, Space
+
+Sized = TypeVar("Sized", ShardEntry, IndexEntry)
 
 SWEEP_AFTER_S = 600.0
 """Unnamed files younger than this stay: a reader may hold the manifest that named them."""
@@ -188,14 +191,14 @@ def _living(
             start += len(block)
 
 
-def merges_due(entries: Sequence[ShardEntry]) -> list[list[ShardEntry]]:
+def merges_due(entries: Sequence[Sized]) -> list[list[Sized]]:
     """Which neighbours to merge: eight of one size class, as a log-structured merge tree does.
 
-    ``entries`` are the shards of one (space, modality) by ascending id. A row is rewritten once for each
-    size class that it rises through, so log8(rows) times in all.
+    ``entries`` are the shards, or the segments of the index, of one (space, modality) by ascending id. A row is
+    rewritten once for each size class that it rises through, so log8(rows) times in all.
     """
-    due: list[list[ShardEntry]] = []
-    run: list[ShardEntry] = []
+    due: list[list[Sized]] = []
+    run: list[Sized] = []
     for entry in entries:
         if run and _size_class(entry) != _size_class(run[0]):
             run = []
@@ -210,5 +213,5 @@ _MERGE_WIDTH = 8
 _LARGEST_CLASS = 7  # 64 · 8^7 rows and more, some 130 million: such shards are left alone
 
 
-def _size_class(entry: ShardEntry) -> int:
+def _size_class(entry: ShardEntry | IndexEntry) -> int:
     return int(np.log2(max(entry.rows, 64) / 64) // 3)
