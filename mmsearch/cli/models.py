@@ -30,12 +30,12 @@ def list_models(as_json: bool) -> None:
     if as_json:
         print_json({"models": [_facts(entry, here) for entry, here in rows]})
         return
-    click.echo(f"{'name':<16} {'here':<5} {'dim':>5} {'download':>9}  {'embeds':<18} {'licence':<34} note")
+    click.echo(f"{'name':<16} {'here':<5} {'dim':>5} {'download':>9}  {'embeds':<22} {'licence':<34} note")
     for entry, here in rows:
         size = f"{entry.download_mb:,} MB" if entry.download_mb else "built in"
         mark = "yes" if here else "no"
         embeds = " ".join(modality for modality in MODALITIES if modality in entry.modalities)
-        facts = f"{entry.name:<16} {mark:<5} {entry.dim or '?':>5} {size:>9}  {embeds:<18} {entry.licence:<34}"
+        facts = f"{entry.name:<16} {mark:<5} {entry.dim or '?':>5} {size:>9}  {embeds:<22} {entry.licence:<34}"
         click.echo(f"{facts} {entry.note}")
     click.echo("from disk: open_clip:ARCHITECTURE@/path, clap@/path, pe-av-audio@/path, pe-av-video@/path")
     click.echo("any open_clip model: open_clip:ARCHITECTURE/TAG")

@@ -43,7 +43,8 @@ class Sample:
         square = (np.square(sample).sum() - np.where(own, np.square(cosines), 0)) / left
         variance = np.maximum(square - np.square(mean), 0)
         deviation = np.sqrt((left * variance + _PRIOR_ROWS * _PRIOR_DEVIATION**2) / (left + _PRIOR_ROWS))
-        match: NDArray[np.float32] = ((cosines - mean) / deviation).astype(np.float32)
+        unsure = np.sqrt(1 + 1 / left)  # the mean of few is itself uncertain: the deviation of a prediction by it
+        match: NDArray[np.float32] = ((cosines - mean) / (deviation * unsure)).astype(np.float32)
         return match
 
 

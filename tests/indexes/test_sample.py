@@ -16,8 +16,9 @@ def unit(count: int, dim: int = 16, seed: int = 0) -> np.ndarray:
 
 
 def deviation(cosines: np.ndarray) -> float:
-    """The deviation of cosines with eight more of deviation 0.1 thought in."""
-    return float(np.sqrt((len(cosines) * cosines.var() + 8 * 0.1**2) / (len(cosines) + 8)))
+    """The deviation of cosines with eight more of deviation 0.1 thought in, and that of their mean."""
+    own = (len(cosines) * cosines.var() + 8 * 0.1**2) / (len(cosines) + 8)
+    return float(np.sqrt(own * (1 + 1 / len(cosines))))
 
 
 @settings(max_examples=50, deadline=None)

@@ -18,6 +18,7 @@ SAME = 0.97
 """Neighbouring moments whose vectors have at least this cosine show the same: they are listed once."""
 
 _STANDS_OUT = 2.0  # standard deviations: by chance one row in forty lies above
+_NEARLY = 1.0  # standard deviations: by so little one kind of evidence hardly says more than another
 _SUBTITLES = (".srt", ".vtt")
 _FILM_ENDINGS = (
     *(".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg"),
@@ -83,10 +84,11 @@ def moments_of(rows: Sequence[Hit]) -> list[Moment]:
     """The moments of one file among its rows, best first. Rows that are longer than a moment, or hold one of their own
     kind (a short film of several shots), only lend their match; words have no smaller scale, however long they stand.
 
-    A row that is no evidence itself is no moment: what another kind shows at that time has its own.
+    A row whose own kind says far less than another is no moment: what that other shows at the time has its own.
     """
     short = [row for row in rows if is_moment(row) or row.modality == "text"]
     moments = []
+    told = []
     for at in (row for row in short if not any(_holds(row, other) for other in short)):
         best: dict[str, Hit] = {}
         for row in rows:
@@ -96,8 +98,15 @@ def moments_of(rows: Sequence[Hit]) -> list[Moment]:
         ordered = sorted(best.values(), key=lambda hit: (-hit.match, hit.id))
         evidence = [ordered[0], *(hit for hit in ordered[1:] if hit.match >= _STANDS_OUT)]
         moments.append(Moment(at, tuple(evidence), fused([hit.match for hit in evidence])))
-    told = [m for m in moments if any(hit.evidence == m.at.evidence for hit in m.evidence)]
-    return sorted(told or moments, key=lambda m: (-m.match, -m.at.match, m.at.id))
+        if best[at.evidence[0]].match >= min(_STANDS_OUT, ordered[0].match - _NEARLY):
+            told.append(moments[-1])
+    return sorted(told or moments, key=_best_first)
+
+
+def _best_first(moment: Moment) -> tuple[float, bool, float, int]:
+    """By match; of moments that owe it to one row, first those of that row's kind."""
+    borrowed = moment.at.evidence != moment.evidence[0].evidence
+    return -moment.match, borrowed, -moment.at.match, moment.at.id
 
 
 def _holds(row: Hit, other: Hit) -> bool:

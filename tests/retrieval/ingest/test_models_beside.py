@@ -124,8 +124,11 @@ def test_a_collection_that_began_with_sounds_gives_texts_to_the_model_that_embed
     made.index([media], model=seeing, workers=1)
     assert [space.model for space in made.spaces] == [seeing, clap]
     assert rows_of(made) == {
-        ("clap", "audio"): 3, ("open_clip:tiny", "image"): 1, ("open_clip:tiny", "text"): 1, ("open_clip:tiny", "video"): 6
-    }  # fmt: skip
+        ("clap", "audio"): 3,
+        ("open_clip:tiny", "image"): 1,
+        ("open_clip:tiny", "text"): 1,
+        ("open_clip:tiny", "video"): 6,
+    }
 
 
 def test_a_model_that_embeds_everything_is_alone_again(made, media, clap):
