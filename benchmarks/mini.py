@@ -215,7 +215,7 @@ def attributes(model: Any, drawings: int = 600) -> list[dict[str, Any]]:
         scores = model.encode_texts(captions) @ model.encode_images(picture[None])[0]
         right.append(int(scores.argmax()) == 0)
         kinds[int(scores.argmax())] += 1
-    names = ("right", "colour of the first", "colour of the second", "relation", "shape or shape", "number")
+    names = ("right", "colour of the first", "colour of the second", "relation", "shape", "number")
     chosen = {name: round(float(v / drawings), 4) for name, v in zip(names, kinds, strict=True)}
     return [{"measure": "attributes, 1 of 6", "right": round(float(np.mean(right)), 4), "chosen": chosen}]
 
