@@ -1,6 +1,6 @@
 """Trains the head of the audio tower into the space of the package's text and picture towers, and exports it.
 
-    python -m training.audio --sources FOLDER --work FOLDER [--final] [--steps 3000]
+    python -m training.audio --sources FOLDER --work FOLDER [--final] [--steps 1200]
 
 Without --final, ESC-10's fold 5 is kept for validation; with it, all is trained on and `audio.onnx` is written into
 the package. YAMNet stays as it is. The head: attention over the patches, then
@@ -171,6 +171,8 @@ def train(given: argparse.Namespace) -> tuple[Yamnet, AudioHead]:
         np.stack([encoder.encode_texts([p.format(n) for n in names]) for p in PROMPTS])
     )  # [prompts, 521, 256]
     head = AudioHead(network, F.normalize(class_texts.mean(0), dim=-1))
+    if given.start:
+        head.load_state_dict(torch.load(given.work / given.start, weights_only=True))
     data = Sounds(given.work, ("train", "val") if given.final else ("train",))
     labels = sorted({r["label"] for r in data.rows})
     number = {label: i for i, label in enumerate(labels)}
@@ -270,7 +272,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sources", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--start", default="", help="a head of an earlier space to go on from")
     parser.add_argument("--seed", type=int, default=12)
     parser.add_argument("--final", action="store_true")
     given = parser.parse_args()

@@ -76,22 +76,23 @@ class Lite2(nn.Module):
         self.register_buffer("class_bias", weights["_fc.bias"])
 
 
-def end_as_matrices(end: nn.Sequential, maps: Tensor) -> Tensor:
+def end_as_matrices(end: nn.Sequential, maps: Tensor, still: int = 0) -> Tensor:
     """What `end` gives, averaged over places, ``[n, 208, 7, 7]`` → ``[n, 1280]``, by matrix products alone.
 
     Convolutions' gradients are slow on CPUs. Here a 1×1 convolution is a product over channels, and a depthwise one a
-    product over the 49 places with a matrix for each channel.
+    product over the 49 places with a matrix for each channel. The first `still` blocks get no gradients.
     """
     side = maps.shape[-1]
     x = maps.flatten(2).transpose(1, 2)
-    for layer in end:
-        if isinstance(layer, Folded):
-            x = _as_matrix(layer, x, side)
-        else:
-            y = x
-            for folded in layer.layers:
-                y = _as_matrix(folded, y, side)
-            x = x + y if layer.adds else y
+    for i, layer in enumerate(end):
+        with torch.set_grad_enabled(torch.is_grad_enabled() and i >= still):
+            if isinstance(layer, Folded):
+                x = _as_matrix(layer, x, side)
+            else:
+                y = x
+                for folded in layer.layers:
+                    y = _as_matrix(folded, y, side)
+                x = x + y if layer.adds else y
     return x.float().mean(1)
 
 

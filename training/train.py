@@ -41,7 +41,7 @@ PHRASES = {
     "above": ("above", "over", "on top of"),
     "below": ("below", "under", "beneath"),
 }
-CAPTIONED, TEXTBOOK, LABELLED, DRAWN, EDITED = 384, 32, 64, 96, 96  # pictures in a step
+CAPTIONED, TEXTBOOK, LABELLED, DRAWN, EDITED = 320, 32, 24, 64, 24  # pictures in a step
 READ, LENGTHS = 32, (0, 1, 4, 8, 12, 16, 22, 32)  # tokens of a text that training reads, and groups of them
 CLASSES = 300  # of ImageNet's that a step looks at, besides those of its own photos
 
@@ -81,16 +81,17 @@ class Views:
 class Towers(nn.Module):
     """Everything that is trained; `scales` are the logarithms of the softmaxes' inverse temperatures."""
 
-    def __init__(self, end: nn.Module, head: PictureHead, text: TextTower) -> None:
+    def __init__(self, end: nn.Module, head: PictureHead, text: TextTower, still: int) -> None:
         super().__init__()
         self.end, self.head, self.text = end, head, text
+        self.still = still
         self.scales = nn.Parameter(torch.tensor([2.7, 3.0, 2.3, 2.7, 3.0]))
 
     def pictures(self, maps: Tensor, pooled: Tensor | None, dropout: float = 0.0) -> Tensor:
         """Unit vectors; the end of the trunk runs where no pooled features are given."""
         if pooled is None:
             with torch.autocast("cpu", torch.bfloat16):
-                pooled = end_as_matrices(self.end, maps)
+                pooled = end_as_matrices(self.end, maps, self.still)
         return self.head(pooled, maps.float(), dropout)
 
 
@@ -130,7 +131,7 @@ class Trainer:
         captioned = self.views.of("flickr8k", "train")
         sample = np.stack([self.views.pooled["plain"][self.views.rows["plain"][p["file"]]] for p in captioned])
         mean, deviation = (torch.from_numpy(f(sample.astype(np.float32), axis=0)) for f in (np.mean, np.std))
-        self.towers = Towers(network.end, PictureHead(mean, deviation + 0.05), TextTower(given.first))
+        self.towers = Towers(network.end, PictureHead(mean, deviation + 0.05), TextTower(given.first), given.still)
         self.tokenizer = MiniTextTower(PACKAGE)
         self.texts = (given.work / "texts.txt").read_text().split("\n")
         self.row_of = {t: i for i, t in enumerate(self.texts)}
@@ -304,6 +305,7 @@ def main() -> None:
     parser.add_argument("--start", default="", help="a checkpoint of another stage")
     parser.add_argument("--out", required=True)
     parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--minutes", type=float, default=1e9, help="end sooner, the rate falling to 0 by then")
     parser.add_argument("--every", type=int, default=50, help="steps between checkpoints")
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--block-rate", type=float, default=2e-4)
@@ -313,6 +315,7 @@ def main() -> None:
     parser.add_argument("--decay", type=float, default=0.3)
     parser.add_argument("--drawn", type=float, default=0.5)
     parser.add_argument("--edits", type=float, default=0.3)
+    parser.add_argument("--still", type=int, default=0, help="of the trunk's last blocks, how many stay as they are")
     parser.add_argument("--seed", type=int, default=12)
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -346,9 +349,10 @@ def main() -> None:
     averaged = averaged or {k: v.clone() for k, v in towers.state_dict().items()}
     trained = {n for n, p in towers.named_parameters() if p.requires_grad}
     started = time.monotonic()
-    while step < given.steps:
+    while step < given.steps and time.monotonic() - started < 60 * given.minutes:
         towers.train()
-        part = min(1.0, (step + 1) / 20) * 0.5 * (1 + np.cos(np.pi * step / given.steps))
+        done = max(step / given.steps, (time.monotonic() - started) / 60 / given.minutes)
+        part = min(1.0, (step + 1) / 10) * 0.5 * (1 + np.cos(np.pi * min(1.0, done)))
         for group in optimizer.param_groups:
             group["lr"] = group["first"] * part
         table_optimizer.param_groups[0]["lr"] = given.table_rate * part
@@ -360,11 +364,12 @@ def main() -> None:
         optimizer.step()
         table_optimizer.step()
         step += 1
-        keep = min(0.98, 1 - 1 / (step / 4 + 1))
+        keep = min(0.96, 1 - 1 / (step / 4 + 1))
         for name, value in towers.state_dict().items():
             if name in trained:
                 averaged[name].lerp_(value, 1 - keep)
-        if step % given.every == 0 or step == given.steps:
+        last = step == given.steps or time.monotonic() - started >= 60 * given.minutes
+        if step % given.every == 0 or last:
             state = {"towers": towers.state_dict(), "averaged": averaged, "step": step}
             state |= {"optimizer": optimizer.state_dict(), "table_optimizer": table_optimizer.state_dict()}
             torch.save(state, out.with_suffix(".new"))

@@ -222,7 +222,7 @@ CATALOGUE: tuple[Entry, ...] = (
     Entry(
         name="mini",
         runtime="mini",
-        architecture="EfficientNet-Lite1 + token table + YAMNet",
+        architecture="EfficientNet-Lite2 + token table + YAMNet",
         pretrained="mini-v1",
         modalities=_ALL,
         dim=256,

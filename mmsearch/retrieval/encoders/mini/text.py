@@ -1,7 +1,9 @@
-"""The text tower of `mini`: a table of WordPiece vectors and one residual layer, with numpy and tokenizers alone.
+"""The text tower of `mini`: a table of WordPiece vectors, one residual layer over their sum, and one transformer layer
+for word order, with numpy and tokenizers alone.
 
-x = Σₜ scale[t] · table[t],   x ← x / (|x| + 1e-6)
-y = W x + B relu(A x + a) + b,   y ← y / |y|
+s = Σₜ rₜ,   s ← s / (|s| + 1e-6),   y = W s + B relu(A s + a) + b                                (which words)
+hₜ = √D rₜ / (|rₜ| + 1e-6) + pₜ,   h += O attention(Q h) + o,   h += N relu(V h + v) + n
+y += C meanₜ relu(G hₜ + g),   y ← y / |y|                                                         (in what order)
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
 
 MAX_TOKENS = 64
 _UNKNOWN = 0
-_CHUNK = 512  # texts; bounds the gathered token rows to 512 · 64 · 256 floats (32 MB)
+_HEADS = 4
+_CHUNK = 256  # texts of one length; bounds the widest intermediate to 256 · 64 · 384 floats (25 MB)
 
 Floats = NDArray[np.float32]
 
@@ -35,11 +38,16 @@ class MiniTextTower:
         weights = map_tensors(folder / "text.safetensors")
         self.table = weights["table"]
         self.scale: Floats = weights["table_scale"].astype(np.float32)
-        self.skip: Floats = weights["W"].astype(np.float32)
-        self.hidden: Floats = weights["A"] * weights["A_scale"].astype(np.float32)[:, None]
-        self.hidden_bias: Floats = weights["a"].astype(np.float32)
-        self.output: Floats = weights["B"] * weights["B_scale"].astype(np.float32)[:, None]
-        self.output_bias: Floats = weights["b"].astype(np.float32)
+        self.positions: Floats = weights["positions"].astype(np.float32)
+        self.weight: dict[str, Floats] = {
+            # transposed once: a row vector times a matrix is what every layer does
+            name: np.ascontiguousarray((weights[name] * weights[f"{name}_scale"].astype(np.float32)[:, None]).T)
+            for name in ("skip", "hidden", "output", "qkv", "mix", "wide", "narrow", "gate", "order")
+        }
+        self.bias: dict[str, Floats] = {
+            name: weights[f"{name}_bias"].astype(np.float32)
+            for name in ("hidden", "output", "qkv", "mix", "wide", "narrow", "gate")
+        }
 
     def tokens(self, texts: list[str]) -> list[list[int]]:
         """Token ids of each text, none cut off."""
@@ -47,28 +55,45 @@ class MiniTextTower:
 
     def encode(self, texts: list[str]) -> Floats:
         """Unit vectors, float32 ``[len(texts), 256]``."""
-        chunks = [self._encode_chunk(texts[i : i + _CHUNK]) for i in range(0, len(texts), _CHUNK)]
-        return np.concatenate(chunks) if chunks else np.zeros((0, len(self.output_bias)), np.float32)
-
-    def _encode_chunk(self, texts: list[str]) -> Floats:
         # A text with no token at all is read as one unknown token.
         tokens = [ids[:MAX_TOKENS] or [_UNKNOWN] for ids in self.tokens(texts)]
-        flat = np.concatenate([np.array(ids, np.intp) for ids in tokens])
-        starts = np.cumsum([0, *(len(ids) for ids in tokens[:-1])])
-        rows = self.table[flat] * self.scale[flat, None]
-        return self._head(np.add.reduceat(rows, starts, axis=0))
+        vectors = np.empty((len(texts), len(self.bias["output"])), np.float32)
+        lengths = np.array([len(ids) for ids in tokens], np.intp)
+        # Texts of one length together, and each by matrix products of its own: the same bits in any company.
+        for length in np.unique(lengths):
+            rows = np.flatnonzero(lengths == length)
+            for start in range(0, len(rows), _CHUNK):
+                chunk = rows[start : start + _CHUNK]
+                vectors[chunk] = self._encode_equal(np.array([tokens[i] for i in chunk], np.intp))
+        return vectors
 
-    def _head(self, sums: Floats) -> Floats:
-        x = sums / (np.linalg.norm(sums, axis=1, keepdims=True) + np.float32(1e-6))
-        inner = np.maximum(_rowwise(x, self.hidden) + self.hidden_bias, 0)
-        return unit_rows(_rowwise(x, self.skip) + _rowwise(inner, self.output) + self.output_bias)
+    def _encode_equal(self, ids: NDArray[np.intp]) -> Floats:
+        """Unit vectors of texts of one length, ids ``[n, tokens]``."""
+        rows = self.table[ids] * self.scale[ids][..., None]
+        y = self._bag(rows.sum(1, keepdims=True))
+        h = rows / (np.linalg.norm(rows, axis=2, keepdims=True) + np.float32(1e-6))
+        h = h * np.float32(np.sqrt(rows.shape[2])) + self.positions[: ids.shape[1]]
+        h += self._attention(h)
+        h += self._layer("narrow", np.maximum(self._layer("wide", h), 0))
+        inner = np.maximum(self._layer("gate", h), 0)
+        y += np.matmul(inner.mean(1, keepdims=True), self.weight["order"])
+        return unit_rows(y[:, 0])
 
+    def _bag(self, sums: Floats) -> Floats:
+        s = sums / (np.linalg.norm(sums, axis=2, keepdims=True) + np.float32(1e-6))
+        inner = np.maximum(self._layer("hidden", s), 0)
+        y: Floats = np.matmul(s, self.weight["skip"]) + self._layer("output", inner)
+        return y
 
-def _rowwise(x: Floats, weight: Floats) -> Floats:
-    """``x @ weight.T`` as one matrix–vector product a row.
+    def _attention(self, h: Floats) -> Floats:
+        n, length, _ = h.shape
+        q, k, v = self._layer("qkv", h).reshape(n, length, 3, _HEADS, -1).transpose(2, 0, 3, 1, 4)
+        scores = np.matmul(q, k.swapaxes(2, 3)) / np.float32(np.sqrt(q.shape[3]))
+        scores = np.exp(scores - scores.max(3, keepdims=True))
+        scores /= scores.sum(3, keepdims=True)
+        return self._layer("mix", np.matmul(scores, v).transpose(0, 2, 1, 3).reshape(n, length, -1))
 
-    A matrix–matrix product may round differently with the number of rows; this gives each text the same bits in
-    any batch, and is no slower at these sizes.
-    """
-    product: Floats = np.matmul(x[:, None, :], weight.T)[:, 0]
-    return product
+    def _layer(self, name: str, x: Floats) -> Floats:
+        y: Floats = np.matmul(x, self.weight[name])
+        y += self.bias[name]
+        return y
