@@ -128,7 +128,7 @@ def picturing(request: pytest.FixtureRequest, load: Callable[[str], Case]) -> Ca
     return load(request.param)
 
 
-@pytest.fixture(scope="module", params=kinds(*SOUNDS))
+@pytest.fixture(scope="module", params=kinds("mini", *SOUNDS))
 def hearing(request: pytest.FixtureRequest, load: Callable[[str], Case]) -> Case:
     """Each encoder of sounds."""
     return load(request.param)

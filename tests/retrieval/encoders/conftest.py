@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,14 +34,6 @@ def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     return tmp_path / "hub"
-
-
-@pytest.fixture(scope="session")
-def mini_v0() -> Path:
-    shared = Path(os.environ.get("MMSEARCH_SHARED", ROOT.parent / "shared"))
-    if not (shared / "models/mini-v0/reference.py").exists():
-        pytest.skip("needs models/mini-v0 of the evaluation data ($MMSEARCH_SHARED)")
-    return shared / "models/mini-v0"
 
 
 @pytest.fixture
