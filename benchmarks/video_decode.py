@@ -185,7 +185,7 @@ def decord_picks() -> Work | None:
 def torch_frames() -> Work | None:
     try:
         from torchcodec.decoders import VideoDecoder
-    except (ImportError, RuntimeError):  # it finds no FFmpeg
+    except (ImportError, OSError, RuntimeError):  # it finds no FFmpeg
         return None
 
     def work(path: Path) -> int:
@@ -198,7 +198,7 @@ def torch_frames() -> Work | None:
 def torch_picks() -> Work | None:
     try:
         from torchcodec.decoders import VideoDecoder
-    except (ImportError, RuntimeError):
+    except (ImportError, OSError, RuntimeError):
         return None
 
     def work(path: Path) -> int:
@@ -256,7 +256,7 @@ def librosa_sound() -> Work | None:
 def torch_sound() -> Work | None:
     try:
         from torchcodec.decoders import AudioDecoder
-    except (ImportError, RuntimeError):
+    except (ImportError, OSError, RuntimeError):
         return None
     return lambda path: len(AudioDecoder(path, sample_rate=RATE, num_channels=1).get_all_samples().data.numpy()[0])
 
