@@ -32,7 +32,7 @@ _CANDIDATES = (20, 30, 40, 60, 80, 120, 160, 240, 320, 480, 640, 960)
 _SELF = 0.9995  # the cosine of a float16 row with itself
 _NEAR_BEST = 0.002  # where the target is out of reach: recall that is given up for less work
 
-# Nanoseconds on one core, as `benchmarks/ann.py` measured them: only their ratios matter.
+# Nanoseconds on one core, estimated: only their ratios matter.
 _SCAN_NS_PER_BYTE = {True: 0.08, False: 0.5}  # of a code: scanned in registers (fast scan), or looked up
 _RESCORE_NS_PER_VALUE = 2.0  # gathered, turned to single precision, multiplied
 _PROBE_NS = 150.0
