@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -167,6 +166,8 @@ class Approximate:
         if workers < 2:
             found = [one(query) for query in queries]
         else:
+            from concurrent.futures import ThreadPoolExecutor
+
             with ThreadPoolExecutor(workers) as pool:
                 found = list(pool.map(one, queries))
         return np.concatenate(found) if found else np.empty((0, count), np.int64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -89,6 +88,8 @@ def _embed_file(value: Path | Moment | bytes, encoder: Encoder) -> Vector:
         return embed_file(value.path, encoder, (value.start_s, value.end_s))
     if isinstance(value, Path):
         return embed_file(value, encoder)
+    import tempfile  # costs a query of words five milliseconds
+
     with tempfile.TemporaryDirectory(prefix="mmsearch-") as folder:
         path = Path(folder, "query")
         path.write_bytes(value)
