@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
-import warnings
 from collections.abc import Iterator
 from typing import IO
 
@@ -12,7 +10,7 @@ from PIL import Image, ImageFile
 
 from mmsearch.errors import DecodeError
 from mmsearch.retrieval.media.colour import to_srgb
-from mmsearch.retrieval.media.image import guard_size
+from mmsearch.retrieval.media.image import guard_size, pillow_settings
 from mmsearch.retrieval.media.picture import StillFrame
 
 FORMATS = {"gif": "Gif", "webp": "WebP", "png": "Png"}
@@ -73,7 +71,7 @@ class Animation:
     def __init__(self, source: IO[bytes], format: str, max_pixels: int) -> None:
         importlib.import_module(f"PIL.{FORMATS[format]}ImagePlugin")
         source.seek(0)
-        with _pillow_settings():
+        with pillow_settings():
             try:
                 self._image: ImageFile.ImageFile = Image.open(source, formats=[format.upper()])
             except MemoryError:
@@ -88,7 +86,7 @@ class Animation:
         """Every frame as it is shown, over white where it is transparent."""
         time, index = 0.0, 0
         while True:
-            with _pillow_settings():
+            with pillow_settings():
                 try:
                     self._image.seek(index)
                     self._image.load()
@@ -104,15 +102,3 @@ class Animation:
             duration = duration if duration >= _LEAST_S else _USUAL_S
             yield StillFrame(time, duration, shown)
             time, index = time + duration, index + 1
-
-
-@contextlib.contextmanager
-def _pillow_settings() -> Iterator[None]:
-    before = ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS
-    ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS = False, None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS = before

@@ -112,7 +112,7 @@ def guard_size(size: tuple[int, int], pixels: int, max_pixels: int) -> None:
 def _decode(
     source: IO[bytes], max_pixels: int, target: tuple[int, int] | None, draft: float
 ) -> tuple[Image.Image, Facts]:
-    with _pillow_settings():
+    with pillow_settings():
         image, size = _open(source, max_pixels, target, draft)
         note = None
         try:
@@ -134,7 +134,7 @@ def _decode(
 
 
 @contextlib.contextmanager
-def _pillow_settings() -> Iterator[None]:
+def pillow_settings() -> Iterator[None]:
     """Pillow strict at first, its own size limit off (ours comes first), no warnings; all put back after."""
     before = ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS
     ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS = False, None
