@@ -26,7 +26,7 @@ _GAP_QUERIES = 128  # of a kind, that reaches are set by
 _LEAST_REACH = 0.01
 _FEW = 64  # queries of a kind below which all of them do both
 # What words need of what rows need, where there are only rows to measure with. By `Probing.reach` words get more lists
-# by themselves; the rest was measured on vectors like those of CLIP models (decision 0021).
+# by themselves; the rest was measured on vectors like those of CLIP models (decision 13).
 _ALONE_REACH, _ALONE_LISTS, _ALONE_CANDIDATES = 1.25, 6, 3
 _CANDIDATES = (20, 30, 40, 60, 80, 120, 160, 240, 320, 480, 640, 960)
 _SELF = 0.9995  # the cosine of a float16 row with itself
