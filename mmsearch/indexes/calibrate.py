@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.indexes.approximate import Approximate, drawn
 from mmsearch.indexes.blocks import Floats, Positions, Vectors
 from mmsearch.indexes.exact import cosines_of, search_exact
 from mmsearch.indexes.probing import Probing
+
+if TYPE_CHECKING:
+    from mmsearch.indexes.approximate import Approximate
 
 K = 10
 ROWS = "row"
@@ -151,6 +153,8 @@ def calibrate(
 
 def corpus_queries(vectors: Vectors, *, seed: int, count: int = QUERIES) -> Floats:
     """Rows of the corpus itself as queries, drawn with a seed."""
+    from mmsearch.indexes.approximate import drawn
+
     return vectors.take(drawn(len(vectors), count, seed))
 
 

@@ -6,18 +6,21 @@ import math
 import sys
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import SpaceMismatchError, UsageError
-from mmsearch.indexes.approximate import Approximate
 from mmsearch.indexes.blocks import Floats, Positions, Vectors
 from mmsearch.indexes.calibrate import Calibration, K
 from mmsearch.indexes.exact import rescored, search_exact
 from mmsearch.indexes.gpu import GpuRows, rows_on_gpu
 from mmsearch.indexes.probing import Probing
 from mmsearch.indexes.selectors import Selector
+
+if TYPE_CHECKING:
+    from mmsearch.indexes.approximate import Approximate
 
 SCAN_SHARE = 0.02
 """Share of rows up to which those that a filter leaves are all compared."""

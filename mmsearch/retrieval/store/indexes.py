@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mmsearch.errors import CollectionDamagedError, SpaceMismatchError
 from mmsearch.indexes import VectorIndex
-from mmsearch.indexes.approximate import Approximate
 from mmsearch.indexes.blocks import Vectors
 from mmsearch.indexes.calibrate import Calibration
 from mmsearch.indexes.sample import Sample
@@ -19,6 +18,9 @@ from mmsearch.retrieval.store.manifest import IndexEntry
 from mmsearch.retrieval.store.schema import FORMAT_VERSION
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.types import Modality, Space
+
+if TYPE_CHECKING:
+    from mmsearch.indexes.approximate import Approximate
 
 
 def open_index(snapshot: Snapshot, space: Space, modality: Modality) -> VectorIndex:
@@ -34,10 +36,16 @@ def open_index(snapshot: Snapshot, space: Space, modality: Modality) -> VectorIn
         if facts["space"] != space.to_json():
             raise SpaceMismatchError(f"index {stem} is of space {facts['space']}, not of {space.to_json()}")
     first, *later = (stem.with_suffix(".faiss") for stem in stems)
+
+    def load() -> Approximate:
+        from mmsearch.indexes.approximate import Approximate
+
+        return Approximate.load(first, later)
+
     return VectorIndex(
         vectors,
         rows.ids,
-        lambda: Approximate.load(first, later),
+        load,
         Calibration.from_json(measured(snapshot.root, entries)["calibration"]),
         entries[-1].covers_to,
     )
