@@ -290,15 +290,8 @@ class Reader:
 
     def _cosine(self, embedded: Embedded, one: Hit, other: Hit) -> float:
         """The cosine of two rows' stored vectors; 0 where they are of two spaces."""
-        for target in embedded.vectors:
-            rows = (
-                self.searcher(target).rows(one.modality)
-                if one.modality in self.manifest.modalities(target.key)
-                else None
-            )
-            if rows is not None and all(rows.has(hit.id) for hit in (one, other)):
-                return self.searcher(target).cosine(one, other, one.modality)
-        return 0.0
+        cosines = (self.searcher(target).cosine(one, other) for target in embedded.vectors)
+        return next((cosine for cosine in cosines if cosine is not None), 0.0)
 
     def _find_space(self, space: str | Space | None) -> Space:
         if space is None:

@@ -60,9 +60,9 @@ def ingest_with_another(
             told = f"{before.indexed:,} of the files are new to {names} too and were embedded with it"
             notices = (*before.notices, told)
     serving = Serving.alone(added, texts=change.current == added.space.key)
-    report = ingest(writer, serving, roots_to_read(writer.manifest, added.space, paths), options, watch)
+    report = ingest(writer, serving, roots_to_read(writer.manifest, paths), options, watch)
     report = replace(report, notices=(*notices, *report.notices))
-    return finish_switch(writer, added.space, added.modalities, report)
+    return finish_switch(writer, added.space, change, report)
 
 
 def change_to(manifest: Manifest, space: Space, modalities: frozenset[Modality]) -> Change:
@@ -102,27 +102,22 @@ def _modalities(manifest: Manifest, key: str) -> frozenset[Modality]:
         return frozenset(manifest.modalities(key))
 
 
-def roots_to_read(manifest: Manifest, space: Space, paths: Sequence[bytes]) -> list[bytes]:
-    """The paths of a run: for a new space, also every root that the collection was made of and that is there."""
+def roots_to_read(manifest: Manifest, paths: Sequence[bytes]) -> list[bytes]:
+    """The paths of a run that fills a new space: also every root that the collection was made of and that is there."""
     tops = list(dict.fromkeys(paths))
-    if is_new(manifest, space):
-        roots = [os.fsencode(root) for root in manifest.roots]
-        tops += [r for r in roots if os.path.exists(r) and not any(lies_under(r, top) for top in tops)]
-    return tops
+    roots = [os.fsencode(root) for root in manifest.roots]
+    return tops + [r for r in roots if os.path.exists(r) and not any(lies_under(r, top) for top in tops)]
 
 
-def finish_switch(writer: Writer, space: Space, modalities: frozenset[Modality], report: Report) -> Report:
+def finish_switch(writer: Writer, space: Space, change: Change, report: Report) -> Report:
     """Search ``space`` too from now on, and drop those it replaces, once all roots have been read for it."""
     manifest = writer.manifest
-    if not is_new(manifest, space):
-        return report
     missing = [root for root in manifest.roots if not os.path.exists(os.fsencode(root))]
     if report.interrupted:
         wait = "the run was stopped; run it again to go on"
     elif missing:
         wait = f"{printable(missing[0])} is missing; run again when it is back, or `mmsearch remove` it"
     else:
-        change = change_to(manifest, space, modalities)
         joined = replace(manifest, current=change.current, also=change.also, serving=change.serving)
         for key in change.dropped:
             joined = without_space(joined, key)

@@ -107,9 +107,13 @@ class Searcher:
                     found[i] += query
         return found
 
-    def cosine(self, one: Hit, other: Hit, modality: Modality) -> float:
-        """The cosine of the stored vectors of two rows of a modality."""
-        rows = self.rows(modality)
+    def cosine(self, one: Hit, other: Hit) -> float | None:
+        """The cosine of the stored vectors of two rows of one modality; None where they are not both of this space."""
+        if one.modality not in self.modalities:
+            return None
+        rows = self.rows(one.modality)
+        if not (rows.has(one.id) and rows.has(other.id)):
+            return None
         a, b = rows.vectors_at(rows.positions(np.array([one.id, other.id], np.int64))).astype(np.float32)
         return float(a @ b)
 
