@@ -115,14 +115,6 @@ class Approximate:
         """Whether codes are compared in registers, many at a time (FAISS fast scan)."""
         return self._ivf is not None and not files.can_be_mapped(self._ivf)
 
-    @property
-    def held_bytes(self) -> int:
-        """Bytes of codes and ids that are held in memory: those of lists that FAISS cannot leave in the file."""
-        if self._ivf is None:
-            return len(self) * (self.code_bytes + 8)
-        held = sum(int(s.ntotal) for s in self._segments if not (self._mapped and files.can_be_mapped(s)))
-        return held * (self.code_bytes + 8) + self.lists * int(self._ivf.d) * 4
-
     def candidates(
         self,
         queries: Floats,

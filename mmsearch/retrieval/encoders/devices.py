@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 from mmsearch.errors import UsageError
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 
