@@ -35,10 +35,14 @@ class Vectors:
 
     def take(self, positions: Positions) -> Floats:
         """The rows at ``positions``, in their order; float32 ``[len(positions), dim]``."""
+        return self.gathered(positions).astype(np.float32)
+
+    def gathered(self, positions: Positions) -> Half:
+        """As `take`, but as they are stored."""
         owners = np.searchsorted(self._starts, positions, side="right") - 1
         if len(self._files) == 1:
-            return self._taken(self._files[0], positions, owners).astype(np.float32)
-        taken = np.empty((len(positions), self.dim), np.float32)
+            return self._taken(self._files[0], positions, owners)
+        taken = np.empty((len(positions), self.dim), np.float16)
         files = np.searchsorted(self._file_starts, positions, side="right") - 1
         for number in present(files):
             inside = np.flatnonzero(files == number)

@@ -17,7 +17,7 @@ from mmsearch.indexes.calibrate import Calibration, K
 from mmsearch.indexes.exact import rescored, search_exact
 from mmsearch.indexes.gpu import GpuRows, rows_on_gpu
 from mmsearch.indexes.probing import Probing
-from mmsearch.indexes.selectors import Selector
+from mmsearch.indexes.selectors import Selector, follow_one_another
 
 if TYPE_CHECKING:
     from mmsearch.indexes.approximate import Approximate
@@ -85,6 +85,7 @@ class VectorIndex:
         if covers_to is not None:
             self._covered = int(np.searchsorted(self.ids, covers_to, side="right"))
         self._selector = Selector(self.ids)
+        self._first = int(self.ids[0]) if follow_one_another(self.ids) else None
         self._threads = threads
         self._scanned = 0  # products scanned because FAISS was not loaded
         self._gpu: GpuRows | None = None
@@ -204,6 +205,8 @@ class VectorIndex:
 
     def _positions(self, ids: NDArray[np.int64]) -> Positions:
         """Positions of ids; -1 for those that are no rows here any more."""
+        if self._first is not None:
+            return np.where((ids >= self._first) & (ids < self._first + len(self)), ids - self._first, -1)
         places = np.searchsorted(self.ids, ids)
         known = (ids >= 0) & (places < len(self.ids))
         places = np.where(known, places, 0)
