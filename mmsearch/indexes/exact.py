@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.indexes import halves
-from mmsearch.indexes.blocks import Floats, Half, Positions, Vectors
+from mmsearch.indexes.blocks import Floats, Half, Positions, Vectors, as_floats
 
 _CHUNK_SCORES = 1 << 22  # scores held at a time by a thread: 16 MB
 _WORTH_THREADS = 1 << 22  # products below which starting threads costs more than it saves
@@ -28,6 +28,7 @@ def search_exact(
     *,
     allowed: NDArray[np.bool_] | None = None,
     threads: int | None = None,
+    passing: bool = False,
 ) -> tuple[Floats, Positions]:
     """The k rows of the highest inner product with each query.
 
@@ -37,6 +38,7 @@ def search_exact(
         k: rows wanted.
         allowed: which positions may answer, bool ``[rows]``; None for all.
         threads: at most so many; default one for each processor.
+        passing: hand mapped rows back to the system once they are compared: for a pass over many that is not repeated.
 
     Returns:
         Scores (float32, descending) and positions (int64), both ``[q, k]``; ties stand by ascending position,
@@ -56,19 +58,21 @@ def search_exact(
     in_place = halves.can_compare() and len(queries) <= halves.FEW_QUERIES
 
     def best_of(chunk: tuple[int, int]) -> tuple[Floats, Positions]:
-        quick = _compared_in_place(vectors, queries, k, chunk, survivors, allowed, slack) if in_place else None
-        if quick is not None:
-            return quick
-        scores, positions = _scores(vectors, queries, chunk, survivors)
-        if allowed is not None:
-            scores[:, ~allowed[chunk[0] : chunk[1]]] = -np.inf
-        return _shortlist(scores, np.broadcast_to(positions, scores.shape), k, slack)
+        found = _compared_in_place(vectors, queries, k, chunk, survivors, allowed, slack) if in_place else None
+        if found is None:
+            scores, positions = _scores(vectors, queries, chunk, survivors)
+            if allowed is not None:
+                scores[:, ~allowed[chunk[0] : chunk[1]]] = -np.inf
+            found = _shortlist(scores, np.broadcast_to(positions, scores.shape), k, slack)
+        if passing and survivors is None:
+            vectors.release(*chunk)
+        return found
 
-    found = list(_run(best_of, chunks, workers))
-    if not found:
-        found = [(np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64))]
-    scores = np.concatenate([part[0] for part in found], axis=1)
-    positions = np.concatenate([part[1] for part in found], axis=1)
+    parts = list(_run(best_of, chunks, workers))
+    if not parts:
+        parts = [(np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64))]
+    scores = np.concatenate([part[0] for part in parts], axis=1)
+    positions = np.concatenate([part[1] for part in parts], axis=1)
     return rescored(vectors, queries, _shortlist(scores, positions, k, slack)[1], k)
 
 
@@ -83,7 +87,7 @@ def rescored(vectors: Vectors, queries: Floats, positions: Positions, k: int) ->
         candidates = proposed[proposed >= 0]
         rows = vectors.gathered(candidates)
         likely = _likely(rows, queries[row], k)
-        candidates, cosines = candidates[likely], np.einsum("ij,j->i", rows[likely].astype(np.float32), queries[row])
+        candidates, cosines = candidates[likely], np.einsum("ij,j->i", as_floats(rows[likely]), queries[row])
         best = np.lexsort((candidates, -cosines))[:k]
         scores[row, : len(best)], where[row, : len(best)] = cosines[best], candidates[best]
     return scores, where
@@ -171,7 +175,7 @@ def _scores(
         return scores, positions
     for first, block in vectors.slices(start, stop):
         place = slice(first - start, first - start + len(block))
-        scores[:, place] = queries @ block.astype(np.float32).T
+        scores[:, place] = queries @ as_floats(block).T
     return scores, np.arange(start, stop, dtype=np.int64)
 
 

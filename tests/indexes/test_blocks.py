@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmsearch.indexes.blocks import Vectors, as_vectors
+from mmsearch.indexes.blocks import Vectors, as_floats, as_vectors
 
 sizes = st.lists(st.integers(0, 9), max_size=6)
 
@@ -53,3 +53,23 @@ def test_an_array_becomes_one_block_of_float16(dtype: type) -> None:
     vectors = as_vectors(np.eye(3, dtype=dtype))
     assert [block.dtype for _, block in vectors.slices(0, 3)] == [np.float16]
     assert as_vectors(vectors) is vectors
+
+
+def test_every_finite_half_becomes_the_same_number_in_single_precision() -> None:
+    every = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    finite = every[np.isfinite(every)]
+    assert len(finite) == 2 * 31 * 1024
+    floats = as_floats(finite)
+    assert floats.dtype == np.float32
+    assert np.array_equal(floats, finite.astype(np.float32))
+    assert np.array_equal(np.signbit(floats), np.signbit(finite)), "zero has two signs"
+
+
+def test_halves_at_an_odd_address_are_converted_into_a_given_array() -> None:
+    rows = np.ndarray((5, 7), np.float16, buffer=bytearray(71), offset=1)
+    rows[:] = np.random.default_rng(0).normal(size=(5, 7))
+    out = np.zeros((9, 7), np.float32)
+    as_floats(rows, out=out[2:7])
+    assert np.array_equal(out[2:7], rows.astype(np.float32))
+    assert not out[:2].any()
+    assert not out[7:].any()

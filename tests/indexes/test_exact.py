@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -146,3 +147,23 @@ def test_rescoring_orders_candidates_and_passes_over_missing_ones() -> None:
     scores, positions = rescored(vectors, np.array([[1, 0], [1, 0]], np.float32), proposed, 3)
     assert positions.tolist() == [[0, 1, 2], [2, -1, -1]]
     assert np.allclose(scores, [[1, 0.6, 0], [0, -np.inf, -np.inf]], atol=1e-3)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="resident memory is read from /proc")
+@pytest.mark.parametrize("queries", [1, 200])
+def test_a_pass_over_mapped_rows_leaves_none_of_them_in_memory(tmp_path: Path, queries: int) -> None:
+    np.save(tmp_path / "rows.npy", np.eye(64, dtype=np.float16)[np.arange(200_000) % 64])
+    vectors = Vectors([np.load(tmp_path / "rows.npy", mmap_mode="r")], 64)
+    asked = np.eye(64, dtype=np.float32)[np.arange(queries) % 64]
+    before = mapped_bytes()
+    search_exact(vectors, asked, 3, threads=2)
+    held = mapped_bytes() - before
+    search_exact(vectors, asked, 3, threads=2, passing=True)
+    assert held > 20_000_000
+    assert mapped_bytes() - before < 5_000_000
+
+
+def mapped_bytes() -> int:
+    """Pages of files that this process has in memory."""
+    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("RssFile")]
+    return int(line.split()[1]) * 1024
