@@ -73,7 +73,10 @@ def search_exact(
         parts = [(np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64))]
     scores = np.concatenate([part[0] for part in parts], axis=1)
     positions = np.concatenate([part[1] for part in parts], axis=1)
-    return rescored(vectors, queries, _shortlist(scores, positions, k, slack)[1], k)
+    best = rescored(vectors, queries, _shortlist(scores, positions, k, slack)[1], k)
+    if passing:
+        vectors.release()
+    return best
 
 
 def rescored(vectors: Vectors, queries: Floats, positions: Positions, k: int) -> tuple[Floats, Positions]:
