@@ -50,7 +50,7 @@ class Approximate:
         # On small samples FAISS's threads mostly wait for one another. With two cores that other programs kept busy,
         # 1,000 rows of 512 dimensions took 1 s with one thread and 57 s with two.
         with bounded_threads(threads if len(sample) * vectors.dim > _WORTH_THREADS else 1):
-            _train(index, vectors.take(sample))
+            _train(index, vectors.sampled(sample))
             del held
             if ivf_of(index) is None and not isinstance(index, faiss.IndexIDMap):
                 index = faiss.IndexIDMap(index)

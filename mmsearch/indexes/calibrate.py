@@ -189,7 +189,7 @@ def corpus_queries(vectors: Vectors, *, seed: int, count: int = QUERIES) -> Floa
     """Rows of the corpus itself as queries, drawn with a seed."""
     from mmsearch.indexes.approximate import drawn
 
-    return vectors.take(drawn(len(vectors), count, seed))
+    return vectors.sampled(drawn(len(vectors), count, seed))
 
 
 def _ladder(approximate: Approximate, kinds: list[Floats]) -> Iterator[Probing]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmsearch.indexes.blocks import Vectors, as_floats, as_vectors
+from mmsearch.indexes.blocks import CACHE_ROWS, Vectors, as_floats, as_vectors
 
 sizes = st.lists(st.integers(0, 9), max_size=6)
 
@@ -31,6 +33,17 @@ def test_rows_are_taken_in_the_order_asked_for_also_twice(lengths: list[int], da
     taken = vectors.take(np.array(wanted, np.int64))
     assert taken.dtype == np.float32
     assert np.array_equal(taken, matrix[np.array(wanted, np.int64)].astype(np.float32))
+
+
+def test_a_sample_is_what_is_taken(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(5000, 8)).astype(np.float16)
+    np.save(tmp_path / "rows.npy", rows)
+    mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
+    vectors = Vectors([mapped[:1300], mapped[1300:]], 8)
+    positions = np.flatnonzero(np.random.default_rng(1).random(5000) < 0.6)
+    assert len(positions) > 2 * CACHE_ROWS
+    assert np.array_equal(vectors.sampled(positions), vectors.take(positions))
+    assert vectors.sampled(positions[:0]).shape == (0, 8)
 
 
 @given(sizes, st.integers(0, 60), st.integers(0, 60), st.integers(1, 12))
