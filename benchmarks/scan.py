@@ -2,7 +2,7 @@
 
     python benchmarks/scan.py [--rows 250000] [--out FOLDER]
 
-numpy's own conversion, the one in registers (`as_floats`), and FAISS on the halves where they lie. Rows are random: what
+numpy's own conversion, the one in registers (`as_floats`), FAISS on the halves where they lie. Rows are random: what
 a scan takes does not depend on them. Every way runs in turns; medians, and ratios to numpy's conversion.
 """
 
