@@ -71,11 +71,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def build(name: str, data: Path, results: Path, options: argparse.Namespace) -> bool:
     """Build an index unless it is there, and put what that took into the results; whether there is one."""
-    folder = index_folder(name, options)
-    told = folder.with_name(folder.name + ".built.json")  # beside the index: results can be written elsewhere later
+    told = told_beside(options.work, name, options.rows)
     if not told.exists():
         print(f"{name}: building {options.rows:,} rows …", flush=True)
-        lines, failure = run(name, "build", data, folder, options, options.threads)
+        lines, failure = run(name, "build", data, options, options.threads)
         if failure:
             append(results, [failed(name, "build", failure, options)])
             return False
@@ -88,7 +87,6 @@ def build(name: str, data: Path, results: Path, options: argparse.Namespace) -> 
 
 def search(name: str, data: Path, results: Path, options: argparse.Namespace) -> None:
     """Search an index that was built, then change a copy of it, unless that stands in the results."""
-    folder = index_folder(name, options)
     phases = {"search": "held", "change": "delete"}  # and the last line that each tells
     if not ENGINES[name][0].can_change:
         del phases["change"]
@@ -96,20 +94,18 @@ def search(name: str, data: Path, results: Path, options: argparse.Namespace) ->
         if (name, options.rows, last) in measured(results):
             print(f"{name}: {options.rows:,} rows, {phase} is measured already", flush=True)
             continue
-        if not folder.with_name(folder.name + ".built.json").exists():
+        if not told_beside(options.work, name, options.rows).exists():
             print(f"{name}: no index of {options.rows:,} rows was built; --phase build builds it", flush=True)
             return
         print(f"{name}: {options.rows:,} rows, {phase} …", flush=True)
         # One thread, so that a search is not split among cores by some engines and not by others.
-        lines, failure = run(name, phase, data, folder, options, 1 if phase == "search" else options.threads)
+        lines, failure = run(name, phase, data, options, 1 if phase == "search" else options.threads)
         append(results, lines)
         if failure:
             append(results, [failed(name, phase, failure, options)])
 
 
-def run(
-    name: str, phase: str, data: Path, folder: Path, options: argparse.Namespace, threads: int
-) -> tuple[list[Line], str]:
+def run(name: str, phase: str, data: Path, options: argparse.Namespace, threads: int) -> tuple[list[Line], str]:
     """One phase of an engine; the lines that it told, and why it failed if it did."""
     python = interpreter(name, options.work / "venvs")
     if python is None:
@@ -117,6 +113,7 @@ def run(
     # Each names the threads of an engine that has no other way to bound them: FAISS and BLAS, Rust's, LanceDB's.
     bounds = dict.fromkeys(("OMP_NUM_THREADS", "RAYON_NUM_THREADS", "LANCE_CPU_THREADS"), str(threads))
     environment = {**os.environ, **bounds, "PYTHONPATH": path_for(name)}
+    folder = index_folder(options.work, name, options.rows)
     command = [str(python), str(HERE / "ann_worker.py"), name, phase, str(data), str(folder), str(threads)]
     about = {"case": "ann", "engine": name, "rows": options.rows, "threads": threads, **about_here()}
     try:
@@ -150,9 +147,15 @@ def measured(results: Path) -> set[tuple[str, int, str]]:
     return {(line["engine"], line["rows"], line["phase"]) for line in read(results)}
 
 
-def index_folder(name: str, options: argparse.Namespace) -> Path:
+def index_folder(work: Path, name: str, rows: int) -> Path:
     """Where the index of an engine lies."""
-    return Path(options.work) / f"indexes-{options.rows}" / name.replace(" ", "-").replace(",", "-")
+    return work / f"indexes-{rows}" / name.replace(" ", "-").replace(",", "-")
+
+
+def told_beside(work: Path, name: str, rows: int) -> Path:
+    """What its build told: beside the index, for the results of the search may be written elsewhere, and later."""
+    folder = index_folder(work, name, rows)
+    return folder.with_name(folder.name + ".built.json")
 
 
 def path_for(name: str) -> str:

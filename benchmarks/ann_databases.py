@@ -183,9 +183,7 @@ class Milvus(Engine):
             self.add(np.arange(start, min(start + 2000, len(rows))), rows[start : start + 2000])
         self.client.flush("rows")
         indexes = self.client.prepare_index_params()
-        indexes.add_index(
-            "vector", index_type="HNSW", metric_type="IP", params={"M": 16, "efConstruction": 200}
-        )
+        indexes.add_index("vector", index_type="HNSW", metric_type="IP", params={"M": 16, "efConstruction": 200})
         indexes.add_index("bucket", index_type="INVERTED")
         self.client.create_index("rows", indexes)
         self.client.load_collection("rows")
@@ -212,6 +210,9 @@ class Milvus(Engine):
                 for row, vector in zip(ids, vectors, strict=True)
             ],
         )
+
+    def settle(self) -> None:
+        self.client.flush("rows")  # puts new rows into a segment; until then it scans them
 
     def delete(self, ids: Any) -> None:
         self.client.delete("rows", ids=[int(row) for row in ids])

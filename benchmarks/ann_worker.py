@@ -65,32 +65,29 @@ def search(engine: Engine, rows: Any, data: Path, folder: Path) -> None:
         engine.open(folder, rows, changing=False)
         engine.search(queries["text"][-1], engine.points[0])
     tell(phase="open", **cost, held_bytes=(resident() - before) / len(rows))
-    tried = []
-    for point in sweep(engine, recalls := []):
-        tried.append(point)
-        for kind, asked in queries.items():
-            found = measure(partial(engine.search, point=point), asked, truth[kind])
-            tell(phase="search", point=point, kind=kind, **found)
-            if kind == "text":
-                recalls.append(found["recall"])
+    for point, found in swept(engine, queries["text"], truth["text"]):
+        tell(phase="search", point=point, kind="text", **found)
+        ask = partial(engine.search, point=point)
+        tell(phase="search", point=point, kind="picture", **measure(ask, queries["picture"], truth["picture"]))
     held = (resident() - before) / len(rows)
     if engine.can_filter:
         inside = np.load(data / "text-filtered-truth.npy")
-        for point in tried:
-            found = measure(partial(engine.search, point=point, bucket=7), queries["text"], inside)
+        for point, found in swept(engine, queries["text"], inside, bucket=7):
             tell(phase="filter", point=point, share=1 / BUCKETS, **found)
     tell(phase="held", held_bytes=held)  # the last line: it says that nothing is missing
 
 
-def sweep(engine: Engine, recalls: Sequence[float]) -> Iterator[Any]:
-    """The engine's points, then harder ones while recall is too low and still grows; ``recalls`` grows meanwhile."""
-    yield from engine.points
-    point = engine.points[-1]
-    for _ in range(EXTRA_POINTS):
-        if max(recalls) >= ENOUGH or recalls[-1] - recalls[-2] < 0.001:
-            return
-        point = engine.harder(point)
-        yield point
+def swept(engine: Engine, queries: Any, truth: Any, **only: int) -> Iterator[tuple[Any, dict[str, float]]]:
+    """The engine's points with what is measured there, then harder ones while recall is too low and still grows."""
+    last = 0.0
+    points = list(engine.points)
+    for point in points:
+        found = measure(partial(engine.search, point=point, **only), queries, truth)
+        yield point, found
+        grows = found["recall"] > last + 0.001
+        last = found["recall"]
+        if point == points[-1] and grows and last < ENOUGH and len(points) < len(engine.points) + EXTRA_POINTS:
+            points.append(engine.harder(point))
 
 
 def change(engine: Engine, rows: Any, data: Path, folder: Path) -> None:
@@ -119,15 +116,21 @@ def change_opened(engine: Engine, count: int, queries: Any, added: Any) -> None:
     told = {"count": len(added), **cost, "settle_s": settling["wall_s"], "settle_cpu_s": settling["cpu_s"]}
     tell(phase="add", point=point, **told, found=float(found), before=before, after=timing(ask, queries))
 
-    between = added.astype(np.float32) + np.roll(added, 1, axis=0)  # rows like them, and other ones
-    between = (between / np.linalg.norm(between, axis=1, keepdims=True)).astype(np.float16)
-    tell(phase="during", point=point, count=len(between), **asked_meanwhile(engine, ask, queries, ids + 1000, between))
+    more = mixed(added, 1)
+    meanwhile = asked_meanwhile(engine, ask, queries, ids + len(ids), more)
+    tell(phase="during", point=point, count=len(more), **meanwhile)
 
     gone = np.arange(0, count, 100)
     with took() as cost:
         engine.delete(gone)
     met = sum(np.isin(ask(query), gone).sum() for query in queries[:50])
     tell(phase="delete", point=point, count=len(gone), **cost, met=int(met), after=timing(ask, queries))
+
+
+def mixed(rows: Any, step: int) -> Any:
+    """As many rows like them: float16 unit vectors halfway to the row ``step`` places off."""
+    halfway = rows.astype(np.float32) + np.roll(rows, step, axis=0)
+    return (halfway / np.linalg.norm(halfway, axis=1, keepdims=True)).astype(np.float16)
 
 
 def asked_meanwhile(
