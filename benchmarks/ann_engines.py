@@ -213,7 +213,8 @@ class Autofaiss(Faiss):
     def open(self, folder: Path, rows: Any, *, changing: bool) -> None:
         import faiss
 
-        super().open(folder, rows, changing=changing)
+        faiss.omp_set_num_threads(self.threads)
+        self.index = faiss.read_index(str(folder / "index"))  # as its documents read it
         self.knobs, self.point = faiss.ParameterSpace(), None
 
     def search(self, query: Any, point: Any, bucket: int | None = None) -> Any:
@@ -339,7 +340,8 @@ ENGINES: dict[str, tuple[type[Engine], tuple[str, ...]]] = {
     "faiss IVF,PQ64": (Faiss, ()),
     "faiss IVF,PQ256x4fsr,Refine": (FaissRefined, ()),
     "faiss HNSW32": (FaissHnsw, ()),
-    "autofaiss": (Autofaiss, ("autofaiss",)),
+    # autofaiss asks for numpy 1, which later pyarrows refuse, and names arguments that later FAISS does not know
+    "autofaiss": (Autofaiss, ("autofaiss", "faiss-cpu<1.9", "pyarrow<22")),
     "scann": (Scann, ("scann",)),
     "usearch": (Usearch, ("usearch",)),
     "hnswlib": (Hnswlib, ("hnswlib",)),

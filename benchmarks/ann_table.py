@@ -1,8 +1,6 @@
 """What stands in ``results/ann.jsonl``: the newest run of each engine, its curve, and all of them as tables.
 
-Times at one recall are read off a curve: of the points of an engine only those count that no other beats in both recall
-and time; between two of them the logarithm of the time grows in proportion to the recall. Nothing is read off beyond
-the last point; a recall below the first is answered with the time of the first, marked ``≤``.
+`HOW` says how a time is read off a curve; nothing is read off beyond its last point.
 """
 
 from __future__ import annotations
@@ -17,6 +15,11 @@ Line = dict[str, Any]
 RECALLS = (0.95, 0.98)
 OURS = "mmsearch"
 NONE = "–"
+HOW = """Times at one recall are read off each engine's curve, of the points that no other of its points beats in recall and
+time; between two of them the logarithm of the time grows in proportion to the recall. Where the quickest point of an
+engine reaches more than that recall its time stands in: ≤ marks a ratio that may be smaller, ≥ one that may be larger,
+≈ one that may be either. Held is what lies in memory and in no file; files are with the vectors where the engine keeps
+them."""
 
 
 def read(results: Path) -> list[Line]:
@@ -79,7 +82,7 @@ def table(lines: Sequence[Line]) -> str:
         parts += [_searches(lines, names, rows, recall) for recall in RECALLS]
         parts += [_changes(lines, names, rows)]
         parts += _failures(lines, rows)
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, HOW])
 
 
 def _sizes(lines: Sequence[Line], names: Sequence[str], rows: int) -> str:
