@@ -15,11 +15,10 @@ Line = dict[str, Any]
 RECALLS = (0.95, 0.98)
 OURS = "mmsearch"
 NONE = "–"
-HOW = """Times at one recall are read off each engine's curve, of the points that no other of its points beats in recall and
-time; between two of them the logarithm of the time grows in proportion to the recall. Where the quickest point of an
-engine reaches more than that recall its time stands in: ≤ marks a ratio that may be smaller, ≥ one that may be larger,
-≈ one that may be either. Held is what lies in memory and in no file; files are with the vectors where the engine keeps
-them."""
+HOW = """Times at one recall are read off each engine's curve, of the points that no other of its points beats in
+recall and time; between two of them the logarithm of the time grows in proportion to the recall. Where the quickest
+point of an engine reaches more than that recall, its time stands in: ≤ marks a ratio that may be smaller, ≥ one that
+may be larger, ≈ one that may be either. Held is what lies in memory and in no file."""
 
 
 def read(results: Path) -> list[Line]:
