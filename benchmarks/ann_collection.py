@@ -141,7 +141,12 @@ def lancedbs(data: Path, rows: int, options: argparse.Namespace) -> list[dict[st
     told, failure = ann.run("lancedb", "change", data, of_one, options.threads)
     if failure:
         return [{"engine": "lancedb", "rows": rows, "phase": "failed", "why": failure}]
-    return [line for line in told if line["phase"] == "add"]
+    facts = ("engine", "rows", "threads", "phase", "count", "wall_s", "cpu_s", "settle_s", "settle_cpu_s", "found")
+    return [
+        {**{fact: line[fact] for fact in facts}, "version": line["versions"]["lancedb"]}
+        for line in told
+        if line["phase"] == "add"
+    ]
 
 
 if __name__ == "__main__":
