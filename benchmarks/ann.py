@@ -125,7 +125,8 @@ def run(name: str, phase: str, data: Path, options: argparse.Namespace, threads:
     told = [json.loads(line) for line in ran.stdout.splitlines() if line.startswith("{")]
     packages = {package: version for line in told[:1] for package, version in line.get("packages", {}).items()}
     about["versions"] = {**about["versions"], **packages}
-    failure = f"{phase}: {(ran.stderr.strip().splitlines() or ['it ended'])[-1][:200]}" if ran.returncode else ""
+    why = (ran.stderr.strip().splitlines() or [f"it ended with status {ran.returncode}"])[-1][:200]
+    failure = f"{phase}: {why}" if ran.returncode else ""
     return [{**about, **line} for line in told[1:]], failure
 
 
