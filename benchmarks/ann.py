@@ -1,10 +1,13 @@
 """Case ``ann``: this engine and its rivals on the same vectors, machine and threads. `make bench-ann`.
 
-    python benchmarks/ann.py --rows 200000 --work /tmp/ann [--engines mmsearch scann …]
+    python benchmarks/ann.py --rows 200000 --work /tmp/ann [--engines mmsearch scann …] [--phase build]
+    python benchmarks/ann.py --table
 
 Makes the vectors (`synthetic`), the truth, a virtual environment for each rival, and runs each engine in processes of
-its own. Every result is appended to ``results/ann.jsonl`` at once, and what stands there is not run again. A rival that
-does not install or does not run is skipped with a line that says so.
+its own. Building and searching can be run apart: a build is slow and is told by its processor time too, a search needs
+a machine that does nothing else. Every result is appended to ``results/ann.jsonl`` at once, and what stands there is
+not run again; nor is what was built in the ``--work`` folder. A rival that does not install or does not run is passed
+over with a line that says so, and is tried again by the next run.
 """
 
 from __future__ import annotations
@@ -21,29 +24,31 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ann_engines import BUCKETS, ENGINES
+from ann_engine import BUCKETS
+from ann_engines import ENGINES
+from ann_table import read, table
 from machine import machine_facts, versions
 
 HERE = Path(__file__).parent
 QUERIES = 300
 
+Line = dict[str, Any]
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what is missing in the results."""
+    """Run what is missing in the results, or print them."""
     options = parse(arguments)
-    options.out.mkdir(parents=True, exist_ok=True)
     results = options.out / "ann.jsonl"
+    if options.table:
+        print(table(read(results)))
+        return 0
+    options.out.mkdir(parents=True, exist_ok=True)
     data = prepare(options.work / f"data-{options.rows}", options.rows)
     for name in options.engines:
-        if (name, options.rows) in done(results):
-            print(f"{name}: {options.rows:,} rows are measured already", flush=True)
+        if "build" in options.phase and not build(name, data, results, options):
             continue
-        print(f"{name}, {options.rows:,} rows …", flush=True)
-        lines, failure = run(name, data, options)
-        about = {"engine": name, "rows": options.rows, "threads": options.threads, **about_here()}
-        with results.open("a", encoding="utf-8") as file:
-            for line in [*lines, *([{"phase": "failed", "why": failure}] if failure else [])]:
-                file.write(json.dumps({"case": "ann", **about, **line}, ensure_ascii=False) + "\n")
+        if "search" in options.phase:
+            search(name, data, results, options)
     return 0
 
 
@@ -51,42 +56,107 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Which engines, how many rows, where."""
     parser = argparse.ArgumentParser(prog="benchmarks/ann.py", description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rows", type=int, default=200_000)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=2, help="for building; a query has one in every engine")
     parser.add_argument("--engines", nargs="*", default=list(ENGINES), choices=list(ENGINES), metavar="ENGINE")
-    parser.add_argument("--work", type=Path, required=True, help="folder for vectors, environments and indexes")
+    parser.add_argument("--phase", nargs="*", default=["build", "search"], choices=["build", "search"])
+    parser.add_argument("--work", type=Path, help="folder for vectors, environments and indexes")
     parser.add_argument("--out", type=Path, default=HERE / "results")
     parser.add_argument("--timeout", type=float, default=3600, help="seconds for each phase of an engine")
-    return parser.parse_args(arguments)
+    parser.add_argument("--table", action="store_true", help="print what was measured, and run nothing")
+    options = parser.parse_args(arguments)
+    if options.work is None and not options.table:
+        parser.error("--work names the folder for vectors, environments and indexes")
+    return options
 
 
-def done(results: Path) -> set[tuple[str, int]]:
-    """Engines and numbers of rows that were run to the end."""
-    if not results.exists():
-        return set()
-    lines = [json.loads(line) for line in results.read_text("utf-8").splitlines()]
-    return {(line["engine"], line["rows"]) for line in lines if line["phase"] == "held"}
+def build(name: str, data: Path, results: Path, options: argparse.Namespace) -> bool:
+    """Build an index unless it is there, and put what that took into the results; whether there is one."""
+    told = told_beside(options.work, name, options.rows)
+    if not told.exists():
+        print(f"{name}: building {options.rows:,} rows …", flush=True)
+        lines, failure = run(name, "build", data, options, options.threads)
+        if failure:
+            append(results, [failed(name, "build", failure, options)])
+            return False
+        told.write_text(json.dumps(lines[-1], ensure_ascii=False) + "\n", "utf-8")
+    line = json.loads(told.read_text("utf-8"))
+    if line not in read(results):
+        append(results, [line])
+    return True
 
 
-def run(name: str, data: Path, options: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
-    """Both phases of an engine; what they told, and why it failed if it did."""
+def search(name: str, data: Path, results: Path, options: argparse.Namespace) -> None:
+    """Search an index that was built, then change a copy of it, unless that stands in the results."""
+    phases = {"search": "held", "change": "delete"}  # and the last line that each tells
+    if not ENGINES[name][0].can_change:
+        del phases["change"]
+    for phase, last in phases.items():
+        if (name, options.rows, last) in measured(results):
+            print(f"{name}: {options.rows:,} rows, {phase} is measured already", flush=True)
+            continue
+        if not told_beside(options.work, name, options.rows).exists():
+            print(f"{name}: no index of {options.rows:,} rows was built; --phase build builds it", flush=True)
+            return
+        print(f"{name}: {options.rows:,} rows, {phase} …", flush=True)
+        # One thread, so that a search is not split among cores by some engines and not by others.
+        lines, failure = run(name, phase, data, options, 1 if phase == "search" else options.threads)
+        append(results, lines)
+        if failure:
+            append(results, [failed(name, phase, failure, options)])
+
+
+def run(name: str, phase: str, data: Path, options: argparse.Namespace, threads: int) -> tuple[list[Line], str]:
+    """One phase of an engine; the lines that it told, and why it failed if it did."""
     python = interpreter(name, options.work / "venvs")
     if python is None:
         return [], f"{' '.join(ENGINES[name][1])} does not install here"
-    folder = options.work / "indexes" / name.replace(" ", "-").replace(",", "-")
-    environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads), "PYTHONPATH": path_for(name)}
-    lines: list[dict[str, Any]] = []
-    for phase in ("build", "search"):
-        command = [str(python), str(HERE / "ann_worker.py"), name, phase, str(data), str(folder), str(options.threads)]
-        try:
-            ran = subprocess.run(
-                command, capture_output=True, text=True, env=environment, timeout=options.timeout, check=False
-            )
-        except subprocess.TimeoutExpired:
-            return lines, f"{phase} took more than {options.timeout:g} s"
-        lines += [json.loads(line) for line in ran.stdout.splitlines() if line.startswith("{")]
-        if ran.returncode:
-            return lines, f"{phase}: {(ran.stderr.strip().splitlines() or ['it ended'])[-1][:200]}"
-    return lines, ""
+    # Each names the threads of an engine that has no other way to bound them: FAISS and BLAS, Rust's, LanceDB's.
+    bounds = dict.fromkeys(("OMP_NUM_THREADS", "RAYON_NUM_THREADS", "LANCE_CPU_THREADS"), str(threads))
+    environment = {**os.environ, **bounds, "PYTHONPATH": path_for(name)}
+    folder = index_folder(options.work, name, options.rows)
+    command = [str(python), str(HERE / "ann_worker.py"), name, phase, str(data), str(folder), str(threads)]
+    about = {"case": "ann", "engine": name, "rows": options.rows, "threads": threads, **about_here()}
+    try:
+        ran = subprocess.run(
+            command, capture_output=True, text=True, env=environment, timeout=options.timeout, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return [], f"{phase} took more than {options.timeout:g} s"
+    told = [json.loads(line) for line in ran.stdout.splitlines() if line.startswith("{")]
+    packages = {package: version for line in told[:1] for package, version in line.get("packages", {}).items()}
+    about["versions"] = {**about["versions"], **packages}
+    why = (ran.stderr.strip().splitlines() or [f"it ended with status {ran.returncode}"])[-1][:200]
+    failure = f"{phase}: {why}" if ran.returncode else ""
+    return [{**about, **line} for line in told[1:]], failure
+
+
+def failed(name: str, phase: str, why: str, options: argparse.Namespace) -> Line:
+    """The line that says so."""
+    print(f"{name}: {why}", flush=True)
+    about = {"case": "ann", "engine": name, "rows": options.rows, **about_here()}
+    return {**about, "phase": "failed", "of": phase, "why": why}
+
+
+def append(results: Path, lines: Sequence[Line]) -> None:
+    """Put lines after those that are there."""
+    with results.open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+
+
+def measured(results: Path) -> set[tuple[str, int, str]]:
+    """Engines, numbers of rows and phases that stand in the results."""
+    return {(line["engine"], line["rows"], line["phase"]) for line in read(results)}
+
+
+def index_folder(work: Path, name: str, rows: int) -> Path:
+    """Where the index of an engine lies."""
+    return work / f"indexes-{rows}" / name.replace(" ", "-").replace(",", "-")
+
+
+def told_beside(work: Path, name: str, rows: int) -> Path:
+    """What its build told: beside the index, for the results of the search may be written elsewhere, and later."""
+    folder = index_folder(work, name, rows)
+    return folder.with_name(folder.name + ".built.json")
 
 
 def path_for(name: str) -> str:
@@ -142,10 +212,10 @@ def nearest(rows: Any, queries: Any, allowed: Any = None) -> Any:
     return search_exact(Vectors([np.asarray(rows)], rows.shape[1]), queries, 10, allowed=allowed)[1]
 
 
-def about_here() -> dict[str, Any]:
-    """Date, machine and versions."""
+def about_here() -> Line:
+    """Date, machine, how busy it is (the load of the last minute), and versions."""
     now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-    return {"date": now, "machine": machine_facts(), "versions": versions()}
+    return {"date": now, "machine": machine_facts(), "load": round(os.getloadavg()[0], 2), "versions": versions()}
 
 
 if __name__ == "__main__":

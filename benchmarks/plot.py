@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import ann_table
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -120,44 +122,54 @@ def draw_video_decode(lines: Sequence[Line], axes: Axes) -> None:
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=len(readers), frameon=False)
 
 
-def draw_ann(lines: Sequence[Line], axes: Axes) -> None:
-    """Recall of text queries against milliseconds, a line for each engine, on the most rows that were measured."""
-    for number, (engine, points) in enumerate(_sweeps(lines).items()):
-        ours = {"linewidth": 2.5, "color": COLOURS["index"]} if engine == "mmsearch" else {"linewidth": 1}
-        drawn = sorted((point["p50_ms"], point["recall"]) for point in points)
-        axes.plot(*zip(*drawn, strict=True), marker="ox^sDv"[number % 6], markersize=4, label=engine, **ours)
-    axes.set(xscale="log", xlabel="milliseconds, median", ylabel="recall@10", title=_title(lines))
-    axes.legend(fontsize="x-small", loc="lower right")
+def draw_ann(lines: Sequence[Line], axes: Axes, kind: str = "text") -> None:
+    """Recall against milliseconds, a line for each engine, on the most rows that were measured."""
+    rows = _most_rows(lines)
+    for engine, look in _looks(lines, rows).items():
+        points = sorted((point["recall"], point["p50_ms"]) for point in ann_table.curve(lines, engine, rows, kind))
+        recalls, times = zip(*points, strict=True)
+        axes.plot(times, recalls, label=engine, **look)
+    asked = {"text": "Text", "picture": "Picture"}[kind]
+    axes.set(xscale="log", xlabel="milliseconds, median", ylabel="recall@10", ylim=(0.8, 1.005))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.grid(alpha=0.3)
+    axes.set_title(f"{asked} queries among {rows:,} pictures, one thread for each")
+    axes.legend(fontsize="x-small", loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+
+
+def draw_ann_pictures(lines: Sequence[Line], axes: Axes) -> None:
+    """The same for queries that are pictures."""
+    draw_ann(lines, axes, "picture")
 
 
 def draw_ann_bytes(lines: Sequence[Line], axes: Axes) -> None:
-    """The best recall of text queries against bytes a vector that are held in memory."""
-    rows = max(line["rows"] for line in lines)
-    for engine, points in _sweeps(lines).items():
-        held = [
-            line["held_bytes"]
-            for line in lines
-            if (line["engine"], line["rows"], line["phase"]) == (engine, rows, "held")
-        ]
+    """Recall of text queries against bytes a vector held in memory: from the quickest point to the most thorough."""
+    rows = _most_rows(lines)
+    for engine, look in _looks(lines, rows).items():
+        held = ann_table.newest(lines, engine, rows, "held")
         if held:
-            best = max(point["recall"] for point in points)
-            axes.plot(held[-1], best, marker="o", color=COLOURS["index" if engine == "mmsearch" else "brute force"])
-            axes.annotate(engine, (held[-1], best), fontsize="x-small", xytext=(4, 4), textcoords="offset points")
-    axes.set(xscale="log", xlabel="bytes a vector held in memory", ylabel="recall@10 at most", title=_title(lines))
+            recalls = [point["recall"] for point in ann_table.curve(lines, engine, rows)]
+            axes.plot([max(held[-1]["held_bytes"], 1)] * len(recalls), recalls, label=engine, **look)
+    axes.set(xscale="log", xlabel="bytes a vector held in memory, in no file", ylabel="recall@10", ylim=(0.8, 1.005))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.grid(alpha=0.3)
+    axes.set_title(f"Text queries among {rows:,} pictures, from quick to thorough")
+    axes.legend(fontsize="x-small", loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
 
 
-def _sweeps(lines: Sequence[Line]) -> dict[str, list[Line]]:
-    """Searches by text of each engine, on the most rows that were measured."""
-    rows = max(line["rows"] for line in lines)
-    sweeps: dict[str, list[Line]] = {}
-    for line in lines:
-        if (line["rows"], line["phase"], line.get("kind")) == (rows, "search", "text"):
-            sweeps.setdefault(line["engine"], []).append(line)
-    return sweeps
+def _most_rows(lines: Sequence[Line]) -> int:
+    return max(line["rows"] for line in lines if line["phase"] == "search")
 
 
-def _title(lines: Sequence[Line]) -> str:
-    return f"Text queries among {max(line['rows'] for line in lines):,} pictures, {lines[0]['threads']} threads"
+def _looks(lines: Sequence[Line], rows: int) -> dict[str, Line]:
+    """How the lines of each engine look: ours stands out, and neighbours differ in colour and mark."""
+    names = [name for name in ann_table.engines(lines, rows) if ann_table.curve(lines, name, rows)]
+    looks: dict[str, Line] = {}
+    for number, name in enumerate(names):
+        looks[name] = {"color": f"C{number % 10}", "marker": "^sDvPX<>h*"[number % 10], "markersize": 5, "linewidth": 1}
+    if ann_table.OURS in looks:
+        looks[ann_table.OURS] |= {"color": "black", "marker": "o", "linewidth": 2.5, "zorder": 3}
+    return looks
 
 
 DRAWINGS = {
@@ -166,6 +178,7 @@ DRAWINGS = {
     "cold-query": (draw_cold_query, 2.6, "cold-query"),
     "ingest": (draw_ingest, 3.4, "ingest"),
     "ann": (draw_ann, 5.0, "ann"),
+    "ann-pictures": (draw_ann_pictures, 5.0, "ann"),
     "ann-bytes": (draw_ann_bytes, 5.0, "ann"),
 }
 DRAWINGS |= {"moments": (draw_moments, 3.4, "moments"), "shots": (draw_shots, 4.0, "shots")}

@@ -147,31 +147,183 @@ def test_generated_vectors_are_unit_and_the_same_for_a_seed(bench):
     assert np.linalg.norm(one.texts(200).mean(axis=0)) == pytest.approx(0.6, abs=0.1)
 
 
-def test_an_engine_that_was_run_to_the_end_is_not_run_again(bench, tmp_path):
-    lines = [{"engine": "a", "rows": 10, "phase": phase} for phase in ("build", "held", "add")]
-    write(tmp_path / "ann.jsonl", [*lines, {"engine": "b", "rows": 10, "phase": "failed"}])
-    assert bench("ann").done(tmp_path / "ann.jsonl") == {("a", 10)}
-    assert bench("ann").done(tmp_path / "none.jsonl") == set()
+def unit_rows(rows, dim, seed=0):
+    import numpy as np
+
+    made = np.random.default_rng(seed).normal(size=(rows, dim))
+    return (made / np.linalg.norm(made, axis=1, keepdims=True)).astype(np.float16)
+
+
+@pytest.fixture
+def ann_data(bench, tmp_path):
+    """What `ann.prepare` makes, of 2,000 random vectors: it finds them and makes nothing."""
+    import numpy as np
+
+    folder = tmp_path / "work" / "data-2000"
+    folder.mkdir(parents=True)
+    rows = unit_rows(2000, 16)
+    queries = unit_rows(20, 16, seed=1).astype(np.float32)
+    for name, values in {"rows": rows, "added": unit_rows(1000, 16, seed=2), "tuning": queries}.items():
+        np.save(folder / f"{name}.npy", values)
+    for kind in ("text", "picture"):
+        np.save(folder / f"{kind}.npy", queries)
+        np.save(folder / f"{kind}-truth.npy", bench("ann").nearest(rows, queries))
+    inside = np.arange(2000) % 100 == 7
+    np.save(folder / "text-filtered-truth.npy", bench("ann").nearest(rows, queries, inside))
+    return folder
+
+
+def test_what_was_built_and_measured_is_neither_built_nor_measured_again(bench, ann_data, tmp_path):
+    ann = bench("ann")
+    arguments = ["--rows", "2000", "--threads", "1", "--engines", "mmsearch", "--work", str(ann_data.parent)]
+    first, second = tmp_path / "first", tmp_path / "second"
+    ann.main([*arguments, "--phase", "build", "--out", str(first)])
+    assert [line["phase"] for line in ann.read(first / "ann.jsonl")] == ["build"]
+    ann.main([*arguments, "--out", str(second)])
+    lines = ann.read(second / "ann.jsonl")
+    assert lines[0] == ann.read(first / "ann.jsonl")[0]
+    phases = {line["phase"] for line in lines}
+    assert phases == {"build", "open", "search", "filter", "held", "add", "during", "delete"}
+    assert {line["kind"] for line in lines if line["phase"] == "search"} == {"text", "picture"}
+    added = next(line for line in lines if line["phase"] == "add")
+    assert (added["rows"], added["count"], added["found"]) == (2000, 1000, 1)
+    assert all("faiss-cpu" in line["versions"] for line in lines)
+    text = (second / "ann.jsonl").read_text("utf-8")
+    ann.main([*arguments, "--out", str(second)])
+    assert (second / "ann.jsonl").read_text("utf-8") == text
+
+
+def test_a_search_of_what_was_not_built_says_so_and_writes_nothing(bench, ann_data, tmp_path, capsys):
+    arguments = ["--rows", "2000", "--phase", "search", "--engines", "mmsearch", "--work", str(ann_data.parent)]
+    bench("ann").main([*arguments, "--out", str(tmp_path)])
+    assert "--phase build builds it" in capsys.readouterr().out
+    assert not (tmp_path / "ann.jsonl").exists()
+
+
+def test_a_failed_build_leaves_a_line_that_says_why(bench, ann_data, tmp_path):
+    ann = bench("ann")
+    arguments = ["--rows", "2000", "--engines", "faiss IVF,PQ64", "--work", str(ann_data.parent)]
+    ann.main([*arguments, "--out", str(tmp_path)])  # 64 codes do not fit into 16 dimensions
+    (line,) = ann.read(tmp_path / "ann.jsonl")
+    assert (line["phase"], line["of"]) == ("failed", "build")
+    assert line["why"].startswith("build: ")
 
 
 @pytest.mark.parametrize("name", ["mmsearch", "mmsearch rabitq"])
 def test_our_engine_answers_filters_adds_and_deletes_in_the_benchmark(bench, tmp_path, name):
     import numpy as np
 
-    rows = np.random.default_rng(0).normal(size=(2000, 16))
-    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float16)
+    rows = unit_rows(2000, 16)
     engine = bench("ann_engines").ENGINES[name][0]()
-    engine.build(rows, rows[:50].astype(np.float32), tmp_path, 1)
-    engine.open(tmp_path, 1, rows)
+    engine.build(rows, rows[:50].astype(np.float32), tmp_path)
+    engine.open(tmp_path, rows, changing=True)
+    query = rows[7].astype(np.float32)
+    for point in (*engine.points, engine.harder(engine.points[-1])):
+        assert 7 in engine.search(query, point)
+    assert all(row % 100 == 7 for row in engine.search(query, 1, 7))
+    added = -rows[:3]
+    engine.add(np.arange(2000, 2003), added)
+    assert 2001 in engine.search(added[1].astype(np.float32), 1)
+    engine.delete(np.array([7]))
+    assert 7 not in engine.search(query, 1)
+
+
+@pytest.mark.parametrize("name", ["faiss IVF,PQ256x4fsr,Refine", "faiss HNSW32"])
+def test_faiss_answers_and_filters_in_the_benchmark(bench, tmp_path, name):
+    import numpy as np
+
+    rows = unit_rows(3000, 512)
+    engine = bench("ann_engines").ENGINES[name][0]()
+    engine.build(rows, None, tmp_path)
+    engine.open(tmp_path, rows, changing=False)
     query = rows[7].astype(np.float32)
     for point in engine.points:
         assert 7 in engine.search(query, point)
-    assert all(row % 100 == 7 for row in engine.search(query, None, 7))
-    added = -rows[:3]
-    engine.add(np.arange(2000, 2003), added)
-    assert 2001 in engine.search(added[1].astype(np.float32), None)
-    engine.delete(np.array([7]))
-    assert 7 not in engine.search(query, None)
+    inside = engine.search(query, engine.points[-1], 7)
+    assert 7 in inside
+    assert all(row % 100 == 7 for row in inside)
+
+
+def test_an_engine_tries_harder_until_its_recall_is_high_enough(bench):
+    import numpy as np
+
+    class FindsFew(bench("ann_engine").Engine):
+        """Finds as many of the ten as its point says."""
+
+        points = (1, 2)
+
+        def search(self, query, point, bucket=None):
+            return np.arange(min(point, 10))
+
+    swept = bench("ann_worker").swept(FindsFew(), np.zeros((3, 4)), np.tile(np.arange(10), (3, 1)))
+    assert [(point, found["recall"]) for point, found in swept] == [(1, 0.1), (2, 0.2), (4, 0.4), (8, 0.8), (16, 1.0)]
+
+
+def search_lines(engine, times, *, date=ABOUT["date"], kind="text"):
+    """Searches at recalls of 0.90, 0.96 and 0.99 that take so many milliseconds."""
+    about = {"case": "ann", "engine": engine, "rows": 10, "threads": 1, **ABOUT, "date": date}
+    points = zip((0.90, 0.96, 0.99), times, strict=True)
+    return [
+        {**about, "phase": "search", "kind": kind, "point": n, "recall": recall, "p50_ms": ms, "p99_ms": 2 * ms}
+        for n, (recall, ms) in enumerate(points)
+    ]
+
+
+def test_the_time_at_a_recall_lies_between_those_of_its_neighbours(bench):
+    ann_table = bench("ann_table")
+    points = search_lines("a", (1.0, 4.0, 9.0))
+    assert ann_table.time_at(points, 0.93) == (pytest.approx(2.0), False)  # halfway, in logarithms
+    assert ann_table.time_at(points, 0.96) == (pytest.approx(4.0), False)
+    assert ann_table.time_at(points, 0.80) == (1.0, True)
+    assert ann_table.time_at(points, 0.995) is None
+    dearer = search_lines("a", (1.0, 10.0, 4.0))  # the middle one is beaten in both
+    assert ann_table.front(dearer) == [(0.90, 1.0), (0.99, 4.0)]
+
+
+def test_the_table_takes_the_newest_run_and_compares_at_the_same_recall(bench):
+    both = [
+        line
+        for kind in ("text", "picture")
+        for line in (
+            *search_lines("mmsearch", (9.0, 9.0, 9.0), date="2025-01-01T00:00:00+00:00", kind=kind),
+            *search_lines("mmsearch", (1.0, 2.0, 4.0), kind=kind),
+            *search_lines("other", (3.0, 6.0, 12.0), kind=kind),
+        )
+    ]
+    printed = bench("ann_table").table(both)
+    rows = [line.split(" | ") for line in printed.splitlines() if line.startswith("| other") and "0.960" in line]
+    assert [(row[2], row[3], row[8]) for row in rows] == [("0.960", "6.00", "3.00")]
+    assert "9.00" not in printed
+
+
+def test_plot_draws_the_curves_of_the_engines(bench, tmp_path):
+    pytest.importorskip("matplotlib", reason="drawing needs matplotlib (extra `bench`)")
+    lines = [*search_lines("mmsearch", (1.0, 2.0, 4.0)), *search_lines("mmsearch", (1.0, 2.0, 4.0), kind="picture")]
+    held = {**lines[0], "phase": "held", "held_bytes": 150.0}
+    write(tmp_path / "ann.jsonl", [*lines, held])
+    drawn = bench("plot").draw(tmp_path)
+    assert [path.name for path in drawn] == ["ann.svg", "ann-pictures.svg", "ann-bytes.svg"]
+    assert all(path.read_text("utf-8").rstrip().endswith("</svg>") for path in drawn)
+
+
+def test_adding_to_a_collection_is_measured_and_touches_no_old_file(bench, ann_data, tmp_path):
+    ann_collection = bench("ann_collection")
+    lines = ann_collection.ours(tmp_path / "collection", ann_data, 1)
+    added = [line for line in lines if line["phase"] == "add"]
+    assert len(added) == ann_collection.TIMES
+    assert all((line["count"], line["found"], line["changed"]) == (1000, 1, []) for line in added)
+    assert lines[-1]["phase"] == "index rebuilt"
+
+
+def test_a_file_that_was_written_to_or_is_gone_counts_as_changed(bench, tmp_path):
+    ann_collection = bench("ann_collection")
+    for name in ("kept", "grown", "gone"):
+        (tmp_path / name).write_text(name)
+    before = ann_collection.files_of(tmp_path)
+    (tmp_path / "grown").write_text("grown longer")
+    (tmp_path / "gone").unlink()
+    (tmp_path / "new").write_text("new")
+    assert ann_collection.changed(before, tmp_path) == ["gone", "grown"]
 
 
 def run_script(name, *arguments, env=None):
