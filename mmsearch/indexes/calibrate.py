@@ -31,6 +31,7 @@ _FEW = 64  # queries of a kind below which all of them do both
 # by themselves; the rest was measured on vectors like those of CLIP models (decision 13).
 _ALONE_REACH, _ALONE_LISTS, _ALONE_CANDIDATES = 1.25, 6, 3
 _CANDIDATES = (20, 30, 40, 60, 80, 120, 160, 240, 320, 480, 640, 960)
+_MORE_CANDIDATES = (1280, 1920)  # for coarse codes, with which these find what fewer do not
 _SELF = 0.9995  # the cosine of a float16 row with itself
 _SCOUTS = 64  # queries of a kind that are asked first, to see whether a point is worth asking all
 _FAR_BELOW = 0.06  # of what can be reached on these: such a point is not worth it (three deviations)
@@ -38,9 +39,9 @@ _CONFIDENCE = 1.64  # standard errors that bound nineteen in twenty from below
 _GATHERED = 16  # queries whose candidates' rows are in memory at a time: reading one maps its neighbours too
 _NEAR_BEST = 0.002  # where the target is out of reach: recall that is given up for less work
 
-# Nanoseconds on one core; only their ratios matter. Measured at 1,000,000 rows of 512 dimensions, except codes that are
-# looked up and what a list costs beyond its codes, which are estimated.
-_SCAN_NS_PER_BYTE = {True: 0.115, False: 0.5}  # of a code: scanned in registers (fast scan), or looked up
+# Nanoseconds on one core; only their ratios matter. Measured at 200,000 and 1,000,000 rows of 512 dimensions, but what a
+# list costs beyond its codes, which is estimated.
+_SCAN_NS_PER_BYTE = {True: 0.115, False: 0.6}  # of a code: scanned in registers (fast scan), or looked up
 _RESCORE_NS_PER_VALUE = 0.46  # gathered and multiplied
 _CANDIDATE_NS = 120.0  # kept among the best while lists are scanned
 _PROBE_NS = 150.0
@@ -135,9 +136,9 @@ def calibrate(
     if list(asked) == [ROWS]:
         reach = None if probing.reach is None else max(_ALONE_REACH * probing.reach, _LEAST_REACH)
         probing = Probing(min(_ALONE_LISTS * probing.nprobe, approximate.lists), reach)
-        candidates = min(_ALONE_CANDIDATES * candidates, _CANDIDATES[-1])
+        candidates = min(_ALONE_CANDIDATES * candidates, _MORE_CANDIDATES[-1])
     recall = {
-        kind: _recall(_found(approximate, vectors, ids, part, probing, threads), part, candidates)
+        kind: _recall(_found(approximate, vectors, ids, part, probing, candidates, threads), part, candidates)
         for kind, part in held_out.items()
     }
     measured_on = {kind: len(part.queries) for kind, part in held_out.items()}
@@ -154,12 +155,17 @@ def _cheapest(
 ) -> tuple[tuple[Probing, int] | None, list[dict[str, Any]]]:
     """The point of least work that reaches the target for every kind, None if there is none; and all that was tried."""
 
+    ladder: tuple[int, ...] = _CANDIDATES + _MORE_CANDIDATES
+
     def found(parts: Mapping[str, _Questions], probing: Probing) -> dict[str, NDArray[np.int64]]:
-        return {kind: _found(approximate, vectors, ids, part, probing, threads) for kind, part in parts.items()}
+        most = ladder[-1]
+        return {kind: _found(approximate, vectors, ids, part, probing, most, threads) for kind, part in parts.items()}
 
     scouts = {kind: part.part(slice(0, _SCOUTS)) for kind, part in choosing.items()}
     most = found(scouts, Probing(approximate.lists))
-    worth = {kind: min(target, _recall(most[kind], scouts[kind], _CANDIDATES[-1])) - _FAR_BELOW for kind in scouts}
+    if all(_recall(most[kind], part, _CANDIDATES[-1]) >= target for kind, part in scouts.items()):
+        ladder = _CANDIDATES
+    worth = {kind: min(target, _recall(most[kind], part, ladder[-1])) - _FAR_BELOW for kind, part in scouts.items()}
     curve: list[dict[str, Any]] = []
     best: tuple[float, Probing, int] | None = None
     for probing in _ladder(approximate, [part.queries for part in choosing.values()]):
@@ -167,10 +173,10 @@ def _cheapest(
             break
         asked: Mapping[str, _Questions] = scouts
         ranks = found(scouts, probing)
-        if all(_recall(ranks[kind], scouts[kind], _CANDIDATES[-1]) >= worth[kind] for kind in scouts):
+        if all(_recall(ranks[kind], part, ladder[-1]) >= worth[kind] for kind, part in scouts.items()):
             asked, ranks = choosing, found(choosing, probing)
         on = {kind: len(part.queries) for kind, part in asked.items()}
-        for candidates in _CANDIDATES:
+        for candidates in ladder:
             recall = {kind: _recall(ranks[kind], part, candidates) for kind, part in asked.items()}
             point = {"nprobe": probing.nprobe, "reach": probing.reach, "candidates": candidates}
             curve.append({**point, **recall, "queries": on})
@@ -249,13 +255,14 @@ def _found(
     ids: Positions,
     asked: _Questions,
     probing: Probing,
+    count: int,
     threads: int | None,
 ) -> NDArray[np.int64]:
-    """How many true neighbours of each query are among its first 1, 2, … candidates, ``[q, candidates]``.
+    """How many true neighbours of each query are among its first 1, 2, … candidates, ``[q, count]``.
 
     Any row that scores as high as the last true neighbour is right: rows of equal score are as good.
     """
-    found = approximate.candidates(asked.queries, _CANDIDATES[-1], probing, threads=threads)
+    found = approximate.candidates(asked.queries, count, probing, threads=threads)
     places = np.where(found >= 0, np.searchsorted(ids, np.maximum(found, 0)), -1)
     scores = np.empty(places.shape, np.float32)
     for start in range(0, len(places), _GATHERED):

@@ -13,6 +13,8 @@ IVFPQ_FROM = 250_000
 
 _LEAST_ROWS = 64  # below, a quantizer of 16 centroids has too little to learn from
 _ID_BYTES = 8
+_WIDEST = 4  # dimensions for which 4 bits still say which rows to look at
+_IN_FILE, _CENTROIDS = 8, 256  # dimensions of a code of 8 bits, and rows that it needs to be learned from
 _LEAST_PER_LIST = 39  # FAISS's own lower bound of training points for a centroid
 
 
@@ -72,9 +74,9 @@ def plan_index(
 def _inverted(n: int, dim: int, memory_bytes: int | None, requested: str, why: str) -> IndexPlan:
     """About 4·√n lists, and 4 bits for every two dimensions, scanned in registers (FAISS fast-scan).
 
-    The codes say only which rows to look at: all candidates are re-scored from the stored vectors. The
-    codes are held in memory, so they get coarser where memory is short; below one bit for a dimension RaBitQ takes
-    their place: its bit says more, and FAISS leaves its lists in the file.
+    The codes say only which rows to look at: all candidates are re-scored from the stored vectors. They are held in
+    memory, so they get coarser where memory is short; below one bit for a dimension codes of 8 bits for 8 dimensions
+    take their place: these say as much, and FAISS leaves their lists in the file, but looks each up (decision 14).
     """
     lists = max(1, min(round_to_power_of_two(4 * math.sqrt(n)), n // _LEAST_PER_LIST))
     width = next(w for w in (2, 4, 8, dim) if dim % w == 0 or w == dim) if dim % 2 == 0 else 1
@@ -82,9 +84,11 @@ def _inverted(n: int, dim: int, memory_bytes: int | None, requested: str, why: s
     train = min(n, max(64 * lists, 16_384), max(budget // (8 * dim), 4_096, lists))
     while n * (dim // width // 2 + _ID_BYTES) > budget and dim % (2 * width) == 0:
         width *= 2
-    if requested == "rabitq" or (requested == "auto" and width > 4):
-        held = "asked for" if requested == "rabitq" else f"{why}, and codes that are held in memory do not fit"
-        return IndexPlan("rabitq", held, f"IVF{lists},RaBitQ", train_rows=train)
+    if requested == "rabitq":
+        return IndexPlan("rabitq", "asked for", f"IVF{lists},RaBitQ", train_rows=train)
+    if width > _WIDEST and dim % _IN_FILE == 0 and train >= _CENTROIDS:
+        why = f"{why}, and codes that are held in memory do not fit"
+        return IndexPlan("ivfpq", why, f"IVF{lists},PQ{dim // _IN_FILE}", train_rows=train)
     return IndexPlan("ivfpq", why, f"IVF{lists},PQ{dim // width}x4fsr", train_rows=train)
 
 

@@ -39,13 +39,18 @@ def test_rows_and_request_decide(requested: str, rows: int, kind: str, factory: 
 def test_codes_get_coarser_where_memory_is_short() -> None:
     sizes = (200, 100, 70, 1)
     factories = [plan_index(1_000_000, 512, requested="ivfpq", memory_bytes=m << 20).factory for m in sizes]
-    assert factories == [f"IVF4096,PQ{codes}x4fsr" for codes in (256, 128, 128, 1)]
+    assert factories == [f"IVF4096,PQ{codes}" for codes in ("256x4fsr", "128x4fsr", "128x4fsr", "64")]
 
 
 def test_codes_of_which_a_bit_for_each_dimension_does_not_fit_into_memory_stay_in_the_file() -> None:
     plan = plan_index(1_000_000, 512, memory_bytes=60 << 20)
-    assert (plan.kind, plan.factory) == ("rabitq", "IVF4096,RaBitQ")
+    assert (plan.kind, plan.factory) == ("ivfpq", "IVF4096,PQ64")
     assert "memory" in plan.reason
+
+
+def test_few_rows_or_odd_dimensions_get_coarser_codes_in_memory_instead() -> None:
+    assert plan_index(200, 512, requested="ivfpq", memory_bytes=1).factory == "IVF5,PQ1x4fsr"
+    assert plan_index(100_000, 30, requested="ivfpq", memory_bytes=1).factory == "IVF1024,PQ15x4fsr"
 
 
 def test_only_a_scan_promises_everything() -> None:
