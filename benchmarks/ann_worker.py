@@ -152,7 +152,7 @@ def asked_meanwhile(
     wall: list[float] = []
     start = time.perf_counter()
     thread.start()
-    while thread.is_alive():
+    while thread.is_alive() or not wall:  # a quick engine is done before the first answer
         asked = time.perf_counter()
         ask(queries[len(wall) % len(queries)])
         wall.append(time.perf_counter() - asked)
