@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 @click.option("--index", "index_kind", metavar="KIND", help="auto, exact, ivfpq or a FAISS factory string; kept.")
 @click.option("--recall", type=float, help="Recall@10 that an index is tuned to (0.98); kept.")
 @click.option("--memory", metavar="SIZE", help="What building an index may hold, such as 4G.")
+@click.option("--threads", metavar="N", type=int, help="Threads that build an index; default one for each processor.")
 @click.option("--workers", metavar="N", type=int, help="Decoding processes; default one for each processor.")
 @click.option(
     "--batch", metavar="N", type=int, help="Pictures or frames embedded at once; default: grows as is measured."
@@ -65,6 +66,7 @@ def index(
     index_kind: str | None,
     recall: float | None,
     memory: str | None,
+    threads: int | None,
     workers: int | None,
     batch: int | None,
     device: str,
@@ -90,6 +92,7 @@ def index(
         "follow_links": follow_links,
         "text_column": text_column,
         "memory": read_size(memory),
+        "threads": threads,
         "workers": workers,
         "batch": batch,
         "prune_missing": prune_missing,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.indexes import files
-from mmsearch.indexes.blocks import Floats, Positions, Vectors
+from mmsearch.indexes.blocks import Floats, Half, Positions, Vectors
 from mmsearch.indexes.factory import ivf_of, prepare, transformed, untrained
 from mmsearch.indexes.plan import IndexPlan
 from mmsearch.indexes.probing import Probing, centroids_of, gaps, lists_within, nearest_lists
@@ -49,7 +50,7 @@ class Approximate:
         # On small samples FAISS's threads mostly wait for one another. With two cores that other programs kept busy,
         # 1,000 rows of 512 dimensions took 1 s with one thread and 57 s with two.
         with bounded_threads(threads if len(sample) * vectors.dim > _WORTH_THREADS else 1):
-            _train(index, vectors.take(sample))
+            _train(index, vectors.sampled(sample))
             del held
             if ivf_of(index) is None and not isinstance(index, faiss.IndexIDMap):
                 index = faiss.IndexIDMap(index)
@@ -147,7 +148,7 @@ class Approximate:
     def _one_by_one(
         self, queries: Floats, count: int, probing: Probing, selector: Any, threads: int | None
     ) -> NDArray[np.int64]:
-        centroids = centroids_of(self._ivf.quantizer)
+        centroids = self._half_centroids
 
         def one(query: Floats) -> NDArray[np.int64]:
             with bounded_threads(1):
@@ -163,6 +164,10 @@ class Approximate:
             with ThreadPoolExecutor(workers) as pool:
                 found = list(pool.map(one, queries))
         return np.concatenate(found) if found else np.empty((0, count), np.int64)
+
+    @cached_property
+    def _half_centroids(self) -> Half:
+        return centroids_of(self._ivf.quantizer).astype(np.float16)
 
     def _in_lists(
         self, queries: Floats, count: int, lists: NDArray[np.int64], nearness: Floats, selector: Any

@@ -35,10 +35,23 @@ class Vectors:
 
     def take(self, positions: Positions) -> Floats:
         """The rows at ``positions``, in their order; float32 ``[len(positions), dim]``."""
+        return as_floats(self.gathered(positions))
+
+    def sampled(self, positions: Positions) -> Floats:
+        """As `take`, of ascending positions from all over; what was mapped on the way is handed back."""
+        rows = np.empty((len(positions), self.dim), np.float32)
+        for start in range(0, len(positions), CACHE_ROWS):
+            some = positions[start : start + CACHE_ROWS]
+            as_floats(self.gathered(some), out=rows[start : start + len(some)])
+            self.release(int(some[0]), int(some[-1]) + 1)
+        return rows
+
+    def gathered(self, positions: Positions) -> Half:
+        """As `take`, but as they are stored."""
         owners = np.searchsorted(self._starts, positions, side="right") - 1
         if len(self._files) == 1:
-            return self._taken(self._files[0], positions, owners).astype(np.float32)
-        taken = np.empty((len(positions), self.dim), np.float32)
+            return self._taken(self._files[0], positions, owners)
+        taken = np.empty((len(positions), self.dim), np.float16)
         files = np.searchsorted(self._file_starts, positions, side="right") - 1
         for number in present(files):
             inside = np.flatnonzero(files == number)
@@ -83,12 +96,30 @@ class Vectors:
                         position + begin,
                     )
                 some = min(len(filled) - count, len(block) - begin)
-                filled[count : count + some] = block[begin : begin + some]
+                as_floats(block[begin : begin + some], out=filled[count : count + some])
                 count, begin = count + some, begin + some
                 if count == len(filled):
                     yield first, filled
                     count = 0
             release(block)
+
+    def release(self, start: int = 0, stop: int | None = None) -> None:
+        """Hand the pages of the rows from ``start`` to ``stop`` back to the system; they are read again if needed."""
+        for _, block in self.slices(start, len(self) if stop is None else stop, len(self)):
+            release(block)
+
+
+def as_floats(halves: Half, out: Floats | None = None) -> Floats:
+    """Finite float16 values as float32, exactly; into ``out`` where that is given.
+
+    numpy converts one value at a time. In registers it goes ten times as fast: the bits of a half, moved to where a
+    single precision number has its exponent and fraction, say its value times 2⁻¹¹² (the biases are 15 and 127).
+    """
+    bits = None if out is None else out.view(np.int32)
+    bits = np.left_shift(halves.view(np.int16), 13, out=bits, dtype=np.int32)
+    np.bitwise_and(bits, np.int32(-0x70000001), out=bits)  # of the sign, which the shift repeats, keep the first bit
+    floats: Floats = bits.view(np.float32)
+    return np.multiply(floats, np.float32(2.0**112), out=floats)
 
 
 class _File:

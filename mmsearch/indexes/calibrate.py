@@ -32,11 +32,17 @@ _FEW = 64  # queries of a kind below which all of them do both
 _ALONE_REACH, _ALONE_LISTS, _ALONE_CANDIDATES = 1.25, 6, 3
 _CANDIDATES = (20, 30, 40, 60, 80, 120, 160, 240, 320, 480, 640, 960)
 _SELF = 0.9995  # the cosine of a float16 row with itself
+_SCOUTS = 64  # queries of a kind that are asked first, to see whether a point is worth asking all
+_FAR_BELOW = 0.06  # of what can be reached on these: such a point is not worth it (three deviations)
+_CONFIDENCE = 1.64  # standard errors that bound nineteen in twenty from below
+_GATHERED = 16  # queries whose candidates' rows are in memory at a time: reading one maps its neighbours too
 _NEAR_BEST = 0.002  # where the target is out of reach: recall that is given up for less work
 
-# Nanoseconds on one core, estimated: only their ratios matter.
-_SCAN_NS_PER_BYTE = {True: 0.08, False: 0.5}  # of a code: scanned in registers (fast scan), or looked up
-_RESCORE_NS_PER_VALUE = 2.0  # gathered, turned to single precision, multiplied
+# Nanoseconds on one core; only their ratios matter. Measured at 1,000,000 rows of 512 dimensions, except codes that are
+# looked up and what a list costs beyond its codes, which are estimated.
+_SCAN_NS_PER_BYTE = {True: 0.115, False: 0.5}  # of a code: scanned in registers (fast scan), or looked up
+_RESCORE_NS_PER_VALUE = 0.46  # gathered and multiplied
+_CANDIDATE_NS = 120.0  # kept among the best while lists are scanned
 _PROBE_NS = 150.0
 
 
@@ -46,7 +52,8 @@ class Calibration:
 
     Lists within ``reach`` are probed (see `Probing`), which is ``nprobe`` of them on average; indexes of older versions
     have no reach, and probe that many. ``recall`` was measured on queries that had no say in the choice. ``curve``
-    holds every point that was tried: nprobe, reach, candidates, the recall of each kind on the queries that chose.
+    holds every point that was tried: nprobe, reach, candidates, the recall of each kind on some of the queries that
+    chose (far below the target) or all, and on how many.
     """
 
     nprobe: int
@@ -120,25 +127,11 @@ def calibrate(
         threads: at most so many.
     """
     asked = {kind: _questions(vectors, part, threads) for kind, part in queries.items() if len(part)}
-    halves = {kind: len(part.queries) >= _FEW for kind, part in asked.items()}
-    choosing = {kind: part.part(slice(0, None, 2)) if halves[kind] else part for kind, part in asked.items()}
-    held_out = {kind: part.part(slice(1, None, 2)) if halves[kind] else part for kind, part in asked.items()}
-    curve: list[dict[str, Any]] = []
-    needed = {kind: _with_margin(target, len(part.queries)) for kind, part in choosing.items()}
-    best: tuple[float, Probing, int] | None = None
-    for probing in _ladder(approximate, [part.queries for part in choosing.values()]):
-        if best is not None and _cost(approximate, probing.nprobe, _CANDIDATES[0]) >= best[0]:
-            break
-        found = {kind: _found(approximate, vectors, ids, part, probing, threads) for kind, part in choosing.items()}
-        for candidates in _CANDIDATES:
-            recall = {kind: _recall(ranks, choosing[kind], candidates) for kind, ranks in found.items()}
-            curve.append({"nprobe": probing.nprobe, "reach": probing.reach, "candidates": candidates, **recall})
-            if all(recall[kind] >= needed[kind] for kind in recall):
-                cost = _cost(approximate, probing.nprobe, candidates)
-                if best is None or cost < best[0]:
-                    best = cost, probing, candidates
-                break
-    probing, candidates = best[1:] if best else _next_best(approximate, curve, list(asked))
+    enough = {kind: len(part.queries) >= _FEW for kind, part in asked.items()}
+    choosing = {kind: part.part(slice(0, None, 2)) if enough[kind] else part for kind, part in asked.items()}
+    held_out = {kind: part.part(slice(1, None, 2)) if enough[kind] else part for kind, part in asked.items()}
+    best, curve = _cheapest(approximate, vectors, ids, choosing, target, threads)
+    probing, candidates = best or _next_best(approximate, curve, list(asked))
     if list(asked) == [ROWS]:
         reach = None if probing.reach is None else max(_ALONE_REACH * probing.reach, _LEAST_REACH)
         probing = Probing(min(_ALONE_LISTS * probing.nprobe, approximate.lists), reach)
@@ -151,11 +144,52 @@ def calibrate(
     return Calibration(probing.nprobe, candidates, target, recall, measured_on, curve, probing.reach)
 
 
+def _cheapest(
+    approximate: Approximate,
+    vectors: Vectors,
+    ids: Positions,
+    choosing: Mapping[str, _Questions],
+    target: float,
+    threads: int | None,
+) -> tuple[tuple[Probing, int] | None, list[dict[str, Any]]]:
+    """The point of least work that reaches the target for every kind, None if there is none; and all that was tried."""
+
+    def found(parts: Mapping[str, _Questions], probing: Probing) -> dict[str, NDArray[np.int64]]:
+        return {kind: _found(approximate, vectors, ids, part, probing, threads) for kind, part in parts.items()}
+
+    scouts = {kind: part.part(slice(0, _SCOUTS)) for kind, part in choosing.items()}
+    most = found(scouts, Probing(approximate.lists))
+    worth = {kind: min(target, _recall(most[kind], scouts[kind], _CANDIDATES[-1])) - _FAR_BELOW for kind in scouts}
+    curve: list[dict[str, Any]] = []
+    best: tuple[float, Probing, int] | None = None
+    for probing in _ladder(approximate, [part.queries for part in choosing.values()]):
+        if best is not None and _cost(approximate, probing.nprobe, _CANDIDATES[0]) >= best[0]:
+            break
+        asked: Mapping[str, _Questions] = scouts
+        ranks = found(scouts, probing)
+        if all(_recall(ranks[kind], scouts[kind], _CANDIDATES[-1]) >= worth[kind] for kind in scouts):
+            asked, ranks = choosing, found(choosing, probing)
+        on = {kind: len(part.queries) for kind, part in asked.items()}
+        for candidates in _CANDIDATES:
+            recall = {kind: _recall(ranks[kind], part, candidates) for kind, part in asked.items()}
+            point = {"nprobe": probing.nprobe, "reach": probing.reach, "candidates": candidates}
+            curve.append({**point, **recall, "queries": on})
+            if asked is choosing and all(
+                recall[kind] >= _with_margin(target, _deviation(ranks[kind], part, candidates))
+                for kind, part in asked.items()
+            ):
+                cost = _cost(approximate, probing.nprobe, candidates)
+                if best is None or cost < best[0]:
+                    best = cost, probing, candidates
+                break
+    return (best[1:] if best else None), curve
+
+
 def corpus_queries(vectors: Vectors, *, seed: int, count: int = QUERIES) -> Floats:
     """Rows of the corpus itself as queries, drawn with a seed."""
     from mmsearch.indexes.approximate import drawn
 
-    return vectors.take(drawn(len(vectors), count, seed))
+    return vectors.sampled(drawn(len(vectors), count, seed))
 
 
 def _ladder(approximate: Approximate, kinds: list[Floats]) -> Iterator[Probing]:
@@ -169,9 +203,9 @@ def _ladder(approximate: Approximate, kinds: list[Floats]) -> Iterator[Probing]:
     yield Probing(approximate.lists)
 
 
-def _with_margin(target: float, queries: int) -> float:
-    """What is asked of the queries that choose: a standard error more, for they are few."""
-    return min(target + _standard_error(target, queries), (1 + target) / 2)
+def _with_margin(target: float, deviation: float) -> float:
+    """What is asked of the queries that choose, for they are few: so much that most others reach the target too."""
+    return min(target + _CONFIDENCE * deviation, (1 + target) / 2)
 
 
 def _standard_error(recall: float, queries: int) -> float:
@@ -184,7 +218,7 @@ def _cost(approximate: Approximate, nprobe: int, candidates: int) -> float:
     return (
         scanned * _SCAN_NS_PER_BYTE[approximate.scans_fast]
         + nprobe * _PROBE_NS
-        + candidates * approximate.dim * _RESCORE_NS_PER_VALUE
+        + candidates * (approximate.dim * _RESCORE_NS_PER_VALUE + _CANDIDATE_NS)
     )
 
 
@@ -201,7 +235,7 @@ def _next_best(approximate: Approximate, curve: list[dict[str, Any]], kinds: lis
 
 
 def _questions(vectors: Vectors, queries: Floats, threads: int | None) -> _Questions:
-    scores, _ = search_exact(vectors, queries, K + 1, threads=threads)
+    scores, _ = search_exact(vectors, queries, K + 1, threads=threads, passing=True)
     own = scores[:, 0] > _SELF
     scores = np.take_along_axis(scores, own[:, None] + np.arange(K), axis=1)
     there = scores > -np.inf
@@ -222,11 +256,22 @@ def _found(
     Any row that scores as high as the last true neighbour is right: rows of equal score are as good.
     """
     found = approximate.candidates(asked.queries, _CANDIDATES[-1], probing, threads=threads)
-    places = np.searchsorted(ids, np.maximum(found, 0))
-    scores = cosines_of(vectors, asked.queries, np.where(found >= 0, places, -1))
+    places = np.where(found >= 0, np.searchsorted(ids, np.maximum(found, 0)), -1)
+    scores = np.empty(places.shape, np.float32)
+    for start in range(0, len(places), _GATHERED):
+        some = slice(start, start + _GATHERED)
+        scores[some] = cosines_of(vectors, asked.queries[some], places[some])
+        vectors.release()
     right = np.cumsum(scores >= asked.least[:, None] - 1e-6, axis=1)
     itself = np.maximum.accumulate(scores > _SELF, axis=1) & asked.own[:, None]
     return np.clip(right - itself, 0, asked.there[:, None])
+
+
+def _deviation(found: NDArray[np.int64], asked: _Questions, candidates: int) -> float:
+    """The standard error of `_recall`, as queries differ in theirs."""
+    last = min(candidates, found.shape[1]) - 1
+    each = found[:, last] / np.maximum(asked.there, 1)
+    return float(np.std(each)) / math.sqrt(max(len(each), 1))
 
 
 def _recall(found: NDArray[np.int64], asked: _Questions, candidates: int) -> float:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.indexes.blocks import Floats, Positions, Vectors
+from mmsearch.indexes import halves
+from mmsearch.indexes.blocks import Floats, Half, Positions, Vectors, as_floats
 
 _CHUNK_SCORES = 1 << 22  # scores held at a time by a thread: 16 MB
 _WORTH_THREADS = 1 << 22  # products below which starting threads costs more than it saves
 _SELECTIVE = 0.25  # share of rows below which gathering them beats scanning all
 _GATHERED = 1 << 16  # rows gathered at a time by a thread: 128 MB at 512 dimensions
-_SLACK = 1e-5  # what the cosine of one row may differ by when BLAS sums it in another order
+_SLACK = 1e-5  # what the cosine of one row may differ by when it is summed in another order
+_SPARE = 16  # rows looked at beyond k, so that those of nearly equal cosines are seen
+_SCANNED = 1 << 16  # rows compared in place at a time
 
 
 def search_exact(
@@ -24,6 +28,7 @@ def search_exact(
     *,
     allowed: NDArray[np.bool_] | None = None,
     threads: int | None = None,
+    passing: bool = False,
 ) -> tuple[Floats, Positions]:
     """The k rows of the highest inner product with each query.
 
@@ -33,6 +38,7 @@ def search_exact(
         k: rows wanted.
         allowed: which positions may answer, bool ``[rows]``; None for all.
         threads: at most so many; default one for each processor.
+        passing: hand mapped rows back to the system once they are compared: for a pass over many that is not repeated.
 
     Returns:
         Scores (float32, descending) and positions (int64), both ``[q, k]``; ties stand by ascending position,
@@ -49,19 +55,28 @@ def search_exact(
         step = -(-rows // workers)
     chunks = [(start, min(start + step, rows)) for start in range(0, rows, step)]
     slack = _SLACK * np.linalg.norm(queries, axis=1)
+    in_place = halves.can_compare() and len(queries) <= halves.FEW_QUERIES
 
     def best_of(chunk: tuple[int, int]) -> tuple[Floats, Positions]:
-        scores, positions = _scores(vectors, queries, chunk, survivors)
-        if allowed is not None:
-            scores[:, ~allowed[chunk[0] : chunk[1]]] = -np.inf
-        return _shortlist(scores, np.broadcast_to(positions, scores.shape), k, slack)
+        found = _compared_in_place(vectors, queries, k, chunk, survivors, allowed, slack) if in_place else None
+        if found is None:
+            scores, positions = _scores(vectors, queries, chunk, survivors)
+            if allowed is not None:
+                scores[:, ~allowed[chunk[0] : chunk[1]]] = -np.inf
+            found = _shortlist(scores, np.broadcast_to(positions, scores.shape), k, slack)
+        if passing and survivors is None:
+            vectors.release(*chunk)
+        return found
 
-    found = list(_run(best_of, chunks, workers))
-    if not found:
-        found = [(np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64))]
-    scores = np.concatenate([part[0] for part in found], axis=1)
-    positions = np.concatenate([part[1] for part in found], axis=1)
-    return rescored(vectors, queries, _shortlist(scores, positions, k, slack)[1], k)
+    parts = list(_run(best_of, chunks, workers))
+    if not parts:
+        parts = [(np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64))]
+    scores = np.concatenate([part[0] for part in parts], axis=1)
+    positions = np.concatenate([part[1] for part in parts], axis=1)
+    best = rescored(vectors, queries, _shortlist(scores, positions, k, slack)[1], k)
+    if passing:
+        vectors.release()
+    return best
 
 
 def rescored(vectors: Vectors, queries: Floats, positions: Positions, k: int) -> tuple[Floats, Positions]:
@@ -69,16 +84,73 @@ def rescored(vectors: Vectors, queries: Floats, positions: Positions, k: int) ->
 
     Each row is summed by itself, so that a score does not depend on what else was asked or found.
     """
-    return _best(cosines_of(vectors, queries, positions), positions, k)
+    scores = np.full((len(queries), k), -np.inf, np.float32)
+    where = np.full((len(queries), k), -1, np.int64)
+    for row, proposed in enumerate(positions):
+        candidates = proposed[proposed >= 0]
+        rows = vectors.gathered(candidates)
+        likely = _likely(rows, queries[row], k)
+        candidates, cosines = candidates[likely], np.einsum("ij,j->i", as_floats(rows[likely]), queries[row])
+        best = np.lexsort((candidates, -cosines))[:k]
+        scores[row, : len(best)], where[row, : len(best)] = cosines[best], candidates[best]
+    return scores, where
 
 
 def cosines_of(vectors: Vectors, queries: Floats, positions: Positions) -> Floats:
-    """The inner product of each query with its own candidates' stored vectors, ``[q, c]``; -inf where there is none."""
+    """Cosines of each query and its own candidates, ``[q, c]``, to the last bits but one; -inf where there is none."""
     scores = np.full(positions.shape, -np.inf, np.float32)
     for row, candidates in enumerate(positions):
         there = np.flatnonzero(candidates >= 0)
-        scores[row, there] = np.einsum("ij,j->i", vectors.take(candidates[there]), queries[row])
+        if len(there):
+            scores[row, there] = halves.products(vectors.gathered(candidates[there]), queries[row])
     return scores
+
+
+def _likely(rows: Half, query: Floats, k: int) -> Positions | slice:
+    """Which of ``rows`` may be the k nearest: all of them where there are few, or where it cannot be told cheaply."""
+    width = k + _SPARE
+    if len(rows) <= width or not halves.can_compare():
+        return slice(None)
+    scores, places = halves.nearest(rows, query[None], width)
+    return slice(None) if _cuts_ties(scores, places, k, _SLACK * np.linalg.norm(query)) else places[0]
+
+
+def _cuts_ties(scores: Floats, places: Positions, k: int, slack: Floats | np.floating[Any]) -> bool:
+    """Whether rows beyond the last of those found, ``[q, k + spare]``, may be as near as the k-th."""
+    return bool(np.any((places[:, -1] >= 0) & (scores[:, -1] >= scores[:, k - 1] - 2 * slack)))
+
+
+def _compared_in_place(
+    vectors: Vectors,
+    queries: Floats,
+    k: int,
+    chunk: tuple[int, int],
+    survivors: Positions | None,
+    allowed: NDArray[np.bool_] | None,
+    slack: Floats,
+) -> tuple[Floats, Positions] | None:
+    """Scores and positions ``[q, …]`` among which the k nearest of a chunk are; None where equal rows hide them."""
+    found: list[tuple[Floats, Positions]] = []
+    for positions, rows in _parts(vectors, chunk, survivors):
+        width = min(k + _SPARE, len(rows))
+        may = None if allowed is None else allowed[positions[0] : positions[-1] + 1]
+        scores, places = halves.nearest(rows, queries, width, may)
+        if width < len(rows) and _cuts_ties(scores, places, k, slack):
+            return None
+        found.append((np.where(places >= 0, scores, -np.inf), np.where(places >= 0, positions[places], -1)))
+    scores, positions = (np.concatenate([part[side] for part in found], axis=1) for side in (0, 1))
+    return scores.astype(np.float32), positions
+
+
+def _parts(vectors: Vectors, chunk: tuple[int, int], survivors: Positions | None) -> Iterator[tuple[Positions, Half]]:
+    """The rows of a chunk, where they lie or gathered, with their positions."""
+    if survivors is None:
+        for first, block in vectors.slices(*chunk, _SCANNED):
+            yield np.arange(first, first + len(block)), block
+        return
+    for begin in range(chunk[0], chunk[1], _GATHERED):
+        positions = survivors[begin : min(begin + _GATHERED, chunk[1])]
+        yield positions, vectors.gathered(positions)
 
 
 def _run(
@@ -106,7 +178,7 @@ def _scores(
         return scores, positions
     for first, block in vectors.slices(start, stop):
         place = slice(first - start, first - start + len(block))
-        scores[:, place] = queries @ block.astype(np.float32).T
+        scores[:, place] = queries @ as_floats(block).T
     return scores, np.arange(start, stop, dtype=np.int64)
 
 
@@ -126,19 +198,6 @@ def _shortlist(scores: Floats, positions: Positions, k: int, slack: Floats) -> t
     for row, columns in enumerate(chosen):
         top[row, : len(columns)] = scores[row, columns]
         where[row, : len(columns)] = positions[row, columns]
-    return top, where
-
-
-def _best(scores: Floats, positions: Positions, k: int) -> tuple[Floats, Positions]:
-    """The k highest of each row, descending, ties by position; padded with -inf and -1."""
-    top = np.full((len(scores), k), -np.inf, np.float32)
-    where = np.full((len(scores), k), -1, np.int64)
-    for row, line in enumerate(scores):
-        chosen = np.flatnonzero((line >= _kth(line, k)) & (line > -np.inf))
-        order = np.lexsort((positions[row][chosen], -line[chosen]))[:k]
-        chosen = chosen[order]
-        top[row, : len(chosen)] = line[chosen]
-        where[row, : len(chosen)] = positions[row][chosen]
     return top, where
 
 

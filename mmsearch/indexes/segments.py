@@ -38,7 +38,7 @@ class Drift:
 
 
 def _nearness(index: Any, vectors: Vectors, seed: int) -> Floats:
-    rows = transformed(index, vectors.take(drawn(len(vectors), _SAMPLE, seed)))
+    rows = transformed(index, vectors.sampled(drawn(len(vectors), _SAMPLE, seed)))
     near: Floats = ivf_of(index).quantizer.search(rows, 1)[0][:, 0]
     return near
 

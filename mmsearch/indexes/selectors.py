@@ -20,7 +20,7 @@ class Selector:
 
     def __init__(self, ids: Positions) -> None:
         self._ids = ids
-        self._together = len(ids) > 0 and int(ids[-1] - ids[0]) == len(ids) - 1
+        self._together = follow_one_another(ids)
         self._mask: NDArray[np.bool_] | None = None
         self._made: Any = None
 
@@ -42,6 +42,11 @@ class Selector:
             mask = np.concatenate([np.zeros(int(self._ids[0]), np.bool_), allowed])
             return faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little"))
         return selector_of(self._ids[allowed])
+
+
+def follow_one_another(ids: Positions) -> bool:
+    """Whether ascending ids have no gaps: a position is then found by subtraction."""
+    return len(ids) > 0 and int(ids[-1] - ids[0]) == len(ids) - 1
 
 
 def selector_of(allowed_ids: Positions) -> Any:

@@ -33,9 +33,20 @@ def recall_at(index: VectorIndex, queries: np.ndarray, probing: Probing, candida
 def test_the_recall_stated_at_each_point_is_the_share_of_true_neighbours_found_there(index: VectorIndex) -> None:
     assert index.calibration is not None
     chose = corpus_queries(index.vectors, seed=0)[::2]
-    for point in index.calibration.curve[:: len(index.calibration.curve) // 6]:
+    for point in index.calibration.curve[:: len(index.calibration.curve) // 8]:
         probing = Probing(point["nprobe"], point["reach"])
-        assert point["row"] == pytest.approx(recall_at(index, chose, probing, point["candidates"]), abs=0.005)
+        on = chose[: point["queries"]["row"]]
+        assert point["row"] == pytest.approx(recall_at(index, on, probing, point["candidates"]), abs=0.005)
+
+
+def test_points_far_below_the_target_are_tried_on_few_queries_and_those_near_it_on_all(index: VectorIndex) -> None:
+    assert index.calibration is not None
+    on = {point["queries"]["row"]: [] for point in index.calibration.curve}
+    for point in index.calibration.curve:
+        on[point["queries"]["row"]].append(point)
+    assert sorted(on) == [64, 512]
+    best_of_few = max(min(p["row"], p["text"]) for p in on[64])
+    assert best_of_few < 0.9 - 0.03 < max(min(p["row"], p["text"]) for p in on[512])
 
 
 def test_the_recall_stated_was_measured_on_queries_that_had_no_say_in_the_choice(index: VectorIndex) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmsearch.indexes import exact
+from mmsearch.indexes import exact, halves
 from mmsearch.indexes.blocks import Vectors
 from mmsearch.indexes.exact import rescored, search_exact
 
@@ -61,6 +62,33 @@ def test_the_answer_depends_on_neither_blocks_nor_threads_nor_batch(
     for row, query in enumerate(asked):
         alone = search_exact(blocks, query[None], k, allowed=allowed, threads=threads)
         assert same((whole[0][row : row + 1], whole[1][row : row + 1]), alone)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    count=st.integers(1, 2500),
+    dim=st.sampled_from([1, 7, 32, 33]),
+    distinct=st.integers(1, 50),
+    k=st.integers(1, 40),
+    share=st.sampled_from([None, 0.9, 0.5, 0.1]),
+    cuts=st.lists(st.floats(0, 1), max_size=4),
+    seed=st.integers(0, 5),
+)
+def test_rows_compared_in_place_give_what_rows_turned_into_floats_give(
+    count: int, dim: int, distinct: int, k: int, share: float | None, cuts: list[float], seed: int
+) -> None:
+    rows = rows_with_ties(count, dim, distinct, seed)
+    vectors = Vectors(np.split(rows, sorted(int(cut * count) for cut in cuts)), dim)
+    asked = rows_with_ties(3, dim, 3, seed + 100).astype(np.float32)
+    allowed = None if share is None else np.random.default_rng(seed).random(count) < share
+    proposed = np.random.default_rng(seed).permuted(np.tile(np.arange(-3, count), (3, 1)), axis=1)
+    answers = []
+    for in_place in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(halves, "can_compare", lambda here=in_place: here)
+            answers.append((search_exact(vectors, asked, k, allowed=allowed), rescored(vectors, asked, proposed, k)))
+    assert same(answers[0][0], answers[1][0])
+    assert same(answers[0][1], answers[1][1])
 
 
 @settings(max_examples=40, deadline=None)
@@ -119,3 +147,23 @@ def test_rescoring_orders_candidates_and_passes_over_missing_ones() -> None:
     scores, positions = rescored(vectors, np.array([[1, 0], [1, 0]], np.float32), proposed, 3)
     assert positions.tolist() == [[0, 1, 2], [2, -1, -1]]
     assert np.allclose(scores, [[1, 0.6, 0], [0, -np.inf, -np.inf]], atol=1e-3)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="resident memory is read from /proc")
+@pytest.mark.parametrize("queries", [1, 200])
+def test_a_pass_over_mapped_rows_leaves_none_of_them_in_memory(tmp_path: Path, queries: int) -> None:
+    np.save(tmp_path / "rows.npy", np.eye(64, dtype=np.float16)[np.arange(200_000) % 64])
+    vectors = Vectors([np.load(tmp_path / "rows.npy", mmap_mode="r")], 64)
+    asked = np.eye(64, dtype=np.float32)[np.arange(queries) % 64]
+    before = mapped_bytes()
+    search_exact(vectors, asked, 3, threads=2)
+    held = mapped_bytes() - before
+    search_exact(vectors, asked, 3, threads=2, passing=True)
+    assert held > 20_000_000
+    assert mapped_bytes() - before < 5_000_000
+
+
+def mapped_bytes() -> int:
+    """Pages of files that this process has in memory."""
+    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("RssFile")]
+    return int(line.split()[1]) * 1024

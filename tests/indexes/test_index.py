@@ -20,6 +20,7 @@ def test_few_rows_left_by_a_filter_are_all_compared_and_many_are_not() -> None:
     assert scans(1_000_000, 10_000, 10**9, WARM)
     assert scans(20_000, 4_000, 10**9, WARM)
     assert not scans(1_000_000, 500_000, 10**9, WARM)
+    assert not scans(10_000_000, 150_000, 10**9, WARM)
 
 
 def test_a_process_without_faiss_scans_what_is_cheap_and_loads_it_for_what_is_not() -> None:
@@ -35,13 +36,16 @@ def test_more_lists_are_probed_for_more_rows_and_for_narrower_filters() -> None:
     assert wider(10, 0.25) == 2
 
 
-def test_a_process_that_goes_on_asking_changes_from_scanning_to_the_index(tmp_path: Path) -> None:
-    """Each scan is cheaper than importing FAISS, all of them together are not."""
-    rows = np.random.default_rng(0).normal(size=(2000, 64)).astype(np.float32)
+@pytest.mark.parametrize("approximate", ['lambda: Approximate.load(Path("a.faiss"))', "None"])
+def test_a_process_that_goes_on_asking_loads_faiss_and_one_that_asks_once_does_not(
+    tmp_path: Path, approximate: str
+) -> None:
+    """Each scan by numpy is cheaper than importing FAISS, all of them together are not."""
+    rows = np.random.default_rng(0).normal(size=(4000, 64)).astype(np.float32)
     index = build_index(rows / np.linalg.norm(rows, axis=1, keepdims=True), requested="ivfpq")
     index._approximate.save(tmp_path / "a.faiss")
-    np.save(tmp_path / "rows.npy", index.vectors.take(np.arange(2000)).astype(np.float16))
-    code = """
+    np.save(tmp_path / "rows.npy", index.vectors.take(np.arange(4000)).astype(np.float16))
+    code = f"""
 import sys
 import numpy as np
 from mmsearch.indexes.approximate import Approximate
@@ -49,7 +53,7 @@ from mmsearch.indexes.blocks import Vectors
 from mmsearch.indexes.index import VectorIndex
 from pathlib import Path
 rows = np.load("rows.npy")
-index = VectorIndex(Vectors([rows], 64), None, lambda: Approximate.load(Path("a.faiss")))
+index = VectorIndex(Vectors([rows], 64), None, {approximate})
 batch = rows[:200].astype(np.float32)
 loaded = []
 for _ in range(4):

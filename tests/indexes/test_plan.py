@@ -20,7 +20,7 @@ PLENTY = 1 << 34
     [
         ("auto", 0, "exact", None),
         ("auto", IVFPQ_FROM - 1, "exact", None),
-        ("auto", IVFPQ_FROM, "ivfpq", "IVF1024,PQ256x4fsr"),
+        ("auto", IVFPQ_FROM, "ivfpq", "IVF2048,PQ256x4fsr"),
         ("auto", 1_000_000, "ivfpq", "IVF4096,PQ256x4fsr"),
         ("exact", 10_000_000, "exact", None),
         ("ivfpq", 63, "exact", None),

@@ -15,7 +15,7 @@ DIM = 16
 
 @pytest.fixture(scope="module")
 def centroids() -> np.ndarray:
-    return queries(64, seed=0)
+    return queries(64, seed=0).astype(np.float16)
 
 
 def queries(count: int, seed: int = 1) -> np.ndarray:
@@ -31,13 +31,13 @@ def probed(centroids: np.ndarray, query: np.ndarray, probing: Probing) -> set[in
 def test_all_lists_within_reach_of_the_tenth_are_probed_and_no_other(centroids: np.ndarray, reach: float) -> None:
     for query in queries(20):
         near, lists = lists_within(centroids, query, Probing(1, reach))
-        (behind,) = gaps(centroids, query[None])
+        (behind,) = gaps(centroids.astype(np.float32), query[None])
         assert set(lists.tolist()) == set(np.flatnonzero(behind <= max(reach, behind.min()) + 1e-6).tolist())
         assert np.all(np.diff(near) <= 0), "nearest first"
 
 
 def test_a_query_close_to_one_centroid_probes_fewer_than_one_that_is_far_from_all(centroids: np.ndarray) -> None:
-    close, far = centroids[0] * 3, queries(1)[0] * 0.3
+    close, far = centroids[0].astype(np.float32) * 3, queries(1)[0] * 0.3
     assert len(probed(centroids, close, Probing(1, 0.1))) < len(probed(centroids, far, Probing(1, 0.1)))
 
 
@@ -47,6 +47,14 @@ def test_looking_wider_adds_lists_and_takes_none_away(centroids: np.ndarray) -> 
         assert few <= more
         assert len(more) == min(2 * len(few), 64)
         assert len(probed(centroids, query, Probing(4, 0.05, 1000))) == 64
+
+
+def test_more_lists_are_found_than_are_looked_at_first() -> None:
+    many = queries(2000, seed=0).astype(np.float16)
+    (behind,) = gaps(many.astype(np.float32), queries(1))
+    for count in (200, 500, 2000):
+        reach = float(np.sort(behind)[count - 1]) + 1e-6
+        assert probed(many, queries(1)[0], Probing(1, reach)) == set(np.argsort(behind)[:count].tolist())
 
 
 @pytest.mark.parametrize("factory", ["IVF256,PQ8x4fsr", "IVF256,SQ8", "IVF256,RaBitQ", "IVF256_HNSW16,SQ8"])

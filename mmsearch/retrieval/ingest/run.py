@@ -28,8 +28,9 @@ from mmsearch.types import Modality, Report, modalities_named
 class IngestOptions:
     """How a run goes about its work; see ``mmsearch index --help``.
 
-    ``memory`` bounds, in bytes, what building an index may hold; ``batch`` the pictures, frames or passages embedded
-    at once; ``workers`` the decoding processes. Sound is embedded in windows of ``window`` seconds, one every ``hop``.
+    ``memory`` bounds, in bytes, what building an index may hold, and ``threads`` what it may use; ``batch`` the
+    pictures, frames or passages embedded at once; ``workers`` the decoding processes. Sound is embedded in windows of
+    ``window`` seconds, one every ``hop``.
     """
 
     only: tuple[Modality, ...] = ()
@@ -40,12 +41,13 @@ class IngestOptions:
     workers: int | None = None
     batch: int | None = None
     memory: int | None = None
+    threads: int | None = None
     prune_missing: bool = False
     window: float = WINDOW_S
     hop: float = HOP_S
 
     def __post_init__(self) -> None:
-        for name in ("workers", "batch"):
+        for name in ("workers", "batch", "threads"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"--{name} must be at least 1, not {value}")
@@ -111,7 +113,9 @@ def ingest(writer: Writer, serving: Serving, paths: Sequence[bytes], options: In
         with clock.timing("index"):
             for encoder in serving.encoders:
                 embed = encoder.encode_texts if isinstance(encoder, TextEncoder) else None
-                outcome.notices += maintain(writer, encoder.space, memory=options.memory, embed=embed)
+                outcome.notices += maintain(
+                    writer, encoder.space, memory=options.memory, threads=options.threads, embed=embed
+                )
     return _report(plan, outcome, clock, start)
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mmsearch.indexes import VectorIndex
 from mmsearch.indexes.blocks import Vectors
 from mmsearch.indexes.sample import Sample, draw
-from mmsearch.retrieval.query.filters import Filters, Mask
+from mmsearch.retrieval.query.filters import Filters, Mask, all_of
 from mmsearch.retrieval.query.moments import is_moment, is_timed, owner
 from mmsearch.retrieval.store.indexes import open_index, read_sample
 from mmsearch.retrieval.store.schema import FACT_NAMES, modality_of, span_of
@@ -56,6 +56,7 @@ class Searcher:
         self._indexes: dict[Modality, VectorIndex] = {}
         self._samples: dict[Modality, Sample] = {}
         self._files: dict[Modality, NDArray[np.int64]] = {}
+        self._masks: dict[tuple[Modality, Filters | None, bool], Mask | None] = {}
         self._guard = threading.RLock()
 
     @property
@@ -118,12 +119,27 @@ class Searcher:
         return float(a @ b)
 
     def _mask(self, modality: Modality, wanted: Wanted) -> Mask | None:
+        """Which positions may answer; kept, for an app asks again and again within one filter."""
+        key = (modality, wanted.filters or None, wanted.of_films_alone(modality))
+        with self._guard:
+            if key not in self._masks:
+                made = self._make_mask(*key)
+                while len(self._masks) >= _MASKS:
+                    del self._masks[next(iter(self._masks))]
+                self._masks[key] = made
+            return self._masks[key]
+
+    def _make_mask(self, modality: Modality, filters: Filters | None, of_films_alone: bool) -> Mask | None:
         rows = self.rows(modality)
-        masks = [wanted.filters.mask(rows) if wanted.filters else None, rows.live]
-        if wanted.of_films_alone(modality):
+        masks = [filters.mask(rows) if filters else None, rows.live]
+        if of_films_alone:
             masks.append(_of_films(rows, modality))
         given = [mask for mask in masks if mask is not None]
-        return np.asarray(np.logical_and.reduce(given), np.bool_) if given else None
+        if not given:
+            return None
+        mask = given[0] if len(given) == 1 else all_of(given)
+        mask.flags.writeable = False  # so that what the index makes of it is kept too
+        return mask
 
     def _search(
         self,
@@ -216,6 +232,7 @@ class Searcher:
         return dict(zip(wanted, found, strict=True))
 
 
+_MASKS = 16  # filters whose rows are kept: a byte for each row
 _SPANS_OF_FILE = 4  # rows of one film or sound that are expected among the best
 _ROOM_FOR_SELF = 256  # rows of the query file itself that may stand before the k that are asked for
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from mmsearch.errors import CollectionDamagedError, SpaceMismatchError
 from mmsearch.indexes import VectorIndex
-from mmsearch.indexes.blocks import Vectors
+from mmsearch.indexes.blocks import Vectors, as_floats
 from mmsearch.indexes.calibrate import Calibration
 from mmsearch.indexes.sample import Sample
 from mmsearch.retrieval.store.manifest import IndexEntry
@@ -83,6 +83,6 @@ def read_sample(snapshot: Snapshot, space: Space, modality: Modality) -> Sample 
         return None
     try:
         stored = np.load(snapshot.root / entry.path, allow_pickle=False)
-        return Sample(stored["id"], stored["vector"].astype(np.float32))
+        return Sample(stored["id"], as_floats(stored["vector"]))
     except (OSError, ValueError, KeyError, IndexError):
         return None  # disposable: the searcher draws it anew

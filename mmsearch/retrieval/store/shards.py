@@ -28,6 +28,9 @@ from mmsearch.retrieval.store.schema import FACT_NAMES, FORMAT_VERSION, shard_sc
 from mmsearch.types import Space
 
 ROW_GROUP = 4_096
+KEPT_BYTES = 32 << 20
+"""Facts of row groups that an open shard keeps for the next answers."""
+
 _ONE_PAGE = 1 << 30  # far more than a row group holds: each of its columns becomes a single page
 _VECTOR_LEAF = "vector.list.element"  # Parquet's name of the values inside the column ``vector``
 
@@ -80,6 +83,8 @@ class Shard:
 
         self.path = path
         self._guard = threading.Lock()  # Arrow's reader of a file may not be called by two threads at once
+        self._kept: dict[tuple[int, tuple[str, ...]], pa.Table] = {}
+        self._kept_bytes = 0
         with _reading(path):
             with open(path, "rb") as file:
                 self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -159,16 +164,36 @@ class Shard:
             return self._file.read(columns=list(columns), use_threads=False)
 
     def facts_at(self, positions: NDArray[np.int64], columns: Sequence[str]) -> list[dict[str, Any]]:
-        """The named columns of the rows at ``positions`` (ascending), one dict a row; reads their row groups alone."""
+        """The named columns of the rows at ``positions`` (ascending), one dict a row; reads their row groups alone.
+
+        Row groups that were read last are kept, up to `KEPT_BYTES`: reading one takes as long as finding its rows.
+        """
         rows: list[dict[str, Any]] = []
         bounds = np.cumsum([0] + [self._footer.row_group(g).num_rows for g in self._groups])
         groups = np.searchsorted(bounds, positions, side="right") - 1
         for group in present(groups):
-            table = self.facts_of_group(int(group), columns)
-            # Slices, not take(): that imports pyarrow.compute, which costs more than the whole query.
-            for offset in positions[groups == group] - bounds[group]:
-                rows += table.slice(int(offset), 1).to_pylist()
+            table = self._kept_group(int(group), tuple(columns))
+            names, values = table.column_names, [table.column(i) for i in range(table.num_columns)]
+            # One value after another, not take(): that imports pyarrow.compute, which costs more than the whole query.
+            for offset in (positions[groups == group] - bounds[group]).tolist():
+                rows.append({name: column[offset].as_py() for name, column in zip(names, values, strict=True)})
         return rows
+
+    def _kept_group(self, group: int, columns: tuple[str, ...]) -> pa.Table:
+        key = group, columns
+        with self._guard:
+            kept = self._kept.pop(key, None)
+            if kept is not None:
+                self._kept[key] = kept  # the last that is thrown out now
+                return kept
+        table = self.facts_of_group(group, columns)
+        with self._guard:
+            if key not in self._kept:
+                self._kept[key] = table
+                self._kept_bytes += table.nbytes
+            while self._kept_bytes > KEPT_BYTES and len(self._kept) > 1:
+                self._kept_bytes -= self._kept.pop(next(iter(self._kept))).nbytes
+        return table
 
 
 @contextmanager

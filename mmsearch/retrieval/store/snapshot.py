@@ -93,7 +93,7 @@ class Rows:
         from mmsearch.indexes.blocks import Vectors
 
         blocks = self.vector_blocks
-        return Vectors(blocks, blocks[0].shape[1]).take(positions).astype(np.float16)
+        return Vectors(blocks, blocks[0].shape[1]).gathered(positions)
 
 
 class Snapshot:

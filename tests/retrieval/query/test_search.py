@@ -11,6 +11,7 @@ import pytest
 
 from mmsearch import Collection, Query
 from mmsearch.errors import DecodeError, SpaceMismatchError, UsageError
+from mmsearch.retrieval.query.filters import Filters
 from mmsearch.types import Space
 
 
@@ -230,3 +231,15 @@ def test_a_gif_of_bytes_and_a_text_of_bytes_are_told_apart_by_content(gallery, f
     hit = gallery.search(b"Fishing boats lie in the harbour at low tide.", k=1, to=["text"])[0]
     assert hit.path == str(folder / "harbour.txt")
     assert hit.score > 0.999
+
+
+def test_a_filter_is_worked_out_once_however_often_it_is_asked_within(gallery, folder, monkeypatch):
+    worked_out = []
+    mask = Filters.mask
+    monkeypatch.setattr(Filters, "mask", lambda self, rows: worked_out.append(self) or mask(self, rows))
+    with Collection.open(gallery.root) as fresh:
+        for _ in range(3):
+            wide = fresh.ask("red", where="width > 60", to=["image"])
+            narrow = fresh.ask("red", where="width > 10000", to=["image"])
+    assert [filters.where for filters in worked_out] == ["width > 60", "width > 10000"]
+    assert len(wide.hits) > len(narrow.hits) == 0

@@ -130,3 +130,23 @@ def test_a_shard_whose_vectors_were_packed_by_another_writer_is_not_mapped(tmp_p
     pq.write_table(table, path, compression="zstd")
     with pytest.raises(CollectionDamagedError):
         _ = Shard(path).vector_blocks
+
+
+def test_row_groups_that_were_read_last_are_kept_and_no_more_than_a_bound_allows(tmp_path, rows, monkeypatch):
+    monkeypatch.setattr(shards, "ROW_GROUP", 10)
+    write(tmp_path / "a.parquet", rows(50))
+    shard = Shard(tmp_path / "a.parquet")
+    read = []
+    read_group = Shard.facts_of_group
+    monkeypatch.setattr(
+        Shard, "facts_of_group", lambda self, group, columns: read.append(group) or read_group(self, group, columns)
+    )
+    first = shard.facts_at(np.array([3, 4, 31]), FACT_NAMES)
+    assert shard.facts_at(np.array([3, 4, 31]), FACT_NAMES) == first
+    assert read == [0, 3]
+
+    monkeypatch.setattr(shards, "KEPT_BYTES", 2 * shard._kept[0, tuple(FACT_NAMES)].nbytes + 100)
+    for group in (0, 4, 0, 1, 0):
+        shard.facts_at(np.array([10 * group]), FACT_NAMES)
+    assert read == [0, 3, 4, 1], "what was asked for last is thrown out last"
+    assert len(shard._kept) <= 2
