@@ -27,6 +27,7 @@ from mmsearch import Collection
 from mmsearch.retrieval.store.manifest import MANIFEST_NAME
 from mmsearch.types import Space
 
+LANCEDB = "lancedb IVF_PQ"
 TIMES = 10
 BLOCK = 65_536
 
@@ -135,12 +136,12 @@ def changed(before: dict[str, tuple[int, int]], root: Path) -> list[str]:
 
 def lancedbs(data: Path, rows: int, options: argparse.Namespace) -> list[dict[str, Any]]:
     """The same thousand rows added to LanceDB's table, and its index brought up to date."""
-    if not ann.told_beside(options.work, "lancedb", rows).exists():
-        return [{"engine": "lancedb", "rows": rows, "phase": "not run", "why": "ann.py has not built its index"}]
+    if not ann.told_beside(options.work, LANCEDB, rows).exists():
+        return [{"engine": LANCEDB, "rows": rows, "phase": "not run", "why": "ann.py has not built its index"}]
     of_one = argparse.Namespace(**{**vars(options), "rows": rows})
-    told, failure = ann.run("lancedb", "change", data, of_one, options.threads)
+    told, failure = ann.run(LANCEDB, "change", data, of_one, options.threads)
     if failure:
-        return [{"engine": "lancedb", "rows": rows, "phase": "failed", "why": failure}]
+        return [{"engine": LANCEDB, "rows": rows, "phase": "failed", "why": failure}]
     facts = ("engine", "rows", "threads", "phase", "count", "wall_s", "cpu_s", "settle_s", "settle_cpu_s", "found")
     return [
         {**{fact: line[fact] for fact in facts}, "version": line["versions"]["lancedb"]}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ann_databases import Lancedb, Milvus, Qdrant
+from ann_databases import Lancedb, LancedbGraph, Milvus, Qdrant
 from ann_engine import BUCKETS, Engine, K
 
 BLOCK = 65_536
@@ -345,7 +345,8 @@ ENGINES: dict[str, tuple[type[Engine], tuple[str, ...]]] = {
     "scann": (Scann, ("scann",)),
     "usearch": (Usearch, ("usearch",)),
     "hnswlib": (Hnswlib, ("hnswlib",)),
-    "lancedb": (Lancedb, ("lancedb",)),
+    "lancedb IVF_PQ": (Lancedb, ("lancedb",)),
+    "lancedb IVF_HNSW_SQ": (LancedbGraph, ("lancedb",)),
     "qdrant": (Qdrant, ("qdrant-edge-py",)),
     "milvus-lite": (Milvus, ("pymilvus", "milvus-lite")),
 }

@@ -18,7 +18,8 @@ NONE = "–"
 HOW = """Times at one recall are read off each engine's curve, of the points that no other of its points beats in
 recall and time; between two of them the logarithm of the time grows in proportion to the recall. Where the quickest
 point of an engine reaches more than that recall, its time stands in: ≤ marks a ratio that may be smaller, ≥ one that
-may be larger, ≈ one that may be either. Held is what lies in memory and in no file."""
+may be larger, ≈ one that may be either. Held is what lies in memory and in no file; what is mapped and read lies there
+too, but the system may take it away and read it again."""
 
 
 def read(results: Path) -> list[Line]:
@@ -85,7 +86,8 @@ def table(lines: Sequence[Line]) -> str:
 
 
 def _sizes(lines: Sequence[Line], names: Sequence[str], rows: int) -> str:
-    header = ("engine", "files, bytes a vector", "held, bytes a vector", "build, s", "of the processor, s", "threads")
+    header = ("engine", "files, bytes a vector", "held, bytes a vector", "mapped and read", "build, s")
+    header = (*header, "of the processor, s", "threads")
     told = []
     for name in names:
         build = _last(newest(lines, name, rows, "build"))
@@ -99,6 +101,7 @@ def _sizes(lines: Sequence[Line], names: Sequence[str], rows: int) -> str:
                 f"{name} {_version(lines, name, rows)}".strip(),
                 files,
                 f"{held['held_bytes']:,.0f}" if held else NONE,
+                f"{held['mapped_bytes']:,.0f}" if held and "mapped_bytes" in held else NONE,
                 f"{build['wall_s']:,.0f}" if build else NONE,
                 f"{build['cpu_s']:,.0f}" if build else NONE,
                 str(build["threads"]) if build else NONE,

@@ -60,21 +60,22 @@ def search(engine: Engine, rows: Any, data: Path, folder: Path) -> None:
     truth = {kind: np.load(data / f"{kind}-truth.npy") for kind in queries}
     for module in engine.modules:
         import_module(module)
-    before = resident()
+    before, mapped_before = resident("RssAnon"), resident("RssFile")
     with took() as cost:
         engine.open(folder, rows, changing=False)
         engine.search(queries["text"][-1], engine.points[0])
-    tell(phase="open", **cost, held_bytes=(resident() - before) / len(rows))
+    tell(phase="open", **cost, held_bytes=(resident("RssAnon") - before) / len(rows))
     for point, found in swept(engine, queries["text"], truth["text"]):
         tell(phase="search", point=point, kind="text", **found)
         ask = partial(engine.search, point=point)
         tell(phase="search", point=point, kind="picture", **measure(ask, queries["picture"], truth["picture"]))
-    held = (resident() - before) / len(rows)
+    held = (resident("RssAnon") - before) / len(rows)
+    mapped = (resident("RssFile") - mapped_before) / len(rows)
     if engine.can_filter:
         inside = np.load(data / "text-filtered-truth.npy")
         for point, found in swept(engine, queries["text"], inside, bucket=7):
             tell(phase="filter", point=point, share=1 / BUCKETS, **found)
-    tell(phase="held", held_bytes=held)  # the last line: it says that nothing is missing
+    tell(phase="held", held_bytes=held, mapped_bytes=mapped)  # the last line: it says that nothing is missing
 
 
 def swept(engine: Engine, queries: Any, truth: Any, **only: int) -> Iterator[tuple[Any, dict[str, float]]]:
@@ -151,7 +152,7 @@ def asked_meanwhile(
     wall: list[float] = []
     start = time.perf_counter()
     thread.start()
-    while thread.is_alive():
+    while thread.is_alive() or not wall:  # a quick engine is done before the first answer
         asked = time.perf_counter()
         ask(queries[len(wall) % len(queries)])
         wall.append(time.perf_counter() - asked)
@@ -194,10 +195,10 @@ def took() -> Iterator[dict[str, float]]:
     cost |= {"wall_s": round(time.perf_counter() - wall, 3), "cpu_s": round(time.process_time() - cpu, 3)}
 
 
-def resident() -> int:
-    """Bytes of this process that lie in memory and in no file."""
+def resident(kind: str) -> int:
+    """Bytes of this process in memory that lie in no file (``RssAnon``), or in mapped ones (``RssFile``)."""
     for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("RssAnon"):
+        if line.startswith(kind):
             return int(line.split()[1]) * 1024
     return 0
 

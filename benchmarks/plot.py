@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Line = dict[str, Any]
 RECALLS = ("R@1", "R@5", "R@10")
+LEAST_RECALL = 0.8  # of engines that is drawn
 COLOURS = {"stated": "#bbbbbb", "brute force": "#0077bb", "index": "#ee7733", "index, texts known": "#009988"}
 
 
@@ -128,9 +129,10 @@ def draw_ann(lines: Sequence[Line], axes: Axes, kind: str = "text") -> None:
     for engine, look in _looks(lines, rows).items():
         points = sorted((point["recall"], point["p50_ms"]) for point in ann_table.curve(lines, engine, rows, kind))
         recalls, times = zip(*points, strict=True)
-        axes.plot(times, recalls, label=engine, **look)
+        label = engine if recalls[-1] > LEAST_RECALL else f"{engine}: at most {recalls[-1]:.2f}"
+        axes.plot(times, recalls, label=label, **look)
     asked = {"text": "Text", "picture": "Picture"}[kind]
-    axes.set(xscale="log", xlabel="milliseconds, median", ylabel="recall@10", ylim=(0.8, 1.005))
+    axes.set(xscale="log", xlabel="milliseconds, median", ylabel="recall@10", ylim=(LEAST_RECALL, 1.005))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.grid(alpha=0.3)
     axes.set_title(f"{asked} queries among {rows:,} pictures, one thread for each")
@@ -150,7 +152,9 @@ def draw_ann_bytes(lines: Sequence[Line], axes: Axes) -> None:
         if held:
             recalls = [point["recall"] for point in ann_table.curve(lines, engine, rows)]
             axes.plot([max(held[-1]["held_bytes"], 1)] * len(recalls), recalls, label=engine, **look)
-    axes.set(xscale="log", xlabel="bytes a vector held in memory, in no file", ylabel="recall@10", ylim=(0.8, 1.005))
+    axes.set(
+        xscale="log", xlabel="bytes a vector held in memory, in no file", ylabel="recall@10", ylim=(LEAST_RECALL, 1.005)
+    )
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.grid(alpha=0.3)
     axes.set_title(f"Text queries among {rows:,} pictures, from quick to thorough")
