@@ -39,8 +39,8 @@ _CONFIDENCE = 1.64  # standard errors that bound nineteen in twenty from below
 _GATHERED = 16  # queries whose candidates' rows are in memory at a time: reading one maps its neighbours too
 _NEAR_BEST = 0.002  # where the target is out of reach: recall that is given up for less work
 
-# Nanoseconds on one core; only their ratios matter. Measured at 200,000 and 1,000,000 rows of 512 dimensions, but what a
-# list costs beyond its codes, which is estimated.
+# Nanoseconds on one core; only their ratios matter. Measured at 200,000 and 1,000,000 rows of 512 dimensions, except
+# what a list costs beyond its codes: estimated.
 _SCAN_NS_PER_BYTE = {True: 0.115, False: 0.6}  # of a code: scanned in registers (fast scan), or looked up
 _RESCORE_NS_PER_VALUE = 0.46  # gathered and multiplied
 _CANDIDATE_NS = 120.0  # kept among the best while lists are scanned
