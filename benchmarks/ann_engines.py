@@ -112,6 +112,23 @@ class MmsearchRabitq(Mmsearch):
     kind = "rabitq"
 
 
+class MmsearchInFile(Mmsearch):
+    """Codes of 8 bits for 8 dimensions, left in the file: what it chooses where memory is short."""
+
+    dimensions = 8  # of a code
+
+    def build(self, rows: Any, queries: Any, folder: Path) -> None:
+        lists = 2 ** round(np.log2(4 * len(rows) ** 0.5))
+        self.kind = f"IVF{lists},PQ{rows.shape[1] // self.dimensions}"
+        super().build(rows, queries, folder)
+
+
+class MmsearchSmallest(MmsearchInFile):
+    """Half of that."""
+
+    dimensions = 16
+
+
 class Faiss(Engine):
     """A FAISS factory string, searched with a growing effort.
 
@@ -336,6 +353,8 @@ class Hnswlib(Engine):
 ENGINES: dict[str, tuple[type[Engine], tuple[str, ...]]] = {
     # name: (class, what its venv needs; none: this project's own)
     "mmsearch": (Mmsearch, ()),
+    "mmsearch IVF,PQ64": (MmsearchInFile, ()),
+    "mmsearch IVF,PQ32": (MmsearchSmallest, ()),
     "mmsearch rabitq": (MmsearchRabitq, ()),
     "faiss IVF,PQ64": (Faiss, ()),
     "faiss IVF,PQ256x4fsr,Refine": (FaissRefined, ()),
