@@ -79,14 +79,24 @@ def build(name: str, data: Path, results: Path, options: argparse.Namespace) -> 
             append(results, [failed(name, "build", failure, options)])
             return False
         told.write_text(json.dumps(lines[-1], ensure_ascii=False) + "\n", "utf-8")
+    record(told, results)
+    return True
+
+
+def record(told: Path, results: Path) -> None:
+    """Put what a build told into the results, unless it stands there."""
     line = json.loads(told.read_text("utf-8"))
     if line not in read(results):
         append(results, [line])
-    return True
 
 
 def search(name: str, data: Path, results: Path, options: argparse.Namespace) -> None:
     """Search an index that was built, then change a copy of it, unless that stands in the results."""
+    told = told_beside(options.work, name, options.rows)
+    if not told.exists():
+        print(f"{name}: no index of {options.rows:,} rows was built; --phase build builds it", flush=True)
+        return
+    record(told, results)
     phases = {"search": "held", "change": "delete"}  # and the last line that each tells
     if not ENGINES[name][0].can_change:
         del phases["change"]
@@ -94,9 +104,6 @@ def search(name: str, data: Path, results: Path, options: argparse.Namespace) ->
         if (name, options.rows, last) in measured(results):
             print(f"{name}: {options.rows:,} rows, {phase} is measured already", flush=True)
             continue
-        if not told_beside(options.work, name, options.rows).exists():
-            print(f"{name}: no index of {options.rows:,} rows was built; --phase build builds it", flush=True)
-            return
         print(f"{name}: {options.rows:,} rows, {phase} …", flush=True)
         # One thread, so that a search is not split among cores by some engines and not by others.
         lines, failure = run(name, phase, data, options, 1 if phase == "search" else options.threads)

@@ -13,6 +13,7 @@ import numpy as np
 from ann_engine import BUCKETS, Engine, K
 
 BLOCK = 65_536
+HOUR = 3600.0  # Milvus's client asks again when an answer takes long, and the second request then fails
 
 
 class Lancedb(Engine):
@@ -195,6 +196,7 @@ class Milvus(Engine):
     can_filter = can_change = True
 
     def build(self, rows: Any, queries: Any, folder: Path) -> None:
+        from milvus_lite.server_manager import server_manager_instance
         from pymilvus import DataType, MilvusClient
 
         self.client = MilvusClient(str(folder / "milvus.db"))
@@ -202,22 +204,22 @@ class Milvus(Engine):
         schema.add_field("id", DataType.INT64, is_primary=True)
         schema.add_field("bucket", DataType.INT64)
         schema.add_field("vector", DataType.FLOAT_VECTOR, dim=rows.shape[1])
-        self.client.create_collection("rows", schema=schema)
-        for start in range(0, len(rows), 2000):
-            self.add(np.arange(start, min(start + 2000, len(rows))), rows[start : start + 2000])
-        self.client.flush("rows")
         indexes = self.client.prepare_index_params()
         indexes.add_index("vector", index_type="HNSW", metric_type="IP", params={"M": 16, "efConstruction": 200})
         indexes.add_index("bucket", index_type="INVERTED")
-        self.client.create_index("rows", indexes)
-        self.client.load_collection("rows")
+        self.client.create_collection("rows", schema=schema, index_params=indexes)
+        for start in range(0, len(rows), 2000):
+            self.add(np.arange(start, min(start + 2000, len(rows))), rows[start : start + 2000])
+        self.client.flush("rows", timeout=HOUR)
+        self.client.load_collection("rows", timeout=HOUR)
         self.client.close()
+        server_manager_instance.release_all()  # it writes its indexes while it shuts down
 
     def open(self, folder: Path, rows: Any, *, changing: bool) -> None:
         from pymilvus import MilvusClient
 
         self.client = MilvusClient(str(folder / "milvus.db"))
-        self.client.load_collection("rows")
+        self.client.load_collection("rows", timeout=HOUR)
 
     def search(self, query: Any, point: Any, bucket: int | None = None) -> Any:
         condition = "" if bucket is None else f"bucket == {bucket}"
@@ -227,16 +229,14 @@ class Milvus(Engine):
 
     def add(self, ids: Any, rows: Any) -> None:
         vectors = np.asarray(rows, np.float32)
-        self.client.insert(
-            "rows",
-            [
-                {"id": int(row), "bucket": int(row) % BUCKETS, "vector": vector}
-                for row, vector in zip(ids, vectors, strict=True)
-            ],
-        )
+        told = [
+            {"id": int(row), "bucket": int(row) % BUCKETS, "vector": vector}
+            for row, vector in zip(ids, vectors, strict=True)
+        ]
+        self.client.insert("rows", told, timeout=HOUR)
 
     def settle(self) -> None:
-        self.client.flush("rows")  # puts new rows into a segment; until then it scans them
+        self.client.flush("rows", timeout=HOUR)  # puts new rows into a segment; until then it scans them
 
     def delete(self, ids: Any) -> None:
         self.client.delete("rows", ids=[int(row) for row in ids])

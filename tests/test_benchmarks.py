@@ -179,7 +179,7 @@ def test_what_was_built_and_measured_is_neither_built_nor_measured_again(bench, 
     first, second = tmp_path / "first", tmp_path / "second"
     ann.main([*arguments, "--phase", "build", "--out", str(first)])
     assert [line["phase"] for line in ann.read(first / "ann.jsonl")] == ["build"]
-    ann.main([*arguments, "--out", str(second)])
+    ann.main([*arguments, "--phase", "search", "--out", str(second)])
     lines = ann.read(second / "ann.jsonl")
     assert lines[0] == ann.read(first / "ann.jsonl")[0]
     phases = {line["phase"] for line in lines}
