@@ -48,7 +48,7 @@ class MiniEncoder:
     max_tokens = MAX_TOKENS
     sample_rate = SAMPLE_RATE
     # draft: a big JPEG is decoded at a reduced scale, but never below twice the target.
-    image_transform = ImageTransform(224, 224, resize="squash", interpolation="bicubic", draft=2.0)
+    image_transform = ImageTransform(256, 256, resize="squash", interpolation="bicubic", draft=2.0)
 
     def __init__(self, threads: int | None = None) -> None:
         self.space = mini_space()
@@ -65,7 +65,7 @@ class MiniEncoder:
         return np.array([len(ids) for ids in self._texts().tokens(checked_texts(texts))], np.int64)
 
     def encode_images(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Unit vectors, float32 ``[n, 256]``, of uint8 RGB pixels ``[n, 224, 224, 3]``."""
+        """Unit vectors, float32 ``[n, 256]``, of uint8 RGB pixels ``[n, 256, 256, 3]``."""
         checked_pixels(pixels, self.image_transform)
         vectors = np.empty((len(pixels), DIM), np.float32)
         network = self._images()
