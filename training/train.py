@@ -75,6 +75,7 @@ class Trainer:
         self.drawings = [r["file"] for r in self.views.of("train", "drawn")]
         self.edited = [p for p in self.captioned if p["file"] in self.views.rows["hard0"]]
         self.cache: dict[str, list[int]] = {}
+        self.made: list[tuple[Tensor, Tensor, Tensor]] = []  # vectors that belong into the banks
         self.fill_banks()
 
     def encode(self, texts: list[str], token_dropout: float = 0.0, branch: bool = False) -> Tensor:
@@ -124,6 +125,9 @@ class Trainer:
 
     def step_loss(self) -> tuple[Tensor, dict[str, float]]:
         given, rng, views = self.given, self.rng, self.views
+        while self.made:  # by the step before; its gradients needed the banks as they were
+            bank, at, vectors = self.made.pop()
+            bank[at] = vectors
         every = ("plain", "mild0", "mild1", "mild2", "mild3", "hard0")
         own = rng.sample(range(len(self.captioned)), CAPTIONED)
         photos = [self.captioned[i] for i in own] + rng.sample(self.told, TOLD)
@@ -168,10 +172,10 @@ class Trainer:
             ).softmax(-1)
             banked = banked + soft_cross_entropy(scale[5] * t[:CAPTIONED] @ self.photo_bank.T, soft) / 4
         losses["captions"], losses["banks"] = total, given.banks * banked
-        self.photo_bank[mine] = x[:CAPTIONED].detach()
+        self.made.append((self.photo_bank, mine, x[:CAPTIONED].detach()))
         for k in (0, 1):
             at = torch.from_numpy(self.first[own]) + torch.tensor([turn[k] for turn in turns[:CAPTIONED]])
-            self.caption_bank[at] = fresh[k][:CAPTIONED].detach()
+            self.made.append((self.caption_bank, at, fresh[k][:CAPTIONED].detach()))
 
         # 2. classes and labels
         form = rng.choice(FORMS)

@@ -39,12 +39,12 @@ def test_the_probes_read_off_what_a_vector_holds():
     vectors = torch.nn.functional.one_hot(colours, 16).float()
     probes = scenes.Probes(16)
     optimizer = torch.optim.Adam(probes.parameters(), lr=0.1)
-    before = float(probes(vectors, told))
+    before = probes(vectors, told).item()
     for _ in range(100):
         optimizer.zero_grad()
         probes(vectors, told).backward()
         optimizer.step()
-    assert float(probes(vectors, told)) < before - 0.5
+    assert probes(vectors, told).item() < before - 0.5
     alone = scenes.ROLES.index("")
     logits = (vectors @ probes.weight[alone].T + probes.bias[alone])[:, : len(scenes.COLOURS)]
     assert torch.equal(logits.argmax(1), colours)
