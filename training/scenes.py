@@ -73,6 +73,7 @@ class Probes(nn.Module):
         self.sizes = (len(COLOURS), len(drawn.SHAPES), len(drawn.NUMBERS))
         self.weight = nn.Parameter(torch.randn(len(ROLES), sum(self.sizes), dim) * dim**-0.5)
         self.bias = nn.Parameter(torch.zeros(len(ROLES), sum(self.sizes)))
+        self.role = nn.Linear(dim, len(ROLES))
 
     def forward(self, vectors: Tensor, scenes: list[Scene]) -> Tensor:
         """Cross entropy of the groups' attributes, of vectors ``[n, dim]`` and their scenes."""
@@ -88,6 +89,19 @@ class Probes(nn.Module):
         wanted = torch.tensor(targets).T
         parts = logits.split(self.sizes, 1)
         return sum((F.cross_entropy(p, w) for p, w in zip(parts, wanted, strict=True)), torch.zeros(())) / 3
+
+    def roles(self, mixed: Tensor, scenes: list[Scene], lengths: list[tuple[int, int, int]]) -> Tensor:
+        """Cross entropy of where each token's group stands, of tokens ``[n, tokens, dim]``.
+
+        `lengths` has the tokens of each text, of its first group and of its second, which begin and end it. Without it
+        the text tower finds colours, shapes and numbers soon, but not whose they are.
+        """
+        rows, columns, targets = [], [], []
+        for i, (scene, (whole, first, second)) in enumerate(zip(scenes, lengths, strict=True)):
+            rows += [i] * (first + second)
+            columns += [*range(first), *range(whole - second, whole)]
+            targets += [ROLES.index(scene.relation)] * first + [ROLES.index(OPPOSITE.get(scene.relation, ""))] * second
+        return F.cross_entropy(self.role(mixed[rows, columns]), torch.tensor(targets))
 
 
 def attributes(group: Group) -> tuple[int, int, int]:

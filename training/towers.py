@@ -62,17 +62,20 @@ class TextTower(nn.Module):
         self.gate = nn.Linear(DIM, HIDDEN)
         self.order = nn.Linear(HIDDEN, DIM, bias=False)
 
-    def ordered(self, ids: Tensor, there: Tensor, dropout: float = 0.0) -> Tensor:
-        """The transformer layer's part alone, ``[n, 256]``."""
+    def mixed(self, ids: Tensor, there: Tensor) -> Tensor:
+        """The tokens after the transformer layer, ``[n, tokens, 256]``."""
         rows = self.table(ids)
         n, length = ids.shape
         h = rows / (rows.norm(dim=-1, keepdim=True) + 1e-6) * DIM**0.5 + self.positions[:length]
         q, k, v = self.qkv(h).view(n, length, 3, HEADS, INNER // HEADS).permute(2, 0, 3, 1, 4)
         mask = torch.zeros(n, 1, 1, length).masked_fill(~there[:, None, None], -1e4)
-        mixed = F.scaled_dot_product_attention(q, k, v, mask).transpose(1, 2).reshape(n, length, INNER)
-        h = h + self.mix(mixed)
-        h = h + self.narrow(F.relu(self.wide(h)))
-        h = F.relu(self.gate(h)) * there[..., None]
+        heard = F.scaled_dot_product_attention(q, k, v, mask).transpose(1, 2).reshape(n, length, INNER)
+        h = h + self.mix(heard)
+        return h + self.narrow(F.relu(self.wide(h)))
+
+    def ordered(self, mixed: Tensor, there: Tensor, dropout: float = 0.0) -> Tensor:
+        """What the tokens after the transformer layer add to the text's vector, ``[n, 256]``."""
+        h = F.relu(self.gate(mixed)) * there[..., None]
         mean = h.sum(1) / there.sum(1, keepdim=True)
         return self.order(F.dropout(mean, dropout, self.training))
 
@@ -87,7 +90,7 @@ class TextTower(nn.Module):
         sums = (self.table(ids) * heard[..., None]).sum(1)
         s = sums / (sums.norm(dim=-1, keepdim=True) + 1e-6)
         y = self.skip(s) + self.output(F.relu(self.hidden(s)))
-        return F.normalize(y + self.ordered(ids, there, 0.1), dim=-1)
+        return F.normalize(y + self.ordered(self.mixed(ids, there), there, 0.1), dim=-1)
 
 
 class Towers(nn.Module):

@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmsearch.retrieval.encoders.mini.text import MiniTextTower
+from training.drawn import Scene
 from training.features import drawn_scene
 from training.lite import Lite2
 from training.scenes import Probes, told
@@ -78,8 +79,8 @@ class Trainer:
         self.made: list[tuple[Tensor, Tensor, Tensor]] = []  # vectors that belong into the banks
         self.fill_banks()
 
-    def encode(self, texts: list[str], token_dropout: float = 0.0, branch: bool = False) -> Tensor:
-        """Unit vectors of the texts, or what the branch for word order alone makes of them."""
+    def encode(self, texts: list[str], token_dropout: float = 0.0) -> Tensor:
+        """Unit vectors of the texts."""
         new = [t for t in texts if t not in self.cache]
         if new:
             self.cache.update(zip(new, self.tokenizer.tokens(new), strict=True))
@@ -92,9 +93,19 @@ class Trainer:
         for group in groups:
             if group:
                 matrix, there = padded([ids[i] for i in group])
-                vectors.append(tower.ordered(matrix, there) if branch else tower(matrix, there, token_dropout))
+                vectors.append(tower(matrix, there, token_dropout))
         place = torch.tensor([i for group in groups for i in group]).argsort()
         return torch.cat(vectors)[place]
+
+    def ordered_loss(self, scenes: list[Scene], texts: list[str]) -> Tensor:
+        """What the classifiers say of the branch for word order: of the texts, and of their tokens."""
+        ids = self.tokenizer.tokens(texts)
+        first = self.tokenizer.tokens([s.first.words() for s in scenes])
+        second = self.tokenizer.tokens([s.second.words() if s.second else "" for s in scenes])
+        matrix, there = padded(ids)
+        mixed = self.towers.text.mixed(matrix, there)
+        lengths = [(len(a), len(b), len(c)) for a, b, c in zip(ids, first, second, strict=True)]
+        return self.probes(self.towers.text.ordered(mixed, there), scenes) + self.probes.roles(mixed, scenes, lengths)
 
     def teacher_rows(self, texts: list[str]) -> Tensor:
         return torch.from_numpy(self.teacher[[self.row_of[t.replace("\n", " ")] for t in texts]].astype(np.float32))
@@ -223,9 +234,8 @@ class Trainer:
         batch = F.cross_entropy(logits, same) + F.cross_entropy(logits.T, same)
         losses["drawn"] = given.drawn * (hard + 0.5 * batch)
         placed = self.towers.head.placed(drawn_maps.float(), given.dropout / 3)
-        ordered = self.encode([cs[0] for cs in captions], branch=True)
         losses["placed"] = given.placed * self.probes(placed, list(scenes))
-        losses["ordered"] = given.placed * self.probes(ordered, list(scenes))
+        losses["ordered"] = given.placed * self.ordered_loss(list(scenes), [cs[0] for cs in captions])
 
         # 5. edits
         logits = scale[4] * y[at_drawn : at_drawn + EDITED] @ y[edited].T
@@ -282,7 +292,7 @@ def main() -> None:
     parser.add_argument("--decay", type=float, default=0.3)
     parser.add_argument("--banks", type=float, default=0.5)
     parser.add_argument("--drawn", type=float, default=0.5)
-    parser.add_argument("--placed", type=float, default=0.15)
+    parser.add_argument("--placed", type=float, default=0.4)
     parser.add_argument("--edits", type=float, default=0.3)
     parser.add_argument("--still", type=int, default=0, help="of the trunk's last blocks, how many stay as they are")
     parser.add_argument("--seed", type=int, default=12)
