@@ -5,7 +5,7 @@
 Trained are the trunk's last blocks, the picture's head and the text tower. The loss is a sum:
 
 1. captions: softmax over all captions of the batch, and over all captions and photographs there are (their last
-   vectors), 15 % of the target by MiniLM's similarity
+   vectors), a part of the target by MiniLM's similarity
 2. classes: Lite2's own ImageNet probabilities against 1,000 class texts; labels of ImageNet, Caltech-101, MiniPlaces,
    food, clothes and views
 3. words: rows of similarities between texts as MiniLM has them
@@ -168,17 +168,17 @@ class Trainer:
             ]
             alike = (self.photo_teacher[mine] @ self.caption_teacher.T / 0.06).softmax(-1)
             theirs = (self.owner[None] == mine[:, None]).float()
-            soft = 0.85 * theirs / theirs.sum(1, keepdim=True) + 0.15 * alike
+            soft = (1 - given.soft) * theirs / theirs.sum(1, keepdim=True) + given.soft * alike
         banked = banked + soft_cross_entropy(scale[5] * x[:CAPTIONED] @ self.caption_bank.T, soft) / 2
         fresh = []
         for k in (0, 1):
             texts = [p["texts"][turn[k]] for p, turn in zip(photos, turns, strict=True)]
             t = self.encode(texts, given.token_dropout)
             fresh.append(t)
-            soft = 0.85 * torch.eye(len(texts)) + 0.15 * (taught[k] @ taught[k].T / 0.06).softmax(-1)
+            soft = (1 - given.soft) * torch.eye(len(texts)) + given.soft * (taught[k] @ taught[k].T / 0.06).softmax(-1)
             logits = scale[0] * x @ t.T
             total = total + (soft_cross_entropy(logits, soft) + soft_cross_entropy(logits.T, soft)) / 4
-            soft = 0.85 * F.one_hot(mine, len(self.captioned)) + 0.15 * (
+            soft = (1 - given.soft) * F.one_hot(mine, len(self.captioned)) + given.soft * (
                 taught[k][:CAPTIONED] @ self.photo_teacher.T / 0.06
             ).softmax(-1)
             banked = banked + soft_cross_entropy(scale[5] * t[:CAPTIONED] @ self.photo_bank.T, soft) / 4
@@ -290,6 +290,7 @@ def main() -> None:
     parser.add_argument("--dropout", type=float, default=0.25)
     parser.add_argument("--token-dropout", type=float, default=0.1)
     parser.add_argument("--decay", type=float, default=0.3)
+    parser.add_argument("--soft", type=float, default=0.15, help="share of MiniLM's similarities in captions' targets")
     parser.add_argument("--banks", type=float, default=0.5)
     parser.add_argument("--drawn", type=float, default=0.5)
     parser.add_argument("--placed", type=float, default=0.4)
