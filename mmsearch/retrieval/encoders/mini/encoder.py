@@ -22,7 +22,7 @@ DIM = 256
 WEIGHTS = {
     "image.onnx": "5efbc2ce737a0332c7a1bf12ca8dd620a3b7d391efac93aece74aec4924707c8",
     "text.safetensors": "3901ea6fbc532363bbc3cb567dc8d4b5c32fdc20bafd43ba862e97cb6250e784",
-    "audio.onnx": "5cad779e0b75ef4bf4ac8f1da0bf09845a393cf33dd8c75abc9c7b39c0bb5d51",
+    "audio.onnx": "9bc0c4ffdc0e33bc0046d02c81e9a1883c04b10508bb8099c9cd219823726bbf",
 }
 PROCESSING = {
     "config.json": "379a051507eb9a377ad72db751f7777201dc97861081c4779794d1b4aeb7934b",
