@@ -40,6 +40,8 @@ FRAMES, ROW = 32, 4  # frames of a film that are looked at, and how many of them
 class First:
     """The first version, behind the methods that are measured."""
 
+    side = 224  # of the pictures that it takes
+
     def __init__(self, folder: Path) -> None:
         specification = importlib.util.spec_from_file_location("mini_v0", folder / "reference.py")
         if specification is None or specification.loader is None or not folder.is_dir():
@@ -64,7 +66,7 @@ def measure() -> list[dict[str, Any]]:
         MissingDataError: a data set or the first version is not here.
     """
     first = First(data_set("flickr8k_dev500").parent.parent.parent / "models" / "mini-v0")
-    versions: dict[str, Any] = {"v0": first, "v1": MiniEncoder(threads=1)}
+    versions: dict[str, Any] = {"v0": first, "v1": Mini()}
     lines = []
     for case in (retrieval, labels, films, sounds, near_duplicates, attributes):
         for name, model in versions.items():
@@ -73,12 +75,21 @@ def measure() -> list[dict[str, Any]]:
     return [*lines, *speed(versions)]
 
 
-def squashed(image: Image.Image) -> NDArray[np.uint8]:
-    return np.asarray(image.convert("RGB").resize((224, 224), Image.Resampling.BICUBIC))
+class Mini(MiniEncoder):
+    """This version, on one thread."""
+
+    side = MiniEncoder.image_transform.width
+
+    def __init__(self) -> None:
+        super().__init__(threads=1)
 
 
-def pixels_of(files: list[Path]) -> NDArray[np.uint8]:
-    return np.stack([squashed(ImageOps.exif_transpose(Image.open(file))) for file in files])
+def squashed(model: Any, image: Image.Image) -> NDArray[np.uint8]:
+    return np.asarray(image.convert("RGB").resize((model.side, model.side), Image.Resampling.BICUBIC))
+
+
+def pixels_of(model: Any, files: list[Path]) -> NDArray[np.uint8]:
+    return np.stack([squashed(model, ImageOps.exif_transpose(Image.open(file))) for file in files])
 
 
 def read_pairs(folder: Path, name: str = "pairs.jsonl") -> tuple[list[str], list[list[str]]]:
@@ -100,7 +111,7 @@ def retrieval(model: Any) -> list[dict[str, Any]]:
         queries, relevant = read_pairs(folder, pairs)
         names = sorted({name for own in relevant for name in own})
         number = {name: i for i, name in enumerate(names)}
-        scores = model.encode_texts(queries) @ model.encode_images(pixels_of([folder / n for n in names])).T
+        scores = model.encode_texts(queries) @ model.encode_images(pixels_of(model, [folder / n for n in names])).T
         truth = [[number[n] for n in own] for own in relevant]
         lines.append({"measure": f"{folder.name} text → image", **recall(scores, truth)})
         back: list[list[int]] = [[] for _ in names]
@@ -116,14 +127,14 @@ def labels(model: Any) -> list[dict[str, Any]]:
     queries, relevant = read_pairs(folder)
     texts = model.encode_texts(queries)
     files = [(folder / name, i) for i, own in enumerate(relevant) for name in own]
-    found = (model.encode_images(pixels_of([file for file, _ in files])) @ texts.T).argmax(1)
+    found = (model.encode_images(pixels_of(model, [file for file, _ in files])) @ texts.T).argmax(1)
     top = float(np.mean(found == np.array([i for _, i in files])))
     return [{"measure": "labels100 zero-shot", "top-1": round(top, 4)}]
 
 
-def frames_of(file: Path) -> NDArray[np.uint8]:
+def frames_of(model: Any, file: Path) -> NDArray[np.uint8]:
     with av.open(str(file)) as container:
-        frames = [squashed(frame.to_image()) for frame in container.decode(video=0)]
+        frames = [squashed(model, frame.to_image()) for frame in container.decode(video=0)]
     return np.stack([frames[i] for i in np.linspace(0, len(frames) - 1, min(FRAMES, len(frames))).astype(int)])
 
 
@@ -136,7 +147,7 @@ def films(model: Any) -> list[dict[str, Any]]:
     number = {f"video/{file.name}": i for i, file in enumerate(files)}
     scores = np.empty((len(queries), len(files)), np.float32)
     for i, file in enumerate(files):
-        vectors = model.encode_images(frames_of(file))
+        vectors = model.encode_images(frames_of(model, file))
         rows = [vectors.mean(0), *(vectors[j : j + ROW].mean(0) for j in range(0, len(vectors), ROW))]
         scores[:, i] = max_of([texts @ (row / np.linalg.norm(row)) for row in rows])
     return [{"measure": "video20 text → video", **recall(scores, [[number[n] for n in own] for own in relevant])}]
@@ -177,7 +188,7 @@ def sounds(model: Any) -> list[dict[str, Any]]:
     if os.environ.get("MMSEARCH_PICTURES"):
         shown, counts = {}, {}
         for name, label in SHOWN.items():
-            photos = pixels_of(sorted((pictures / name).iterdir()))
+            photos = pixels_of(model, sorted((pictures / name).iterdir()))
             counts[name] = len(photos)
             shown[name] = round(float(np.mean([precision(v, label) for v in model.encode_images(photos)])), 4)
         mean = round(float(np.mean(list(shown.values()))), 4)
@@ -189,12 +200,12 @@ def near_duplicates(model: Any, originals: int = 100) -> list[dict[str, Any]]:
     """Every edit and every pair of edits of some photographs: the original among the first 3 of all 500."""
     rng = random.Random(2026)
     files = sorted((data_set("flickr8k_dev500") / "images").iterdir())
-    gallery = model.encode_images(pixels_of(files))
+    gallery = model.encode_images(pixels_of(model, files))
     found: dict[str, list[bool]] = {}
     for i in rng.sample(range(len(files)), originals):
         image = Image.open(files[i]).convert("RGB")
         recipes = [*mini_pictures.RECIPES[: len(mini_pictures.EDITS)], *rng.sample(mini_pictures.RECIPES[6:], 6)]
-        vectors = model.encode_images(np.stack([squashed(mini_pictures.edited(image, r, rng)) for r in recipes]))
+        vectors = model.encode_images(np.stack([squashed(model, mini_pictures.edited(image, r, rng)) for r in recipes]))
         scores = vectors @ gallery.T
         for recipe, row in zip(recipes, scores, strict=True):
             kind = recipe[0] if len(recipe) == 1 else "two at a time"
@@ -211,7 +222,7 @@ def attributes(model: Any, drawings: int = 600) -> list[dict[str, Any]]:
     for _ in range(drawings):
         first, relation, second = mini_pictures.scene(rng)
         captions = mini_pictures.captions(rng, first, relation, second)
-        picture = squashed(mini_pictures.draw(rng, first, relation, second))
+        picture = squashed(model, mini_pictures.draw(rng, first, relation, second))
         scores = model.encode_texts(captions) @ model.encode_images(picture[None])[0]
         right.append(int(scores.argmax()) == 0)
         kinds[int(scores.argmax())] += 1
@@ -222,11 +233,12 @@ def attributes(model: Any, drawings: int = 600) -> list[dict[str, Any]]:
 
 def speed(versions: dict[str, Any]) -> list[dict[str, Any]]:
     """Eight pictures, and one text, in processor time of one thread: medians of interleaved runs."""
-    pixels = np.random.default_rng(0).integers(0, 256, (8, 224, 224, 3), np.uint8)
+    random = np.random.default_rng(0)
     query = ["a brown dog runs along the beach with a stick in its mouth"]
     calls: dict[tuple[str, str], Callable[[], object]] = {}
     for name, model in versions.items():
-        calls[name, "picture, batch of 8, ms"] = lambda m=model: m.encode_images(pixels)
+        pixels = random.integers(0, 256, (8, model.side, model.side, 3), np.uint8)
+        calls[name, "picture, batch of 8, ms"] = lambda m=model, p=pixels: m.encode_images(p)
         calls[name, "text, ms"] = lambda m=model: m.encode_texts(query)
     taken: dict[tuple[str, str], list[float]] = {key: [] for key in calls}
     for _ in range(30):

@@ -117,7 +117,7 @@ def matching_photos(work: Path, part: str, each: int) -> dict[str, list[str]]:
     rng.shuffle(rows)
     found: dict[str, list[str]] = defaultdict(list)
     for row in rows:
-        if row["part"] != part or row["kind"] in ("openstax", "coco"):
+        if row["part"] != part or row["kind"] in ("openstax", "coco", "furniture", "fashion", "exercise", "dishes"):
             continue
         for label, words in PICTURES.items():
             if len(found[label]) >= each:

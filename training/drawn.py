@@ -110,49 +110,70 @@ def draw(scene: Scene, rng: random.Random, size: int = 224) -> Image.Image:
     """A picture of the scene, drawn at twice its size and reduced."""
     side = 2 * size
     used = {scene.first.colour} | ({scene.second.colour} if scene.second else set())
-    ground = (255, 255, 255) if "white" not in used and rng.random() < 0.5 else None
-    while ground is None:
-        tone = rng.choice(
-            ((240, 240, 235), (200, 215, 230), (60, 64, 70), (225, 205, 175), (150, 190, 150), (90, 110, 150))
-        )
-        if all(sum(abs(a - b) for a, b in zip(tone, COLOURS[c], strict=True)) > 120 for c in used):
-            ground = tone
-        elif rng.random() < 0.3:
-            ground = (240, 235, 225) if "black" in used or "white" not in used else (60, 90, 80)
-    image = Image.new("RGB", (side, side), ground)
+    image = _ground(used, side, rng)
     pen = ImageDraw.Draw(image)
     if scene.second is None:
         margin = rng.uniform(0, 0.25)
         _draw_group(pen, scene.first, (margin, margin, 1 - margin, 1 - margin), side, rng)
     else:
-        cut = rng.uniform(0.42, 0.58)
-        low, high = (0, 0, cut, 1), (cut, 0, 1, 1)
+        cut, gap = rng.uniform(0.4, 0.6), rng.uniform(0, 0.04)
+        start, end = rng.uniform(0, 0.15), 1 - rng.uniform(0, 0.15)  # of the groups, across what parts them
+        low, high = (0.0, start, cut - gap, end), (cut + gap, start, 1.0, end)
         if scene.relation in ("above", "below"):
-            low, high = (0, 0, 1, cut), (0, cut, 1, 1)
+            low, high = (start, 0.0, end, cut - gap), (start, cut + gap, end, 1.0)
         boxes = (low, high) if scene.relation in ("left of", "above") else (high, low)
         _draw_group(pen, scene.first, boxes[0], side, rng)
         _draw_group(pen, scene.second, boxes[1], side, rng)
     return image.resize((size, size), Image.Resampling.LANCZOS)
 
 
+def _ground(used: set[str], side: int, rng: random.Random) -> Image.Image:
+    """White, black or a tone, unlike the colours that are used; some run into another tone, some are grainy."""
+    tones: list[tuple[int, int, int]] = [(255, 255, 255)] * 3 if "white" not in used else []
+    while len(tones) < 4:
+        tone = (rng.randint(0, 255), rng.randint(0, 255), rng.randint(0, 255))
+        if rng.random() < 0.5:  # pale or dark
+            tone = tuple(v // 6 + rng.choice((0, 210)) for v in tone)  # type: ignore[assignment]
+        if all(sum(abs(a - b) for a, b in zip(tone, COLOURS[c], strict=True)) > 130 for c in used):
+            tones.append(tone)
+    tone = rng.choice(tones)
+    image = Image.new("RGB", (side, side), tone)
+    if rng.random() < 0.2:
+        other = tuple(max(0, min(255, v + rng.randint(-30, 30))) for v in tone)
+        mask = Image.linear_gradient("L").rotate(rng.choice((0, 90, 180))).resize((side, side))
+        image.paste(Image.new("RGB", (side, side), other), mask=mask)
+    if rng.random() < 0.2:
+        grain = Image.effect_noise((side // 2, side // 2), rng.uniform(10, 40)).resize((side, side)).convert("RGB")
+        image = Image.blend(image, grain, 0.12)
+    return image
+
+
 def _draw_group(
     pen: ImageDraw.ImageDraw, group: Group, box: tuple[float, float, float, float], side: int, rng: random.Random
 ) -> None:
+    """Equal shapes in a grid, a row, a column or along a slant, apart from each other."""
     x0, y0, x1, y1 = (v * side for v in box)
     width, height = x1 - x0, y1 - y0
     columns = 1
     while columns * max(1, round(columns * height / width)) < group.count:
         columns += 1
+    layout = rng.choice(("grid", "grid", "long", "row", "column"))
+    if layout != "grid":
+        columns = group.count if layout == "row" or (layout == "long" and width > height) else 1
     columns = min(columns, group.count)
     rows = -(-group.count // columns)
     cell = min(width / columns, height / rows)
-    radius = cell * rng.uniform(0.24, 0.44)
-    colour = tuple(max(0, min(255, v + rng.randint(-16, 16))) for v in COLOURS[group.colour])
-    left, top = x0 + (width - columns * cell) / 2, y0 + (height - rows * cell) / 2
+    radius = cell * rng.uniform(0.24, 0.47)
+    shade = rng.randint(-20, 20)
+    colour = tuple(max(0, min(255, v + shade + rng.randint(-16, 16))) for v in COLOURS[group.colour])
+    spread = rng.random()  # 0: close together; 1: over the whole box
+    across, down = (cell + spread * (whole / n - cell) for whole, n in ((width, columns), (height, rows)))
+    left = x0 + (width - columns * across) * rng.uniform(0.3, 0.7)
+    top = y0 + (height - rows * down) * rng.uniform(0.3, 0.7)
+    slack = (cell / 2 - radius) * rng.choice((0.2, 1.0))
     for i in range(group.count):
-        slack = cell / 2 - radius
-        x = left + (i % columns + 0.5) * cell + rng.uniform(-slack, slack)
-        y = top + (i // columns + 0.5) * cell + rng.uniform(-slack, slack)
+        x = left + (i % columns + 0.5) * across + rng.uniform(-slack, slack)
+        y = top + (i // columns + 0.5) * down + rng.uniform(-slack, slack)
         _draw_shape(pen, group.shape, x, y, radius, colour)
 
 
@@ -171,9 +192,10 @@ def _draw_shape(pen: ImageDraw.ImageDraw, shape: str, x: float, y: float, r: flo
         pen.rectangle((x - 0.3 * r, y - r, x + 0.3 * r, y + r), fill=colour)
         pen.rectangle((x - r, y - 0.3 * r, x + r, y + 0.3 * r), fill=colour)
     elif shape == "heart":
-        pen.pieslice((x - r, y - 0.9 * r, x, y + 0.1 * r), 150, 360, fill=colour)
-        pen.pieslice((x, y - 0.9 * r, x + r, y + 0.1 * r), 180, 390, fill=colour)
-        pen.polygon([(x - 0.95 * r, y - 0.25 * r), (x + 0.95 * r, y - 0.25 * r), (x, y + r)], fill=colour)
+        pen.ellipse((x - r, y - 0.9 * r, x + 0.08 * r, y + 0.18 * r), fill=colour)
+        pen.ellipse((x - 0.08 * r, y - 0.9 * r, x + r, y + 0.18 * r), fill=colour)
+        pen.polygon([(x - 0.93 * r, y - 0.12 * r), (x + 0.93 * r, y - 0.12 * r), (x, y + r)], fill=colour)
+        pen.rectangle((x - 0.5 * r, y - 0.4 * r, x + 0.5 * r, y), fill=colour)
     elif shape == "star":
         from math import cos, pi, sin
 

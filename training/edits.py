@@ -9,11 +9,11 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFont
 
-SIDE = 224
+SIDE = 256  # of the pictures that `mini` takes
 
 
 def squash(image: Image.Image) -> Image.Image:
-    """As `mini` takes pictures: the whole picture at 224×224."""
+    """As `mini` takes pictures: the whole picture squashed to `SIDE`."""
     return image.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
 
 

@@ -1,6 +1,6 @@
 """Writes the trained picture and text towers into the package: `image.onnx`, `text.safetensors`.
 
-    python -m training.export --checkpoint LITE2.pth --sources FOLDER --work FOLDER --towers towers-blocks.pt
+    python -m training.export --checkpoint LITE2.pth --sources FOLDER --work FOLDER --towers towers.pt
 
 The picture tower's convolutions are static int8 (see `trunk.py`), its dense layers int8 weights computed in float32.
 The text tower is int8 with one scale for each row.
@@ -18,8 +18,8 @@ from safetensors.numpy import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.lite import FEATURES, Lite2
-from training.towers import PictureHead, TextTower
+from training.lite import Lite2
+from training.towers import PictureHead, TextTower, Towers
 from training.trunk import export_int8
 from training.weights import int8_weights
 
@@ -37,9 +37,7 @@ class PictureTower(nn.Module):
         maps = self.trunk(x)
         head = self.head
         pooled = (self.end(maps).mean((2, 3)) - head.mean) / head.deviation
-        y = head.linear(pooled) + head.outer(F.relu(head.inner(pooled)))
-        z = F.relu(head.places_inner(F.relu(head.places(maps)).flatten(1)))
-        y = y + head.places_outer(z)
+        y = head.linear(pooled) + head.outer(F.relu(head.inner(pooled))) + head.placed(maps)
         return y / torch.sqrt((y * y).sum(1, keepdim=True))
 
 
@@ -74,21 +72,19 @@ def text_tensors(text: TextTower) -> dict[str, np.ndarray]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("checkpoint", "sources", "work", "first"):
+    for name in ("checkpoint", "sources", "work"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--towers", required=True)
     parser.add_argument("--out", type=Path, default=PACKAGE)
     given = parser.parse_args()
     averaged = torch.load(given.work / given.towers, weights_only=False)["averaged"]
     network = Lite2(given.checkpoint)
-    network.end.load_state_dict({k.removeprefix("end."): v for k, v in averaged.items() if k.startswith("end.")})
-    head = PictureHead(torch.zeros(FEATURES), torch.ones(FEATURES))
-    head.load_state_dict({k.removeprefix("head."): v for k, v in averaged.items() if k.startswith("head.")})
-    text = TextTower(given.first)
-    text.load_state_dict({k.removeprefix("text."): v for k, v in averaged.items() if k.startswith("text.")})
-    save_file(text_tensors(text), given.out / "text.safetensors")
+    towers = Towers(network.end)
+    towers.load_state_dict(averaged)
+    towers.eval()
+    save_file(text_tensors(towers.text), given.out / "text.safetensors")
     photos = [json.loads(line) for line in (given.work / "photos.jsonl").read_text().splitlines()]
-    export_int8(PictureTower(network, head), given.out / "image.onnx", given.sources, photos)
+    export_int8(PictureTower(network, towers.head), given.out / "image.onnx", given.sources, photos)
     int8_weights(given.out / "image.onnx")
     for name in ("text.safetensors", "image.onnx"):
         print(name, (given.out / name).stat().st_size)

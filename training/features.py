@@ -1,9 +1,10 @@
-"""Caches the trunk's maps of one view of every photo, float16 [n, 208, 7, 7]; stops and goes on where it was.
+"""Caches the trunk's maps of one view of every photo, float16 [n, 208, 8, 8]; stops and goes on where it was.
 
-    python -m training.features --sources FOLDER --work FOLDER --view plain|mild0|mild1|hard0|drawn [--kinds a,b]
+    python -m training.features --sources FOLDER --work FOLDER --view VIEW [--kinds a,b] [--more]
 
-`plain` is the photo as it is, `mildK` and `hardK` are edits with the seed K, `drawn` draws its own pictures. Writes
-`maps/VIEW.npy`, its rows in `maps/VIEW.jsonl`, and how many are done in `maps/VIEW.done`.
+The view `plain` is the photo as it is, `mildK` and `hardK` are edits with the seed K, `drawn` draws its own pictures.
+Writes `maps/VIEW.npy`, its rows in `maps/VIEW.jsonl`, and how many are done in `maps/VIEW.done`. With --more the
+photographs that VIEW lacks, because they were listed later, go to `maps/VIEW.more.npy`.
 """
 
 from __future__ import annotations
@@ -18,25 +19,25 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from training import drawn, edits
-from training.lite import MAP_CHANNELS
+from training.lite import MAP_CHANNELS, MAP_SIDE
 from training.trunk import open_onnx
 
 CHUNK = 16
-DRAWN = 8000
+DRAWN = 20000
 
 
 def picture(row: dict[str, Any], view: str, sources: Path) -> Image.Image:
-    """The 224×224 view of a photo; the same for the same row and view."""
+    """The view of a photo; the same for the same row and view."""
     rng = random.Random(f"{view} {row['file']}")
     if view == "drawn":
-        return drawn.draw(drawn_scene(row["file"]), rng)
+        return drawn.draw(drawn_scene(row["file"]), rng, edits.SIDE)
     image = Image.open(sources / row["file"])
-    image.draft("RGB", (448, 448))
+    image.draft("RGB", (2 * edits.SIDE, 2 * edits.SIDE))
     image = ImageOps.exif_transpose(image).convert("RGB")
     if view.startswith("mild"):
         return edits.mild(image, rng, 0.5 if row["kind"] == "openstax" else 0.35)
     if view.startswith("hard"):
-        image.thumbnail((448, 448))
+        image.thumbnail((2 * edits.SIDE, 2 * edits.SIDE))
         return edits.hard(image, rng)
     return edits.squash(image)
 
@@ -62,15 +63,20 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--view", required=True)
     parser.add_argument("--kinds", default="")
+    parser.add_argument("--more", action="store_true")
     given = parser.parse_args()
     folder = given.work / "maps"
     folder.mkdir(exist_ok=True)
-    done_file, maps_file = folder / f"{given.view}.done", folder / f"{given.view}.npy"
+    name = f"{given.view}.more" if given.more else given.view
+    done_file, maps_file = folder / f"{name}.done", folder / f"{name}.npy"
     rows = rows_of(given.view, given.work, given.kinds.split(",") if given.kinds else [])
-    (folder / f"{given.view}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    if given.more:
+        there = {json.loads(line)["file"] for line in (folder / f"{given.view}.jsonl").read_text().splitlines()}
+        rows = [row for row in rows if row["file"] not in there]
+    (folder / f"{name}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
     done = int(done_file.read_text()) if done_file.exists() else 0
     mode = "r+" if maps_file.exists() else "w+"
-    shape = (len(rows), MAP_CHANNELS, 7, 7)
+    shape = (len(rows), MAP_CHANNELS, MAP_SIDE, MAP_SIDE)
     maps = np.lib.format.open_memmap(maps_file, mode, dtype=np.float16, shape=None if mode == "r+" else shape)
     network = open_onnx(given.work / "trunk.onnx")
     for start in range(done, len(rows), CHUNK):

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 STAGES = ((1, 1), (3, 2), (3, 2), (4, 2), (4, 1), (5, 2), (1, 1))  # blocks, stride of the first
 TRUNK_BLOCKS = 17  # those whose weights stay as they are; their output is cached
-MAP_CHANNELS = 208
+MAP_CHANNELS, MAP_SIDE = 208, 8
 FEATURES = 1280
 EPSILON = 1e-3  # of the batch norms
 
@@ -62,7 +62,7 @@ class Bottleneck(nn.Module):
 
 
 class Lite2(nn.Module):
-    """Scaled pixels ``[n, 3, 224, 224]`` → maps ``[n, 208, 7, 7]`` (`trunk`) → maps ``[n, 1280, 7, 7]`` (`end`)."""
+    """Scaled pixels ``[n, 3, 256, 256]`` → maps ``[n, 208, 8, 8]`` (`trunk`) → maps ``[n, 1280, 8, 8]`` (`end`)."""
 
     def __init__(self, checkpoint: Path) -> None:
         super().__init__()
@@ -77,10 +77,10 @@ class Lite2(nn.Module):
 
 
 def end_as_matrices(end: nn.Sequential, maps: Tensor, still: int = 0) -> Tensor:
-    """What `end` gives, averaged over places, ``[n, 208, 7, 7]`` → ``[n, 1280]``, by matrix products alone.
+    """What `end` gives, averaged over places, ``[n, 208, side, side]`` → ``[n, 1280]``, by matrix products alone.
 
     Convolutions' gradients are slow on CPUs. Here a 1×1 convolution is a product over channels, and a depthwise one a
-    product over the 49 places with a matrix for each channel. The first `still` blocks get no gradients.
+    product over the places with a matrix for each channel. The first `still` blocks get no gradients.
     """
     side = maps.shape[-1]
     x = maps.flatten(2).transpose(1, 2)

@@ -17,6 +17,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from training import everyday
+
 Row = dict[str, Any]
 NOT_PHOTOS = re.compile(r"\b(graph|chart|map|diagram|table|illustration|logo|figure|timeline|flow|screenshot)\b", re.I)
 
@@ -138,7 +140,12 @@ def main() -> None:
         *openstax(given.sources),
         *imagenet(given.sources),
         *caltech(given.sources, given.exclude, 45, rng),
-        *places(given.sources, 100, rng),
+        *places(given.sources, 150, rng),
+        *everyday.furniture(given.sources),
+        *everyday.exercise(given.sources),
+        *everyday.dishes(given.sources),
+        *everyday.things(given.sources, rng),
+        *everyday.fashion(given.sources, given.exclude, rng),
     ]
     given.work.mkdir(parents=True, exist_ok=True)
     (given.work / "photos.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -2,7 +2,7 @@
 
     python -m training.trunk --checkpoint LITE2.pth --sources FOLDER --work FOLDER
 
-Writes `trunk.onnx`: uint8 [n, 224, 224, 3] RGB → float32 [n, 208, 7, 7].
+Writes `trunk.onnx`: uint8 [n, 256, 256, 3] RGB → float32 [n, 208, 8, 8].
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
@@ -21,7 +22,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from PIL import Image
 from torch import Tensor, nn
 
-from training.edits import squash
+from training.edits import SIDE, squash
 from training.lite import Lite2
 
 
@@ -56,7 +57,7 @@ def export_int8(network: nn.Module, out: Path, sources: Path, photos: list[dict[
     plain = out.with_suffix(".f32.onnx")
     torch.onnx.export(
         Scaled(network).eval(),
-        (torch.zeros(2, 224, 224, 3, dtype=torch.uint8),),
+        (torch.zeros(2, SIDE, SIDE, 3, dtype=torch.uint8),),
         str(plain),
         input_names=["image"],
         output_names=["embedding"],
@@ -65,6 +66,10 @@ def export_int8(network: nn.Module, out: Path, sources: Path, photos: list[dict[
         dynamo=False,
     )
     quant_pre_process(str(plain), str(plain), skip_symbolic_shape=True)
+    # Sums of the whole network's output, unlike those of the blocks, keep their float32: they cost nothing.
+    last = [
+        node.name for node in onnx.load(str(plain)).graph.node if node.op_type == "Add" and node.name.count("/") == 2
+    ]
     quantize_static(
         str(plain),
         str(out),
@@ -75,6 +80,7 @@ def export_int8(network: nn.Module, out: Path, sources: Path, photos: list[dict[
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
         op_types_to_quantize=["Conv", "Add", "Clip", "GlobalAveragePool"],
+        nodes_to_exclude=last,
     )
     plain.unlink()
 

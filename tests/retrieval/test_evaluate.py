@@ -246,8 +246,8 @@ def test_mini_has_the_recall_on_flickr8k_dev500_that_its_card_states(shared, tmp
     for via in ("brute force", "index"):
         forth, back = scores["text → image", via], scores["image → text", via]
         assert (forth.queries, forth.pool, back.queries) == (2500, 500, 500)
-        assert forth.recall == pytest.approx({1: 0.333, 5: 0.658, 10: 0.781}, abs=0.005)
-        assert back.recall[10] == pytest.approx(0.820, abs=0.005)
+        assert forth.recall == pytest.approx({1: 0.377, 5: 0.686, 10: 0.794}, abs=0.005)
+        assert back.recall[10] == pytest.approx(0.852, abs=0.005)
 
 
 RECORDED = (

@@ -29,7 +29,7 @@ def tone(hertz: float, seconds: float) -> np.ndarray:
 
 
 def gradient() -> np.ndarray:
-    y, x = np.mgrid[0:224, 0:224]
+    y, x = np.mgrid[0:256, 0:256]
     return np.stack([x, y, (x + y) // 2], axis=-1).astype(np.uint8)
 
 
@@ -62,9 +62,9 @@ def test_the_training_datas_terms_stand_beside_the_weights():
 @pytest.mark.parametrize(
     ("text", "start"),
     [
-        ("a dog on a beach", [0.18335, 0.02106, 0.00410, -0.07647]),
-        ("Café at NIGHT, 2 people!", [0.16451, 0.10151, 0.06295, -0.05021]),
-        ("", [0.07399, -0.01417, -0.08225, 0.06543]),
+        ("a dog on a beach", [0.18819, -0.07547, -0.02564, -0.07700]),
+        ("Café at NIGHT, 2 people!", [0.13513, 0.12108, 0.09779, -0.02887]),
+        ("", [0.05914, -0.02759, -0.01709, 0.04254]),
     ],
 )
 def test_texts_have_the_vectors_they_had_when_this_was_written(mini, text, start):
@@ -73,7 +73,7 @@ def test_texts_have_the_vectors_they_had_when_this_was_written(mini, text, start
 
 def test_a_picture_has_the_vector_it_had_when_this_was_written(mini):
     # int8 kernels of other processors may round differently, hence the wide tolerance
-    start = [0.0983, 0.0074, 0.0074, -0.0393, 0.0049, 0.0492]
+    start = [0.1402, 0.0744, 0.0363, -0.0997, -0.0111, 0.0531]
     np.testing.assert_allclose(mini.encode_images(gradient()[None])[0, :6], start, atol=0.02)
 
 
@@ -118,10 +118,10 @@ def test_the_order_of_words_matters(mini):
         [
             "a red square left of a blue circle",
             "a blue square left of a red circle",
-            "a red square left of a blue circle",
+            "a blue circle right of a red square",
         ]
     )
-    assert one @ other < 0.9999 < one @ same
+    assert one @ other < 0.95 < one @ same
 
 
 def test_a_text_without_a_known_token_is_read_as_one_unknown_token(mini):

@@ -20,12 +20,12 @@ FOLDER = Path(__file__).parent
 DIM = 256
 # sha256 of the files beside this module, so that the space is known without reading 20 MB; a test compares them.
 WEIGHTS = {
-    "image.onnx": "4a58e94fa0a99dbb85d65149215c59e8d0286415a8d3f0f3bc0f96d9abac0406",
-    "text.safetensors": "4ad9a735e6a7e3a48ef264223c33cb5d4f1984a97ca603476693a57d12b05d9b",
-    "audio.onnx": "5cad779e0b75ef4bf4ac8f1da0bf09845a393cf33dd8c75abc9c7b39c0bb5d51",
+    "image.onnx": "5efbc2ce737a0332c7a1bf12ca8dd620a3b7d391efac93aece74aec4924707c8",
+    "text.safetensors": "3901ea6fbc532363bbc3cb567dc8d4b5c32fdc20bafd43ba862e97cb6250e784",
+    "audio.onnx": "9bc0c4ffdc0e33bc0046d02c81e9a1883c04b10508bb8099c9cd219823726bbf",
 }
 PROCESSING = {
-    "config.json": "c406c62ccfc8e81f450fc21c6e5ef97708ec93e25f61231c36e473e6f8c37340",
+    "config.json": "379a051507eb9a377ad72db751f7777201dc97861081c4779794d1b4aeb7934b",
     "tokenizer.json": "8b2daa0ebf63e338e0d5e9fefc57802e5ad7bd5a6e36461c9f9d15125b15fd2a",
 }
 _CHUNK = 8  # pictures in one run of the network: measured no slower than 32, with a quarter of the activations
@@ -48,7 +48,7 @@ class MiniEncoder:
     max_tokens = MAX_TOKENS
     sample_rate = SAMPLE_RATE
     # draft: a big JPEG is decoded at a reduced scale, but never below twice the target.
-    image_transform = ImageTransform(224, 224, resize="squash", interpolation="bicubic", draft=2.0)
+    image_transform = ImageTransform(256, 256, resize="squash", interpolation="bicubic", draft=2.0)
 
     def __init__(self, threads: int | None = None) -> None:
         self.space = mini_space()
@@ -65,7 +65,7 @@ class MiniEncoder:
         return np.array([len(ids) for ids in self._texts().tokens(checked_texts(texts))], np.int64)
 
     def encode_images(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Unit vectors, float32 ``[n, 256]``, of uint8 RGB pixels ``[n, 224, 224, 3]``."""
+        """Unit vectors, float32 ``[n, 256]``, of uint8 RGB pixels ``[n, 256, 256, 3]``."""
         checked_pixels(pixels, self.image_transform)
         vectors = np.empty((len(pixels), DIM), np.float32)
         network = self._images()
