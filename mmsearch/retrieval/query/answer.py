@@ -10,6 +10,7 @@ from mmsearch.types import Hit, Modality
 
 Cosine = Callable[[Hit, Hit], float]
 
+_SAME = 0.999  # the cosine of a row with its own query, or with a copy's, less the rounding of halves
 _LOOKED_AT = 64  # rows of one film or sound, the best of each kind of evidence; many say no more
 
 
@@ -25,6 +26,7 @@ def ranked(rows: Sequence[Hit], k: int, *, to: Sequence[Modality] = (), all_span
 
     Returns:
         One list of all modalities: by match where there are several kinds of evidence, by score where there is one.
+        What is as good as the query itself stands first: among few rows little can be told by match.
     """
     hits = [row for row in rows if not is_timed(row)]
     for path, own in _by_file([row for row in rows if is_timed(row)]).items():
@@ -36,7 +38,7 @@ def ranked(rows: Sequence[Hit], k: int, *, to: Sequence[Modality] = (), all_span
             moments = distinct(moments, all_spans)
         hits += [m.as_hit(path, kind, alone=all_spans is not None) for m in (moments if all_spans else moments[:1])]
     if len({row.evidence for row in rows}) > 1:
-        hits.sort(key=lambda hit: (-hit.match, hit.id))
+        hits.sort(key=lambda hit: (hit.score < _SAME, -hit.match, hit.id))
     else:
         hits.sort(key=lambda hit: (-hit.score, hit.id))
     return [replace(hit, rank=rank) for rank, hit in enumerate(hits[:k], 1)]

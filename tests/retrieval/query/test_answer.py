@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,13 @@ def test_pictures_texts_and_films_are_merged_by_match():
     expected = [("/a.mp4", "video"), ("/n.txt", "text"), ("/1.png", "image"), ("/s.wav", "audio")]
     assert told(ranked(rows, 10)) == expected
     assert told(ranked(rows, 2)) == expected[:2]
+
+
+def test_a_copy_of_the_query_stands_before_all_that_match_better():
+    copy = replace(found("/copy.png", "picture", 2.0), score=0.9998)
+    like = replace(found("/like.png", "picture", 2.5), score=0.99)
+    rows = [found("/n.txt", "text", 4.0), like, copy]
+    assert told(ranked(rows, 10)) == [("/copy.png", "image"), ("/n.txt", "text"), ("/like.png", "image")]
 
 
 def test_evidence_that_meets_lifts_a_film_above_one_with_a_single_better_match():
