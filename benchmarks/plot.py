@@ -123,9 +123,11 @@ def draw_video_decode(lines: Sequence[Line], axes: Axes) -> None:
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=len(readers), frameon=False)
 
 
-def draw_ann(lines: Sequence[Line], axes: Axes, kind: str = "text") -> None:
-    """Recall against milliseconds, a line for each engine, on the most rows that were measured."""
-    rows = _most_rows(lines)
+def draw_ann(lines: Sequence[Line], axes: Axes, kind: str = "text", rows: int | None = None) -> None:
+    """Recall against milliseconds, a line for each engine, on the most rows on which engines were compared."""
+    from matplotlib.ticker import LogLocator
+
+    rows = rows or _most_rows(lines)
     for engine, look in _looks(lines, rows).items():
         points = sorted((point["recall"], point["p50_ms"]) for point in ann_table.curve(lines, engine, rows, kind))
         recalls, times = zip(*points, strict=True)
@@ -133,10 +135,18 @@ def draw_ann(lines: Sequence[Line], axes: Axes, kind: str = "text") -> None:
         axes.plot(times, recalls, label=label, **look)
     asked = {"text": "Text", "picture": "Picture"}[kind]
     axes.set(xscale="log", xlabel="milliseconds, median", ylabel="recall@10", ylim=(LEAST_RECALL, 1.005))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("")
     axes.grid(alpha=0.3)
     axes.set_title(f"{asked} queries among {rows:,} pictures, one thread for each")
     axes.legend(fontsize="x-small", loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+
+
+def draw_ann_engines(lines: Sequence[Line], axes: Axes) -> None:
+    """Text queries on the number of rows at which most engines were measured."""
+    sizes = _engines_at(lines)
+    draw_ann(lines, axes, rows=max(sizes, key=lambda rows: (len(sizes[rows]), rows)))
 
 
 def draw_ann_pictures(lines: Sequence[Line], axes: Axes) -> None:
@@ -161,8 +171,17 @@ def draw_ann_bytes(lines: Sequence[Line], axes: Axes) -> None:
     axes.legend(fontsize="x-small", loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
 
 
+def _engines_at(lines: Sequence[Line]) -> dict[int, set[str]]:
+    sizes: dict[int, set[str]] = {}
+    for line in lines:
+        if line["phase"] == "search":
+            sizes.setdefault(line["rows"], set()).add(line["engine"])
+    return sizes
+
+
 def _most_rows(lines: Sequence[Line]) -> int:
-    return max(line["rows"] for line in lines if line["phase"] == "search")
+    sizes = _engines_at(lines)
+    return max((rows for rows, engines in sizes.items() if len(engines) > 1), default=max(sizes))
 
 
 def _looks(lines: Sequence[Line], rows: int) -> dict[str, Line]:
@@ -182,6 +201,7 @@ DRAWINGS = {
     "cold-query": (draw_cold_query, 2.6, "cold-query"),
     "ingest": (draw_ingest, 3.4, "ingest"),
     "ann": (draw_ann, 5.0, "ann"),
+    "ann-engines": (draw_ann_engines, 5.0, "ann"),
     "ann-pictures": (draw_ann_pictures, 5.0, "ann"),
     "ann-bytes": (draw_ann_bytes, 5.0, "ann"),
 }
