@@ -302,8 +302,16 @@ def test_plot_draws_the_curves_of_the_engines(bench, tmp_path):
     held = {**lines[0], "phase": "held", "held_bytes": 150.0}
     write(tmp_path / "ann.jsonl", [*lines, held])
     drawn = bench("plot").draw(tmp_path)
-    assert [path.name for path in drawn] == ["ann.svg", "ann-pictures.svg", "ann-bytes.svg"]
+    assert [path.name for path in drawn] == ["ann.svg", "ann-engines.svg", "ann-pictures.svg", "ann-bytes.svg"]
     assert all(path.read_text("utf-8").rstrip().endswith("</svg>") for path in drawn)
+
+
+def test_curves_are_drawn_of_the_most_rows_on_which_engines_were_compared(bench):
+    plot = bench("plot")
+    sizes = {200: ("ours", "a", "b"), 1000: ("ours", "a"), 10_000: ("ours",)}
+    lines = [{"phase": "search", "engine": name, "rows": rows} for rows, names in sizes.items() for name in names]
+    assert plot._most_rows(lines) == 1000
+    assert plot._most_rows(lines[-1:]) == 10_000
 
 
 def test_adding_to_a_collection_is_measured_and_touches_no_old_file(bench, ann_data, tmp_path):
