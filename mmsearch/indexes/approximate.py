@@ -7,8 +7,7 @@ learned: they are searched together, list by list, and put into one another with
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from mmsearch.indexes.blocks import Floats, Half, Positions, Vectors
 from mmsearch.indexes.factory import ivf_of, prepare, transformed, untrained
 from mmsearch.indexes.plan import IndexPlan
 from mmsearch.indexes.probing import Probing, centroids_of, gaps, lists_within, nearest_lists
+from mmsearch.indexes.threads import bounded_threads
 
 _ADD_ROWS = 65_536
 _WORTH_THREADS = 1 << 24  # values in a training sample
@@ -226,19 +226,6 @@ def _train(index: Any, sample: Floats) -> None:
     if ivf is not None and getattr(faiss, "get_num_gpus", lambda: 0)() > 0:
         ivf.clustering_index = faiss.index_cpu_to_all_gpus(faiss.IndexFlatIP(ivf.d))
     index.train(sample)
-
-
-@contextmanager
-def bounded_threads(count: int | None) -> Iterator[None]:
-    """Bound FAISS's threads, which are a setting of the calling thread, for a while; None leaves them."""
-    import faiss
-
-    before = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(count or before)
-    try:
-        yield
-    finally:
-        faiss.omp_set_num_threads(before)
 
 
 def _search_lists(

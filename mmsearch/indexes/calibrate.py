@@ -154,7 +154,6 @@ def _cheapest(
     threads: int | None,
 ) -> tuple[tuple[Probing, int] | None, list[dict[str, Any]]]:
     """The point of least work that reaches the target for every kind, None if there is none; and all that was tried."""
-
     ladder: tuple[int, ...] = _CANDIDATES + _MORE_CANDIDATES
 
     def found(parts: Mapping[str, _Questions], probing: Probing) -> dict[str, NDArray[np.int64]]:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.indexes.blocks import Floats, Half, Positions
+from mmsearch.indexes.threads import bounded_threads
 
 FEW_QUERIES = 32
 """Queries up to which comparing halves is the faster; with more, turning each row into floats once pays."""
@@ -37,15 +38,13 @@ def nearest(rows: Half, queries: Floats, k: int, allowed: NDArray[np.bool_] | No
     """
     import faiss
 
-    from mmsearch.indexes.approximate import bounded_threads
-
     assert rows.dtype == np.float16
     index = faiss.IndexScalarQuantizer(rows.shape[1], faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
     held = _lend(index, rows)
-    selector = None
+    parameters = None
     if allowed is not None:
         selector = faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
-    parameters = None if selector is None else faiss.SearchParameters(sel=selector)
+        parameters = faiss.SearchParameters(sel=selector)
     with bounded_threads(1):
         scores, places = index.search(np.ascontiguousarray(queries, np.float32), k, params=parameters)
     del held

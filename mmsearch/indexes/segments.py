@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from mmsearch.indexes import files
-from mmsearch.indexes.approximate import bounded_threads, drawn
+from mmsearch.indexes.approximate import drawn
 from mmsearch.indexes.blocks import Floats, Positions, Vectors
 from mmsearch.indexes.factory import ivf_of, transformed
 from mmsearch.indexes.selectors import selector_of
+from mmsearch.indexes.threads import bounded_threads
 
 _BLOCK = 65_536
 _SAMPLE = 4096
