@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.indexes import halves
-from mmsearch.indexes.blocks import Floats, Half
+from mmsearch.indexes.blocks import Floats
+from mmsearch.indexes.centroids import Centroids
 
 NEAREST = 10
 """The list that distances are counted from: the first few lie near by chance."""
@@ -44,15 +44,12 @@ def nearest_lists(quantizer: Any, queries: Floats, probing: Probing) -> tuple[Fl
     return nearness, numbers
 
 
-def lists_within(centroids: Half, query: Floats, probing: Probing) -> tuple[Floats, NDArray[np.int64]]:
-    """Inner products with the centroids, and numbers, of the lists within reach of a query ``[dim]``, nearest first.
-
-    Half precision serves: what it adds to a product is a hundredth of what the rows' codes add to theirs.
-    """
+def lists_within(centroids: Centroids, query: Floats, probing: Probing) -> tuple[Floats, NDArray[np.int64]]:
+    """Inner products with the centroids, and numbers, of the lists within reach of a query ``[dim]``, nearest first."""
     assert probing.reach is not None
     width = _FIRST_LOOK
     while True:
-        nearness, numbers = (found[0] for found in halves.nearest(centroids, query[None], min(width, len(centroids))))
+        nearness, numbers = centroids.nearest(query, width)
         least = min(nearness[min(NEAREST, len(nearness)) - 1] - np.float32(probing.reach), nearness[0])
         wanted = math.ceil(np.count_nonzero(nearness >= least) * max(probing.wider, 1.0))
         if wanted < len(nearness) or len(nearness) == len(centroids):
@@ -66,16 +63,3 @@ def gaps(centroids: Floats, queries: Floats) -> Floats:
     behind = max(nearness.shape[1] - NEAREST, 0)
     gap: Floats = np.partition(nearness, behind, axis=1)[:, behind, None] - nearness
     return gap
-
-
-def centroids_of(quantizer: Any) -> Floats:
-    """The centroids, float32 ``[lists, dim]``: where FAISS keeps them, or a copy where it keeps them otherwise."""
-    import faiss
-
-    flat = faiss.downcast_index(quantizer)
-    if not isinstance(flat, faiss.IndexFlat):
-        copy: Floats = flat.reconstruct_n(0, flat.ntotal)
-        return copy
-    size = flat.ntotal * flat.d
-    centroids: Floats = faiss.rev_swig_ptr(flat.get_xb(), size).reshape(flat.ntotal, flat.d)
-    return centroids

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import faiss
 import numpy as np
 import pytest
 
 from mmsearch.indexes.approximate import Approximate
 from mmsearch.indexes.blocks import as_vectors
+from mmsearch.indexes.centroids import Centroids
 from mmsearch.indexes.plan import IndexPlan
 from mmsearch.indexes.probing import Probing, gaps, lists_within
 
@@ -14,8 +16,14 @@ DIM = 16
 
 
 @pytest.fixture(scope="module")
-def centroids() -> np.ndarray:
-    return queries(64, seed=0).astype(np.float16)
+def centroids() -> Centroids:
+    return of(queries(64, seed=0))
+
+
+def of(rows: np.ndarray) -> Centroids:
+    quantizer = faiss.IndexFlatIP(DIM)
+    quantizer.add(rows)
+    return Centroids(quantizer)
 
 
 def queries(count: int, seed: int = 1) -> np.ndarray:
@@ -23,25 +31,25 @@ def queries(count: int, seed: int = 1) -> np.ndarray:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def probed(centroids: np.ndarray, query: np.ndarray, probing: Probing) -> set[int]:
+def probed(centroids: Centroids, query: np.ndarray, probing: Probing) -> set[int]:
     return set(lists_within(centroids, query, probing)[1].tolist())
 
 
 @pytest.mark.parametrize("reach", [-0.1, 0.0, 0.07, 3.0])
-def test_all_lists_within_reach_of_the_tenth_are_probed_and_no_other(centroids: np.ndarray, reach: float) -> None:
+def test_all_lists_within_reach_of_the_tenth_are_probed_and_no_other(centroids: Centroids, reach: float) -> None:
     for query in queries(20):
         near, lists = lists_within(centroids, query, Probing(1, reach))
-        (behind,) = gaps(centroids.astype(np.float32), query[None])
+        (behind,) = gaps(centroids.values, query[None])
         assert set(lists.tolist()) == set(np.flatnonzero(behind <= max(reach, behind.min()) + 1e-6).tolist())
         assert np.all(np.diff(near) <= 0), "nearest first"
 
 
-def test_a_query_close_to_one_centroid_probes_fewer_than_one_that_is_far_from_all(centroids: np.ndarray) -> None:
-    close, far = centroids[0].astype(np.float32) * 3, queries(1)[0] * 0.3
+def test_a_query_close_to_one_centroid_probes_fewer_than_one_that_is_far_from_all(centroids: Centroids) -> None:
+    close, far = centroids.values[0] * 3, queries(1)[0] * 0.3
     assert len(probed(centroids, close, Probing(1, 0.1))) < len(probed(centroids, far, Probing(1, 0.1)))
 
 
-def test_looking_wider_adds_lists_and_takes_none_away(centroids: np.ndarray) -> None:
+def test_looking_wider_adds_lists_and_takes_none_away(centroids: Centroids) -> None:
     for query in queries(10):
         few, more = (probed(centroids, query, Probing(4, 0.05, wider)) for wider in (1.0, 2.0))
         assert few <= more
@@ -50,8 +58,8 @@ def test_looking_wider_adds_lists_and_takes_none_away(centroids: np.ndarray) -> 
 
 
 def test_more_lists_are_found_than_are_looked_at_first() -> None:
-    many = queries(2000, seed=0).astype(np.float16)
-    (behind,) = gaps(many.astype(np.float32), queries(1))
+    many = of(queries(2000, seed=0))
+    (behind,) = gaps(many.values, queries(1))
     for count in (200, 500, 2000):
         reach = float(np.sort(behind)[count - 1]) + 1e-6
         assert probed(many, queries(1)[0], Probing(1, reach)) == set(np.argsort(behind)[:count].tolist())
