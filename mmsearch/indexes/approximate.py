@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.indexes import files
+from mmsearch.indexes import encoding, files
 from mmsearch.indexes.blocks import Floats, Positions, Vectors
 from mmsearch.indexes.centroids import Centroids
 from mmsearch.indexes.factory import ivf_of, prepare, transformed, untrained
@@ -42,8 +42,20 @@ class Approximate:
         return int(self._index.ntotal) + sum(int(segment.ntotal) for segment in self._segments[1:])
 
     @classmethod
-    def build(cls, vectors: Vectors, ids: Positions, plan: IndexPlan, *, seed: int, threads: int | None) -> Approximate:
-        """Train on rows drawn with a seed, each as likely as any other, then add all of them in blocks."""
+    def build(
+        cls,
+        vectors: Vectors,
+        ids: Positions,
+        plan: IndexPlan,
+        *,
+        seed: int,
+        threads: int | None,
+        queries: Sequence[Floats] = (),
+    ) -> Approximate:
+        """Train on rows drawn with a seed, each as likely as any other, then add all of them in blocks.
+
+        ``queries`` of other kinds that will be asked, float32 ``[q, dim]``, say what weighted codes are to keep.
+        """
         import faiss
 
         index = untrained(str(plan.factory), vectors.dim)
@@ -52,7 +64,7 @@ class Approximate:
         # On small samples FAISS's threads mostly wait for one another. With two cores that other programs kept busy,
         # 1,000 rows of 512 dimensions took 1 s with one thread and 57 s with two.
         with bounded_threads(threads if len(sample) * vectors.dim > _WORTH_THREADS else 1):
-            _train(index, vectors.sampled(sample))
+            encoding.train(index, vectors.sampled(sample), queries)
             del held
             if ivf_of(index) is None and not isinstance(index, faiss.IndexIDMap):
                 index = faiss.IndexIDMap(index)
@@ -64,9 +76,9 @@ class Approximate:
         """Add the rows from position ``start`` on to the first segment."""
         if self._mapped:
             raise RuntimeError("FAISS ends the process when a mapped index is added to; load it unmapped")
+        stretches = vectors.stretches(start, len(vectors), _ADD_ROWS)
         with bounded_threads(threads):
-            for first, block in vectors.stretches(start, len(vectors), _ADD_ROWS):
-                self._index.add_with_ids(block, ids[first : first + len(block)])
+            encoding.add(self._index, ((ids[first : first + len(block)], block) for first, block in stretches))
 
     @property
     def extends(self) -> bool:
@@ -218,16 +230,6 @@ def drawn(rows: int, count: int, seed: int) -> Positions:
     if count >= rows:
         return np.arange(rows, dtype=np.int64)
     return np.sort(np.random.default_rng(seed).choice(rows, count, replace=False)).astype(np.int64)
-
-
-def _train(index: Any, sample: Floats) -> None:
-    """Train, on a GPU where this FAISS sees one: it then holds the coarse clustering, most of the work."""
-    import faiss
-
-    ivf = ivf_of(index)
-    if ivf is not None and getattr(faiss, "get_num_gpus", lambda: 0)() > 0:
-        ivf.clustering_index = faiss.index_cpu_to_all_gpus(faiss.IndexFlatIP(ivf.d))
-    index.train(sample)
 
 
 def _search_lists(

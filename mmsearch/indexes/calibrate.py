@@ -24,9 +24,13 @@ ROWS = "row"
 QUERIES = 1024
 """Queries of each kind: half of them choose, the other half say what recall was reached."""
 
+TEXTS = QUERIES * 3 // 2
+"""Queries of words: a third of them is learned from, the others are measured with."""
+
 _GAP_QUERIES = 128  # of a kind, that reaches are set by
 _LEAST_REACH = 0.01
-_FEW = 64  # queries of a kind below which all of them do both
+_FEW = 64  # queries of a kind below which all of them do everything
+_CHOOSING, _HELD_OUT = slice(0, None, 2), slice(1, None, 2)
 # What words need of what rows need, where there are only rows to measure with. By `Probing.reach` words get more lists
 # by themselves; the rest was measured on vectors like those of CLIP models (decision 13).
 _ALONE_REACH, _ALONE_LISTS, _ALONE_CANDIDATES = 1.25, 6, 3
@@ -39,12 +43,12 @@ _CONFIDENCE = 1.64  # standard errors that bound nineteen in twenty from below
 _GATHERED = 16  # queries whose candidates' rows are in memory at a time: reading one maps its neighbours too
 _NEAR_BEST = 0.002  # where the target is out of reach: recall that is given up for less work
 
-# Nanoseconds on one core; only their ratios matter. Measured at 200,000 and 1,000,000 rows of 512 dimensions, except
-# what a list costs beyond its codes: estimated.
-_SCAN_NS_PER_BYTE = {True: 0.115, False: 0.6}  # of a code: scanned in registers (fast scan), or looked up
-_RESCORE_NS_PER_VALUE = 0.46  # gathered and multiplied
-_CANDIDATE_NS = 120.0  # kept among the best while lists are scanned
-_PROBE_NS = 150.0
+# Nanoseconds on one core; only their ratios matter. Fitted to queries of 200,000 and 1,000,000 rows of 512 dimensions
+# whose codes are in memory. What a list costs is mostly the way to it, over caches and page tables.
+_SCAN_NS_PER_BYTE = {True: 0.034, False: 0.6}  # of a code: scanned in registers (fast scan), or looked up
+_RESCORE_NS_PER_VALUE = 0.4  # gathered and multiplied
+_CANDIDATE_NS = 100.0  # kept among the best while lists are scanned
+_PROBE_NS = 2300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +133,8 @@ def calibrate(
     """
     asked = {kind: _questions(vectors, part, threads) for kind, part in queries.items() if len(part)}
     enough = {kind: len(part.queries) >= _FEW for kind, part in asked.items()}
-    choosing = {kind: part.part(slice(0, None, 2)) if enough[kind] else part for kind, part in asked.items()}
-    held_out = {kind: part.part(slice(1, None, 2)) if enough[kind] else part for kind, part in asked.items()}
+    choosing = {kind: part.part(_CHOOSING) if enough[kind] else part for kind, part in asked.items()}
+    held_out = {kind: part.part(_HELD_OUT) if enough[kind] else part for kind, part in asked.items()}
     best, curve = _cheapest(approximate, vectors, ids, choosing, target, threads)
     probing, candidates = best or _next_best(approximate, curve, list(asked))
     if list(asked) == [ROWS]:
@@ -143,6 +147,16 @@ def calibrate(
     }
     measured_on = {kind: len(part.queries) for kind, part in held_out.items()}
     return Calibration(probing.nprobe, candidates, target, recall, measured_on, curve, probing.reach)
+
+
+def to_learn_from(texts: Floats) -> Floats:
+    """The queries of words ``[q, dim]`` that weighted codes are learned from: they are not measured with."""
+    return texts[::3] if len(texts) >= 3 * _FEW else texts
+
+
+def to_measure_with(texts: Floats) -> Floats:
+    """The others; all of them where there are few."""
+    return np.delete(texts, slice(None, None, 3), axis=0) if len(texts) >= 3 * _FEW else texts
 
 
 def _cheapest(

@@ -9,17 +9,22 @@ import numpy as np
 from mmsearch.errors import UsageError
 
 _EXAMPLE = "for example `--index ivfpq` or `--index IVF1024,PQ64x4fsr`"
+WEIGHTED = "QW,"
+"""Stands before a factory string whose codes are weighted by what queries ask (`weights`)."""
+
 _OPQ_CENTROIDS = 256  # OPQ learns its rotation with codes of 8 bits, whatever codes the index has
 
 
 def untrained(factory: str, dim: int) -> Any:
-    """The FAISS index (inner product) that a factory string describes.
+    """The FAISS index (inner product) that a factory string describes; after `WEIGHTED`, one with weighted codes.
 
     Raises:
         UsageError: FAISS cannot read the string, or such an index cannot propose candidates under a filter.
     """
     import faiss
 
+    if factory.startswith(WEIGHTED):
+        return _weighted(factory, dim)
     try:
         index = faiss.index_factory(dim, factory, faiss.METRIC_INNER_PRODUCT)
     except RuntimeError:
@@ -31,6 +36,33 @@ def untrained(factory: str, dim: int) -> Any:
     if ivf_of(index) is None and not isinstance(inner, filterable):
         raise UsageError(f"the index {factory!r} cannot be filtered; use an IVF, HNSW, SQ or Flat one, {_EXAMPLE}")
     return index
+
+
+def _weighted(factory: str, dim: int) -> Any:
+    import faiss
+
+    index = untrained(factory.removeprefix(WEIGHTED), dim)
+    kinds = (faiss.IndexIVFPQFastScan, faiss.IndexIVFPQ)
+    if not isinstance(index, kinds) or not isinstance(faiss.downcast_index(index.quantizer), faiss.IndexFlat):
+        raise UsageError(f"{factory!r}: only the codes of IVF…,PQ… can be weighted, for example QW,IVF1024,PQ64x4fsr")
+    index.by_residual = True
+    return faiss.IndexPreTransform(faiss.LinearTransform(dim, dim, False), index)
+
+
+def weighting_of(index: Any) -> Any:
+    """What queries are multiplied by in an index with weighted codes; None in others.
+
+    FAISS reads the rotations that it has learned itself as linear transforms too (and 1.15.1 takes any transform that it
+    reads for orthonormal): their rows are of length 1.
+    """
+    import faiss
+
+    transforms = _transforms(index)
+    if len(transforms) != 1 or type(transforms[0]) is not faiss.LinearTransform:
+        return None
+    matrix = faiss.vector_to_array(transforms[0].A).reshape(-1, transforms[0].d_in)
+    turns = len(matrix) > 0 and np.allclose(np.linalg.norm(matrix, axis=1), 1, atol=1e-4)
+    return None if turns else transforms[0]
 
 
 def ivf_of(index: Any) -> Any:
@@ -54,7 +86,7 @@ def least_rows(index: Any) -> int:
     if ivf is None:
         return 1
     codes = int(ivf.pq.ksub) if hasattr(ivf, "pq") else 1
-    transforms = _transforms(index)
+    transforms = _transforms(index) if weighting_of(index) is None else []
     rotation = max((_OPQ_CENTROIDS if hasattr(t, "pq") else int(t.d_out) for t in transforms), default=1)
     return max(int(ivf.nlist), codes, rotation)
 
@@ -83,7 +115,10 @@ def prepare(index: Any, seed: int) -> list[Any]:
 
 
 def transformed(index: Any, rows: Any) -> Any:
-    """Rows as the inverted file inside an index sees them: rotated or reduced where a transform stands before it."""
+    """Queries as the inverted file inside an index sees them: rotated, reduced or weighted by what stands before it.
+
+    Rows it sees in the same way, but not where codes are weighted (`encoding`).
+    """
     rows = np.ascontiguousarray(rows, np.float32)
     for transform in _transforms(index):
         rows = transform.apply(rows)

@@ -12,7 +12,8 @@ import numpy as np
 from mmsearch.indexes import files
 from mmsearch.indexes.approximate import drawn
 from mmsearch.indexes.blocks import Floats, Positions, Vectors
-from mmsearch.indexes.factory import ivf_of, transformed
+from mmsearch.indexes.encoding import add, nearest_list
+from mmsearch.indexes.factory import ivf_of
 from mmsearch.indexes.selectors import selector_of
 from mmsearch.indexes.threads import bounded_threads
 
@@ -39,18 +40,15 @@ class Drift:
 
 
 def _nearness(index: Any, vectors: Vectors, seed: int) -> Floats:
-    rows = transformed(index, vectors.sampled(drawn(len(vectors), _SAMPLE, seed)))
-    near: Floats = ivf_of(index).quantizer.search(rows, 1)[0][:, 0]
-    return near
+    return nearest_list(index, vectors.sampled(drawn(len(vectors), _SAMPLE, seed)))[0]
 
 
 def encode(index: Any, vectors: Vectors, ids: Positions, *, threads: int | None = None) -> Any:
     """A new segment with ``vectors``, encoded by an inverted file (`Approximate.save_trained`) that holds no rows."""
-    segment = ivf_of(index)
+    stretches = vectors.stretches(0, len(vectors), _BLOCK)
     with bounded_threads(threads):
-        for first, block in vectors.stretches(0, len(vectors), _BLOCK):
-            segment.add_with_ids(transformed(index, block), ids[first : first + len(block)])
-    return segment
+        add(index, ((ids[first : first + len(block)], block) for first, block in stretches))
+    return ivf_of(index)
 
 
 def merge(index: Any, paths: Sequence[Path], dead: Positions, *, whole: bool) -> Any:

@@ -24,6 +24,8 @@ FACTORIES = [
     "ivfpq",
     "IVF16,SQ8",
     "IVF8,PQ8x4",
+    "QW,IVF8,PQ8x4fsr",
+    "QW,IVF8,PQ4",
     "OPQ8,IVF4,PQ8x4fs",
     "PCA8,IVF4,Flat",
     "HNSW8",

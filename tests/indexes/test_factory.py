@@ -21,6 +21,8 @@ from mmsearch.indexes.plan import plan_index
         ("IVF4,PQ8", 256),
         ("PCA24,IVF4,Flat", 24),
         ("OPQ8,IVF4,PQ8x4fs", 256),
+        ("QW,IVF4,PQ8x4fsr", 16),
+        ("QW,IVF4,PQ8", 256),
         ("Flat", 1),
     ],
 )
@@ -44,7 +46,20 @@ def test_with_too_few_rows_to_train_the_plan_is_exact_and_says_why(factory: str)
     assert "3" in plan.reason
 
 
-@pytest.mark.parametrize("factory", ["nonsense", "", "IVF16,PQ7", "PQ8", "PQ16x4fs", "IVF16,PQ8x4fsr,RFlat"])
+@pytest.mark.parametrize(
+    "factory",
+    [
+        "nonsense",
+        "",
+        "IVF16,PQ7",
+        "PQ8",
+        "PQ16x4fs",
+        "IVF16,PQ8x4fsr,RFlat",
+        "QW,IVF16,SQ8",
+        "QW,IVF16_HNSW8,PQ8",
+        "QW,HNSW8",
+    ],
+)
 def test_a_string_that_cannot_be_used_is_refused_in_one_line_with_an_example(factory: str) -> None:
     with pytest.raises(UsageError) as error:
         untrained(factory, 32)

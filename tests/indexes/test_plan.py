@@ -20,12 +20,12 @@ PLENTY = 1 << 34
     [
         ("auto", 0, "exact", None),
         ("auto", IVFPQ_FROM - 1, "exact", None),
-        ("auto", IVFPQ_FROM, "ivfpq", "IVF2048,PQ256x4fsr"),
-        ("auto", 1_000_000, "ivfpq", "IVF4096,PQ256x4fsr"),
+        ("auto", IVFPQ_FROM, "ivfpq", "QW,IVF1024,PQ128x4fsr"),
+        ("auto", 1_000_000, "ivfpq", "QW,IVF2048,PQ128x4fsr"),
         ("exact", 10_000_000, "exact", None),
         ("ivfpq", 63, "exact", None),
-        ("ivfpq", 64, "ivfpq", "IVF1,PQ256x4fsr"),
-        ("ivfpq", 1_000, "ivfpq", "IVF25,PQ256x4fsr"),
+        ("ivfpq", 64, "ivfpq", "QW,IVF1,PQ128x4fsr"),
+        ("ivfpq", 1_000, "ivfpq", "QW,IVF25,PQ128x4fsr"),
         ("IVF16,SQ8", 15, "exact", None),
         ("IVF16,SQ8", 16, "faiss", "IVF16,SQ8"),
     ],
@@ -37,20 +37,20 @@ def test_rows_and_request_decide(requested: str, rows: int, kind: str, factory: 
 
 
 def test_codes_get_coarser_where_memory_is_short() -> None:
-    sizes = (200, 100, 70, 1)
+    sizes = (200, 70, 60, 39, 1)
     factories = [plan_index(1_000_000, 512, requested="ivfpq", memory_bytes=m << 20).factory for m in sizes]
-    assert factories == [f"IVF4096,PQ{codes}" for codes in ("256x4fsr", "128x4fsr", "128x4fsr", "64")]
+    assert factories == [f"QW,IVF2048,PQ{codes}" for codes in ("128x4fsr", "128x4fsr", "64x4fsr", "64x4fsr", "32")]
 
 
-def test_codes_of_which_a_bit_for_each_dimension_does_not_fit_into_memory_stay_in_the_file() -> None:
-    plan = plan_index(1_000_000, 512, memory_bytes=60 << 20)
-    assert (plan.kind, plan.factory) == ("ivfpq", "IVF4096,PQ64")
+def test_codes_of_which_half_a_bit_for_each_dimension_does_not_fit_into_memory_stay_in_the_file() -> None:
+    plan = plan_index(1_000_000, 512, memory_bytes=30 << 20)
+    assert (plan.kind, plan.factory) == ("ivfpq", "QW,IVF2048,PQ32")
     assert "memory" in plan.reason
 
 
 def test_few_rows_or_odd_dimensions_get_coarser_codes_in_memory_instead() -> None:
-    assert plan_index(200, 512, requested="ivfpq", memory_bytes=1).factory == "IVF5,PQ1x4fsr"
-    assert plan_index(100_000, 30, requested="ivfpq", memory_bytes=1).factory == "IVF1024,PQ15x4fsr"
+    assert plan_index(200, 512, requested="ivfpq", memory_bytes=1).factory == "QW,IVF5,PQ1x4fsr"
+    assert plan_index(100_000, 30, requested="ivfpq", memory_bytes=1).factory == "QW,IVF512,PQ15x4fsr"
 
 
 def test_only_a_scan_promises_everything() -> None:
@@ -59,7 +59,7 @@ def test_only_a_scan_promises_everything() -> None:
 
 def test_the_training_sample_is_bounded_by_memory_and_by_the_rows() -> None:
     assert plan_index(1_000, 512, requested="ivfpq", memory_bytes=PLENTY).train_rows == 1_000
-    assert plan_index(1_000_000, 512, memory_bytes=PLENTY).train_rows == 64 * 4096
+    assert plan_index(1_000_000, 512, memory_bytes=PLENTY).train_rows == 64 * 2048
     assert plan_index(1_000_000, 512, memory_bytes=100 << 20).train_rows == (100 << 20) // (8 * 512)
 
 
@@ -67,7 +67,7 @@ def test_the_training_sample_is_bounded_by_memory_and_by_the_rows() -> None:
 @example(rows=2_500_000, dim=512, memory=1)
 def test_every_plan_for_ivfpq_can_be_trained(rows: int, dim: int, memory: int) -> None:
     plan = plan_index(rows, dim, requested="ivfpq", memory_bytes=memory)
-    lists, codes = (int(part.strip("IVFPQ").removesuffix("x4fsr")) for part in str(plan.factory).split(","))
+    lists, codes = (int(part.strip("IVFPQ").removesuffix("x4fsr")) for part in str(plan.factory).split(",")[1:])
     assert 16 <= plan.train_rows <= rows
     assert 1 <= lists <= plan.train_rows
     assert dim % codes == 0

@@ -17,7 +17,16 @@ from mmsearch.indexes.probing import Probing
 from mmsearch.indexes.segments import Drift, encode, merge
 from mmsearch.indexes.selectors import selector_of
 
-FACTORIES = ["ivfpq", "IVF8,SQ8", "IVF8,PQ8x4", "rabitq", "IVF8,RaBitQ4", "PCA12,IVF8,SQ8"]
+FACTORIES = [
+    "ivfpq",
+    "QW,IVF8,PQ4",
+    "IVF8,PQ8x4fsr",
+    "IVF8,SQ8",
+    "IVF8,PQ8x4",
+    "rabitq",
+    "IVF8,RaBitQ4",
+    "PCA12,IVF8,SQ8",
+]
 EARLY, LATE, DIM, ALL_LISTS = 600, 300, 16, Probing(10_000)
 
 every_kind = pytest.mark.parametrize("factory", FACTORIES)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from mmsearch.indexes import IndexPlan, plan_index
 from mmsearch.indexes import files as index_files
 from mmsearch.indexes.approximate import Approximate
 from mmsearch.indexes.blocks import Vectors
-from mmsearch.indexes.build import calibration_queries, train_and_calibrate
+from mmsearch.indexes.build import calibration_queries, fitted, train_and_calibrate
 from mmsearch.indexes.calibrate import Calibration, calibrate
 from mmsearch.indexes.factory import ivf_of
 from mmsearch.indexes.segments import FAR_QUANTILE, Drift, encode, merge
@@ -49,6 +50,9 @@ FAR_SHARE = 5 * FAR_QUANTILE
 """Share of added rows far from their centroids from which recall is measured again at once."""
 
 _LEARNED, _TEXTS = ".trained", ".texts.npy"
+
+Plan = Callable[..., IndexPlan]
+"""`plan_index` for the rows of a modality, but for what is measured when an index is built."""
 
 Texts = Callable[[], NDArray[np.float32] | None]
 """Queries of words for an index, float32 ``[q, dim]``, embedded when they are called for; None where there are none."""
@@ -94,7 +98,8 @@ def update_index(work: Indexing, texts: Texts) -> list[str]:
     """Build, extend or merge the index of a modality as its rows ask for; returns what is to be said."""
     settings = work.writer.manifest.settings
     rows = work.rows()
-    plan = plan_index(
+    plan = partial(
+        plan_index,
         rows.live_count,
         work.space.dim,
         requested=settings.index,
@@ -102,7 +107,7 @@ def update_index(work: Indexing, texts: Texts) -> list[str]:
         recall=settings.recall,
     )
     entries = work.entries
-    if plan.kind == "exact":
+    if plan().kind == "exact":
         drop_index(work.writer, work.space.key, work.modality)
         return []
     if not entries or entries[0].requested != _requested(work.writer.manifest):
@@ -147,14 +152,15 @@ def drop_index(writer: Writer, space: str, modality: Modality) -> None:
         writer.publish(replace(writer.manifest, indexes=kept))
 
 
-def _build(work: Indexing, rows: Rows, plan: IndexPlan, texts: Texts, why: str = "") -> list[str]:
+def _build(work: Indexing, rows: Rows, plan: Plan, texts: Texts, why: str = "") -> list[str]:
     vectors, ids = work.vectors(rows)
     asked = texts()
+    fits = fitted(plan, vectors, asked)
     target = work.writer.manifest.settings.recall
     approximate, calibration = train_and_calibrate(
-        vectors, ids, plan, text_queries=asked, recall=target, threads=work.threads
+        vectors, ids, fits, text_queries=asked, recall=target, threads=work.threads
     )
-    facts: dict[str, Any] = {"plan": plan.to_json(), "calibration": calibration.to_json(), "measured_rows": len(rows)}
+    facts: dict[str, Any] = {"plan": fits.to_json(), "calibration": calibration.to_json(), "measured_rows": len(rows)}
     files: dict[str, Any] = {".faiss": approximate.save}
     if approximate.extends:
         files[_LEARNED] = approximate.save_trained
@@ -175,7 +181,7 @@ def _said(work: Indexing, calibration: Calibration, target: float) -> list[str]:
     ]
 
 
-def _extend(work: Indexing, rows: Rows, covered: int, plan: IndexPlan, texts: Texts) -> list[str]:
+def _extend(work: Indexing, rows: Rows, covered: int, plan: Plan, texts: Texts) -> list[str]:
     """Encode the rows that no segment covers into a new one; measure again, or train anew, where that is due."""
     first, *later = work.entries
     base = read_index_facts(work.stem(first))

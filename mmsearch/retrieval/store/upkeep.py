@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.indexes.blocks import Vectors
-from mmsearch.indexes.calibrate import QUERIES, corpus_queries
+from mmsearch.indexes.calibrate import TEXTS, corpus_queries
 from mmsearch.indexes.sample import SAMPLE_ROWS, draw
 from mmsearch.retrieval.phrases import phrases
 from mmsearch.retrieval.store.files import checksum, fsync_file
@@ -99,7 +99,7 @@ def _calibration_texts(snapshot: Snapshot, space: Space, modality: Modality, emb
 
     def texts() -> NDArray[np.float32] | None:
         stored = modality != "text" and "text" in snapshot.manifest.modalities(space.key)
-        share = QUERIES // 2 if stored and embed is not None else QUERIES
+        share = TEXTS // 2 if stored and embed is not None else TEXTS
         parts: list[NDArray[np.float32]] = []
         if stored:
             blocks = snapshot.rows(space.key, "text").vector_blocks

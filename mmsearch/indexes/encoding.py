@@ -1,0 +1,106 @@
+"""From rows to codes in the lists of a FAISS index: what it learns, which list a row is put into, and its code.
+
+FAISS does all of it for its own indexes. For those with weighted codes (`weights`) rows and queries are transformed
+differently: the index has the transform of queries, so that FAISS searches it as it is, and rows are encoded here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from mmsearch.indexes import weights
+from mmsearch.indexes.blocks import Floats, Positions
+from mmsearch.indexes.centroids import centroids_of
+from mmsearch.indexes.factory import ivf_of, transformed, weighting_of
+
+
+def train(index: Any, sample: Floats, queries: Sequence[Floats]) -> None:
+    """Let an index learn from rows ``[n, dim]``; with them, ``queries`` of other kinds say what weighted codes keep."""
+    import faiss
+
+    ivf = ivf_of(index)
+    if ivf is not None and getattr(faiss, "get_num_gpus", lambda: 0)() > 0:
+        # On a GPU where this FAISS sees one: it then holds the coarse clustering, most of the work.
+        ivf.clustering_index = faiss.index_cpu_to_all_gpus(faiss.IndexFlatIP(ivf.d))
+    weighting = weighting_of(index)
+    if weighting is None:
+        index.train(sample)
+    else:
+        _train_weighted(index, ivf, weighting, sample, queries)
+
+
+def _train_weighted(index: Any, ivf: Any, weighting: Any, sample: Floats, queries: Sequence[Floats]) -> None:
+    import faiss
+
+    ivf.train_q1(len(sample), faiss.swig_ptr(sample), False, faiss.METRIC_INNER_PRODUCT)
+    centroids = centroids_of(ivf.quantizer).copy()
+    rests = sample - centroids[ivf.quantizer.search(sample, 1)[1][:, 0]]
+    of_rows, of_queries = weights.learned(rests, [sample, *queries], ivf.pq.M)
+    ivf.quantizer.reset()
+    ivf.quantizer.add(centroids @ of_rows.T)
+    ivf.pq.train(rests @ of_rows.T)
+    faiss.copy_array_to_vector(of_queries.ravel(), weighting.A)
+    weighting.is_trained = ivf.is_trained = index.is_trained = True
+
+
+def nearest_list(index: Any, rows: Floats) -> tuple[Floats, Positions]:
+    """Inner product with the centroid of the list that each of ``rows`` ``[n, dim]`` is put into, and its number."""
+    weighted = weighting_of(index) is not None
+    nearness, lists = _lists(index).search(rows if weighted else transformed(index, rows), 1)
+    return nearness[:, 0], lists[:, 0]
+
+
+def _lists(index: Any) -> Any:
+    """The FAISS index of centroids by which rows are put into lists."""
+    import faiss
+
+    quantizer, weighting = ivf_of(index).quantizer, weighting_of(index)
+    if weighting is None:
+        return quantizer
+    plain = faiss.IndexFlatIP(index.d)
+    plain.add(centroids_of(quantizer) @ _matrix(weighting))  # as they were before they were weighted
+    return plain
+
+
+def add(index: Any, blocks: Iterable[tuple[Positions, Floats]]) -> None:
+    """Add ids and rows ``[n, dim]``, block by block."""
+    ivf, weighting = ivf_of(index), weighting_of(index)
+    if weighting is not None:
+        _add_weighted(index, ivf, weighting, blocks)
+        return
+    for ids, rows in blocks:
+        if ivf is None:
+            index.add_with_ids(rows, ids)
+        else:
+            ivf.add_with_ids(transformed(index, rows), ids)
+    if ivf is not None:
+        index.ntotal = ivf.ntotal  # what wraps the inverted file counts for itself
+
+
+def _add_weighted(index: Any, ivf: Any, weighting: Any, blocks: Iterable[tuple[Positions, Floats]]) -> None:
+    """FAISS encodes rows that were put into lists before, but not into those for fast scan: they are packed at last."""
+    import faiss
+
+    of_rows = np.linalg.inv(_matrix(weighting).astype(np.float64)).T.astype(np.float32)
+    fast = isinstance(ivf, faiss.IndexIVFPQFastScan)
+    plain = faiss.IndexIVFPQ(ivf.quantizer, ivf.d, ivf.nlist, ivf.pq.M, ivf.pq.nbits, ivf.metric_type) if fast else ivf
+    if fast:
+        plain.pq, plain.is_trained = ivf.pq, True
+    centroids = _lists(index)
+    for ids, rows in blocks:
+        lists, weighted = centroids.search(rows, 1)[1], rows @ of_rows.T
+        pointers = (faiss.swig_ptr(array) for array in (weighted, ids, lists))
+        plain.add_core(len(rows), *pointers)
+    if fast:
+        ivf.merge_from(faiss.IndexIVFPQFastScan(plain), 0)
+    index.ntotal = ivf.ntotal
+
+
+def _matrix(weighting: Any) -> Floats:
+    import faiss
+
+    matrix: Floats = faiss.vector_to_array(weighting.A).reshape(weighting.d_out, weighting.d_in)
+    return matrix
