@@ -41,6 +41,7 @@ check: $(VENV)/.check  ## format, lint, types
 bench: $(VENV)/.bench  ## measure; results and plots go to benchmarks/results
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/scan.py
+	$(BIN)/python benchmarks/codes.py
 	$(BIN)/python benchmarks/plot.py
 
 bench-ann: $(VENV)/.bench  ## this index engine beside its rivals (ROWS=200000); hours; what is measured is not run again

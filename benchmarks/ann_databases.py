@@ -207,7 +207,7 @@ class Milvus(Engine):
         indexes = self.client.prepare_index_params()
         indexes.add_index("vector", index_type="HNSW", metric_type="IP", params={"M": 16, "efConstruction": 200})
         indexes.add_index("bucket", index_type="INVERTED")
-        self.client.create_collection("rows", schema=schema, index_params=indexes)
+        self.client.create_collection("rows", schema=schema, index_params=indexes, timeout=HOUR)
         for start in range(0, len(rows), 2000):
             self.add(np.arange(start, min(start + 2000, len(rows))), rows[start : start + 2000])
         self.client.flush("rows", timeout=HOUR)

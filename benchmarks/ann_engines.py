@@ -112,20 +112,22 @@ class MmsearchRabitq(Mmsearch):
     kind = "rabitq"
 
 
-class MmsearchInFile(Mmsearch):
-    """Codes of 8 bits for 8 dimensions, left in the file: what it chooses where memory is short."""
+class MmsearchCoarse(Mmsearch):
+    """Half as many bits to a code: what it chooses where memory is short."""
 
-    dimensions = 8  # of a code
+    codes = "PQ{parts}x4fsr"
+    dimensions = 8  # of a part
 
     def build(self, rows: Any, queries: Any, folder: Path) -> None:
-        lists = 2 ** round(np.log2(4 * len(rows) ** 0.5))
-        self.kind = f"IVF{lists},PQ{rows.shape[1] // self.dimensions}"
+        lists = 2 ** round(np.log2(2 * len(rows) ** 0.5))
+        self.kind = f"QW,IVF{lists},{self.codes.format(parts=rows.shape[1] // self.dimensions)}"
         super().build(rows, queries, folder)
 
 
-class MmsearchSmallest(MmsearchInFile):
-    """Half of that."""
+class MmsearchInFile(MmsearchCoarse):
+    """Codes of 8 bits for 16 dimensions, left in the file: what it chooses where memory is shorter still."""
 
+    codes = "PQ{parts}"
     dimensions = 16
 
 
@@ -353,8 +355,8 @@ class Hnswlib(Engine):
 ENGINES: dict[str, tuple[type[Engine], tuple[str, ...]]] = {
     # name: (class, what its venv needs; none: this project's own)
     "mmsearch": (Mmsearch, ()),
-    "mmsearch IVF,PQ64": (MmsearchInFile, ()),
-    "mmsearch IVF,PQ32": (MmsearchSmallest, ()),
+    "mmsearch QW,IVF,PQ64x4fsr": (MmsearchCoarse, ()),
+    "mmsearch QW,IVF,PQ32": (MmsearchInFile, ()),
     "mmsearch rabitq": (MmsearchRabitq, ()),
     "faiss IVF,PQ64": (Faiss, ()),
     "faiss IVF,PQ256x4fsr,Refine": (FaissRefined, ()),

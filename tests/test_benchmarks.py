@@ -209,7 +209,7 @@ def test_a_failed_build_leaves_a_line_that_says_why(bench, ann_data, tmp_path):
     assert line["why"].startswith("build: ")
 
 
-@pytest.mark.parametrize("name", ["mmsearch", "mmsearch IVF,PQ64", "mmsearch rabitq"])
+@pytest.mark.parametrize("name", ["mmsearch", "mmsearch QW,IVF,PQ32", "mmsearch rabitq"])
 def test_our_engine_answers_filters_adds_and_deletes_in_the_benchmark(bench, tmp_path, name):
     import numpy as np
 

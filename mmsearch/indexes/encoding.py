@@ -16,6 +16,8 @@ from mmsearch.indexes.blocks import Floats, Positions
 from mmsearch.indexes.centroids import centroids_of
 from mmsearch.indexes.factory import ivf_of, transformed, weighting_of
 
+_CODED = 65_536  # rows that codes are learned from: FAISS takes 256 for each of up to 256 values of a part
+
 
 def train(index: Any, sample: Floats, queries: Sequence[Floats]) -> None:
     """Let an index learn from rows ``[n, dim]``; with them, ``queries`` of other kinds say what weighted codes keep."""
@@ -37,8 +39,9 @@ def _train_weighted(index: Any, ivf: Any, weighting: Any, sample: Floats, querie
 
     ivf.train_q1(len(sample), faiss.swig_ptr(sample), False, faiss.METRIC_INNER_PRODUCT)
     centroids = centroids_of(ivf.quantizer).copy()
-    rests = sample - centroids[ivf.quantizer.search(sample, 1)[1][:, 0]]
-    of_rows, of_queries = weights.learned(rests, [sample, *queries], ivf.pq.M)
+    some = np.ascontiguousarray(sample[:: -(-len(sample) // _CODED)])
+    rests = some - centroids[ivf.quantizer.search(some, 1)[1][:, 0]]
+    of_rows, of_queries = weights.learned(rests, [some, *queries], ivf.pq.M)
     ivf.quantizer.reset()
     ivf.quantizer.add(centroids @ of_rows.T)
     ivf.pq.train(rests @ of_rows.T)

@@ -52,7 +52,7 @@ def _weighted(factory: str, dim: int) -> Any:
 def weighting_of(index: Any) -> Any:
     """What queries are multiplied by in an index with weighted codes; None in others.
 
-    FAISS reads the rotations that it has learned itself as linear transforms too (and 1.15.1 takes any transform that it
+    FAISS reads the rotations that it has learned itself as linear transforms too (and 1.15.1 takes any that it
     reads for orthonormal): their rows are of length 1.
     """
     import faiss

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
 
 from mmsearch.errors import UsageError
-from mmsearch.indexes import build_index
+from mmsearch.indexes import build_index, plan_index
+from mmsearch.indexes.blocks import as_vectors
+from mmsearch.indexes.build import fitted
 
 MakeRows = Callable[..., np.ndarray]
 
@@ -35,6 +38,25 @@ def test_it_is_tuned_on_rows_and_on_the_texts_that_are_given(unit_rows: MakeRows
     assert index.calibration.reached
     tried = [(point["nprobe"], point["candidates"]) for point in index.calibration.curve]
     assert (index.calibration.nprobe, index.calibration.candidates) in tried
+
+
+def test_codes_are_twice_as_long_where_rows_vary_alike_in_all_directions() -> None:
+    """A short code says too little of random vectors; those of models vary in few directions."""
+    rng = np.random.default_rng(0)
+    plan = partial(plan_index, 5000, 256, requested="ivfpq")
+    parts = {}
+    for name, deviations in {"random": np.ones(256), "model": 0.97 ** np.arange(256)}.items():
+        rows = (rng.normal(size=(5000, 256)) * deviations).astype(np.float32)
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        parts[name] = str(fitted(plan, as_vectors(rows), rows[:300]).factory).rpartition(",")[2]
+    assert parts == {"random": "PQ128x4fsr", "model": "PQ64x4fsr"}
+
+
+@pytest.mark.parametrize("requested", ["exact", "IVF16,SQ8"])
+def test_what_was_asked_for_by_name_is_built_whatever_the_rows_are(requested: str, unit_rows: MakeRows) -> None:
+    rows = unit_rows(500, 16)
+    plan = partial(plan_index, 500, 16, requested=requested)
+    assert fitted(plan, as_vectors(rows), None) == plan()
 
 
 @pytest.mark.parametrize("requested", ["auto", "ivfpq"])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mmsearch.indexes import VectorIndex, build_index
-from mmsearch.indexes.calibrate import Calibration, corpus_queries
+from mmsearch.indexes.calibrate import Calibration, corpus_queries, to_learn_from, to_measure_with
 from mmsearch.indexes.probing import Probing
 
 
@@ -83,6 +83,16 @@ def test_with_rows_alone_to_measure_more_lists_are_probed_than_rows_need() -> No
     assert alone is not None
     enough = [p["nprobe"] for p in alone.curve if p["row"] >= 0.92]
     assert alone.nprobe >= 4 * min(enough)
+
+
+def test_texts_that_codes_are_learned_from_are_not_measured_with() -> None:
+    texts = np.arange(300, dtype=np.float32)[:, None]
+    learned, measured = to_learn_from(texts), to_measure_with(texts)
+    assert len(learned) == 100
+    assert sorted(np.concatenate([learned, measured]).ravel().tolist()) == list(range(300))
+    few = texts[:60]
+    assert to_learn_from(few) is few
+    assert to_measure_with(few) is few
 
 
 def test_a_calibration_comes_back_from_json_as_it_was(index: VectorIndex) -> None:

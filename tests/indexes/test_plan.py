@@ -42,6 +42,11 @@ def test_codes_get_coarser_where_memory_is_short() -> None:
     assert factories == [f"QW,IVF2048,PQ{codes}" for codes in ("128x4fsr", "128x4fsr", "64x4fsr", "64x4fsr", "32")]
 
 
+def test_codes_are_twice_as_long_where_rows_vary_evenly_if_memory_allows() -> None:
+    factories = [plan_index(1_000_000, 512, memory_bytes=m << 20, even=True).factory for m in (200, 100)]
+    assert factories == ["QW,IVF2048,PQ256x4fsr", "QW,IVF2048,PQ128x4fsr"]
+
+
 def test_codes_of_which_half_a_bit_for_each_dimension_does_not_fit_into_memory_stay_in_the_file() -> None:
     plan = plan_index(1_000_000, 512, memory_bytes=30 << 20)
     assert (plan.kind, plan.factory) == ("ivfpq", "QW,IVF2048,PQ32")

@@ -11,6 +11,7 @@ import pytest
 
 from mmsearch import Collection
 from mmsearch.errors import CollectionDamagedError, SpaceMismatchError
+from mmsearch.indexes.calibrate import TEXTS
 from mmsearch.retrieval.store import indexing, upkeep
 from mmsearch.retrieval.store.writer import open_writer
 from mmsearch.types import Space
@@ -179,13 +180,13 @@ def test_it_is_measured_with_phrases_and_with_texts_of_the_collection(tmp_path: 
         return clustered(len(texts), seed=len(asked))
 
     collection = Collection.create(tmp_path / "c.mms", model=None, index="IVF8,SQ8")
-    add(collection, clustered(700, seed=1), "text")
+    add(collection, clustered(800, seed=1), "text")
     add(collection, clustered(700))
     with open_writer(collection.root) as writer:
         indexing.drop_index(writer, SPACE.key, "image")
         upkeep.maintain(writer, SPACE, embed=embed)
     collection.reopen()
-    assert len(set(asked)) == 512
+    assert len(set(asked)) == TEXTS // 2
     (image,) = (m for m in collection.status().modalities if m.modality == "image")
     assert list(image.recall) == ["text", "image"]
     assert image.measured_on == {"text": 512, "image": 350}

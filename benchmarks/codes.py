@@ -1,0 +1,96 @@
+"""Case ``codes``: how many of the ten nearest rows stand among the first candidates, by kind of code.
+
+    python benchmarks/codes.py [--rows 200000] [--out FOLDER]
+
+On pairs of texts and pictures recorded with real CLIP models: one list, so that nothing but the codes is measured.
+Codes are learned from the pictures and every second text, and asked by the other texts and by pictures. Then on
+pictures and texts generated to lie as these do (`synthetic`), many enough for lists, of which 128 are probed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from data import data_set
+from run import write_results
+from synthetic import Generator, unit
+
+REAL = ("amazon_products_997", "fashion_shopsphere_1126", "fashion_stbi_1000")
+SHORT = ("PQ256x4fsr", "QW,PQ128x4fsr", "QW,PQ64x4fsr", "QW,PQ32x4fsr")  # the sets are too small for more than 4 bits
+KINDS = (*SHORT, "QW,PQ256x4fsr", "PQ128x4fsr", "PQ64x4fsr", "PQ64", "QW,PQ32", "RaBitQ")
+FIRST = {"real": (10, 20, 40), "generated": (40, 80, 160, 320, 960)}
+PROBED, QUERIES, LEARNED_FROM = 128, 300, 512
+
+Line = dict[str, Any]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(prog="benchmarks/codes.py", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    options = parser.parse_args(arguments)
+    measured = []
+    for line in (*real(), *generated(options.rows)):
+        print("  " + " ".join(f"{name}={value}" for name, value in line.items()), flush=True)
+        measured.append(line)
+    print(f"  → {write_results(options.out, 'codes', measured)}")
+    return 0
+
+
+def real() -> Iterator[Line]:
+    """Recorded pairs: texts that no code was learned from, and pictures, over their pictures."""
+    for name in REAL:
+        folder = data_set("recorded_clip") / name
+        texts, pictures = (unit(np.load(folder / f"{kind}.npy")) for kind in ("text", "image"))
+        asked = {"text": texts[1::2], "picture": pictures[1::2]}
+        for kind in SHORT:
+            yield {"set": name, **measure(pictures, texts[::2], asked, kind, 1, FIRST["real"])}
+
+
+def generated(rows: int) -> Iterator[Line]:
+    """Generated ones, in about 2·√n lists."""
+    made = Generator()
+    pictures = np.concatenate(list(made.pictures(rows))).astype(np.float32)
+    asked = {"text": made.texts(QUERIES), "picture": next(made.pictures(QUERIES, stream=2)).astype(np.float32)}
+    lists = 2 ** round(np.log2(2 * rows**0.5))
+    for kind in KINDS:
+        found = measure(pictures, made.texts(LEARNED_FROM, stream=4), asked, kind, lists, FIRST["generated"])
+        yield {"set": f"generated, {rows:,}", **found}
+
+
+def measure(rows: Any, learned_from: Any, asked: Line, kind: str, lists: int, first: Sequence[int]) -> Line:
+    """Bytes, seconds to build, and for each kind of query the share of its ten nearest among the first candidates."""
+    from mmsearch.indexes.approximate import Approximate
+    from mmsearch.indexes.blocks import as_vectors
+    from mmsearch.indexes.plan import IndexPlan
+    from mmsearch.indexes.probing import Probing
+
+    stored = as_vectors(rows)
+    weighted, codes = ("QW,", kind.removeprefix("QW,")) if kind.startswith("QW,") else ("", kind)
+    plan = IndexPlan("faiss", "", f"{weighted}IVF{lists},{codes}", train_rows=min(len(rows), 65_536))
+    started = time.process_time()
+    index = Approximate.build(stored, np.arange(len(rows)), plan, seed=0, threads=1, queries=[learned_from])
+    line = {"codes": kind, "bytes": index.code_bytes, "build_cpu_s": round(time.process_time() - started, 1)}
+    for name, queries in asked.items():
+        nearest = np.argsort(-(queries @ rows.T), axis=1)[:, :10]
+        started = time.process_time()
+        proposed = [index.candidates(query[None], first[-1], Probing(PROBED), threads=1)[0] for query in queries]
+        line[f"{name}_cpu_ms"] = round(1e3 * (time.process_time() - started) / len(queries), 3)
+        line[name] = {
+            count: round(
+                float(np.mean([np.isin(n, p[:count]).mean() for n, p in zip(nearest, proposed, strict=True)])), 3
+            )
+            for count in first
+        }
+    return line
+
+
+if __name__ == "__main__":
+    sys.exit(main())
