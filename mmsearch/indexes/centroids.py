@@ -41,7 +41,7 @@ class Centroids:
     def nearest(self, query: Floats, width: int) -> tuple[Floats, NDArray[np.int64]]:
         """Inner products with a query ``[dim]``, and numbers, of the ``width`` nearest, nearest first.
 
-        The products are exact. Of the nearest a few may be missing where fewer than all are asked for.
+        The products are exact. Of the last quarter a few may be missing where fewer than all are asked for.
         """
         index = self._refined if width < len(self) else self._exact
         nearness, numbers = index.search(query[None], min(width, len(self)))

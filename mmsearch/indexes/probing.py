@@ -20,7 +20,8 @@ from mmsearch.indexes.centroids import Centroids
 NEAREST = 10
 """The list that distances are counted from: the first few lie near by chance."""
 
-_FIRST_LOOK = 256  # lists that are put in order at first: seldom are more of them within reach
+_MORE = 32  # lists that are looked at beyond twice as many as are probed on average
+_SURE = 0.75  # share of those looked at up to which none is missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +48,14 @@ def nearest_lists(quantizer: Any, queries: Floats, probing: Probing) -> tuple[Fl
 def lists_within(centroids: Centroids, query: Floats, probing: Probing) -> tuple[Floats, NDArray[np.int64]]:
     """Inner products with the centroids, and numbers, of the lists within reach of a query ``[dim]``, nearest first."""
     assert probing.reach is not None
-    width = _FIRST_LOOK
+    width = 2 * math.ceil(probing.nprobe * max(probing.wider, 1.0)) + _MORE
     while True:
         nearness, numbers = centroids.nearest(query, width)
         least = min(nearness[min(NEAREST, len(nearness)) - 1] - np.float32(probing.reach), nearness[0])
         wanted = math.ceil(np.count_nonzero(nearness >= least) * max(probing.wider, 1.0))
-        if wanted < len(nearness) or len(nearness) == len(centroids):
+        if wanted <= _SURE * len(nearness) or len(nearness) == len(centroids):
             return nearness[:wanted], numbers[:wanted]
-        width *= 8
+        width *= 4
 
 
 def gaps(centroids: Floats, queries: Floats) -> Floats:
