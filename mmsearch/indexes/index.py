@@ -130,7 +130,7 @@ class VectorIndex:
             UsageError: k below 1; a query with NaN, infinite, or without direction.
         """
         queries = checked_queries(queries, self.dim, k)
-        count = len(self) if allowed is None else int(np.count_nonzero(allowed))
+        count = self._selector.count(allowed)
         if exact or self._scans(len(queries), count):
             self._load_faiss_where_it_pays(len(queries) * count * self.dim)
             scores, positions = self._scan(queries, k, allowed, count)
@@ -182,7 +182,7 @@ class VectorIndex:
     ) -> Positions:
         """Positions that the approximate index proposes and that may answer, ``[q, …]``, -1 for none."""
         approximate = self.load()
-        if allowed is not None and count >= BROAD_SHARE * len(self) and allowed.flags.writeable:
+        if allowed is not None and count >= BROAD_SHARE * len(self):
             more = math.ceil(candidates * len(self) / count) + K
             positions = self._positions(approximate.candidates(queries, more, probing, threads=self._threads))
             positions = np.where((positions >= 0) & allowed[positions], positions, -1)

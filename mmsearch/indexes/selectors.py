@@ -23,6 +23,19 @@ class Selector:
         self._together = follow_one_another(ids)
         self._mask: NDArray[np.bool_] | None = None
         self._made: Any = None
+        self._counted: tuple[NDArray[np.bool_], int] | None = None
+
+    def count(self, allowed: NDArray[np.bool_] | None) -> int:
+        """How many rows a mask allows."""
+        if allowed is None:
+            return len(self._ids)
+        known = self._counted
+        if known is not None and known[0] is allowed:
+            return known[1]
+        count = int(np.count_nonzero(allowed))
+        if not allowed.flags.writeable:
+            self._counted = allowed, count
+        return count
 
     def of(self, allowed: NDArray[np.bool_] | None) -> Any:
         """What allows the ids of the rows that ``allowed`` is true for; None for a mask that allows all."""
