@@ -121,8 +121,8 @@ def _searches(lines: Sequence[Line], names: Sequence[str], rows: int, recall: fl
             best = max(p["recall"] for p in texts)
             told.append((name, f"at most {best:.3f}", *(NONE for _ in header[2:])))
             continue
-        other = next(p for p in pictures if p["point"] == point["point"])
-        cells = [f(p) for p in (point, other) for f in (_recall, _p50, _p99)]
+        other = next((p for p in pictures if p["point"] == point["point"]), None)  # a run may have been ended there
+        cells = [f(p) if p else NONE for p in (point, other) for f in (_recall, _p50, _p99)]
         ratios = [_ratio(lines, name, rows, kind, recall) for kind in ("text", "picture")]
         told.append((name, str(point["point"]), *cells, *ratios))
     return f"The quickest point with a text recall of at least {recall}:\n\n" + _markdown(header, told)
