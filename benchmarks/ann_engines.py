@@ -140,6 +140,7 @@ class Faiss(Engine):
 
     modules = ("faiss",)
     factory = "IVF{lists},PQ64"
+    lists_per_root = 4
     points: Any = (8, 16, 32, 64, 128, 256)
     can_filter = True
 
@@ -147,7 +148,7 @@ class Faiss(Engine):
         import faiss
 
         faiss.omp_set_num_threads(self.threads)
-        lists = 2 ** round(np.log2(4 * len(rows) ** 0.5))
+        lists = 2 ** round(np.log2(self.lists_per_root * len(rows) ** 0.5))
         index = faiss.index_factory(rows.shape[1], self.factory.format(lists=lists), faiss.METRIC_INNER_PRODUCT)
         sample = np.random.default_rng(0).choice(len(rows), min(len(rows), 64 * lists), replace=False)
         index.train(np.asarray(rows[np.sort(sample)], np.float32))
@@ -196,6 +197,12 @@ class FaissRefined(Faiss):
         inner = faiss.SearchParametersIVF(nprobe=point[0], sel=selector)
         self.kept.append(inner)
         return faiss.IndexRefineSearchParameters(k_factor=float(point[1]), base_index_params=inner)
+
+
+class FaissRefinedFewer(FaissRefined):
+    """The same with as many lists as ours, half of what its guide begins with: built in half the time."""
+
+    lists_per_root = 2
 
 
 class FaissHnsw(Faiss):
@@ -360,6 +367,7 @@ ENGINES: dict[str, tuple[type[Engine], tuple[str, ...]]] = {
     "mmsearch rabitq": (MmsearchRabitq, ()),
     "faiss IVF,PQ64": (Faiss, ()),
     "faiss IVF,PQ256x4fsr,Refine": (FaissRefined, ()),
+    "faiss IVF(2√n),PQ256x4fsr,Refine": (FaissRefinedFewer, ()),
     "faiss HNSW32": (FaissHnsw, ()),
     # autofaiss asks for numpy 1, which later pyarrows refuse, and names arguments that later FAISS does not know
     "autofaiss": (Autofaiss, ("autofaiss", "faiss-cpu<1.9", "pyarrow<22")),
