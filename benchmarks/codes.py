@@ -13,6 +13,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     options = parser.parse_args(arguments)
     measured = []
-    for line in (*real(), *generated(options.rows)):
+    for line in chain(real(), generated(options.rows)):
         print("  " + " ".join(f"{name}={value}" for name, value in line.items()), flush=True)
         measured.append(line)
     print(f"  → {write_results(options.out, 'codes', measured)}")
