@@ -189,7 +189,7 @@ class FaissRefined(Faiss):
     """
 
     factory = "IVF{lists},PQ256x4fsr,Refine(SQfp16)"
-    points = ((8, 4), (16, 8), (32, 8), (64, 16), (128, 16), (256, 16))
+    points = ((8, 4), (16, 8), (32, 16), (64, 16), (64, 32), (128, 16), (128, 32), (128, 64), (256, 32), (256, 64))
 
     def parameters(self, point: Any, selector: Any) -> Any:
         import faiss
