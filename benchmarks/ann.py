@@ -193,6 +193,8 @@ def prepare(folder: Path, rows: int) -> Path:
         return folder
     from synthetic import Generator
 
+    from mmsearch.indexes.calibrate import TEXTS
+
     folder.mkdir(parents=True, exist_ok=True)
     made = Generator()
     stored = np.lib.format.open_memmap(folder / "rows.npy", "w+", np.float16, (rows, made.dim))
@@ -202,7 +204,7 @@ def prepare(folder: Path, rows: int) -> Path:
         start += len(block)
     stored.flush()
     np.save(folder / "added.npy", next(made.pictures(1000, stream=3)))
-    np.save(folder / "tuning.npy", made.texts(1536, stream=4))
+    np.save(folder / "tuning.npy", made.texts(TEXTS, stream=4))
     queries = {"text": made.texts(QUERIES), "picture": next(made.pictures(QUERIES, stream=2)).astype(np.float32)}
     for kind, asked in queries.items():
         np.save(folder / f"{kind}.npy", asked)

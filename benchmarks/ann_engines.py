@@ -119,7 +119,9 @@ class MmsearchCoarse(Mmsearch):
     dimensions = 8  # of a part
 
     def build(self, rows: Any, queries: Any, folder: Path) -> None:
-        lists = 2 ** round(np.log2(2 * len(rows) ** 0.5))
+        from mmsearch.indexes.plan import round_to_power_of_two
+
+        lists = round_to_power_of_two(2 * len(rows) ** 0.5)
         self.kind = f"QW,IVF{lists},{self.codes.format(parts=rows.shape[1] // self.dimensions)}"
         super().build(rows, queries, folder)
 

@@ -57,10 +57,12 @@ def real() -> Iterator[Line]:
 
 def generated(rows: int) -> Iterator[Line]:
     """Generated ones, in about 2·√n lists."""
+    from mmsearch.indexes.plan import round_to_power_of_two
+
     made = Generator()
     pictures = np.concatenate(list(made.pictures(rows))).astype(np.float32)
     asked = {"text": made.texts(QUERIES), "picture": next(made.pictures(QUERIES, stream=2)).astype(np.float32)}
-    lists = 2 ** round(np.log2(2 * rows**0.5))
+    lists = round_to_power_of_two(2 * rows**0.5)
     for kind in KINDS:
         found = measure(pictures, made.texts(LEARNED_FROM, stream=4), asked, kind, lists, FIRST["generated"])
         yield {"set": f"generated, {rows:,}", **found}
@@ -70,12 +72,15 @@ def measure(rows: Any, learned_from: Any, asked: Line, kind: str, lists: int, fi
     """Bytes, seconds to build, and for each kind of query the share of its ten nearest among the first candidates."""
     from mmsearch.indexes.approximate import Approximate
     from mmsearch.indexes.blocks import as_vectors
+    from mmsearch.indexes.factory import WEIGHTED
     from mmsearch.indexes.plan import IndexPlan
     from mmsearch.indexes.probing import Probing
 
     stored = as_vectors(rows)
-    weighted, codes = ("QW,", kind.removeprefix("QW,")) if kind.startswith("QW,") else ("", kind)
-    plan = IndexPlan("faiss", "", f"{weighted}IVF{lists},{codes}", train_rows=min(len(rows), 65_536))
+    weighted = WEIGHTED if kind.startswith(WEIGHTED) else ""
+    plan = IndexPlan(
+        "faiss", "", f"{weighted}IVF{lists},{kind.removeprefix(WEIGHTED)}", train_rows=min(len(rows), 65_536)
+    )
     started = time.process_time()
     index = Approximate.build(stored, np.arange(len(rows)), plan, seed=0, threads=1, queries=[learned_from])
     line = {"codes": kind, "bytes": index.code_bytes, "build_cpu_s": round(time.process_time() - started, 1)}

@@ -23,7 +23,6 @@ from mmsearch.indexes.plan import IndexPlan
 from mmsearch.indexes.probing import Probing, gaps, lists_within, nearest_lists
 from mmsearch.indexes.threads import bounded_threads
 
-_ADD_ROWS = 65_536
 _WORTH_THREADS = 1 << 24  # values in a training sample
 _QUERIES_FOR_A_THREAD = 8
 _BY_QUERY, _BY_LIST = 11, 0  # FAISS's numbers for how fast scan goes through a batch
@@ -76,9 +75,7 @@ class Approximate:
         """Add the rows from position ``start`` on to the first segment."""
         if self._mapped:
             raise RuntimeError("FAISS ends the process when a mapped index is added to; load it unmapped")
-        stretches = vectors.stretches(start, len(vectors), _ADD_ROWS)
-        with bounded_threads(threads):
-            encoding.add(self._index, ((ids[first : first + len(block)], block) for first, block in stretches))
+        encoding.add(self._index, vectors, ids, start, threads=threads)
 
     @property
     def extends(self) -> bool:

@@ -30,7 +30,6 @@ TEXTS = QUERIES * 3 // 2
 _GAP_QUERIES = 128  # of a kind, that reaches are set by
 _LEAST_REACH = 0.01
 _FEW = 64  # queries of a kind below which all of them do everything
-_CHOOSING, _HELD_OUT = slice(0, None, 2), slice(1, None, 2)
 # What words need of what rows need, where there are only rows to measure with. By `Probing.reach` words get more lists
 # by themselves; the rest was measured on vectors like those of CLIP models (decision 13).
 _ALONE_REACH, _ALONE_LISTS, _ALONE_CANDIDATES = 1.25, 6, 3
@@ -133,8 +132,8 @@ def calibrate(
     """
     asked = {kind: _questions(vectors, part, threads) for kind, part in queries.items() if len(part)}
     enough = {kind: len(part.queries) >= _FEW for kind, part in asked.items()}
-    choosing = {kind: part.part(_CHOOSING) if enough[kind] else part for kind, part in asked.items()}
-    held_out = {kind: part.part(_HELD_OUT) if enough[kind] else part for kind, part in asked.items()}
+    choosing = {kind: part.part(slice(0, None, 2)) if enough[kind] else part for kind, part in asked.items()}
+    held_out = {kind: part.part(slice(1, None, 2)) if enough[kind] else part for kind, part in asked.items()}
     best, curve = _cheapest(approximate, vectors, ids, choosing, target, threads)
     probing, candidates = best or _next_best(approximate, curve, list(asked))
     if list(asked) == [ROWS]:

@@ -6,16 +6,18 @@ differently: the index has the transform of queries, so that FAISS searches it a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from mmsearch.indexes import weights
-from mmsearch.indexes.blocks import Floats, Positions
+from mmsearch.indexes.blocks import Floats, Positions, Vectors
 from mmsearch.indexes.centroids import centroids_of
-from mmsearch.indexes.factory import ivf_of, transformed, weighting_of
+from mmsearch.indexes.factory import ivf_of, matrix_of, transformed, weighting_of
+from mmsearch.indexes.threads import bounded_threads
 
+_BLOCK = 65_536
 _CODED = 65_536  # rows that codes are learned from: FAISS takes 256 for each of up to 256 values of a part
 
 
@@ -64,30 +66,33 @@ def _lists(index: Any) -> Any:
     if weighting is None:
         return quantizer
     plain = faiss.IndexFlatIP(index.d)
-    plain.add(centroids_of(quantizer) @ _matrix(weighting))  # as they were before they were weighted
+    plain.add(centroids_of(quantizer) @ matrix_of(weighting))  # as they were before they were weighted
     return plain
 
 
-def add(index: Any, blocks: Iterable[tuple[Positions, Floats]]) -> None:
-    """Add ids and rows ``[n, dim]``, block by block."""
+def add(index: Any, vectors: Vectors, ids: Positions, start: int = 0, *, threads: int | None = None) -> None:
+    """Add the rows from position ``start`` on, block by block; ``ids`` are those of all positions."""
+    stretches = vectors.stretches(start, len(vectors), _BLOCK)
+    blocks = ((ids[first : first + len(rows)], rows) for first, rows in stretches)
     ivf, weighting = ivf_of(index), weighting_of(index)
-    if weighting is not None:
-        _add_weighted(index, ivf, weighting, blocks)
-        return
-    for ids, rows in blocks:
-        if ivf is None:
-            index.add_with_ids(rows, ids)
+    with bounded_threads(threads):
+        if weighting is not None:
+            _add_weighted(index, ivf, weighting, blocks)
+        elif ivf is not None:
+            for some, rows in blocks:
+                ivf.add_with_ids(transformed(index, rows), some)
         else:
-            ivf.add_with_ids(transformed(index, rows), ids)
+            for some, rows in blocks:
+                index.add_with_ids(rows, some)
     if ivf is not None:
         index.ntotal = ivf.ntotal  # what wraps the inverted file counts for itself
 
 
-def _add_weighted(index: Any, ivf: Any, weighting: Any, blocks: Iterable[tuple[Positions, Floats]]) -> None:
+def _add_weighted(index: Any, ivf: Any, weighting: Any, blocks: Iterator[tuple[Positions, Floats]]) -> None:
     """FAISS encodes rows that were put into lists before, but not into those for fast scan: they are packed at last."""
     import faiss
 
-    of_rows = np.linalg.inv(_matrix(weighting).astype(np.float64)).T.astype(np.float32)
+    of_rows = np.linalg.inv(matrix_of(weighting).astype(np.float64)).T.astype(np.float32)
     fast = isinstance(ivf, faiss.IndexIVFPQFastScan)
     plain = faiss.IndexIVFPQ(ivf.quantizer, ivf.d, ivf.nlist, ivf.pq.M, ivf.pq.nbits, ivf.metric_type) if fast else ivf
     if fast:
@@ -99,11 +104,3 @@ def _add_weighted(index: Any, ivf: Any, weighting: Any, blocks: Iterable[tuple[P
         plain.add_core(len(rows), *pointers)
     if fast:
         ivf.merge_from(faiss.IndexIVFPQFastScan(plain), 0)
-    index.ntotal = ivf.ntotal
-
-
-def _matrix(weighting: Any) -> Floats:
-    import faiss
-
-    matrix: Floats = faiss.vector_to_array(weighting.A).reshape(weighting.d_out, weighting.d_in)
-    return matrix

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from mmsearch.errors import UsageError
+from mmsearch.indexes.blocks import Floats
 
-_EXAMPLE = "for example `--index ivfpq` or `--index IVF1024,PQ64x4fsr`"
 WEIGHTED = "QW,"
 """Stands before a factory string whose codes are weighted by what queries ask (`weights`)."""
 
+_EXAMPLE = "for example `--index ivfpq` or `--index IVF1024,PQ64x4fsr`"
 _OPQ_CENTROIDS = 256  # OPQ learns its rotation with codes of 8 bits, whatever codes the index has
 
 
@@ -60,9 +61,17 @@ def weighting_of(index: Any) -> Any:
     transforms = _transforms(index)
     if len(transforms) != 1 or type(transforms[0]) is not faiss.LinearTransform:
         return None
-    matrix = faiss.vector_to_array(transforms[0].A).reshape(-1, transforms[0].d_in)
+    matrix = matrix_of(transforms[0])
     turns = len(matrix) > 0 and np.allclose(np.linalg.norm(matrix, axis=1), 1, atol=1e-4)
     return None if turns else transforms[0]
+
+
+def matrix_of(transform: Any) -> Floats:
+    """What a linear transform multiplies by, float32 ``[d_out, d_in]``; no rows before it has learned."""
+    import faiss
+
+    matrix: Floats = faiss.vector_to_array(transform.A).reshape(-1, transform.d_in)
+    return matrix
 
 
 def ivf_of(index: Any) -> Any:

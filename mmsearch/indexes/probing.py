@@ -48,11 +48,12 @@ def nearest_lists(quantizer: Any, queries: Floats, probing: Probing) -> tuple[Fl
 def lists_within(centroids: Centroids, query: Floats, probing: Probing) -> tuple[Floats, NDArray[np.int64]]:
     """Inner products with the centroids, and numbers, of the lists within reach of a query ``[dim]``, nearest first."""
     assert probing.reach is not None
-    width = 2 * math.ceil(probing.nprobe * max(probing.wider, 1.0)) + _MORE
+    wider = max(probing.wider, 1.0)
+    width = 2 * math.ceil(probing.nprobe * wider) + _MORE
     while True:
         nearness, numbers = centroids.nearest(query, width)
         least = min(nearness[min(NEAREST, len(nearness)) - 1] - np.float32(probing.reach), nearness[0])
-        wanted = math.ceil(np.count_nonzero(nearness >= least) * max(probing.wider, 1.0))
+        wanted = math.ceil(np.count_nonzero(nearness >= least) * wider)
         if wanted <= _SURE * len(nearness) or len(nearness) == len(centroids):
             return nearness[:wanted], numbers[:wanted]
         width *= 4

@@ -15,9 +15,7 @@ from mmsearch.indexes.blocks import Floats, Positions, Vectors
 from mmsearch.indexes.encoding import add, nearest_list
 from mmsearch.indexes.factory import ivf_of
 from mmsearch.indexes.selectors import selector_of
-from mmsearch.indexes.threads import bounded_threads
 
-_BLOCK = 65_536
 _SAMPLE = 4096
 FAR_QUANTILE = 0.05
 """The share of the rows that an index was built from that count as far from their centroids."""
@@ -45,9 +43,7 @@ def _nearness(index: Any, vectors: Vectors, seed: int) -> Floats:
 
 def encode(index: Any, vectors: Vectors, ids: Positions, *, threads: int | None = None) -> Any:
     """A new segment with ``vectors``, encoded by an inverted file (`Approximate.save_trained`) that holds no rows."""
-    stretches = vectors.stretches(0, len(vectors), _BLOCK)
-    with bounded_threads(threads):
-        add(index, ((ids[first : first + len(block)], block) for first, block in stretches))
+    add(index, vectors, ids, threads=threads)
     return ivf_of(index)
 
 

@@ -88,6 +88,6 @@ def dealt(variances: Doubles, parts: int) -> NDArray[np.int64]:
 
 
 def _second_moment(rows: Floats) -> Doubles:
-    exact = np.asarray(rows, np.float32)
-    moment: Doubles = (exact.T @ exact).astype(np.float64) / max(len(exact), 1)
+    rows = np.asarray(rows, np.float32)
+    moment: Doubles = (rows.T @ rows).astype(np.float64) / max(len(rows), 1)
     return moment
