@@ -123,18 +123,26 @@ def run(name: str, phase: str, data: Path, options: argparse.Namespace, threads:
     folder = index_folder(options.work, name, options.rows)
     command = [str(python), str(HERE / "ann_worker.py"), name, phase, str(data), str(folder), str(threads)]
     about = {"case": "ann", "engine": name, "rows": options.rows, "threads": threads, **about_here()}
-    try:
-        ran = subprocess.run(
-            command, capture_output=True, text=True, env=environment, timeout=options.timeout, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return [], f"{phase} took more than {options.timeout:g} s"
-    told = [json.loads(line) for line in ran.stdout.splitlines() if line.startswith("{")]
+    output, why = finished(command, environment, options.timeout)
+    told = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
     packages = {package: version for line in told[:1] for package, version in line.get("packages", {}).items()}
     about["versions"] = {**about["versions"], **packages}
-    why = (ran.stderr.strip().splitlines() or [f"it ended with status {ran.returncode}"])[-1][:200]
-    failure = f"{phase}: {why}" if ran.returncode else ""
-    return [{**about, **line} for line in told[1:]], failure
+    return [{**about, **line} for line in told[1:]], f"{phase}: {why}" if why else ""
+
+
+def finished(command: Sequence[str], environment: dict[str, str], timeout: float) -> tuple[str, str]:
+    """What a process printed until it ended or its time was up, and why it failed if it did."""
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        try:
+            output, errors = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.communicate()[0], f"it took more than {timeout:g} s"
+    if not process.returncode:
+        return output, ""
+    return output, (errors.strip().splitlines() or [f"it ended with status {process.returncode}"])[-1][:200]
 
 
 def failed(name: str, phase: str, why: str, options: argparse.Namespace) -> Line:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import importlib.util
 import json
 import os
@@ -22,6 +23,7 @@ from PIL import Image, ImageDraw
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from mmsearch import Collection
+from mmsearch.indexes import gpu
 from mmsearch.retrieval.encoders.mini.encoder import MiniEncoder
 from mmsearch.retrieval.media.sandbox import Decoder
 
@@ -30,11 +32,42 @@ hypothesis.settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     hypothesis.settings.load_profile("ci")
 
+GPUS_EXPECTED = set(filter(None, os.environ.get("MMSEARCH_EXPECT_GPU", "").split(",")))
+"""Which of ``torch`` and ``faiss`` must see a GPU on this machine. All tests then run on it whatever can."""
+
 TEXTS = {
     "harbour.txt": "Fishing boats lie in the harbour at low tide.",
     "bread.md": "A loaf of rye bread cools on the kitchen table.",
 }
 PICTURES = ("disc.png", "square.jpg", "stripes.png", "rings.jpg", "cross.png", "ramp.jpg", "grid.png", "noise.png")
+
+
+def sees_gpu(library: str) -> bool:
+    """Whether ``torch`` or ``faiss`` sees a GPU here."""
+    if importlib.util.find_spec(library) is None:
+        return False
+    module = importlib.import_module(library)
+    return module.cuda.is_available() if library == "torch" else getattr(module, "get_num_gpus", lambda: 0)() > 0
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """``@pytest.mark.gpu("torch")``: skipped where torch sees no GPU, and fails where one is promised."""
+    for marker in item.iter_markers("gpu"):
+        library = marker.args[0]
+        if not sees_gpu(library):
+            if library in GPUS_EXPECTED:
+                pytest.fail(f"$MMSEARCH_EXPECT_GPU promises a GPU, and {library} sees none")
+            pytest.skip(f"needs a GPU that {library} sees")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def gpus_are_used_where_they_are_promised() -> None:
+    """However few rows there are."""
+    if "torch" in GPUS_EXPECTED:
+        importlib.import_module("torch")  # a search uses it only where something else has imported it
+        gpu._WORTH_VALUES = 0
+    if "faiss" in GPUS_EXPECTED:
+        gpu._WORTH_PRODUCTS = 0
 
 
 def draw_picture(name: str, size: tuple[int, int] = (96, 64)) -> Image.Image:

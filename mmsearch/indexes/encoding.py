@@ -15,6 +15,7 @@ from mmsearch.indexes import weights
 from mmsearch.indexes.blocks import Floats, Positions, Vectors
 from mmsearch.indexes.centroids import centroids_of
 from mmsearch.indexes.factory import ivf_of, matrix_of, transformed, weighting_of
+from mmsearch.indexes.gpu import flat_on_gpu
 from mmsearch.indexes.threads import bounded_threads
 
 _BLOCK = 65_536
@@ -25,15 +26,18 @@ def train(index: Any, sample: Floats, queries: Sequence[Floats]) -> None:
     """Let an index learn from rows ``[n, dim]``; with them, ``queries`` of other kinds say what weighted codes keep."""
     import faiss
 
-    ivf = ivf_of(index)
-    if ivf is not None and getattr(faiss, "get_num_gpus", lambda: 0)() > 0:
-        # On a GPU where this FAISS sees one: it then holds the coarse clustering, most of the work.
-        ivf.clustering_index = faiss.index_cpu_to_all_gpus(faiss.IndexFlatIP(ivf.d))
-    weighting = weighting_of(index)
+    ivf, weighting = ivf_of(index), weighting_of(index)
+    if ivf is None:
+        index.train(sample)
+        return
+    # What centroids are compared by while they are learned, most of the work: on a GPU where FAISS sees one.
+    clustering = flat_on_gpu(faiss.IndexFlatIP(ivf.d), len(sample) * ivf.nlist * ivf.d * ivf.cp.niter)
+    ivf.clustering_index = clustering  # a bare pointer: FAISS does not own it
     if weighting is None:
         index.train(sample)
     else:
         _train_weighted(index, ivf, weighting, sample, queries)
+    ivf.clustering_index = None
 
 
 def _train_weighted(index: Any, ivf: Any, weighting: Any, sample: Floats, queries: Sequence[Floats]) -> None:
@@ -54,53 +58,59 @@ def _train_weighted(index: Any, ivf: Any, weighting: Any, sample: Floats, querie
 def nearest_list(index: Any, rows: Floats) -> tuple[Floats, Positions]:
     """Inner product with the centroid of the list that each of ``rows`` ``[n, dim]`` is put into, and its number."""
     weighted = weighting_of(index) is not None
-    nearness, lists = _lists(index).search(rows if weighted else transformed(index, rows), 1)
+    nearness, lists = _lists(index, len(rows)).search(rows if weighted else transformed(index, rows), 1)
     return nearness[:, 0], lists[:, 0]
 
 
-def _lists(index: Any) -> Any:
-    """The FAISS index of centroids by which rows are put into lists."""
+def _lists(index: Any, rows: int) -> Any:
+    """The FAISS index of centroids by which so many rows are put into lists; on a GPU where that pays."""
     import faiss
 
-    quantizer, weighting = ivf_of(index).quantizer, weighting_of(index)
-    if weighting is None:
-        return quantizer
-    plain = faiss.IndexFlatIP(index.d)
-    plain.add(centroids_of(quantizer) @ matrix_of(weighting))  # as they were before they were weighted
-    return plain
+    ivf, weighting = ivf_of(index), weighting_of(index)
+    lists = faiss.downcast_index(ivf.quantizer)
+    if weighting is not None:
+        lists = faiss.IndexFlatIP(index.d)
+        lists.add(centroids_of(ivf.quantizer) @ matrix_of(weighting))  # as they were before they were weighted
+    return flat_on_gpu(lists, rows * ivf.nlist * ivf.d) if isinstance(lists, faiss.IndexFlat) else lists
 
 
 def add(index: Any, vectors: Vectors, ids: Positions, start: int = 0, *, threads: int | None = None) -> None:
     """Add the rows from position ``start`` on, block by block; ``ids`` are those of all positions."""
+    import faiss
+
     stretches = vectors.stretches(start, len(vectors), _BLOCK)
     blocks = ((ids[first : first + len(rows)], rows) for first, rows in stretches)
     ivf, weighting = ivf_of(index), weighting_of(index)
     with bounded_threads(threads):
-        if weighting is not None:
-            _add_weighted(index, ivf, weighting, blocks)
-        elif ivf is not None:
+        if ivf is None:
+            for some, rows in blocks:
+                index.add_with_ids(rows, some)
+        elif weighting is None and isinstance(ivf, faiss.IndexIVFFastScan):
             for some, rows in blocks:
                 ivf.add_with_ids(transformed(index, rows), some)
         else:
-            for some, rows in blocks:
-                index.add_with_ids(rows, some)
+            _add_to_lists(index, ivf, weighting, blocks, _lists(index, len(vectors) - start))
     if ivf is not None:
         index.ntotal = ivf.ntotal  # what wraps the inverted file counts for itself
 
 
-def _add_weighted(index: Any, ivf: Any, weighting: Any, blocks: Iterator[tuple[Positions, Floats]]) -> None:
+def _add_to_lists(index: Any, ivf: Any, weighting: Any, blocks: Iterator[tuple[Positions, Floats]], lists: Any) -> None:
     """FAISS encodes rows that were put into lists before, but not into those for fast scan: they are packed at last."""
     import faiss
 
-    of_rows = np.linalg.inv(matrix_of(weighting).astype(np.float64)).T.astype(np.float32)
     fast = isinstance(ivf, faiss.IndexIVFPQFastScan)
     plain = faiss.IndexIVFPQ(ivf.quantizer, ivf.d, ivf.nlist, ivf.pq.M, ivf.pq.nbits, ivf.metric_type) if fast else ivf
     if fast:
         plain.pq, plain.is_trained = ivf.pq, True
-    centroids = _lists(index)
+    of_rows = None if weighting is None else _of_rows(weighting)
     for ids, rows in blocks:
-        lists, weighted = centroids.search(rows, 1)[1], rows @ of_rows.T
-        pointers = (faiss.swig_ptr(array) for array in (weighted, ids, lists))
-        plain.add_core(len(rows), *pointers)
+        coded = transformed(index, rows) if of_rows is None else rows @ of_rows.T
+        numbers = lists.search(coded if of_rows is None else rows, 1)[1]
+        plain.add_core(len(rows), *(faiss.swig_ptr(array) for array in (coded, ids, numbers)))
     if fast:
         ivf.merge_from(faiss.IndexIVFPQFastScan(plain), 0)
+
+
+def _of_rows(weighting: Any) -> Floats:
+    """What rows are multiplied by where queries are multiplied by ``weighting``."""
+    return np.linalg.inv(matrix_of(weighting).astype(np.float64)).T.astype(np.float32)

@@ -147,7 +147,9 @@ class VectorIndex:
         if self._gpu is None and 2 * count >= len(self):
             self._gpu = rows_on_gpu(self.vectors)
         if self._gpu is not None and 2 * count >= len(self):
-            return rescored(self.vectors, queries, self._gpu.nearest(queries, k, allowed), k)
+            found = self._gpu.nearest(queries, k, allowed)
+            if found is not None:
+                return rescored(self.vectors, queries, found, k)
         return search_exact(self.vectors, queries, k, allowed=allowed, threads=self._threads)
 
     def _scans(self, queries: int, allowed: int) -> bool:

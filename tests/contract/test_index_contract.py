@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -14,13 +15,16 @@ from mmsearch.errors import SpaceMismatchError, UsageError
 from mmsearch.indexes import VectorIndex, build_index
 from mmsearch.indexes.approximate import Approximate
 from mmsearch.indexes.blocks import Vectors
+from mmsearch.indexes.gpu import GpuRows
 
-REQUESTED = ["exact", "ivfpq", "IVF16,SQ8", "rabitq", "HNSW16", "SQ8"]
+BY_TORCH = "exact by PyTorch"
+REQUESTED = ["exact", BY_TORCH, "ivfpq", "IVF16,SQ8", "rabitq", "HNSW16", "SQ8"]
+EXACT = REQUESTED[:2]
 ROWS, DIM, K = 3000, 32, 10
 RECALL = 0.95
 
 every_index = pytest.mark.parametrize("requested", REQUESTED)
-approximate_indexes = pytest.mark.parametrize("requested", REQUESTED[1:])
+approximate_indexes = pytest.mark.parametrize("requested", REQUESTED[2:])
 
 
 def clustered(rows: int, dim: int = DIM, *, seed: int = 0, clusters: int = 40) -> np.ndarray:
@@ -61,10 +65,25 @@ def cosines(rows: np.ndarray, queries: np.ndarray, positions: np.ndarray) -> np.
     return np.einsum("qkd,qd->qk", rows.astype(np.float64)[positions], queries.astype(np.float64))
 
 
+def build(
+    rows: np.ndarray | Vectors, ids: Sequence[int] | np.ndarray | None = None, *, requested: str, **options: float
+) -> VectorIndex:
+    """`build_index`; an index that scans by PyTorch does so on a GPU where there is one."""
+    if requested != BY_TORCH:
+        return build_index(rows, ids, requested=requested, **options)
+    return by_torch(build_index(rows, ids, requested="exact", **options))
+
+
+def by_torch(index: VectorIndex) -> VectorIndex:
+    torch = pytest.importorskip("torch", reason="needs the extra `clip`")
+    index._gpu = GpuRows(index.vectors, "cuda" if torch.cuda.is_available() else "cpu")
+    return index
+
+
 @cache
 def built(requested: str) -> VectorIndex:
     """An index over 3,000 clustered rows with gaps between their ids; read only, so the tests share it."""
-    return build_index(clustered(ROWS), gapped(ROWS), requested=requested, recall=RECALL)
+    return build(clustered(ROWS), gapped(ROWS), requested=requested, recall=RECALL)
 
 
 def positions_of(ids: np.ndarray, step: int = 7) -> np.ndarray:
@@ -76,12 +95,13 @@ def positions_of(ids: np.ndarray, step: int = 7) -> np.ndarray:
 
 @every_index
 def test_it_is_of_the_kind_that_was_asked_for(requested: str) -> None:
-    assert built(requested).kind == ("exact" if requested == "exact" else "approximate")
+    assert built(requested).kind == ("exact" if requested in EXACT else "approximate")
 
 
-def test_exact_search_finds_what_brute_force_in_float64_finds() -> None:
+@pytest.mark.parametrize("requested", EXACT)
+def test_exact_search_finds_what_brute_force_in_float64_finds(requested: str) -> None:
     rows, queries = clustered(ROWS), questions()
-    scores, ids = built("exact").search(queries, K)
+    scores, ids = built(requested).search(queries, K)
     truth = oracle(rows, queries, K)
     assert np.allclose(scores, cosines(rows, queries, truth), atol=1e-6)
     swapped = positions_of(ids) != truth
@@ -117,7 +137,7 @@ def test_a_filter_leaves_k_answers_where_k_rows_match_and_only_rows_that_match(r
     assert np.all((positions >= 0).sum(axis=1) == there)
     assert np.all(allowed[positions[positions >= 0]])
     assert np.all(np.isneginf(scores[:, there:]))
-    assert recall(positions, oracle(rows, queries, K, allowed)) >= (1 if requested == "exact" else RECALL - 0.02)
+    assert recall(positions, oracle(rows, queries, K, allowed)) >= (1 if requested in EXACT else RECALL - 0.02)
 
 
 @every_index
@@ -142,7 +162,7 @@ def test_a_filter_that_nothing_passes_gives_no_answer(requested: str) -> None:
 def test_ids_may_have_wide_gaps(requested: str) -> None:
     rows = clustered(500)
     ids = np.arange(500, dtype=np.int64) * 10**13
-    index = build_index(rows, ids, requested=requested)
+    index = build(rows, ids, requested=requested)
     allowed = np.arange(500) % 2 == 1
     _, found = index.search(questions(5), K, allowed=allowed)
     assert np.all(np.isin(found, ids[allowed]))
@@ -151,7 +171,7 @@ def test_ids_may_have_wide_gaps(requested: str) -> None:
 @every_index
 def test_more_rows_asked_for_than_there_are_gives_all_of_them_and_padding(requested: str) -> None:
     rows, ids = clustered(300), gapped(300)
-    scores, found = build_index(rows, ids, requested=requested).search(questions(4), 350)
+    scores, found = build(rows, ids, requested=requested).search(questions(4), 350)
     assert found.shape == scores.shape == (4, 350)
     assert np.all(np.sort(found[:, :300], axis=1) == ids)
     assert np.all(found[:, 300:] == -1)
@@ -164,14 +184,14 @@ def test_more_rows_asked_for_than_there_are_gives_all_of_them_and_padding(reques
 @every_index
 def test_a_single_row_is_found(requested: str) -> None:
     rows = clustered(1)
-    scores, ids = build_index(rows, [42], requested=requested).search(questions(2), 3)
+    scores, ids = build(rows, [42], requested=requested).search(questions(2), 3)
     assert ids.tolist() == [[42, -1, -1]] * 2
     assert np.allclose(scores[:, 0], questions(2) @ rows[0].astype(np.float32), atol=1e-6)
 
 
 @every_index
 def test_no_rows_give_no_answers(requested: str) -> None:
-    index = build_index(np.empty((0, DIM), np.float32), requested=requested)
+    index = build(np.empty((0, DIM), np.float32), requested=requested)
     scores, ids = index.search(questions(2), 3)
     assert len(index) == 0
     assert ids.tolist() == [[-1] * 3] * 2
@@ -181,7 +201,7 @@ def test_no_rows_give_no_answers(requested: str) -> None:
 @every_index
 def test_rows_that_are_all_equal_are_all_found(requested: str) -> None:
     rows = np.repeat(clustered(1), 700, axis=0)
-    scores, ids = build_index(rows, requested=requested).search(questions(3), 700)
+    scores, ids = build(rows, requested=requested).search(questions(3), 700)
     assert np.all(np.sort(ids, axis=1) == np.arange(700))
     assert np.all(scores == scores[:, :1])
 
@@ -189,8 +209,8 @@ def test_rows_that_are_all_equal_are_all_found(requested: str) -> None:
 @every_index
 def test_an_odd_dimension_works(requested: str) -> None:
     rows, queries = clustered(1000, 7), questions(50, 7)
-    found = build_index(rows, requested=requested, recall=RECALL).search(queries, K)[1]
-    assert recall(found, oracle(rows, queries, K)) >= (0.99 if requested == "exact" else RECALL - 0.02)
+    found = build(rows, requested=requested, recall=RECALL).search(queries, K)[1]
+    assert recall(found, oracle(rows, queries, K)) >= (0.99 if requested in EXACT else RECALL - 0.02)
 
 
 @every_index
@@ -198,8 +218,8 @@ def test_blocks_need_not_be_aligned(requested: str) -> None:
     rows = clustered(1000)
     blocks = [np.ndarray(part.shape, np.float16, b"?" + part.tobytes(), 1) for part in (rows[:301], rows[301:])]
     assert not any(block.flags.aligned for block in blocks)
-    unaligned = build_index(Vectors(blocks, DIM), requested=requested).search(questions(20), K)
-    aligned = build_index(rows, requested=requested).search(questions(20), K)
+    unaligned = build(Vectors(blocks, DIM), requested=requested).search(questions(20), K)
+    aligned = build(rows, requested=requested).search(questions(20), K)
     assert np.array_equal(unaligned[0], aligned[0])
     assert np.array_equal(unaligned[1], aligned[1])
 
@@ -210,7 +230,8 @@ def test_blocks_need_not_be_aligned(requested: str) -> None:
 def over(requested: str, rows: np.ndarray, ids: np.ndarray, *, covers_to: int | None = None) -> VectorIndex:
     """The shared index of ``requested``, put over other rows than it was built on."""
     old = built(requested)
-    return VectorIndex(Vectors([rows], DIM), ids, old._approximate, old.calibration, covers_to)
+    index = VectorIndex(Vectors([rows], DIM), ids, old._approximate, old.calibration, covers_to)
+    return by_torch(index) if requested == BY_TORCH else index
 
 
 @every_index
@@ -271,7 +292,7 @@ def test_saving_and_loading_leaves_the_answers_as_they_were(requested: str, mapp
 
 @every_index
 def test_building_twice_gives_the_same_index(requested: str) -> None:
-    again = build_index(clustered(ROWS), gapped(ROWS), requested=requested, recall=RECALL)
+    again = build(clustered(ROWS), gapped(ROWS), requested=requested, recall=RECALL)
     assert again.calibration == built(requested).calibration
     assert np.array_equal(again.search(questions(), K)[1], built(requested).search(questions(), K)[1])
 
@@ -346,7 +367,7 @@ def test_a_vector_that_is_not_of_unit_length_is_refused_and_named(requested: str
     rows[17] = 0
     rows[17, 0] = value
     with pytest.raises(UsageError) as error:
-        build_index(rows, requested=requested)
+        build(rows, requested=requested)
     assert "vector 17" in one_line(error)
 
 
@@ -356,7 +377,7 @@ def test_a_vector_that_is_not_of_unit_length_is_refused_and_named(requested: str
 )
 def test_an_array_that_is_no_matrix_of_floats_is_refused(requested: str, rows: np.ndarray) -> None:
     with pytest.raises(UsageError) as error:
-        build_index(rows, requested=requested)
+        build(rows, requested=requested)
     assert "[n, dim]" in one_line(error)
 
 
@@ -364,19 +385,19 @@ def test_an_array_that_is_no_matrix_of_floats_is_refused(requested: str, rows: n
 @pytest.mark.parametrize("ids", [[0, 1, 1], [2, 1, 0], [-1, 0, 1], [0, 1], [0, 1, 2, 3]])
 def test_ids_that_are_not_distinct_ascending_and_one_a_row_are_refused(requested: str, ids: list[int]) -> None:
     with pytest.raises(UsageError) as error:
-        build_index(clustered(3), ids, requested=requested)
+        build(clustered(3), ids, requested=requested)
     assert "ascending" in one_line(error)
 
 
 @pytest.mark.parametrize("factory", ["", "IVFfoo", "exakt", "IVF16,PQ5x4fs", "IVF16,Flat,RFlat", "LSH", "PQ16x4fs"])
 def test_a_factory_string_of_no_use_here_is_refused_with_an_example(factory: str) -> None:
     with pytest.raises(UsageError) as error:
-        build_index(clustered(500), requested=factory)
+        build(clustered(500), requested=factory)
     assert "IVF1024" in one_line(error)
 
 
 @every_index
 def test_building_a_small_index_prints_nothing(requested: str, capfd: pytest.CaptureFixture[str]) -> None:
     for rows in (64, 100, 700):
-        build_index(clustered(rows), requested=requested)
+        build(clustered(rows), requested=requested)
     assert capfd.readouterr() == ("", "")

@@ -1,41 +1,40 @@
-"""Exact search by PyTorch gives what exact search gives; on the processor here, on a GPU where there is one."""
+"""Scans by PyTorch find what brute force finds, and an index built on a GPU is the one that is built without.
+
+What needs a GPU is skipped where there is none, and fails where one is promised: ``MMSEARCH_EXPECT_GPU=torch,faiss``.
+"""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
+import faiss
 import numpy as np
 import pytest
 
-from mmsearch.indexes import VectorIndex
-from mmsearch.indexes.blocks import as_vectors
+from mmsearch.indexes import VectorIndex, build_index, encoding, gpu
+from mmsearch.indexes.blocks import Vectors, as_vectors
 from mmsearch.indexes.exact import rescored, search_exact
+from mmsearch.indexes.factory import ivf_of
 from mmsearch.indexes.gpu import GpuRows, rows_on_gpu
 
 torch = pytest.importorskip("torch", reason="needs torch")
-PROMISED = os.environ.get("MMSEARCH_EXPECT_GPU")  # a machine that should have a GPU says so
 
 MakeRows = Callable[..., np.ndarray]
 
-
-def device(name: str) -> str:
-    if name == "cuda" and not torch.cuda.is_available():
-        if PROMISED:
-            pytest.fail("$MMSEARCH_EXPECT_GPU promises a GPU, and PyTorch sees none")
-        pytest.skip("needs a CUDA device")
-    return name
-
-
-devices = pytest.mark.parametrize("name", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+devices = pytest.mark.parametrize("name", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu("torch"))])
 
 
 @devices
 @pytest.mark.parametrize("share", [1.0, 0.6, 0.01, 0.0])
-def test_it_finds_what_brute_force_finds(name: str, share: float, unit_rows: MakeRows) -> None:
+def test_it_finds_what_brute_force_finds(
+    name: str, share: float, unit_rows: MakeRows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu, "_PRODUCTS", 50 * 700)  # so that there are several blocks
+    monkeypatch.setattr(gpu, "_STAGED", 999)
     vectors, queries = as_vectors(unit_rows(3000, 32)), unit_rows(50, 32, seed=1)
     allowed = None if share == 1 else np.random.default_rng(2).random(3000) < share
-    found = GpuRows(vectors, device(name), block=700).nearest(queries, 10, allowed)
+    found = GpuRows(vectors, name).nearest(queries, 10, allowed)
+    assert found is not None
     scores, positions = rescored(vectors, queries, found, 10)
     truth = search_exact(vectors, queries, 10, allowed=allowed)
     assert np.allclose(scores, truth[0], atol=1e-6)
@@ -43,11 +42,52 @@ def test_it_finds_what_brute_force_finds(name: str, share: float, unit_rows: Mak
 
 
 @devices
+def test_more_queries_than_are_compared_at_a_time(
+    name: str, unit_rows: MakeRows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu, "_QUERIES", 16)
+    vectors, queries = as_vectors(unit_rows(500, 32)), unit_rows(50, 32, seed=1)
+    found = GpuRows(vectors, name).nearest(queries, 10)
+    assert found is not None
+    assert np.array_equal(rescored(vectors, queries, found, 10)[1], search_exact(vectors, queries, 10)[1])
+
+
+@devices
 def test_fewer_rows_than_are_asked_for_and_none_at_all(name: str, unit_rows: MakeRows) -> None:
-    few = GpuRows(as_vectors(unit_rows(3, 8)), device(name)).nearest(unit_rows(2, 8), 10)
+    few = GpuRows(as_vectors(unit_rows(3, 8)), name).nearest(unit_rows(2, 8), 10)
+    assert few is not None
     assert np.array_equal(np.sort(few[few >= 0].reshape(2, 3), axis=1), [[0, 1, 2]] * 2)
-    none = GpuRows(as_vectors(np.empty((0, 8), np.float32)), device(name)).nearest(unit_rows(2, 8), 10)
+    none = GpuRows(as_vectors(np.empty((0, 8), np.float32)), name).nearest(unit_rows(2, 8), 10)
+    assert none is not None
     assert np.all(none == -1)
+
+
+def nearly_equal(rows: int, dim: int = 64) -> Vectors:
+    """Rows at about the same small distance from one point: their products with it differ in the sixth decimal."""
+    around = np.random.default_rng(0).normal(size=(rows, dim)) * 0.0001
+    around[:, 0] = 1
+    return as_vectors((around / np.linalg.norm(around, axis=1, keepdims=True)).astype(np.float32))
+
+
+@devices
+def test_rows_that_half_precision_cannot_tell_apart_stand_in_the_right_order(name: str) -> None:
+    vectors = nearly_equal(2000)
+    query = vectors.take(np.array([7])) + 0.02
+    query /= np.linalg.norm(query)
+    found = GpuRows(vectors, name).nearest(query, 10)
+    assert found is not None
+    assert found.shape[1] > 42  # it looked further, for the 42nd might have been among the first
+    assert np.array_equal(rescored(vectors, query, found, 10)[1], search_exact(vectors, query, 10)[1])
+
+
+@devices
+def test_more_equal_rows_than_it_looks_at_are_left_to_the_processor(name: str) -> None:
+    rows = np.zeros((6000, 8), np.float32)
+    rows[:, 0] = 1
+    index = VectorIndex(as_vectors(rows))
+    index._gpu = GpuRows(index.vectors, name)
+    assert index._gpu.nearest(rows[:2], 10) is None
+    assert index.search(rows[:2], 10)[1].tolist() == [list(range(10))] * 2
 
 
 def test_an_index_scans_through_it(unit_rows: MakeRows) -> None:
@@ -60,15 +100,51 @@ def test_an_index_scans_through_it(unit_rows: MakeRows) -> None:
     assert np.array_equal(scores, expected[0])
 
 
-def test_few_rows_are_not_worth_a_gpu(unit_rows: MakeRows) -> None:
+def test_few_rows_are_not_worth_a_gpu(unit_rows: MakeRows, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu, "_WORTH_VALUES", 20_000)
     assert rows_on_gpu(as_vectors(unit_rows(100, 16))) is None
+    index = faiss.IndexFlatIP(16)
+    monkeypatch.setattr(gpu, "_WORTH_PRODUCTS", 1000)
+    assert gpu.flat_on_gpu(index, 999) is index
 
 
-@pytest.mark.gpu
+@pytest.mark.gpu("torch")
 def test_many_rows_go_to_the_gpu_by_themselves() -> None:
-    device("cuda")
     rows = np.random.default_rng(0).standard_normal((100_000, 512)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     index = VectorIndex(as_vectors(rows))
     assert index.search(rows[:3], 1)[1][:, 0].tolist() == [0, 1, 2]
     assert index._gpu is not None
+
+
+@pytest.mark.gpu("faiss")
+@pytest.mark.parametrize("factory", ["QW,IVF64,PQ16x4fsr", "IVF64,SQ8"])
+def test_faiss_on_a_gpu_puts_rows_into_the_lists_that_it_does_without(
+    factory: str, unit_rows: MakeRows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, queries = unit_rows(5000, 64), unit_rows(50, 64, seed=1)
+    asked: list[int] = []
+
+    def on_gpu(index: faiss.Index, products: int) -> faiss.Index:
+        asked.append(products)
+        return faiss.index_cpu_to_all_gpus(index)
+
+    monkeypatch.setattr(encoding, "flat_on_gpu", on_gpu)
+    there = build_index(rows, requested=factory, text_queries=queries)
+    assert len(asked) >= 2  # to learn the lists, and to fill them
+    on_its_lists = encoding.nearest_list(there.load().faiss_index, rows)[1]
+    monkeypatch.setattr(encoding, "flat_on_gpu", lambda index, _: index)
+    index = there.load().faiss_index
+    assert np.mean(on_its_lists == encoding.nearest_list(index, rows)[1]) > 0.999
+    assert np.array_equal(there.load().list_sizes, np.bincount(on_its_lists, minlength=64))
+    here = build_index(rows, requested=factory, text_queries=queries)
+    assert abs(imbalance(there) - imbalance(here)) < 0.2
+    truth = VectorIndex(as_vectors(rows)).search(queries, 10)[1]
+    for built in (there, here):
+        found = built.search(queries, 10)[1]
+        assert np.mean([np.isin(a, b).mean() for a, b in zip(found, truth, strict=True)]) > 0.95
+
+
+def imbalance(index: VectorIndex) -> float:
+    """How unevenly the lists are filled: 1 where all are alike."""
+    return float(ivf_of(index.load().faiss_index).invlists.imbalance_factor())
