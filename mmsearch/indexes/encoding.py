@@ -32,7 +32,8 @@ def train(index: Any, sample: Floats, queries: Sequence[Floats]) -> None:
         return
     # What centroids are compared by while they are learned, most of the work: on a GPU where FAISS sees one.
     clustering = flat_on_gpu(faiss.IndexFlatIP(ivf.d), len(sample) * ivf.nlist * ivf.d * ivf.cp.niter)
-    ivf.clustering_index = clustering  # a bare pointer: FAISS does not own it
+    ivf.clustering_index = clustering
+    clustering.thisown = True  # SWIG gives it up as it is assigned, and FAISS does not take it over
     if weighting is None:
         index.train(sample)
     else:

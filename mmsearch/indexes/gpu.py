@@ -20,6 +20,7 @@ _WORTH_PRODUCTS = (
     100_000_000_000  # of rows, lists and dimensions: below, a GPU is not ready before the processor is done
 )
 _MEMORY_SHARE = 0.8  # of what is free on the card
+_SCRATCH = 1 << 28  # bytes for FAISS to work with
 _STAGED = 1 << 16  # rows brought to the card at a time
 _PRODUCTS = 1 << 26  # held at a time: 256 MB
 _QUERIES = 1024  # compared at a time
@@ -141,6 +142,13 @@ def flat_on_gpu(index: Any, products: int) -> Any:
     import faiss
 
     # A FAISS that was built without GPUs has no such function, or sees none.
-    if products < _WORTH_PRODUCTS or not getattr(faiss, "get_num_gpus", lambda: 0)():
+    gpus = getattr(faiss, "get_num_gpus", lambda: 0)()
+    if not gpus or products < _WORTH_PRODUCTS:
         return index
-    return faiss.index_cpu_to_all_gpus(index)
+    resources = [faiss.StandardGpuResources() for _ in range(gpus)]
+    for each in resources:
+        each.setTempMemory(_SCRATCH)  # FAISS would take 1.5 GB, of a card on which models may be
+    try:
+        return faiss.index_cpu_to_gpu_multiple_py(resources, index)
+    except RuntimeError:  # a card that is full already
+        return index

@@ -127,8 +127,11 @@ def test_faiss_on_a_gpu_puts_rows_into_the_lists_that_it_does_without(
 
     def on_gpu(index: faiss.Index, products: int) -> faiss.Index:
         asked.append(products)
-        return faiss.index_cpu_to_all_gpus(index)
+        on_it = gpu.flat_on_gpu(index, products)
+        assert on_it is not index
+        return on_it
 
+    monkeypatch.setattr(gpu, "_WORTH_PRODUCTS", 0)
     monkeypatch.setattr(encoding, "flat_on_gpu", on_gpu)
     there = build_index(rows, requested=factory, text_queries=queries)
     assert len(asked) >= 2  # to learn the lists, and to fill them
@@ -143,6 +146,16 @@ def test_faiss_on_a_gpu_puts_rows_into_the_lists_that_it_does_without(
     for built in (there, here):
         found = built.search(queries, 10)[1]
         assert np.mean([np.isin(a, b).mean() for a, b in zip(found, truth, strict=True)]) > 0.95
+
+
+@pytest.mark.gpu("faiss")
+def test_faiss_gives_back_what_it_took_of_a_gpu(unit_rows: MakeRows, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu, "_WORTH_PRODUCTS", 0)
+    free = []
+    for _ in range(5):
+        build_index(unit_rows(2000, 32), requested="IVF16,SQ8")
+        free.append(torch.cuda.mem_get_info()[0])
+    assert free[0] - free[-1] < gpu._SCRATCH
 
 
 def imbalance(index: VectorIndex) -> float:
