@@ -76,6 +76,15 @@ def test_a_case_without_its_data_says_so_and_writes_nothing(tmp_path):
     assert not (tmp_path / "results").exists()
 
 
+def test_without_a_gpu_its_case_says_so_and_writes_nothing(tmp_path):
+    pytest.importorskip("torch", reason="needs the extra `clip`")
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    done = run_script("gpu.py", "--out", str(tmp_path / "results"), env=environment)
+    assert done.returncode == 1
+    assert "it needs a GPU that PyTorch sees" in done.stderr
+    assert not (tmp_path / "results").exists()
+
+
 def test_recall_counts_queries_with_a_relevant_row_among_the_first_k(bench):
     found = [[7, 1, 2, 3, 4, 5], [0, 9, 1, 2, 3, 4], [0, 1, 2, 3, 4, 9], [0, 1, 2, 3, 4, 5]]
     relevant = [[7], [8, 9], [9], [9]]

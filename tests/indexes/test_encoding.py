@@ -104,3 +104,20 @@ def test_rows_that_come_later_are_encoded_as_the_first_ones_were(rows: np.ndarra
     assert len(early) == ROWS
     late = early.candidates(rows[1500:], 40, EVERY_LIST)
     assert np.mean([own in line for own, line in zip(range(1500, ROWS), late, strict=True)]) > 0.95
+
+
+@pytest.mark.parametrize("factory", ["QW,IVF8,PQ8x4fsr", "IVF8,SQ8"])
+def test_what_lists_are_learned_with_is_freed(
+    factory: str, rows: np.ndarray, words: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a GPU it is the card's memory. SWIG gives up what is assigned to an index; FAISS does not take it over."""
+    made: list[faiss.Index] = []
+
+    def kept(index: faiss.Index, _: int) -> faiss.Index:
+        made.append(index)
+        return index
+
+    monkeypatch.setattr(encoding, "flat_on_gpu", kept)
+    index = built(rows, factory, words)
+    assert made[0].thisown
+    assert ivf_of(index.faiss_index).clustering_index is None

@@ -148,16 +148,6 @@ def test_faiss_on_a_gpu_puts_rows_into_the_lists_that_it_does_without(
         assert np.mean([np.isin(a, b).mean() for a, b in zip(found, truth, strict=True)]) > 0.95
 
 
-@pytest.mark.gpu("faiss")
-def test_faiss_gives_back_what_it_took_of_a_gpu(unit_rows: MakeRows, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpu, "_WORTH_PRODUCTS", 0)
-    free = []
-    for _ in range(5):
-        build_index(unit_rows(2000, 32), requested="IVF16,SQ8")
-        free.append(torch.cuda.mem_get_info()[0])
-    assert free[0] - free[-1] < gpu._SCRATCH
-
-
 def imbalance(index: VectorIndex) -> float:
     """How unevenly the lists are filled: 1 where all are alike."""
     return float(ivf_of(index.load().faiss_index).invlists.imbalance_factor())
