@@ -259,11 +259,15 @@ class Autofaiss(Faiss):
 class Scann(Engine):
     """ScaNN as its documents set it up for a million vectors: two leaves for each root of the rows, then re-scoring.
 
+    A point is the leaves that are probed, and the candidates that are scored again (its documents' 200, and more).
     It can also change and filter; that is not measured here.
     """
 
     modules = ("scann",)
-    points = (16, 32, 64, 128, 256, 512)
+    points = (
+        *((16, 200), (32, 200), (64, 200), (128, 200), (256, 200), (512, 200)),
+        *((64, 400), (128, 400), (256, 400), (256, 800), (512, 800)),
+    )
 
     def build(self, rows: Any, queries: Any, folder: Path) -> None:
         import scann
@@ -281,7 +285,7 @@ class Scann(Engine):
         self.searcher = scann.scann_ops_pybind.load_searcher(str(folder))
 
     def search(self, query: Any, point: Any, bucket: int | None = None) -> Any:
-        return self.searcher.search(query, K, pre_reorder_num_neighbors=200, leaves_to_search=point)[0]
+        return self.searcher.search(query, K, pre_reorder_num_neighbors=point[1], leaves_to_search=point[0])[0]
 
 
 class Usearch(Engine):

@@ -94,19 +94,18 @@ def _update_sample(writer: Writer, space: Space, modality: Modality) -> None:
 def _calibration_texts(snapshot: Snapshot, space: Space, modality: Modality, embed: EmbedTexts | None) -> Texts:
     """Queries of words: phrases that people might type, and the collection's own texts, which are most like its theme.
 
-    Half of either, mixed; all of one where the other cannot be had.
+    Half of either, mixed; more of one where there are fewer of the other.
     """
 
     def texts() -> NDArray[np.float32] | None:
         stored = modality != "text" and "text" in snapshot.manifest.modalities(space.key)
-        share = TEXTS // 2 if stored and embed is not None else TEXTS
         parts: list[NDArray[np.float32]] = []
         if stored:
-            blocks = snapshot.rows(space.key, "text").vector_blocks
-            parts.append(corpus_queries(Vectors(blocks, space.dim), seed=1, count=share))
+            own = Vectors(snapshot.rows(space.key, "text").vector_blocks, space.dim)
+            parts.append(corpus_queries(own, seed=1, count=TEXTS if embed is None else TEXTS // 2))
         if embed is not None:
-            asked = phrases(share)
-            parts += [embed(asked[start : start + _BATCH]) for start in range(0, share, _BATCH)]
+            asked = phrases(TEXTS - sum(map(len, parts)))
+            parts += [embed(asked[start : start + _BATCH]) for start in range(0, len(asked), _BATCH)]
         if not parts:
             return None
         mixed = np.concatenate(parts)

@@ -172,7 +172,8 @@ def maintained(collection: Collection, vectors: np.ndarray) -> list[str]:
     return notices
 
 
-def test_it_is_measured_with_phrases_and_with_texts_of_the_collection(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("own", "phrases"), [(800, TEXTS // 2), (3, TEXTS - 3)])
+def test_it_is_measured_with_phrases_and_with_texts_of_the_collection(own: int, phrases: int, tmp_path: Path) -> None:
     asked: list[str] = []
 
     def embed(texts: list[str]) -> np.ndarray:
@@ -180,13 +181,13 @@ def test_it_is_measured_with_phrases_and_with_texts_of_the_collection(tmp_path: 
         return clustered(len(texts), seed=len(asked))
 
     collection = Collection.create(tmp_path / "c.mms", model=None, index="IVF8,SQ8")
-    add(collection, clustered(800, seed=1), "text")
+    add(collection, clustered(own, seed=1), "text")
     add(collection, clustered(700))
     with open_writer(collection.root) as writer:
         indexing.drop_index(writer, SPACE.key, "image")
         upkeep.maintain(writer, SPACE, embed=embed)
     collection.reopen()
-    assert len(set(asked)) == TEXTS // 2
+    assert len(set(asked)) == phrases
     (image,) = (m for m in collection.status().modalities if m.modality == "image")
     assert list(image.recall) == ["text", "image"]
     assert image.measured_on == {"text": 512, "image": 350}
