@@ -350,3 +350,10 @@ def run_script(name, *arguments, env=None):
 
 def write(path, lines):
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+
+
+def test_what_an_engine_told_before_its_time_was_up_is_kept(bench):
+    talks = [sys.executable, "-c", "print('{}', flush=True); import time; time.sleep(60)"]
+    assert bench("ann").finished(talks, dict(os.environ), timeout=2) == ("{}\n", "it took more than 2 s")
+    fails = [sys.executable, "-c", "print('{}', flush=True); raise SystemExit('no room')"]
+    assert bench("ann").finished(fails, dict(os.environ), timeout=60) == ("{}\n", "no room")
