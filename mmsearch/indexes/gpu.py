@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from mmsearch.indexes.blocks import Floats, Positions, Vectors, release
 
 _WORTH_VALUES = 20_000_000  # below, the processor has compared them before a GPU has answered
-_WORTH_PRODUCTS = (
-    100_000_000_000  # of rows, lists and dimensions: below, a GPU is not ready before the processor is done
-)
+_WORTH_PRODUCTS = 20_000_000_000  # of rows, lists and dimensions: 0.1 s, until FAISS has a GPU ready
+_TORCH = (2, 8)  # multiplies halves into single precision
 _MEMORY_SHARE = 0.8  # of what is free on the card
 _SCRATCH = 1 << 28  # bytes for FAISS to work with
 _STAGED = 1 << 16  # rows brought to the card at a time
@@ -48,8 +47,17 @@ class GpuRows:
     def nearest(self, queries: Floats, k: int, allowed: NDArray[np.bool_] | None = None) -> Positions | None:
         """Positions among which the k nearest rows of each query are, ``[q, c]``, best first, -1 for none.
 
-        None where so many rows are about as near as the k-th that it is better to compare them on the processor.
+        None where so many rows are about as near as the k-th that it is better to compare them on the processor, or
+        where others have taken the memory of the card.
         """
+        import torch
+
+        try:
+            return self._of_all(queries, k, allowed)
+        except torch.cuda.OutOfMemoryError:
+            return None
+
+    def _of_all(self, queries: Floats, k: int, allowed: NDArray[np.bool_] | None) -> Positions | None:
         import torch
 
         mask = None if allowed is None else torch.from_numpy(np.array(allowed)).to(self._rows.device)
@@ -132,6 +140,8 @@ def rows_on_gpu(vectors: Vectors) -> GpuRows | None:
     """The rows on the first GPU, where PyTorch is in use in this process, sees one, and has room; else None."""
     torch = sys.modules.get("torch")  # a search alone is no reason to wait for its import
     if torch is None or len(vectors) * vectors.dim < _WORTH_VALUES or not torch.cuda.is_available():
+        return None
+    if tuple(map(int, torch.__version__.split(".")[:2])) < _TORCH:
         return None
     free, _ = torch.cuda.mem_get_info()
     return GpuRows(vectors) if 2 * len(vectors) * vectors.dim <= _MEMORY_SHARE * free else None
