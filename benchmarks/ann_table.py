@@ -41,6 +41,26 @@ def engines(lines: Iterable[Line], rows: int) -> list[str]:
     return list(dict.fromkeys(line["engine"] for line in lines if line["rows"] == rows))
 
 
+def machines(lines: Iterable[Line], rows: int) -> list[str]:
+    """Processors on which so many rows were searched, in the order of the file: what they measured does not compare."""
+    searched = (line for line in lines if (line["rows"], line["phase"]) == (rows, "search"))
+    return list(dict.fromkeys(line["machine"]["cpu"] for line in searched))
+
+
+def measured_on(lines: Iterable[Line], rows: int, cpu: str) -> list[Line]:
+    """What was told of so many rows on one of them."""
+    return [line for line in lines if line["rows"] == rows and line["machine"]["cpu"] == cpu]
+
+
+def comparable(lines: Sequence[Line]) -> list[Line]:
+    """Of each number of rows what was told on the processor with most engines (of several, the last)."""
+    kept: list[Line] = []
+    for rows in sorted({line["rows"] for line in lines}):
+        by_machine = [measured_on(lines, rows, cpu) for cpu in machines(lines, rows)]
+        kept += max(by_machine, key=lambda told: (len(engines(told, rows)), told[-1]["date"]), default=[])
+    return kept
+
+
 def curve(lines: Iterable[Line], engine: str, rows: int, kind: str = "text") -> list[Line]:
     """The searches of one engine for one kind of query."""
     return [line for line in newest(lines, engine, rows, "search") if line["kind"] == kind]
@@ -74,15 +94,19 @@ def first_with(points: Sequence[Line], recall: float) -> Line | None:
 
 
 def table(lines: Sequence[Line]) -> str:
-    """Three tables for each number of rows, in Markdown: size and building; searches; filters and changes."""
+    """Tables for each number of rows and processor, in Markdown: size and building; searches; filters and changes."""
     parts = []
     for rows in sorted({line["rows"] for line in lines if line["phase"] == "search"}):
-        names = [name for name in engines(lines, rows) if curve(lines, name, rows)]
-        parts += [f"### {rows:,} rows", _sizes(lines, names, rows)]
-        parts += [_searches(lines, names, rows, recall) for recall in RECALLS]
-        parts += [_changes(lines, names, rows)]
-        parts += _failures(lines, rows)
+        for cpu in machines(lines, rows):
+            parts += [f"### {rows:,} rows, {cpu}", *_of_machine(measured_on(lines, rows, cpu), rows)]
     return "\n\n".join([*parts, HOW])
+
+
+def _of_machine(lines: Sequence[Line], rows: int) -> list[str]:
+    names = [name for name in engines(lines, rows) if curve(lines, name, rows)]
+    parts = [_sizes(lines, names, rows)]
+    parts += [_searches(lines, names, rows, recall) for recall in RECALLS]
+    return [*parts, _changes(lines, names, rows), *_failures(lines, rows)]
 
 
 def _sizes(lines: Sequence[Line], names: Sequence[str], rows: int) -> str:

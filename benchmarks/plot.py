@@ -123,11 +123,15 @@ def draw_video_decode(lines: Sequence[Line], axes: Axes) -> None:
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=len(readers), frameon=False)
 
 
-def draw_ann(lines: Sequence[Line], axes: Axes, kind: str = "text", rows: int | None = None) -> None:
+def draw_ann(lines: Sequence[Line], axes: Axes, kind: str = "text") -> Line:
     """Recall against milliseconds, a line for each engine, on the most rows on which engines were compared."""
+    lines = ann_table.comparable(lines)
+    return _draw_curves(lines, axes, kind, _most_rows(lines))
+
+
+def _draw_curves(lines: Sequence[Line], axes: Axes, kind: str, rows: int) -> Line:
     from matplotlib.ticker import LogLocator
 
-    rows = rows or _most_rows(lines)
     for engine, look in _looks(lines, rows).items():
         points = sorted((point["recall"], point["p50_ms"]) for point in ann_table.curve(lines, engine, rows, kind))
         recalls, times = zip(*points, strict=True)
@@ -141,21 +145,24 @@ def draw_ann(lines: Sequence[Line], axes: Axes, kind: str = "text", rows: int | 
     axes.grid(alpha=0.3)
     axes.set_title(f"{asked} queries among {rows:,} pictures, one thread for each")
     axes.legend(fontsize="x-small", loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    return next(line for line in lines if line["rows"] == rows)
 
 
-def draw_ann_engines(lines: Sequence[Line], axes: Axes) -> None:
-    """Text queries on the number of rows at which most engines were measured."""
-    sizes = _engines_at(lines)
-    draw_ann(lines, axes, rows=max(sizes, key=lambda rows: (len(sizes[rows]), rows)))
+def draw_ann_fewer(lines: Sequence[Line], axes: Axes) -> Line:
+    """Text queries on the fewest rows at which engines were compared."""
+    lines = ann_table.comparable(lines)
+    compared = [rows for rows, engines in _engines_at(lines).items() if len(engines) > 1]
+    return _draw_curves(lines, axes, "text", min(compared, default=_most_rows(lines)))
 
 
-def draw_ann_pictures(lines: Sequence[Line], axes: Axes) -> None:
+def draw_ann_pictures(lines: Sequence[Line], axes: Axes) -> Line:
     """The same for queries that are pictures."""
-    draw_ann(lines, axes, "picture")
+    return draw_ann(lines, axes, "picture")
 
 
-def draw_ann_bytes(lines: Sequence[Line], axes: Axes) -> None:
+def draw_ann_bytes(lines: Sequence[Line], axes: Axes) -> Line:
     """Recall of text queries against bytes a vector held in memory: from the quickest point to the most thorough."""
+    lines = ann_table.comparable(lines)
     rows = _most_rows(lines)
     for engine, look in _looks(lines, rows).items():
         held = ann_table.newest(lines, engine, rows, "held")
@@ -169,6 +176,7 @@ def draw_ann_bytes(lines: Sequence[Line], axes: Axes) -> None:
     axes.grid(alpha=0.3)
     axes.set_title(f"Text queries among {rows:,} pictures, from quick to thorough")
     axes.legend(fontsize="x-small", loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    return next(line for line in lines if line["rows"] == rows)
 
 
 def _engines_at(lines: Sequence[Line]) -> dict[int, set[str]]:
@@ -201,7 +209,7 @@ DRAWINGS = {
     "cold-query": (draw_cold_query, 2.6, "cold-query"),
     "ingest": (draw_ingest, 3.4, "ingest"),
     "ann": (draw_ann, 5.0, "ann"),
-    "ann-engines": (draw_ann_engines, 5.0, "ann"),
+    "ann-fewer": (draw_ann_fewer, 5.0, "ann"),
     "ann-pictures": (draw_ann_pictures, 5.0, "ann"),
     "ann-bytes": (draw_ann_bytes, 5.0, "ann"),
 }
@@ -224,8 +232,8 @@ def draw(results: Path) -> list[Path]:
             continue
         lines = [json.loads(line) for line in source.read_text("utf-8").splitlines()]
         figure, axes = pyplot.subplots(figsize=(8, inches), layout="constrained")
-        drawing(lines, axes)
-        figure.supxlabel(_footnote(lines[0]), fontsize="x-small", color="#555555")
+        shown = drawing(lines, axes) or lines[0]  # of results from several machines, a line of the one that is shown
+        figure.supxlabel(_footnote(shown), fontsize="x-small", color="#555555")
         target = results / f"{name}.svg"
         figure.savefig(target, metadata={"Date": None})
         pyplot.close(figure)

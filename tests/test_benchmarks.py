@@ -268,9 +268,10 @@ def test_an_engine_tries_harder_until_its_recall_is_high_enough(bench):
     assert [(point, found["recall"]) for point, found in swept] == [(1, 0.1), (2, 0.2), (4, 0.4), (8, 0.8), (16, 1.0)]
 
 
-def search_lines(engine, times, *, date=ABOUT["date"], kind="text"):
+def search_lines(engine, times, *, date=ABOUT["date"], kind="text", cpu="a CPU"):
     """Searches at recalls of 0.90, 0.96 and 0.99 that take so many milliseconds."""
     about = {"case": "ann", "engine": engine, "rows": 10, "threads": 1, **ABOUT, "date": date}
+    about["machine"] = {**ABOUT["machine"], "cpu": cpu}
     points = zip((0.90, 0.96, 0.99), times, strict=True)
     return [
         {**about, "phase": "search", "kind": kind, "point": n, "recall": recall, "p50_ms": ms, "p99_ms": 2 * ms}
@@ -305,13 +306,29 @@ def test_the_table_takes_the_newest_run_and_compares_at_the_same_recall(bench):
     assert "9.00" not in printed
 
 
+def test_what_two_machines_measured_is_never_compared(bench):
+    lines = [
+        *search_lines("mmsearch", (1.0, 2.0, 4.0)),
+        *search_lines("other", (3.0, 6.0, 12.0)),
+        *search_lines("mmsearch", (10.0, 20.0, 40.0), cpu="a slow CPU", date="2026-01-02T00:00:00+00:00"),
+    ]
+    ann_table = bench("ann_table")
+    here, there = ann_table.table(lines).split("### ")[1:]
+    assert here.startswith("10 rows, a CPU\n")
+    assert "| other | 1 | 0.960 | 6.00 |" in here
+    assert "| 3.00 |" in here
+    assert there.startswith("10 rows, a slow CPU\n")
+    assert "| other" not in there
+    assert {line["machine"]["cpu"] for line in ann_table.comparable(lines)} == {"a CPU"}  # with most engines
+
+
 def test_plot_draws_the_curves_of_the_engines(bench, tmp_path):
     pytest.importorskip("matplotlib", reason="drawing needs matplotlib (extra `bench`)")
     lines = [*search_lines("mmsearch", (1.0, 2.0, 4.0)), *search_lines("mmsearch", (1.0, 2.0, 4.0), kind="picture")]
     held = {**lines[0], "phase": "held", "held_bytes": 150.0}
     write(tmp_path / "ann.jsonl", [*lines, held])
     drawn = bench("plot").draw(tmp_path)
-    assert [path.name for path in drawn] == ["ann.svg", "ann-engines.svg", "ann-pictures.svg", "ann-bytes.svg"]
+    assert [path.name for path in drawn] == ["ann.svg", "ann-fewer.svg", "ann-pictures.svg", "ann-bytes.svg"]
     assert all(path.read_text("utf-8").rstrip().endswith("</svg>") for path in drawn)
 
 
