@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from mmsearch.indexes import encoding, files
 from mmsearch.indexes.blocks import Floats, Positions, Vectors
 from mmsearch.indexes.centroids import Centroids
-from mmsearch.indexes.factory import ivf_of, prepare, transformed, untrained
+from mmsearch.indexes.factory import ivf_of, matrix_of, prepare, transformed, untrained, weighting_of
 from mmsearch.indexes.plan import IndexPlan
 from mmsearch.indexes.probing import Probing, gaps, lists_within, nearest_lists
 from mmsearch.indexes.threads import bounded_threads
@@ -148,7 +148,7 @@ class Approximate:
                 parameters = _parameters(self._index, count, selector)
                 found: NDArray[np.int64] = self._index.search(queries, count, params=parameters)[1]
                 return found
-            queries = transformed(self._index, queries)
+            queries = self._as_lists_see(queries)
             if probing.reach is None:
                 nearness, lists = nearest_lists(self._ivf.quantizer, queries, probing)
                 return self._in_lists(queries, count, lists, nearness, selector)
@@ -201,7 +201,17 @@ class Approximate:
         """How far each list lies behind the nearest ones of each query, ``[q, lists]``; see `Probing`."""
         if self._ivf is None:
             return np.zeros((len(queries), 1), np.float32)
-        return gaps(self._centroids.values, transformed(self._index, queries))
+        return gaps(self._centroids.values, self._as_lists_see(queries))
+
+    def _as_lists_see(self, queries: Floats) -> Floats:
+        seen: Floats = queries @ self._weights.T if self._weights is not None else transformed(self._index, queries)
+        return seen
+
+    @cached_property
+    def _weights(self) -> Floats | None:
+        """What queries are multiplied by, once for all: the way through FAISS takes a single one twice as long."""
+        weighting = weighting_of(self._index)
+        return None if weighting is None else matrix_of(weighting)
 
     def save(self, path: Path) -> None:
         """Write the first segment and what was learned, as FAISS does, followed by how many bytes that took."""

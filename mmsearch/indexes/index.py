@@ -235,7 +235,7 @@ def checked_queries(queries: Floats, dim: int, k: int) -> Floats:
         raise UsageError(f"k must be at least 1, not {k}")
     if queries.ndim != 2 or queries.shape[1] != dim:
         raise SpaceMismatchError(f"queries of shape {list(queries.shape)} do not fit vectors of {dim} dimensions")
-    lengths = np.linalg.norm(queries, axis=1)
-    if not np.all(np.isfinite(lengths) & (lengths > 0)):
+    squares = np.einsum("ij,ij->i", queries, queries)
+    if not (squares.min(initial=1) > 0 and squares.max(initial=0) < np.inf):  # a NaN is neither
         raise UsageError("a query vector has no direction (NaN, infinite or zero)")
     return queries
