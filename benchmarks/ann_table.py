@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 Line = dict[str, Any]
@@ -153,12 +155,38 @@ def _searches(lines: Sequence[Line], names: Sequence[str], rows: int, recall: fl
 
 
 def _ratio(lines: Sequence[Line], name: str, rows: int, kind: str, recall: float) -> str:
-    """An engine's time over ours at one recall, both read off their curves."""
-    theirs, ours = (time_at(curve(lines, engine, rows, kind), recall) for engine in (name, OURS))
-    if theirs is None or ours is None:
+    """An engine's time over ours at one recall, both read off their curves; of several runs the median, and the range.
+
+    Each run stands beside the one of ours that was nearest in time.
+    """
+    ratios: list[float] = []
+    sign = ""
+    ours_by_date = runs(lines, OURS, rows, kind)
+    for date, points in runs(lines, name, rows, kind).items():
+        nearest = min(ours_by_date, key=lambda other: abs(_seconds(other) - _seconds(date)), default=None)
+        theirs, ours = time_at(points, recall), time_at(ours_by_date[nearest], recall) if nearest else None
+        if theirs is not None and ours is not None:
+            ratios.append(theirs[0] / ours[0])
+            sign = "≤ " if theirs[1] and not ours[1] else "≥ " if ours[1] and not theirs[1] else "≈ " if ours[1] else ""
+    if not ratios:
         return NONE
-    sign = "≤ " if theirs[1] and not ours[1] else "≥ " if ours[1] and not theirs[1] else "≈ " if ours[1] else ""
-    return f"{sign if name != OURS else ''}{theirs[0] / ours[0]:.2f}"
+    if name == OURS:
+        return "1.00"
+    several = f" ({min(ratios):.2f} to {max(ratios):.2f}, {len(ratios)} runs)" if len(ratios) > 1 else ""
+    return f"{sign}{median(ratios):.2f}{several}"
+
+
+def runs(lines: Iterable[Line], engine: str, rows: int, kind: str) -> dict[str, list[Line]]:
+    """The searches of each run of an engine, by its date."""
+    by_date: dict[str, list[Line]] = {}
+    for line in lines:
+        if (line["engine"], line["rows"], line["phase"], line.get("kind")) == (engine, rows, "search", kind):
+            by_date.setdefault(line["date"], []).append(line)
+    return by_date
+
+
+def _seconds(date: str) -> float:
+    return dt.datetime.fromisoformat(date).timestamp()
 
 
 def _changes(lines: Sequence[Line], names: Sequence[str], rows: int) -> str:

@@ -306,6 +306,16 @@ def test_the_table_takes_the_newest_run_and_compares_at_the_same_recall(bench):
     assert "9.00" not in printed
 
 
+def test_of_several_runs_the_median_ratio_stands_each_beside_the_run_of_ours_nearest_in_time(bench):
+    lines = [
+        line
+        for day, (ours, theirs) in enumerate([(1.0, 3.0), (10.0, 20.0), (2.0, 2.0)], start=1)
+        for name, ms in (("mmsearch", ours), ("other", theirs))
+        for line in search_lines(name, (ms, 2 * ms, 4 * ms), date=f"2026-01-0{day}T00:00:00+00:00")
+    ]
+    assert bench("ann_table")._ratio(lines, "other", 10, "text", 0.96) == "2.00 (1.00 to 3.00, 3 runs)"
+
+
 def test_what_two_machines_measured_is_never_compared(bench):
     lines = [
         *search_lines("mmsearch", (1.0, 2.0, 4.0)),
