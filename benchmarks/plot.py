@@ -123,10 +123,10 @@ def draw_video_decode(lines: Sequence[Line], axes: Axes) -> None:
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=len(readers), frameon=False)
 
 
-def draw_ann(lines: Sequence[Line], axes: Axes, kind: str = "text") -> Line:
+def draw_ann(lines: Sequence[Line], axes: Axes) -> Line:
     """Recall against milliseconds, a line for each engine, on the most rows on which engines were compared."""
     lines = ann_table.comparable(lines)
-    return _draw_curves(lines, axes, kind, _most_rows(lines))
+    return _draw_curves(lines, axes, "text", _most_rows(lines))
 
 
 def _draw_curves(lines: Sequence[Line], axes: Axes, kind: str, rows: int) -> Line:
@@ -148,22 +148,22 @@ def _draw_curves(lines: Sequence[Line], axes: Axes, kind: str, rows: int) -> Lin
     return next(line for line in lines if line["rows"] == rows)
 
 
-def draw_ann_fewer(lines: Sequence[Line], axes: Axes) -> Line:
-    """Text queries on the fewest rows at which engines were compared."""
+def draw_ann_engines(lines: Sequence[Line], axes: Axes) -> Line:
+    """Text queries on the number of rows at which most engines were measured."""
     lines = ann_table.comparable(lines)
-    compared = [rows for rows, engines in _engines_at(lines).items() if len(engines) > 1]
-    return _draw_curves(lines, axes, "text", min(compared, default=_most_rows(lines)))
+    return _draw_curves(lines, axes, "text", _most_engines(lines))
 
 
 def draw_ann_pictures(lines: Sequence[Line], axes: Axes) -> Line:
     """The same for queries that are pictures."""
-    return draw_ann(lines, axes, "picture")
+    lines = ann_table.comparable(lines)
+    return _draw_curves(lines, axes, "picture", _most_engines(lines))
 
 
 def draw_ann_bytes(lines: Sequence[Line], axes: Axes) -> Line:
     """Recall of text queries against bytes a vector held in memory: from the quickest point to the most thorough."""
     lines = ann_table.comparable(lines)
-    rows = _most_rows(lines)
+    rows = _most_engines(lines)
     for engine, look in _looks(lines, rows).items():
         held = ann_table.newest(lines, engine, rows, "held")
         if held:
@@ -192,6 +192,12 @@ def _most_rows(lines: Sequence[Line]) -> int:
     return max((rows for rows, engines in sizes.items() if len(engines) > 1), default=max(sizes))
 
 
+def _most_engines(lines: Sequence[Line]) -> int:
+    """The number of rows at which most engines were measured; of several the most rows."""
+    sizes = _engines_at(lines)
+    return max(sizes, key=lambda rows: (len(sizes[rows]), rows))
+
+
 def _looks(lines: Sequence[Line], rows: int) -> dict[str, Line]:
     """How the lines of each engine look: ours stands out, and neighbours differ in colour and mark."""
     names = [name for name in ann_table.engines(lines, rows) if ann_table.curve(lines, name, rows)]
@@ -209,7 +215,7 @@ DRAWINGS = {
     "cold-query": (draw_cold_query, 2.6, "cold-query"),
     "ingest": (draw_ingest, 3.4, "ingest"),
     "ann": (draw_ann, 5.0, "ann"),
-    "ann-fewer": (draw_ann_fewer, 5.0, "ann"),
+    "ann-engines": (draw_ann_engines, 5.0, "ann"),
     "ann-pictures": (draw_ann_pictures, 5.0, "ann"),
     "ann-bytes": (draw_ann_bytes, 5.0, "ann"),
 }

@@ -338,7 +338,7 @@ def test_plot_draws_the_curves_of_the_engines(bench, tmp_path):
     held = {**lines[0], "phase": "held", "held_bytes": 150.0}
     write(tmp_path / "ann.jsonl", [*lines, held])
     drawn = bench("plot").draw(tmp_path)
-    assert [path.name for path in drawn] == ["ann.svg", "ann-fewer.svg", "ann-pictures.svg", "ann-bytes.svg"]
+    assert [path.name for path in drawn] == ["ann.svg", "ann-engines.svg", "ann-pictures.svg", "ann-bytes.svg"]
     assert all(path.read_text("utf-8").rstrip().endswith("</svg>") for path in drawn)
 
 
@@ -348,6 +348,7 @@ def test_curves_are_drawn_of_the_most_rows_on_which_engines_were_compared(bench)
     lines = [{"phase": "search", "engine": name, "rows": rows} for rows, names in sizes.items() for name in names]
     assert plot._most_rows(lines) == 1000
     assert plot._most_rows(lines[-1:]) == 10_000
+    assert plot._most_engines(lines) == 200
 
 
 def test_adding_to_a_collection_is_measured_and_touches_no_old_file(bench, ann_data, tmp_path):
