@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for line in PARTS[part](options.rows):
             measured.append({"part": part, **line, **about})
             print("  " + " ".join(f"{name}={value}" for name, value in line.items()), flush=True)
-            write_results(options.out, "gpu", measured)  # at once: such a machine is often lent for minutes
+            write_results(options.out, "gpu", measured)  # at once: what was measured stays, whenever the run ends
     return 0
 
 
