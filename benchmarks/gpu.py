@@ -10,6 +10,7 @@ where FAISS sees it too. Models have random weights: their vectors say nothing, 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 import time
@@ -179,8 +180,6 @@ def encode(_: Sequence[int]) -> Measured:
 
 def random_checkpoint(architecture: str, folder: Path) -> int:
     """A folder as open_clip writes it, with random weights; the pixels of a side that it takes."""
-    import json
-
     import open_clip
     from safetensors.torch import save_file
 

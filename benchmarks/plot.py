@@ -125,7 +125,6 @@ def draw_video_decode(lines: Sequence[Line], axes: Axes) -> None:
 
 def draw_ann(lines: Sequence[Line], axes: Axes) -> Line:
     """Recall against milliseconds, a line for each engine, on the most rows on which engines were compared."""
-    lines = ann_table.comparable(lines)
     return _draw_curves(lines, axes, "text", _most_rows(lines))
 
 
@@ -150,19 +149,16 @@ def _draw_curves(lines: Sequence[Line], axes: Axes, kind: str, rows: int) -> Lin
 
 def draw_ann_engines(lines: Sequence[Line], axes: Axes) -> Line:
     """Text queries on the number of rows at which most engines were measured."""
-    lines = ann_table.comparable(lines)
     return _draw_curves(lines, axes, "text", _most_engines(lines))
 
 
 def draw_ann_pictures(lines: Sequence[Line], axes: Axes) -> Line:
     """The same for queries that are pictures."""
-    lines = ann_table.comparable(lines)
     return _draw_curves(lines, axes, "picture", _most_engines(lines))
 
 
 def draw_ann_bytes(lines: Sequence[Line], axes: Axes) -> Line:
     """Recall of text queries against bytes a vector held in memory: from the quickest point to the most thorough."""
-    lines = ann_table.comparable(lines)
     rows = _most_engines(lines)
     for engine, look in _looks(lines, rows).items():
         held = ann_table.newest(lines, engine, rows, "held")
@@ -237,6 +233,8 @@ def draw(results: Path) -> list[Path]:
         if not source.exists():
             continue
         lines = [json.loads(line) for line in source.read_text("utf-8").splitlines()]
+        if case == "ann":
+            lines = ann_table.comparable(lines)
         figure, axes = pyplot.subplots(figsize=(8, inches), layout="constrained")
         shown = drawing(lines, axes) or lines[0]  # of results from several machines, a line of the one that is shown
         figure.supxlabel(_footnote(shown), fontsize="x-small", color="#555555")

@@ -47,7 +47,7 @@ def sees_gpu(library: str) -> bool:
     if importlib.util.find_spec(library) is None:
         return False
     module = importlib.import_module(library)
-    return module.cuda.is_available() if library == "torch" else getattr(module, "get_num_gpus", lambda: 0)() > 0
+    return module.cuda.is_available() if library == "torch" else gpu.faiss_gpus() > 0
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -68,6 +68,12 @@ def gpus_are_used_where_they_are_promised() -> None:
         gpu._WORTH_VALUES = 0
     if "faiss" in GPUS_EXPECTED:
         gpu._WORTH_PRODUCTS = 0
+
+
+@pytest.fixture(scope="session")
+def torch_device() -> str:
+    """Where torch's towers run: on the GPU where one is promised."""
+    return "cuda" if "torch" in GPUS_EXPECTED else "cpu"
 
 
 def draw_picture(name: str, size: tuple[int, int] = (96, 64)) -> Image.Image:

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from mmsearch.indexes import halves
 from mmsearch.indexes.blocks import Floats, Half, Positions, Vectors, as_floats
 
+SLACK = 1e-5
+"""What the cosine of one row may differ by when it is summed in another order."""
+
 _CHUNK_SCORES = 1 << 22  # scores held at a time by a thread: 16 MB
 _WORTH_THREADS = 1 << 22  # products below which starting threads costs more than it saves
 _SELECTIVE = 0.25  # share of rows below which gathering them beats scanning all
 _GATHERED = 1 << 16  # rows gathered at a time by a thread: 128 MB at 512 dimensions
-_SLACK = 1e-5  # what the cosine of one row may differ by when it is summed in another order
 _SPARE = 16  # rows looked at beyond k, so that those of nearly equal cosines are seen
 _SCANNED = 1 << 16  # rows compared in place at a time
 
@@ -54,7 +56,7 @@ def search_exact(
         workers = min(threads or os.cpu_count() or 1, 16)
         step = -(-rows // workers)
     chunks = [(start, min(start + step, rows)) for start in range(0, rows, step)]
-    slack = _SLACK * np.linalg.norm(queries, axis=1)
+    slack = SLACK * np.linalg.norm(queries, axis=1)
     in_place = halves.can_compare() and len(queries) <= halves.FEW_QUERIES
 
     def best_of(chunk: tuple[int, int]) -> tuple[Floats, Positions]:
@@ -112,10 +114,10 @@ def _likely(rows: Half, query: Floats, k: int) -> Positions | slice:
     if len(rows) <= width or not halves.can_compare():
         return slice(None)
     scores, places = halves.nearest(rows, query[None], width)
-    return slice(None) if _cuts_ties(scores, places, k, _SLACK * np.linalg.norm(query)) else places[0]
+    return slice(None) if cuts_ties(scores, places, k, SLACK * np.linalg.norm(query)) else places[0]
 
 
-def _cuts_ties(scores: Floats, places: Positions, k: int, slack: Floats | np.floating[Any]) -> bool:
+def cuts_ties(scores: Floats, places: Positions, k: int, slack: Floats | np.floating[Any]) -> bool:
     """Whether rows beyond the last of those found, ``[q, k + spare]``, may be as near as the k-th."""
     return bool(np.any((places[:, -1] >= 0) & (scores[:, -1] >= scores[:, k - 1] - 2 * slack)))
 
@@ -135,7 +137,7 @@ def _compared_in_place(
         width = min(k + _SPARE, len(rows))
         may = None if allowed is None else allowed[positions[0] : positions[-1] + 1]
         scores, places = halves.nearest(rows, queries, width, may)
-        if width < len(rows) and _cuts_ties(scores, places, k, slack):
+        if width < len(rows) and cuts_ties(scores, places, k, slack):
             return None
         found.append((np.where(places >= 0, scores, -np.inf), np.where(places >= 0, positions[places], -1)))
     scores, positions = (np.concatenate([part[side] for part in found], axis=1) for side in (0, 1))

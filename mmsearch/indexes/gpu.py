@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.indexes.blocks import Floats, Positions, Vectors, release
+from mmsearch.indexes.exact import SLACK, cuts_ties
 
 _WORTH_VALUES = 20_000_000  # below, the processor has compared them before a GPU has answered
 _WORTH_PRODUCTS = 20_000_000_000  # of rows, lists and dimensions: 0.1 s, until FAISS has a GPU ready
@@ -25,7 +26,6 @@ _PRODUCTS = 1 << 26  # held at a time: 256 MB
 _QUERIES = 1024  # compared at a time
 _SPARE = 32  # rows looked at beyond k, so that those of nearly equal cosines are seen
 _WIDEST = 4096  # so many of nearly equal cosines are left to the processor
-_SLACK = 1e-5  # what the cosine of one row may differ by when it is summed in another order
 
 
 class GpuRows:
@@ -75,14 +75,11 @@ class GpuRows:
 
     def _certain(self, queries: Floats, k: int, mask: Any) -> Positions | None:
         """As `nearest`, of few queries: wider until the last one found is surely farther than the k-th."""
-        slack = 2 * _SLACK * np.linalg.norm(queries, axis=1)
+        slack = SLACK * np.linalg.norm(queries, axis=1)
         width = k + _SPARE
         while True:
             scores, positions = self._of_all_blocks(queries, min(width, len(self._rows)), mask)
-            if width >= len(self._rows):
-                return positions
-            last = scores[:, -1]
-            if np.all(np.isneginf(last) | (last < scores[:, k - 1] - slack)):
+            if width >= len(self._rows) or not cuts_ties(scores, positions, k, slack):
                 return positions
             width *= 8
             if width > _WIDEST:
@@ -147,15 +144,20 @@ def rows_on_gpu(vectors: Vectors) -> GpuRows | None:
     return GpuRows(vectors) if 2 * len(vectors) * vectors.dim <= _MEMORY_SHARE * free else None
 
 
+def faiss_gpus() -> int:
+    """How many GPUs FAISS sees; one that was built without has no such function, or sees none."""
+    import faiss
+
+    return int(getattr(faiss, "get_num_gpus", lambda: 0)())
+
+
 def flat_on_gpu(index: Any, products: int) -> Any:
     """A flat index of FAISS on every GPU that FAISS sees, where so many products are worth it; else as it is."""
     import faiss
 
-    # A FAISS that was built without GPUs has no such function, or sees none.
-    gpus = getattr(faiss, "get_num_gpus", lambda: 0)()
-    if not gpus or products < _WORTH_PRODUCTS:
+    if products < _WORTH_PRODUCTS or not faiss_gpus():
         return index
-    resources = [faiss.StandardGpuResources() for _ in range(gpus)]
+    resources = [faiss.StandardGpuResources() for _ in range(faiss_gpus())]
     for each in resources:
         each.setTempMemory(_SCRATCH)  # FAISS would take 1.5 GB, of a card on which models may be
     try:

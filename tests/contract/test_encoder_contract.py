@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -29,8 +28,6 @@ from mmsearch.retrieval.encoders import (
     resolve,
 )
 
-# On a machine that promises a GPU ($MMSEARCH_EXPECT_GPU), torch's towers run there.
-DEVICE = "cuda" if "torch" in os.environ.get("MMSEARCH_EXPECT_GPU", "").split(",") else "cpu"
 ROOT = Path(mmsearch.__path__[0]).parent
 TINY = {
     "embed_dim": 32,
@@ -83,7 +80,9 @@ def kinds(*names: str) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def load(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Case]:
+def load(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, torch_device: str
+) -> Callable[[str], Case]:
     """Loads an encoder by its kind, each once."""
 
     @functools.cache
@@ -100,10 +99,10 @@ def load(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             return Case(load_encoder("mini"), "mini", 1 - 1e-6)
         if kind == "clap":
             model = f"clap@{request.getfixturevalue('make_clap_checkpoint')()}"
-            return Case(load_encoder(model, device=DEVICE), model, 1 - 1e-6)
+            return Case(load_encoder(model, device=torch_device), model, 1 - 1e-6)
         if kind in ("pe-av-audio", "pe-av-video"):
             model = f"{kind}@{pe_av()}"
-            return Case(load_encoder(model, device=DEVICE), model, 1 - 1e-6)
+            return Case(load_encoder(model, device=torch_device), model, 1 - 1e-6)
         model = f"open_clip:tiny@{tiny()}"
         if kind == "onnx":
             pytest.importorskip("onnxscript", reason="needs the extra `export`")
@@ -114,7 +113,7 @@ def load(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             folder = tmp_path_factory.mktemp("export") / "tiny"
             return Case(OnnxEncoder(export_onnx(source, folder)), model, 1 - 1e-6)
         least_cosine = 1 - (1e-3 if kind == "bfloat16" else 1e-6)
-        return Case(load_encoder(model, device=DEVICE, precision=kind), model, least_cosine)
+        return Case(load_encoder(model, device=torch_device, precision=kind), model, least_cosine)
 
     return make
 

@@ -63,7 +63,7 @@ def test_fewer_rows_than_are_asked_for_and_none_at_all(name: str, unit_rows: Mak
 
 
 def nearly_equal(rows: int, dim: int = 64) -> Vectors:
-    """Rows at about the same small distance from one point: their products with it differ in the sixth decimal."""
+    """Rows at about the same small distance from one point: their products with it differ in the fifth decimal."""
     around = np.random.default_rng(0).normal(size=(rows, dim)) * 0.0001
     around[:, 0] = 1
     return as_vectors((around / np.linalg.norm(around, axis=1, keepdims=True)).astype(np.float32))
