@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.errors import UsageError
+from mmsearch.errors import ReadOnlyError, UsageError
 from mmsearch.reader import Reader, check_space
 from mmsearch.retrieval.store.files import writing_to
 from mmsearch.retrieval.store.manifest import MANIFEST_NAME, Manifest, Settings, save_manifest
@@ -75,7 +76,7 @@ class Collection(Reader):
             manifest = replace(manifest, current=key, spaces={key: encoder.space})
             encoders[key] = encoder
         with writing_to(root):
-            root.mkdir(parents=True, exist_ok=True)
+            make_folder(root)
             (root / "lock").touch()
             save_manifest(root, manifest)
         collection = cls(root, device=device, precision=precision)
@@ -240,6 +241,23 @@ class Collection(Reader):
         from mmsearch.retrieval.store.doctor import examine
 
         return examine(Path(path).expanduser().absolute(), repair=repair)
+
+
+def make_folder(root: Path) -> None:
+    """Make a collection's folder and those above it.
+
+    Raises:
+        ReadOnlyError: it cannot be made there: no such disk, no right to write, a file where a folder should be.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        where = f" ({error.filename})" if error.filename and Path(error.filename) != root else ""
+        raise ReadOnlyError(
+            f"cannot create the collection at {root}: {error.strerror}{where}; -c names another place"
+        ) from error
 
 
 def checked_settings(settings: Settings, index: str | None, recall: float | None) -> Settings:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
 import click
 
 from mmsearch import __version__
+from mmsearch.cli.options import common_options
 
 # Where each command lives: the module under mmsearch.cli, and the name in it.
 COMMANDS = {
@@ -45,5 +47,6 @@ class Commands(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="mmsearch", message="%(prog)s %(version)s")
-def app() -> None:
+@common_options
+def app(**_: Any) -> None:
     """Find your own pictures, films, sounds and texts by words or by example; everything stays on this machine."""

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from mmsearch.cli.options import command, json_option, print_json, quiet_option, verbose_option
+from mmsearch.cli.options import command, json_option, quiet_option, verbose_option
+from mmsearch.cli.output import echo, print_json
 from mmsearch.types import clock
 
 
@@ -34,4 +35,4 @@ def clip(moment: str, output: Path, force: bool, as_json: bool, quiet: bool, ver
         print_json({"output": str(output), **facts})
     elif not quiet:
         how = "copied" if facts["copied"] else "coded anew"
-        click.echo(f"{output}: {clock(facts['start_s'])}–{clock(facts['end_s'])}, {how}")
+        echo(f"{output}: {clock(facts['start_s'])}–{clock(facts['end_s'])}, {how}")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from mmsearch.cli.options import collection_path, command, common_options, print_json
+from mmsearch.cli.options import collection_path, command, common_options
+from mmsearch.cli.output import echo, print_json
 
 
 @click.command()
@@ -21,4 +22,4 @@ def compact(collection: Path | None, as_json: bool, quiet: bool, verbose: bool) 
     if as_json:
         print_json({"shards_before": before, "shards_after": after})
     elif not quiet:
-        click.echo(f"{before} shards before, {after} after")
+        echo(f"{before} shards before, {after} after")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from mmsearch.cli.options import collection_path, command, common_options, harmless, print_json
+from mmsearch.cli.options import collection_path, command, common_options
+from mmsearch.cli.output import echo, harmless, print_json
 
 
 @click.command()
@@ -25,8 +26,8 @@ def doctor(repair: bool, collection: Path | None, as_json: bool, quiet: bool, ve
         print_json({"problems": [problem.to_json() for problem in problems]})
     else:
         for problem in problems:
-            click.echo(harmless(f"{problem.path}: {problem.reason}; {problem.repaired or 'run with --repair'}"))
+            echo(harmless(f"{problem.path}: {problem.reason}; {problem.repaired or 'run with --repair'}"))
         if not problems and not quiet:
-            click.echo("all is well")
+            echo("all is well")
     if any(problem.repaired is None for problem in problems):
         raise click.exceptions.Exit(4)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from mmsearch.cli.options import collection_path, command, common_options, print_json, say
+from mmsearch.cli.options import collection_path, command, common_options
+from mmsearch.cli.output import echo, print_json, say
 
 
 @click.command()
@@ -37,10 +38,10 @@ def evaluate(pairs: Path, pool: str, collection: Path | None, as_json: bool, qui
         return
     names = " ".join(f"{name:>6}" for name in ("R@1", "R@5", "R@10", "MRR", "mAP"))
     several = len({row.model for row in scores.directions}) > 1
-    click.echo(f"{'direction':<15} {'by':<12} {names} {'queries':>8} {'pool':>7}" + ("  model" if several else ""))
+    echo(f"{'direction':<15} {'by':<12} {names} {'queries':>8} {'pool':>7}" + ("  model" if several else ""))
     for row in scores.directions:
         recall = " ".join(f"{value:6.3f}" for value in row.recall.values())
-        click.echo(
+        echo(
             f"{row.direction:<15} {row.via:<12} {recall} {row.mrr:6.3f} {row.map:6.3f} {row.queries:8,} {row.pool:7,}"
             + (f"  {row.model}" if several else "")
         )

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from mmsearch.cli.options import command, json_option, print_json, quiet_option, verbose_option
+from mmsearch.cli.options import command, json_option, quiet_option, verbose_option
+from mmsearch.cli.output import echo, print_json
 from mmsearch.types import clock
 
 
@@ -30,4 +31,4 @@ def frame(moment: str, output: Path, force: bool, as_json: bool, quiet: bool, ve
     if as_json:
         print_json({"output": str(output), **facts})
     elif not quiet:
-        click.echo(f"{output}: {facts['width']} × {facts['height']}, the frame at {clock(facts['time_s'])}")
+        echo(f"{output}: {facts['width']} × {facts['height']}, the frame at {clock(facts['time_s'])}")

@@ -11,16 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmsearch.cli.options import (
-    collection_path,
-    command,
-    common_options,
-    device_option,
-    precision_option,
-    print_json,
-    read_size,
-    say,
-)
+from mmsearch.cli.options import collection_path, command, common_options, device_option, precision_option, read_size
+from mmsearch.cli.output import echo, print_json, say
 
 if TYPE_CHECKING:
     from mmsearch.collection import Collection
@@ -172,7 +164,7 @@ def _print_report(report: Report, dry_run: bool, quiet: bool, verbose: bool) -> 
     told = ", ".join(f"{count:,} {what}" for count, what in counts if count) or "nothing to do"
     files = "1 file" if report.found == 1 else f"{report.found:,} files"
     speed = f", {report.indexed / report.seconds:.0f} files/s" if report.indexed and not dry_run else ""
-    click.echo(f"{files}: {told} ({report.seconds:.1f} s{speed})")
+    echo(f"{files}: {told} ({report.seconds:.1f} s{speed})")
     if report.interrupted:
         say("stopped: what was embedded is kept; the same command goes on from there")
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mmsearch.cli.options import command, json_option, print_json, quiet_option, verbose_option
+from mmsearch.cli.options import command, json_option, quiet_option, verbose_option
+from mmsearch.cli.output import echo, print_json
 
 if TYPE_CHECKING:
     from mmsearch.retrieval.encoders import Entry
@@ -30,15 +31,15 @@ def list_models(as_json: bool) -> None:
     if as_json:
         print_json({"models": [_facts(entry, here) for entry, here in rows]})
         return
-    click.echo(f"{'name':<16} {'here':<5} {'dim':>5} {'download':>9}  {'embeds':<22} {'licence':<34} note")
+    echo(f"{'name':<16} {'here':<5} {'dim':>5} {'download':>9}  {'embeds':<22} {'licence':<34} note")
     for entry, here in rows:
         size = f"{entry.download_mb:,} MB" if entry.download_mb else "built in"
         mark = "yes" if here else "no"
         embeds = " ".join(modality for modality in MODALITIES if modality in entry.modalities)
         facts = f"{entry.name:<16} {mark:<5} {entry.dim or '?':>5} {size:>9}  {embeds:<22} {entry.licence:<34}"
-        click.echo(f"{facts} {entry.note}")
-    click.echo("from disk: open_clip:ARCHITECTURE@/path, clap@/path, pe-av-audio@/path, pe-av-video@/path")
-    click.echo("any open_clip model: open_clip:ARCHITECTURE/TAG")
+        echo(f"{facts} {entry.note}")
+    echo("from disk: open_clip:ARCHITECTURE@/path, clap@/path, pe-av-audio@/path, pe-av-video@/path")
+    echo("any open_clip model: open_clip:ARCHITECTURE/TAG")
 
 
 @models.command("pull")
@@ -53,7 +54,7 @@ def pull(name: str, quiet: bool, verbose: bool) -> None:
     entry = resolve(name)
     if entry.runtime == "mini":
         if not quiet:
-            click.echo("mini is built in; there is nothing to fetch")
+            echo("mini is built in; there is nothing to fetch")
         return
     from mmsearch.retrieval.encoders.hub import pull as fetch
     from mmsearch.retrieval.encoders.load import require_packages
@@ -61,7 +62,7 @@ def pull(name: str, quiet: bool, verbose: bool) -> None:
     require_packages(entry)
     path = fetch(entry)
     if not quiet:
-        click.echo(f"{entry.name} is here: {path}")
+        echo(f"{entry.name} is here: {path}")
 
 
 @models.command("export")
@@ -87,7 +88,7 @@ def export(name: str, quiet: bool, verbose: bool) -> None:
     assert isinstance(encoder, OpenClipEncoder)
     folder = export_onnx(encoder, models_folder() / encoder.space.key)
     if not quiet:
-        click.echo(f"{name} exported to {folder}; queries now run without torch")
+        echo(f"{name} exported to {folder}; queries now run without torch")
 
 
 def _facts(entry: Entry, here: bool) -> dict[str, object]:

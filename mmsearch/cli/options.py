@@ -15,22 +15,38 @@ from typing import Any, ParamSpec, TypeVar
 
 import click
 
+from mmsearch.cli.output import discard_stdout, explained, say
 from mmsearch.errors import MMSearchError, UsageError
-from mmsearch.types import printable
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+def _given_before(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    """What was given with the command, else what was given before it: ``mmsearch -q index``."""
+    assert parameter.name is not None
+    above = ctx.parent
+    while above is not None and not value:
+        value = above.params.get(parameter.name, value)
+        above = above.parent
+    return value
+
 
 collection_option = click.option(
     "--collection",
     "-c",
     metavar="DIR",
     type=click.Path(path_type=Path),
+    callback=_given_before,
     help="The collection's folder. Default: $MMSEARCH_COLLECTION, else the user's data folder.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-quiet_option = click.option("--quiet", "-q", is_flag=True, help="Say nothing but results and errors.")
-verbose_option = click.option("--verbose", "-v", is_flag=True, help="Say more: every file, every traceback.")
+json_option = click.option("--json", "as_json", is_flag=True, callback=_given_before, help="Print one JSON object.")
+quiet_option = click.option(
+    "--quiet", "-q", is_flag=True, callback=_given_before, help="Say nothing but results and errors."
+)
+verbose_option = click.option(
+    "--verbose", "-v", is_flag=True, callback=_given_before, help="Say more: every file, every traceback."
+)
 device_option = click.option(
     "--device", default="auto", metavar="NAME", show_default=True, help="auto, cpu, cuda or mps."
 )
@@ -77,11 +93,19 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
             say("mmsearch: interrupted")
             raise click.exceptions.Exit(130) from None
         except BrokenPipeError:
-            # Whoever read us has enough, as `head` does; Python must not fail again when it flushes at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            discard_stdout()  # whoever read us has enough, as `head` does
             raise click.exceptions.Exit(0) from None
         except (click.exceptions.Exit, click.ClickException):
             raise
+        except OSError as error:
+            if kwargs.get("verbose"):
+                raise
+            discard_stdout()
+            say(f"mmsearch: {explained(error)}")
+            raise click.exceptions.Exit(1) from None
+        except MemoryError:
+            say("mmsearch: there is not enough memory for this")
+            raise click.exceptions.Exit(1) from None
         except Exception as error:
             if kwargs.get("verbose"):
                 raise
@@ -93,16 +117,6 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
-
-
-def say(line: str) -> None:
-    """A line on stderr, where everything goes that is no result; control characters are made harmless."""
-    click.echo(harmless(line), err=True)
-
-
-def harmless(text: str) -> str:
-    """Text for a terminal: undecodable bytes and control characters, of file names say, shown as escapes."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda match: f"\\x{ord(match[0]):02x}", printable(text))
 
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -120,10 +134,3 @@ def read_size(text: str | None) -> int | None:
     if match is None or float(match[1]) == 0:
         raise UsageError(f"{text!r} is no amount of memory; write 500M or 4G")
     return int(float(match[1]) * _UNITS[match[2].upper()])
-
-
-def print_json(data: dict[str, Any]) -> None:
-    """One JSON object on stdout."""
-    import json
-
-    click.echo(json.dumps(data, ensure_ascii=False))

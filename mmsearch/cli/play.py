@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from mmsearch.cli.options import say
+from mmsearch.cli.output import say
 from mmsearch.types import Hit, clock
 
 _MAC_VLC = Path("/Applications/VLC.app/Contents/MacOS/VLC")

@@ -6,15 +6,8 @@ from pathlib import Path
 
 import click
 
-from mmsearch.cli.options import (
-    collection_path,
-    command,
-    common_options,
-    device_option,
-    precision_option,
-    print_json,
-    say,
-)
+from mmsearch.cli.options import collection_path, command, common_options, device_option, precision_option
+from mmsearch.cli.output import print_json, say
 
 
 @click.command()

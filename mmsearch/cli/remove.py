@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from mmsearch.cli.options import collection_path, command, common_options, print_json
+from mmsearch.cli.options import collection_path, command, common_options
+from mmsearch.cli.output import echo, print_json
 
 
 @click.command()
@@ -22,4 +23,4 @@ def remove(paths: tuple[Path, ...], collection: Path | None, as_json: bool, quie
     if as_json:
         print_json({"removed": count})
     elif not quiet:
-        click.echo(f"forgot {count:,} {'file' if count == 1 else 'files'}; nothing was deleted from disk")
+        echo(f"forgot {count:,} {'file' if count == 1 else 'files'}; nothing was deleted from disk")

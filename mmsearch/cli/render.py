@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from mmsearch.cli.options import harmless
+from mmsearch.cli.output import echo, harmless
 from mmsearch.types import Hit
 
 if TYPE_CHECKING:
@@ -83,16 +83,22 @@ def hit_table(hits: Sequence[Hit], console: Console) -> None:
 
 
 def print_paths(paths: Iterable[str], end: str) -> None:
-    """Paths alone, byte for byte, each ended by ``end``: for xargs and other programs."""
+    """Paths alone, each ended by ``end``: byte for byte for xargs and other programs, harmless on a terminal."""
     sys.stdout.flush()
     for path in paths:
+        if sys.stdout.isatty() and end == "\n":
+            echo(harmless(path))
+            continue
         sys.stdout.buffer.write(os.fsencode(path) + end.encode())
     sys.stdout.buffer.flush()
 
 
 def shown_path(path: str) -> str:
     """The path relative to the working folder where it lies under it, made harmless for a terminal."""
-    relative = os.path.relpath(path)
+    try:
+        relative = os.path.relpath(path)
+    except (OSError, ValueError):  # the working folder is gone, or on another drive
+        return harmless(path)
     return harmless(path if relative.startswith("..") else relative)
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mmsearch.cli.options import collection_path, command, common_options, harmless, print_json
+from mmsearch.cli.options import collection_path, command, common_options
+from mmsearch.cli.output import echo, harmless, print_json
 
 if TYPE_CHECKING:
     from mmsearch.retrieval.store.status import ModalityStatus
@@ -25,18 +26,18 @@ def status(collection: Path | None, as_json: bool, quiet: bool, verbose: bool) -
     if as_json:
         print_json(facts.to_json())
         return
-    click.echo(f"collection  {facts.root}")
-    click.echo(f"model       {facts.model or 'none yet'}" + (f"  (space {facts.space})" if facts.space else ""))
+    echo(f"collection  {facts.root}")
+    echo(f"model       {facts.model or 'none yet'}" + (f"  (space {facts.space})" if facts.space else ""))
     for key, model in facts.beside.items():
-        click.echo(f"beside      {model}  (space {key})")
-    click.echo(f"on disk     {facts.bytes / 1e6:,.1f} MB, format {facts.format}, generation {facts.generation}")
+        echo(f"beside      {model}  (space {key})")
+    echo(f"on disk     {facts.bytes / 1e6:,.1f} MB, format {facts.format}, generation {facts.generation}")
     for root in facts.roots:
-        click.echo(f"root        {harmless(root)}")
+        echo(f"root        {harmless(root)}")
     for part in facts.modalities:
         other = f"  (space {part.space})" if part.space != facts.space else ""
-        click.echo(f"{part.modality:<11} {_described(part)}{other}")
+        echo(f"{part.modality:<11} {_described(part)}{other}")
     if not facts.modalities:
-        click.echo("nothing indexed yet: `mmsearch index FOLDER`")
+        echo("nothing indexed yet: `mmsearch index FOLDER`")
 
 
 def _described(part: ModalityStatus) -> str:

@@ -7,9 +7,9 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 
-from mmsearch.cli.options import harmless
+from mmsearch.cli.output import harmless
 from mmsearch.errors import UsageError
 from mmsearch.retrieval.ingest.progress import Progress, Watcher, nobody
 from mmsearch.types import clock
@@ -33,7 +33,8 @@ def watching(how: str, quiet: bool) -> AbstractContextManager[Watcher]:
 
 
 def _print_event(progress: Progress) -> None:
-    sys.stderr.write(json.dumps(progress.to_json()) + "\n")
+    with suppress(OSError, ValueError):  # whoever watched has left; the work goes on
+        sys.stderr.write(json.dumps(progress.to_json()) + "\n")
 
 
 def _place(progress: Progress) -> str:

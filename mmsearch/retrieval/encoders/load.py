@@ -61,11 +61,7 @@ def auto_model() -> tuple[str, str]:
     for entry in CATALOGUE:
         if entry.runtime == "open_clip" and is_ready(entry):
             return entry.name, f"model {entry.name}: the best whose weights are on this machine ({entry.note})"
-    install = 'pip install "mmsearch[clip]", then ' if _missing(CATALOGUE[0]) else ""
-    return "mini", (
-        "model mini: built in, small; for much better results: "
-        f"{install}mmsearch models pull siglip2 (or another of `mmsearch models list`) and --model siglip2"
-    )
+    return "mini", "model mini: built in, small, English; better ones: `mmsearch models list`"
 
 
 def _load_mini(device: str, precision: str, threads: int | None) -> MiniEncoder:
