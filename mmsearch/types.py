@@ -158,7 +158,8 @@ State = Literal["current", "changed", "gone"]
 @dataclass(frozen=True, slots=True)
 class Hit:
     """One answer. ``score`` is the cosine of query and stored vector; ``match`` is that cosine standardised
-    within its modality, which is what lists of several modalities are merged by."""
+    within its modality, which is what lists of several modalities are merged by. ``copies`` are the paths of other
+    indexed files of the same content, ``content_hash`` its 128-bit BLAKE2b (empty where it is not known)."""
 
     rank: int
     score: float
@@ -175,6 +176,8 @@ class Hit:
     duration_s: float | None = None
     taken_at: dt.datetime | None = None
     note: str | None = None
+    copies: tuple[str, ...] = ()
+    content_hash: bytes = field(default=b"", repr=False)
 
     def to_json(self) -> dict[str, Any]:
         """The contract's HIT; a path that is not valid UTF-8 adds ``path_b64``."""
@@ -194,6 +197,7 @@ class Hit:
             "duration_s": self.duration_s,
             "taken_at": self.taken_at.isoformat() if self.taken_at else None,
             "note": self.note,
+            "copies": [path_json(path) for path in self.copies],
         }
 
 

@@ -25,6 +25,7 @@ from mmsearch.cli.output import print_json, say
 @click.option("--exact", is_flag=True, help="Compare every row, also where there is an index.")
 @click.option("--paths", is_flag=True, help="Print paths alone, one a line.")
 @click.option("--print0", is_flag=True, help="Print paths alone, ended by NUL, for xargs -0.")
+@click.option("--gone", is_flag=True, help="With --paths and --print0: also files that are gone.")
 @click.option("--preview", is_flag=True, help="Show small pictures, and frames of films at the hit, in the terminal.")
 @click.option("--open", "open_", is_flag=True, help="Open the first hit; play a film or sound there.")
 @device_option
@@ -46,6 +47,7 @@ def query(
     exact: bool,
     paths: bool,
     print0: bool,
+    gone: bool,
     preview: bool,
     open_: bool,
     device: str,
@@ -84,7 +86,10 @@ def query(
     if as_json:
         print_json(answer.to_json())
     elif paths or print0:
-        print_paths(dict.fromkeys(hit.path for hit in answer.hits), "\0" if print0 else "\n")
+        there = [hit for hit in answer.hits if gone or hit.state != "gone"]
+        print_paths(dict.fromkeys(hit.path for hit in there), "\0" if print0 else "\n")
+        if (left_out := len(answer.hits) - len(there)) and not quiet:
+            say(f"{left_out} {'hit is' if left_out == 1 else 'hits are'} left out: the file is gone; --gone keeps it")
     else:
         print_hits(answer.hits)
         if not answer.hits and not quiet:

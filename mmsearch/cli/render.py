@@ -127,5 +127,6 @@ def _remarks(hit: Hit) -> str:
     """The passage, and what is to be said of the file."""
     parts = [f"[{_STATE[hit.state]}]"] if hit.state in _STATE else []
     parts += [f"[{hit.note}]"] if hit.note else []
+    parts += [f"[{len(hit.copies) + 1} copies]"] if hit.copies else []
     parts += [" ".join(hit.text.split())] if hit.text else []
     return harmless(" ".join(parts))

@@ -173,3 +173,26 @@ def test_the_collection_may_be_named_by_the_environment(run, indexed, monkeypatc
 def test_a_named_collection_goes_before_the_environment(run, indexed, monkeypatch, tmp_path):
     monkeypatch.setenv("MMSEARCH_COLLECTION", str(tmp_path / "none.mms"))
     assert run("query", "anything", "-c", indexed.home).code == 0
+
+
+@pytest.mark.parametrize(("form", "end"), [("--paths", "\n"), ("--print0", "\0")])
+def test_paths_leave_out_files_that_are_gone_and_say_so(run, painted, tmp_path, form, end):
+    for name in ("here.png", "gone.png"):
+        painted(tmp_path / "album" / name, "red" if name == "here.png" else "blue", "black")
+    home = tmp_path / "c.mms"
+    assert run("index", tmp_path / "album", "-c", home).code == 0
+    (tmp_path / "album" / "gone.png").unlink()
+    left = run("query", "red", form, "-c", home)
+    assert left.out.split(end) == [str(tmp_path / "album" / "here.png"), ""]
+    assert left.err == "1 hit is left out: the file is gone; --gone keeps it\n"
+    kept = run("query", "red", form, "--gone", "-c", home)
+    assert len(kept.out.split(end)) == 3
+    assert kept.err == ""
+
+
+def test_copies_are_told_beside_their_hit(run, painted, tmp_path):
+    for folder in ("a", "b", "c"):
+        painted(tmp_path / folder / "same.png", "red", "black")
+    home = tmp_path / "c.mms"
+    assert run("index", tmp_path / "a", tmp_path / "b", tmp_path / "c", "-c", home).code == 0
+    assert run("query", "red", "-c", home).lines[0].endswith("\t[3 copies]")

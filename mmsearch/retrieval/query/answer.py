@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from mmsearch.retrieval.query.copies import folded
 from mmsearch.retrieval.query.moments import distinct, is_timed, moments_of, owner
 from mmsearch.types import Hit, Modality
 
@@ -26,7 +27,8 @@ def ranked(rows: Sequence[Hit], k: int, *, to: Sequence[Modality] = (), all_span
 
     Returns:
         One list of all modalities: by match where there are several kinds of evidence, by score where there is one.
-        What is as good as the query itself stands first: among few rows little can be told by match.
+        What is as good as the query itself stands first: among few rows little can be told by match. Copies of one
+        content are one hit.
     """
     hits = [row for row in rows if not is_timed(row)]
     for path, own in _by_file([row for row in rows if is_timed(row)]).items():
@@ -41,7 +43,7 @@ def ranked(rows: Sequence[Hit], k: int, *, to: Sequence[Modality] = (), all_span
         hits.sort(key=lambda hit: (hit.score < _SAME, -hit.match, hit.id))
     else:
         hits.sort(key=lambda hit: (-hit.score, hit.id))
-    return [replace(hit, rank=rank) for rank, hit in enumerate(hits[:k], 1)]
+    return [replace(hit, rank=rank) for rank, hit in enumerate(folded(hits)[:k], 1)]
 
 
 def _by_file(rows: Sequence[Hit]) -> dict[str, list[Hit]]:

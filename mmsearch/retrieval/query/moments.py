@@ -68,8 +68,11 @@ class Moment:
         text = next((hit.text for hit in self.evidence if hit.text), None)
         names = tuple(dict.fromkeys(name for hit in self.evidence for name in hit.evidence))
         facts = self.at if path == self.at.path else replace(self.at, state=_state_of(path))
+        own = next((hit for hit in (self.at, *self.evidence) if hit.path == path), None)  # no subtitles beside a film
         return replace(
             facts,
+            copies=own.copies if own else (),
+            content_hash=own.content_hash if own else b"",
             id=ranked_by.id,
             score=ranked_by.score,
             match=self.match,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mmsearch.indexes import VectorIndex
 from mmsearch.indexes.blocks import Vectors
 from mmsearch.indexes.sample import Sample, draw
+from mmsearch.retrieval.query.copies import answers, copies_of, may_have_copies
 from mmsearch.retrieval.query.filters import Filters, Mask, all_of
 from mmsearch.retrieval.query.moments import is_moment, is_timed, owner
 from mmsearch.retrieval.store.indexes import open_index, read_sample
@@ -151,16 +152,20 @@ class Searcher:
         depth: int,
     ) -> list[list[Hit]]:
         rows = self.rows(modality)
-        depth = min(depth + (_ROOM_FOR_SELF if any(wanted.without) else 0), max(len(rows), 1))
+        room = _ROOM_FOR_SELF if any(wanted.without) else 1  # one more shows whether the last has a copy
+        depth = min(depth + room, max(len(rows), 1))
         scores, ids = self.index(modality).search(queries, depth, allowed=mask, exact=wanted.exact)
-        answers = self._hits(modality, queries, scores, ids)
-        for i, hits in enumerate(answers):
+        found = self._hits(modality, queries, scores, ids)
+        for i, hits in enumerate(found):
             banned = set(wanted.without[i]) if i < len(wanted.without) else set()
-            if ids[i, -1] >= 0 and any(map(is_timed, hits)):
+            copied = may_have_copies(hits)
+            if ids[i, -1] >= 0 and (copied or any(map(is_timed, hits))):
                 hits += self._of_further_files(modality, queries[i : i + 1], k, mask, wanted, hits, banned, depth)
-            answers[i] = [hit for hit in hits if not _is_banned(hit, banned)]
-            answers[i] += self._moments_within(modality, queries[i : i + 1], answers[i])
-        return answers
+            found[i] = [hit for hit in hits if not _is_banned(hit, banned)]
+            if copied:
+                found[i] = copies_of(rows, found[i], mask, banned).told(found[i])
+            found[i] += self._moments_within(modality, queries[i : i + 1], found[i])
+        return found
 
     def _of_further_files(
         self,
@@ -173,15 +178,20 @@ class Searcher:
         banned: set[bytes],
         depth: int,
     ) -> list[Hit]:
-        """Rows of other files, where the first rows were of fewer than k: a long film fills any list by itself."""
+        """Rows of other contents, where the first rows were of fewer than k: a long film fills any list by itself, and
+        so do the copies of a photograph."""
         further: list[Hit] = []
         allowed = np.ones(len(self.rows(modality)), np.bool_) if mask is None else mask.copy()
         met = hits
-        while met and _answers([h for h in (*hits, *further) if not _is_banned(h, banned)]) < k:
-            files = self._file_numbers(modality)
-            positions = self.rows(modality).positions(np.array([h.id for h in met if is_timed(h)], np.int64))
-            allowed &= ~np.isin(files, files[positions])
-            allowed[self.rows(modality).positions(np.array([h.id for h in met], np.int64))] = False
+        rows = self.rows(modality)
+        while met and answers(h for h in (*hits, *further) if not _is_banned(h, banned)) < k:
+            if any(map(is_timed, met)):
+                files = self._file_numbers(modality)
+                positions = rows.positions(np.array([h.id for h in met if is_timed(h)], np.int64))
+                allowed &= ~np.isin(files, files[positions])
+            allowed[rows.positions(np.array([h.id for h in met], np.int64))] = False
+            if may_have_copies(met):
+                allowed[copies_of(rows, met, None, set()).positions] = False
             scores, ids = self.index(modality).search(query, depth, allowed=allowed, exact=wanted.exact)
             (met,) = self._hits(modality, query, scores, ids)
             further += met
@@ -237,11 +247,6 @@ _SPANS_OF_FILE = 4  # rows of one film or sound that are expected among the best
 _ROOM_FOR_SELF = 256  # rows of the query file itself that may stand before the k that are asked for
 
 
-def _answers(hits: Sequence[Hit]) -> int:
-    """How many answers rows make: those of one film or sound are one."""
-    return len({hit.path if is_timed(hit) else hit.id for hit in hits})
-
-
 def _is_banned(hit: Hit, banned: set[bytes]) -> bool:
     return bool(banned) and not banned.isdisjoint((os.fsencode(hit.path), os.fsencode(owner(hit.path))))
 
@@ -278,6 +283,7 @@ def _hit(row_id: int, score: float, match: float, row: dict[str, Any]) -> Hit:
         duration_s=row["duration_s"],
         taken_at=taken_at,
         note=row["note"],
+        content_hash=row["content_hash"] or b"",
     )
 
 
