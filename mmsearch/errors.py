@@ -31,6 +31,10 @@ class DecodeError(MMSearchError):
     """A file's bytes cannot be turned into a picture or a text; the text is the reason, without the path."""
 
 
+class TransientDecodeError(DecodeError):
+    """The reason lies in the moment, not in the file: memory, permissions, a file that is being written."""
+
+
 class CollectionBusyError(MMSearchError):
     """Another process is writing to the collection."""
 

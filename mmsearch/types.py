@@ -140,7 +140,11 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One row to be stored, all but its vector: a file, or one span of it."""
+    """One row to be stored, all but its vector: a file, or one span of it.
+
+    ``ctime_ns`` is the file's time of status change, where the system has one; ``made`` says what was made of the whole
+    file, as the store's column of that name does.
+    """
 
     path: bytes
     content_hash: bytes
@@ -150,6 +154,8 @@ class Item:
     span: Span | None = None
     passage: str | None = None
     facts: Facts = field(default_factory=Facts)
+    ctime_ns: int | None = None
+    made: str | None = None
 
 
 State = Literal["current", "changed", "gone"]
@@ -199,6 +205,11 @@ class Hit:
             "note": self.note,
             "copies": [path_json(path) for path in self.copies],
         }
+
+
+SkipKind = Literal["content", "transient"]
+"""Where the reason lies that a file is skipped: in the file and in what was asked for, so that it stays until one of
+them changes; or in the moment (memory, permissions, time), so that the next run tries again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mmsearch.errors import UsageError
+from mmsearch.retrieval.filetimes import status_change_ns
 from mmsearch.types import FileNote, printable
 
 SYSTEM_FOLDERS = frozenset(
@@ -34,6 +35,12 @@ class Found:
     size: int
     mtime_ns: int
     named: bool = False
+    ctime_ns: int | None = None
+
+    @classmethod
+    def of(cls, path: bytes, facts: os.stat_result, *, named: bool = False) -> Found:
+        """A file by what the system says of it."""
+        return cls(path, facts.st_size, facts.st_mtime_ns, named, status_change_ns(facts))
 
 
 @dataclass(slots=True)
@@ -61,7 +68,7 @@ class Scan:
             if stat.S_ISDIR(facts.st_mode):
                 yield from self._walk(path, visited)
             elif stat.S_ISREG(facts.st_mode):
-                yield Found(path, facts.st_size, facts.st_mtime_ns, named=True)
+                yield Found.of(path, facts, named=True)
             else:
                 self._skip(path, "not a regular file")
 
@@ -92,7 +99,7 @@ class Scan:
                 if stat.S_ISDIR(facts.st_mode):
                     subfolders.append(entry.path)
                 elif stat.S_ISREG(facts.st_mode):
-                    yield Found(entry.path, facts.st_size, facts.st_mtime_ns)
+                    yield Found.of(entry.path, facts)
                 else:
                     self._skip(entry.path, "not a regular file")
             stack.extend(reversed(subfolders))

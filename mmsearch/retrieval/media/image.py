@@ -17,7 +17,7 @@ from typing import IO, Any
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from mmsearch.errors import DecodeError
+from mmsearch.errors import DecodeError, TransientDecodeError
 from mmsearch.retrieval.media.colour import to_srgb
 from mmsearch.retrieval.media.sniff import HEAD_BYTES, sniff
 from mmsearch.types import Facts
@@ -91,7 +91,7 @@ def decode_image(
             try:
                 source = stack.enter_context(open(source, "rb"))
             except OSError as error:
-                raise DecodeError(f"cannot be read: {error.strerror}") from None
+                raise TransientDecodeError(f"cannot be read: {error.strerror}") from None
         try:
             return _decode(source, max_pixels, target, draft)
         except (DecodeError, MemoryError):
@@ -103,7 +103,7 @@ def decode_image(
 def guard_size(size: tuple[int, int], pixels: int, max_pixels: int) -> None:
     """Raise DecodeError where ``pixels`` to be held for a picture of ``size`` are too many."""
     if pixels > max_pixels:
-        raise DecodeError(
+        raise TransientDecodeError(
             f"{size[0]} x {size[1]} pixels is over the limit of {max_pixels / 1e6:.0f} megapixels "
             "that this machine's memory allows"
         )

@@ -25,7 +25,7 @@ from mmsearch.retrieval.media.process import TimeLimit, WorkerDied, WorkerProces
 from mmsearch.retrieval.media.recipe import Recipe
 from mmsearch.retrieval.media.slots import SharedArray
 from mmsearch.retrieval.media.streams import PartKind
-from mmsearch.types import Facts
+from mmsearch.types import Facts, SkipKind
 
 _POLL_S = 0.1
 _STOP_LIMIT_S = 5.0
@@ -73,7 +73,7 @@ class Decoded:
     *decoded*: ``pixels`` (uint8 ``[height, width, 3]``, a view that lasts until `Decoder.release`), ``text``, the
     ``(row, text)`` pairs of a table in ``texts``, the ``(start_s, end_s, text)`` of subtitles in ``cues``; what is in a
     film or sound came before, as `Part`. *same*: the contents hash to one of the job's ``known``. *skipped*: for
-    ``reason``; such a file has no hash, and its parts count for nothing.
+    ``reason``, which lies where ``why`` says; such a file has no hash, and its parts count for nothing.
     """
 
     path: bytes
@@ -92,6 +92,8 @@ class Decoded:
     written: dict[str, Any] | None = None
     reason: str | None = None
     slot: int | None = None
+    ctime_ns: int | None = None
+    why: SkipKind = "transient"
 
 
 class Decoder:
@@ -280,7 +282,7 @@ class Decoder:
 
     def _decoded(self, job: Job, reply: dict[str, Any], slot: int) -> Decoded:
         if reply["outcome"] == "skipped":
-            return Decoded(job.path, "skipped", reason=reply["reason"])
+            return Decoded(job.path, "skipped", reason=reply["reason"], why=reply["why"])
         pixels = None
         if reply["outcome"] == "decoded" and reply["kind"] == "image" and self._slots is not None:
             pixels = self._slots.array[slot]
@@ -294,6 +296,7 @@ class Decoder:
             content_hash=bytes.fromhex(reply["content_hash"]),
             size=reply["size"],
             mtime_ns=reply["mtime_ns"],
+            ctime_ns=reply["ctime_ns"],
             facts=Facts(**{**facts, "taken_at": dt.datetime.fromisoformat(taken_at) if taken_at else None}),
             pixels=pixels,
             text=reply.get("text"),

@@ -24,7 +24,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.errors import DecodeError, UsageError
+from mmsearch.errors import DecodeError, TransientDecodeError, UsageError
+from mmsearch.retrieval.filetimes import status_change_ns
 from mmsearch.retrieval.media.image import BYTES_PER_PIXEL, decode_image
 from mmsearch.retrieval.media.raw import decode_raw
 from mmsearch.retrieval.media.recipe import Recipe
@@ -33,7 +34,7 @@ from mmsearch.retrieval.media.sniff import HEAD_BYTES, Kind, Sniffed, sniff
 from mmsearch.retrieval.media.streams import PartKind, Stream, decode_film, decode_moment, decode_sound
 from mmsearch.retrieval.media.table import read_table
 from mmsearch.retrieval.media.text import MAX_TEXT_BYTES, decode_text
-from mmsearch.types import Facts, Modality
+from mmsearch.types import Facts, Modality, SkipKind
 
 _MODALITIES: dict[Kind, Modality] = {
     "image": "image",
@@ -153,14 +154,16 @@ def answer(job: dict[str, Any], settings: Settings, line: Line) -> dict[str, Any
     """
     try:
         return decode_file(job, settings, line)
+    except TransientDecodeError as error:
+        return _skipped(str(error), "transient")
     except (DecodeError, UsageError) as error:
         return _skipped(str(error))
     except MemoryError:
-        return _skipped("needs more memory than a decoder may use")
+        return _skipped("needs more memory than a decoder may use", "transient")
     except FileNotFoundError:
-        return _skipped("vanished before it could be read")
+        return _skipped("vanished before it could be read", "transient")
     except OSError as error:
-        return _skipped(_reason(error))
+        return _skipped(_reason(error), "transient")
     except Exception as error:
         return _skipped(f"the decoder failed: {type(error).__name__}: {error}"[:300])
 
@@ -187,12 +190,13 @@ def decode_file(job: dict[str, Any], settings: Settings, line: Line) -> dict[str
             "content_hash": content_hash.hex(),
             "size": before.st_size,
             "mtime_ns": before.st_mtime_ns,
+            "ctime_ns": status_change_ns(before),
         }
         if content_hash.hex() not in job["known"]:
             file.seek(0)
             reply |= {"outcome": "decoded"} | _decode(file, sniffed, job, settings, line)
         if any(_changed(before, after) for after in (os.fstat(file.fileno()), os.stat(path))):
-            return _skipped("changed while it was read; run again")
+            return _skipped("changed while it was read; run again", "transient")
         return reply
 
 
@@ -245,6 +249,7 @@ def _write(file: IO[bytes], sniffed: Sniffed, job: dict[str, Any], max_pixels: i
         "content_hash": "",
         "size": 0,
         "mtime_ns": 0,
+        "ctime_ns": None,
         "written": written,
     }
 
@@ -328,8 +333,8 @@ def _changed(before: os.stat_result, after: os.stat_result) -> bool:
     return (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns)
 
 
-def _skipped(reason: str) -> dict[str, Any]:
-    return {"outcome": "skipped", "reason": reason}
+def _skipped(reason: str, why: SkipKind = "content") -> dict[str, Any]:
+    return {"outcome": "skipped", "reason": reason, "why": why}
 
 
 def _reason(error: OSError) -> str:

@@ -29,6 +29,8 @@ FACT_FIELDS = [
     pa.field("duration_s", pa.float64()),
     pa.field("taken_at", pa.timestamp("us")),
     pa.field("note", pa.string()),
+    pa.field("ctime_ns", pa.int64()),
+    pa.field("made", pa.string()),
 ]
 FACT_SCHEMA = pa.schema(FACT_FIELDS)
 FACT_NAMES = [field.name for field in FACT_FIELDS]
@@ -63,9 +65,22 @@ def facts_table(items: Sequence[Item]) -> pa.Table:
         "duration_s": [item.facts.duration_s for item in items],
         "taken_at": [_wall_clock(item.facts.taken_at) for item in items],
         "note": [item.facts.note for item in items],
+        "ctime_ns": [item.ctime_ns for item in items],
+        "made": [item.made for item in items],
     }
     arrays = [pa.array(columns[field.name], type=field.type) for field in FACT_FIELDS]
     return pa.Table.from_arrays(arrays, schema=FACT_SCHEMA)
+
+
+def with_all_columns(table: pa.Table, names: Sequence[str]) -> pa.Table:
+    """The named columns in that order; facts that a shard of an earlier version does not hold are null."""
+    if table.column_names == list(names):
+        return table
+    columns = [
+        table[name] if name in table.column_names else pa.nulls(table.num_rows, FACT_SCHEMA.field(name).type)
+        for name in names
+    ]
+    return pa.Table.from_arrays(columns, names=list(names))
 
 
 def item_of(row: dict[str, Any]) -> Item:
@@ -79,6 +94,8 @@ def item_of(row: dict[str, Any]) -> Item:
         span=span_of(row),
         passage=row["passage"],
         facts=Facts(row["width"], row["height"], row["duration_s"], row["taken_at"], row["note"]),
+        ctime_ns=row["ctime_ns"],
+        made=row["made"],
     )
 
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from mmsearch.errors import CollectionDamagedError
 from mmsearch.indexes.blocks import present
 from mmsearch.retrieval.store.files import fsync_file
-from mmsearch.retrieval.store.schema import FACT_NAMES, FORMAT_VERSION, shard_schema
+from mmsearch.retrieval.store.schema import FACT_NAMES, FORMAT_VERSION, shard_schema, with_all_columns
 from mmsearch.types import Space
 
 ROW_GROUP = 4_096
@@ -53,7 +53,7 @@ def write_shard(
         path,
         schema,
         compression={"id": "none", _VECTOR_LEAF: "none"} | dict.fromkeys(FACT_NAMES, "zstd"),
-        use_dictionary=["path", "modality", "span_unit", "note"],
+        use_dictionary=["path", "modality", "span_unit", "note", "made"],
         write_statistics=["id", "mtime_ns", "taken_at"],
         data_page_size=_ONE_PAGE,
         max_rows_per_page=_ONE_PAGE,
@@ -156,12 +156,14 @@ class Shard:
     def facts_of_group(self, group: int, columns: Sequence[str]) -> pa.Table:
         """The named columns of one row group; groups lie as `vector_blocks` do."""
         with self._guard, _reading(self.path):
-            return self._file.read_row_group(group, columns=list(columns), use_threads=False)
+            table = self._file.read_row_group(group, columns=list(columns), use_threads=False)
+        return with_all_columns(table, columns)
 
     def facts(self, columns: Sequence[str]) -> pa.Table:
         """The named columns of all rows."""
         with self._guard, _reading(self.path):
-            return self._file.read(columns=list(columns), use_threads=False)
+            table = self._file.read(columns=list(columns), use_threads=False)
+        return with_all_columns(table, columns)
 
     def facts_at(self, positions: NDArray[np.int64], columns: Sequence[str]) -> list[dict[str, Any]]:
         """The named columns of the rows at ``positions`` (ascending), one dict a row; reads their row groups alone.
