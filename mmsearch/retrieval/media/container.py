@@ -11,36 +11,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from mmsearch.errors import DecodeError
+from mmsearch.retrieval.media.formats import FORMATS
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.frame import Frame
     from av.packet import Packet
     from av.stream import Stream
-
-_DEMUXERS = {
-    "wav": "wav",
-    "flac": "flac",
-    "mp3": "mp3",
-    "aac": "aac",
-    "ogg": "ogg",
-    "aiff": "aiff",
-    "caf": "caf",
-    "amr": "amr",
-    "m4a": "mov",
-    "mp4": "mov",
-    "mov": "mov",
-    "3gp": "mov",
-    "mkv": "matroska",
-    "webm": "matroska",
-    "avi": "avi",
-    "mpegts": "mpegts",
-    "mpeg": "mpeg",
-    "mpegvideo": "mpegvideo",
-    "flv": "flv",
-    "asf": "asf",
-}
-"""FFmpeg's demuxer for each format that `sniff` knows."""
 
 _ENCRYPTED_TAGS = frozenset({"enca", "encv", "drms", "drmi"})
 _LEAP_S, _LITTLE_GAP_S, _MAX_GAP_S = 1.0, 10.0, 3600.0
@@ -83,11 +60,11 @@ def open_container(source: IO[bytes], format: str) -> InputContainer:
     """
     import av
 
-    if format not in _DEMUXERS:
+    if format not in FORMATS or FORMATS[format].kind == "image":
         raise DecodeError("not a sound or a film")
     with clear_errors():
         return av.open(
-            _Bytes(source), "r", format=_DEMUXERS[format], io_open=_refuse, metadata_errors="replace", options={}
+            _Bytes(source), "r", format=FORMATS[format].reader, io_open=_refuse, metadata_errors="replace", options={}
         )
 
 

@@ -8,13 +8,18 @@ from __future__ import annotations
 import os
 from typing import IO
 
+from mmsearch.retrieval.media.formats import FORMATS
+
+_NO_PROMISE = frozenset(
+    ("aac", "amr", "mpeg", "mpegvideo", "mpegts", "ogg", "y4m", "dv", "voc", "sox", "adx", "roq", "nsv")
+)
 _HEAD_BYTES = 1 << 16
 _ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 
 
 def promised_duration(source: IO[bytes], format: str, computed_s: float) -> float:
     """Seconds, 0.0 where the header promises nothing; ``computed_s`` is FFmpeg's, for formats that it reads well."""
-    if format in ("aac", "amr", "mpeg", "mpegvideo", "mpegts", "ogg"):
+    if FORMATS[format].clockless or format in _NO_PROMISE:
         return 0.0
     source.seek(0)
     head = source.read(_HEAD_BYTES)

@@ -14,6 +14,7 @@ from mmsearch.errors import DecodeError, UsageError
 from mmsearch.retrieval.media import animation
 from mmsearch.retrieval.media.container import Packets, clear_errors, open_container, origin_of, pick_stream
 from mmsearch.retrieval.media.film import shown_at
+from mmsearch.retrieval.media.formats import FORMATS
 from mmsearch.retrieval.media.picture import Frame
 from mmsearch.retrieval.media.reader import open_film
 from mmsearch.retrieval.media.sound import readable
@@ -26,6 +27,7 @@ _PICTURES: dict[str, tuple[str, dict[str, Any]]] = {
     ".webp": ("WEBP", {"quality": 95}),
 }
 
+_LATE_S = 0.25
 _EVERYWHERE = frozenset({"h264", "hevc", "av1", "mpeg4", "aac", "mp3", "ac3", "alac"})
 _PCM = frozenset({"pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_f64le"})
 
@@ -54,7 +56,6 @@ _CLIPS = {
     ".wav": _Clip("wav", None, "pcm_s16le", _PCM),
 }
 
-_OPUS_RATE = 48_000
 _TIME_BASE = Fraction(1, 90_000)
 _PRE_ROLL_S = 1.0
 _MP3_CHANNELS = 2
@@ -102,7 +103,7 @@ def cut_clip(
     """
     ending = _ending(out, _CLIPS)
     with clear_errors():
-        if format not in animation.FORMATS:
+        if format not in animation.FORMATS and not FORMATS[format].clockless:
             copied = _copy(source, format, start_s, end_s, out, ending)
             if copied is not None:
                 return {"start_s": copied[0], "end_s": copied[1], "copied": True}
@@ -155,6 +156,8 @@ def _copy(
                 return None
     if copied is not None and copied[1] <= start:
         raise DecodeError(f"it ends before {clock(start)}")
+    if copied is not None and copied[0] > start + _LATE_S:
+        return None  # the jump passed the key frame before: what is wanted would be missing
     return copied
 
 
@@ -260,7 +263,7 @@ def _frames_between(reader: Any, start: float, end: float) -> Iterator[Frame]:
     for frame in reader.frames_from(start):
         if frame.time >= end:
             break
-        if held is not None and frame.time > start:
+        if held is not None and frame.time > start + float(_TIME_BASE):  # counted times are sums, and not exact
             yield held
         held = frame
     if held is not None and held.time + held.duration > start:
@@ -307,13 +310,21 @@ def _layout(layout: Any, coders: _Clip | None) -> str:
     return usual.get(min(layout.nb_channels, most), str(layout.name))
 
 
+def _rate_for(coder: str, rate: int) -> int:
+    """The rate itself, or where the encoder has a list without it the next one up."""
+    from av.codec import Codec
+
+    known = sorted(Codec(coder, "w").audio_rates or ())
+    return next((high for high in known if high >= rate), known[-1]) if known else rate
+
+
 def _coded_sound(
     clip: Any, coder: str, source: IO[bytes], format: str, start: float, end: float, facts: tuple[int, str]
 ) -> Iterator[tuple[float, Any]]:
     from av.audio.frame import AudioFrame
 
     rate, layout = facts
-    stream = clip.add_stream(coder, rate=_OPUS_RATE if coder == "libopus" else rate, layout=layout)
+    stream = clip.add_stream(coder, rate=_rate_for(coder, rate), layout=layout)
     container = open_container(source, format)
     track = pick_stream(container.streams.audio, "a sound track")
     origin = origin_of(container)

@@ -19,6 +19,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from mmsearch.errors import DecodeError, TransientDecodeError
 from mmsearch.retrieval.media.colour import to_srgb
+from mmsearch.retrieval.media.formats import FORMATS
 from mmsearch.retrieval.media.sniff import HEAD_BYTES, sniff
 from mmsearch.types import Facts
 
@@ -28,19 +29,6 @@ picture and its RGB copy; the other formats need less."""
 
 _MAX_MEGAPIXELS = 400
 _SHARE_OF_MEMORY = 0.5
-
-_PLUGINS = {
-    "jpeg": ("JPEG", "JpegImagePlugin"),
-    "png": ("PNG", "PngImagePlugin"),
-    "webp": ("WEBP", "WebPImagePlugin"),
-    "gif": ("GIF", "GifImagePlugin"),
-    "bmp": ("BMP", "BmpImagePlugin"),
-    "tiff": ("TIFF", "TiffImagePlugin"),
-    "jpeg2000": ("JPEG2000", "Jpeg2KImagePlugin"),
-    "pnm": ("PPM", "PpmImagePlugin"),
-    "avif": ("AVIF", "AvifImagePlugin"),
-    "heic": ("HEIF", None),
-}
 
 _ORIENTATION_TAG, _EXIF_IFD, _DATE_TAG, _OFFSET_TAG = 0x0112, 0x8769, 0x9003, 0x9011
 _UPRIGHT = {
@@ -75,8 +63,11 @@ def decode_image(
     max_pixels: int,
     target: tuple[int, int] | None = None,
     draft: float = 0.0,
+    format: str | None = None,
 ) -> tuple[Image.Image, Facts]:
     """The first frame of a picture file, upright, in 8-bit sRGB, and its facts.
+
+    ``format``, as `sniff` names it, is found by the file's content where it is None.
 
     With ``target`` (height, width) and ``draft`` > 0 a JPEG is decoded at the smallest of the scales 1, 1/2, 1/4
     and 1/8 that leaves both sides at least ``draft`` times the target. Width and height among the facts
@@ -93,7 +84,7 @@ def decode_image(
             except OSError as error:
                 raise TransientDecodeError(f"cannot be read: {error.strerror}") from None
         try:
-            return _decode(source, max_pixels, target, draft)
+            return _decode(source, format or _format_of(source), max_pixels, target, draft)
         except (DecodeError, MemoryError):
             raise
         except Exception as error:  # strangers' bytes bring out many kinds of error in the decoders
@@ -109,17 +100,22 @@ def guard_size(size: tuple[int, int], pixels: int, max_pixels: int) -> None:
         )
 
 
+def _format_of(source: IO[bytes]) -> str:
+    source.seek(0)
+    return sniff(source.read(HEAD_BYTES), b"", named=True).format
+
+
 def _decode(
-    source: IO[bytes], max_pixels: int, target: tuple[int, int] | None, draft: float
+    source: IO[bytes], format: str, max_pixels: int, target: tuple[int, int] | None, draft: float
 ) -> tuple[Image.Image, Facts]:
     with pillow_settings():
-        image, size = _open(source, max_pixels, target, draft)
+        image, size = _open(source, format, max_pixels, target, draft)
         note = None
         try:
             image.load()
         except (OSError, SyntaxError, EOFError):
             ImageFile.LOAD_TRUNCATED_IMAGES = True
-            image, size = _open(source, max_pixels, target, draft)
+            image, size = _open(source, format, max_pixels, target, draft)
             image.load()
             note = _truncation_note(image)
         exif = _exif(image)
@@ -147,31 +143,57 @@ def pillow_settings() -> Iterator[None]:
 
 
 def _open(
-    source: IO[bytes], max_pixels: int, target: tuple[int, int] | None, draft: float
+    source: IO[bytes], format: str, max_pixels: int, target: tuple[int, int] | None, draft: float
 ) -> tuple[Image.Image, tuple[int, int]]:
     """The picture, opened but not decoded, and its full size; DecodeError where it is too large."""
     source.seek(0)
-    format = sniff(source.read(HEAD_BYTES), b"", named=True).format
-    source.seek(0)
-    if format not in _PLUGINS:
+    if format not in FORMATS or FORMATS[format].kind != "image":
         raise DecodeError("not a picture")
-    name, plugin = _PLUGINS[format]
-    if plugin is None:
-        import pi_heif
-
-        pi_heif.register_heif_opener()
-    else:
-        importlib.import_module(f"PIL.{plugin}")
+    name = FORMATS[format].reader
+    load_plugin(format)
     try:
         image: Image.Image = Image.open(source, formats=[name])
     except UnidentifiedImageError:
-        raise DecodeError(f"damaged or cut off: not readable as {name}") from None
+        raise DecodeError(_why_unread(source, format)) from None
     size = image.size
     if target is not None and draft > 0:
         image.draft("RGB", (round(draft * target[1]), round(draft * target[0])))
     held = size if "progressive" in image.info else image.size  # a progressive file is held whole to be scaled
     guard_size(size, held[0] * held[1], max_pixels)
     return image, size
+
+
+def load_plugin(format: str) -> None:
+    """Have Pillow know a format of pictures.
+
+    Raises:
+        DecodeError: an extra is needed that is not installed.
+    """
+    if format == "heic":
+        import pi_heif
+
+        pi_heif.register_heif_opener()
+    elif format == "jxl":
+        try:
+            importlib.import_module("pillow_jxl")
+        except ImportError:
+            raise DecodeError('a JPEG XL picture needs an extra: pip install "mmsearch[jxl]"') from None
+    else:
+        plugin = FORMATS[format].plugin
+        assert plugin is not None
+        importlib.import_module(plugin)
+
+
+def _why_unread(source: IO[bytes], format: str) -> str:
+    source.seek(0)
+    head = source.read(26)
+    if format == "jpeg" and head[3:4] == b"\xf7":
+        return "a JPEG-LS picture: not read"
+    if format == "psd" and head[4:6] == b"\0\2":
+        return "a Photoshop document of the large kind (PSB): not read"
+    if format == "psd" and head[22:24] not in (b"\0\1", b"\0\x08"):
+        return f"a Photoshop document of {int.from_bytes(head[22:24], 'big')} bits a channel: only 8 bits are read"
+    return f"damaged or cut off: not readable as {FORMATS[format].reader}"
 
 
 def _truncation_note(image: Image.Image) -> str:

@@ -20,6 +20,7 @@ from mmsearch.retrieval.media.container import (
     taken_at,
 )
 from mmsearch.retrieval.media.durations import promised_duration
+from mmsearch.retrieval.media.formats import FORMATS
 from mmsearch.retrieval.media.image import guard_size
 from mmsearch.retrieval.media.picture import FilmFrame, Frame, square_size
 
@@ -112,7 +113,7 @@ class FilmReader:
         # FFmpeg has no times of presentation for these in AVI; a jump would lose count.
         counting = self._format == "avi" and context.name in ("h264", "hevc")
         self._packets = Packets(self._container, self._stream, counting=counting)
-        self._can_jump = not counting and self._format != "mpegvideo"
+        self._can_jump = not counting and self._format != "mpegvideo" and not FORMATS[self._format].clockless
 
     def _guard(self, width: int, height: int) -> None:
         size = square_size(width, height, self._pixel_aspect)

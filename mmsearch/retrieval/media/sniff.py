@@ -6,9 +6,18 @@ import codecs
 import os
 import re
 from dataclasses import dataclass
-from typing import Literal
 
-Kind = Literal["image", "raw", "text", "table", "subtitles", "audio", "video", "other", "empty"]
+from mmsearch.retrieval.media.formats import (
+    BY_ENDING,
+    FORMATS,
+    MEDIA_ENDINGS,
+    RAW_ENDINGS,
+    RAW_MAGICS,
+    UNREAD_ENDINGS,
+    UNREAD_MAGICS,
+    Kind,
+)
+from mmsearch.retrieval.media.marks import is_drawing, is_mpeg_audio, marked
 
 HEAD_BYTES = 16 * 1024
 """How much of a file's beginning `sniff` wants to see."""
@@ -23,28 +32,18 @@ class Sniffed:
     reason: str | None = None
 
 
-_SIGNATURES: tuple[tuple[bytes, Kind, str], ...] = (
-    (b"\xff\xd8\xff", "image", "jpeg"),
-    (b"\x89PNG\r\n\x1a\n", "image", "png"),
-    (b"GIF87a", "image", "gif"),
-    (b"GIF89a", "image", "gif"),
-    (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "image", "jpeg2000"),
-    (b"\xff\x4f\xff\x51", "image", "jpeg2000"),
-    (b"FUJIFILMCCD-RAW", "raw", "raf"),
-    (b"IIRO", "raw", "orf"),
-    (b"IIRS", "raw", "orf"),
-    (b"MMOR", "raw", "orf"),
-    (b"IIU\x00", "raw", "rw2"),
-    (b"FOVb", "raw", "x3f"),
-    (b"\x00MRM", "raw", "mrw"),
-    (b"PAR1\x15", "table", "parquet"),
-    (b"fLaC", "audio", "flac"),
-    (b"caff\x00\x01", "audio", "caf"),
-    (b"#!AMR", "audio", "amr"),
-    (b"\x00\x00\x01\xba", "video", "mpeg"),
-    (b"\x00\x00\x01\xb3", "video", "mpegvideo"),
-    (b"%PDF-", "other", "pdf"),
+_PLAIN = re.compile(rb"[\x20-\x7e]*")
+_TEXTUAL = ("fits", "xpm", "sphere", "voc", "y4m")
+_SIGNATURES: tuple[tuple[bytes, Kind, str, bool], ...] = (
+    *((magic, "raw", name, True) for magic, name in RAW_MAGICS),
+    *(
+        (magic, format.kind, name, name in _TEXTUAL or not _PLAIN.fullmatch(magic))
+        for name, format in FORMATS.items()
+        for magic in format.magics
+    ),
+    (b"PAR1\x15", "table", "parquet", True),
 )
+"""Whether they alone decide: a few letters could also begin a text."""
 
 _TIFF_MAGICS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _BMP_HEADER_SIZES = (12, 40, 52, 56, 64, 108, 124)
@@ -54,6 +53,7 @@ _ID3 = (b"ID3\x02", b"ID3\x03", b"ID3\x04")
 _ASF = b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"
 _ASF_SOUND = bytes.fromhex("409e69f84d5bcf11a8fd00805f5c442b")
 _ASF_PICTURES = bytes.fromhex("c0ef19bc4d5bcf11a8fd00805f5c442b")
+_OGG_PICTURES = (b"\x80theora", b"\x01video\0\0\0", b"OVP80", b"BBCD\0")
 _MATROSKA, _MATROSKA_TRACKS = b"\x1a\x45\xdf\xa3", b"\x16\x54\xae\x6b"
 _MATROSKA_PICTURES, _MATROSKA_SOUND = b"\x83\x81\x01", b"\x83\x81\x02"
 
@@ -66,19 +66,9 @@ _BRANDS: tuple[tuple[frozenset[bytes], Kind, str], ...] = (
     (frozenset({b"3gp4", b"3gp5", b"3gp6", b"3gp7", b"3ge6", b"3gg6", b"3g2a", b"3g2b", b"3g2c"}), "video", "3gp"),
 )
 
-_RAW_EXTENSIONS = frozenset({"3fr", "arw", "cr2", "dcr", "dng", "erf", "fff", "iiq", "kdc", "mef", "mos"}).union(
-    ("nef", "nrw", "pef", "raw", "rw2", "rwl", "sr2", "srf", "srw")
-)
 _TABLE_EXTENSIONS = frozenset({"csv", "tsv", "jsonl", "ndjson"})
 _SUBTITLE_EXTENSIONS = frozenset({"srt", "vtt"})
 _TEXT_EXTENSIONS = frozenset({"txt", "text", "md", "markdown", "rst"})
-_MEDIA_EXTENSIONS = _RAW_EXTENSIONS.union(
-    ("jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "jp2", "j2k"),
-    ("pbm", "pgm", "ppm", "pnm", "avif", "heic", "heif", "cr3", "raf", "orf"),
-    ("mp4", "m4v", "mov", "mkv", "webm", "avi", "mts", "m2ts", "mpg", "mpeg", "wmv", "asf", "flv", "3gp", "3g2", "ogv"),
-    ("wav", "flac", "mp3", "ogg", "oga", "opus", "m4a", "m4b", "mka", "aac", "aif", "aiff", "wma"),
-)
-
 _BOMS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _CONTROL = re.compile(rb"[\x00-\x07\x0e-\x19\x1c-\x1f\x7f]")
 _MAX_HIGH_SHARE = 1 / 3
@@ -102,7 +92,19 @@ def sniff(head: bytes, name: bytes | str, *, named: bool) -> Sniffed:
         return Sniffed("video", "mpegts")
     if not _CONTROL.search(head):
         return Sniffed("other", "text", "text in an unknown encoding: save it as UTF-8 to index it")
-    return Sniffed("other", "binary", "not a picture or text")
+    return _by_ending(extension)
+
+
+def _by_ending(extension: str) -> Sniffed:
+    """What bytes are that nothing in them explains: some streams begin anywhere, some kinds are not read."""
+    name = BY_ENDING.get(extension)
+    if name is not None and FORMATS[name].bare:
+        return Sniffed(FORMATS[name].kind, name)
+    if extension in UNREAD_ENDINGS:
+        return Sniffed("other", "binary", UNREAD_ENDINGS[extension])
+    if name is not None or extension in RAW_ENDINGS:
+        return Sniffed("other", "binary", f"it does not begin as a .{extension} does: damaged, or of another kind")
+    return Sniffed("other", "binary", "not a picture, text, sound or film")
 
 
 def _is_text(head: bytes) -> bool:
@@ -127,22 +129,31 @@ def _extension(name: bytes | str) -> str:
 
 def _by_signature(head: bytes, extension: str) -> Sniffed | None:
     if head.startswith(_TIFF_MAGICS):
-        if head[8:10] == b"CR" or extension in _RAW_EXTENSIONS:
-            return Sniffed("raw", extension if extension in _RAW_EXTENSIONS else "cr2")
+        if head[8:10] == b"CR" or extension in RAW_ENDINGS:
+            return Sniffed("raw", extension if extension in RAW_ENDINGS else "cr2")
         return Sniffed("image", "tiff")
-    for magic, kind, format in _SIGNATURES:
-        if head.startswith(magic):
-            reason = "a PDF: only pictures and plain texts are indexed" if format == "pdf" else None
-            return Sniffed(kind, format, reason)
+    if head.startswith(b"%PDF-"):
+        return Sniffed("other", "pdf", "a PDF: only pictures and plain texts are indexed")
+    for magic, reason in UNREAD_MAGICS:
+        if head.startswith(magic) and (not _PLAIN.fullmatch(magic) or magic[:1] in b"%#" or not _is_text(head)):
+            return Sniffed("other", "unread", reason)
+    for magic, kind, format, decides in _SIGNATURES:
+        if head.startswith(magic) and (decides or not _is_text(head)):
+            return Sniffed("video", "mjpeg") if extension in FORMATS["mjpeg"].endings else Sniffed(kind, format)
     if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADER_SIZES:
         return Sniffed("image", "bmp")
     if _PNM.match(head):
         return Sniffed("image", "pnm")
-    if _is_mpeg_audio(head):
+    if is_mpeg_audio(head):
         return Sniffed("audio", "mp3" if head[1] & 0x06 else "aac")
     if head.startswith(_ID3):
         return Sniffed("audio", _behind_id3(head, extension))
-    return _by_container(head, extension)
+    found = _by_container(head, extension)
+    if found is None and (name := marked(head, extension)) is not None:
+        found = Sniffed(FORMATS[name].kind, name)
+    if found is None and is_drawing(head):
+        found = Sniffed("other", "unread", "an SVG drawing: not read")
+    return found
 
 
 def _behind_id3(head: bytes, extension: str) -> str:
@@ -151,7 +162,7 @@ def _behind_id3(head: bytes, extension: str) -> str:
     rest = head[10 + size :]
     if rest.startswith(b"fLaC"):
         return "flac"
-    if _is_mpeg_audio(rest):
+    if is_mpeg_audio(rest):
         return "mp3" if rest[1] & 0x06 else "aac"
     return extension if extension in ("flac", "aac") else "mp3"
 
@@ -164,12 +175,23 @@ def _by_container(head: bytes, extension: str) -> Sniffed | None:
             b"WEBP": Sniffed("image", "webp"),
             b"WAVE": Sniffed("audio", "wav"),
             b"AVI ": Sniffed("video", "avi"),
+            b"AMV ": Sniffed("video", "avi"),
+            b"CDXA": Sniffed("video", "mpeg"),
+            b"QLCM": Sniffed("audio", "qcp"),
+            b"XWMA": Sniffed("audio", "xwma"),
+            b"RMID": Sniffed("other", "unread", "a MIDI file: notes, no sound"),
         }
         return riff.get(form)
+    if head[:4] == b"RIFX" and form == b"WAVE":
+        return Sniffed("audio", "wav")
     if head[:4] == b"FORM" and form in (b"AIFF", b"AIFC"):
         return Sniffed("audio", "aiff")
+    if (head[:4] == b"FORM" and form == b"8SVX") or (head[:4] == b"FRM8" and head[12:16] == b"DSD "):
+        return Sniffed("audio", "iff")
+    if head[:4] == b"FORM" and form in (b"ILBM", b"PBM ", b"ANIM"):
+        return Sniffed("other", "unread", "an Amiga picture: not read")
     if head[:4] == b"OggS":
-        return Sniffed("video" if b"\x80theora" in head[:1024] else "audio", "ogg")
+        return Sniffed("video" if any(mark in head[:1024] for mark in _OGG_PICTURES) else "audio", "ogg")
     if head.startswith(_MATROSKA):
         tracks = head.partition(_MATROSKA_TRACKS)[2]
         sound_only = _MATROSKA_SOUND in tracks and _MATROSKA_PICTURES not in tracks if tracks else extension == "mka"
@@ -199,19 +221,10 @@ def _by_brand(head: bytes) -> Sniffed:
     return Sniffed("video", "mp4")
 
 
-def _is_mpeg_audio(head: bytes) -> bool:
-    """An MPEG audio or ADTS frame header: eleven bits of sync and no field with a forbidden value."""
-    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0 or head.startswith(_BOMS):
-        return False
-    if head[1] & 0xF6 == 0xF0:  # layer 0 means ADTS: the sampling index has 13 values
-        return (head[2] >> 2) & 0x0F < 13
-    version, layer = (head[1] >> 3) & 3, (head[1] >> 1) & 3
-    bitrate, sampling = head[2] >> 4, (head[2] >> 2) & 3
-    return version != 1 and layer != 0 and bitrate not in (0, 15) and sampling != 3
-
-
 def _is_transport_stream(head: bytes) -> bool:
-    return any(len(head) > start + 2 * step and head[start::step][:3] == b"GGG" for start, step in ((0, 188), (4, 192)))
+    """Packets of 188 bytes, of 192 on disks (M2TS), or of 204 from the air, each begun with a G."""
+    steps = ((0, 188), (4, 192), (0, 204))
+    return any(len(head) > start + 2 * step and head[start::step][:3] == b"GGG" for start, step in steps)
 
 
 def _kind_of_text(head: bytes, extension: str, named: bool) -> Sniffed:
@@ -221,6 +234,6 @@ def _kind_of_text(head: bytes, extension: str, named: bool) -> Sniffed:
         return Sniffed("subtitles", extension)
     if extension in _TABLE_EXTENSIONS:
         return Sniffed("table", extension)
-    if not extension or named or extension in _TEXT_EXTENSIONS or extension in _MEDIA_EXTENSIONS:
+    if not extension or named or extension in _TEXT_EXTENSIONS or extension in MEDIA_ENDINGS:
         return Sniffed("text", "text")
     return Sniffed("other", "text", f"source code or data (.{extension}): name the file itself to index it")

@@ -26,11 +26,12 @@ from numpy.typing import NDArray
 
 from mmsearch.errors import DecodeError, TransientDecodeError, UsageError
 from mmsearch.retrieval.filetimes import status_change_ns
+from mmsearch.retrieval.media.formats import Kind
 from mmsearch.retrieval.media.image import BYTES_PER_PIXEL, decode_image
 from mmsearch.retrieval.media.raw import decode_raw
 from mmsearch.retrieval.media.recipe import Recipe
 from mmsearch.retrieval.media.slots import open_shared
-from mmsearch.retrieval.media.sniff import HEAD_BYTES, Kind, Sniffed, sniff
+from mmsearch.retrieval.media.sniff import HEAD_BYTES, Sniffed, sniff
 from mmsearch.retrieval.media.streams import PartKind, Stream, decode_film, decode_moment, decode_sound
 from mmsearch.retrieval.media.table import read_table
 from mmsearch.retrieval.media.text import MAX_TEXT_BYTES, decode_text
@@ -290,8 +291,11 @@ def _decode(file: IO[bytes], sniffed: Sniffed, job: dict[str, Any], settings: Se
     assert transform is not None
     assert settings.pixels is not None
     target = (transform.height, transform.width)
-    decode = decode_raw if sniffed.kind == "raw" else decode_image
-    picture, facts = decode(file, max_pixels=settings.max_pixels, target=target, draft=transform.draft)
+    bounds: dict[str, Any] = {"max_pixels": settings.max_pixels, "target": target, "draft": transform.draft}
+    if sniffed.kind == "raw":
+        picture, facts = decode_raw(file, **bounds)
+    else:
+        picture, facts = decode_image(file, **bounds, format=sniffed.format)
     settings.pixels[job["slot"]] = transform.apply(picture)
     return {"facts": _facts(facts)}
 

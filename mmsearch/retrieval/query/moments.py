@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from mmsearch.retrieval.media.formats import FILM_ENDINGS
 from mmsearch.retrieval.media.recipe import MAX_SPAN_S
 from mmsearch.types import Hit, Modality, State
 
@@ -20,10 +21,6 @@ SAME = 0.97
 _STANDS_OUT = 2.0  # standard deviations: by chance one row in forty lies above
 _NEARLY = 1.0  # standard deviations: by so little one kind of evidence hardly says more than another
 _SUBTITLES = (".srt", ".vtt")
-_FILM_ENDINGS = (
-    *(".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg"),
-    *(".wmv", ".asf", ".flv", ".3gp", ".3g2", ".ogv"),
-)
 _EPSILON_S = 1e-3
 
 
@@ -47,7 +44,7 @@ def owner(path: str) -> str:
     if ending.lower() not in _SUBTITLES:
         return path
     for name in (stem, os.path.splitext(stem)[0]):
-        for film in _FILM_ENDINGS:
+        for film in FILM_ENDINGS:
             for there in (name + film, name + film.upper()):  # cameras write DSC_0001.MP4
                 if os.path.exists(there):
                     return there

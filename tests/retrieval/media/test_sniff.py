@@ -80,6 +80,47 @@ ASF_PICTURES = bytes.fromhex("c0ef19bc4d5bcf11a8fd00805f5c442b")
         (box(b"M4V \0\0\0\x01M4V mp42isom"), "a", "video", "mp4"),
         (b"\0\0\x01\xba\x44\0\x04", "a.vob", "video", "mpeg"),
         (b"\0\0\x01\xb3\x16\0\xf0", "a.mpg", "video", "mpegvideo"),
+        (b".RMF\0\0\0\x12\0\x01", "a", "video", "rm"),
+        (b"\x1f\x07\0\xbf" + bytes(80), "a", "video", "dv"),
+        (b"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02\x01\x01\x02", "a", "video", "mxf"),
+        (b"\0\0\0\1\x67\x64\0\x1f\0\0\0\1\x68\xee", "a", "video", "h264"),
+        (b"\0\0\0\1\x09\xf0\0\0\1\x67\x64\0\0\1\x68\xee", "a.h264", "video", "h264"),
+        (b"\0\0\0\1\x40\1\x0c\0\0\0\1\x42\1\1\0\0\1\x44\1", "a", "video", "hevc"),
+        (b"\0\0\1\x00\0\0\1\x20\0\xc4", "a.m4v", "video", "mpeg4"),
+        (b"\x12\0\x0a\x0b", "a", "video", "av1"),
+        (b"DKIF\0\0\x20\0VP80", "a", "video", "ivf"),
+        (b"YUV4MPEG2 W640 H480 F25:1\nFRAME\n" + bytes(9), "a", "video", "y4m"),
+        (b"nut/multimedia container\0N", "a", "video", "nut"),
+        (b"\xff\xd8\xff\xe0\0\x10JFIF", "a.mjpg", "video", "mjpeg"),
+        ((b"G\x40\0\x10" + bytes(200)) * 4, "a.ts", "video", "mpegts"),
+        (b"OggS\0\x02" + bytes(20) + b"\x01\x38\x01video\0\0\0XVID", "a.ogm", "video", "ogg"),
+        (b"wvpk\x08\0\0\0", "a", "audio", "wavpack"),
+        (b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\4\xc1", "a", "audio", "w64"),
+        (b".snd\0\0\0\x18", "a", "audio", "au"),
+        (b"TTA1\1\0\2\0", "a", "audio", "tta"),
+        (b"MAC \x96\x0f", "a", "audio", "ape"),
+        (b"DSD \x1c\0\0\0\0", "a", "audio", "dsf"),
+        (b"FRM8\0\0\0\0\0\0\0\0DSD FVER", "a.dff", "audio", "iff"),
+        (b"\x0b\x77\0\0\x14\x40", "a.ac3", "audio", "ac3"),
+        (b"\x0b\x77\2\xff\x3f\x87", "a.eac3", "audio", "eac3"),
+        (b"\x7f\xfe\x80\1", "a", "audio", "dts"),
+        (b"\0\0\0\0\xf8\x72\x6f\xba", "a", "audio", "truehd"),
+        (b"RIFX\0\0\0\x10WAVEfmt ", "a", "audio", "wav"),
+        (b"\x12\x34" * 50, "a.gsm", "audio", "gsm"),
+        (b"\0\0garbage before the first frame", "a.mp3", "audio", "mp3"),
+        (b"8BPS\0\1" + bytes(6), "a", "image", "psd"),
+        (b"\0\0\1\0\1\0\x10\x10\0\0\1\0\x20\0\x68\4\0\0\x16\0\0\0", "a", "image", "ico"),
+        (b"\0\0\2\0\1\0\x10\x10\0\0\1\0\x20\0\x68\4\0\0\x16\0\0\0", "a", "image", "cur"),
+        (b"icns\0\0\1\0", "a", "image", "icns"),
+        (b"DDS \x7c\0\0\0", "a", "image", "dds"),
+        (b"\x0a\x05\1\x08" + bytes(124), "a", "image", "pcx"),
+        (b"\1\xda\1\1\0\3", "a", "image", "sgi"),
+        (b"qoif\0\0\1\0", "a", "image", "qoi"),
+        (bytes(2) + b"\2" + bytes(9) + b"\x40\1\xf0\0\x18\0", "a.tga", "image", "tga"),
+        (b"#define dot_width 8\n#define dot_height 8\n", "a.xbm", "image", "xbm"),
+        (b"/* XPM */\nstatic char", "a", "image", "xpm"),
+        (b"\xff\x0a\xfa\x1f", "a", "image", "jxl"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "a", "image", "jxl"),
         (b"WEBVTT\n\n00:01.000 --> 00:02.000\nhello", "a", "subtitles", "vtt"),
         (b"\xef\xbb\xbfWEBVTT - a title\n", "a.txt", "subtitles", "vtt"),
         (b"1\n00:00:01,000 --> 00:00:02,000\nhello", "a.srt", "subtitles", "srt"),
@@ -142,7 +183,7 @@ def test_bytes_that_read_as_text_are_text(head: bytes) -> None:
 
 def test_what_is_neither_says_so() -> None:
     assert sniff(b"", "a.jpg", named=False).kind == "empty"
-    assert sniff(b"\x7fELF\x02\x01\x01\0", "a", named=True).reason == "not a picture or text"
+    assert sniff(b"\x7fELF\x02\x01\x01\0", "a", named=True).reason == "not a picture, text, sound or film"
     assert sniff(b"%PDF-1.7\n", "a.txt", named=False).reason == "a PDF: only pictures and plain texts are indexed"
     cyrillic = "Собака бежит по пляжу".encode("koi8-r")
     assert sniff(cyrillic, "a.txt", named=False).reason == "text in an unknown encoding: save it as UTF-8 to index it"
@@ -160,3 +201,38 @@ def test_every_printable_text_without_a_signature_is_a_text(text: str) -> None:
     assert found.kind == "text" or text.startswith(
         ("%PDF-", "GIF8", "P", "RIFF", "FORM", "OggS", "II", "MM", "#!AMR", "WEBVTT")
     )
+
+
+@pytest.mark.parametrize(
+    ("head", "name", "reason"),
+    [
+        (b"MThd\0\0\0\6\0\0", "a.mid", "a MIDI file: notes, no sound"),
+        (b"RIFF\0\0\0\x10RMIDdata", "a.rmi", "a MIDI file: notes, no sound"),
+        (b"FWS\x09\0\0", "a.swf", "a film of a kind that is not read"),
+        (b"v/1\1\2\0\0\0", "a", "an OpenEXR picture: not read"),
+        (b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 1 +X 1\n", "a.hdr", "a Radiance HDR picture: not read"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n", "a.eps", "a PostScript drawing: not read"),
+        (b"\xc5\xd0\xd3\xc6\x1e\0", "a", "a PostScript drawing: not read"),
+        (b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg">', "a.svg", "an SVG drawing: not read"),
+        (b"<svg width='1'></svg>", "logo", "an SVG drawing: not read"),
+        (b"\xd7\xcd\xc6\x9a\0\0", "a.wmf", "a Windows metafile drawing: not read"),
+        (b"II\xbc\1\x08\0", "a.jxr", "a JPEG XR picture: not read"),
+        (b"BPG\xfb\0", "a.bpg", "a BPG picture: not read"),
+        (b"gimp xcf v011\0", "a.xcf", "a GIMP picture: not read"),
+        (b"\0\1\2\3 nothing known", "a.mp4", "it does not begin as a .mp4 does: damaged, or of another kind"),
+        (bytes(100), "a.jpg", "it does not begin as a .jpg does: damaged, or of another kind"),
+        (bytes(range(256)), "a.yuv", "raw pictures: without a header nothing says their size"),
+    ],
+)
+@pytest.mark.parametrize("named", [False, True])
+def test_a_kind_that_is_not_read_is_named(head: bytes, name: str, reason: str, named: bool) -> None:
+    found = sniff(head, name, named=named)
+    assert (found.kind, found.reason) == ("other", reason)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [b"MAC addresses of the house", b"TTA1 is a codec", b"IMPMPORTANT", b"wvpk?", b"LA0 to LA7", b"<html><svg>"],
+)
+def test_a_text_may_begin_with_the_letters_of_a_format(words: bytes) -> None:
+    assert sniff(words, "notes.txt", named=False).kind == "text"
