@@ -16,6 +16,7 @@ from mmsearch.errors import ReadOnlyError, UsageError
 from mmsearch.reader import Reader, check_space
 from mmsearch.retrieval.store.files import writing_to
 from mmsearch.retrieval.store.manifest import MANIFEST_NAME, Manifest, Settings, save_manifest
+from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.types import Modality, Report, Space
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class Collection(Reader):
 
     def index(
         self,
-        paths: Sequence[str | os.PathLike[str]],
+        paths: Sequence[str | os.PathLike[str]] = (),
         *,
         model: str | None = None,
         index: str | None = None,
@@ -97,7 +98,8 @@ class Collection(Reader):
         """Find and embed what is new or changed under ``paths``; forget what is gone.
 
         Args:
-            paths: folders and files. A file that is named is indexed also where a scan would pass it over.
+            paths: folders and files; none stands for all that were indexed before. What is named is indexed also where
+                a scan would pass it over.
             model: another model than the collection's: a new space is built beside the old ones, from all roots. When
                 it is complete it takes the place of the models all of whose media it embeds, or stands beside them.
             index: ``auto``, ``exact``, ``ivfpq`` or a FAISS factory string; kept for later runs.
@@ -107,9 +109,10 @@ class Collection(Reader):
             options: the fields of `IngestOptions`.
 
         Raises:
-            UsageError: a path that does not exist, a bad option.
+            UsageError: a path that does not exist, no path and nothing indexed yet, a bad option.
             CollectionBusyError: another process writes to the collection.
         """
+        from mmsearch.retrieval.ingest.choices import roots_of, with_choices
         from mmsearch.retrieval.ingest.progress import nobody
         from mmsearch.retrieval.ingest.run import IngestOptions, ingest, preview
         from mmsearch.retrieval.ingest.scan import absolute
@@ -117,15 +120,19 @@ class Collection(Reader):
         from mmsearch.retrieval.store.writer import open_writer
 
         chosen = IngestOptions(**options)
-        tops = absolute(paths)
+        tops = absolute(paths) or roots_of(self.manifest)
+        if not tops:
+            raise UsageError(f"nothing was indexed in {self.root} yet; name a folder")
         named = None if model in (None, "auto") else self._load(str(model))
         if dry_run:
-            return preview(self._snapshot, self._serving(named), tops, chosen)
+            planned = with_choices(self.manifest, tops, chosen.exclude, chosen.lift)
+            return preview(Snapshot(self.root, planned), self._serving(named), tops, chosen)
         with open_writer(self.root) as writer:
             self.reopen()
             settings = checked_settings(writer.manifest.settings, index, recall)
-            if settings != writer.manifest.settings:
-                writer.publish(replace(writer.manifest, settings=settings))
+            decided = replace(with_choices(writer.manifest, tops, chosen.exclude, chosen.lift), settings=settings)
+            if decided != writer.manifest:
+                writer.publish(decided)
             if named is not None and is_new(writer.manifest, named.space):
                 report = ingest_with_another(writer, named, self._own, tops, chosen, watch or nobody)
             else:

@@ -225,6 +225,20 @@ class FileNote:
 
 
 @dataclass(frozen=True, slots=True)
+class PassedOver:
+    """What a scan passed over on purpose: ``kind`` (such as ``excluded``), how many files and folders, and the names or
+    patterns that they go by."""
+
+    kind: str
+    count: int
+    names: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """``{"kind": …, "count": …, "names": […]}``."""
+        return {"kind": self.kind, "count": self.count, "names": [printable(name) for name in self.names]}
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What an indexing run did, counted in files. found = indexed + unchanged + moved + len(skipped)."""
 
@@ -237,6 +251,7 @@ class Report:
     skipped: tuple[FileNote, ...] = ()
     marked: tuple[FileNote, ...] = ()
     kept: tuple[FileNote, ...] = ()
+    passed_over: tuple[PassedOver, ...] = ()
     notices: tuple[str, ...] = ()
     interrupted: bool = False
     seconds: float = 0.0
@@ -254,6 +269,7 @@ class Report:
             "skipped": [note.to_json() for note in self.skipped],
             "marked": [note.to_json() for note in self.marked],
             "kept": [note.to_json() for note in self.kept],
+            "passed_over": [passed.to_json() for passed in self.passed_over],
             "notices": list(self.notices),
             "interrupted": self.interrupted,
             "seconds": round(self.seconds, 3),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,14 +16,15 @@ from mmsearch.cli.output import echo, print_json, say
 
 if TYPE_CHECKING:
     from mmsearch.collection import Collection
-    from mmsearch.types import Report
+    from mmsearch.types import PassedOver, Report
 
 
 @click.command()
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--model", default="auto", metavar="NAME", help="See `mmsearch models list`; auto: the collection's own.")
 @click.option("--only", metavar="MODALITY", multiple=True, help="Index image, text, audio or video alone; repeatable.")
-@click.option("--exclude", metavar="GLOB", multiple=True, help="Pass over such files and folders; repeatable.")
+@click.option("--exclude", metavar="GLOB", multiple=True, help="Pass over such files, as .gitignore; kept; repeatable.")
+@click.option("--lift", metavar="WHAT", multiple=True, help="Take back an exclude or a removal that is kept, or all.")
 @click.option("--hidden", is_flag=True, help="Also files and folders whose names begin with a dot.")
 @click.option("--follow-links", is_flag=True, help="Follow symbolic links.")
 @click.option("--text-column", metavar="NAME", help="Column of .csv, .jsonl and .parquet that holds the texts.")
@@ -50,6 +51,7 @@ def index(
     model: str,
     only: tuple[str, ...],
     exclude: tuple[str, ...],
+    lift: tuple[str, ...],
     hidden: bool,
     follow_links: bool,
     text_column: str | None,
@@ -72,7 +74,7 @@ def index(
     quiet: bool,
     verbose: bool,
 ) -> None:
-    """Find and embed what is new or changed under PATHs, forget what is gone."""
+    """Find and embed what is new or changed under PATHs (none: all that was indexed before), forget what is gone."""
     from mmsearch.cli.watch import watching
     from mmsearch.types import modalities_named
 
@@ -80,6 +82,7 @@ def index(
     options: dict[str, Any] = {
         "only": modalities_named(only),
         "exclude": exclude,
+        "lift": lift,
         "hidden": hidden,
         "follow_links": follow_links,
         "text_column": text_column,
@@ -113,13 +116,18 @@ def _check(
 ) -> None:
     """Raise what is wrong with the call before a collection is made for it."""
     from mmsearch.collection import Collection, checked_settings
+    from mmsearch.errors import UsageError
+    from mmsearch.retrieval.ingest.excludes import checked_patterns
     from mmsearch.retrieval.ingest.run import IngestOptions
     from mmsearch.retrieval.ingest.scan import absolute, missing, no_such_path
     from mmsearch.retrieval.store.manifest import Settings
 
     IngestOptions(**options)
+    checked_patterns(options["exclude"], ())
     checked_settings(Settings(), index_kind, recall)
     if not Collection.exists(home):
+        if not paths:
+            raise UsageError(f"there is no collection at {home} yet; name a folder: `mmsearch index FOLDER`")
         for path in missing(absolute(paths)):  # one that a collection knows may be an unmounted disk
             raise no_such_path(path)
 
@@ -154,6 +162,7 @@ def _print_report(report: Report, dry_run: bool, quiet: bool, verbose: bool) -> 
     if not quiet:
         _print_notes("skipped", report.skipped, verbose)
         _print_notes("used in part", report.marked, verbose)
+        _print_passed_over(report.passed_over)
     counts = [
         (report.indexed, "to read" if dry_run else "indexed"),
         (report.unchanged, "unchanged"),
@@ -167,6 +176,16 @@ def _print_report(report: Report, dry_run: bool, quiet: bool, verbose: bool) -> 
     echo(f"{files}: {told} ({report.seconds:.1f} s{speed})")
     if report.interrupted:
         say("stopped: what was embedded is kept; the same command goes on from there")
+
+
+def _print_passed_over(passed: Sequence[PassedOver]) -> None:
+    """One line on stderr: how many files and folders of each kind, and what they are called."""
+    told = []
+    for one in passed:
+        names = ", ".join(one.names[:_NAMES]) + (", …" if len(one.names) > _NAMES else "")
+        told.append(f"{one.count:,} {one.kind} ({names})")
+    if told:
+        say(f"passed over: {'; '.join(told)}")
 
 
 def _print_notes(what: str, notes: Any, verbose: bool) -> None:
@@ -183,4 +202,5 @@ def _print_notes(what: str, notes: Any, verbose: bool) -> None:
         say(f"{what}: {others:,} for other reasons; -v lists every file")
 
 
+_NAMES = 3  # of what was passed over, of each kind
 _REASONS = 8  # told one by one, the commonest first

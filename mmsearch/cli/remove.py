@@ -22,5 +22,7 @@ def remove(paths: tuple[Path, ...], collection: Path | None, as_json: bool, quie
         count = opened.remove(paths)
     if as_json:
         print_json({"removed": count})
+    elif not quiet and not count:
+        echo("dropped from the roots; nothing was stored of it")
     elif not quiet:
         echo(f"forgot {count:,} {'file' if count == 1 else 'files'}; nothing was deleted from disk")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from mmsearch.retrieval.ingest.known import KnownFile, KnownFiles, same_but_case
 from mmsearch.retrieval.ingest.scan import Found, Scan, lies_under, missing, no_such_path
-from mmsearch.types import FileNote, Modality, printable
+from mmsearch.types import FileNote, Modality, PassedOver, printable
 
 
 @dataclass(slots=True)
@@ -26,6 +26,8 @@ class Plan:
     vanished: list[KnownFile] = field(default_factory=list)
     kept: list[FileNote] = field(default_factory=list)
     skipped: list[FileNote] = field(default_factory=list)
+    passed_over: tuple[PassedOver, ...] = ()
+    notices: list[str] = field(default_factory=list)
 
 
 def make_plan(
@@ -50,7 +52,7 @@ def make_plan(
     """
     lost = missing(scan.paths)
     for path in lost:
-        if next(known.under([path]), None) is None:
+        if next(known.under([path]), None) is None and path not in scan.roots:
             raise no_such_path(path)
     plan = Plan()
     seen: set[bytes] = set()
@@ -72,8 +74,25 @@ def make_plan(
     plan.todo += [found for _, found in both_there]
     plan.skipped = scan.skipped
     plan.found += len(scan.skipped)
+    met = seen | {old.path for old, _ in plan.renamed}
+    left_out = [file for file in known.under(scan.paths) if file.path not in met and scan.leaves_out(file.path)]
     _add_vanished(plan, scan, known, seen, lost, prune_missing)
+    plan.vanished = list({file.path: file for file in (*plan.vanished, *left_out)}.values())
+    plan.passed_over = scan.passed_over
+    plan.notices = _notices(scan, left_out, known, lost)
     return plan
+
+
+def _notices(scan: Scan, left_out: Sequence[KnownFile], known: KnownFiles, lost: Sequence[bytes]) -> list[str]:
+    """What a scan has to say apart from files."""
+    told = []
+    if left_out:
+        files = "1 file" if len(left_out) == 1 else f"{len(left_out):,} files"
+        told.append(f"{files} indexed before and passed over now: no longer among the answers")
+    for path in lost:
+        if next(known.under([path]), None) is None:
+            told.append(f"{printable(os.fsdecode(path))} is missing, and nothing of it is stored")
+    return told
 
 
 def _pass_over_served(plan: Plan, elsewhere: KnownFiles, kinds: frozenset[Modality]) -> None:
@@ -120,6 +139,7 @@ def _add_vanished(
             if file.path not in seen
             and file.path not in moved_from
             and file.path not in skipped
+            and not scan.leaves_out(file.path)
             and not any(lies_under(file.path, folder) for folder in scan.unread)
             and not os.path.lexists(file.path)
         ]

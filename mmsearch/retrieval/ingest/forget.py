@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 
 from mmsearch.errors import UsageError
+from mmsearch.retrieval.ingest.choices import roots_of, with_removed
 from mmsearch.retrieval.ingest.known import KnownFiles
 from mmsearch.retrieval.ingest.scan import lies_under
 from mmsearch.retrieval.store.snapshot import Snapshot
@@ -25,10 +26,10 @@ def forget(writer: Writer, paths: Sequence[bytes]) -> int:
     files: set[bytes] = set()
     for path in paths:
         found = list(known.under([path]))
-        if not found:
+        if not found and not any(lies_under(root, path) for root in roots_of(writer.manifest)):
             raise UsageError(f"{printable(os.fsdecode(path))} is not in the collection; nothing was removed")
         files |= {file.path for file in found}
         ids += [row_id for file in found for row_id in file.all_ids()]
-    roots = tuple(r for r in writer.manifest.roots if not any(lies_under(os.fsencode(r), path) for path in paths))
-    writer.commit(dead_ids=ids, roots=roots)
+    after = with_removed(writer.manifest, paths)
+    writer.commit(dead_ids=ids, roots=after.roots, removed=after.removed)
     return len(files)

@@ -9,19 +9,21 @@ from dataclasses import dataclass, replace
 
 from mmsearch.errors import UsageError
 from mmsearch.retrieval.encoders.protocol import TextEncoder
+from mmsearch.retrieval.ingest.choices import removed_paths, roots_of, with_roots
 from mmsearch.retrieval.ingest.diff import Plan, make_plan
 from mmsearch.retrieval.ingest.embed import MAX_BATCH
+from mmsearch.retrieval.ingest.excludes import checked_patterns
 from mmsearch.retrieval.ingest.known import KnownFiles
 from mmsearch.retrieval.ingest.pipeline import Outcome, run_pipeline
 from mmsearch.retrieval.ingest.progress import Progress, Stopwatch, Watcher
-from mmsearch.retrieval.ingest.scan import Scan, lies_under
+from mmsearch.retrieval.ingest.scan import Scan
 from mmsearch.retrieval.ingest.serving import Serving
 from mmsearch.retrieval.media.recipe import HOP_S, MAX_SPAN_S, WINDOW_S
 from mmsearch.retrieval.media.sandbox import Decoder
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.upkeep import maintain
 from mmsearch.retrieval.store.writer import Writer
-from mmsearch.types import Modality, Report, modalities_named
+from mmsearch.types import Modality, Report, modalities_named, printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +32,13 @@ class IngestOptions:
 
     ``memory`` bounds, in bytes, what building an index may hold, and ``threads`` what it may use; ``batch`` the
     pictures, frames or passages embedded at once; ``workers`` the decoding processes. Sound is embedded in windows of
-    ``window`` seconds, one every ``hop``.
+    ``window`` seconds, one every ``hop``. ``exclude`` is kept for later runs; ``lift`` takes back what was kept of it,
+    and removals: patterns and paths, or ``all``.
     """
 
     only: tuple[Modality, ...] = ()
     exclude: tuple[str, ...] = ()
+    lift: tuple[str, ...] = ()
     hidden: bool = False
     follow_links: bool = False
     text_column: str | None = None
@@ -66,7 +70,9 @@ def scan_and_plan(
     known = KnownFiles(snapshot, filled)
     manifest = snapshot.manifest
     others = [key for key in manifest.in_use if key not in filled and manifest.spaces[key].has_model]
-    scan = Scan(paths, options.exclude, options.hidden, options.follow_links)
+    scan = Scan(
+        paths, manifest.excludes, options.hidden, options.follow_links, roots_of(manifest), removed_paths(manifest)
+    )
     plan = make_plan(
         scan,
         known,
@@ -74,6 +80,11 @@ def scan_and_plan(
         kinds=serving.recipe().kinds,
         prune_missing=options.prune_missing,
     )
+    plan.notices += [
+        f"nothing matched the exclude pattern {printable(pattern)}"
+        for pattern in options.exclude
+        if set(checked_patterns([pattern], [*paths, *roots_of(manifest)])) <= set(scan.unmatched)
+    ]
     return known, plan
 
 
@@ -93,7 +104,7 @@ def ingest(writer: Writer, serving: Serving, paths: Sequence[bytes], options: In
     with clock.timing("scan"):
         snapshot = Snapshot(writer.root, writer.manifest)
         known, plan = scan_and_plan(snapshot, serving, paths, options)
-    _remember(writer, serving, paths)
+    _remember(writer, serving, paths, options)
     outcome = Outcome()
     if plan.todo or plan.renamed or plan.vanished:
         with _decoder(serving, options) as decoder:
@@ -109,6 +120,8 @@ def ingest(writer: Writer, serving: Serving, paths: Sequence[bytes], options: In
                 watch=watch,
             )
     if not outcome.interrupted:
+        if options.prune_missing:
+            _drop_missing_roots(writer, paths)
         watch(Progress("index"))
         with clock.timing("index"):
             for encoder in serving.encoders:
@@ -125,21 +138,27 @@ def _decoder(serving: Serving, options: IngestOptions) -> Decoder:
     return Decoder(workers, serving.recipe(options.only, options.window, options.hop), slots)
 
 
-def _remember(writer: Writer, serving: Serving, paths: Sequence[bytes]) -> None:
+def _remember(writer: Writer, serving: Serving, paths: Sequence[bytes], options: IngestOptions) -> None:
     """Note which roots the collection is made of, so that a change of model can find them all again."""
-    roots = [os.fsencode(root) for root in writer.manifest.roots]
-    added = [path for path in dict.fromkeys(paths) if not any(lies_under(path, root) for root in roots)]
+    roots = with_roots(writer.manifest, paths, options.hidden)
     spaces = {encoder.space.key: encoder.space for encoder in serving.encoders}
-    if added or not spaces.keys() <= writer.manifest.spaces.keys():
-        kept = [root for root in roots if not any(lies_under(root, path) for path in added)]
+    if roots != writer.manifest.roots or not spaces.keys() <= writer.manifest.spaces.keys():
         writer.publish(
             replace(
                 writer.manifest,
-                roots=tuple(os.fsdecode(root) for root in (*kept, *added)),
+                roots=roots,
                 spaces={**writer.manifest.spaces, **spaces},
                 current=writer.manifest.current or serving.encoders[0].space.key,
             )
         )
+
+
+def _drop_missing_roots(writer: Writer, paths: Sequence[bytes]) -> None:
+    """What lay under them was forgotten; nothing needs to wait for them any more."""
+    gone = {os.fsdecode(path) for path in paths if not os.path.exists(path)}
+    if gone & set(writer.manifest.roots):
+        kept = tuple(root for root in writer.manifest.roots if root not in gone)
+        writer.publish(replace(writer.manifest, roots=kept))
 
 
 def _report(plan: Plan, outcome: Outcome, clock: Stopwatch, start: float) -> Report:
@@ -153,7 +172,8 @@ def _report(plan: Plan, outcome: Outcome, clock: Stopwatch, start: float) -> Rep
         skipped=(*plan.skipped, *outcome.skipped),
         marked=tuple(outcome.marked),
         kept=tuple(plan.kept),
-        notices=tuple(outcome.notices),
+        passed_over=plan.passed_over,
+        notices=(*plan.notices, *outcome.notices),
         interrupted=outcome.interrupted,
         seconds=time.perf_counter() - start,
         stages=dict(clock.seconds),

@@ -10,6 +10,7 @@ from typing import TypeVar
 from mmsearch.errors import MMSearchError
 from mmsearch.retrieval.encoders.catalogue import resolve
 from mmsearch.retrieval.encoders.protocol import Encoder
+from mmsearch.retrieval.ingest.choices import roots_of
 from mmsearch.retrieval.ingest.progress import Watcher
 from mmsearch.retrieval.ingest.run import IngestOptions, ingest
 from mmsearch.retrieval.ingest.scan import lies_under
@@ -61,7 +62,7 @@ def ingest_with_another(
             notices = (*before.notices, told)
     serving = Serving.alone(added, texts=change.current == added.space.key)
     report = ingest(writer, serving, roots_to_read(writer.manifest, paths), options, watch)
-    report = replace(report, notices=(*notices, *report.notices))
+    report = replace(report, notices=tuple(dict.fromkeys((*notices, *report.notices))))
     return finish_switch(writer, added.space, change, report)
 
 
@@ -105,8 +106,7 @@ def _modalities(manifest: Manifest, key: str) -> frozenset[Modality]:
 def roots_to_read(manifest: Manifest, paths: Sequence[bytes]) -> list[bytes]:
     """The paths of a run that fills a new space: also every root that the collection was made of and that is there."""
     tops = list(dict.fromkeys(paths))
-    roots = [os.fsencode(root) for root in manifest.roots]
-    return tops + [r for r in roots if os.path.exists(r) and not any(lies_under(r, top) for top in tops)]
+    return tops + [r for r in roots_of(manifest) if os.path.exists(r) and not any(lies_under(r, top) for top in tops)]
 
 
 def finish_switch(writer: Writer, space: Space, change: Change, report: Report) -> Report:

@@ -86,6 +86,8 @@ class Manifest:
     """All that is alive. ``current`` is the key of the main space, which embeds texts; ``also`` are those of the
     spaces that stand beside it for other modalities, and ``serving`` says whose model embeds which modality (where it
     is empty, the current one embeds all it can). A space that is neither is still being filled, or was made elsewhere.
+    ``roots`` are the paths that were indexed; ``excludes`` and ``removed`` are the patterns and paths that stay passed
+    over.
     """
 
     generation: int = 0
@@ -96,6 +98,8 @@ class Manifest:
     serving: dict[Modality, str] = field(default_factory=dict)
     spaces: dict[str, Space] = field(default_factory=dict)
     roots: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
     settings: Settings = field(default_factory=Settings)
     shards: tuple[ShardEntry, ...] = ()
     indexes: tuple[IndexEntry, ...] = ()
@@ -153,6 +157,8 @@ class Manifest:
             serving=dict(data.get("serving", {})),
             spaces={key: Space.from_json(space) for key, space in data["spaces"].items()},
             roots=tuple(data["roots"]),
+            excludes=tuple(data.get("excludes", ())),  # these two came later
+            removed=tuple(data.get("removed", ())),
             settings=Settings(**data["settings"]),
             shards=tuple(ShardEntry(**entry) for entry in data["shards"]),
             indexes=tuple(IndexEntry(**entry) for entry in data["indexes"]),
