@@ -35,6 +35,10 @@ class TransientDecodeError(DecodeError):
     """The reason lies in the moment, not in the file: memory, permissions, a file that is being written."""
 
 
+class NoSuchFileError(UsageError, DecodeError):
+    """A file to search by is not there, or is a folder."""
+
+
 class CollectionBusyError(MMSearchError):
     """Another process is writing to the collection."""
 

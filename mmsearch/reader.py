@@ -6,7 +6,7 @@ import datetime as dt
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -15,19 +15,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.errors import (
-    CannotEmbedError,
-    CollectionDamagedError,
-    MMSearchError,
-    ModelUnavailableError,
-    SpaceMismatchError,
-    UsageError,
-)
+from mmsearch.errors import CollectionDamagedError, MMSearchError, SpaceMismatchError, UsageError
 from mmsearch.retrieval.query.answer import ranked
-from mmsearch.retrieval.query.embed import embed_all
+from mmsearch.retrieval.query.asked import Embedded, embed_in_spaces, read_queries
 from mmsearch.retrieval.query.filters import make_filters
 from mmsearch.retrieval.query.search import Searcher, Wanted
-from mmsearch.retrieval.query.terms import Query, as_query
+from mmsearch.retrieval.query.terms import Query
 from mmsearch.retrieval.store.manifest import MANIFEST_NAME, Manifest, load_manifest
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.types import MODALITIES, Hit, Modality, Space, modalities_named
@@ -42,20 +35,6 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 _SPANS_FOR_EACH = 8  # moments looked at for each that is wanted, as neighbours say the same
-
-
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """Queries as unit vectors (float32 ``[dim]``) by space and by number of the query; and what that took."""
-
-    vectors: dict[Space, dict[int, NDArray[np.float32]]]
-    took_ms: dict[str, float]
-    notices: tuple[str, ...]
-
-    @property
-    def first(self) -> Space:
-        """The first space that answers."""
-        return next(iter(self.vectors))
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +158,23 @@ class Reader:
         return self.ask(query, k, **options).hits
 
     def search_many(self, queries: Iterable[Any], k: int = 10, **options: Any) -> list[list[Hit]]:
-        """The hits of several queries, embedded and looked up as one batch; options as in `ask`."""
-        return [answer.hits for answer in self._ask(list(queries), k, **options)]
+        """The hits of several queries, embedded and looked up as one batch; options as in `ask`.
+
+        Raises:
+            MMSearchError: one of them cannot be asked; the text says which.
+        """
+        answers = self.ask_many(queries, k, **options)
+        for number, answer in enumerate(answers, 1):
+            if isinstance(answer, MMSearchError):
+                raise type(answer)(f"query {number} of {len(answers)}: {answer}") from answer
+        return [answer.hits for answer in answers if isinstance(answer, Answer)]
+
+    def ask_many(self, queries: Iterable[Any], k: int = 10, **options: Any) -> list[Answer | MMSearchError]:
+        """Answer several queries as one batch; where one cannot be asked, its error stands in its place.
+
+        What is wrong with the options is raised; they are those of `ask`.
+        """
+        return self._ask(list(queries), k, **options)
 
     def ask(self, query: Any, k: int = 10, **options: Any) -> Answer:
         """Answer a query.
@@ -198,7 +192,10 @@ class Reader:
             UsageError: k below 1, an empty query, a bad filter, or one that no model of the collection embeds.
             SpaceMismatchError: the query is of another space.
         """
-        return self._ask([query], k, **options)[0]
+        (answer,) = self._ask([query], k, **options)
+        if isinstance(answer, MMSearchError):
+            raise answer
+        return answer
 
     def _ask(
         self,
@@ -214,22 +211,26 @@ class Reader:
         all_spans: bool = False,
         exact: bool = False,
         space: str | Space | None = None,
-    ) -> list[Answer]:
-        asked = [as_query(query) for query in queries]
+    ) -> list[Answer | MMSearchError]:
         if k < 1:
             raise UsageError(f"k must be at least 1, not {k}")
+        asked, wrong = read_queries(queries)
         if not asked:
-            return []
+            return list(wrong.values())
         filters = make_filters(under=under, roots=self.manifest.roots, after=after, before=before, where=where)
-        without = [] if include_self else [query.files for query in asked]
-        wanted = Wanted(modalities_named(to or ()), filters, without, exact)
-        embedded = self._embed(asked, self._to_ask(asked, space, wanted))
+        without = {} if include_self else {i: query.files for i, query in asked.items()}
+        wanted = Wanted(modalities_named(to or ()), filters, exact=exact)
+        targets = self._to_ask(list(asked.values()), space, wanted)
+        embedded = embed_in_spaces(asked, targets, self.encoder, self._stored)
         start = time.perf_counter()
-        hits = self._retrying(lambda: self._find(embedded, len(asked), k, wanted, all_spans))
+        hits = self._retrying(lambda: self._find(embedded, k, wanted, without, all_spans))
         took = {**embedded.took_ms, "search": 1e3 * (time.perf_counter() - start)}
+        failed = wrong | embedded.failures
         return [
-            Answer(query.describe(), embedded.first, found, took, embedded.notices)
-            for query, found in zip(asked, hits, strict=True)
+            failed[i]
+            if i in failed
+            else Answer(asked[i].describe(), embedded.first, hits[i], took, tuple(embedded.notices))
+            for i in range(len(queries))
         ]
 
     def _to_ask(self, asked: Sequence[Query], space: str | Space | None, wanted: Wanted) -> list[Space]:
@@ -246,47 +247,29 @@ class Reader:
         answering = [t for t in targets if any(wanted.searches(m) for m in self.manifest.modalities(t.key))]
         return answering or targets[:1]
 
-    def _embed(self, asked: Sequence[Query], targets: Sequence[Space]) -> Embedded:
-        """The queries as vectors of each space whose model embeds them."""
-        vectors: dict[Space, dict[int, NDArray[np.float32]]] = {}
-        notices: list[str] = []
-        failures: dict[int, list[MMSearchError]] = {}
-        took = {"load": 0.0, "embed": 0.0}
-        for target in targets:
-            start = time.perf_counter()
-            try:
-                encoder = self.encoder(target)
-            except ModelUnavailableError as error:
-                if target == targets[0]:
-                    raise
-                notices.append(f"not searched with {target.model}: {error}")
-                continue
-            loaded = time.perf_counter()
-            found, errors = embed_all(asked, target, encoder)
-            vectors[target] = found
-            for i, failure in errors.items():
-                failures.setdefault(i, []).append(failure)
-            took["load"] += 1e3 * (loaded - start)
-            took["embed"] += 1e3 * (time.perf_counter() - loaded)
-        for i in range(len(asked)):
-            if i in failures and not any(i in found for found in vectors.values()):  # a bad file, before a wrong model
-                raise min(failures[i], key=lambda failure: isinstance(failure, CannotEmbedError))
-        return Embedded({target: found for target, found in vectors.items() if found}, took, tuple(notices))
+    def _stored(self, space: Space, encoder: Encoder | None, files: Sequence[Path]) -> dict[Path, NDArray[np.float32]]:
+        """What files that are indexed in a space are searched by, so that they are not read again."""
+        from mmsearch.retrieval.query.stored import stored_vectors
 
-    def _find(self, embedded: Embedded, queries: int, k: int, wanted: Wanted, all_spans: bool) -> list[list[Hit]]:
-        rows: list[list[Hit]] = [[] for _ in range(queries)]
+        return self._retrying(lambda: stored_vectors(self.searcher(space), encoder, files))
+
+    def _find(
+        self, embedded: Embedded, k: int, wanted: Wanted, without: Mapping[int, Sequence[bytes]], all_spans: bool
+    ) -> dict[int, list[Hit]]:
+        """The hits of each query that was embedded, by its number. ``without``: paths that may not answer it."""
+        rows: dict[int, list[Hit]] = {}
         for target, vectors in embedded.vectors.items():
-            without = [wanted.without[i] for i in vectors] if wanted.without else []
+            banned = [without[i] for i in vectors] if without else []
             found = self.searcher(target).find(
                 np.stack(list(vectors.values())),
                 k,
-                replace(wanted, without=without),
+                replace(wanted, without=banned),
                 depth=_SPANS_FOR_EACH * k if all_spans else None,
             )
             for i, hits in zip(vectors, found, strict=True):
-                rows[i] += hits
+                rows[i] = rows.get(i, []) + hits
         cosine = (lambda one, other: self._cosine(embedded, one, other)) if all_spans else None
-        return [ranked(found, k, to=wanted.to, all_spans=cosine) for found in rows]
+        return {i: ranked(found, k, to=wanted.to, all_spans=cosine) for i, found in rows.items()}
 
     def _cosine(self, embedded: Embedded, one: Hit, other: Hit) -> float:
         """The cosine of two rows' stored vectors; 0 where they are of two spaces."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from mmsearch.retrieval.encoders.pooling import pooled
 from mmsearch.retrieval.ingest.known import StoredRows
 from mmsearch.retrieval.media.sandbox import Decoded
 from mmsearch.types import MODALITIES, Item, Modality, Space, Span
@@ -50,16 +51,6 @@ def stored_rows(file: Decoded, pieces: Sequence[Piece], spaces: Mapping[Modality
         ]
         stored.append(StoredRows(spaces[modality], modality, items, as_stored(np.stack(vectors))))
     return stored
-
-
-def pooled(vectors: Sequence[Vector]) -> Vector:
-    """The mean of unit vectors at unit length; a single one as it is."""
-    if len(vectors) == 1:
-        return vectors[0]
-    mean = np.mean(vectors, axis=0)
-    length = float(np.linalg.norm(mean))
-    result: Vector = (mean / length if length > 0 else vectors[0]).astype(np.float32)
-    return result
 
 
 def as_stored(vectors: NDArray[np.float32]) -> NDArray[np.float16]:

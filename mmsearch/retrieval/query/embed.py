@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,29 +19,35 @@ from mmsearch.types import Moment, Space
 Vector = NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What needs no embedding of its own: unit vectors of texts (embedded together), and of files that are indexed."""
+
+    texts: Mapping[str, Vector] = field(default_factory=dict)
+    files: Mapping[Path, Vector] = field(default_factory=dict)
+
+
 def embed_all(
-    queries: Sequence[Query], space: Space, encoder: Encoder | None
+    queries: Sequence[Query], space: Space, encoder: Encoder | None, files: Mapping[Path, Vector] | None = None
 ) -> tuple[dict[int, Vector], dict[int, MMSearchError]]:
     """The queries that a space's model embeds, by number, as unit vectors, float32 ``[dim]``; and why others are not.
 
-    Raises:
-        UsageError, SpaceMismatchError: a query that is wrong in any space; see `embed_query`.
+    ``files``: vectors of files that are stored in the space, of any length above 0. What can be wrong: `embed_query`.
     """
-    texts = [q.terms[0].value for q in queries if len(q.terms) == 1 and isinstance(q.terms[0].value, str)]
-    if len(texts) == len(queries) and isinstance(encoder, TextEncoder):
-        return dict(enumerate(encoder.encode_texts([str(text) for text in texts]))), {}
+    texts = _embed_texts(texts_of(queries), encoder) if isinstance(encoder, TextEncoder) else {}
+    known = Known(texts, files or {})
     vectors: dict[int, Vector] = {}
     failures: dict[int, MMSearchError] = {}
     for i, query in enumerate(queries):
         try:
-            vectors[i] = embed_query(query, space, encoder)
-        except (CannotEmbedError, DecodeError) as failure:
+            vectors[i] = embed_query(query, space, encoder, known)
+        except (UsageError, DecodeError) as failure:
             failures[i] = failure
     return vectors, failures
 
 
-def embed_query(query: Query, space: Space, encoder: Encoder | None) -> Vector:
-    """The query as a unit vector, float32 ``[dim]``. ``encoder`` may be None where all terms are vectors.
+def embed_query(query: Query, space: Space, encoder: Encoder | None, known: Known | None = None) -> Vector:
+    """The query as a unit vector, float32 ``[dim]``. ``encoder`` may be None where all terms are vectors or known.
 
     Raises:
         CannotEmbedError: a term is of a kind that the model does not embed.
@@ -48,9 +55,11 @@ def embed_query(query: Query, space: Space, encoder: Encoder | None) -> Vector:
         SpaceMismatchError: a vector of another dimension than the space's.
         DecodeError: a file cannot be read.
     """
-    vectors = np.stack([_embed(term, space, encoder) for term in query.terms])
+    vectors = [_embed(term, space, encoder, known or Known()) for term in query.terms]
+    if len(vectors) == 1 and isinstance(query.terms[0].value, str):
+        return vectors[0]  # the encoder's own bits
     weights = np.array([term.weight for term in query.terms], np.float32)
-    return unit(weights @ vectors)
+    return unit(weights @ np.stack(vectors))
 
 
 def unit(vector: Vector) -> Vector:
@@ -65,35 +74,59 @@ def unit(vector: Vector) -> Vector:
     return (vector / length).astype(np.float32)
 
 
-def _embed(term: Term, space: Space, encoder: Encoder | None) -> Vector:
+def texts_of(queries: Iterable[Query]) -> list[str]:
+    """The texts among the queries' terms, each once."""
+    return list(dict.fromkeys(term.value for query in queries for term in query.terms if isinstance(term.value, str)))
+
+
+def passages_of(text: str, tower: TextEncoder) -> list[str]:
+    """A text in parts that the tower reads whole, cut as a text file is; one where it fits."""
+    if 2 * len(text.encode("utf-8", "replace")) <= tower.max_tokens:  # a byte is a token, or at the very most two
+        return [text]
+    from mmsearch.retrieval.media.text import passages
+
+    spans = passages(text, tower.count_tokens, tower.max_tokens)
+    return [text[start:end] for start, end in spans] if len(spans) > 1 else [text]
+
+
+def _embed_texts(texts: Sequence[str], tower: TextEncoder) -> dict[str, Vector]:
+    """Unit vectors of texts, embedded as one batch; one of several passages is their mean."""
+    parts = [passages_of(text, tower) for text in texts]
+    vectors = tower.encode_texts([part for own in parts for part in own]) if parts else np.empty((0, 0), np.float32)
+    embedded: dict[str, Vector] = {}
+    start = 0
+    for text, own in zip(texts, parts, strict=True):
+        stop = start + len(own)
+        embedded[text] = vectors[start] if len(own) == 1 else unit(vectors[start:stop].mean(axis=0))
+        start = stop
+    return embedded
+
+
+def _embed(term: Term, space: Space, encoder: Encoder | None, known: Known) -> Vector:
     value = term.value
     if isinstance(value, np.ndarray) and value.ndim == 1:
         return _vector(value, space)
+    if isinstance(value, Path) and value in known.files:
+        return unit(known.files[value])
     if encoder is None:
         raise CannotEmbedError(
             f"space {space.key} was filled with vectors made elsewhere and has no model here; search it by a vector"
         )
     if isinstance(value, str):
-        vector: Vector = text_tower(encoder).encode_texts([value])[0]
-        return vector
+        return known.texts[value] if value in known.texts else _embed_texts([value], text_tower(encoder))[value]
     if isinstance(value, Path | Moment | bytes):
         return unit(_embed_file(value, encoder))
     return _embed_picture(value, encoder)
 
 
 def _embed_file(value: Path | Moment | bytes, encoder: Encoder) -> Vector:
-    from mmsearch.retrieval.query.files import embed_file
+    from mmsearch.retrieval.query.files import embed_bytes, embed_file
 
     if isinstance(value, Moment):
         return embed_file(value.path, encoder, (value.start_s, value.end_s))
     if isinstance(value, Path):
         return embed_file(value, encoder)
-    import tempfile  # costs a query of words five milliseconds
-
-    with tempfile.TemporaryDirectory(prefix="mmsearch-") as folder:
-        path = Path(folder, "query")
-        path.write_bytes(value)
-        return embed_file(path, encoder)
+    return embed_bytes(value, encoder)
 
 
 def _vector(value: NDArray[Any], space: Space) -> Vector:

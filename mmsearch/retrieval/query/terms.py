@@ -49,6 +49,11 @@ class Query:
         return [os.fsencode(os.path.abspath(path)) for path in paths if isinstance(path, Path)]
 
     @property
+    def whole_files(self) -> list[Path]:
+        """The terms that are files as a whole, not moments of them."""
+        return [t.value for t in self.terms if isinstance(t.value, Path)]
+
+    @property
     def has_vector(self) -> bool:
         """Whether a term is a vector, which belongs to one space."""
         return any(isinstance(t.value, np.ndarray) and t.value.ndim == 1 for t in self.terms)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from mmsearch import Collection, Query
-from mmsearch.errors import DecodeError, SpaceMismatchError, UsageError
+from mmsearch.errors import DecodeError, NoSuchFileError, SpaceMismatchError, UsageError
 from mmsearch.retrieval.query.filters import Filters
-from mmsearch.types import Space
+from mmsearch.types import Moment, Space
 
 
 def stored(collection: Collection, path: Path) -> np.ndarray:
@@ -163,6 +163,47 @@ def test_a_query_file_that_cannot_be_read_says_why(gallery, tmp_path, data, said
         gallery.search(path)
 
 
+@pytest.mark.parametrize("query", [Path("nope.jpg"), Moment(Path("nope.jpg"), 3), Query("a disc", Path("nope.jpg"))])
+def test_a_file_that_never_was_is_not_called_vanished(gallery, query):
+    with pytest.raises(NoSuchFileError, match=r"^there is no file nope\.jpg$") as error:
+        gallery.search(query)
+    assert isinstance(error.value, UsageError)
+    assert isinstance(error.value, DecodeError)
+
+
+def test_neither_is_what_can_be_no_file(gallery, folder, tmp_path):
+    (tmp_path / "loose.jpg").symlink_to(tmp_path / "nothing.jpg")
+    for path in (tmp_path / "loose.jpg", folder / "disc.png" / "x.jpg", Path("a\0b.jpg")):
+        with pytest.raises(NoSuchFileError, match="^there is no file .*jpg$"):
+            gallery.search(path)
+
+
+@pytest.mark.parametrize("path", [Path(""), Path("/")])
+def test_a_folder_is_not_searched_by(gallery, path):
+    with pytest.raises(NoSuchFileError, match=f"^{path} is a folder: search by a file in it$"):
+        gallery.search(path)
+
+
+def test_of_several_queries_the_wrong_one_is_named(gallery):
+    for wrong, said in ((Path("nope.jpg"), "there is no file nope.jpg"), ("", "the query is empty"), (7, "by a int")):
+        with pytest.raises(UsageError, match=f"^query 2 of 3: .*{said}"):
+            gallery.search_many(["a disc", wrong, "a square"])
+
+
+def test_asked_together_a_wrong_query_takes_no_other_with_it(gallery):
+    right, missing, empty, other = gallery.ask_many(["a disc", Path("nope.jpg"), "", "a square"], k=3)
+    assert isinstance(missing, NoSuchFileError)
+    assert isinstance(empty, UsageError)
+    assert [right.hits, other.hits] == gallery.search_many(["a disc", "a square"], k=3)
+    with pytest.raises(UsageError, match="k must be at least 1"):
+        gallery.ask_many(["a disc"], k=0)
+
+
+def test_bytes_that_cannot_be_read_are_not_called_by_the_name_of_a_temporary_file(gallery):
+    with pytest.raises(DecodeError, match="cannot search by the bytes given: .*cut off"):
+        gallery.search(b"\x89PNG\r\n\x1a\nbroken")
+
+
 @pytest.mark.parametrize("array", [np.zeros((4, 4)), np.zeros((4, 4, 3)), np.zeros((2, 4, 4, 3), np.uint8)])
 def test_an_array_that_is_no_picture_is_wrong_use(gallery, array):
     with pytest.raises(UsageError, match=r"a picture is uint8 \[height, width, 3\]"):
@@ -243,3 +284,31 @@ def test_a_filter_is_worked_out_once_however_often_it_is_asked_within(gallery, f
             narrow = fresh.ask("red", where="width > 10000", to=["image"])
     assert [filters.where for filters in worked_out] == ["width > 60", "width > 10000"]
     assert len(wide.hits) > len(narrow.hits) == 0
+
+
+# --- long texts ------------------------------------------------------------------------------------------------
+
+LONG = "Boats lie in the harbour at low tide and nobody is there. " * 9
+END = "A loaf of rye bread cools on the kitchen table."
+
+
+def test_words_past_what_the_model_reads_count(gallery):
+    """A long text is the mean of its passages, as a text file of it is."""
+    encoder = gallery.encoder()
+    assert encoder.count_tokens([LONG])[0] > encoder.max_tokens
+    bread = {hit.path: hit.score for hit in gallery.search(LONG + END, k=20, to=["text"])}
+    boats = {hit.path: hit.score for hit in gallery.search(LONG, k=20, to=["text"])}
+    (path,) = [path for path in bread if path.endswith("bread.md")]
+    assert bread[path] > boats[path] + 0.05
+
+
+def test_a_long_text_finds_what_a_file_of_it_finds(gallery, tmp_path):
+    (tmp_path / "long.txt").write_text(LONG + END)
+    by_file, by_words, by_both = gallery.search_many([tmp_path / "long.txt", LONG + END, Query(LONG + END)], k=20)
+    assert [(hit.id, hit.score) for hit in by_words] == [(hit.id, pytest.approx(hit.score)) for hit in by_file]
+    assert by_both == by_words
+
+
+def test_a_text_that_fits_is_embedded_as_it_is(gallery):
+    vector = gallery.encoder().encode_texts(["  a disc "])[0]
+    assert gallery.search("  a disc ", k=20)[0].score == pytest.approx(gallery.search(vector, k=20)[0].score, abs=1e-6)
