@@ -129,13 +129,18 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What decoding learned about a file besides its contents. ``note`` marks a file used only in part."""
+    """What decoding learned about a file besides its contents. ``note`` marks a file used only in part.
+
+    ``taken_from`` says where ``taken_at`` is written: *exif*, *exif digitized*, *exif changed*, *xmp*, *iptc*, *png*,
+    *raw*, *film*, *sound*, *name*.
+    """
 
     width: int | None = None
     height: int | None = None
     duration_s: float | None = None
     taken_at: dt.datetime | None = None
     note: str | None = None
+    taken_from: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +189,7 @@ class Hit:
     note: str | None = None
     copies: tuple[str, ...] = ()
     content_hash: bytes = field(default=b"", repr=False)
+    taken_from: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The contract's HIT; a path that is not valid UTF-8 adds ``path_b64``."""
@@ -202,6 +208,7 @@ class Hit:
             "height": self.height,
             "duration_s": self.duration_s,
             "taken_at": self.taken_at.isoformat() if self.taken_at else None,
+            "taken_from": self.taken_from,
             "note": self.note,
             "copies": [path_json(path) for path in self.copies],
         }

@@ -7,7 +7,7 @@ import pytest
 from mmsearch import Collection, Query
 
 HIT_FIELDS = {"rank", "score", "match", "path", "modality", "id", "span", "text", "evidence", "state"}
-HIT_FIELDS |= {"width", "height", "taken_at"}
+HIT_FIELDS |= {"width", "height", "taken_at", "taken_from"}
 
 
 def names(ran):

@@ -10,7 +10,8 @@ from PIL import Image, ImageFile
 
 from mmsearch.errors import DecodeError
 from mmsearch.retrieval.media.colour import to_srgb
-from mmsearch.retrieval.media.image import guard_size, pillow_settings
+from mmsearch.retrieval.media.dates import date_of_picture
+from mmsearch.retrieval.media.image import guard_size, pillow_settings, tags_of
 from mmsearch.retrieval.media.picture import StillFrame
 
 FORMATS = {"gif": "Gif", "webp": "WebP", "png": "Png"}
@@ -80,6 +81,7 @@ class Animation:
                 raise DecodeError("damaged or cut off: its header cannot be read") from None
         self.size = self._image.size
         guard_size(self.size, self.size[0] * self.size[1], max_pixels)
+        self.taken = date_of_picture(self._image, tags_of(self._image), source)
         self.note: str | None = None
 
     def frames(self) -> Iterator[StillFrame]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import heapq
 import math
 import os
@@ -11,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from mmsearch.errors import DecodeError
+from mmsearch.retrieval.media.dates import Taken, date_of_stream
 from mmsearch.retrieval.media.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -116,14 +116,9 @@ def stated_duration(container: InputContainer, stream: Stream) -> float:
     return whole
 
 
-def taken_at(container: InputContainer) -> dt.datetime | None:
-    """When it was recorded: with the camera's offset from UTC where that is known."""
-    for key in ("com.apple.quicktime.creationdate", "creation_time"):
-        with contextlib.suppress(ValueError):
-            moment = dt.datetime.fromisoformat(container.metadata.get(key, ""))
-            if moment.year > 1970:
-                return moment
-    return None
+def taken(container: InputContainer, source: str) -> Taken | None:
+    """When it was recorded, by the metadata of the file and of its tracks; ``source`` names what it is."""
+    return date_of_stream([container.metadata, *(track.metadata for track in container.streams)], source)
 
 
 class Packets:

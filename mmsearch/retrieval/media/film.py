@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import DecodeError
+from mmsearch.retrieval.media.dates import dated
 from mmsearch.retrieval.media.picture import Frame, Thumbnail
 from mmsearch.retrieval.media.reader import open_film
 from mmsearch.retrieval.media.recipe import FRAMES_OF_SHOT, MAX_SPAN_S
@@ -83,13 +84,8 @@ class Film:
         if sampler is not None:
             yield from sampler.finish(end)
         self._reader.close()
-        self.facts = Facts(
-            width=size[0],
-            height=size[1],
-            duration_s=end,
-            taken_at=self._reader.taken_at,
-            note=self._reader.note,
-        )
+        facts = Facts(width=size[0], height=size[1], duration_s=end, note=self._reader.note)
+        self.facts = dated(facts, self._reader.taken)
 
 
 def _with_ends(
@@ -184,9 +180,9 @@ def frames_between(
             seen.add(frame.time)
             pixels.append(fitted(frame, transform))
             size = frame.picture().size
-    facts = Facts(width=size[0], height=size[1], duration_s=reader.expected_s or None, taken_at=reader.taken_at)
+    facts = Facts(width=size[0], height=size[1], duration_s=reader.expected_s or None)
     reader.close()
-    return np.stack(pixels), facts
+    return np.stack(pixels), dated(facts, reader.taken)
 
 
 def _moments(start: float, end: float | None) -> list[float]:

@@ -6,10 +6,8 @@ Meant for a decoding worker: while a file is decoded, Pillow's module-wide switc
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import importlib
 import os
-import re
 import warnings
 from collections.abc import Iterator
 from typing import IO, Any
@@ -19,6 +17,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from mmsearch.errors import DecodeError, TransientDecodeError
 from mmsearch.retrieval.media.colour import to_srgb
+from mmsearch.retrieval.media.dates import date_of_picture, dated
 from mmsearch.retrieval.media.formats import FORMATS
 from mmsearch.retrieval.media.sniff import HEAD_BYTES, sniff
 from mmsearch.types import Facts
@@ -30,7 +29,7 @@ picture and its RGB copy; the other formats need less."""
 _MAX_MEGAPIXELS = 400
 _SHARE_OF_MEMORY = 0.5
 
-_ORIENTATION_TAG, _EXIF_IFD, _DATE_TAG, _OFFSET_TAG = 0x0112, 0x8769, 0x9003, 0x9011
+_ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -40,8 +39,6 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_DATE = re.compile(r"(\d{4})[:/-](\d\d)[:/-](\d\d)[ T](\d\d):(\d\d):(\d\d)")
-_OFFSET = re.compile(r"([+-])(\d\d):(\d\d)")
 
 
 def default_max_pixels(workers: int, memory_bytes: int | None = None) -> int:
@@ -118,15 +115,16 @@ def _decode(
             image, size = _open(source, format, max_pixels, target, draft)
             image.load()
             note = _truncation_note(image)
-        exif = _exif(image)
+        exif = tags_of(image)
         orientation = exif.get(_ORIENTATION_TAG)
-        taken_at = _taken_at(exif)
+        taken = date_of_picture(image, exif, source)
         if image.format == "TIFF":
             size = image.size  # has turned itself upright while it was loaded
         upright = image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
         if orientation in (5, 6, 7, 8):
             size = size[::-1]
-        return to_srgb(upright), Facts(width=size[0], height=size[1], taken_at=taken_at, note=note)
+        facts = dated(Facts(width=size[0], height=size[1], note=note), taken)
+        return to_srgb(upright), facts
 
 
 @contextlib.contextmanager
@@ -177,7 +175,7 @@ def load_plugin(format: str) -> None:
         try:
             importlib.import_module("pillow_jxl")
         except ImportError:
-            raise DecodeError('a JPEG XL picture needs an extra: pip install "mmsearch[jxl]"') from None
+            raise TransientDecodeError('a JPEG XL picture needs an extra: pip install "mmsearch[jxl]"') from None
     else:
         plugin = FORMATS[format].plugin
         assert plugin is not None
@@ -212,33 +210,12 @@ def _truncation_note(image: Image.Image) -> str:
     return "truncated" if share == 100 else f"truncated: {share} % of its rows could be read"
 
 
-def _exif(image: Image.Image) -> Any:
+def tags_of(image: Image.Image) -> Any:
+    """The EXIF tags of a picture; none where they are broken."""
     try:
         return image.getexif()
     except Exception:  # a broken block of facts is no reason to lose the picture
         return {}
-
-
-def _taken_at(exif: Any) -> dt.datetime | None:
-    """When the shutter opened (EXIF DateTimeOriginal), with its offset from UTC where that was recorded."""
-    try:
-        facts = exif.get_ifd(_EXIF_IFD)
-        found = _DATE.match(_as_text(facts.get(_DATE_TAG)))
-        if not found:
-            return None
-        taken = dt.datetime(*map(int, found.groups()))  # type: ignore[arg-type]
-        offset = _OFFSET.match(_as_text(facts.get(_OFFSET_TAG)))
-        if not offset:
-            return taken
-        sign, hours, minutes = offset.groups()
-        delta = dt.timedelta(hours=int(hours), minutes=int(minutes))
-        return taken.replace(tzinfo=dt.timezone(-delta if sign == "-" else delta))
-    except Exception:  # dates such as 0000:00:00, and tags of any type
-        return None
-
-
-def _as_text(value: object) -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else str(value or "").strip()
 
 
 def _one_line(error: Exception) -> str:

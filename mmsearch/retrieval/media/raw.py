@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import io
 from typing import IO, Any
 
 from PIL import Image
 
 from mmsearch.errors import DecodeError
+from mmsearch.retrieval.media.dates import Taken, dated, read_date
 from mmsearch.retrieval.media.image import decode_image, guard_size
 from mmsearch.types import Facts
 
@@ -33,21 +33,22 @@ def decode_raw(
             sizes = raw.sizes
             turned = sizes.flip in (5, 6)
             size = (sizes.height, sizes.width) if turned else (sizes.width, sizes.height)
-            taken_at = _taken_at(raw)
+            taken = _taken(raw)
             image = _preview(rawpy, raw, max_pixels, target, draft)
             if image is None:
                 guard_size(size, size[0] * size[1], max_pixels)
                 image = Image.fromarray(raw.postprocess(use_camera_wb=True, half_size=True))
     except rawpy.LibRawError as error:
         raise DecodeError(f"damaged, or a camera that LibRaw does not know: {error}") from None
-    return image, Facts(width=size[0], height=size[1], taken_at=taken_at)
+    return image, dated(Facts(width=size[0], height=size[1]), taken)
 
 
-def _taken_at(raw: Any) -> dt.datetime | None:
+def _taken(raw: Any) -> Taken | None:
     """The camera's clock as LibRaw read it, which puts files without a date at the start of 1970."""
     other = getattr(raw, "other", None)  # older versions of rawpy have none
-    taken: dt.datetime | None = getattr(other, "timestamp", None)
-    return taken if taken is not None and taken.year > 1970 else None
+    at = getattr(other, "timestamp", None)
+    at = None if at is None else read_date(at.isoformat(sep=" "))
+    return None if at is None else Taken(at, "raw")
 
 
 def _preview(rawpy: Any, raw: Any, max_pixels: int, target: tuple[int, int] | None, draft: float) -> Image.Image | None:

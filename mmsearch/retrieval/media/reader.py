@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import IO, Any
@@ -17,7 +16,7 @@ from mmsearch.retrieval.media.container import (
     origin_of,
     pick_stream,
     stated_duration,
-    taken_at,
+    taken,
 )
 from mmsearch.retrieval.media.durations import promised_duration
 from mmsearch.retrieval.media.formats import FORMATS
@@ -47,11 +46,10 @@ class AnimationReader:
     """The frames of an animated picture. Its duration is stated nowhere."""
 
     expected_s = 0.0
-    taken_at: dt.datetime | None = None
 
     def __init__(self, source: IO[bytes], format: str, max_pixels: int) -> None:
         self._source, self._format, self._max_pixels = source, format, max_pixels
-        self._open()
+        self.taken = self._open().taken
         self.note: str | None = None
 
     def frames(self) -> Iterator[Frame]:
@@ -83,7 +81,7 @@ class FilmReader:
         self._open()
         self.expected_s = stated_duration(self._container, self._stream)
         self._promised_s = promised_duration(source, format, self.expected_s)
-        self.taken_at = taken_at(self._container)
+        self.taken = taken(self._container, "film")
         self.note: str | None = None
         self._late = 0.0
         if format in _ORDER_OF_CODING:

@@ -17,7 +17,9 @@ from mmsearch.retrieval.media.container import (
     open_container,
     pick_stream,
     stated_duration,
+    taken,
 )
+from mmsearch.retrieval.media.dates import dated
 from mmsearch.retrieval.media.durations import lacks_its_end, promised_duration
 from mmsearch.retrieval.media.recipe import HOP_S, WINDOW_S
 from mmsearch.types import Facts
@@ -60,6 +62,7 @@ class Sound:
             self._stream = pick_stream(self._container.streams.audio, "a sound track")
             self._stream.codec_context.thread_count = 1
             self.expected_s = stated_duration(self._container, self._stream)
+        self._taken = taken(self._container, "sound")
         self._promised_s = promised_duration(source, format, self.expected_s)
         self._cut_off = lacks_its_end(source, format)
         self._rate = rate
@@ -99,7 +102,7 @@ class Sound:
             elif len(held) > self._window:
                 yield self._cut(end - self._window, held[-self._window :])
         self._container.close()
-        self.facts = Facts(duration_s=end / self._rate, note=self._note(end / self._rate))
+        self.facts = dated(Facts(duration_s=end / self._rate, note=self._note(end / self._rate)), self._taken)
 
     def _cut(self, start: int, samples: NDArray[np.float32]) -> Window:
         return Window(start / self._rate, (start + len(samples)) / self._rate, samples.copy())

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from mmsearch.errors import DecodeError, TransientDecodeError, UsageError
 from mmsearch.retrieval.filetimes import status_change_ns
+from mmsearch.retrieval.media.dates import date_in_name
 from mmsearch.retrieval.media.formats import Kind
 from mmsearch.retrieval.media.image import BYTES_PER_PIXEL, decode_image
 from mmsearch.retrieval.media.raw import decode_raw
@@ -185,7 +186,7 @@ def decode_file(job: dict[str, Any], settings: Settings, line: Line) -> dict[str
             return _skipped(reason)
         file.seek(0)
         content_hash = hash_file(file)
-        reply = {
+        reply: dict[str, Any] = {
             "outcome": "same",
             "kind": _KINDS.get(sniffed.kind, sniffed.kind),
             "content_hash": content_hash.hex(),
@@ -196,6 +197,8 @@ def decode_file(job: dict[str, Any], settings: Settings, line: Line) -> dict[str
         if content_hash.hex() not in job["known"]:
             file.seek(0)
             reply |= {"outcome": "decoded"} | _decode(file, sniffed, job, settings, line)
+            if sniffed.kind in ("image", "raw", "audio", "video") and reply["facts"]["taken_at"] is None:
+                reply["facts"] |= _date_in_name(path)
         if any(_changed(before, after) for after in (os.fstat(file.fileno()), os.stat(path))):
             return _skipped("changed while it was read; run again", "transient")
         return reply
@@ -330,7 +333,13 @@ def _facts(facts: Facts) -> dict[str, Any]:
         "duration_s": facts.duration_s,
         "taken_at": facts.taken_at.isoformat() if facts.taken_at else None,
         "note": facts.note,
+        "taken_from": facts.taken_from,
     }
+
+
+def _date_in_name(path: bytes) -> dict[str, Any]:
+    taken = date_in_name(path)
+    return {} if taken is None else {"taken_at": taken.at.isoformat(), "taken_from": taken.source}
 
 
 def _changed(before: os.stat_result, after: os.stat_result) -> bool:

@@ -283,6 +283,7 @@ def _hit(row_id: int, score: float, match: float, row: dict[str, Any]) -> Hit:
         duration_s=row["duration_s"],
         taken_at=taken_at,
         note=row["note"],
+        taken_from=row["taken_from"],
         content_hash=row["content_hash"] or b"",
     )
 

@@ -31,6 +31,7 @@ FACT_FIELDS = [
     pa.field("note", pa.string()),
     pa.field("ctime_ns", pa.int64()),
     pa.field("made", pa.string()),
+    pa.field("taken_from", _WORDS),
 ]
 FACT_SCHEMA = pa.schema(FACT_FIELDS)
 FACT_NAMES = [field.name for field in FACT_FIELDS]
@@ -67,6 +68,7 @@ def facts_table(items: Sequence[Item]) -> pa.Table:
         "note": [item.facts.note for item in items],
         "ctime_ns": [item.ctime_ns for item in items],
         "made": [item.made for item in items],
+        "taken_from": [item.facts.taken_from for item in items],
     }
     arrays = [pa.array(columns[field.name], type=field.type) for field in FACT_FIELDS]
     return pa.Table.from_arrays(arrays, schema=FACT_SCHEMA)
@@ -93,7 +95,7 @@ def item_of(row: dict[str, Any]) -> Item:
         modality=modality_of(row),
         span=span_of(row),
         passage=row["passage"],
-        facts=Facts(row["width"], row["height"], row["duration_s"], row["taken_at"], row["note"]),
+        facts=Facts(row["width"], row["height"], row["duration_s"], row["taken_at"], row["note"], row["taken_from"]),
         ctime_ns=row["ctime_ns"],
         made=row["made"],
     )

@@ -53,7 +53,7 @@ def write_shard(
         path,
         schema,
         compression={"id": "none", _VECTOR_LEAF: "none"} | dict.fromkeys(FACT_NAMES, "zstd"),
-        use_dictionary=["path", "modality", "span_unit", "note", "made"],
+        use_dictionary=["path", "modality", "span_unit", "note", "made", "taken_from"],
         write_statistics=["id", "mtime_ns", "taken_at"],
         data_page_size=_ONE_PAGE,
         max_rows_per_page=_ONE_PAGE,
