@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
+
+# Libraries report their use to their makers unless they are told otherwise before they are loaded. ONNX Runtime's
+# official builds do so since 1.32: a file in ~/.cache, and connections. `setdefault`: an app that wants it says so.
+for _switch in ("ORT_DISABLE_TELEMETRY", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
+    os.environ.setdefault(_switch, "1")
 
 __version__ = "0.1.0"
 

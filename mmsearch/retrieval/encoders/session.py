@@ -19,6 +19,7 @@ def open_session(path: Path, threads: int | None = None) -> onnxruntime.Inferenc
     """
     import onnxruntime
 
+    onnxruntime.disable_telemetry_events()  # an app may have imported it before mmsearch, which switches it off
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.log_severity_level = _ERRORS_ONLY

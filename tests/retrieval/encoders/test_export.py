@@ -58,9 +58,9 @@ def test_towers_give_the_sources_vectors_in_its_space(make_checkpoint, tmp_path)
     np.testing.assert_array_equal(exported.count_tokens(TEXTS), source.count_tokens(TEXTS))
 
 
-# CLIP's two tokenizers are known to differ, see `_from_clip_bpe`: U+0345, and characters too new for one library's table
-# of letters. So the characters tried are those of Unicode 3.2, the one fixed table that Python has; newer ones stand in
-# TEXTS. What cleaning makes of a text counts: ftfy turns ":Ö\x8b" into ":\u058b", which no table knows.
+# CLIP's two tokenizers are known to differ, see `_from_clip_bpe`: U+0345, and characters too new for one library's
+# table of letters. So the characters tried are those of Unicode 3.2, the one fixed table that Python has; newer ones
+# stand in TEXTS. What cleaning makes of a text counts: ftfy turns ":Ö\x8b" into ":\u058b", which no table knows.
 def is_known_to_both(text):
     return all(
         character != "\u0345" and unicodedata.ucd_3_2_0.category(character) != "Cn"
