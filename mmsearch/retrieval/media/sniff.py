@@ -18,6 +18,15 @@ from mmsearch.retrieval.media.formats import (
     Kind,
 )
 from mmsearch.retrieval.media.marks import is_drawing, is_mpeg_audio, marked
+from mmsearch.retrieval.media.text import utf16_without_mark
+from mmsearch.retrieval.media.unread import (
+    BINARY_ENDINGS,
+    document_by_ending,
+    document_reason,
+    markup_of,
+    pointer_reason,
+    unread_reason,
+)
 
 HEAD_BYTES = 16 * 1024
 """How much of a file's beginning `sniff` wants to see."""
@@ -69,6 +78,7 @@ _BRANDS: tuple[tuple[frozenset[bytes], Kind, str], ...] = (
 _TABLE_EXTENSIONS = frozenset({"csv", "tsv", "jsonl", "ndjson"})
 _SUBTITLE_EXTENSIONS = frozenset({"srt", "vtt"})
 _TEXT_EXTENSIONS = frozenset({"txt", "text", "md", "markdown", "rst"})
+_WORDS = _TABLE_EXTENSIONS | _SUBTITLE_EXTENSIONS | _TEXT_EXTENSIONS
 _BOMS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _CONTROL = re.compile(rb"[\x00-\x07\x0e-\x19\x1c-\x1f\x7f]")
 _MAX_HIGH_SHARE = 1 / 3
@@ -78,15 +88,22 @@ _MAX_HIGH_SHARE = 1 / 3
 def sniff(head: bytes, name: bytes | str, *, named: bool) -> Sniffed:
     """What a file is, from its first `HEAD_BYTES` bytes and its name.
 
-    ``named`` says that the user gave this very file, so that any kind of text is welcome.
+    ``named`` says that the user gave this very file, so that any kind of plain text is welcome; words in a file that is
+    named as a picture are not: that is a page that was saved in its place, or a pointer to it.
     """
     if not head:
         return Sniffed("empty", "empty", "empty file")
     extension = _extension(name)
+    reason = pointer_reason(head)
+    if reason is not None:
+        return Sniffed("other", "pointer", reason)
     found = _by_signature(head, extension)
     if found is not None:
         return found
-    if _is_text(head):
+    reason = unread_reason(head, extension)
+    if reason is not None:
+        return Sniffed("other", "unread", reason)
+    if _is_text(head) or (extension in _WORDS and with_nuls(head)):
         return _kind_of_text(head, extension, named)
     if _is_transport_stream(head):
         return Sniffed("video", "mpegts")
@@ -98,8 +115,11 @@ def sniff(head: bytes, name: bytes | str, *, named: bool) -> Sniffed:
 def _by_ending(extension: str) -> Sniffed:
     """What bytes are that nothing in them explains: some streams begin anywhere, some kinds are not read."""
     name = BY_ENDING.get(extension)
+    document = document_by_ending(extension)
     if name is not None and FORMATS[name].bare:
         return Sniffed(FORMATS[name].kind, name)
+    if document is not None:
+        return Sniffed("other", "binary", document)
     if extension in UNREAD_ENDINGS:
         return Sniffed("other", "binary", UNREAD_ENDINGS[extension])
     if name is not None or extension in RAW_ENDINGS:
@@ -132,8 +152,6 @@ def _by_signature(head: bytes, extension: str) -> Sniffed | None:
         if head[8:10] == b"CR" or extension in RAW_ENDINGS:
             return Sniffed("raw", extension if extension in RAW_ENDINGS else "cr2")
         return Sniffed("image", "tiff")
-    if head.startswith(b"%PDF-"):
-        return Sniffed("other", "pdf", "a PDF: only pictures and plain texts are indexed")
     for magic, reason in UNREAD_MAGICS:
         if head.startswith(magic) and (not _PLAIN.fullmatch(magic) or magic[:1] in b"%#" or not _is_text(head)):
             return Sniffed("other", "unread", reason)
@@ -227,13 +245,32 @@ def _is_transport_stream(head: bytes) -> bool:
     return any(len(head) > start + 2 * step and head[start::step][:3] == b"GGG" for start, step in steps)
 
 
+def with_nuls(head: bytes) -> bool:
+    """Whether this is a text but for NULs: UTF-16 without its mark, or some that a program left behind."""
+    nuls = head.count(0)
+    if not nuls:
+        return False
+    rest = head.replace(b"\x00", b"")
+    return bool(rest) and _is_text(rest) and (nuls <= len(head) // 8 or utf16_without_mark(head) is not None)
+
+
 def _kind_of_text(head: bytes, extension: str, named: bool) -> Sniffed:
     if head.removeprefix(codecs.BOM_UTF8).startswith(b"WEBVTT"):
         return Sniffed("subtitles", "vtt")
+    markup = markup_of(head)
+    reason = document_reason(extension, named)
+    if extension in MEDIA_ENDINGS or extension in BINARY_ENDINGS:
+        reason = f"{markup or 'text'} in a file named .{extension}"
+    elif markup == "a web page (HTML)" and (extension in _SUBTITLE_EXTENSIONS or extension in _TABLE_EXTENSIONS):
+        reason = f"{markup} in a file named .{extension}"
+    elif not extension and not named and (markup or head.startswith(b"#!")):
+        reason = f"{markup or 'a script'}: name the file itself to index it"
+    if reason is not None:
+        return Sniffed("other", "text", reason)
     if extension in _SUBTITLE_EXTENSIONS:
         return Sniffed("subtitles", extension)
     if extension in _TABLE_EXTENSIONS:
         return Sniffed("table", extension)
-    if not extension or named or extension in _TEXT_EXTENSIONS or extension in MEDIA_ENDINGS:
+    if not extension or named or extension in _TEXT_EXTENSIONS:
         return Sniffed("text", "text")
     return Sniffed("other", "text", f"source code or data (.{extension}): name the file itself to index it")

@@ -23,6 +23,10 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_HEAD = 16 * 1024
+_NULS_OF_UTF16 = 0.7
+"""The share of high bytes that are 0 in Western text as UTF-16; of low bytes, hardly any are."""
+
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1b\x7f]")
 _WORD = re.compile(r"\S+")
 _SENTENCE_END = re.compile(r"[.!?…。！？][\"'”’»)\]」』）]*\Z")
@@ -45,6 +49,9 @@ def decode_text(data: bytes, *, limit: int = MAX_TEXT_BYTES) -> tuple[str, str |
         if data.startswith(bom):
             text = data[len(bom) :].decode(encoding, errors="replace")
             return _without_controls(text, "some characters could not be read" if "\ufffd" in text else None)
+    utf16 = utf16_without_mark(data[:_HEAD])
+    if utf16 is not None:
+        return _without_controls(data.decode(utf16, errors="replace"), "without a byte order mark: read as UTF-16")
     try:
         return _without_controls(data.decode("utf-8"), None)
     except UnicodeDecodeError:
@@ -53,6 +60,17 @@ def decode_text(data: bytes, *, limit: int = MAX_TEXT_BYTES) -> tuple[str, str |
         return _without_controls(data.decode("cp1252"), "not UTF-8: read as Windows-1252")
     except UnicodeDecodeError:
         return _without_controls(data.decode("latin-1"), "not UTF-8: read as Latin-1")
+
+
+def utf16_without_mark(head: bytes) -> str | None:
+    """``utf-16-le`` or ``utf-16-be`` where every other byte is NUL, as in most Western text so encoded; else None."""
+    even, odd = head[0::2], head[1::2]
+    if not odd:
+        return None
+    nuls = even.count(0) / len(even), odd.count(0) / len(odd)
+    if nuls[1] > _NULS_OF_UTF16 and nuls[0] < 1 - _NULS_OF_UTF16:
+        return "utf-16-le"
+    return "utf-16-be" if nuls[0] > _NULS_OF_UTF16 and nuls[1] < 1 - _NULS_OF_UTF16 else None
 
 
 def _without_controls(text: str, note: str | None) -> tuple[str, str | None]:

@@ -140,8 +140,9 @@ def test_content_decides(head: bytes, name: str, kind: str, format: str) -> None
         ("A.TXT", "text"),
         ("a.md", "text"),
         ("README", "text"),
-        ("holiday.jpg", "text"),
-        ("song.mp3", "text"),
+        ("holiday.jpg", "other"),
+        ("song.mp3", "other"),
+        ("letter.docx", "other"),
         ("a.csv", "table"),
         ("a.tsv", "table"),
         ("a.jsonl", "table"),
@@ -183,8 +184,7 @@ def test_bytes_that_read_as_text_are_text(head: bytes) -> None:
 
 def test_what_is_neither_says_so() -> None:
     assert sniff(b"", "a.jpg", named=False).kind == "empty"
-    assert sniff(b"\x7fELF\x02\x01\x01\0", "a", named=True).reason == "not a picture, text, sound or film"
-    assert sniff(b"%PDF-1.7\n", "a.txt", named=False).reason == "a PDF: only pictures and plain texts are indexed"
+    assert sniff(b"\1\2\3\4", "a", named=True).reason == "not a picture, text, sound or film"
     cyrillic = "Собака бежит по пляжу".encode("koi8-r")
     assert sniff(cyrillic, "a.txt", named=False).reason == "text in an unknown encoding: save it as UTF-8 to index it"
 
@@ -236,3 +236,112 @@ def test_a_kind_that_is_not_read_is_named(head: bytes, name: str, reason: str, n
 )
 def test_a_text_may_begin_with_the_letters_of_a_format(words: bytes) -> None:
     assert sniff(words, "notes.txt", named=False).kind == "text"
+
+
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1\nsize 12345\n"
+ANNEX = b"/annex/objects/SHA256E-s1024--4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393.jpg\n"
+
+
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize(
+    ("head", "name", "reason"),
+    [
+        (b"two dogs fighting on the road", "a.jpg", "text in a file named .jpg"),
+        (b"<!DOCTYPE html><html><head>", "download_failed.jpg", "a web page (HTML) in a file named .jpg"),
+        (b"\xef\xbb\xbf\n<!-- saved -->\n<HTML lang='en'>", "a.MP4", "a web page (HTML) in a file named .mp4"),
+        ("<html><p>404".encode("utf-16"), "a.wav", "a web page (HTML) in a file named .wav"),
+        (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code>", "a.png", "XML in a file named .png"),
+        (b'{"error": "not found"}', "a.webp", "JSON in a file named .webp"),
+        (b'[{"error": 404}]', "song.flac", "JSON in a file named .flac"),
+        (b"<html>", "letter.pdf", "a web page (HTML) in a file named .pdf"),
+        (b"<html>", "captions.csv", "a web page (HTML) in a file named .csv"),
+        (b"<html>", "film.srt", "a web page (HTML) in a file named .srt"),
+        (b"words", "captions.parquet", "text in a file named .parquet"),
+        *((LFS, name, "a Git LFS pointer: the file itself is not here (`git lfs pull` fetches it)") for name in (
+            "a.png", "a.mp4", "a.txt", "a.csv", "pointer", "a.docx")),
+        *((ANNEX, name, "a git-annex pointer: the file itself is not here (`git annex get` fetches it)") for name in (
+            "a.jpg", "a.txt", "link")),
+    ],
+)  # fmt: skip
+def test_words_in_a_file_named_as_something_else_are_no_text(head: bytes, name: str, reason: str, named: bool) -> None:
+    found = sniff(head, name, named=named)
+    assert (found.kind, found.reason) == ("other", reason)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        b"version https://git-lfs.github.com is where Git LFS lives",
+        b"/annex/objects/ is a folder\nthat git-annex makes",
+        b"[1] Smith et al., Dogs of the world",
+        b"[[Harbour|the harbour]] at night",
+        b"{{daily note}}",
+        b"<div align='center'>A dog</div>",
+    ],
+)
+def test_a_text_that_speaks_of_such_files_is_a_text(words: bytes) -> None:
+    assert sniff(words, "README", named=False).kind == "text"
+
+
+def test_a_file_without_an_ending_is_a_text_unless_it_plainly_is_code_or_markup() -> None:
+    for head, what in (
+        (b"<!doctype html>", "a web page (HTML)"),
+        (b'{"a": 1}', "JSON"),
+        (b"<?xml version='1.0'?><a/>", "XML"),
+        (b"#!/bin/sh\necho a dog\n", "a script"),
+    ):
+        assert sniff(head, "download", named=False).reason == f"{what}: name the file itself to index it"
+        assert sniff(head, "download", named=True).kind == "text"
+    for name in ("README", "LICENSE", ".profile"):
+        assert sniff(b"a dog on a beach\n", name, named=False).kind == "text"
+
+
+ZIP = b"PK\3\4" + bytes(26)
+
+
+@pytest.mark.parametrize(
+    ("head", "name", "reason"),
+    [
+        (b"%PDF-1.7\n", "a.txt", "a PDF: not read yet"),
+        (ZIP + b"[Content_Types].xml", "a.docx", "a Word document: not read yet"),
+        (ZIP + b"word/document.xml", "a", "a Word document: not read yet"),
+        (ZIP + b"xl/workbook.xml", "a.xlsx", "an Excel workbook: not read yet"),
+        (ZIP, "a.pptx", "a PowerPoint presentation: not read yet"),
+        (ZIP + b"mimetypeapplication/vnd.oasis.opendocument.text", "a", "an OpenDocument text: not read yet"),
+        (ZIP + b"mimetypeapplication/epub+zip", "a.zip", "an e-book: not read yet"),
+        (ZIP + b"holiday.jpg", "a.zip", "a ZIP archive: not looked into"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a.doc", "a Word document: not read yet"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a", "an old Office document: not read yet"),
+        (b"{\\rtf1\\ansi A lighthouse}", "a.rtf", "an RTF document: not read yet"),
+        (b"From: a@b.org\nSubject: lighthouse\n\nHello", "a.eml", "an e-mail (.eml): not read yet"),
+        (b"<html>lighthouse", "a.html", "a web page (.html): not read yet"),
+        (b"\x1f\x8b\x08\0", "a.gz", "a gzip archive: not looked into"),
+        (b"7z\xbc\xaf\x27\x1c", "a.7z", "a 7z archive: not looked into"),
+        (bytes(257) + b"ustar\0" + bytes(9), "a.tar", "a tar archive: not looked into"),
+        (b"SQLite format 3\0", "a.db", "an SQLite database"),
+        (b"MZ\x90\0\3\0", "a.exe", "a Windows program"),
+        (b"\x7fELF\2\1\1\0", "a", "a program (ELF)"),
+        (b"\0\1\0\0\0\x0f", "a.ttf", "a font (TrueType)"),
+        (b"wOF2\0\1\0\0", "a.woff2", "a font (WOFF)"),
+    ],
+)
+@pytest.mark.parametrize("named", [False, True])
+def test_documents_archives_and_programs_are_called_what_they_are(
+    head: bytes, name: str, reason: str, named: bool
+) -> None:
+    assert sniff(head, name, named=named).reason == reason
+
+
+def test_plain_documents_wait_but_are_read_where_they_are_named() -> None:
+    for name, what in (("a.tex", "a LaTeX document"), ("a.org", "an Org document"), ("a.log", "a log")):
+        reason = sniff(b"a lighthouse\n", name, named=False).reason
+        assert reason == f"{what} ({name[1:]}): not read yet; name the file itself to index it as plain text"
+        assert sniff(b"a lighthouse\n", name, named=True).kind == "text"
+    assert sniff(b"-----BEGIN KEY-----\n", "server.key", named=True).kind == "text"
+
+
+def test_nuls_and_a_missing_mark_leave_a_text_a_text() -> None:
+    assert sniff(b"The lighthouse\0keeper lights\0 the lamp", "a.txt", named=False).kind == "text"
+    assert sniff("id,caption\n1,A lighthouse\n".encode("utf-16-le"), "a.csv", named=False).kind == "table"
+    assert sniff(bytes(100), "a.txt", named=False).kind == "other"
+    assert sniff(bytes(range(256)), "a.txt", named=False).kind == "other"

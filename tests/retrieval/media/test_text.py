@@ -41,6 +41,12 @@ def test_big_endian_with_its_mark_is_read() -> None:
     assert decode_text(b"\xfe\xff" + "犬".encode("utf-16-be")) == ("犬", None)
 
 
+def test_sixteen_bits_without_a_mark_are_told_by_their_zeros() -> None:
+    for encoding in ("utf-16-le", "utf-16-be"):
+        note = "without a byte order mark: read as UTF-16"
+        assert decode_text("Größe und Höhe\n".encode(encoding)) == ("Größe und Höhe\n", note)
+
+
 def test_an_eight_bit_text_is_read_and_noted() -> None:
     assert decode_text("“déjà vu”".encode("cp1252")) == ("“déjà vu”", "not UTF-8: read as Windows-1252")
     assert decode_text(b"\x81\xe9") == ("\x81é", "not UTF-8: read as Latin-1")

@@ -1,0 +1,176 @@
+"""What files are that hold no picture, film, sound or plain text: documents, archives, programs, pointers to files."""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+_NOT_YET = "not read yet"
+
+_MAGICS: tuple[tuple[bytes, str], ...] = (
+    (b"%PDF-", f"a PDF: {_NOT_YET}"),
+    (b"{\\rtf", f"an RTF document: {_NOT_YET}"),
+    (b"ITSF\x03", f"a Windows help file: {_NOT_YET}"),
+    (b"\x1f\x8b\x08", "a gzip archive: not looked into"),
+    (b"BZh91AY&SY", "a bzip2 archive: not looked into"),
+    (b"\xfd7zXZ\x00", "an xz archive: not looked into"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive: not looked into"),
+    (b"Rar!\x1a\x07", "a RAR archive: not looked into"),
+    (b"\x28\xb5\x2f\xfd", "a Zstandard archive: not looked into"),
+    (b"\x04\x22\x4d\x18", "an LZ4 archive: not looked into"),
+    (b"MSCF\x00\x00\x00\x00", "a Windows cabinet: not looked into"),
+    (b"!<arch>\n", "an archive of object code or a Debian package: not looked into"),
+    (b"\xed\xab\xee\xdb", "an RPM package: not looked into"),
+    (b"xar!\x00", "a macOS installer: not looked into"),
+    (b"SQLite format 3\x00", "an SQLite database"),
+    (b"\x00\x01\x00\x00Standard Jet DB", "an Access database"),
+    (b"\x00\x01\x00\x00Standard ACE DB", "an Access database"),
+    (b"\x7fELF", "a program (ELF)"),
+    (b"\xfe\xed\xfa\xce", "a program (Mach-O)"),
+    (b"\xfe\xed\xfa\xcf", "a program (Mach-O)"),
+    (b"\xce\xfa\xed\xfe", "a program (Mach-O)"),
+    (b"\xcf\xfa\xed\xfe", "a program (Mach-O)"),
+    (b"\xca\xfe\xba\xbe", "compiled Java, or a program (Mach-O)"),
+    (b"\x00asm\x01\x00", "a program (WebAssembly)"),
+    (b"dex\n03", "a program (Android)"),
+    (b"\x00\x01\x00\x00\x00", "a font (TrueType)"),
+    (b"OTTO\x00", "a font (OpenType)"),
+    (b"true\x00", "a font (TrueType)"),
+    (b"ttcf\x00", "a font collection"),
+    (b"wOFF\x00\x01", "a font (WOFF)"),
+    (b"wOFFOTTO", "a font (WOFF)"),
+    (b"wOF2\x00\x01", "a font (WOFF)"),
+    (b"wOF2OTTO", "a font (WOFF)"),
+    (b"wOF2true", "a font (WOFF)"),
+    (b"L\x00\x00\x00\x01\x14\x02\x00", "a Windows shortcut"),
+    (b"\x00\x00\x00\x01Bud1", "a Finder settings file"),
+    (b"bplist0", "a property list"),
+    (b"\x89HDF\r\n\x1a\n", "an HDF5 data file"),
+    (b"\x93NUMPY", "a NumPy array"),
+    (b"ARROW1\x00\x00", "an Arrow table: only Parquet is read"),
+    (b"Obj\x01", "an Avro table: only Parquet is read"),
+    (b"\xd4\xc3\xb2\xa1", "a network capture"),
+    (b"\x0a\x0d\x0d\x0a", "a network capture"),
+)
+
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
+
+_PLAIN: dict[str, str] = {
+    "tex": "a LaTeX document",
+    "org": "an Org document",
+    **dict.fromkeys(("adoc", "asciidoc"), "an AsciiDoc document"),
+    "log": "a log",
+}
+_DOCUMENTS: dict[str, str] = {
+    "pdf": "a PDF",
+    **dict.fromkeys(("docx", "doc", "docm", "dotx", "dot"), "a Word document"),
+    **dict.fromkeys(("xlsx", "xls", "xlsm", "xlsb", "xltx"), "an Excel workbook"),
+    **dict.fromkeys(("pptx", "ppt", "pptm", "ppsx", "pps", "potx"), "a PowerPoint presentation"),
+    **dict.fromkeys(("odt", "ott", "fodt"), "an OpenDocument text"),
+    **dict.fromkeys(("ods", "ots", "fods"), "an OpenDocument spreadsheet"),
+    **dict.fromkeys(("odp", "otp", "fodp"), "an OpenDocument presentation"),
+    "odg": "an OpenDocument drawing",
+    **dict.fromkeys(("epub", "mobi", "azw", "azw3", "fb2"), "an e-book"),
+    "pages": "a Pages document",
+    "numbers": "a Numbers spreadsheet",
+    "key": "a Keynote presentation",
+    "rtf": "an RTF document",
+    **dict.fromkeys(("html", "htm", "xhtml", "mhtml", "mht"), "a web page"),
+    **dict.fromkeys(("eml", "mbox", "msg"), "an e-mail"),
+    **_PLAIN,
+}
+_NOT_PLAIN = frozenset({"rtf", "html", "htm", "xhtml", "mhtml", "mht", "eml", "mbox", "fodt", "fods", "fodp", "fb2"})
+"""Documents that are text in the bytes and mark-up or encoded parts to the eye: not even read where they are named."""
+
+_CONTAINERS = frozenset({"zip", "jar", "apk", "cbz", "gz", "tgz", "bz2", "xz", "7z", "rar", "zst", "tar", "iso", "dmg"})
+BINARY_ENDINGS = (frozenset(_DOCUMENTS) | _CONTAINERS | {"exe", "dll", "parquet", "sqlite", "ttf", "otf"}) - frozenset(
+    ("key", "msg", "dot", "pages", "numbers")
+).union(_PLAIN, _NOT_PLAIN)
+"""Of files that are no text: words in one of them are a page that was saved in its place, or a stand-in."""
+
+_POINTERS = (b"version https://git-lfs.github.com/spec/", b"version https://hawser.github.com/spec/")
+_ANNEX = re.compile(rb"(?:\.\./)*(?:\.git)?/annex/objects/[^\n]+\n?(?:/annex/[^\n]*\n?)*\Z")
+_HTML = re.compile(
+    rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--(?:[^-]|-(?!->))*-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.I
+)
+_XML = re.compile(rb"\s*<\?xml\b", re.I)
+_JSON = re.compile(
+    rb"\s*(?:\{\s*(?:\"(?:[^\"\\]|\\.)*\"\s*:|\}\s*\Z)|\[\s*(?:\{\s*\"|\[\s*[\"\d]|\"(?:[^\"\\]|\\.)*\"\s*[,\]]|-?\d[\d.]*\s*,))"
+)
+
+
+def unread_reason(head: bytes, extension: str) -> str | None:
+    """Why a file that begins with ``head`` is not read, where its first bytes tell; else None."""
+    if head.startswith(_ZIP):
+        return _in_zip(head, extension)
+    if head.startswith(_OLE):
+        return f"{_DOCUMENTS.get(extension, 'an old Office document')}: {_NOT_YET}"
+    for magic, reason in _MAGICS:
+        if head.startswith(magic):
+            return reason
+    if head[:2] == b"MZ" and b"\x00" in head[:64]:
+        return "a Windows program"
+    if head[257:262] == b"ustar":
+        return "a tar archive: not looked into"
+    if head[60:68] in (b"BOOKMOBI", b"TEXtREAd"):
+        return f"an e-book: {_NOT_YET}"
+    return None
+
+
+def _in_zip(head: bytes, extension: str) -> str:
+    """A ZIP file by the names of its first entries: Office documents and e-books are ZIP files."""
+    for mark, name in (
+        (b"application/epub+zip", "epub"),
+        (b"opendocument.text", "odt"),
+        (b"opendocument.spreadsheet", "ods"),
+        (b"opendocument.presentation", "odp"),
+        (b"word/", "docx"),
+        (b"ppt/", "pptx"),
+        (b"xl/", "xlsx"),
+    ):
+        if mark in head:
+            return f"{_DOCUMENTS[name]}: {_NOT_YET}"
+    if extension in _DOCUMENTS:
+        return f"{_DOCUMENTS[extension]}: {_NOT_YET}"
+    return "a ZIP archive: not looked into"
+
+
+def pointer_reason(head: bytes) -> str | None:
+    """Why a small text that stands for a file kept elsewhere is not read; else None."""
+    if head.removeprefix(codecs.BOM_UTF8).startswith(_POINTERS):
+        return "a Git LFS pointer: the file itself is not here (`git lfs pull` fetches it)"
+    if len(head) < 32 * 1024 and _ANNEX.match(head):
+        return "a git-annex pointer: the file itself is not here (`git annex get` fetches it)"
+    return None
+
+
+def markup_of(head: bytes) -> str | None:
+    """What a text plainly is besides words, by how it begins."""
+    head = head.removeprefix(codecs.BOM_UTF8)
+    if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        head = head.decode("utf-16", "ignore").encode("utf-8")
+    if _HTML.match(head):
+        return "a web page (HTML)"
+    if _XML.match(head):
+        return "XML"
+    return "JSON" if _JSON.match(head) else None
+
+
+def document_reason(extension: str, named: bool) -> str | None:
+    """Why a text file of an ending waits until documents are read; None where it is plain enough to be read now.
+
+    ``named``: the user gave this very file; those that are plain text are read then.
+    """
+    if extension in _NOT_PLAIN:
+        return f"{_DOCUMENTS[extension]} (.{extension}): {_NOT_YET}"
+    if extension in _PLAIN and not named:
+        return f"{_PLAIN[extension]} (.{extension}): {_NOT_YET}; name the file itself to index it as plain text"
+    return None
+
+
+def document_by_ending(extension: str) -> str | None:
+    """What bytes that nothing explains most likely are, by their file's ending."""
+    if extension in _DOCUMENTS:
+        return f"{_DOCUMENTS[extension]}: {_NOT_YET}"
+    return {"iso": "a disk image: not looked into", "dmg": "a disk image: not looked into"}.get(extension)
