@@ -225,10 +225,12 @@ class FileNote:
 
     path: str
     reason: str
+    known: bool = False
 
-    def to_json(self) -> dict[str, str]:
-        """``{"path": …, "reason": …}``."""
-        return {**path_json(self.path), "reason": self.reason}
+    def to_json(self) -> dict[str, Any]:
+        """``{"path": …, "reason": …}``, with ``"known": true`` where an earlier run has said it."""
+        known = {"known": True} if self.known else {}
+        return {**path_json(self.path), "reason": self.reason, **known}
 
 
 @dataclass(frozen=True, slots=True)

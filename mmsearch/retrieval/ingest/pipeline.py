@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -12,13 +12,16 @@ from mmsearch.retrieval.ingest.commit import Committer, FileRows
 from mmsearch.retrieval.ingest.diff import Plan
 from mmsearch.retrieval.ingest.embed import Done, Embedder
 from mmsearch.retrieval.ingest.known import KnownFile, KnownFiles, StoredRows
+from mmsearch.retrieval.ingest.made import Made, Wanted
 from mmsearch.retrieval.ingest.progress import Progress, Stopwatch, Watcher
+from mmsearch.retrieval.ingest.reuse import Reuse
 from mmsearch.retrieval.ingest.scan import Found
 from mmsearch.retrieval.ingest.serving import Serving
+from mmsearch.retrieval.ingest.skipped import SkipMemory
 from mmsearch.retrieval.media.sandbox import Decoded, Decoder, Job, Part
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.writer import Writer
-from mmsearch.types import FileNote
+from mmsearch.types import FileNote, Modality, SkipKind
 
 
 @dataclass(slots=True)
@@ -43,17 +46,21 @@ def run_pipeline(
     known: KnownFiles,
     decoder: Decoder,
     *,
+    wanted: Wanted,
+    skips: SkipMemory,
     batch: int | None = None,
-    text_column: str | None = None,
     clock: Stopwatch,
     watch: Watcher,
 ) -> Outcome:
     """Read, embed and commit what the plan says. Ctrl-C ends it early, with all that was embedded committed."""
     committer = Committer(writer, clock)
-    run = _Run(plan, known, committer, Embedder(serving, decoder.release, clock, batch=batch), clock, watch)
+    spaces = {modality: space.key for modality, space in serving.spaces().items()}
+    reuse = Reuse(Snapshot(writer.root, writer.manifest), known, spaces, wanted, plan.movable)
+    embedder = Embedder(serving, decoder.release, clock, batch=batch)
+    run = _Run(plan, known, reuse, committer, embedder, spaces, wanted, skips, clock, watch)
     try:
         run.rename()
-        run.read(decoder, text_column)
+        run.read(decoder)
         run.forget()
     except KeyboardInterrupt:
         run.outcome.interrupted = True
@@ -71,18 +78,26 @@ class _Run:
         self,
         plan: Plan,
         known: KnownFiles,
+        reuse: Reuse,
         committer: Committer,
         embedder: Embedder,
+        spaces: Mapping[Modality, str],
+        wanted: Wanted,
+        skips: SkipMemory,
         clock: Stopwatch,
         watch: Watcher,
     ) -> None:
         self._plan = plan
         self._known = known
+        self._reuse = reuse
+        self._spaces = spaces
+        self._wanted = wanted
+        self._skips = skips
+        self._todo = {found.path: found for found in plan.todo}
         self._committer = committer
         self._embedder = embedder
         self._clock = clock
         self._watch = watch
-        self._vanished = {file.path: file for file in plan.vanished}
         self._new_contents: set[bytes] = set()
         self._refused: dict[bytes, str] = {}
         self.twins: list[Decoded] = []
@@ -94,11 +109,11 @@ class _Run:
             self._commit_rows([rows.under_name(found) for rows in self._known.stored_rows(old)], old.all_ids())
             self.outcome.moved += 1
 
-    def read(self, decoder: Decoder, text_column: str | None) -> None:
+    def read(self, decoder: Decoder) -> None:
         """Decode and embed the new and changed files."""
         total = len(self._plan.todo)
         done = 0
-        for file in decoder.map(self._jobs(text_column)):
+        for file in decoder.map(self._jobs()):
             if file is None:
                 self._finish(self._embedder.flush())  # decoding is the slower side: do not let rows wait
                 self._committer.commit_if_due()
@@ -116,25 +131,26 @@ class _Run:
 
     def forget(self) -> None:
         """Bury the rows of files that are gone and that turned up nowhere else."""
-        for file in self._vanished.values():
+        for file in self._plan.vanished.values():
             self._commit_rows([], file.all_ids())
-        self.outcome.removed = len(self._vanished)
+        self.outcome.removed = len(self._plan.vanished)
 
     def copy_twins(self, writer: Writer, spaces: list[str]) -> None:
         """Give files whose content was first met in this very run the rows of that first file."""
         known = KnownFiles(Snapshot(writer.root, writer.manifest), spaces)
         self._committer = Committer(writer, self._clock)
         for file in self.twins:
-            first = known.with_content(file.content_hash)
-            if first is not None:
+            same = known.with_content(file.content_hash)
+            if same:
+                first = max(same, key=lambda one: max(one.all_ids()))
                 self._copy(file, [rows.under_name(_found(file)) for rows in known.stored_rows(first)])
             elif file.content_hash in self._refused:
                 self._refuse(file, self._refused[file.content_hash])
         self._committer.close()
 
-    def _jobs(self, text_column: str | None) -> Iterator[Job]:
+    def _jobs(self) -> Iterator[Job]:
         for found in self._plan.todo:
-            yield Job(found.path, found.named, self._known.hashes_of_size(found.size), text_column)
+            yield Job(found.path, found.named, self._reuse.hashes(found), self._wanted.text_column)
 
     def _take(self, file: Decoded, decoder: Decoder) -> None:
         if file.outcome == "skipped":
@@ -142,7 +158,7 @@ class _Run:
             if file.path in self._plan.served:
                 self.outcome.unchanged += 1
             else:
-                self.outcome.skipped.append(FileNote(os.fsdecode(file.path), file.reason or "cannot be read"))
+                self._skip(file, file.why, file.reason or "cannot be read")
         elif file.outcome == "same":
             self._take_same(file)
         elif file.content_hash in self._new_contents:
@@ -159,17 +175,17 @@ class _Run:
 
     def _take_same(self, file: Decoded) -> None:
         """A content that has rows already: a touched, a moved or a copied file."""
-        before = self._known.with_content(file.content_hash)
-        own = self._known.by_path.get(file.path)
-        if own is not None and own.content_hash == file.content_hash:
-            before = own
-        assert before is not None
-        rows = [stored.under_name(_found(file)) for stored in self._known.stored_rows(before)]
-        if before is own:
-            self._commit_rows(rows, own.all_ids())
+        source = self._reuse.find(file.path, file.content_hash)
+        before = source.before
+        rows = [stored.under_name(_found(file)) for stored in source.rows]
+        if source.how == "touched":
+            assert before is not None
+            if (before.size, before.mtime_ns, before.ctime_ns) != (file.size, file.mtime_ns, file.ctime_ns):
+                self._commit_rows(rows, before.all_ids())
             self.outcome.unchanged += 1
-        elif before.path in self._vanished:
-            del self._vanished[before.path]
+        elif source.how == "moved":
+            assert before is not None
+            self._plan.take(before)
             self._commit_rows(rows, before.all_ids() + self._own_ids(file))
             self.outcome.moved += 1
         else:
@@ -188,15 +204,24 @@ class _Run:
                 self._refuse(file, "the model made no finite vector of it")
             else:
                 self._mark(file, file.facts.note)
-                self._commit_rows(rows, self._own_ids(file))
+                self._commit_rows(self._saying_what_was_made(file, rows), self._own_ids(file))
                 self.outcome.indexed += 1
 
     def _refuse(self, file: Decoded, reason: str) -> None:
         """A file that was read and has nothing to store; what its path held before is there no more."""
         self._refused[file.content_hash] = reason
-        self.outcome.skipped.append(FileNote(os.fsdecode(file.path), reason))
+        self._skip(file, "content", reason)
         if own := self._own_ids(file):
             self._commit_rows([], own)
+
+    def _skip(self, file: Decoded, why: SkipKind, reason: str) -> None:
+        self.outcome.skipped.append(FileNote(os.fsdecode(file.path), reason))
+        self._skips.add(self._todo[file.path], why, reason)
+
+    def _saying_what_was_made(self, file: Decoded, rows: list[StoredRows]) -> list[StoredRows]:
+        counts = dict.fromkeys(self._spaces, 0) | {stored.modality: len(stored.items) for stored in rows}
+        made = Made(counts, self._wanted.window, self._wanted.hop, file.column, file.column_guessed).to_text()
+        return [replace(stored, items=[replace(item, made=made) for item in stored.items]) for stored in rows]
 
     def _mark(self, file: Decoded, note: str | None) -> None:
         if note:
@@ -212,4 +237,4 @@ class _Run:
 
 
 def _found(file: Decoded) -> Found:
-    return Found(file.path, file.size, file.mtime_ns)
+    return Found(file.path, file.size, file.mtime_ns, ctime_ns=file.ctime_ns)

@@ -10,16 +10,20 @@ from dataclasses import dataclass, replace
 from mmsearch.errors import UsageError
 from mmsearch.retrieval.encoders.protocol import TextEncoder
 from mmsearch.retrieval.ingest.choices import removed_paths, roots_of, with_roots
-from mmsearch.retrieval.ingest.diff import Plan, make_plan
+from mmsearch.retrieval.ingest.diff import CHECKS, Check, Plan, make_plan
 from mmsearch.retrieval.ingest.embed import MAX_BATCH
 from mmsearch.retrieval.ingest.excludes import checked_patterns
 from mmsearch.retrieval.ingest.known import KnownFiles
+from mmsearch.retrieval.ingest.made import Wanted
+from mmsearch.retrieval.ingest.mounts import mounts_above
 from mmsearch.retrieval.ingest.pipeline import Outcome, run_pipeline
 from mmsearch.retrieval.ingest.progress import Progress, Stopwatch, Watcher
-from mmsearch.retrieval.ingest.scan import Scan
+from mmsearch.retrieval.ingest.scan import Scan, lies_under
 from mmsearch.retrieval.ingest.serving import Serving
+from mmsearch.retrieval.ingest.skipped import SkipMemory, reader_of
 from mmsearch.retrieval.media.recipe import HOP_S, MAX_SPAN_S, WINDOW_S
 from mmsearch.retrieval.media.sandbox import Decoder
+from mmsearch.retrieval.store.manifest import Manifest
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.upkeep import maintain
 from mmsearch.retrieval.store.writer import Writer
@@ -33,7 +37,9 @@ class IngestOptions:
     ``memory`` bounds, in bytes, what building an index may hold, and ``threads`` what it may use; ``batch`` the
     pictures, frames or passages embedded at once; ``workers`` the decoding processes. Sound is embedded in windows of
     ``window`` seconds, one every ``hop``. ``exclude`` is kept for later runs; ``lift`` takes back what was kept of it,
-    and removals: patterns and paths, or ``all``.
+    and removals: patterns and paths, or ``all``. ``check`` says what tells that a file has not changed: its *times*,
+    its modification time alone (*mtime*), or its *content*, which is read. ``retry_skipped``: open files again that
+    were skipped before and have not changed.
     """
 
     only: tuple[Modality, ...] = ()
@@ -47,6 +53,8 @@ class IngestOptions:
     memory: int | None = None
     threads: int | None = None
     prune_missing: bool = False
+    check: Check = "times"
+    retry_skipped: bool = False
     window: float = WINDOW_S
     hop: float = HOP_S
 
@@ -55,19 +63,26 @@ class IngestOptions:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"--{name} must be at least 1, not {value}")
+        if self.check not in CHECKS:
+            raise UsageError(f"check must be one of {', '.join(CHECKS)}, not {self.check!r}")
         if not 0 < self.window <= MAX_SPAN_S:
             raise UsageError(f"--window must lie above 0 and at most at {MAX_SPAN_S:g} seconds, not {self.window:g}")
         if not 0 < self.hop <= self.window:
             raise UsageError(f"--hop must lie above 0 and at most at the window's {self.window:g} s, not {self.hop:g}")
         modalities_named(self.only)
 
+    @property
+    def wanted(self) -> Wanted:
+        """What is made of files."""
+        return Wanted(self.window, self.hop, self.text_column)
+
 
 def scan_and_plan(
-    snapshot: Snapshot, serving: Serving, paths: Sequence[bytes], options: IngestOptions
+    snapshot: Snapshot, serving: Serving, paths: Sequence[bytes], options: IngestOptions, skips: SkipMemory
 ) -> tuple[KnownFiles, Plan]:
     """What the collection knows, and what a run over ``paths`` would do."""
     filled = [encoder.space.key for encoder in serving.encoders]
-    known = KnownFiles(snapshot, filled)
+    known = KnownFiles(snapshot, filled, {modality: space.key for modality, space in serving.spaces().items()})
     manifest = snapshot.manifest
     others = [key for key in manifest.in_use if key not in filled and manifest.spaces[key].has_model]
     scan = Scan(
@@ -79,6 +94,9 @@ def scan_and_plan(
         elsewhere=KnownFiles(snapshot, others) if others else None,
         kinds=serving.recipe().kinds,
         prune_missing=options.prune_missing,
+        check=options.check,
+        mounts=_mounts(manifest),
+        skips=skips,
     )
     plan.notices += [
         f"nothing matched the exclude pattern {printable(pattern)}"
@@ -88,10 +106,16 @@ def scan_and_plan(
     return known, plan
 
 
+def _skip_memory(snapshot: Snapshot, serving: Serving, options: IngestOptions) -> SkipMemory:
+    recipe = serving.recipe(options.only, options.window, options.hop)
+    reader = reader_of(recipe, [encoder.space.key for encoder in serving.encoders], options.text_column)
+    return SkipMemory(snapshot.root, snapshot.manifest, reader, retry=options.retry_skipped)
+
+
 def preview(snapshot: Snapshot, serving: Serving, paths: Sequence[bytes], options: IngestOptions) -> Report:
     """The report of a run that reads no file: ``indexed`` counts what would be opened."""
     start = time.perf_counter()
-    _, plan = scan_and_plan(snapshot, serving, paths, options)
+    _, plan = scan_and_plan(snapshot, serving, paths, options, _skip_memory(snapshot, serving, options))
     outcome = Outcome(indexed=len(plan.todo), moved=len(plan.renamed), removed=len(plan.vanished))
     return _report(plan, outcome, Stopwatch(), start)
 
@@ -103,8 +127,10 @@ def ingest(writer: Writer, serving: Serving, paths: Sequence[bytes], options: In
     watch(Progress("scan"))
     with clock.timing("scan"):
         snapshot = Snapshot(writer.root, writer.manifest)
-        known, plan = scan_and_plan(snapshot, serving, paths, options)
+        skips = _skip_memory(snapshot, serving, options)
+        known, plan = scan_and_plan(snapshot, serving, paths, options, skips)
     _remember(writer, serving, paths, options)
+    _note_mounts(writer, plan, known, paths)
     outcome = Outcome()
     if plan.todo or plan.renamed or plan.vanished:
         with _decoder(serving, options) as decoder:
@@ -115,13 +141,16 @@ def ingest(writer: Writer, serving: Serving, paths: Sequence[bytes], options: In
                 known,
                 decoder,
                 batch=options.batch,
-                text_column=options.text_column,
+                wanted=options.wanted,
+                skips=skips,
                 clock=clock,
                 watch=watch,
             )
+    skips.save(writer, lambda path: _is_out_of_sight(path, plan, paths))
     if not outcome.interrupted:
         if options.prune_missing:
             _drop_missing_roots(writer, paths)
+        _drop_moved_roots(writer, plan, known)
         watch(Progress("index"))
         with clock.timing("index"):
             for encoder in serving.encoders:
@@ -161,6 +190,45 @@ def _drop_missing_roots(writer: Writer, paths: Sequence[bytes]) -> None:
         writer.publish(replace(writer.manifest, roots=kept))
 
 
+def _drop_moved_roots(writer: Writer, plan: Plan, known: KnownFiles) -> None:
+    """A root that is gone and whose files were all found elsewhere is a root no more."""
+    moved = set()
+    for root in map(os.fsencode, writer.manifest.roots):
+        if any(lies_under(path, root) for path in plan.taken) and not os.path.lexists(root):
+            if all(file.path in plan.taken for file in known.under([root])):
+                moved.add(os.fsdecode(root))
+    if moved:
+        writer.publish(replace(writer.manifest, roots=tuple(r for r in writer.manifest.roots if r not in moved)))
+
+
+def _note_mounts(writer: Writer, plan: Plan, known: KnownFiles, paths: Sequence[bytes]) -> None:
+    """Note the disks that files lie on now. Those whose files are kept stay noted as they were."""
+    before = _mounts(writer.manifest)
+    folders = {os.path.dirname(path) for path in plan.seen}
+    if before is None:
+        folders |= {os.path.dirname(path) for path in known.by_path}
+    kept = [kept.folder for kept in plan.absent]
+    away = {m for folder in kept for m in before or () if lies_under(m, folder) or lies_under(folder, m)}
+    now = {m: i for m, i in mounts_above(folders).items() if not any(lies_under(m, folder) for folder in kept)}
+    seen = {m for m in before or () if any(lies_under(m, path) or lies_under(path, m) for path in paths)}
+    stay = {m: i for m, i in (before or {}).items() if m in away or m not in seen}
+    noted = {os.fsdecode(mount): identity for mount, identity in sorted((now | stay).items())}
+    if noted != writer.manifest.mounts:
+        writer.publish(replace(writer.manifest, mounts=noted))
+
+
+def _mounts(manifest: Manifest) -> dict[bytes, str] | None:
+    noted = manifest.mounts
+    return None if noted is None else {os.fsencode(mount): identity for mount, identity in noted.items()}
+
+
+def _is_out_of_sight(path: bytes, plan: Plan, paths: Sequence[bytes]) -> bool:
+    """Whether a run over ``paths`` says nothing of a file: it lies elsewhere, or where everything is kept."""
+    if path in plan.seen:
+        return False
+    return not any(lies_under(path, top) for top in paths) or any(lies_under(path, k.folder) for k in plan.absent)
+
+
 def _report(plan: Plan, outcome: Outcome, clock: Stopwatch, start: float) -> Report:
     return Report(
         found=plan.found,
@@ -169,9 +237,9 @@ def _report(plan: Plan, outcome: Outcome, clock: Stopwatch, start: float) -> Rep
         moved=outcome.moved,
         removed=outcome.removed,
         rows=outcome.rows,
-        skipped=(*plan.skipped, *outcome.skipped),
+        skipped=(*plan.skipped, *outcome.skipped, *plan.remembered),
         marked=tuple(outcome.marked),
-        kept=tuple(plan.kept),
+        kept=plan.kept,
         passed_over=plan.passed_over,
         notices=(*plan.notices, *outcome.notices),
         interrupted=outcome.interrupted,

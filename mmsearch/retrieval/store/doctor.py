@@ -20,9 +20,11 @@ from mmsearch.retrieval.store.manifest import (
     MANIFEST_NAME,
     DeadEntry,
     IndexEntry,
+    LostEntry,
     Manifest,
     SampleEntry,
     ShardEntry,
+    SkippedEntry,
     load_manifest,
 )
 from mmsearch.retrieval.store.shards import Shard
@@ -31,7 +33,7 @@ from mmsearch.retrieval.store.upkeep import maintain
 from mmsearch.retrieval.store.writer import Writer
 from mmsearch.types import MODALITIES, Modality
 
-Entry = ShardEntry | IndexEntry | SampleEntry | DeadEntry
+Entry = ShardEntry | IndexEntry | SampleEntry | DeadEntry | SkippedEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +83,7 @@ def _repair(root: Path) -> list[Problem]:
     bad = list(_damaged(root, manifest))
     for entry, problem in bad:
         manifest = _without(manifest, entry)
-        what = "taken out; the next `mmsearch index` embeds its files again"
-        done.append(replace(problem, repaired=what if isinstance(entry, ShardEntry) else "made again"))
+        done.append(replace(problem, repaired=_what_was_done(entry)))
     if not done:
         return []
     writer = Writer(root, replace(manifest, generation=manifest.generation))
@@ -92,8 +93,17 @@ def _repair(root: Path) -> list[Problem]:
     return done
 
 
+def _what_was_done(entry: Entry) -> str:
+    if isinstance(entry, ShardEntry):
+        return "taken out; the next `mmsearch index` embeds its files again"
+    if isinstance(entry, SkippedEntry):
+        return "taken out; the next `mmsearch index` looks at skipped files again"
+    return "made again"
+
+
 def _damaged(root: Path, manifest: Manifest) -> Iterator[tuple[Entry, Problem]]:
     entries: list[Entry] = [*manifest.shards, *manifest.dead, *manifest.samples, *manifest.indexes]
+    entries += [manifest.skipped] if manifest.skipped else []
     for entry in entries:
         try:
             _check(root, entry)
@@ -117,6 +127,8 @@ def _check(root: Path, entry: Entry) -> None:
         read_dead(root, entry)
     elif isinstance(entry, SampleEntry):
         np.load(root / entry.path, allow_pickle=False)
+    elif isinstance(entry, SkippedEntry):
+        pass  # its checksum says enough
     else:
         read_index_facts(root / entry.path)
         Approximate.load((root / entry.path).with_suffix(".faiss"))
@@ -129,7 +141,17 @@ def _without(manifest: Manifest, entry: Entry) -> Manifest:
         dead=tuple(e for e in manifest.dead if e != entry),
         samples=tuple(e for e in manifest.samples if e != entry),
         indexes=tuple(e for e in manifest.indexes if not _depends(e, entry)),
+        skipped=None if manifest.skipped == entry else manifest.skipped,
+        lost=_with_lost(manifest, entry),
     )
+
+
+def _with_lost(manifest: Manifest, entry: Entry) -> tuple[LostEntry, ...]:
+    """Note what rows were lost, so that the next run misses them also in files of which other rows are there."""
+    if not isinstance(entry, ShardEntry):
+        return manifest.lost
+    others = (e for e in manifest.lost if (e.space, e.modality) != (entry.space, entry.modality))
+    return (*others, LostEntry(entry.space, entry.modality, manifest.next_id))
 
 
 def _depends(index: IndexEntry, entry: Entry) -> bool:

@@ -74,6 +74,24 @@ class DeadEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class SkippedEntry:
+    """The table of files that were skipped."""
+
+    path: str
+    rows: int
+    checksum: str
+
+
+@dataclass(frozen=True, slots=True)
+class LostEntry:
+    """Rows of a (space, modality) were lost to damage: files with rows before ``before_id`` alone may lack some."""
+
+    space: str
+    modality: Modality
+    before_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What the collection was asked to be, kept so that later runs need not be told again."""
 
@@ -88,6 +106,8 @@ class Manifest:
     is empty, the current one embeds all it can). A space that is neither is still being filled, or was made elsewhere.
     ``roots`` are the paths that were indexed; ``excludes`` and ``removed`` are the patterns and paths that stay passed
     over.
+    ``mounts`` maps the mount points that indexed files lie on to what identifies their file systems; None where that
+    was never noted.
     """
 
     generation: int = 0
@@ -105,6 +125,9 @@ class Manifest:
     indexes: tuple[IndexEntry, ...] = ()
     samples: tuple[SampleEntry, ...] = ()
     dead: tuple[DeadEntry, ...] = ()
+    skipped: SkippedEntry | None = None
+    lost: tuple[LostEntry, ...] = ()
+    mounts: dict[str, str] | None = None
 
     @property
     def in_use(self) -> tuple[str, ...]:
@@ -134,6 +157,8 @@ class Manifest:
     def files(self) -> set[str]:
         """Every file that the manifest names, relative to the collection."""
         named = {entry.path for group in (self.shards, self.samples, self.dead) for entry in group}
+        if self.skipped is not None:
+            named.add(self.skipped.path)
         for index in self.indexes:
             named |= {index.path + ending for ending in index.checksums}
         return named
@@ -164,6 +189,9 @@ class Manifest:
             indexes=tuple(IndexEntry(**entry) for entry in data["indexes"]),
             samples=tuple(SampleEntry(**entry) for entry in data["samples"]),
             dead=tuple(DeadEntry(**entry) for entry in data["dead"]),
+            skipped=SkippedEntry(**data["skipped"]) if data.get("skipped") else None,
+            lost=tuple(LostEntry(**entry) for entry in data.get("lost", ())),
+            mounts=data.get("mounts"),
         )
 
 

@@ -169,7 +169,13 @@ class Writer:
         """Remove files that no manifest names and that are too old to be a reader's."""
         named = self.manifest.files()
         oldest = time.time() - SWEEP_AFTER_S
-        ours = ("shards/**/*", "indexes/**/*", "dead/*", f".{MANIFEST_NAME}.*")  # the last: of a writer that was killed
+        ours = (
+            "shards/**/*",
+            "indexes/**/*",
+            "dead/*",
+            "skipped/*",
+            f".{MANIFEST_NAME}.*",
+        )  # the last: of a writer that was killed
         for path in (path for pattern in ours for path in self.root.glob(pattern)):
             unnamed = path.is_file() and path.relative_to(self.root).as_posix() not in named
             if unnamed and path.stat().st_mtime < oldest:
