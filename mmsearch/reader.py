@@ -23,7 +23,7 @@ from mmsearch.retrieval.query.search import Searcher, Wanted
 from mmsearch.retrieval.query.terms import Query
 from mmsearch.retrieval.store.manifest import MANIFEST_NAME, Manifest, load_manifest
 from mmsearch.retrieval.store.snapshot import Snapshot
-from mmsearch.types import MODALITIES, Hit, Modality, Space, modalities_named
+from mmsearch.types import MODALITIES, FileNote, Hit, Modality, Space, modalities_named
 
 if TYPE_CHECKING:
     from typing import Self
@@ -310,6 +310,13 @@ class Reader:
         from mmsearch.retrieval.store.status import read_status
 
         return self._retrying(lambda: read_status(self._snapshot))
+
+    def skipped(self) -> list[FileNote]:
+        """The files that `index` skipped and remembers, each with the reason, in order of path."""
+        from mmsearch.retrieval.store.skipped import read_skipped
+
+        files = self._retrying(lambda: read_skipped(self.root, self.manifest))
+        return [FileNote(os.fsdecode(file.path), file.reason) for file in sorted(files, key=lambda file: file.path)]
 
 
 def check_space(encoder: Encoder, space: Space) -> None:

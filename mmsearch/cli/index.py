@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,7 +17,7 @@ from mmsearch.cli.output import echo, print_json, say
 
 if TYPE_CHECKING:
     from mmsearch.collection import Collection
-    from mmsearch.types import PassedOver, Report
+    from mmsearch.types import FileNote, PassedOver, Report
 
 
 @click.command()
@@ -40,7 +41,16 @@ if TYPE_CHECKING:
 )
 @device_option
 @precision_option
-@click.option("--prune-missing", is_flag=True, help="Also forget what lay under a PATH that is missing or empty.")
+@click.option(
+    "--prune-missing", is_flag=True, help="Also forget what lay in folders or disks that are missing or empty."
+)
+@click.option(
+    "--check",
+    type=click.Choice(("times", "mtime", "content")),
+    default="times",
+    help="What tells that a file has not changed; mtime: its ctime is not looked at; content: every file is read.",
+)
+@click.option("--retry-skipped", is_flag=True, help="Open files again that were skipped before.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.option("--strict", is_flag=True, help="End with code 3 if any file was skipped.")
 @click.option("--progress", default="auto", metavar="HOW", help="auto, none, or json: an event a line on stderr.")
@@ -66,6 +76,8 @@ def index(
     device: str,
     precision: str,
     prune_missing: bool,
+    check: str,
+    retry_skipped: bool,
     dry_run: bool,
     strict: bool,
     progress: str,
@@ -91,6 +103,8 @@ def index(
         "workers": workers,
         "batch": batch,
         "prune_missing": prune_missing,
+        "check": check,
+        "retry_skipped": retry_skipped,
         **({} if window is None else {"window": window}),
         **({} if hop is None else {"hop": hop}),
     }
@@ -160,7 +174,7 @@ def _print_report(report: Report, dry_run: bool, quiet: bool, verbose: bool) -> 
     for note in (*report.notices, *(kept.reason for kept in report.kept)):
         say(note)
     if not quiet:
-        _print_notes("skipped", report.skipped, verbose)
+        _print_skipped(report.skipped, verbose)
         _print_notes("used in part", report.marked, verbose)
         _print_passed_over(report.passed_over)
     counts = [
@@ -188,19 +202,32 @@ def _print_passed_over(passed: Sequence[PassedOver]) -> None:
         say(f"passed over: {'; '.join(told)}")
 
 
-def _print_notes(what: str, notes: Any, verbose: bool) -> None:
+def _print_skipped(notes: Sequence[FileNote], verbose: bool) -> None:
+    """What is new; of what was skipped before and has not changed, the number."""
+    new = [note for note in notes if verbose or not note.known]
+    _print_notes("skipped", new, verbose)
+    if known := len(notes) - len(new):
+        say(f"skipped: {known:,} known from before (`mmsearch status --skipped` lists them)")
+
+
+def _print_notes(what: str, notes: Sequence[FileNote], verbose: bool) -> None:
     """Notes on stderr, grouped by reason; each by itself with -v or where there are few."""
     if verbose or len(notes) <= 5:
         for note in notes:
             say(f"{what}: {note.path}: {note.reason}")
         return
-    reasons = Counter(note.reason for note in notes).most_common()
-    examples = {note.reason: note.path for note in reversed(notes)}
-    for reason, count in reasons[:_REASONS]:
-        say(f"{what}: {count:,} × {reason} (such as {examples[reason]})")
+    reasons = Counter(_kind(note.reason) for note in notes).most_common()
+    examples = {_kind(note.reason): note for note in reversed(notes)}
+    for kind, count in reasons[:_REASONS]:
+        say(f"{what}: {count:,} × {examples[kind].reason} (such as {examples[kind].path})")
     if others := sum(count for _, count in reasons[_REASONS:]):
         say(f"{what}: {others:,} for other reasons; -v lists every file")
 
 
+def _kind(reason: str) -> str:
+    """A reason without what differs from file to file: numbers and quoted names."""
+    return re.sub(r"'[^']*'|\d+([.,]\d+)*", "…", reason)
+
+
 _NAMES = 3  # of what was passed over, of each kind
-_REASONS = 8  # told one by one, the commonest first
+_REASONS = 20  # told one by one, the commonest first

@@ -11,17 +11,24 @@ from mmsearch.cli.options import collection_path, command, common_options
 from mmsearch.cli.output import echo, harmless, print_json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mmsearch.retrieval.store.status import ModalityStatus
+    from mmsearch.types import FileNote
 
 
 @click.command()
+@click.option("--skipped", is_flag=True, help="List the files that were skipped, each with the reason.")
 @common_options
 @command
-def status(collection: Path | None, as_json: bool, quiet: bool, verbose: bool) -> None:
+def status(skipped: bool, collection: Path | None, as_json: bool, quiet: bool, verbose: bool) -> None:
     """Show what is in the collection, how it is indexed and with which model."""
     from mmsearch.collection import Collection
 
     with Collection.open(collection_path(collection)) as opened:
+        if skipped:
+            _print_skipped(opened.skipped(), as_json)
+            return
         facts = opened.status()
     if as_json:
         print_json(facts.to_json())
@@ -36,8 +43,18 @@ def status(collection: Path | None, as_json: bool, quiet: bool, verbose: bool) -
     for part in facts.modalities:
         other = f"  (space {part.space})" if part.space != facts.space else ""
         echo(f"{part.modality:<11} {_described(part)}{other}")
+    if facts.skipped:
+        echo(f"skipped     {facts.skipped:,} files (`mmsearch status --skipped` lists them)")
     if not facts.modalities:
         echo("nothing indexed yet: `mmsearch index FOLDER`")
+
+
+def _print_skipped(notes: Sequence[FileNote], as_json: bool) -> None:
+    if as_json:
+        print_json({"skipped": [note.to_json() for note in notes]})
+        return
+    for note in notes:
+        echo(harmless(f"{note.path}: {note.reason}"))
 
 
 def _described(part: ModalityStatus) -> str:

@@ -192,13 +192,11 @@ def _drop_missing_roots(writer: Writer, paths: Sequence[bytes]) -> None:
 
 def _drop_moved_roots(writer: Writer, plan: Plan, known: KnownFiles) -> None:
     """A root that is gone and whose files were all found elsewhere is a root no more."""
-    moved = set()
-    for root in map(os.fsencode, writer.manifest.roots):
-        if any(lies_under(path, root) for path in plan.taken) and not os.path.lexists(root):
-            if all(file.path in plan.taken for file in known.under([root])):
-                moved.add(os.fsdecode(root))
+    roots = [os.fsencode(root) for root in writer.manifest.roots]
+    left = [root for root in roots if any(lies_under(path, root) for path in plan.taken) and not os.path.lexists(root)]
+    moved = {root for root in left if all(file.path in plan.taken for file in known.under([root]))}
     if moved:
-        writer.publish(replace(writer.manifest, roots=tuple(r for r in writer.manifest.roots if r not in moved)))
+        writer.publish(replace(writer.manifest, roots=tuple(os.fsdecode(r) for r in roots if r not in moved)))
 
 
 def _note_mounts(writer: Writer, plan: Plan, known: KnownFiles, paths: Sequence[bytes]) -> None:

@@ -34,7 +34,8 @@ class ModalityStatus:
 @dataclass(frozen=True, slots=True)
 class Status:
     """What `Collection.status` tells. ``bytes`` is what the files that the manifest names take on disk; ``beside`` maps
-    the keys of spaces that are searched beside the current one to their models."""
+    the keys of spaces that are searched beside the current one to their models. ``skipped`` counts the files that are
+    remembered to have been skipped."""
 
     root: str
     format: int
@@ -44,6 +45,7 @@ class Status:
     beside: dict[str, str]
     roots: list[str]
     bytes: int
+    skipped: int
     modalities: list[ModalityStatus]
 
     def to_json(self) -> dict[str, Any]:
@@ -65,6 +67,7 @@ def read_status(snapshot: Snapshot) -> Status:
         beside={key: manifest.spaces[key].model for key in manifest.also},
         roots=list(manifest.roots),
         bytes=sum(path.stat().st_size for path in named if path.exists()),
+        skipped=manifest.skipped.rows if manifest.skipped else 0,
         modalities=[
             _modality_status(snapshot, key, modality)
             for key in manifest.spaces
