@@ -46,7 +46,17 @@ def stored_rows(file: Decoded, pieces: Sequence[Piece], spaces: Mapping[Modality
         else:
             passages = [piece.passage for piece in own]
         items = [
-            Item(file.path, file.content_hash, file.size, file.mtime_ns, modality, span, passage, file.facts)
+            Item(
+                file.path,
+                file.content_hash,
+                file.size,
+                file.mtime_ns,
+                modality,
+                span,
+                passage,
+                file.facts,
+                file.ctime_ns,
+            )
             for span, passage in zip(spans, passages, strict=True)
         ]
         stored.append(StoredRows(spaces[modality], modality, items, as_stored(np.stack(vectors))))
