@@ -9,13 +9,18 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from mmsearch.retrieval.media.depth import as_bytes
+
 _WHITE = (255, 255, 255)
 _DEEP_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
 _MODE_OF_PROFILE = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
 
 
 def to_srgb(image: Image.Image) -> Image.Image:
-    """A loaded picture of any mode as RGB in the sRGB colour space, transparent parts over white."""
+    """A loaded picture of any mode as RGB in the sRGB colour space, transparent parts over white.
+
+    Of deep greys ``info`` may hold *maximum*, the value of white where the file states it, and *unsigned*.
+    """
     if image.mode in _DEEP_MODES:
         image = _to_eight_bits(image)
     if not image.has_transparency_data:
@@ -64,18 +69,11 @@ def _changes_nothing(transform: Any) -> bool:
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """Grey values of 16 or 32 bits, or floats, as 8-bit grey: scaled, never clipped.
-
-    Integers within 16 bits are fractions of 65535, floats within 0…1 fractions of 1 and within 0…255 of 255;
-    any other range is stretched from its least to its greatest value.
-    """
-    values = np.nan_to_num(np.asarray(image, dtype=np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = float(values.min()), float(values.max())
-    full = 65535.0 if image.mode != "F" else 1.0 if high <= 1 else 255.0
-    if low < 0 or high > full:
-        values -= low
-        full = high - low or 1.0
-    grey = Image.fromarray((values * (255 / full)).round().astype(np.uint8))
+    """Grey values of 16 or 32 bits, or floats, as 8-bit grey: scaled, never clipped."""
+    values = np.asarray(image)
+    if image.mode == "I" and image.info.get("unsigned"):
+        values = values.view(np.uint32)
+    grey = Image.fromarray(as_bytes(values, stated=image.info.get("maximum")))
     if "icc_profile" in image.info:
         grey.info["icc_profile"] = image.info["icc_profile"]
     return grey

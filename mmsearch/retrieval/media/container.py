@@ -68,6 +68,21 @@ def open_container(source: IO[bytes], format: str) -> InputContainer:
         )
 
 
+def bare_frame(source: IO[bytes], demuxer: str) -> Any:
+    """The first frame of a picture file, as FFmpeg decodes it with all its bits.
+
+    Raises:
+        DecodeError: there is none that can be decoded.
+    """
+    import av
+
+    source.seek(0)
+    with clear_errors(), av.open(_Bytes(source), "r", format=demuxer, io_open=_refuse) as container:
+        for frame in container.decode(video=0):
+            return frame
+    raise DecodeError("damaged or cut off: there is no picture in it")
+
+
 @contextlib.contextmanager
 def clear_errors() -> Iterator[None]:
     """Turns whatever strangers' bytes bring out in FFmpeg into a DecodeError of one line."""

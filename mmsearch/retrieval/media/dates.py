@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import IO, Any
 
+from mmsearch.retrieval.media.depth import png_chunk
 from mmsearch.types import Facts
 
 _FIRST_YEAR = 1826
@@ -232,19 +233,9 @@ def _by_png(image: Any) -> Taken | None:
 
 def _by_png_clock(source: IO[bytes]) -> Taken | None:
     """The chunk tIME, when the picture was last changed, in UTC; Pillow passes over it."""
-    at = source.tell()
-    try:
-        source.seek(8)
-        while len(head := source.read(8)) == 8:
-            length = int.from_bytes(head[:4], "big")
-            if head[4:] == b"tIME" and length == 7:
-                data = source.read(7)
-                moment = _possible(int.from_bytes(data[:2], "big"), *data[2:])
-                return Taken(moment.replace(tzinfo=dt.UTC), "png") if moment else None
-            source.seek(length + 4, os.SEEK_CUR)
-    finally:
-        source.seek(at)
-    return None
+    data = png_chunk(source, b"tIME")
+    at = _possible(int.from_bytes(data[:2], "big"), *data[2:7]) if data else None
+    return Taken(at.replace(tzinfo=dt.UTC), "png") if at else None
 
 
 def _as_text(value: object) -> str:

@@ -17,7 +17,18 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from mmsearch.errors import DecodeError, TransientDecodeError
 from mmsearch.retrieval.media.colour import to_srgb
-from mmsearch.retrieval.media.dates import date_of_picture, dated
+from mmsearch.retrieval.media.dates import Taken, date_of_picture, dated
+from mmsearch.retrieval.media.deep import (
+    decode_deep_png,
+    decode_deep_tiff,
+    decode_pfm,
+    is_deep_tiff,
+    may_be_dark_png,
+    pfm_size,
+    tiff_kind,
+    tiff_tags,
+)
+from mmsearch.retrieval.media.depth import stated_by_png
 from mmsearch.retrieval.media.formats import FORMATS
 from mmsearch.retrieval.media.sniff import HEAD_BYTES, sniff
 from mmsearch.types import Facts
@@ -29,7 +40,8 @@ picture and its RGB copy; the other formats need less."""
 _MAX_MEGAPIXELS = 400
 _SHARE_OF_MEMORY = 0.5
 
-_ORIENTATION_TAG = 0x0112
+_ORIENTATION_TAG, _WIDTH_TAG, _HEIGHT_TAG, _BITS_TAG = 0x0112, 256, 257, 258
+_PHOTOMETRIC_TAG, _SAMPLES_TAG, _SAMPLE_FORMAT_TAG = 262, 277, 339
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -106,6 +118,9 @@ def _decode(
     source: IO[bytes], format: str, max_pixels: int, target: tuple[int, int] | None, draft: float
 ) -> tuple[Image.Image, Facts]:
     with pillow_settings():
+        deep = _decode_deep(source, format, max_pixels)
+        if deep is not None:
+            return deep
         image, size = _open(source, format, max_pixels, target, draft)
         note = None
         try:
@@ -120,11 +135,73 @@ def _decode(
         taken = date_of_picture(image, exif, source)
         if image.format == "TIFF":
             size = image.size  # has turned itself upright while it was loaded
-        upright = image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+        if may_be_dark_png(image, source):
+            image = decode_deep_png(source, image.info.get("icc_profile"))
+        upright = _upright(_as_stated(image, source), orientation)
         if orientation in (5, 6, 7, 8):
             size = size[::-1]
         facts = dated(Facts(width=size[0], height=size[1], note=note), taken)
         return to_srgb(upright), facts
+
+
+def _upright(image: Image.Image, orientation: Any) -> Image.Image:
+    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+
+
+def _decode_deep(source: IO[bytes], format: str, max_pixels: int) -> tuple[Image.Image, Facts] | None:
+    """A picture that Pillow would mix up or refuse though its values lie open in the file; None for all others."""
+    if format == "pnm" and (size := pfm_size(source)):
+        guard_size(size, size[0] * size[1], max_pixels)
+        return to_srgb(decode_pfm(source)), Facts(width=size[0], height=size[1])
+    tags = tiff_tags(source) if format == "tiff" else {}
+    if not tags or not is_deep_tiff(tags):
+        return None
+    size = tags[_WIDTH_TAG], tags[_HEIGHT_TAG]
+    guard_size(size, size[0] * size[1] * max(1, tags.get(_SAMPLES_TAG, 1) // 4), max_pixels)
+    image, note = decode_deep_tiff(source, tags)
+    upright = _upright(image, tags.get(_ORIENTATION_TAG))
+    return to_srgb(upright), dated(
+        Facts(width=upright.width, height=upright.height, note=note), _date_of_deep(source, tags)
+    )
+
+
+def _date_of_deep(source: IO[bytes], tags: Any) -> Taken | None:
+    source.seek(0)
+    try:
+        importlib.import_module("PIL.TiffImagePlugin")
+        image: Any = Image.open(source, formats=["TIFF"])
+        return date_of_picture(image, tags_of(image))
+    except Exception:  # a kind that Pillow does not open: its own tags are all there is
+        return date_of_picture(Image.new("L", (1, 1)), tags)
+
+
+def _as_stated(image: Image.Image, source: IO[bytes]) -> Image.Image:
+    """The picture with what its file says of deep greys: the value of white, and how the values are meant."""
+    if image.format == "PNG" and image.mode.startswith("I"):
+        image.info["maximum"] = stated_by_png(source)
+    elif image.format == "PPM" and image.mode == "I":
+        image.info["maximum"] = 65535  # Pillow has scaled the values by what the file states
+    elif image.format == "TIFF":
+        return _as_tagged(image)
+    return image
+
+
+def _as_tagged(image: Any) -> Image.Image:
+    tags = image.tag_v2
+    kind, bits, white = (tags.get(tag) for tag in (_SAMPLE_FORMAT_TAG, _BITS_TAG, _PHOTOMETRIC_TAG))
+    kind, bits = (value[0] if isinstance(value, tuple) else value for value in (kind, bits))
+    made: Image.Image = image
+    if image.mode == "L" and kind == 2:  # signed values, taken for unsigned ones
+        made = Image.fromarray(np.asarray(image) ^ np.uint8(128))
+    elif image.mode == "I" and bits == 32 and kind in (None, 1):
+        image.info["unsigned"] = True
+    elif image.mode.startswith("I;16") and white == 0:  # Pillow turns 8 bits round, and not 16
+        made = Image.fromarray(65535 - np.asarray(image).astype(np.uint16))
+    if image.mode.startswith("I;16"):
+        made.info["maximum"] = 4095 if bits == 12 else None
+    if "icc_profile" in image.info:
+        made.info["icc_profile"] = image.info["icc_profile"]
+    return made
 
 
 @contextlib.contextmanager
@@ -191,6 +268,8 @@ def _why_unread(source: IO[bytes], format: str) -> str:
         return "a Photoshop document of the large kind (PSB): not read"
     if format == "psd" and head[22:24] not in (b"\0\1", b"\0\x08"):
         return f"a Photoshop document of {int.from_bytes(head[22:24], 'big')} bits a channel: only 8 bits are read"
+    if format == "tiff" and _WIDTH_TAG in (tags := tiff_tags(source)) and _BITS_TAG in tags:
+        return f"a TIFF of a kind that is not read: {tiff_kind(tags)}"
     return f"damaged or cut off: not readable as {FORMATS[format].reader}"
 
 

@@ -56,7 +56,7 @@ _SIGNATURES: tuple[tuple[bytes, Kind, str, bool], ...] = (
 
 _TIFF_MAGICS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _BMP_HEADER_SIZES = (12, 40, 52, 56, 64, 108, 124)
-_PNM = re.compile(rb"P[1-6]\s+(?:#[^\n]*\n\s*)*\d+\s+(?:#[^\n]*\n\s*)*\d+\s")
+_PNM = re.compile(rb"P[1-6fF]\s+(?:#[^\n]*\n\s*)*\d+\s+(?:#[^\n]*\n\s*)*\d+\s")
 
 _ID3 = (b"ID3\x02", b"ID3\x03", b"ID3\x04")
 _ASF = b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"
