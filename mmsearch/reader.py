@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from mmsearch.errors import CollectionDamagedError, MMSearchError, SpaceMismatchError, UsageError
 from mmsearch.retrieval.query.answer import ranked
 from mmsearch.retrieval.query.asked import Embedded, embed_in_spaces, read_queries
-from mmsearch.retrieval.query.filters import make_filters
+from mmsearch.retrieval.query.filters import folders_meant, make_filters
 from mmsearch.retrieval.query.search import Searcher, Wanted
 from mmsearch.retrieval.query.terms import Query
 from mmsearch.retrieval.store.manifest import MANIFEST_NAME, Manifest, load_manifest
@@ -217,7 +217,8 @@ class Reader:
         asked, wrong = read_queries(queries)
         if not asked:
             return list(wrong.values())
-        filters = make_filters(under=under, roots=self.manifest.roots, after=after, before=before, where=where)
+        folders = () if under is None else self._retrying(lambda: folders_meant(self._snapshot, under))
+        filters = make_filters(under=folders, after=after, before=before, where=where)
         without = {} if include_self else {i: query.files for i, query in asked.items()}
         wanted = Wanted(modalities_named(to or ()), filters, exact=exact)
         targets = self._to_ask(list(asked.values()), space, wanted)

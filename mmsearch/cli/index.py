@@ -197,7 +197,7 @@ def _print_passed_over(passed: Sequence[PassedOver]) -> None:
     told = []
     for one in passed:
         names = ", ".join(one.names[:_NAMES]) + (", …" if len(one.names) > _NAMES else "")
-        told.append(f"{one.count:,} {one.kind} ({names})")
+        told.append(f"{one.count:,} × {one.kind} ({names})")
     if told:
         say(f"passed over: {'; '.join(told)}")
 

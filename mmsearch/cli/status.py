@@ -13,7 +13,7 @@ from mmsearch.cli.output import echo, harmless, print_json
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mmsearch.retrieval.store.status import ModalityStatus
+    from mmsearch.retrieval.store.status import ModalityStatus, RootStatus
     from mmsearch.types import FileNote
 
 
@@ -39,7 +39,13 @@ def status(skipped: bool, collection: Path | None, as_json: bool, quiet: bool, v
         echo(f"beside      {model}  (space {key})")
     echo(f"on disk     {facts.bytes / 1e6:,.1f} MB, format {facts.format}, generation {facts.generation}")
     for root in facts.roots:
-        echo(f"root        {harmless(root)}")
+        echo(f"root        {harmless(root.path)}  {_held(root)}")
+    for pattern in facts.excludes:
+        echo(f"excluded    {harmless(pattern)}")
+    for path in facts.removed:
+        echo(f"removed     {harmless(path)}")
+    if facts.excludes or facts.removed:
+        echo("            (`mmsearch index --lift WHAT` takes one of these back)")
     for part in facts.modalities:
         other = f"  (space {part.space})" if part.space != facts.space else ""
         echo(f"{part.modality:<11} {_described(part)}{other}")
@@ -55,6 +61,13 @@ def _print_skipped(notes: Sequence[FileNote], as_json: bool) -> None:
         return
     for note in notes:
         echo(harmless(f"{note.path}: {note.reason}"))
+
+
+def _held(root: RootStatus) -> str:
+    held = f"{root.files:,} {'file' if root.files == 1 else 'files'} in {root.rows:,} rows"
+    if root.there:
+        return held
+    return f"{held}, missing now" if root.rows else "holds nothing and is missing (`mmsearch remove` drops it)"
 
 
 def _described(part: ModalityStatus) -> str:

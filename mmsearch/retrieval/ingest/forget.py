@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from mmsearch.errors import UsageError
 from mmsearch.retrieval.ingest.choices import roots_of, with_removed
 from mmsearch.retrieval.ingest.known import KnownFiles
-from mmsearch.retrieval.ingest.scan import lies_under
+from mmsearch.retrieval.paths import lies_under, normal
+from mmsearch.retrieval.store.names import StoredNames
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.writer import Writer
 from mmsearch.types import printable
@@ -24,12 +25,23 @@ def forget(writer: Writer, paths: Sequence[bytes]) -> int:
     known = KnownFiles(snapshot, writer.manifest.spaces)
     ids: list[int] = []
     files: set[bytes] = set()
+    stored = StoredNames(snapshot, writer.manifest.spaces)
+    roots = roots_of(writer.manifest)
+    meant: list[bytes] = []
     for path in paths:
-        found = list(known.under([path]))
-        if not found and not any(lies_under(root, path) for root in roots_of(writer.manifest)):
-            raise UsageError(f"{printable(os.fsdecode(path))} is not in the collection; nothing was removed")
+        spelled = stored.meant_by(path) or [r for r in roots if lies_under(_comparable(r), _comparable(path))]
+        if not spelled:
+            near = stored.nearest([path])
+            hint = f"; did you mean {printable(os.fsdecode(near))}?" if near else ""
+            raise UsageError(f"{printable(os.fsdecode(path))} is not in the collection; nothing was removed{hint}")
+        meant += spelled
+        found = list(known.under(spelled))
         files |= {file.path for file in found}
         ids += [row_id for file in found for row_id in file.all_ids()]
-    after = with_removed(writer.manifest, paths)
+    after = with_removed(writer.manifest, meant)
     writer.commit(dead_ids=ids, roots=after.roots, removed=after.removed)
     return len(files)
+
+
+def _comparable(path: bytes) -> bytes:
+    return os.fsencode(normal(path))

@@ -7,11 +7,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 BIN, VERSIONS, PREVIEWS, CACHE, SYSTEM = (
-    "recycle bins",
-    "snapshots and old versions",
-    "previews",
-    "caches",
-    "system files",
+    "recycle bin",
+    "snapshot or old version",
+    "preview",
+    "cache",
+    "system file",
 )
 
 

@@ -16,8 +16,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mmsearch.errors import UsageError
+from mmsearch.retrieval.store.names import StoredNames, under_mask
 from mmsearch.retrieval.store.schema import FACT_NAMES
-from mmsearch.retrieval.store.snapshot import Rows
+from mmsearch.retrieval.store.snapshot import Rows, Snapshot
+from mmsearch.types import printable
 
 Mask = NDArray[np.bool_]
 
@@ -63,24 +65,46 @@ def any_of(masks: Sequence[Mask]) -> Mask:
 
 def make_filters(
     *,
-    under: str | os.PathLike[str] | None = None,
-    roots: Sequence[str] = (),
+    under: Sequence[bytes] = (),
     after: str | dt.date | None = None,
     before: str | dt.date | None = None,
     where: str | None = None,
 ) -> Filters:
-    """Read filters as a person gives them. A relative ``under`` is looked for here and in every indexed root.
+    """Read filters as a person gives them; ``under`` as `folders_meant` makes it.
 
     Raises:
         UsageError: a date or a condition that cannot be read.
     """
-    folders: tuple[bytes, ...] = ()
-    if under is not None:
-        name = os.path.expanduser(os.fspath(under))
-        folders = tuple({os.fsencode(os.path.abspath(os.path.join(top, name))) for top in ("", *roots)})
     if where is not None:
         _parse(where)
-    return Filters(folders, _moment(after), _moment(before), where)
+    return Filters(tuple(under), _moment(after), _moment(before), where)
+
+
+def folders_meant(snapshot: Snapshot, under: str | os.PathLike[str]) -> tuple[bytes, ...]:
+    """The folders (or files) that a person means, as rows spell them. A relative one is looked for here and in every
+    indexed root.
+
+    Raises:
+        UsageError: there is no such folder, and nothing under it is stored.
+    """
+    name = os.path.expanduser(os.fspath(under))
+    if not name:
+        raise UsageError("the name of the folder to look under is empty")
+    manifest = snapshot.manifest
+    # A link is followed before `..` is: the shell and the system read it so.
+    tops = [os.path.join(top, name) for top in (os.getcwd(), *manifest.roots)]
+    written = list(dict.fromkeys(os.fsencode(os.path.abspath(top)) for top in tops))
+    stored = StoredNames(snapshot, manifest.spaces)
+    found = [path for one in written for path in stored.meant_by(one)]
+    if ".." in name.split(os.sep):
+        found += [path for top in tops for path in stored.meant_by(os.fsencode(os.path.realpath(top)))]
+    if found:
+        return tuple(dict.fromkeys(found))
+    if any(os.path.exists(top) for top in tops):
+        return tuple(written)
+    near = stored.nearest(written)
+    hint = f"; did you mean {printable(os.fsdecode(near))}?" if near else ""
+    raise UsageError(f"there is no folder {printable(os.fsdecode(written[0]))}, and nothing under it is stored{hint}")
 
 
 _DATE = re.compile(r"(\d{4})(?:-(\d{1,2}))?")
@@ -102,14 +126,8 @@ def _moment(date: str | dt.date | None) -> dt.datetime | None:
 
 
 def _under(rows: Rows, folders: Sequence[bytes]) -> Mask:
-    import pyarrow.compute as pc
-
     paths = rows.facts(["path"])["path"]
-    masks = []
-    for folder in folders:
-        inside = pc.starts_with(paths, pattern=folder.rstrip(b"/") + os.fsencode(os.sep))
-        masks.append(_numpy(pc.or_(inside, pc.equal(paths, pa.scalar(folder)))))
-    return any_of(masks)
+    return any_of([_numpy(under_mask(paths, folder)) for folder in folders])
 
 
 def _between(rows: Rows, after: dt.datetime | None, before: dt.datetime | None) -> Mask:

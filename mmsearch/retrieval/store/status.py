@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from mmsearch.indexes.calibrate import ROWS
 from mmsearch.retrieval.store.indexes import measured
+from mmsearch.retrieval.store.names import StoredNames, under_mask
 from mmsearch.retrieval.store.schema import FORMAT_VERSION
 from mmsearch.retrieval.store.snapshot import Snapshot
-from mmsearch.types import Modality
+from mmsearch.types import Modality, path_json, printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +34,25 @@ class ModalityStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class RootStatus:
+    """A path that was indexed: live files and rows in it, and whether it is there now."""
+
+    path: str
+    files: int
+    rows: int
+    there: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as a JSON object."""
+        return {**path_json(self.path), "files": self.files, "rows": self.rows, "there": self.there}
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """What `Collection.status` tells. ``bytes`` is what the files that the manifest names take on disk; ``beside`` maps
-    the keys of spaces that are searched beside the current one to their models. ``skipped`` counts the files that are
-    remembered to have been skipped."""
+    the keys of spaces that are searched beside the current one to their models. ``excludes`` and ``removed`` are the
+    patterns and paths that later runs pass over; ``skipped`` counts the files that are remembered to have been skipped.
+    """
 
     root: str
     format: int
@@ -43,14 +60,17 @@ class Status:
     model: str | None
     space: str | None
     beside: dict[str, str]
-    roots: list[str]
+    roots: list[RootStatus]
+    excludes: list[str]
+    removed: list[str]
     bytes: int
     skipped: int
     modalities: list[ModalityStatus]
 
     def to_json(self) -> dict[str, Any]:
         """The object of ``mmsearch status --json``."""
-        return asdict(self)
+        paths = {"roots": [root.to_json() for root in self.roots], "removed": [path_json(p) for p in self.removed]}
+        return {**asdict(self), **paths, "excludes": [printable(pattern) for pattern in self.excludes]}
 
 
 def read_status(snapshot: Snapshot) -> Status:
@@ -65,7 +85,9 @@ def read_status(snapshot: Snapshot) -> Status:
         model=current.model if current else None,
         space=current.key if current else None,
         beside={key: manifest.spaces[key].model for key in manifest.also},
-        roots=list(manifest.roots),
+        roots=_root_statuses(snapshot),
+        excludes=list(manifest.excludes),
+        removed=list(manifest.removed),
         bytes=sum(path.stat().st_size for path in named if path.exists()),
         skipped=manifest.skipped.rows if manifest.skipped else 0,
         modalities=[
@@ -74,6 +96,20 @@ def read_status(snapshot: Snapshot) -> Status:
             for modality in manifest.modalities(key)
         ],
     )
+
+
+def _root_statuses(snapshot: Snapshot) -> list[RootStatus]:
+    import pyarrow.compute as pc
+
+    stored = StoredNames(snapshot, snapshot.manifest.spaces)
+    counts = stored.rows_by_path()
+    found = []
+    for root in snapshot.manifest.roots:
+        path = os.fsencode(root)
+        inside = counts.filter(under_mask(counts["values"], path))
+        rows = pc.sum(inside["counts"]).as_py() or 0
+        found.append(RootStatus(root, len(inside), rows, os.path.exists(path)))
+    return found
 
 
 def _modality_status(snapshot: Snapshot, space: str, modality: Modality) -> ModalityStatus:

@@ -1,0 +1,165 @@
+"""The names that rows go by: found also where a person writes them otherwise, or goes over a link."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+
+from mmsearch.retrieval.paths import lies_under, normal
+from mmsearch.retrieval.store.snapshot import Snapshot
+
+
+class StoredNames:
+    """The paths of all live rows of some spaces."""
+
+    def __init__(self, snapshot: Snapshot, spaces: Iterable[str]) -> None:
+        self._roots = [os.fsencode(root) for root in snapshot.manifest.roots]
+        self._columns: list[pa.ChunkedArray] = []
+        for space in spaces:
+            for modality in snapshot.manifest.modalities(space):
+                rows = snapshot.rows(space, modality)
+                paths = rows.facts(["path"])["path"]
+                self._columns.append(paths if rows.live is None else paths.filter(pa.array(rows.live)))
+
+    def meant_by(self, path: bytes) -> list[bytes]:
+        """An absolute path as rows spell it, or what lies in it; empty where nothing of it is stored.
+
+        As it is written, also in another normal form of Unicode, or in another case where the disk takes the two for
+        one; where that gives nothing, where a link leads to.
+        """
+        for target in dict.fromkeys((path, os.path.realpath(path))):
+            written = [target, *self._from_roots(target)]
+            found = [one for one in written if self._holds(one)]
+            if not found or not target.isascii():
+                found += [spelled for one in written for spelled in self._spelled(one)]
+            if found:
+                return list(dict.fromkeys(found))
+        return []
+
+    def rows_by_path(self) -> pa.Table:
+        """Every path once, as ``values``, with the number of its rows, as ``counts``."""
+        import pyarrow.compute as pc
+
+        every = pa.chunked_array([chunk for column in self._columns for chunk in column.chunks], pa.binary())
+        return pa.Table.from_struct_array(pc.value_counts(every))
+
+    def nearest(self, paths: Sequence[bytes]) -> bytes | None:
+        """What a person may have meant by one of the paths: a folder that is stored, or one that is on the disk."""
+        for of_disk in (False, True):
+            for path in paths:
+                if (found := self._nearest_to(path, of_disk)) is not None:
+                    return found
+        names = {os.path.basename(folder): folder for folder in self._folders}
+        for path in paths:
+            if close := _closest(os.path.basename(path), list(names)):
+                return names[close]
+        return None
+
+    def _from_roots(self, path: bytes) -> list[bytes]:
+        """The path as it looks from roots that are reached over a link."""
+        found = []
+        for root in self._roots:
+            real = os.path.realpath(root)
+            if real != root and lies_under(path, real):
+                found.append(root + path[len(real) :])
+            elif real != root and lies_under(real, path):
+                found.append(root)
+        return found
+
+    def _holds(self, path: bytes) -> bool:
+        """Whether the path, or anything in it, has a row."""
+        import pyarrow.compute as pc
+
+        return any(pc.any(under_mask(column, path)).as_py() for column in self._columns)
+
+    def _spelled(self, path: bytes) -> list[bytes]:
+        """The stored spellings of a path."""
+        spelled = self._same_as(path, self._folders)
+        for folder in self._same_as(os.path.dirname(path), self._folders):
+            spelled += self._same_as(path, self._files_in(folder))
+        return spelled
+
+    def _same_as(self, path: bytes, stored: Iterable[bytes]) -> list[bytes]:
+        name, folded = normal(path), normal(path, fold=True)
+        there = os.path.exists(path)
+        return [
+            one
+            for one in stored
+            if normal(one) == name or (there and normal(one, fold=True) == folded and _is_same(path, one))
+        ]
+
+    @cached_property
+    def _folders(self) -> list[bytes]:
+        """Every folder that holds a stored file, or such a folder."""
+        import pyarrow.compute as pc
+
+        found: set[bytes] = set()
+        for column in self._columns:
+            for folder in pc.replace_substring_regex(column, pattern=r"/[^/]*$", replacement="").unique().to_pylist():
+                while folder and folder not in found:
+                    found.add(folder)
+                    folder = folder.rpartition(b"/")[0]
+        return sorted(found)
+
+    def _files_in(self, folder: bytes) -> list[bytes]:
+        import pyarrow.compute as pc
+
+        files: set[bytes] = set()
+        for column in self._columns:
+            files |= set(column.filter(pc.starts_with(column, pattern=folder + b"/")).to_pylist())
+        return sorted(files)
+
+    def _nearest_to(self, path: bytes, of_disk: bool) -> bytes | None:
+        """The path with the part that leads nowhere changed to what is there: in the rows, or on the disk."""
+        folders = set(self._folders)
+        rest: list[bytes] = []
+        while path not in folders and not (of_disk and os.path.isdir(path)):
+            above, name = os.path.split(path)
+            if above == path:
+                return None
+            path = above
+            rest.insert(0, name)
+        if not rest:
+            return None
+        names = (
+            [os.path.basename(f) for f in folders if os.path.dirname(f) == path] if not of_disk else _folders_in(path)
+        )
+        close = _closest(rest[0], names)
+        if close is None:
+            return None
+        whole = os.path.join(path, close, *rest[1:])
+        return whole if whole in folders or os.path.exists(whole) else os.path.join(path, close)
+
+
+def under_mask(paths: pa.ChunkedArray, folder: bytes) -> Any:
+    """For each path whether it is ``folder`` or lies in it."""
+    import pyarrow.compute as pc
+
+    inside = pc.starts_with(paths, pattern=folder.rstrip(b"/") + os.fsencode(os.sep))
+    return pc.or_(inside, pc.equal(paths, pa.scalar(folder)))
+
+
+def _closest(name: bytes, names: Iterable[bytes]) -> bytes | None:
+    by_text = {normal(one, fold=True): one for one in names}
+    close = get_close_matches(normal(name, fold=True), by_text, n=1)
+    return by_text[close[0]] if close else None
+
+
+def _folders_in(folder: bytes) -> list[bytes]:
+    try:
+        with os.scandir(folder) as listing:
+            return [entry.name for entry in listing if entry.is_dir()]
+    except OSError:
+        return []
+
+
+def _is_same(one: bytes, other: bytes) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False
