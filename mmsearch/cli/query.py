@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mmsearch.cli.options import collection_path, command, common_options, device_option, precision_option
-from mmsearch.cli.output import print_json, say
+from mmsearch.cli.output import echo, harmless, print_json, say
+from mmsearch.cli.render import print_hits, print_paths
+from mmsearch.errors import UsageError
+
+if TYPE_CHECKING:
+    from mmsearch.cli.lines import Line
+    from mmsearch.collection import Collection
+    from mmsearch.reader import Answer
 
 
 @click.command()
@@ -19,7 +30,7 @@ from mmsearch.cli.output import print_json, say
 @click.option("--after", metavar="DATE", help="Only what was taken (or changed) from then on.")
 @click.option("--before", metavar="DATE", help="Only what was taken (or changed) before.")
 @click.option("--where", metavar="CONDITION", help='On columns of the shards, such as "width > 1000".')
-@click.option("--text", is_flag=True, help="Take every TERM as words, also what looks like a path.")
+@click.option("--text", is_flag=True, help="Take all TERMs literally: no files, weights, moments or +.")
 @click.option("--all-spans", is_flag=True, help="List each moment of a film or sound, not the best alone.")
 @click.option("--include-self", is_flag=True, help="Let the query file answer too.")
 @click.option("--exact", is_flag=True, help="Compare every row, also where there is an index.")
@@ -57,43 +68,38 @@ def query(
     quiet: bool,
     verbose: bool,
 ) -> None:
-    """Search by words or by example: several TERMs make one query.
+    """Search by words or by example.
 
-    A TERM is words, or a file, or a moment of a film or sound: FILE@1:23 or FILE@1:23-1:31. TERM^2 (or 2:TERM) weighs
-    it; text: and file: before it say what it is.
+    Neighbouring words are one phrase. Several TERMs make one query: what is quoted, a file, a moment of a film or sound
+    (FILE@1:23 or FILE@1:23-1:31), a word with a weight (TERM^2 or 2:TERM), and what a lone + parts. text: before it
+    takes a word literally, file: names a file. A lone - reads queries from standard input, one a line.
     """
-    from mmsearch.cli.render import print_hits, print_paths
     from mmsearch.collection import Collection
-    from mmsearch.retrieval.query.terms import parse_terms
+    from mmsearch.retrieval.query.terms import read_line
     from mmsearch.types import modalities_named
 
-    asked = parse_terms(terms, minus, as_text=text)
+    options: dict[str, Any] = {
+        "to": modalities_named(to),
+        "under": under,
+        "after": after,
+        "before": before,
+        "where": where,
+        "all_spans": all_spans,
+        "include_self": include_self,
+        "exact": exact,
+    }
+    output = _Output(as_json, paths, print0, gone, quiet, verbose)
+    many = terms == ("-",)
+    if many and (preview or open_):
+        raise UsageError("--preview and --open show one answer, not those to many lines")
+    reading = None if many else read_line(terms, minus, as_text=text)
     with Collection.open(collection_path(collection), device=device, precision=precision) as opened:
-        answer = opened.ask(
-            asked,
-            k,
-            to=modalities_named(to),
-            under=under,
-            after=after,
-            before=before,
-            where=where,
-            all_spans=all_spans,
-            include_self=include_self,
-            exact=exact,
-        )
-    for notice in answer.notices:
-        say(notice)
-    if as_json:
-        print_json(answer.to_json())
-    elif paths or print0:
-        there = [hit for hit in answer.hits if gone or hit.state != "gone"]
-        print_paths(dict.fromkeys(hit.path for hit in there), "\0" if print0 else "\n")
-        if (left_out := len(answer.hits) - len(there)) and not quiet:
-            say(f"{left_out} {'hit is' if left_out == 1 else 'hits are'} left out: the file is gone; --gone keeps it")
-    else:
-        print_hits(answer.hits)
-        if not answer.hits and not quiet:
-            say("no hits")
+        if reading is None:
+            _answer_lines(opened, minus, text, k, options, output)
+            return
+        answer = opened.ask(reading.query, k, **options)
+    output.say_notices((*reading.remarks, *answer.notices))
+    output.show(answer)
     if preview:
         from mmsearch.cli.preview import print_previews
 
@@ -102,5 +108,68 @@ def query(
         from mmsearch.cli.play import open_hit
 
         open_hit(answer.hits[0])
-    if verbose:
-        say("took " + ", ".join(f"{stage} {ms:.0f} ms" for stage, ms in answer.took_ms.items()))
+
+
+def _answer_lines(
+    opened: Collection, minus: Sequence[str], text: bool, k: int, options: dict[str, Any], output: _Output
+) -> None:
+    """Answer the lines of standard input, each a TERM by itself; exits with 1 where some could not be answered."""
+    from mmsearch.cli.lines import answer_lines
+    from mmsearch.retrieval.query.terms import Reading, read_line
+
+    def show(line: Line, reading: Reading, answer: Answer) -> None:
+        output.say_notices((*reading.remarks, *answer.notices), f"line {line.number}: ")
+        output.show(answer, line)
+
+    if sys.stdin is None:
+        raise UsageError("standard input is closed: there are no queries to read")
+    failed = answer_lines(
+        sys.stdin.buffer,
+        lambda words: read_line([words], minus, as_text=text),
+        lambda queries: opened.ask_many(queries, k, **options),
+        show,
+    )
+    if failed:
+        raise click.exceptions.Exit(1)
+
+
+@dataclass(slots=True)
+class _Output:
+    """How answers are printed."""
+
+    as_json: bool
+    paths: bool
+    print0: bool
+    gone: bool
+    quiet: bool
+    verbose: bool
+    _shown: int = 0
+
+    def say_notices(self, notices: Iterable[str], where: str = "") -> None:
+        if not self.quiet:
+            for notice in notices:
+                say(f"{where}{notice}")
+
+    def show(self, answer: Answer, line: Line | None = None) -> None:
+        """One answer; ``line``: that to one of many queries, under a heading of its own."""
+        where = "" if line is None else f"line {line.number}: "
+        if self.as_json:
+            print_json(answer.to_json() if line is None else {"line": line.number, **answer.to_json()})
+        elif self.paths or self.print0:
+            self._show_paths(answer, where)
+        else:
+            if line is not None:
+                echo(("\n" if self._shown else "") + harmless(f"# {line.words}"))
+            print_hits(answer.hits)
+            if not answer.hits and not self.quiet:
+                say(f"{where}no hits")
+        if self.verbose:
+            say(where + "took " + ", ".join(f"{stage} {ms:.0f} ms" for stage, ms in answer.took_ms.items()))
+        self._shown += 1
+
+    def _show_paths(self, answer: Answer, where: str) -> None:
+        there = [hit for hit in answer.hits if self.gone or hit.state != "gone"]
+        print_paths(dict.fromkeys(hit.path for hit in there), "\0" if self.print0 else "\n")
+        if (left_out := len(answer.hits) - len(there)) and not self.quiet:
+            hits = "hit is" if left_out == 1 else "hits are"
+            say(f"{where}{left_out} {hits} left out: the file is gone; --gone keeps it")

@@ -121,6 +121,38 @@ def test_prefixes_force_a_reading(query, indexed):
     assert query(f"file:{picture}", "--json").json["query"] == [f"file:{picture}"]
 
 
+def test_unquoted_words_are_one_phrase(query):
+    ran = query("a", "loaf", "on", "a", "table", "--json")
+    assert ran.json["query"] == ["a loaf on a table"]
+    assert ran.err == ""
+    assert ran.json["hits"] == query("a loaf on a table", "--json").json["hits"]
+
+
+def test_how_a_line_was_read_is_shown_on_stderr_and_in_json(query, indexed):
+    ran = query("boats^2", "rye", "bread", "--minus", "harbour", "--json")
+    assert ran.json["query"] == ["boats^2", "rye bread", "-harbour"]
+    assert ran.err == 'asked: "boats"^2 + "rye bread" - "harbour"\n'
+    assert query("boats^2", "rye", "-q").err == ""
+
+
+def test_a_guess_does_not_change_words(query):
+    for words in ("16:9 television", "7:30 train", "3:1 win", "E=mc^2", "00:15 on an alarm clock"):
+        for ran in (query(words, "--json"), query(*words.split(), "--json"), query(words, "--text", "--json")):
+            assert (ran.json["query"], ran.err) == ([words], "")
+
+
+def test_a_folder_of_that_name_does_not_turn_a_word_into_an_error(query, indexed, monkeypatch):
+    monkeypatch.chdir(indexed.folder)
+    ran = query("trip", "--json")
+    assert ran.json["query"] == ["trip"]
+    assert ran.err == "trip is taken as words; ./trip is the folder of that name\n"
+    for folder in ("./trip", "trip/", "file:trip"):
+        ran = query(folder)
+        assert ran.code == 2
+        assert "is a folder" in ran.err
+        assert "--text" in ran.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [

@@ -31,6 +31,9 @@ class Term:
     weight: float = 1.0
 
 
+_HEAVIEST = 1e6  # far less than sums of vectors in float32 can hold
+
+
 class Query:
     """Several terms that make one query: the weighted mean of their unit vectors.
 
@@ -72,9 +75,19 @@ def _term(term: Any, sign: float = 1.0) -> Term:
     if isinstance(term, Term):
         return Term(term.value, sign * term.weight)
     if isinstance(term, tuple):
-        value, weight = term
-        return Term(_checked(value), sign * float(weight))
+        return Term(_checked(term[0]), sign * _checked_weight(term))
     return Term(_checked(term), sign)
+
+
+def _checked_weight(term: tuple[Any, ...]) -> float:
+    try:
+        _, weight = term
+        number = float(weight)
+    except (TypeError, ValueError):
+        raise UsageError("a term with a weight is a pair of the term and a number") from None
+    if not abs(number) <= _HEAVIEST:
+        raise UsageError(f"a weight is a number of at most {_HEAVIEST:g}, not {number:g}")
+    return number
 
 
 def _checked(value: Any) -> TermValue:
@@ -89,23 +102,30 @@ def _checked(value: Any) -> TermValue:
 
 
 def _describe(term: Term) -> str:
-    value = term.value
-    if isinstance(value, str):
-        name = value
-    elif isinstance(value, Path | Moment):
-        name = f"file:{value}"
-    elif isinstance(value, bytes):
-        name = f"bytes[{len(value)}]"
-    elif isinstance(value, np.ndarray):
-        name = f"{'picture' if value.ndim == 3 else 'vector'}{list(value.shape)}"
-    else:
-        name = "picture"
     weight = "" if abs(term.weight) == 1 else f"^{abs(term.weight):g}"
-    return f"{'-' if term.weight < 0 else ''}{name}{weight}"
+    return f"{'-' if term.weight < 0 else ''}{_name(term.value)}{weight}"
 
 
-_SUFFIX_WEIGHT = re.compile(r"(?P<term>.+)\^(?P<weight>\d+(\.\d+)?)", re.DOTALL)
-_PREFIX_WEIGHT = re.compile(r"(?P<weight>\d+(\.\d+)?):(?P<term>\S.*)", re.DOTALL)
+def _name(value: TermValue) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Path | Moment):
+        return f"file:{value}"
+    if isinstance(value, bytes):
+        return f"bytes[{len(value)}]"
+    if isinstance(value, np.ndarray):
+        return f"{'picture' if value.ndim == 3 else 'vector'}{list(value.shape)}"
+    return "picture"
+
+
+_PLUS = "+"
+_MOST = 1000.0
+_NUMBER = r"(?:\d+(?:\.\d+)?|\.\d+)"
+_SUFFIX_WEIGHT = re.compile(rf"(?P<term>.*\S)\^(?P<weight>[+-]?{_NUMBER})", re.DOTALL)
+_PREFIX_WEIGHT = re.compile(rf"(?P<weight>{_NUMBER}):(?P<term>[^\s\d].*)", re.DOTALL)
+_WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|['’-])*")
+_FIRST_OF_PHRASE = re.compile(r"(?![ap]\.?m\b)(?:an?\s|[^\W\d_]{2,})", re.IGNORECASE)  # not: 10:am train, 1:n relation
+_LATIN_AND_GREEK = "\u03ff"  # the last letter of the scripts that formulas and units are written in
 _FILE_ENDING = re.compile(
     r"\.(jpe?g|png|webp|gif|bmp|tiff?|jp2|avif|hei[cf]|p[bgpn]m|dng|cr[23]|nef|arw|txt|md|csv|tsv|jsonl|parquet"
     r"|mp3|wav|flac|ogg|m4a|aac|opus|wma|aiff?|mp4|m4v|mov|mkv|webm|avi|wmv|flv|ts|mpe?g|3gp|srt|vtt)",
@@ -113,39 +133,176 @@ _FILE_ENDING = re.compile(
 )
 
 
-def parse_terms(terms: Sequence[str], minus: Sequence[str] = (), *, as_text: bool = False) -> Query:
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A command line as a query, and in ``remarks`` what a person should see of how it was read."""
+
+    query: Query
+    remarks: tuple[str, ...] = ()
+
+
+def read_line(terms: Sequence[str], minus: Sequence[str] = (), *, as_text: bool = False) -> Reading:
     """Read the TERMs of a command line.
 
-    ``text:`` and ``file:`` force a reading, ``TERM^2`` and ``2:TERM`` weigh, ``FILE@1:23`` and ``FILE@1:23-1:31`` are
-    moments. ``as_text`` takes all as texts.
+    Neighbouring bare words are one phrase. A term of its own is: a file or a moment of one (``clip.mp4@1:23``), an
+    argument that has white space in it (it was quoted), one with a weight (``beach^2``, ``2:beach``), and what a lone
+    ``+`` parts. ``text:`` takes a word literally, ``file:`` names a file; ``as_text`` takes all words literally.
+    What is no plain word has no weight: ``E=mc^2``, ``m^2`` and ``16:9`` are words.
 
     Raises:
-        UsageError: nothing was asked, or a term looks like a path but no file is there.
+        UsageError: nothing was asked, a term looks like a path but no file is there, or a weight is none.
     """
-    return Query(*[parse_term(t, as_text) for t in terms], minus=[parse_term(t, as_text) for t in minus])
+    remarks: list[str] = []
+    towards = [_read_run(run, as_text, remarks) for run in _runs(terms, as_text)]
+    query = Query(*towards, minus=[_read_run([term], as_text, remarks) for term in minus])
+    if len(query.terms) > 1 or query.terms[0].weight != 1:
+        remarks.insert(0, f"asked: {_told(query)}")
+    return Reading(query, tuple(remarks))
+
+
+def parse_terms(terms: Sequence[str], minus: Sequence[str] = (), *, as_text: bool = False) -> Query:
+    """The query of `read_line`."""
+    return read_line(terms, minus, as_text=as_text).query
 
 
 def parse_term(term: str, as_text: bool = False) -> Term:
-    """Read one TERM of a command line; see `parse_terms`."""
-    if os.path.exists(term) and not as_text:
-        return Term(_existing(term))
-    for pattern in (_SUFFIX_WEIGHT, _PREFIX_WEIGHT):
-        if match := pattern.fullmatch(term):
-            inner = parse_term(match["term"], as_text)
-            return Term(inner.value, inner.weight * float(match["weight"]))
+    """Read one TERM of a command line that stands by itself; see `read_line`."""
+    return _read_run([term], as_text, [])
+
+
+def _runs(terms: Sequence[str], as_text: bool) -> list[list[str]]:
+    """The arguments of a command line, those that make one phrase together."""
+    runs: list[list[str]] = []
+    joins, parted = False, False
+    for term in terms:
+        if term == _PLUS and not as_text:
+            if parted or not runs:
+                raise UsageError(_MISPLACED_PLUS)
+            joins, parted = False, True
+            continue
+        bare = _is_bare_word(term, as_text)
+        if bare and joins:
+            runs[-1].append(term)
+        else:
+            runs.append([term])
+        joins, parted = bare, False
+    if parted:
+        raise UsageError(_MISPLACED_PLUS)
+    return runs
+
+
+_MISPLACED_PLUS = "a lone + stands between two terms, as in: beach + dog; text:+ asks for the sign itself"
+
+
+def _is_bare_word(term: str, as_text: bool) -> bool:
+    """Whether an argument is a word that goes with its neighbours."""
+    if not term or any(c.isspace() for c in term):
+        return False
+    if as_text or term.startswith("text:"):
+        return True
+    if term.startswith("file:") or looks_like_path(term) or ("/" in term and os.path.exists(term)):
+        return False
+    moment = _MOMENT.fullmatch(term)
+    return _weight(term) is None and not (moment and looks_like_path(moment["path"]))
+
+
+def _read_run(run: Sequence[str], as_text: bool, remarks: list[str]) -> Term:
+    if len(run) > 1:
+        return Term(" ".join(word if as_text else word.removeprefix("text:") for word in run))
+    (term,) = run
+    if as_text:
+        return Term(_checked(term))
     if term.startswith("text:"):
         return Term(_checked(term.removeprefix("text:")))
+    return _read_file(term, remarks) or _read_weighed(term, remarks) or _read_rest(term, remarks)
+
+
+def _read_file(term: str, remarks: list[str]) -> Term | None:
+    """A term that is a file's name, whatever else it may look like."""
+    if not os.path.exists(term) or os.path.isdir(term):
+        return None
+    if not looks_like_path(term) and "/" not in term:
+        remarks.append(f"{term} is taken as the file of that name; text:{term} asks for the words")
+    return Term(Path(term))
+
+
+def _read_weighed(term: str, remarks: list[str]) -> Term | None:
+    if term.startswith("file:") and os.path.exists(os.path.expanduser(term.removeprefix("file:"))):
+        return None
+    weighed = _weight(term)
+    if weighed is None:
+        return None
+    weight, rest = weighed
+    if weight < 0:
+        raise UsageError(f"{term}: a weight is not negative; `--minus {rest}` pushes away from it")
+    if weight == 0:
+        raise UsageError(f"{term}: a weight of 0 asks for nothing; leave the term out, or give a weight above 0")
+    if weight > _MOST:
+        raise UsageError(f"{term}: a weight is at most {_MOST:g}; to ask for these words: text:{term}")
+    inner = _read_run([rest], False, remarks)
+    return Term(inner.value, inner.weight * weight)
+
+
+def _read_rest(term: str, remarks: list[str]) -> Term:
     if term.startswith("file:"):
         name = term.removeprefix("file:")
         return Term(parse_moment(name) or _existing(os.path.expanduser(name)))
-    if not as_text and (moment := parse_moment(term)):
+    if moment := parse_moment(term):
         return Term(moment)
-    if as_text or not looks_like_path(term):
+    path = os.path.expanduser(term) if looks_like_path(term) else term
+    if os.path.isdir(path) and not _is_path_of_one_word(term):
+        remarks.append(f"{term} is taken as words; ./{term} is the folder of that name")
         return Term(_checked(term))
-    expanded = os.path.expanduser(term)
-    if os.path.exists(expanded):
-        return Term(_existing(expanded))
+    if os.path.exists(path):
+        return Term(_existing(path))
+    if not looks_like_path(term):
+        return Term(_checked(term))
     raise UsageError(f"no file at {term}; to search for these words, write `mmsearch query --text '{term}'`")
+
+
+def _is_path_of_one_word(term: str) -> bool:
+    return os.sep in term or "/" in term or term in (".", "..")
+
+
+def _weight(term: str) -> tuple[float, str] | None:
+    """A term's weight and the rest of it; None where ``^2`` or ``2:`` is part of the words."""
+    prefix = _PREFIX_WEIGHT.fullmatch(term)
+    if prefix and _may_follow_a_weight(prefix["term"]):
+        return float(prefix["weight"]), prefix["term"]
+    suffix = _SUFFIX_WEIGHT.fullmatch(term)
+    if suffix and (_names_a_file(suffix["term"]) or _is_plain_word(suffix["term"].split()[-1])):
+        return float(suffix["weight"]), suffix["term"]
+    return None
+
+
+def _may_follow_a_weight(term: str) -> bool:
+    if term.startswith("text:") or _names_a_file(term) or _weight(term) is not None:
+        return True
+    words = term.split()
+    return _is_plain_word(term) if len(words) == 1 else _FIRST_OF_PHRASE.match(term) is not None
+
+
+def _names_a_file(term: str) -> bool:
+    """Whether a term is, or is plainly meant as, a file or a moment of one."""
+    moment = _MOMENT.fullmatch(term)
+    names = [term.removeprefix("file:"), *([moment["path"].removeprefix("file:")] if moment else [])]
+    return term.startswith("file:") or any(os.path.isfile(name) or looks_like_path(name) for name in names)
+
+
+def _is_plain_word(word: str) -> bool:
+    """Whether it is a word, and none of a formula or a unit: of three letters, or of another script."""
+    other_script = any(c > _LATIN_AND_GREEK and c.isalpha() for c in word)
+    return _WORD.fullmatch(word) is not None and (other_script or sum(c.isalpha() for c in word) >= 3)
+
+
+def _told(query: Query) -> str:
+    """The terms of a query as a person tells them apart: words in quotes."""
+    told = ""
+    for term in query.terms:
+        name = f'"{term.value}"' if isinstance(term.value, str) else _name(term.value)
+        weight = "" if abs(term.weight) == 1 else f"^{abs(term.weight):g}"
+        told += (" - " if term.weight < 0 else " + " if told else "") + name + weight
+    return told
 
 
 _TIME = r"(?:\d+:)?(?:\d{1,2}:)?\d+(?:\.\d+)?"
@@ -162,7 +319,7 @@ def parse_moment(term: str) -> Moment | None:
     if match is None or os.path.exists(term):
         return None
     path = os.path.expanduser(match["path"])
-    if not os.path.exists(path) and not looks_like_path(match["path"]):
+    if not os.path.isfile(path) and not looks_like_path(match["path"]):
         return None
     start = read_time(match["start"])
     end = read_time(match["end"]) if match["end"] else None
@@ -201,12 +358,19 @@ def looks_like_path(term: str) -> bool:
     if any(c.isspace() for c in term):
         return False
     ending = os.path.splitext(term)[1]
-    return _FILE_ENDING.fullmatch(ending) is not None or term.count("/") > 1
+    several = term.count("/") > 1 and not _DATE.fullmatch(term)
+    return _FILE_ENDING.fullmatch(ending) is not None or several
+
+
+_DATE = re.compile(r"\d+/\d+/\d+")
 
 
 def _existing(path: str) -> Path:
     if not os.path.exists(path):
         raise UsageError(f"no file at {path}")
     if os.path.isdir(path):
-        raise UsageError(f"{path} is a folder; a query takes a file, `mmsearch index {path}` indexes a folder")
+        raise UsageError(
+            f"{path} is a folder; a query takes a file: `mmsearch index {path}` indexes it, --under {path} searches in"
+            " it, and --text takes the words"
+        )
     return Path(path)

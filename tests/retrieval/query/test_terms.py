@@ -17,6 +17,7 @@ from mmsearch.retrieval.query.terms import (
     needed_moment,
     parse_term,
     parse_terms,
+    read_line,
     read_time,
 )
 
@@ -46,7 +47,9 @@ def _here(tmp_path, monkeypatch):
         ("0.25:a dog", "a dog", 0.25),
         ("2:dog^3", "dog", 6),
         ("text:sea.jpg", "sea.jpg", 1),
-        ("text:sea.jpg^2", "sea.jpg", 2),
+        ("text:sea.jpg^2", "sea.jpg^2", 1),
+        ("text:2:dog", "2:dog", 1),
+        ("text:clip.mp4@1:23", "clip.mp4@1:23", 1),
         ("2:text:sea.jpg", "sea.jpg", 2),
         ("sea.jpg", Path("sea.jpg"), 1),
         ("sea.jpg^3", Path("sea.jpg"), 3),
@@ -85,9 +88,165 @@ def test_a_forced_file_must_be_there():
         parse_term("file:lake.jpg")
 
 
-def test_a_folder_is_not_searched_by():
-    with pytest.raises(UsageError, match="trip is a folder; .*mmsearch index"):
-        parse_term("trip")
+@pytest.mark.parametrize("folder", ["./trip", "trip/", "file:trip", "file:./trip", ".", "..", "/", "./trip@5"])
+def test_a_folder_is_not_searched_by(folder):
+    with pytest.raises(UsageError, match="is a folder; .*mmsearch index.*--under.*--text") as error:
+        parse_term(folder)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [("trip", "trip"), ("old trips", "old trips"), ("2:trip", "trip"), ("trip^2", "trip"), ("trip@5", "trip@5")],
+)
+def test_a_bare_word_that_is_a_folders_name_is_a_word(word, value):
+    Path("old trips").mkdir()
+    assert parse_term(word).value == value
+
+
+def test_what_a_name_of_a_folder_or_file_is_taken_as_is_said():
+    Path("dog").touch()
+    assert read_line(["trip"]).remarks == ("trip is taken as words; ./trip is the folder of that name",)
+    assert told(read_line(["dog"]).query) == [(Path("dog"), 1.0)]
+    assert read_line(["dog"]).remarks == ("dog is taken as the file of that name; text:dog asks for the words",)
+    for plain in (["sea.jpg"], ["./dog"], ["text:dog"], ["a", "dog", "on", "a", "trip"]):
+        assert read_line(plain).remarks == ()
+
+
+# --- a line of several arguments -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "terms"),
+    [
+        ("a dog in snow", ["a dog in snow"]),
+        ("16:9 television", ["16:9 television"]),
+        ("7:30 train", ["7:30 train"]),
+        ("3:1 win", ["3:1 win"]),
+        ("00:15 on an alarm clock", ["00:15 on an alarm clock"]),
+        ("E=mc^2 on a board", ["E=mc^2 on a board"]),
+        ("area of 10 m^2", ["area of 10 m^2"]),
+        ("text:16:9 television", ["16:9 television"]),
+        ("text:dog^2 toy", ["dog^2 toy"]),
+        ("a trip to the sea", ["a trip to the sea"]),
+        ("beach + dog", ["beach", "dog"]),
+        ("a beach + a dog + sand", ["a beach", "a dog", "sand"]),
+        ("C++ or A+B", ["C++ or A+B"]),
+        ("beach^2 people", [("beach", 2), "people"]),
+        ("at the beach^2 with people", ["at the", ("beach", 2), "with people"]),
+        ("2:beach many people", [("beach", 2), "many people"]),
+        ("sea.jpg at night", [Path("sea.jpg"), "at night"]),
+        ("at night sea.jpg", ["at night", Path("sea.jpg")]),
+        ("a sea.jpg at clip.mp4@1:23 dusk", ["a", Path("sea.jpg"), "at", Moment(Path("clip.mp4"), 83), "dusk"]),
+        ("sea.jpg^2 clip.mp4", [(Path("sea.jpg"), 2), Path("clip.mp4")]),
+        ("dog - cat", ["dog - cat"]),
+        ("on 30/06/2019", ["on 30/06/2019"]),
+    ],
+)
+def test_neighbouring_bare_words_are_one_phrase(line, terms):
+    expected = [term if isinstance(term, tuple) else (term, 1.0) for term in terms]
+    assert told(parse_terms(line.split(" "))) == expected
+
+
+def test_what_was_quoted_is_a_term_of_its_own():
+    assert told(parse_terms(["a dog", "in", "snow", "a red kite^2", "16:9 screen", "2 + 2"])) == [
+        ("a dog", 1.0),
+        ("in snow", 1.0),
+        ("a red kite", 2.0),
+        ("16:9 screen", 1.0),
+        ("2 + 2", 1.0),
+    ]
+
+
+@pytest.mark.parametrize("line", ["+", "+ dog", "dog +", "dog + + cat"])
+def test_a_plus_stands_between_two_terms(line):
+    with pytest.raises(UsageError, match=r"a lone \+ stands between two terms.*text:\+"):
+        parse_terms(line.split(" "))
+    assert told(parse_terms(["text:+"])) == [("+", 1.0)]
+
+
+def test_how_a_line_was_read_is_told_unless_it_is_one_phrase_or_file():
+    assert read_line(["a", "dog"]).remarks == ()
+    assert read_line(["sea.jpg"]).remarks == ()
+    assert read_line(["beach^2", "a", "dog"], ["sea.jpg"]).remarks == ('asked: "beach"^2 + "a dog" - file:sea.jpg',)
+    assert read_line(["beach^2"]).remarks == ('asked: "beach"^2',)
+    assert read_line(["a dog", "cat"], as_text=True).remarks == ('asked: "a dog" + "cat"',)
+
+
+# --- weights ---------------------------------------------------------------------------------------------------
+
+WORDS = ["16:9 television", "16:9", "7:30 train", "3:1 win", "00:15 on an alarm clock", "10:am train", "1:n relation"]
+WORDS += [
+    "E=mc^2",
+    "x^2",
+    "10^6",
+    "2^10",
+    "m^2",
+    "km^2",
+    "the area in m^2",
+    "x^2 + y^2",
+    "s^-1",
+    "Apollo 11^2",
+    "C++^2",
+]
+WORDS += ["dog^", "^2", "dog^^", "dog^2x", "2:", "2: dog", ":dog", "2:1st half", "π^2"]
+
+
+@pytest.mark.parametrize("words", WORDS)
+def test_a_guess_does_not_change_words(words):
+    assert told(parse_terms([words])) == [(words, 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("written", "value", "weight"),
+    [
+        ("snow-covered^2", "snow-covered", 2),
+        ("собака^2", "собака", 2),
+        ("犬^2", "犬", 2),
+        ("dog^.5", "dog", 0.5),
+        ("a dog at 7:30 train^2", "a dog at 7:30 train", 2),
+        ("2:Apollo 11", "Apollo 11", 2),
+        ("2:text:16:9", "16:9", 2),
+        ("2:text:dog^3", "dog^3", 2),
+    ],
+)
+def test_a_weight_belongs_to_a_plain_word_or_a_phrase(written, value, weight):
+    assert told(parse_terms([written])) == [(value, weight)]
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("dog^0", "dog^0: a weight of 0 asks for nothing"),
+        ("0:dog", "0:dog: a weight of 0"),
+        ("dog^-2", "dog^-2: a weight is not negative; `--minus dog`"),
+        ("sea.jpg^-1", "`--minus sea.jpg`"),
+        ("dog^1001", "dog^1001: a weight is at most 1000; to ask for these words: text:dog"),
+        ("dog^" + "9" * 400, "a weight is at most 1000"),
+    ],
+)
+def test_a_weight_that_cannot_be_is_one_clear_line(written, said):
+    with pytest.raises(UsageError) as error:
+        parse_terms([written, "cat"])
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("weight", [float("nan"), float("inf"), 1e30, "heavy", None])
+def test_a_weight_given_by_an_app_is_a_finite_number(weight):
+    with pytest.raises(UsageError, match=r"a weight is a number|a pair of the term and a number"):
+        Query("beach", ("dog", weight))
+
+
+@pytest.mark.parametrize("words", ["16:9 television", "dog^2", "2:dog", "sea.jpg", "a + b", "+", "text:dog"])
+def test_the_library_takes_every_string_literally(words):
+    assert told(as_query(words)) == [(words, 1.0)]
+
+
+@pytest.mark.parametrize("words", [*WORDS, "dog^2", "2:dog", "sea.jpg", "./sea.jpg", "+", "file:sea.jpg", "text:dog"])
+def test_asked_as_text_everything_is_literal(words):
+    assert told(parse_terms([words], as_text=True)) == [(words, 1.0)]
+    assert told(parse_terms(["a", *words.split(" "), "b"], as_text=True)) == [(f"a {words} b", 1.0)]
 
 
 def test_minus_terms_weigh_against():
@@ -100,7 +259,7 @@ def test_minus_terms_weigh_against():
     ]
 
 
-@pytest.mark.parametrize("nothing", [[], [""], ["   "], ["text:"], ["a", ""], ["dog^0"]])
+@pytest.mark.parametrize("nothing", [[], [""], ["   "], ["text:"], ["a", ""]])
 def test_an_empty_query_is_wrong_use(nothing):
     with pytest.raises(UsageError, match="the query is empty"):
         parse_terms(nothing)
@@ -189,8 +348,7 @@ def test_other_words_with_an_at_sign_stay_words(words):
 
 def test_asked_as_text_a_moment_is_words():
     assert told(parse_terms(["clip.mp4@83", "clip.mp4@1:23-1:31"], as_text=True)) == [
-        ("clip.mp4@83", 1.0),
-        ("clip.mp4@1:23-1:31", 1.0),
+        ("clip.mp4@83 clip.mp4@1:23-1:31", 1.0)
     ]
 
 
@@ -203,7 +361,7 @@ def test_asked_as_text_a_moment_is_words():
         ("file:lake.mp4@83", "no file at lake.mp4"),
         ("file:lake@83", "no file at lake@83"),
         ("./lake@1:23-1:31", "no file at ./lake"),
-        ("trip@5", "trip is a folder"),
+        ("./trip@5", "./trip is a folder"),
     ],
 )
 def test_a_moment_that_cannot_be_is_one_clear_line(written, said):

@@ -1,0 +1,130 @@
+"""Queries from standard input, one a line, answered in batches while they come."""
+
+from __future__ import annotations
+
+import queue
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import IO
+
+from mmsearch.cli.output import say
+from mmsearch.errors import MMSearchError, UsageError
+from mmsearch.reader import Answer
+from mmsearch.retrieval.query.terms import Query, Reading
+
+BATCH = 64
+LONGEST = 1 << 20
+"""Bytes of a line; a longer one is no query, and must not fill memory."""
+
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line that is not blank: its number, from 1, and its words, or what is wrong with them."""
+
+    number: int
+    words: str | MMSearchError
+
+
+def read_lines(stream: IO[bytes]) -> Iterator[Line]:
+    """The lines of a stream, in UTF-8 with or without a byte order mark, ended in any way.
+
+    A line of bytes that are not UTF-8 may still be a file's name: it comes as Python has such names.
+
+    Raises:
+        UsageError: the stream is UTF-16.
+    """
+    number = 0
+    while line := stream.readline(LONGEST):
+        number += 1
+        if number == 1:
+            if line.startswith(_UTF16):
+                raise UsageError("standard input is UTF-16: write the queries as UTF-8")
+            line = line.removeprefix(b"\xef\xbb\xbf")
+        if len(line) == LONGEST and not line.endswith(b"\n"):
+            while (rest := stream.readline(LONGEST)) and not rest.endswith(b"\n"):
+                pass
+            yield Line(number, UsageError(f"longer than {LONGEST} bytes"))
+        elif words := line.decode("utf-8", "surrogateescape").strip():
+            yield Line(number, words)
+
+
+def batches(lines: Iterable[Line], size: int = BATCH) -> Iterator[list[Line]]:
+    """Lines as they come: those that are there already, at most ``size`` together; nobody waits for a batch to fill.
+
+    Lines are read in a thread, at most a batch ahead.
+    """
+    waiting: queue.Queue[Line | BaseException | None] = queue.Queue(size)
+
+    def read() -> None:
+        try:
+            for line in lines:
+                waiting.put(line)
+            waiting.put(None)
+        except BaseException as error:
+            waiting.put(error)
+
+    threading.Thread(target=read, daemon=True).start()
+    last: BaseException | None = None
+    ended = False
+    while not ended:
+        batch: list[Line] = []
+        with suppress(queue.Empty):
+            item = waiting.get()
+            while isinstance(item, Line):
+                batch.append(item)
+                if len(batch) == size:
+                    break
+                item = waiting.get_nowait()
+            else:
+                ended, last = True, item
+        if batch:
+            yield batch
+    if last is not None:
+        raise last
+
+
+def answer_lines(
+    stream: IO[bytes],
+    read: Callable[[str], Reading],
+    ask: Callable[[list[Query]], Sequence[Answer | MMSearchError]],
+    show: Callable[[Line, Reading, Answer], None],
+) -> int:
+    """Answer every line of a stream in turn; what is wrong with one is said, and the others go on.
+
+    Returns:
+        How many lines could not be answered.
+    """
+    failed = 0
+    for batch in batches(read_lines(stream)):
+        readings = [_reading(line, read) for line in batch]
+        answers = iter(ask([reading.query for reading in readings if isinstance(reading, Reading)]))
+        for line, reading in zip(batch, readings, strict=True):
+            answer = next(answers) if isinstance(reading, Reading) else reading
+            if isinstance(answer, MMSearchError) or not isinstance(reading, Reading):
+                failed += 1
+                say(f"mmsearch: line {line.number}: {answer}")
+            else:
+                show(line, reading, answer)
+        sys.stdout.flush()  # whoever writes the lines may wait for what they bring
+    return failed
+
+
+def _reading(line: Line, read: Callable[[str], Reading]) -> Reading | MMSearchError:
+    if isinstance(line.words, MMSearchError):
+        return line.words
+    try:
+        reading = read(line.words)
+    except MMSearchError as error:
+        return error
+    if any(_is_no_unicode(term.value) for term in reading.query.terms):
+        return UsageError("not UTF-8, and no file of that name")
+    return reading
+
+
+def _is_no_unicode(value: object) -> bool:
+    return isinstance(value, str) and any("\udc80" <= c <= "\udcff" for c in value)
