@@ -15,6 +15,7 @@ from mmsearch.retrieval.ingest.known import StoredRows
 from mmsearch.retrieval.ingest.progress import Stopwatch
 from mmsearch.retrieval.ingest.rows import Piece, stored_rows
 from mmsearch.retrieval.ingest.serving import Serving
+from mmsearch.retrieval.media.encoded import kept_passages
 from mmsearch.retrieval.media.sandbox import Decoded, Part
 from mmsearch.retrieval.media.text import passages
 from mmsearch.types import Span
@@ -161,6 +162,5 @@ class Embedder:
         for row, text in file.texts or ():
             for start, end in passages(text, count, limit):
                 yield Piece("text", Span(row, row + 1, "row"), text[start:end])
-        text = file.text or ""
-        for start, end in passages(text, count, limit):
-            yield Piece("text", Span(start, end, "char"), text[start:end])
+        for span, passage in kept_passages(file.text or "", file.cuts, count, limit):
+            yield Piece("text", span, passage)

@@ -70,10 +70,11 @@ class Part:
 class Decoded:
     """What became of a job.
 
-    *decoded*: ``pixels`` (uint8 ``[height, width, 3]``, a view that lasts until `Decoder.release`), ``text``, the
-    ``(row, text)`` pairs of a table in ``texts``, the ``(start_s, end_s, text)`` of subtitles in ``cues``; what is in a
-    film or sound came before, as `Part`. *same*: the contents hash to one of the job's ``known``. *skipped*: for
-    ``reason``, which lies where ``why`` says; such a file has no hash, and its parts count for nothing.
+    *decoded*: ``pixels`` (uint8 ``[height, width, 3]``, a view that lasts until `Decoder.release`), ``text`` and its
+    ``cuts`` (see `encoded.Kept`), the ``(row, text)`` pairs of a table in ``texts``, the ``(start_s, end_s, text)`` of
+    subtitles in ``cues``; what is in a film or sound came before, as `Part`. *same*: the contents hash to one of the
+    job's ``known``. *skipped*: for ``reason``, which lies where ``why`` says; such a file has no hash, and its parts
+    count for nothing.
     """
 
     path: bytes
@@ -85,6 +86,7 @@ class Decoded:
     facts: Facts = field(default_factory=Facts)
     pixels: NDArray[np.uint8] | None = None
     text: str | None = None
+    cuts: list[tuple[int, int]] = field(default_factory=list)
     texts: list[tuple[int, str]] | None = None
     cues: list[tuple[float, float, str]] = field(default_factory=list)
     column: str | None = None
@@ -300,6 +302,7 @@ class Decoder:
             facts=Facts(**{**facts, "taken_at": dt.datetime.fromisoformat(taken_at) if taken_at else None}),
             pixels=pixels,
             text=reply.get("text"),
+            cuts=[(place, shift) for place, shift in reply.get("cuts", ())],
             texts=None if texts is None else [(row, text) for row, text in texts],
             cues=[(start_s, end_s, text) for start_s, end_s, text in reply.get("cues", ())],
             column=reply.get("column"),

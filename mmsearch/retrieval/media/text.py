@@ -62,6 +62,11 @@ def decode_text(data: bytes, *, limit: int = MAX_TEXT_BYTES) -> tuple[str, str |
         return _without_controls(data.decode("latin-1"), "not UTF-8: read as Latin-1")
 
 
+def joined_notes(*notes: str | None) -> str | None:
+    """What is to be said of a file, as one note."""
+    return "; ".join(filter(None, notes)) or None
+
+
 def utf16_without_mark(head: bytes) -> str | None:
     """``utf-16-le`` or ``utf-16-be`` where every other byte is NUL, as in most Western text so encoded; else None."""
     even, odd = head[0::2], head[1::2]

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from mmsearch.errors import DecodeError, TransientDecodeError, UsageError
 from mmsearch.retrieval.filetimes import status_change_ns
 from mmsearch.retrieval.media.dates import date_in_name
+from mmsearch.retrieval.media.encoded import BREAK, amount, without_encoded_data
 from mmsearch.retrieval.media.formats import Kind
 from mmsearch.retrieval.media.image import BYTES_PER_PIXEL, decode_image
 from mmsearch.retrieval.media.raw import decode_raw
@@ -35,7 +36,7 @@ from mmsearch.retrieval.media.slots import open_shared
 from mmsearch.retrieval.media.sniff import HEAD_BYTES, Sniffed, sniff
 from mmsearch.retrieval.media.streams import PartKind, Stream, decode_film, decode_moment, decode_sound
 from mmsearch.retrieval.media.table import read_table
-from mmsearch.retrieval.media.text import MAX_TEXT_BYTES, decode_text
+from mmsearch.retrieval.media.text import MAX_TEXT_BYTES, decode_text, joined_notes
 from mmsearch.types import Facts, Modality, SkipKind
 
 _MODALITIES: dict[Kind, Modality] = {
@@ -274,8 +275,7 @@ def _decode(file: IO[bytes], sniffed: Sniffed, job: dict[str, Any], settings: Se
     if sniffed.kind in ("audio", "video"):
         return _decode_stream(file, sniffed, job, settings, line)
     if sniffed.kind == "text":
-        text, note = decode_text(file.read())
-        return {"text": text, "facts": _facts(Facts(note=note))}
+        return _decode_text(file)
     if sniffed.kind == "subtitles":
         from mmsearch.retrieval.media.subtitles import parse_subtitles
 
@@ -301,6 +301,15 @@ def _decode(file: IO[bytes], sniffed: Sniffed, job: dict[str, Any], settings: Se
         picture, facts = decode_image(file, **bounds, format=sniffed.format)
     settings.pixels[job["slot"]] = transform.apply(picture)
     return {"facts": _facts(facts)}
+
+
+def _decode_text(file: IO[bytes]) -> dict[str, Any]:
+    """The words of a text file, and what is needed to tell where they stand in it."""
+    text, note = decode_text(file.read())
+    kept = without_encoded_data(text)
+    if kept.left_out and not kept.text.replace(BREAK, " ").strip():
+        raise DecodeError(f"nothing but encoded data in it ({amount(kept.left_out)})")
+    return {"text": kept.text, "cuts": kept.cuts, "facts": _facts(Facts(note=joined_notes(note, kept.note)))}
 
 
 def _decode_stream(

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from mmsearch.errors import CannotEmbedError, DecodeError, NoSuchFileError
 from mmsearch.retrieval.encoders.pooling import pooled
 from mmsearch.retrieval.encoders.protocol import AudioEncoder, Encoder, ImageEncoder, TextEncoder, VideoEncoder
+from mmsearch.retrieval.media.encoded import kept_passages
 from mmsearch.retrieval.media.recipe import Recipe
 from mmsearch.retrieval.media.sandbox import Decoded, Decoder, Job, Part
-from mmsearch.retrieval.media.text import passages
 from mmsearch.retrieval.query.towers import image_tower, text_tower
 from mmsearch.types import MODALITIES, Modality, printable
 
@@ -169,7 +169,7 @@ def _recipe(encoder: Encoder) -> Recipe:
 
 
 def _mean_of_passages(texts: list[str], name: str, tower: TextEncoder) -> Vector:
-    words = [t[start:end] for t in texts for start, end in passages(t, tower.count_tokens, tower.max_tokens)]
+    words = [words for t in texts for _, words in kept_passages(t, [], tower.count_tokens, tower.max_tokens)]
     if not words:
         raise DecodeError(f"cannot search by {name}: there is no text in it")
     mean: Vector = tower.encode_texts(words).mean(axis=0)
