@@ -1,20 +1,23 @@
-"""Animated pictures (GIF, WebP, APNG) as films, frame by frame with Pillow."""
+"""Animated pictures (GIF, WebP, APNG, AVIF) as films, frame by frame with Pillow."""
 
 from __future__ import annotations
 
-import importlib
+import os
+import struct
 from collections.abc import Iterator
 from typing import IO
 
 from PIL import Image, ImageFile
 
 from mmsearch.errors import DecodeError
+from mmsearch.retrieval.media import formats
 from mmsearch.retrieval.media.colour import to_srgb
 from mmsearch.retrieval.media.dates import date_of_picture
-from mmsearch.retrieval.media.image import guard_size, pillow_settings, tags_of
+from mmsearch.retrieval.media.image import guard_size, load_plugin, pillow_settings, tags_of
 from mmsearch.retrieval.media.picture import StillFrame
 
-FORMATS = {"gif": "Gif", "webp": "WebP", "png": "Png"}
+FORMATS = ("gif", "webp", "png", "avif")
+_BOX = struct.Struct(">I4s")
 
 _LEAST_S = 0.011
 _USUAL_S = 0.1
@@ -30,7 +33,25 @@ def is_animated(source: IO[bytes], format: str) -> bool:
     if format == "png":
         head = source.read(4096)
         return 0 < head.find(b"acTL") < (head.find(b"IDAT") + 1 or len(head))
+    if format == "avif":
+        return has_track(source)
     return format == "gif" and _gif_frames(source, 2) == 2
+
+
+def has_track(source: IO[bytes]) -> bool:
+    """Whether an AVIF or HEIC has a track beside its pictures: the box *moov* among the outermost."""
+    at, end = 0, source.seek(0, os.SEEK_END)
+    while at + _BOX.size <= end:
+        source.seek(at)
+        size, name = _BOX.unpack(source.read(_BOX.size))
+        if name == b"moov":
+            return True
+        if size == 1:
+            size = int.from_bytes(source.read(8), "big")
+        if size < _BOX.size:
+            return False
+        at += size
+    return False
 
 
 def _gif_frames(source: IO[bytes], enough: int) -> int:
@@ -70,11 +91,11 @@ class Animation:
     """
 
     def __init__(self, source: IO[bytes], format: str, max_pixels: int) -> None:
-        importlib.import_module(f"PIL.{FORMATS[format]}ImagePlugin")
+        load_plugin(format)
         source.seek(0)
         with pillow_settings():
             try:
-                self._image: ImageFile.ImageFile = Image.open(source, formats=[format.upper()])
+                self._image: ImageFile.ImageFile = Image.open(source, formats=[formats.FORMATS[format].reader])
             except MemoryError:
                 raise
             except Exception:

@@ -30,7 +30,9 @@ from mmsearch.retrieval.media.deep import (
 )
 from mmsearch.retrieval.media.depth import stated_by_png
 from mmsearch.retrieval.media.formats import FORMATS
+from mmsearch.retrieval.media.jpegxl import header_of
 from mmsearch.retrieval.media.sniff import HEAD_BYTES, sniff
+from mmsearch.retrieval.media.tone import coding_of, still_to_sdr
 from mmsearch.types import Facts
 
 BYTES_PER_PIXEL = 24
@@ -133,11 +135,15 @@ def _decode(
         exif = tags_of(image)
         orientation = exif.get(_ORIENTATION_TAG)
         taken = date_of_picture(image, exif, source)
+        if format == "jxl" and (header := header_of(source)) and header[2]:
+            note = "an animation: only its first picture is read"
         if image.format == "TIFF":
             size = image.size  # has turned itself upright while it was loaded
         if may_be_dark_png(image, source):
             image = decode_deep_png(source, image.info.get("icc_profile"))
-        upright = _upright(_as_stated(image, source), orientation)
+        coding = coding_of(image, source)
+        image = still_to_sdr(image, coding) if coding else _as_stated(image, source)
+        upright = _upright(image, orientation)
         if orientation in (5, 6, 7, 8):
             size = size[::-1]
         facts = dated(Facts(width=size[0], height=size[1], note=note), taken)
@@ -226,10 +232,18 @@ def _open(
         raise DecodeError("not a picture")
     name = FORMATS[format].reader
     load_plugin(format)
+    header = header_of(source) if format == "jxl" else None
+    if header is not None:  # its plugin decodes all of it when it opens it
+        guard_size(header[:2], header[0] * header[1], max_pixels)
+    source.seek(0)
     try:
         image: Image.Image = Image.open(source, formats=[name])
     except UnidentifiedImageError:
         raise DecodeError(_why_unread(source, format)) from None
+    except Exception:
+        if format != "jxl":
+            raise
+        raise DecodeError("damaged or cut off: not readable as JPEG XL") from None
     size = image.size
     if target is not None and draft > 0:
         image.draft("RGB", (round(draft * target[1]), round(draft * target[0])))

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from mmsearch.retrieval.media.tone import HLG, PQ, to_sdr
+
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
@@ -97,7 +99,12 @@ class FilmFrame:
         colours: dict[str, Any] = {"dst_colorspace": _BT601}
         if frame.colorspace == _UNSPECIFIED:
             colours["src_colorspace"] = _BT709 if frame.height >= _HD_HEIGHT else _BT601
-        rgb: NDArray[Any] = frame.reformat(width, height, "rgb24", interpolation="AREA", **colours).to_ndarray()
+        transfer = int(getattr(frame, "color_trc", 0) or 0)
+        if transfer in (PQ, HLG):
+            deep = frame.reformat(width, height, "rgb48le", interpolation="AREA", **colours).to_ndarray()
+            rgb: NDArray[Any] = to_sdr(deep, transfer, int(getattr(frame, "color_primaries", 0) or 0))
+        else:
+            rgb = frame.reformat(width, height, "rgb24", interpolation="AREA", **colours).to_ndarray()
         return np.ascontiguousarray(np.rot90(rgb, turns))
 
 

@@ -224,9 +224,11 @@ def _open_regular(path: bytes) -> Iterator[IO[bytes]]:
 
 
 def _moving(file: IO[bytes], sniffed: Sniffed) -> Sniffed:
-    """An animated picture is a film, where films are read."""
-    from mmsearch.retrieval.media.animation import FORMATS, is_animated
+    """An animated picture is a film, where films are read; FFmpeg reads the track of a HEIC, Pillow does not."""
+    from mmsearch.retrieval.media.animation import FORMATS, has_track, is_animated
 
+    if sniffed.format == "heic" and has_track(file):
+        return replace(sniffed, kind="video", format="mov")
     if sniffed.format not in FORMATS:
         return sniffed
     file.seek(0)
@@ -237,7 +239,8 @@ def _write(file: IO[bytes], sniffed: Sniffed, job: dict[str, Any], max_pixels: i
     """Put a frame or a clip of a film or sound into a file of its own."""
     from mmsearch.retrieval.media.extract import cut_clip, save_frame
 
-    if _moving(file, sniffed).kind not in ("audio", "video"):
+    sniffed = _moving(file, sniffed)
+    if sniffed.kind not in ("audio", "video"):
         raise DecodeError("no film or sound")
     what, out = job["write"]
     target = os.fsdecode(base64.b64decode(out))
