@@ -98,6 +98,47 @@ def test_exclude_passes_over_files_and_folders(index, album, known):
     assert known() == {"blue.jpg", "bread.txt"}
 
 
+def test_an_exclude_is_kept_and_told_and_can_be_lifted(run, index, album, known, tmp_path):
+    index(album)
+    ran = index(album, "--exclude", f"{album}/trip", "--exclude", "nothing")
+    assert "nothing matched the exclude pattern nothing\n" in ran.err
+    assert f"passed over: 1 × excluded ({album}/trip)\n" in ran.err
+    assert "sea.png" not in known()
+    assert f"excluded    {album}/trip\n" in run("status", "-c", tmp_path / "new.mms").out
+    index(album)
+    assert "sea.png" not in known()
+    assert index(album, "--lift", "all", "--json").json["passed_over"] == []
+    assert "sea.png" in known()
+
+
+def test_what_was_passed_over_is_not_told_quietly_and_is_in_the_json(index, album):
+    (album / "#recycle").mkdir()
+    assert "passed over: 1 × recycle bin (#recycle)\n" in index(album).err
+    assert index(album, "--quiet").err == ""
+    assert index(album, "--json").json["passed_over"] == [{"kind": "recycle bin", "count": 1, "names": ["#recycle"]}]
+
+
+def test_a_pattern_that_is_none_makes_no_collection(index, album, tmp_path):
+    ran = index(album, "--exclude", "!")
+    assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
+    assert not (tmp_path / "new.mms").exists()
+
+
+def test_without_a_path_all_that_was_indexed_is_read_again(index, album, known, painted):
+    assert index(album).code == 0
+    painted(album / "new.png", "gray", "black")
+    ran = index("--json")
+    assert (ran.json["indexed"], ran.json["unchanged"]) == (1, 7)
+    assert "new.png" in known()
+
+
+def test_without_a_path_and_a_collection_it_is_wrong_use(index, tmp_path):
+    ran = index()
+    assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
+    assert "name a folder" in ran.err
+    assert not (tmp_path / "new.mms").exists()
+
+
 def test_only_keeps_to_a_modality(index, album, known):
     index(album, "--only", "text")
     assert known() == {"bread.txt", "boats.md"}

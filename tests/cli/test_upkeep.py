@@ -57,6 +57,30 @@ def test_remove_forgets_a_folder(run, own):
     assert run("query", "x", "-c", own.home, "--paths").out == ""
 
 
+def test_what_was_removed_does_not_come_back_until_it_is_lifted(run, own):
+    run("remove", own.folder / "trip", "-c", own.home)
+    assert "sea.png" not in run("index", own.folder, "-c", own.home, "--workers", 1).out
+    assert "sea.png" not in run("query", "x", "-c", own.home, "--paths").out
+    status = run("status", "-c", own.home).out
+    assert f"removed     {own.folder}/trip\n" in status
+    assert "--lift" in status
+    run("index", "--lift", own.folder / "trip", "-c", own.home, "--workers", 1)
+    assert "sea.png" in run("query", "x", "-c", own.home, "--paths").out
+
+
+def test_a_root_that_holds_nothing_and_is_gone_is_told_and_can_be_dropped(run, own, tmp_path):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    run("index", gone, "-c", own.home)
+    gone.rmdir()
+    status = run("status", "-c", own.home)
+    assert f"root        {gone}  holds nothing and is missing" in status.out
+    assert f"root        {own.folder}  7 files in 7 rows\n" in status.out
+    ran = run("remove", gone, "-c", own.home)
+    assert (ran.code, ran.out) == (0, "dropped from the roots; nothing was stored of it\n")
+    assert str(gone) not in run("status", "-c", own.home).out
+
+
 def test_removing_what_is_not_known_is_wrong_use(run, own, tmp_path):
     ran = run("remove", tmp_path / "stranger.png", "-c", own.home)
     assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)

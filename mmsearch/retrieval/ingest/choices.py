@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -77,13 +77,15 @@ def removed_paths(manifest: Manifest) -> frozenset[bytes]:
     return frozenset(os.fsencode(path) for path in manifest.removed)
 
 
-def with_removed(manifest: Manifest, paths: Sequence[bytes]) -> Manifest:
+def with_removed(manifest: Manifest, paths: Sequence[bytes], empty: Collection[bytes]) -> Manifest:
     """The manifest when ``paths`` are forgotten: they stay so in later runs, and roots among them are dropped.
 
-    What lies outside all roots comes back by nothing but its own name, so nothing is kept of it.
+    Nothing is kept of a path that is ``empty``, a root of which nothing was stored, nor of one outside all roots, which
+    comes back by nothing but its own name.
     """
     roots = roots_of(manifest)
-    noted = [p for p in paths if any(lies_under(p, root) or lies_under(root, p) for root in roots)]
+    related = [p for p in paths if any(lies_under(p, root) or lies_under(root, p) for root in roots)]
+    noted = [p for p in related if p not in empty]
     inside = [p for p in removed_paths(manifest) if not any(lies_under(p, path) for path in noted)]
     every = sorted({*inside, *noted})
     outermost = [p for p in every if not any(p != other and lies_under(p, other) for other in noted)]

@@ -116,7 +116,9 @@ def make_plan(
     plan.todo += [found for _, found in both_there]
     plan.skipped = scan.skipped
     plan.found += len(scan.skipped)
-    plan.absences = Absences(scan.paths, seen | {os.fsencode(note.path) for note in scan.skipped}, mounts)
+    plan.absences = Absences(
+        scan.paths, seen | {os.fsencode(note.path) for note in scan.skipped} | scan.left_out, mounts
+    )
     met = seen | {old.path for old, _ in plan.renamed}
     left_out = [file for file in known.under(scan.paths) if file.path not in met and scan.leaves_out(file.path)]
     _add_vanished(plan, scan, known, prune_missing)

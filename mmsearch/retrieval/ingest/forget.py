@@ -28,17 +28,19 @@ def forget(writer: Writer, paths: Sequence[bytes]) -> int:
     stored = StoredNames(snapshot, writer.manifest.spaces)
     roots = roots_of(writer.manifest)
     meant: list[bytes] = []
+    empty: set[bytes] = set()
     for path in paths:
         spelled = stored.meant_by(path) or [r for r in roots if lies_under(_comparable(r), _comparable(path))]
         if not spelled:
             near = stored.nearest([path])
             hint = f"; did you mean {printable(os.fsdecode(near))}?" if near else ""
             raise UsageError(f"{printable(os.fsdecode(path))} is not in the collection; nothing was removed{hint}")
-        meant += spelled
         found = list(known.under(spelled))
+        meant += spelled
+        empty |= set() if found else set(spelled)
         files |= {file.path for file in found}
         ids += [row_id for file in found for row_id in file.all_ids()]
-    after = with_removed(writer.manifest, meant)
+    after = with_removed(writer.manifest, meant, empty)
     writer.commit(dead_ids=ids, roots=after.roots, removed=after.removed)
     return len(files)
 

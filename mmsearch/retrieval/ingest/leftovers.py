@@ -102,12 +102,17 @@ def kind_of_folder(path: str) -> str | None:
 
 def kind_of_file(name: str, beside: Collection[bytes]) -> str | None:
     """The kind of leftover that a file of this name is among the names beside it; None for a person's own."""
-    match = _FILES.match(name)
-    if match is not None:
-        return FILES[int(str(match.lastgroup)[1:])].kind
-    return PREVIEWS if _is_preview_of_film(name, beside) else None
+    if name.startswith(".") or name.casefold().endswith(_FILE_ENDINGS):  # a scan asks of every file
+        match = _FILES.match(name)
+        if match is not None:
+            return FILES[int(str(match.lastgroup)[1:])].kind
+    if name[-4:].casefold() in _PREVIEW_ENDINGS and _is_preview_of_film(name, beside):
+        return PREVIEWS
+    return None
 
 
+_FILE_ENDINGS = (".db", ".ini", "\r")  # of the names of files in the table that do not begin with a dot
+_PREVIEW_ENDINGS = (".lrv", ".thm", ".lrf")
 _PREVIEW = re.compile(r"(?P<stem>.+)\.(lrv|thm|lrf)", re.IGNORECASE | re.DOTALL)
 _FILM = re.compile(r"\.(mp4|mov|m4v|360|insv|avi|mpe?g|mts|m2ts|3gp|mkv|crw|cr2)", re.IGNORECASE)
 

@@ -17,6 +17,7 @@ from mmsearch.retrieval.paths import ignores_case, normal
 from mmsearch.retrieval.paths import lies_under as lies_under
 from mmsearch.types import FileNote, PassedOver, printable
 
+_SEPARATOR = os.fsencode(os.sep)
 EXCLUDED, REMOVED = "excluded", "removed before"
 
 
@@ -258,7 +259,7 @@ class Scan:
         return None if kind is None else (kind, _shown(path))
 
     def _is_hidden(self, path: bytes, rule: Rule | None) -> bool:
-        return os.path.basename(path).startswith(b".") and not self.hidden and not _named_by(rule, path)
+        return _name(path).startswith(b".") and not self.hidden and not _named_by(rule, path)
 
     def _is_folder(self, entry: os.DirEntry[bytes]) -> bool:
         try:
@@ -290,7 +291,11 @@ def _named_by(rule: Rule | None, path: bytes) -> bool:
 
 
 def _shown(path: bytes) -> str:
-    return os.fsdecode(os.path.basename(path))
+    return os.fsdecode(_name(path))
+
+
+def _name(path: bytes) -> bytes:
+    return path[path.rfind(_SEPARATOR) + 1 :]
 
 
 def excluded(relative: bytes, patterns: Sequence[str]) -> bool:

@@ -45,6 +45,20 @@ def test_a_missing_root_keeps_the_old_space_in_use_and_says_so(collection, photo
     assert collection.search("a disc", k=1, to=["image"])
 
 
+def test_a_root_that_is_gone_and_was_forgotten_can_be_dropped_so_that_nothing_waits_for_it(
+    collection, photos, other_model, tmp_path
+):
+    disk = shutil.copytree(photos, tmp_path / "disk")
+    collection.index([disk], workers=1)
+    collection.remove(sorted(disk.iterdir()))
+    shutil.rmtree(disk)
+    before = collection.space
+    assert "disk is missing" in collection.index([photos], model=other_model, workers=1).notices[-1]
+    assert collection.remove([disk]) == 0
+    collection.index([photos], model=other_model, workers=1)
+    assert collection.space != before
+
+
 def test_an_interrupted_switch_goes_on_with_the_next_run(collection, photos, other_model):
     before = collection.space
 
