@@ -83,19 +83,19 @@ class Space:
         return self.key
 
 
-SpanUnit = Literal["s", "char", "row"]
+SpanUnit = Literal["s", "char", "row", "page"]
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The part of a file that a row stands for: seconds, characters of a text, or rows of a table."""
+    """The part of a file that a row stands for: seconds, characters of a text, rows of a table, or pages."""
 
     start: float
     end: float
     unit: SpanUnit
 
     def to_json(self) -> dict[str, float | int]:
-        """``{"start_s": 83.0, "end_s": 91.0}``; characters and rows are whole numbers."""
+        """``{"start_s": 83.0, "end_s": 91.0}``; characters, rows and pages are whole numbers."""
         if self.unit == "s":
             return {"start_s": self.start, "end_s": self.end}
         return {f"start_{self.unit}": int(self.start), f"end_{self.unit}": int(self.end)}
@@ -103,8 +103,8 @@ class Span:
     def __str__(self) -> str:
         if self.unit == "s":
             return f"{clock(self.start)}–{clock(self.end)}"
-        if self.unit == "row":
-            return f"row {int(self.start) + 1}"
+        if self.unit in ("row", "page"):
+            return f"{self.unit} {int(self.start) + 1}"
         return f"{int(self.start)}–{int(self.end)}"
 
 

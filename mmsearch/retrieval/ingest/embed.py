@@ -67,10 +67,12 @@ class Embedder:
         self._batches: tuple[Batch[Any], ...] = (self._pictures, self._texts, self._sounds, self._films)
 
     def add_part(self, part: Part) -> Iterator[Done]:
-        """Take a part of a film or sound; yields files that are done."""
+        """Take a part of a film, a sound or a picture of several pages; yields files that are done."""
         file = self._open.setdefault(part.path, _Open())
-        span = Span(part.start_s, part.end_s, "s")
-        if part.kind == "window":
+        span = Span(part.start_s, part.end_s, "page" if part.kind == "page" else "s")
+        if part.kind == "page":
+            self._wait(file, Piece("image", span), self._pictures, [part.array])
+        elif part.kind == "window":
             self._wait(file, Piece("audio", span), self._sounds, [part.array])
         elif isinstance(self._serving.video, VideoEncoder):
             self._wait(file, Piece("video", span, continues=part.continues), self._films, [part.array])
@@ -85,7 +87,7 @@ class Embedder:
     def add(self, decoded: Decoded) -> Iterator[Done]:
         """Take a decoded file; yields those that are done. A text without words yields no rows."""
         file = self._open.setdefault(decoded.path, _Open())
-        if decoded.kind == "image":
+        if decoded.kind == "image" and decoded.pixels is not None:
             self._wait(file, Piece("image"), self._pictures, [decoded])
         for passage in self._passages(decoded):
             self._wait(file, passage, self._texts, [passage.passage])

@@ -120,7 +120,8 @@ class _Run:
                 continue
             if isinstance(file, Part):
                 self._finish(self._embedder.add_part(file))
-                at = Progress("encode", done, total, self._committer.committed, os.fsdecode(file.path), file.end_s)
+                at_s = None if file.kind == "page" else file.end_s
+                at = Progress("encode", done, total, self._committer.committed, os.fsdecode(file.path), at_s)
                 self._watch(at)
                 continue
             done += 1

@@ -25,17 +25,21 @@ _DARK = 16
 _PFM = re.compile(rb"PF\s+(\d+)\s+(\d+)\s+(-?[\d.eE+-]+)\s")
 
 
-def tiff_tags(source: IO[bytes]) -> Any:
-    """The tags of a TIFF's first picture; empty where they cannot be read."""
+def tiff_tags(source: IO[bytes], page: int = 0) -> Any:
+    """The tags of a page of a TIFF; empty where they cannot be read."""
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
     source.seek(0)
     header = source.read(8)
     big = header[2:3] == b"\x2b" or header[3:4] == b"\x2b"
     try:
-        tags = ImageFileDirectory_v2(header + (source.read(8) if big else b""))
-        source.seek(tags.next)
-        tags.load(source)
+        header += source.read(8) if big else b""
+        tags = ImageFileDirectory_v2(header)
+        for _ in range(page + 1):
+            following = tags.next
+            tags = ImageFileDirectory_v2(header)
+            source.seek(following)
+            tags.load(source)
         dict(tags)  # what is broken shows when it is read
     except Exception:  # strangers' tags: Pillow itself says what is wrong with the file
         return {}

@@ -75,10 +75,12 @@ def decode_image(
     target: tuple[int, int] | None = None,
     draft: float = 0.0,
     format: str | None = None,
+    page: int | None = None,
 ) -> tuple[Image.Image, Facts]:
     """The first frame of a picture file, upright, in 8-bit sRGB, and its facts.
 
-    ``format``, as `sniff` names it, is found by the file's content where it is None.
+    ``format``, as `sniff` names it, is found by the file's content where it is None. ``page``, from 0, is one of a file
+    of several (see `pages`); None: the first, or what a HEIC has as its main one.
 
     With ``target`` (height, width) and ``draft`` > 0 a JPEG is decoded at the smallest of the scales 1, 1/2, 1/4
     and 1/8 that leaves both sides at least ``draft`` times the target. Width and height among the facts
@@ -95,7 +97,7 @@ def decode_image(
             except OSError as error:
                 raise TransientDecodeError(f"cannot be read: {error.strerror}") from None
         try:
-            return _decode(source, format or _format_of(source), max_pixels, target, draft)
+            return _decode(source, format or _format_of(source), max_pixels, target, draft, page)
         except (DecodeError, MemoryError):
             raise
         except Exception as error:  # strangers' bytes bring out many kinds of error in the decoders
@@ -117,19 +119,19 @@ def _format_of(source: IO[bytes]) -> str:
 
 
 def _decode(
-    source: IO[bytes], format: str, max_pixels: int, target: tuple[int, int] | None, draft: float
+    source: IO[bytes], format: str, max_pixels: int, target: tuple[int, int] | None, draft: float, page: int | None
 ) -> tuple[Image.Image, Facts]:
     with pillow_settings():
-        deep = _decode_deep(source, format, max_pixels)
+        deep = _decode_deep(source, format, max_pixels, page or 0)
         if deep is not None:
             return deep
-        image, size = _open(source, format, max_pixels, target, draft)
+        image, size = _open(source, format, max_pixels, target, draft, page)
         note = None
         try:
             image.load()
         except (OSError, SyntaxError, EOFError):
             ImageFile.LOAD_TRUNCATED_IMAGES = True
-            image, size = _open(source, format, max_pixels, target, draft)
+            image, size = _open(source, format, max_pixels, target, draft, page)
             image.load()
             note = _truncation_note(image)
         exif = tags_of(image)
@@ -154,12 +156,12 @@ def _upright(image: Image.Image, orientation: Any) -> Image.Image:
     return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
 
 
-def _decode_deep(source: IO[bytes], format: str, max_pixels: int) -> tuple[Image.Image, Facts] | None:
+def _decode_deep(source: IO[bytes], format: str, max_pixels: int, page: int) -> tuple[Image.Image, Facts] | None:
     """A picture that Pillow would mix up or refuse though its values lie open in the file; None for all others."""
     if format == "pnm" and (size := pfm_size(source)):
         guard_size(size, size[0] * size[1], max_pixels)
         return to_srgb(decode_pfm(source)), Facts(width=size[0], height=size[1])
-    tags = tiff_tags(source) if format == "tiff" else {}
+    tags = tiff_tags(source, page) if format == "tiff" else {}
     if not tags or not is_deep_tiff(tags):
         return None
     size = tags[_WIDTH_TAG], tags[_HEIGHT_TAG]
@@ -224,7 +226,7 @@ def pillow_settings() -> Iterator[None]:
 
 
 def _open(
-    source: IO[bytes], format: str, max_pixels: int, target: tuple[int, int] | None, draft: float
+    source: IO[bytes], format: str, max_pixels: int, target: tuple[int, int] | None, draft: float, page: int | None
 ) -> tuple[Image.Image, tuple[int, int]]:
     """The picture, opened but not decoded, and its full size; DecodeError where it is too large."""
     source.seek(0)
@@ -244,6 +246,8 @@ def _open(
         if format != "jxl":
             raise
         raise DecodeError("damaged or cut off: not readable as JPEG XL") from None
+    if page:
+        image.seek(page)
     size = image.size
     if target is not None and draft > 0:
         image.draft("RGB", (round(draft * target[1]), round(draft * target[0])))

@@ -62,10 +62,11 @@ class Recipe:
 
     @property
     def part_bytes(self) -> int:
-        """The most bytes that one part of a film or sound takes: the frames of a shot, or a window."""
+        """The most bytes that one part of a file takes: the frames of a shot, a window of sound, or a page."""
+        page = self.image.height * self.image.width * 3 if self.image else 0
         frames = FRAMES_OF_SHOT * self.frames.height * self.frames.width * 3 if self.frames else 0
         samples = 4 * (int(self.window_s * self.sample_rate) + 2) if self.sample_rate else 0
-        return max(frames, samples)
+        return max(page, frames, samples)
 
     def to_json(self) -> dict[str, Any]:
         """The fields as a JSON object, for a worker's start."""

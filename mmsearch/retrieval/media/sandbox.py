@@ -52,10 +52,11 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a film or sound that is still being decoded; its `Decoded` comes after the last.
+    """A part of a film, a sound or a picture of several pages that is still being decoded; its `Decoded` comes last.
 
-    ``array`` is the frames of a *shot* (uint8 ``[frames, height, width, 3]``) or the samples of a *window* (float32
-    ``[samples]``). ``continues``: this piece belongs to the same shot as the one before.
+    ``array`` is the frames of a *shot* (uint8 ``[frames, height, width, 3]``), the samples of a *window* (float32
+    ``[samples]``), or a *page* (uint8 ``[height, width, 3]``), whose number, from 0, stands for its time.
+    ``continues``: this piece belongs to the same shot as the one before.
     """
 
     path: bytes
@@ -286,7 +287,8 @@ class Decoder:
         if reply["outcome"] == "skipped":
             return Decoded(job.path, "skipped", reason=reply["reason"], why=reply["why"])
         pixels = None
-        if reply["outcome"] == "decoded" and reply["kind"] == "image" and self._slots is not None:
+        in_parts = "pages" in reply
+        if reply["outcome"] == "decoded" and reply["kind"] == "image" and self._slots is not None and not in_parts:
             pixels = self._slots.array[slot]
         facts = reply.get("facts", {})
         taken_at = facts.get("taken_at")

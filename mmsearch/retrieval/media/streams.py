@@ -13,7 +13,7 @@ from mmsearch.errors import DecodeError
 from mmsearch.retrieval.media.recipe import FRAMES_OF_SHOT, Recipe
 from mmsearch.types import Facts
 
-PartKind = Literal["shot", "window"]
+PartKind = Literal["shot", "window", "page"]
 Emit = Callable[[PartKind, NDArray[Any], dict[str, Any]], None]
 Announce = Callable[[float], None]
 

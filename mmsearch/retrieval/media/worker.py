@@ -30,6 +30,7 @@ from mmsearch.retrieval.media.dates import date_in_name
 from mmsearch.retrieval.media.encoded import BREAK, amount, without_encoded_data
 from mmsearch.retrieval.media.formats import Kind
 from mmsearch.retrieval.media.image import BYTES_PER_PIXEL, decode_image
+from mmsearch.retrieval.media.pages import MAX_PAGES, decode_pages, pages_of
 from mmsearch.retrieval.media.raw import decode_raw
 from mmsearch.retrieval.media.recipe import Recipe
 from mmsearch.retrieval.media.slots import open_shared
@@ -296,14 +297,31 @@ def _decode(file: IO[bytes], sniffed: Sniffed, job: dict[str, Any], settings: Se
     transform = settings.recipe.image
     assert transform is not None
     assert settings.pixels is not None
+    pages = pages_of(file, sniffed.format) if sniffed.kind == "image" else [0]
+    if len(pages) > 1:
+        return _decode_pages(file, sniffed.format, pages, settings, line)
     target = (transform.height, transform.width)
     bounds: dict[str, Any] = {"max_pixels": settings.max_pixels, "target": target, "draft": transform.draft}
     if sniffed.kind == "raw":
         picture, facts = decode_raw(file, **bounds)
     else:
-        picture, facts = decode_image(file, **bounds, format=sniffed.format)
+        picture, facts = decode_image(file, **bounds, format=sniffed.format, page=pages[0] or None)
     settings.pixels[job["slot"]] = transform.apply(picture)
     return {"facts": _facts(facts)}
+
+
+def _decode_pages(file: IO[bytes], format: str, pages: list[int], settings: Settings, line: Line) -> dict[str, Any]:
+    """Hand on the pages of a picture file, one after the other."""
+    transform, parts = settings.recipe.image, settings.parts
+    assert transform is not None
+    assert parts is not None
+    line.say({"lasts": float(min(len(pages), MAX_PAGES))})  # a page may take as long as a second of a film
+
+    def emit(pixels: NDArray[np.uint8], page: int) -> None:
+        line.hand_on(parts, "page", pixels, {"start_s": float(page), "end_s": float(page + 1)})
+
+    facts = decode_pages(file, format, pages, transform, emit, settings.max_pixels)
+    return {"pages": len(pages), "facts": _facts(facts)}
 
 
 def _decode_text(file: IO[bytes]) -> dict[str, Any]:

@@ -138,7 +138,7 @@ class _Mean:
         if self._kind == "window":
             assert isinstance(encoder, AudioEncoder)
             return encoder.encode_sounds
-        if isinstance(encoder, VideoEncoder):
+        if isinstance(encoder, VideoEncoder) and self._kind == "shot":
             return encoder.encode_films
         tower = image_tower(encoder)
         return lambda frames: tower.encode_images(np.stack(frames))
