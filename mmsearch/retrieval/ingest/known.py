@@ -20,7 +20,8 @@ from mmsearch.types import Item, Modality, Space
 class KnownFile:
     """A file that has rows: the facts that tell whether it changed, and its rows' ids by space and modality.
 
-    ``made`` is what the rows of each space say of the whole file. ``timed``: some are of a film, a sound or subtitles.
+    ``made`` is what the rows of each space (by its key) say of the whole file. ``timed``: some are of films,
+    sounds or subtitles.
     """
 
     path: bytes
@@ -28,7 +29,7 @@ class KnownFile:
     mtime_ns: int
     content_hash: bytes
     ctime_ns: int | None = None
-    made: dict[str, Made] = field(default_factory=dict)
+    made: tuple[tuple[str, Made], ...] = ()
     timed: bool = False
     ids: dict[tuple[str, Modality], list[int]] = field(default_factory=dict)
 
@@ -70,6 +71,7 @@ class KnownFiles:
         self._snapshot = snapshot
         self._serving = serving or {}
         self._lost = {(entry.space, entry.modality): entry for entry in snapshot.manifest.lost}
+        self._texts: dict[tuple[str, str], tuple[tuple[str, Made], ...]] = {}
         self.by_path: dict[bytes, KnownFile] = {}
         for space in spaces:
             for modality in snapshot.manifest.modalities(space):
@@ -96,8 +98,15 @@ class KnownFiles:
                     file = self.by_path[path] = KnownFile(path, size, mtime_ns, content_hash or b"", ctime_ns)
                 file.ids.setdefault((space, modality), []).append(row_id)
                 file.timed = file.timed or unit == "s"
-                if space not in file.made and (made := made_of_text(text)) is not None:
-                    file.made[space] = made
+                if text is not None and not any(key == space for key, _ in file.made):
+                    file.made += self._told(space, text)
+
+    def _told(self, space: str, text: str) -> tuple[tuple[str, Made], ...]:
+        """What a row says of its file; one object for all that say the same, of which there are few."""
+        if (space, text) not in self._texts:
+            made = made_of_text(text)
+            self._texts[space, text] = () if made is None else ((space, made),)
+        return self._texts[space, text]
 
     def unchanged(self, found: Found, *, by_ctime: bool = True) -> bool:
         """Whether the file has the size and times of change that it was indexed with.
@@ -116,10 +125,9 @@ class KnownFiles:
     def _lacks(self, file: KnownFile, space: str, modality: Modality) -> bool:
         if (space, modality) in file.ids:
             return False
-        own = file.made.get(space)
-        told = [m.rows[modality] for m in ([own] if own else []) + list(file.made.values()) if modality in m.rows]
+        told = {key: made.rows[modality] for key, made in file.made if modality in made.rows}
         if told:
-            return told[0] > 0
+            return told.get(space, max(told.values())) > 0
         lost = self._lost.get((space, modality))
         if lost is None or max(file.all_ids()) >= lost.before_id:
             return False

@@ -74,13 +74,13 @@ class Reuse:
 
     def _live(self, path: bytes, content_hash: bytes) -> tuple[Literal["touched", "moved", "copied"], KnownFile] | None:
         files = [file for file in self._known.with_content(content_hash) if self._known.is_whole(file)]
-        named = [f for f in files if all(made.has_column(self._wanted) for made in f.made.values())]
+        named = [f for f in files if all(made.has_column(self._wanted) for _, made in f.made)]
         own = next((file for file in named if file.path == path), None)
         if own is not None:
             return "touched", own
         gone = [file for file in named if file.path not in self._moved and self._movable(file)]
         if gone:
             return "moved", max(gone, key=lambda file: os.path.basename(file.path) == os.path.basename(path))
-        same = (file for file in files if all(made.is_as(self._wanted) for made in file.made.values()))
+        same = (file for file in files if all(made.is_as(self._wanted) for _, made in file.made))
         copy = next(same, None)
         return None if copy is None else ("copied", copy)

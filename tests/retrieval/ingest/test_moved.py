@@ -11,7 +11,7 @@ def test_a_renamed_root_is_moved_as_a_whole(photos, collection, embedded, paths_
     assert (report.found, report.moved, report.indexed, report.kept, len(embedded)) == (10, 10, 0, (), 0)
     assert paths_in(collection) == {str(path) for path in renamed.iterdir()}
     assert {hit.state for hit in collection.search("x", k=20)} == {"current"}
-    assert collection.status().roots == [str(renamed)], "what is gone as a whole is a root no more"
+    assert list(collection.manifest.roots) == [str(renamed)], "what is gone as a whole is a root no more"
     assert collection.index([renamed], workers=1).unchanged == 10
 
 
