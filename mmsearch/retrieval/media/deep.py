@@ -134,29 +134,34 @@ def _tuple(value: Any) -> tuple[Any, ...]:
     return () if value is None else tuple(value) if isinstance(value, tuple | list) else (value,)
 
 
-def may_be_dark_png(image: Image.Image, source: IO[bytes]) -> bool:
-    """Whether an 8-bit copy that Pillow made of a 16-bit PNG has lost its values: it drops the lower byte."""
+def lost_depth(image: Image.Image, source: IO[bytes]) -> bool:
+    """Whether the 8-bit copy that Pillow made of 16-bit colours may have lost its values: it drops the lower bytes."""
     source.seek(24)
-    if image.format != "PNG" or source.read(1) != b"\x10" or image.mode not in ("RGB", "RGBA", "LA"):
+    if image.format == "PNG":
+        deep = source.read(1) == b"\x10"
+    else:
+        deep = image.format == "TIFF" and set(_tuple(tiff_tags(source).get(_BITS))) == {16}
+    if not deep or image.mode not in ("RGB", "RGBA", "LA"):
         return False
     colours: Any = image.convert("RGB").getextrema()
     return bool(max(high for _, high in colours) < _DARK)
 
 
-def decode_deep_png(source: IO[bytes], profile: bytes | None) -> Image.Image:
-    """A 16-bit PNG with its full values, scaled to 8 bits; FFmpeg keeps them, Pillow does not."""
+def decode_deep_colours(image: Image.Image, source: IO[bytes]) -> Image.Image:
+    """A 16-bit PNG or TIFF with its full values, scaled to 8 bits; FFmpeg keeps them, Pillow (``image``) does not."""
     from mmsearch.retrieval.media.container import bare_frame
 
-    frame = bare_frame(source, "png_pipe")
+    is_png = image.format == "PNG"
+    frame = bare_frame(source, "png_pipe" if is_png else "tiff_pipe")
     has_alpha = frame.format.name.startswith(("rgba", "ya"))
     values = frame.reformat(format="rgba64le").to_ndarray()
-    pixels = as_bytes(values[..., :3], stated=stated_by_png(source))
+    pixels = as_bytes(values[..., :3], stated=stated_by_png(source) if is_png else None)
     if has_alpha:
         pixels = np.dstack([pixels, (values[..., 3] >> 8).astype(np.uint8)])
-    image = Image.fromarray(pixels)
-    if profile:
-        image.info["icc_profile"] = profile
-    return image
+    made = Image.fromarray(pixels)
+    if "icc_profile" in image.info:
+        made.info["icc_profile"] = image.info["icc_profile"]
+    return made
 
 
 def pfm_size(source: IO[bytes]) -> tuple[int, int] | None:

@@ -158,7 +158,7 @@ FORMATS: dict[str, Format] = {
     ),
     "adx": _sound("adx", endings="adx", bare=True),
     "sbc": _sound("sbc", endings="sbc", bare=True, clockless=True),
-    "gsm": _sound("gsm", endings="gsm", bare=True, clockless=True),
+    "gsm": _sound("gsm", endings="gsm", clockless=True),
 }
 """By name. A name is not on disk; it lasts as long as a job."""
 

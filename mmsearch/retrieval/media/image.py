@@ -19,11 +19,11 @@ from mmsearch.errors import DecodeError, TransientDecodeError
 from mmsearch.retrieval.media.colour import to_srgb
 from mmsearch.retrieval.media.dates import Taken, date_of_picture, dated
 from mmsearch.retrieval.media.deep import (
-    decode_deep_png,
+    decode_deep_colours,
     decode_deep_tiff,
     decode_pfm,
     is_deep_tiff,
-    may_be_dark_png,
+    lost_depth,
     pfm_size,
     tiff_kind,
     tiff_tags,
@@ -138,15 +138,16 @@ def _decode(
         orientation = exif.get(_ORIENTATION_TAG)
         taken = date_of_picture(image, exif, source)
         if format == "jxl" and (header := header_of(source)) and header[2]:
-            note = "an animation: only its first picture is read"
-        if image.format == "TIFF":
-            size = image.size  # has turned itself upright while it was loaded
-        if may_be_dark_png(image, source):
-            image = decode_deep_png(source, image.info.get("icc_profile"))
+            note = "an animation: only its last picture is read"
+        if not page and lost_depth(image, source):
+            orientation = orientation if image.format == "PNG" else tiff_tags(source).get(_ORIENTATION_TAG)
+            image = decode_deep_colours(image, source)
         coding = coding_of(image, source)
         image = still_to_sdr(image, coding) if coding else _as_stated(image, source)
         upright = _upright(image, orientation)
-        if orientation in (5, 6, 7, 8):
+        if format == "tiff":
+            size = upright.size  # Pillow turns it upright while it loads it
+        elif orientation in (5, 6, 7, 8):
             size = size[::-1]
         facts = dated(Facts(width=size[0], height=size[1], note=note), taken)
         return to_srgb(upright), facts
@@ -279,8 +280,8 @@ def load_plugin(format: str) -> None:
 
 def _why_unread(source: IO[bytes], format: str) -> str:
     source.seek(0)
-    head = source.read(26)
-    if format == "jpeg" and head[3:4] == b"\xf7":
+    head = source.read(64)
+    if format == "jpeg" and b"\xff\xf7" in head:
         return "a JPEG-LS picture: not read"
     if format == "psd" and head[4:6] == b"\0\2":
         return "a Photoshop document of the large kind (PSB): not read"

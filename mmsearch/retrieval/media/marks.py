@@ -7,6 +7,7 @@ import re
 
 _TGA_KINDS, _TGA_DEPTHS = (1, 2, 3, 9, 10, 11), (8, 15, 16, 24, 32)
 _TGA_ENDINGS = ("tga", "vda", "icb", "vst")
+_GSM_MARK, _GSM_FRAME = 0xD, 33
 _FLIC = (b"\x11\xaf", b"\x12\xaf")
 _MOST_ICONS = 256
 _START_CODE = re.compile(rb"\x00\x00\x01(.)", re.DOTALL)
@@ -40,6 +41,8 @@ def marked(head: bytes, extension: str) -> str | None:
         return _dolby(head if head[:1] == b"\x0b" else head[1::-1] + head[3:1:-1] + head[5:3:-1], extension)
     if head[:1] == b"\x56" and head[1:2] >= b"\xe0" and extension in ("loas", "latm"):
         return "latm"
+    if extension == "gsm" and all(byte >> 4 == _GSM_MARK for byte in head[::_GSM_FRAME]):
+        return "gsm"
     if extension in _TGA_ENDINGS and _is_tga(head):
         return "tga"
     if extension == "xbm" and _XBM.match(head):

@@ -105,6 +105,37 @@ def test_colours_of_few_bits_in_sixteen_are_not_dark(channels: int, scene: np.nd
     assert np.abs(found - (scene[..., :1] if channels == 2 else scene)).max() <= 1
 
 
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_colours_of_few_bits_in_a_compressed_tiff_are_not_dark(orientation: int, scene: np.ndarray) -> None:
+    dark = tiff(np.rot90(scene, int(orientation == 6)).astype(np.uint16) * 16, t274=orientation)
+    assert np.abs(decoded(compressed(dark)) - scene).max() <= 1
+    facts = decode_image(io.BytesIO(compressed(dark)), max_pixels=1_000_000)[1]
+    assert (facts.width, facts.height) == (64, 48)
+
+
+def compressed(data: bytes) -> bytes:
+    """An uncompressed little-endian TIFF in strips, with each strip deflated where it was."""
+    out = bytearray(data)
+    at = int.from_bytes(data[4:8], "little")
+    entries = {int.from_bytes(data[i : i + 2], "little"): i for i in range(at + 2, at + 2 + 12 * data[at], 12)}
+
+    def field(tag: int) -> tuple[int, int]:
+        count = int.from_bytes(data[entries[tag] + 4 : entries[tag] + 8], "little")
+        inside = entries[tag] + 8
+        return count, inside if count == 1 else int.from_bytes(data[inside : inside + 4], "little")
+
+    (count, offsets), (_, sizes) = field(273), field(279)
+    for number in range(count):
+        places = offsets + 4 * number, sizes + 4 * number
+        start, size = (int.from_bytes(data[place : place + 4], "little") for place in places)
+        strip = zlib.compress(data[start : start + size], 9)
+        out[start : start + len(strip)] = strip
+        out[places[1] : places[1] + 4] = len(strip).to_bytes(4, "little")
+    place = entries[259] + 8
+    out[place : place + 4] = (8).to_bytes(4, "little")
+    return bytes(out)
+
+
 def test_a_dark_picture_of_sixteen_bits_stays_dark(scene: np.ndarray) -> None:
     dark = scene.astype(np.uint16) * 60  # 23 % of white
     for data in (pillow(dark[..., 0], "PNG"), pillow(dark[..., 0], "TIFF"), png(dark), tiff(dark)):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -73,6 +75,12 @@ def test_a_jpeg_xl_is_read_with_its_extra_and_measured_before(scene: Image.Image
         decoded(data, "a", max_pixels=1000)
     with pytest.raises(DecodeError, match="not readable as JPEG XL"):
         decoded(data[:60], "a")
+
+
+def test_without_its_extra_a_jpeg_xl_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_jxl", None)
+    with pytest.raises(DecodeError, match=re.escape('a JPEG XL picture needs an extra: pip install "mmsearch[jxl]"')):
+        decoded(b"\xff\x0a\x00\x01\x02", "a.jxl")
 
 
 def test_the_header_of_a_jpeg_xl_tells_an_animation() -> None:
