@@ -23,7 +23,7 @@ from mmsearch.retrieval.query.search import Searcher, Wanted
 from mmsearch.retrieval.query.terms import Query
 from mmsearch.retrieval.store.manifest import MANIFEST_NAME, Manifest, load_manifest
 from mmsearch.retrieval.store.snapshot import Snapshot
-from mmsearch.types import MODALITIES, FileNote, Hit, Modality, Space, modalities_named
+from mmsearch.types import MODALITIES, FileNote, Hit, Level, Modality, Space, modalities_named
 
 if TYPE_CHECKING:
     from typing import Self
@@ -39,19 +39,24 @@ _SPANS_FOR_EACH = 8  # moments looked at for each that is wanted, as neighbours 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The hits of one query and what they took, in milliseconds: ``load``, ``embed``, ``search``."""
+    """The hits of one query and what they took, in milliseconds: ``load``, ``embed``, ``search``.
+
+    ``level`` is *nothing* where no model can read the query's words: the hits are the nearest rows and mean nothing.
+    """
 
     query: list[str]
     space: Space
     hits: list[Hit]
     took_ms: dict[str, float]
     notices: tuple[str, ...] = ()
+    level: Level | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The object of ``mmsearch query --json``; ``space`` is the first that answered."""
         took = {stage: round(ms, 2) for stage, ms in self.took_ms.items()}
         hits = [hit.to_json() for hit in self.hits]
-        return {"query": self.query, "space": self.space.key, "took_ms": took, "hits": hits}
+        said = {"level": self.level, "notices": list(self.notices)}
+        return {"query": self.query, "space": self.space.key, "took_ms": took, **said, "hits": hits}
 
 
 class Reader:
@@ -227,12 +232,13 @@ class Reader:
         hits = self._retrying(lambda: self._find(embedded, k, wanted, without, all_spans))
         took = {**embedded.took_ms, "search": 1e3 * (time.perf_counter() - start)}
         failed = wrong | embedded.failures
-        return [
-            failed[i]
-            if i in failed
-            else Answer(asked[i].describe(), embedded.first, hits[i], took, tuple(embedded.notices))
-            for i in range(len(queries))
-        ]
+
+        def answer(i: int) -> Answer:
+            notices = (*embedded.notices, *embedded.remarks[i])
+            level: Level | None = None if i in embedded.read else "nothing"
+            return Answer(asked[i].describe(), embedded.first, hits[i], took, notices, level)
+
+        return [failed[i] if i in failed else answer(i) for i in range(len(queries))]
 
     def _to_ask(self, asked: Sequence[Query], space: str | Space | None, wanted: Wanted) -> list[Space]:
         """The spaces that may answer: what was named, else those in use that have rows of what is wanted."""

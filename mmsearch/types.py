@@ -163,6 +163,9 @@ class Item:
     made: str | None = None
 
 
+Level = Literal["nothing"]
+"""How far an answer is to be believed."""
+
 State = Literal["current", "changed", "gone"]
 
 

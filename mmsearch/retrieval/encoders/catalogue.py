@@ -17,6 +17,8 @@ _PICTURES: frozenset[Modality] = frozenset({"text", "image", "video"})
 _SOUNDS: frozenset[Modality] = frozenset({"text", "audio"})
 _FILMS: frozenset[Modality] = frozenset({"text", "video"})
 _ALL: frozenset[Modality] = frozenset({"text", "image", "audio", "video"})
+_ENGLISH, _MANY = "English", "many languages"
+_OF_MANY_LANGUAGES = re.compile(r"siglip2|i18n|xlm|mt5|nllb|multilingual", re.IGNORECASE)  # open_clip's architectures
 _TORCH = ("torch", "open_clip")
 _TRANSFORMERS = (*_TORCH, "transformers")
 _TRANSFORMERS_ALONE = ("torch", "transformers")
@@ -29,6 +31,7 @@ class Entry:
     ``architecture`` and ``pretrained`` are open_clip's names, ``repository`` where on the Hugging Face hub the
     weights are. ``dim`` and ``download_mb`` (megabytes, rounded: about what will be fetched) are None where only the
     model itself knows. ``needs`` names the packages it runs on, ``checkpoint`` a file or folder in place of a tag.
+    ``languages`` is *English* or *many languages*, empty where nobody knows.
     """
 
     name: str
@@ -43,11 +46,22 @@ class Entry:
     repository: str = ""
     needs: tuple[str, ...] = _TORCH
     checkpoint: Path | None = None
+    languages: str = ""
 
     @property
     def is_transformers(self) -> bool:
         """Whether it runs through transformers, from a folder that holds all its files."""
         return self.runtime in ("clap", "pe_av")
+
+    @property
+    def reads_all(self) -> bool:
+        """Whether it was trained on texts of many languages and scripts."""
+        return self.languages == _MANY
+
+    @property
+    def scripts(self) -> frozenset[str] | None:
+        """The scripts that its texts were written in, as names of Unicode characters begin; None where any may be."""
+        return frozenset({"LATIN"}) if self.languages == _ENGLISH else None
 
     @property
     def extra(self) -> str:
@@ -74,6 +88,7 @@ CATALOGUE: tuple[Entry, ...] = (
         download_mb=4580,
         licence="Apache-2.0",
         note="many languages; wants a GPU",
+        languages=_MANY,
         repository="timm/ViT-SO400M-14-SigLIP2",
         needs=_TRANSFORMERS,
     ),
@@ -86,6 +101,7 @@ CATALOGUE: tuple[Entry, ...] = (
         download_mb=2690,
         licence="Apache-2.0",
         note="English; fine detail at 336 pixels; reads 30 tokens of a text; wants a GPU",
+        languages=_ENGLISH,
         repository="timm/PE-Core-L-14-336",
     ),
     Entry(
@@ -97,6 +113,7 @@ CATALOGUE: tuple[Entry, ...] = (
         download_mb=1540,
         licence="Apache-2.0",
         note="many languages; the one to take if unsure",
+        languages=_MANY,
         repository="timm/ViT-B-16-SigLIP2-256",
         needs=_TRANSFORMERS,
     ),
@@ -109,6 +126,7 @@ CATALOGUE: tuple[Entry, ...] = (
         download_mb=1780,
         licence="Apple ML Research (research only)",
         note="English",
+        languages=_ENGLISH,
         repository="timm/MobileCLIP2-S4-OpenCLIP",
     ),
     Entry(
@@ -120,6 +138,7 @@ CATALOGUE: tuple[Entry, ...] = (
         download_mb=1790,
         licence="Apache-2.0",
         note="English; reads 30 tokens of a text",
+        languages=_ENGLISH,
         repository="timm/PE-Core-B-16",
     ),
     Entry(
@@ -131,6 +150,7 @@ CATALOGUE: tuple[Entry, ...] = (
         download_mb=1710,
         licence="MIT",
         note="English; wants a GPU",
+        languages=_ENGLISH,
         repository="laion/CLIP-ViT-L-14-DataComp.XL-s13B-b90K",
     ),
     Entry(
@@ -142,6 +162,7 @@ CATALOGUE: tuple[Entry, ...] = (
         download_mb=610,
         licence="MIT",
         note="English; the fastest on a CPU",
+        languages=_ENGLISH,
         repository="laion/CLIP-ViT-B-32-256x256-DataComp-s34B-b86K",
     ),
     Entry(
@@ -153,6 +174,7 @@ CATALOGUE: tuple[Entry, ...] = (
         download_mb=300,
         licence="Apple ML Research (research only)",
         note="English; the smallest download",
+        languages=_ENGLISH,
         repository="timm/MobileCLIP2-S0-OpenCLIP",
     ),
     Entry(
@@ -164,6 +186,7 @@ CATALOGUE: tuple[Entry, ...] = (
         download_mb=1470,
         licence="MIT",
         note="many languages, older than siglip2",
+        languages=_MANY,
         repository="laion/CLIP-ViT-B-32-xlm-roberta-base-laion5B-s13B-b90k",
         needs=_TRANSFORMERS,
     ),
@@ -177,6 +200,7 @@ CATALOGUE: tuple[Entry, ...] = (
         download_mb=615,
         licence="Apache-2.0",
         note="sounds; English; runs on a CPU",
+        languages=_ENGLISH,
         repository="laion/clap-htsat-unfused",
         needs=_TRANSFORMERS_ALONE,
     ),
@@ -190,6 +214,7 @@ CATALOGUE: tuple[Entry, ...] = (
         download_mb=780,
         licence="Apache-2.0",
         note="sounds, music and speech; English",
+        languages=_ENGLISH,
         repository="laion/larger_clap_general",
         needs=_TRANSFORMERS_ALONE,
     ),
@@ -203,6 +228,7 @@ CATALOGUE: tuple[Entry, ...] = (
         download_mb=4130,
         licence="Apache-2.0",
         note="sounds, music and speech; wants a GPU",
+        languages=_ENGLISH,
         repository="facebook/pe-av-base",
         needs=_TRANSFORMERS_ALONE,
     ),
@@ -216,6 +242,7 @@ CATALOGUE: tuple[Entry, ...] = (
         download_mb=4130,
         licence="Apache-2.0",
         note="films; same download as pe-av-audio; wants a GPU",
+        languages=_ENGLISH,
         repository="facebook/pe-av-base",
         needs=(*_TRANSFORMERS_ALONE, "timm"),
     ),
@@ -229,6 +256,7 @@ CATALOGUE: tuple[Entry, ...] = (
         download_mb=0,
         licence="research data: see MODEL_LICENSE",
         note="built in; English; no network, no torch",
+        languages=_ENGLISH,
         needs=(),
     ),
 )
@@ -257,7 +285,8 @@ def resolve(name: str) -> Entry:
             "or open_clip:ARCH@/path/to/checkpoint"
         )
     if separator == "/":
-        return Entry(name, "open_clip", architecture, rest, repository="")
+        languages = _MANY if _OF_MANY_LANGUAGES.search(architecture) else _ENGLISH
+        return Entry(name, "open_clip", architecture, rest, repository="", languages=languages)
     checkpoint = Path(rest).expanduser().absolute()
     if not checkpoint.exists():
         raise UsageError(f"no checkpoint at {checkpoint}: name a weights file, or a folder that holds one")

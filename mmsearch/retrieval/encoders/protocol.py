@@ -38,6 +38,15 @@ class TextEncoder(Encoder, Protocol):
 
 
 @runtime_checkable
+class TellsUnknownWords(TextEncoder, Protocol):
+    """Embeds texts, and has no pieces at all for some words."""
+
+    def unknown_words(self, text: str) -> tuple[list[str], int]:
+        """The words that stand for nothing, and the number of all words."""
+        ...
+
+
+@runtime_checkable
 class ImageEncoder(Encoder, Protocol):
     """Embeds pictures."""
 

@@ -15,6 +15,7 @@ from mmsearch.errors import CannotEmbedError, MMSearchError, ModelUnavailableErr
 from mmsearch.retrieval.encoders.protocol import Encoder
 from mmsearch.retrieval.query.embed import embed_all
 from mmsearch.retrieval.query.terms import Query, as_query
+from mmsearch.retrieval.query.understood import Understanding, understanding
 from mmsearch.types import Space
 
 Stored = Callable[[Space, Encoder | None, Sequence[Path]], dict[Path, NDArray[np.float32]]]
@@ -24,18 +25,27 @@ Stored = Callable[[Space, Encoder | None, Sequence[Path]], dict[Path, NDArray[np
 class Embedded:
     """Queries as unit vectors (float32 ``[dim]``) by space and by number of the query; and what that took.
 
-    ``failures``: why a query cannot be asked in any space, by its number. ``notices`` are on all queries.
+    ``failures``: why a query cannot be asked in any space, by its number. ``notices`` are on all queries, ``remarks``
+    on one; ``read`` are the queries whose words some model can read.
     """
 
     vectors: dict[Space, dict[int, NDArray[np.float32]]] = field(default_factory=dict)
     failures: dict[int, MMSearchError] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
+    remarks: dict[int, list[str]] = field(default_factory=dict)
+    read: set[int] = field(default_factory=set)
     took_ms: dict[str, float] = field(default_factory=lambda: {"load": 0.0, "embed": 0.0})
 
     @property
     def first(self) -> Space:
         """The first space that answers."""
         return next(iter(self.vectors))
+
+    def take(self, number: int, by_one_model: Understanding) -> None:
+        """Take note of what one model makes of a query."""
+        self.remarks.setdefault(number, []).extend(by_one_model.notices)
+        if by_one_model.read:
+            self.read.add(number)
 
 
 def read_queries(queries: Sequence[Any]) -> tuple[dict[int, Query], dict[int, MMSearchError]]:
@@ -80,6 +90,8 @@ def embed_in_spaces(
         found, errors = embed_all(asked, space, encoder, stored(space, encoder, files) if files else None)
         if found:
             done.vectors[space] = {numbers[i]: vector for i, vector in found.items()}
+        for i in found:
+            done.take(numbers[i], understanding(asked[i], encoder))
         for i, failure in errors.items():
             failures.setdefault(numbers[i], []).append(failure)
         done.took_ms["load"] += 1e3 * (loaded - start)

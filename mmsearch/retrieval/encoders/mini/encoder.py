@@ -64,6 +64,10 @@ class MiniEncoder:
         """Tokens in each text, int64 ``[len(texts)]``; `mini` has no special tokens."""
         return np.array([len(ids) for ids in self._texts().tokens(checked_texts(texts))], np.int64)
 
+    def unknown_words(self, text: str) -> tuple[list[str], int]:
+        """The words that one token for all that is unknown stands for, and the number of all words."""
+        return self._texts().unknown_words(checked_texts([text])[0])
+
     def encode_images(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Unit vectors, float32 ``[n, 256]``, of uint8 RGB pixels ``[n, 256, 256, 3]``."""
         checked_pixels(pixels, self.image_transform)

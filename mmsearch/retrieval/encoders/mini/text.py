@@ -8,6 +8,7 @@ y += C meanₜ relu(G hₜ + g),   y ← y / |y|                                
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.retrieval.encoders.inputs import unit_rows
+from mmsearch.retrieval.encoders.mini.folding import folded
 from mmsearch.retrieval.encoders.mini.tensors import map_tensors
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 MAX_TOKENS = 64
 _UNKNOWN = 0
+_LONGEST_WORD = 100  # characters; the tokenizer takes longer ones for unknown
 _HEADS = 4
 _CHUNK = 256  # texts of one length; bounds the widest intermediate to 256 · 64 · 384 floats (25 MB)
 
@@ -51,7 +54,22 @@ class MiniTextTower:
 
     def tokens(self, texts: list[str]) -> list[list[int]]:
         """Token ids of each text, none cut off."""
-        return [encoding.ids for encoding in self.tokenizer.encode_batch_fast(texts)]
+        return [encoding.ids for encoding in self.tokenizer.encode_batch_fast([folded(text) for text in texts])]
+
+    def unknown_words(self, text: str) -> tuple[list[str], int]:
+        """The words that no token stands for, as they were written, and the number of all words; signs are no words."""
+        written = text.split()
+        if text.isascii() and max(map(len, written), default=0) <= _LONGEST_WORD:
+            return [], len(written)  # the vocabulary has every ASCII character
+        plain = folded(text)
+        encoding = self.tokenizer.encode(plain)
+        words: set[int | None] = set()
+        unknown: list[str] = []
+        for number, token, (start, end) in zip(encoding.word_ids, encoding.ids, encoding.offsets, strict=True):
+            if any(not _is_punctuation(c) for c in plain[start:end]):
+                words.add(number)
+                unknown += [plain[start:end]] if token == _UNKNOWN else []
+        return unknown, len(words)
 
     def encode(self, texts: list[str]) -> Floats:
         """Unit vectors, float32 ``[len(texts), 256]``."""
@@ -97,3 +115,7 @@ class MiniTextTower:
         y: Floats = np.matmul(x, self.weight[name])
         y += self.bias[name]
         return y
+
+
+def _is_punctuation(character: str) -> bool:
+    return unicodedata.category(character)[0] in "PZC"
