@@ -115,12 +115,12 @@ class Collection(Reader):
         from mmsearch.retrieval.ingest.choices import roots_of, with_choices
         from mmsearch.retrieval.ingest.progress import nobody
         from mmsearch.retrieval.ingest.run import IngestOptions, ingest, preview
-        from mmsearch.retrieval.ingest.scan import absolute
         from mmsearch.retrieval.ingest.switch import ingest_with_another, is_new
+        from mmsearch.retrieval.paths import absolute, on_disk
         from mmsearch.retrieval.store.writer import open_writer
 
         chosen = IngestOptions(**options)
-        tops = absolute(paths) or roots_of(self.manifest)
+        tops = [on_disk(path) or path for path in absolute(paths)] or roots_of(self.manifest)
         if not tops:
             raise UsageError(f"nothing was indexed in {self.root} yet; name a folder")
         named = None if model in (None, "auto") else self._load(str(model))

@@ -133,7 +133,8 @@ def _check(
     from mmsearch.errors import UsageError
     from mmsearch.retrieval.ingest.excludes import checked_patterns
     from mmsearch.retrieval.ingest.run import IngestOptions
-    from mmsearch.retrieval.ingest.scan import absolute, missing, no_such_path
+    from mmsearch.retrieval.ingest.scan import missing, no_such_path
+    from mmsearch.retrieval.paths import absolute, on_disk
     from mmsearch.retrieval.store.manifest import Settings
 
     IngestOptions(**options)
@@ -142,7 +143,8 @@ def _check(
     if not Collection.exists(home):
         if not paths:
             raise UsageError(f"there is no collection at {home} yet; name a folder: `mmsearch index FOLDER`")
-        for path in missing(absolute(paths)):  # one that a collection knows may be an unmounted disk
+        # One that a collection knows may be an unmounted disk.
+        for path in missing([on_disk(path) or path for path in absolute(paths)]):
             raise no_such_path(path)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import UsageError
+from mmsearch.retrieval.paths import on_disk
 from mmsearch.types import Moment
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def _checked(value: Any) -> TermValue:
     if isinstance(value, str) and not value.strip():
         raise UsageError("the query is empty: give words, or a file to search by")
     if isinstance(value, os.PathLike):
-        return Path(value)
+        return Path(_spelled(os.fspath(value)))
     if isinstance(value, str | bytes | np.ndarray | Moment) or type(value).__module__.startswith("PIL."):
         checked: TermValue = value
         return checked
@@ -249,7 +250,7 @@ def _read_rest(term: str, remarks: list[str]) -> Term:
         return Term(parse_moment(name) or _existing(os.path.expanduser(name)))
     if moment := parse_moment(term):
         return Term(moment)
-    path = os.path.expanduser(term) if looks_like_path(term) else term
+    path = _spelled(os.path.expanduser(term)) if looks_like_path(term) else term
     if os.path.isdir(path) and not _is_path_of_one_word(term):
         remarks.append(f"{term} is taken as words; ./{term} is the folder of that name")
         return Term(_checked(term))
@@ -365,7 +366,14 @@ def looks_like_path(term: str) -> bool:
 _DATE = re.compile(r"\d+/\d+/\d+")
 
 
+def _spelled(path: str) -> str:
+    """A file's name as the disk spells it, where it was written in another normal form of Unicode."""
+    found = None if path.isascii() or os.path.exists(path) else on_disk(os.fsencode(os.path.abspath(path)))
+    return path if found is None else os.fsdecode(found)
+
+
 def _existing(path: str) -> Path:
+    path = _spelled(path)
     if not os.path.exists(path):
         raise UsageError(f"no file at {path}")
     if os.path.isdir(path):

@@ -11,6 +11,7 @@ import pytest
 
 from mmsearch import Collection
 from mmsearch.errors import UsageError
+from mmsearch.retrieval.query.terms import parse_term
 
 COMPOSED = unicodedata.normalize("NFC", "Été à Malmö")
 DECOMPOSED = unicodedata.normalize("NFD", COMPOSED)
@@ -42,6 +43,15 @@ def test_a_name_in_another_normal_form_is_the_same_name(made, media, name, monke
     assert folders(made, name, media) == [f"{DECOMPOSED}/jour"], "also below a root"
     monkeypatch.chdir(media)
     assert folders(made, f"./{name}", media) == [f"{DECOMPOSED}/jour"]
+
+
+def test_a_file_to_search_by_and_a_folder_to_index_are_found_in_another_form_too(media, empty):
+    (file,) = (media / DECOMPOSED).rglob("*.txt")
+    assert empty.index([media / COMPOSED], workers=1).indexed == 1
+    assert empty.manifest.roots == (str(media / DECOMPOSED),)
+    (hit,) = empty.search(media / COMPOSED / "jour" / "a.txt", include_self=True)
+    assert hit.path == str(file)
+    assert parse_term(str(media / COMPOSED / "jour" / "a.txt")).value == file
 
 
 def test_two_folders_whose_names_differ_in_form_alone_both_answer(made, media):
