@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Protocol
 
 from mmsearch.errors import DecodeError
-from mmsearch.retrieval.media.text import decode_text
+from mmsearch.retrieval.media.cells import USUAL_NAMES, is_words
+from mmsearch.retrieval.media.delimited import DelimitedTable
+from mmsearch.retrieval.media.encoded import BREAK, amount, without_encoded_data
+from mmsearch.retrieval.media.nested import JsonLinesTable, ParquetTable
+from mmsearch.retrieval.media.text import joined_notes
 
 MAX_TABLE_BYTES = 128 * 1024 * 1024
-"""Larger tables (for Parquet: a larger column, unpacked) are refused, since their texts are held in memory at once."""
+"""Larger tables (for Parquet: a larger column, unpacked) are refused."""
 
-_USUAL_NAMES = (
-    "caption",
-    "text",
-    "description",
-    "title",
-    "sentence",
-    "passage",
-    "content",
-    "body",
-    "abstract",
-    "comment",
-    "summary",
-    "question",
-    "name",
-)
-_DELIMITERS = ",;\t|"
-_ROWS_FOR_GUESS = 1000
+MAX_CELL = 1024 * 1024
+"""Characters; a longer cell is cut."""
+
+MAX_ROWS, _MOST_ROWS, _BYTES_OF_ROW = 100_000, 1_000_000, 8
+"""A file may give so many rows, and more where it is large enough to hold them, at 8 bytes a row."""
+
+_CHARACTERS_OF_ROW = 256
+"""About as long is a passage, each of which becomes a row."""
+
+_PART_ROWS, _PART_CHARACTERS = 4096, 1024 * 1024
+
+Texts = list[tuple[int, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +37,38 @@ class TableTexts:
 
     column: str
     guessed: bool
-    texts: list[tuple[int, str]]
+    texts: Texts
     note: str | None = None
 
 
-def read_table(source: str | os.PathLike[str] | IO[bytes], format: str, column: str | None = None) -> TableTexts:
+class _Table(Protocol):
+    """Columns of cells, read as often as need be."""
+
+    names: list[str]
+    notes: list[str | None]
+
+    @property
+    def has_header(self) -> bool: ...
+
+    @property
+    def is_empty(self) -> bool: ...
+
+    def sample(self, column: int) -> list[str]: ...
+
+    def texts(self, column: int) -> Iterator[tuple[int, str]]: ...
+
+
+def read_table(
+    source: str | os.PathLike[str] | IO[bytes],
+    format: str,
+    column: str | None = None,
+    emit: Callable[[Texts], None] | None = None,
+) -> TableTexts:
     """The texts in ``column`` of a table, or in the column that most looks like captions.
 
     ``format`` is csv, tsv, jsonl, ndjson or parquet. The rows of CSV begin after the header; those of JSON lines are
-    the lines of the file.
+    the lines of the file. Where CSV has no header, columns go by their numbers from 1. ``emit`` is handed the texts in
+    parts of bounded size, in order; the last part is in the result. Without it the result holds all.
 
     Raises:
         DecodeError: no such column (the message lists those there are), none that holds text, a damaged or too
@@ -57,151 +76,110 @@ def read_table(source: str | os.PathLike[str] | IO[bytes], format: str, column: 
     """
     if isinstance(source, str | os.PathLike):
         with open(source, "rb") as file:
-            return read_table(file, format, column)
+            return read_table(file, format, column, emit)
+    size = source.seek(0, os.SEEK_END)
+    source.seek(0)
     if format == "parquet":
-        return _read_parquet(source, column)
-    data = source.read(MAX_TABLE_BYTES + 1)
-    if len(data) > MAX_TABLE_BYTES:
-        raise _too_large()
-    text, note = decode_text(data, limit=MAX_TABLE_BYTES)
+        import pyarrow as pa
+
+        try:
+            return _read(ParquetTable(source, column, MAX_TABLE_BYTES), column, size, emit)
+        except (pa.ArrowException, OSError) as error:
+            raise DecodeError(f"damaged Parquet file: {str(error).splitlines()[0]}") from None
+    if size > MAX_TABLE_BYTES:
+        raise DecodeError(f"a table of over {MAX_TABLE_BYTES >> 20} MiB of text: split it")
     if format in ("csv", "tsv"):
-        return _read_csv(text, "\t" if format == "tsv" else None, column, note)
-    return _read_json_lines(text, column, note)
+        return _read(DelimitedTable(source, "\t" if format == "tsv" else None, column), column, size, emit)
+    return _read(JsonLinesTable(source, column), column, size, emit)
 
 
-def _read_csv(text: str, delimiter: str | None, column: str | None, note: str | None) -> TableTexts:
-    csv.field_size_limit(MAX_TABLE_BYTES)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter or _guess_delimiter(text))
-    try:
-        header, *rows = (row for row in reader if row) if text.strip() else ([],)
-    except csv.Error as error:
-        raise DecodeError(f"damaged table: {error}") from None
-    names = [name.strip() for name in header]
-
-    def cells(name: str, limit: int | None = None) -> list[tuple[int, str]]:
-        at = names.index(name)
-        return _texts((row[at] if at < len(row) else None) for row in rows[:limit])
-
-    return _choose(names, cells, column, note)
-
-
-def _guess_delimiter(text: str) -> str:
-    """The delimiter that cuts the first rows into the most columns, all into the same number if any does so."""
-    lines = text[: 64 * 1024].splitlines()[:20]
-
-    def fit(delimiter: str) -> tuple[bool, int]:
-        try:
-            widths = [len(row) for row in csv.reader(lines, delimiter=delimiter) if row]
-        except csv.Error:
-            return False, 0
-        return widths != [] and min(widths) == max(widths) > 1, widths[0] if widths else 0
-
-    return max(_DELIMITERS, key=fit)
+def _read(table: _Table, column: str | None, size: int, emit: Callable[[Texts], None] | None) -> TableTexts:
+    chosen = _choose(table, column)
+    cleaner = _Cleaner(min(max(MAX_ROWS, size // _BYTES_OF_ROW), _MOST_ROWS), size)
+    texts: Texts = []
+    characters = 0
+    last = ""
+    for row, text in cleaner.cleaned(table.texts(chosen)):
+        if emit is not None and (len(texts) >= _PART_ROWS or characters > _PART_CHARACTERS):
+            emit(texts)
+            texts, characters = [], 0
+        texts.append((row, text))
+        characters += len(text) if text is not last else 0
+        last = text
+    return TableTexts(table.names[chosen], column is None, texts, joined_notes(*table.notes, *cleaner.notes()))
 
 
-def _read_json_lines(text: str, column: str | None, note: str | None) -> TableTexts:
-    rows: list[dict[str, Any]] = []
-    bad = 0
-    for line in text.split("\n"):
-        try:
-            value = json.loads(line) if line.strip() else {}
-        except (ValueError, RecursionError):
-            value = None
-        bad += not isinstance(value, dict)
-        rows.append(value if isinstance(value, dict) else {})
-    names = list(dict.fromkeys(name for row in rows for name in row))
+class _Cleaner:
+    """Cells without space around them or encoded data in them, within bounds; it counts what was left out."""
 
-    def cells(name: str, limit: int | None = None) -> list[tuple[int, str]]:
-        return _texts(row.get(name) for row in rows[:limit])
+    def __init__(self, most_rows: int, size: int) -> None:
+        self._left = self._most = most_rows
+        self._size = size
+        self._encoded = self._cut = 0
+        self._last: tuple[str, str] = ("", "")
 
-    if bad:
-        lines = f"{bad} line{'s' if bad > 1 else ''} without a JSON object left out"
-        note = f"{note}; {lines}" if note else lines
-    return _choose(names, cells, column, note)
+    def cleaned(self, cells: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+        for row, cell in cells:
+            text = self._clean(cell)
+            if text:
+                if self._left <= 0:
+                    self._left = -1
+                    return
+                self._left -= 1 + len(text) // _CHARACTERS_OF_ROW
+                yield row, text
 
+    def _clean(self, cell: str) -> str:
+        raw, text = self._last
+        if cell == raw:
+            return text
+        raw = cell
+        if len(cell) > MAX_CELL:
+            self._cut += 1
+            cell = cell[:MAX_CELL]
+        kept = without_encoded_data(cell)
+        self._encoded += kept.left_out
+        text = kept.text.replace(BREAK, " ").strip()
+        self._last = raw, text
+        return text
 
-def _read_parquet(source: IO[bytes], column: str | None) -> TableTexts:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        file = pq.ParquetFile(source)
-        fields = [(field.name, _holds_text(pa, field.type)) for field in file.schema_arrow]
-        names = [name for name, is_text in fields if is_text]
-
-        def cells(name: str, limit: int | None = None) -> list[tuple[int, str]]:
-            if limit is None:
-                _check_column_size(file.metadata, name)
-            values: list[object] = []
-            for batch in file.iter_batches(batch_size=_ROWS_FOR_GUESS, columns=[name], use_threads=False):
-                values += batch.column(0).to_pylist()
-                if limit is not None and len(values) >= limit:
-                    break
-            return _texts(values)
-
-        if column in dict(fields) and column not in names:
-            raise DecodeError(f"column {column!r} does not hold text; those that do: {_listed(names)}")
-        return _choose(names, cells, column, None)
-    except (pa.ArrowException, OSError) as error:
-        raise DecodeError(f"damaged Parquet file: {str(error).splitlines()[0]}") from None
+    def notes(self) -> Iterator[str]:
+        if self._encoded:
+            yield f"{amount(self._encoded)} of encoded data left out"
+        if self._cut:
+            yield f"{self._cut} cell{'s' if self._cut > 1 else ''} of over {amount(MAX_CELL)} cut"
+        if self._left < 0:
+            yield f"only its first rows are indexed: a table of {amount(self._size)} may give {self._most:,}"
 
 
-def _holds_text(pa: Any, type: Any) -> bool:
-    if pa.types.is_dictionary(type):
-        type = type.value_type
-    return bool(pa.types.is_string(type) or pa.types.is_large_string(type) or pa.types.is_string_view(type))
-
-
-def _check_column_size(metadata: Any, name: str) -> None:
-    total = 0
-    for group in range(metadata.num_row_groups):
-        chunks = metadata.row_group(group)
-        total += sum(
-            chunks.column(i).total_uncompressed_size
-            for i in range(metadata.num_columns)
-            if chunks.column(i).path_in_schema == name
-        )
-    if total > MAX_TABLE_BYTES:
-        raise _too_large()
-
-
-def _choose(
-    names: Sequence[str],
-    cells: Callable[..., list[tuple[int, str]]],
-    column: str | None,
-    note: str | None,
-) -> TableTexts:
+def _choose(table: _Table, column: str | None) -> int:
     """The named column, or else one with a usual name, or else the one with the longest texts."""
+    names = table.names
     if column is not None:
-        if column not in names:
-            raise DecodeError(f"no column {column!r}; the columns are {_listed(names)}")
-        return TableTexts(column, False, cells(column), note)
-    lower = {name.lower(): name for name in reversed(names)}
-    for usual in _USUAL_NAMES:
-        if usual in lower:
-            texts = cells(lower[usual])
-            if texts:
-                return TableTexts(lower[usual], True, texts, note)
-    lengths = {name: _mean_length(cells(name, _ROWS_FOR_GUESS)) for name in dict.fromkeys(names)}
-    longest = max(lengths, key=lambda name: lengths[name], default=None)
+        return _named(table, column)
+    if table.is_empty:
+        raise DecodeError("there are no rows under the header")
+    lower = [name.lower() for name in names] if table.has_header else []
+    for usual in USUAL_NAMES:
+        for i, name in enumerate(lower):
+            if name == usual and table.sample(i):
+                return i
+    lengths = [_mean_length(table.sample(i)) for i in range(len(names))]
+    longest = max(range(len(names)), key=lengths.__getitem__, default=None)
     if longest is None or not lengths[longest]:
         raise DecodeError("no column of texts found: name one with --text-column")
-    return TableTexts(longest, True, cells(longest), note)
+    return longest
 
 
-def _texts(values: Any) -> list[tuple[int, str]]:
-    return [(row, value.strip()) for row, value in enumerate(values) if isinstance(value, str) and value.strip()]
+def _named(table: _Table, column: str) -> int:
+    places = [i for i, name in enumerate(table.names) if name == column]
+    if places:
+        return next((i for i in places if table.sample(i)), places[0])
+    if not table.has_header:
+        raise DecodeError(f"no column {column!r}: the table has no header, its columns are 1 to {len(table.names)}")
+    raise DecodeError(f"no column {column!r}; the columns are {', '.join(map(repr, table.names)) or 'none'}")
 
 
-def _mean_length(texts: list[tuple[int, str]]) -> float:
-    """The mean number of characters of a column's texts; 0 where most cells are numbers."""
-    words = [text for _, text in texts if any(character.isalpha() for character in text)]
+def _mean_length(texts: Sequence[str]) -> float:
+    """The mean number of characters of a column's texts; 0 where most cells are numbers, dates or addresses."""
+    words = [text for text in texts if is_words(text)]
     return sum(map(len, words)) / len(words) if len(words) * 2 > len(texts) else 0.0
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(map(repr, names)) or "none"
-
-
-def _too_large() -> DecodeError:
-    return DecodeError(f"a table of over {MAX_TABLE_BYTES >> 20} MiB of text: split it")

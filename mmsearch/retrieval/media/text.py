@@ -27,7 +27,7 @@ _HEAD = 16 * 1024
 _NULS_OF_UTF16 = 0.7
 """The share of high bytes that are 0 in Western text as UTF-16; of low bytes, hardly any are."""
 
-_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1b\x7f]")
+CONTROL = re.compile(r"[\x00-\x08\x0e-\x1b\x7f]")
 _WORD = re.compile(r"\S+")
 _SENTENCE_END = re.compile(r"[.!?…。！？][\"'”’»)\]」』）]*\Z")
 _FULL_STOPS = re.compile(r"[。！？.!?]")
@@ -80,7 +80,7 @@ def utf16_without_mark(head: bytes) -> str | None:
 
 def _without_controls(text: str, note: str | None) -> tuple[str, str | None]:
     """Control characters become spaces, one for one, so that places in the text stay what they are."""
-    return _CONTROL.sub(" ", text), note
+    return CONTROL.sub(" ", text), note
 
 
 def passages(text: str, count_tokens: CountTokens, max_tokens: int) -> list[tuple[int, int]]:
