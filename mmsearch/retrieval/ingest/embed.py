@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,8 @@ from mmsearch.retrieval.ingest.progress import Stopwatch
 from mmsearch.retrieval.ingest.rows import Piece, stored_rows
 from mmsearch.retrieval.ingest.serving import Serving
 from mmsearch.retrieval.media.encoded import kept_passages
-from mmsearch.retrieval.media.sandbox import Decoded, Part
-from mmsearch.retrieval.media.text import passages
+from mmsearch.retrieval.media.sandbox import Decoded, Part, TextPart
+from mmsearch.retrieval.media.text import joined_notes, passages
 from mmsearch.types import Span
 
 MAX_BATCH = 64
@@ -25,6 +25,8 @@ TEXT_BATCH = 256
 _FIRST_BATCH = 8
 _MOST_SOUNDS = 16  # ten seconds each
 _MOST_SHOTS = 8
+MAX_PASSAGES = 100_000
+"""Of a text file; the rows of a table are bounded where it is read."""
 
 Done = tuple[Decoded, list[StoredRows]]
 
@@ -36,6 +38,8 @@ class _Open:
     pieces: list[Piece] = field(default_factory=list)
     waiting: int = 0
     decoded: Decoded | None = None
+    wordings: dict[str, Piece] = field(default_factory=dict)
+    cut: bool = False
 
 
 class Embedder:
@@ -80,6 +84,10 @@ class Embedder:
             self._wait(file, Piece("video", span, continues=part.continues), self._pictures, list(part.array))
         yield from self._run_full()
 
+    def add_texts(self, part: TextPart) -> Iterator[Done]:
+        """Take some rows of a table; yields files that are done."""
+        yield from self._wait_for_passages(self._open.setdefault(part.path, _Open()), self._cells(part.texts))
+
     def drop(self, path: bytes) -> None:
         """Forget the parts of a file that could not be decoded to its end."""
         self._open.pop(path, None)
@@ -89,8 +97,10 @@ class Embedder:
         file = self._open.setdefault(decoded.path, _Open())
         if decoded.kind == "image" and decoded.pixels is not None:
             self._wait(file, Piece("image"), self._pictures, [decoded])
-        for passage in self._passages(decoded):
-            self._wait(file, passage, self._texts, [passage.passage])
+        yield from self._wait_for_passages(file, self._passages(decoded))
+        if file.cut:
+            note = joined_notes(decoded.facts.note, f"only its first {MAX_PASSAGES:,} passages are indexed")
+            decoded = replace(decoded, facts=replace(decoded.facts, note=note))
         file.decoded = decoded
         if not file.waiting:
             self._finished.append(file)
@@ -115,6 +125,21 @@ class Embedder:
         file.waiting += len(items)
         for item in items:
             batch.add(item, sink)
+
+    def _wait_for_passages(self, file: _Open, pieces: Iterator[Piece]) -> Iterator[Done]:
+        """Let passages wait for their vectors, those of one wording for the same one; full batches are embedded."""
+        for piece in pieces:
+            if piece.span is not None and piece.span.unit == "char" and len(file.pieces) >= MAX_PASSAGES:
+                file.cut = True
+                return
+            first = file.wordings.setdefault(piece.passage or "", piece)
+            if first is piece:
+                self._wait(file, piece, self._texts, [piece.passage])
+                if self._texts.is_full:
+                    yield from self._run_full()
+            else:
+                piece.vectors = first.vectors
+                file.pieces.append(piece)
 
     def _run_full(self) -> Iterator[Done]:
         for batch in self._batches:
@@ -161,8 +186,18 @@ class Embedder:
 
             for start_s, end_s, text in timed_passages([Cue(*cue) for cue in file.cues], count, limit):
                 yield Piece("text", Span(start_s, end_s, "s"), text)
-        for row, text in file.texts or ():
-            for start, end in passages(text, count, limit):
-                yield Piece("text", Span(row, row + 1, "row"), text[start:end])
+        yield from self._cells(file.texts or ())
         for span, passage in kept_passages(file.text or "", file.cuts, count, limit):
             yield Piece("text", span, passage)
+
+    def _cells(self, texts: Iterable[tuple[int, str]]) -> Iterator[Piece]:
+        """The passages of a table's texts; a text that comes again at once is cut once."""
+        tower = self._serving.text
+        if tower is None:
+            return
+        last, spans = "", list[tuple[int, int]]()
+        for row, text in texts:
+            if text != last:
+                last, spans = text, list(passages(text, tower.count_tokens, tower.max_tokens))
+            for start, end in spans:
+                yield Piece("text", Span(row, row + 1, "row"), text[start:end])

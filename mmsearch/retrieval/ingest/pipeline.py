@@ -18,7 +18,7 @@ from mmsearch.retrieval.ingest.reuse import Reuse
 from mmsearch.retrieval.ingest.scan import Found
 from mmsearch.retrieval.ingest.serving import Serving
 from mmsearch.retrieval.ingest.skipped import SkipMemory
-from mmsearch.retrieval.media.sandbox import Decoded, Decoder, Job, Part
+from mmsearch.retrieval.media.sandbox import Decoded, Decoder, Job, Part, TextPart
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.writer import Writer
 from mmsearch.types import FileNote, Modality, SkipKind
@@ -123,6 +123,11 @@ class _Run:
                 at_s = None if file.kind == "page" else file.end_s
                 at = Progress("encode", done, total, self._committer.committed, os.fsdecode(file.path), at_s)
                 self._watch(at)
+                continue
+            if isinstance(file, TextPart):
+                self._finish(self._embedder.add_texts(file))
+                self._committer.commit_if_due()
+                self._watch(Progress("encode", done, total, self._committer.committed, os.fsdecode(file.path)))
                 continue
             done += 1
             self._take(file, decoder)

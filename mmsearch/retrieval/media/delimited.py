@@ -11,6 +11,7 @@ from typing import IO, Any
 
 from mmsearch.errors import DecodeError
 from mmsearch.retrieval.media.cells import USUAL_NAMES, has_header, is_known_name
+from mmsearch.retrieval.media.encoded import amount
 from mmsearch.retrieval.media.lines import MAX_LINE, Lines, decoded
 
 _DELIMITERS = ("\t", ";", "|", ",")
@@ -71,7 +72,7 @@ class DelimitedTable:
                 if column < len(row):
                     yield number, row[column]
             if lines.cut:
-                self.notes.append(f"{lines.cut} overlong cell{'s' if lines.cut > 1 else ''} cut")
+                self.notes.append(f"{lines.cut} row{'s' if lines.cut > 1 else ''} of over {amount(MAX_LINE)} cut")
 
     def _read(self, lines: Lines) -> Iterator[list[str]]:
         reader = csv.reader(itertools.islice(lines, self._above, None), **self._options)

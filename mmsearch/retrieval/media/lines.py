@@ -41,7 +41,7 @@ class Lines:
                 line = self._without_rest(line)
             if self._quote and self.fed > MAX_LINE and line.count(self._quote) % 2 == 0:
                 continue  # the middle of a cell: the line that closes it has an odd number of quotes
-            if self._quote and self.fed <= MAX_LINE < self.fed + len(line):
+            if self._quote and self.fed <= MAX_LINE < self.fed + len(line) and len(line) < MAX_LINE:
                 self.cut += 1
             self.fed += len(line)
             yield CONTROL.sub(" ", line)

@@ -18,7 +18,7 @@ from typing import IO, Any
 import mmsearch
 from mmsearch.errors import MMSearchError
 
-_MAX_REPLY_BYTES = 1 << 30
+_MAX_REPLY_BYTES = 128 << 20  # a text of 16 MiB, escaped
 _START_LIMIT_S = 60.0
 _LONGEST_S = 24 * 3600.0  # a header may state any duration
 _PACKAGE_PARENT = str(Path(mmsearch.__file__).resolve().parent.parent)

@@ -14,7 +14,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Literal
 
@@ -65,6 +65,14 @@ class Part:
     end_s: float
     array: NDArray[Any]
     continues: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    """Some rows of a table that is still being read: ``(row, text)``; its `Decoded` has the last ones."""
+
+    path: bytes
+    texts: list[tuple[int, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,15 +177,24 @@ class Decoder:
         self._slots = self._parts = None
 
     def decode_one(self, job: Job) -> tuple[Decoded, list[Part]]:
-        """Decode a single file, such as a query; with the parts of a film or sound, all at once."""
-        *parts, decoded = filter(None, self.map([job]))
-        assert isinstance(decoded, Decoded)
-        return decoded, [part for part in parts if isinstance(part, Part)]
+        """Decode a single file, such as a query; with the parts of a film, a sound or a table, all at once."""
+        parts: list[Part] = []
+        texts: list[tuple[int, str]] = []
+        for item in self.map([job]):
+            if isinstance(item, Part):
+                parts.append(item)
+            elif isinstance(item, TextPart):
+                texts += item.texts
+            elif item is not None:
+                decoded = item
+        if texts and decoded.texts is not None:
+            decoded = replace(decoded, texts=texts + decoded.texts)
+        return decoded, parts
 
-    def map(self, jobs: Iterable[Job]) -> Iterator[Decoded | Part | None]:
+    def map(self, jobs: Iterable[Job]) -> Iterator[Decoded | Part | TextPart | None]:
         """Decode files, in any order, one `Decoded` for each job; one call at a time.
 
-        The parts of a film or sound come in order before its `Decoded`, with other files between them.
+        The parts of a film, a sound or a table come in order before its `Decoded`, with other files between them.
 
         Yields None whenever nothing has been ready for `IDLE_S`, so that the consumer can do something else.
 
@@ -202,7 +219,7 @@ class Decoder:
                 except queue.Empty:
                     yield None
                     continue
-                if isinstance(result, Decoded | Part):
+                if isinstance(result, Decoded | Part | TextPart):
                     yield result
                 elif result is not None:
                     raise result
@@ -276,8 +293,10 @@ class Decoder:
         except WorkerDied as death:
             return Decoded(job.path, "skipped", reason=str(death))
 
-    def _part(self, number: int, path: bytes, facts: dict[str, Any]) -> Part:
+    def _part(self, number: int, path: bytes, facts: dict[str, Any]) -> Part | TextPart:
         """A part, copied out of the memory that the worker's next one will be written to."""
+        if facts["kind"] == "texts":
+            return TextPart(path, _unpacked(facts["texts"]))
         assert self._parts is not None
         dtype, shape = np.dtype(facts.pop("dtype")), tuple(facts.pop("shape"))
         size = int(np.prod(shape)) * dtype.itemsize
@@ -305,7 +324,7 @@ class Decoder:
             pixels=pixels,
             text=reply.get("text"),
             cuts=[(place, shift) for place, shift in reply.get("cuts", ())],
-            texts=None if texts is None else [(row, text) for row, text in texts],
+            texts=None if texts is None else _unpacked(texts),
             cues=[(start_s, end_s, text) for start_s, end_s, text in reply.get("cues", ())],
             column=reply.get("column"),
             column_guessed=reply.get("column_guessed", False),
@@ -321,6 +340,12 @@ class Decoder:
                 worker.kill_if_late(now)
 
 
+def _unpacked(packed: tuple[list[str], list[tuple[int, int]]]) -> list[tuple[int, str]]:
+    """The inverse of `worker.packed`."""
+    texts, rows = packed
+    return [(row, texts[place]) for row, place in rows]
+
+
 def _place(shared: SharedArray | None) -> tuple[int | str, tuple[int, ...]] | None:
     """How a worker finds a shared array: its handle and its shape."""
     return None if shared is None else (shared.handle, shared.shape)
@@ -334,13 +359,13 @@ class _Run:
         self.threads: list[threading.Thread] = []
         self._jobs = jobs
         self._lock = threading.Lock()
-        self._results: queue.Queue[Decoded | Part | BaseException | None] = queue.Queue(bound)
+        self._results: queue.Queue[Decoded | Part | TextPart | BaseException | None] = queue.Queue(bound)
 
     def next_job(self) -> Job | None:
         with self._lock:
             return None if self.stopping.is_set() else next(self._jobs, None)
 
-    def put(self, result: Decoded | Part | BaseException | None) -> bool:
+    def put(self, result: Decoded | Part | TextPart | BaseException | None) -> bool:
         """Queue a result when there is room; False once the run is stopping, since nobody takes it any more."""
         while not self.stopping.is_set():
             with contextlib.suppress(queue.Full):
@@ -348,7 +373,7 @@ class _Run:
                 return True
         return False
 
-    def take(self) -> Decoded | Part | BaseException | None:
+    def take(self) -> Decoded | Part | TextPart | BaseException | None:
         return self._results.get(timeout=Decoder.IDLE_S)  # bounded, since on Windows Ctrl-C waits for its end
 
     def left_over(self) -> Iterator[Decoded]:

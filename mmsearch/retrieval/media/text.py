@@ -6,6 +6,7 @@ import codecs
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,8 @@ _SENTENCE_END = re.compile(r"[.!?…。！？][\"'”’»)\]」』）]*\Z")
 _FULL_STOPS = re.compile(r"[。！？.!?]")
 _COMMAS = re.compile(r"[；，、;,]")
 
+_BLOCK_WORDS = 10_000
+_MOST_CHARACTERS_OF_TOKEN = 64
 _MIN_FILL = 0.25
 """A passage is cut at the end of a paragraph or sentence only where that leaves it at least this full."""
 
@@ -83,23 +86,26 @@ def _without_controls(text: str, note: str | None) -> tuple[str, str | None]:
     return CONTROL.sub(" ", text), note
 
 
-def passages(text: str, count_tokens: CountTokens, max_tokens: int) -> list[tuple[int, int]]:
+def passages(text: str, count_tokens: CountTokens, max_tokens: int) -> Iterator[tuple[int, int]]:
     """Spans ``(start, end)`` of characters that each hold at most ``max_tokens`` tokens, in order.
 
     Together they cover every character that is not white space exactly once. A text that fits is one passage;
     otherwise cuts are made between paragraphs, else between sentences or lines, else between words, and
     inside a word only where it is too long by itself (scripts without spaces). Token counts must add up
-    over words; each distinct word is counted once, in one call. A single character is never cut, whatever
-    it counts.
+    over words; each distinct word is counted once, some thousand words in one call, so that a long text is worked off
+    in blocks. A single character is never cut, whatever it counts.
     """
-    pieces = list(_pieces(text, count_tokens, max_tokens))
-    spans = []
-    start = 0
-    while start < len(pieces):
-        stop = _passage_end(pieces, start, max_tokens)
-        spans.append((pieces[start].start, pieces[stop - 1].end))
-        start = stop
-    return spans
+    pieces: list[_Piece] = []
+    for block, is_last in _blocks(text, count_tokens, max_tokens):
+        pieces += block
+        start = 0
+        while start < len(pieces):
+            stop = _passage_end(pieces, start, max_tokens)
+            if stop == len(pieces) and not is_last:
+                break  # it may go on in the next block
+            yield pieces[start].start, pieces[stop - 1].end
+            start = stop
+        del pieces[:start]
 
 
 _INSIDE_WORD, _WORDS, _SENTENCES, _PARAGRAPHS = range(4)
@@ -131,14 +137,35 @@ def _passage_end(pieces: list[_Piece], start: int, max_tokens: int) -> int:
     return len(pieces)
 
 
-def _pieces(text: str, count_tokens: CountTokens, max_tokens: int) -> Iterator[_Piece]:
-    words = [match.span() for match in _WORD.finditer(text)]
+def _blocks(text: str, count_tokens: CountTokens, max_tokens: int) -> Iterator[tuple[list[_Piece], bool]]:
+    """The pieces of a text, those of some thousand words at a time, and whether they are the last."""
+    matches = _WORD.finditer(text)
+    words = [match.span() for match in islice(matches, _BLOCK_WORDS)]
+    counts: dict[str, int] = {}
+    while words:
+        following = [match.span() for match in islice(matches, _BLOCK_WORDS)]
+        end = following[0][0] if following else len(text)
+        yield list(_pieces(text, words, end, counts, count_tokens, max_tokens)), not following
+        words = following
+
+
+def _pieces(
+    text: str,
+    words: list[tuple[int, int]],
+    text_end: int,
+    counts: dict[str, int],
+    count_tokens: CountTokens,
+    max_tokens: int,
+) -> Iterator[_Piece]:
+    """The pieces of some words, the space behind the last of which ends at ``text_end``; adds to ``counts``."""
     distinct = list(dict.fromkeys(text[start:end] for start, end in words))
-    counts = dict(zip(distinct, count_tokens(distinct).tolist(), strict=True)) if distinct else {}
+    new = [word for word in distinct if word not in counts]
+    if new:
+        counts |= zip(new, count_tokens(new).tolist(), strict=True)
     parts = _parts_of_long_words([word for word in distinct if counts[word] > max_tokens], count_tokens, max_tokens)
     for index, (start, end) in enumerate(words):
         word = text[start:end]
-        following = words[index + 1][0] if index + 1 < len(words) else len(text)
+        following = words[index + 1][0] if index + 1 < len(words) else text_end
         boundary = _boundary(word, text[end:following])
         if word not in parts:
             yield _Piece(start, end, counts[word], boundary)
@@ -163,7 +190,7 @@ def _parts_of_long_words(
 ) -> dict[str, list[tuple[int, int]]]:
     """Words of more than ``max_tokens`` tokens as parts ``(characters, tokens)`` that fit.
 
-    Halved again and again; each round counts all that is still too long in one call.
+    Halved again and again; each round counts all that may fit in one call.
     """
     done: dict[tuple[int, int], tuple[int, int]] = {}  # (word, start) -> (characters, tokens)
     open_parts = [(index, 0, word) for index, word in enumerate(words)]
@@ -172,9 +199,10 @@ def _parts_of_long_words(
         for index, start, part in open_parts:
             cut = _middle(part)
             halves += [(index, start, part[:cut]), (index, start + cut, part[cut:])]
-        halves = [half for half in halves if half[2]]
-        counts = count_tokens([part for _, _, part in halves]).tolist()
-        open_parts = []
+        surely = _MOST_CHARACTERS_OF_TOKEN * max_tokens
+        open_parts = [half for half in halves if len(half[2]) > surely]
+        halves = [half for half in halves if 0 < len(half[2]) <= surely]
+        counts = count_tokens([part for _, _, part in halves]).tolist() if halves else []
         for (index, start, part), tokens in zip(halves, counts, strict=True):
             if tokens > max_tokens and len(part) > 1:
                 open_parts.append((index, start, part))

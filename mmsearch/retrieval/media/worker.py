@@ -79,6 +79,18 @@ class Line:
         self.say({"part": {"kind": kind, "dtype": str(data.dtype), "shape": data.shape, **facts}})
         self.wait()
 
+    def hand_on_texts(self, texts: list[tuple[int, str]]) -> None:
+        """Send some rows of a table, and wait until they have been taken."""
+        self.say({"part": {"kind": "texts", "texts": packed(texts)}})
+        self.wait()
+
+
+def packed(texts: list[tuple[int, str]]) -> tuple[list[str], list[tuple[int, int]]]:
+    """Rows of texts as ``(texts, [(row, place in texts)])``: a text that many rows have goes over once."""
+    places: dict[str, int] = {}
+    rows = [(row, places.setdefault(text, len(places))) for row, text in texts]
+    return list(places), rows
+
 
 def main() -> None:
     """Answer jobs until standard input closes."""
@@ -287,9 +299,9 @@ def _decode(file: IO[bytes], sniffed: Sniffed, job: dict[str, Any], settings: Se
         cues = [(cue.start_s, cue.end_s, cue.text) for cue in parse_subtitles(text)]
         return {"cues": cues, "facts": _facts(Facts(note=note))}
     if sniffed.kind == "table":
-        table = read_table(file, sniffed.format, job["text_column"])
+        table = read_table(file, sniffed.format, job["text_column"], line.hand_on_texts)
         return {
-            "texts": table.texts,
+            "texts": packed(table.texts),
             "column": table.column,
             "column_guessed": table.guessed,
             "facts": _facts(Facts(note=table.note)),

@@ -85,7 +85,7 @@ def passages_of(text: str, tower: TextEncoder) -> list[str]:
         return [text]
     from mmsearch.retrieval.media.text import passages
 
-    spans = passages(text, tower.count_tokens, tower.max_tokens)
+    spans = list(passages(text, tower.count_tokens, tower.max_tokens))
     return [text[start:end] for start, end in spans] if len(spans) > 1 else [text]
 
 

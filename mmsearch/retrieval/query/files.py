@@ -16,7 +16,7 @@ from mmsearch.retrieval.encoders.pooling import pooled
 from mmsearch.retrieval.encoders.protocol import AudioEncoder, Encoder, ImageEncoder, TextEncoder, VideoEncoder
 from mmsearch.retrieval.media.encoded import kept_passages
 from mmsearch.retrieval.media.recipe import Recipe
-from mmsearch.retrieval.media.sandbox import Decoded, Decoder, Job, Part
+from mmsearch.retrieval.media.sandbox import Decoded, Decoder, Job, Part, TextPart
 from mmsearch.retrieval.query.towers import image_tower, text_tower
 from mmsearch.types import MODALITIES, Modality, printable
 
@@ -74,10 +74,13 @@ def _embed_file(path: Path, name: str, encoder: Encoder, moment: tuple[float, fl
     name = printable(name)
     recipe = _recipe(encoder)
     mean = _Mean(encoder, by_shot=moment is None)
+    texts: list[str] = []
     with Decoder(1, recipe, slots=2) as decoder:
         for decoded in decoder.map([Job(os.fsencode(os.path.abspath(path)), named=True, moment=moment)]):
             if isinstance(decoded, Part):
                 mean.add(decoded)
+            elif isinstance(decoded, TextPart):
+                texts += [text for _, text in decoded.texts]
             elif decoded is not None:
                 file = decoded
         _check(file, name, recipe, encoder)
@@ -88,7 +91,7 @@ def _embed_file(path: Path, name: str, encoder: Encoder, moment: tuple[float, fl
         if file.pixels is not None:
             vector: Vector = image_tower(encoder).encode_images(file.pixels[None].copy())[0]
             return vector
-    texts = [text for *_, text in file.texts or file.cues] or [file.text or ""]
+    texts += [text for *_, text in file.texts or file.cues] or [file.text or ""]
     return _mean_of_passages(texts, name, text_tower(encoder))
 
 

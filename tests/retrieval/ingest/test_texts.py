@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import base64
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from mmsearch import Collection
+from mmsearch.retrieval.encoders.mini.encoder import MiniEncoder
+from mmsearch.retrieval.ingest import embed
+from mmsearch.retrieval.media import table
 
 PICTURE = base64.b64encode(random.Random(0).randbytes(1_000_000)).decode()
 
@@ -37,3 +45,34 @@ def test_a_file_of_nothing_but_data_is_skipped(tmp_path, empty):
     assert [(Path(note.path).name, note.reason) for note in report.skipped] == [
         ("key.txt", "nothing but encoded data in it (1.3 MB)")
     ]
+
+
+def test_a_text_that_many_rows_have_is_embedded_once(tmp_path, empty, monkeypatch):
+    path = tmp_path / "captions.parquet"
+    pq.write_table(pa.table({"caption": ["a dog runs"] * 9000 + ["a cat sleeps"]}), path)
+    embedded: list[str] = []
+    encode = MiniEncoder.encode_texts
+
+    def counted(self: MiniEncoder, texts: Sequence[str]) -> np.ndarray:
+        embedded.extend(texts)
+        return encode(self, texts)
+
+    monkeypatch.setattr(MiniEncoder, "encode_texts", counted)
+    report = index(empty, path)
+    assert report.rows == 9001
+    assert sorted(set(embedded)) == ["a cat sleeps", "a dog runs"]
+    assert embedded.count("a dog runs") == 1
+    (hit,) = empty.search("a cat", k=1)
+    assert (hit.text, hit.span.start, hit.span.unit) == ("a cat sleeps", 9000.0, "row")
+
+
+def test_a_file_gives_a_bounded_number_of_rows_and_it_is_said(tmp_path, empty, monkeypatch):
+    pq.write_table(pa.table({"caption": ["dog"] * 150_000}), tmp_path / "million.parquet")
+    report = index(empty, tmp_path / "million.parquet")
+    assert report.rows == table.MAX_ROWS
+    assert "only its first rows are indexed" in report.marked[0].reason
+    monkeypatch.setattr(embed, "MAX_PASSAGES", 5)
+    (tmp_path / "long.txt").write_text("".join(f"Chapter {i}. The keeper lights lamp {i}.\n\n" for i in range(200)))
+    report = index(empty, tmp_path / "long.txt")
+    assert report.rows == 5
+    assert report.marked[0].reason == "only its first 5 passages are indexed"

@@ -25,7 +25,7 @@ from PIL import Image
 from mmsearch.errors import MMSearchError
 from mmsearch.retrieval.media import sandbox
 from mmsearch.retrieval.media.recipe import Recipe
-from mmsearch.retrieval.media.sandbox import Decoded, Decoder, Job, Part
+from mmsearch.retrieval.media.sandbox import Decoded, Decoder, Job, Part, TextPart
 from mmsearch.retrieval.media.transform import ImageTransform
 
 Scene = Callable[..., Image.Image]
@@ -82,6 +82,19 @@ def test_a_table_comes_back_as_rows(decoder: Decoder, tmp_path: Path) -> None:
     assert decoded.texts == [(0, "a dog"), (2, "a cat")]
     assert decode(decoder, path, text_column="note").texts == [(0, "x"), (1, "y"), (2, "z")]
     assert "no column 'title'" in (reason(decoder, path, text_column="title") or "")
+
+
+def test_a_long_table_comes_in_parts_of_bounded_size(decoder: Decoder, tmp_path: Path) -> None:
+    path = tmp_path / "captions.csv"
+    path.write_text("id,caption\n" + "".join(f"{i},dog {i % 7}\n" for i in range(20_000)))
+    items = [item for item in decoder.map([Job(os.fsencode(path))]) if item is not None]
+    *parts, last = items
+    assert len(parts) >= 4
+    assert all(isinstance(part, TextPart) and len(part.texts) <= 4096 for part in parts)
+    assert isinstance(last, Decoded)
+    texts = [text for part in parts if isinstance(part, TextPart) for text in part.texts] + (last.texts or [])
+    assert texts == [(i, f"dog {i % 7}") for i in range(20_000)]
+    assert decode(decoder, path).texts == texts
 
 
 def test_parquet_fits_into_what_a_worker_may_use(decoder: Decoder, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mmsearch.errors import DecodeError
+from mmsearch.retrieval.media import text as text_module
 from mmsearch.retrieval.media.text import MAX_TEXT_BYTES, CountTokens, decode_text, passages
 
 
@@ -90,13 +91,13 @@ def test_an_early_paragraph_does_not_make_a_tiny_passage() -> None:
 
 def test_chinese_without_spaces_is_cut_after_a_full_stop() -> None:
     text = "一只狗在沙滩上奔跑。" * 4
-    spans = passages(text, by_length, 8)
+    spans = list(passages(text, by_length, 8))
     assert len(spans) == 2
     assert all(text[end - 1] == "。" for _, end in spans)
 
 
 def test_an_endless_word_is_cut_between_characters() -> None:
-    spans = passages("x" * 100, by_length, 10)
+    spans = list(passages("x" * 100, by_length, 10))
     assert spans[0][0] == 0
     assert spans[-1][1] == 100
     assert all(end - start <= 30 for start, end in spans)
@@ -107,7 +108,7 @@ def test_an_endless_word_is_cut_between_characters() -> None:
 def test_every_character_is_covered_once_and_every_passage_fits(
     text: str, max_tokens: int, count_tokens: CountTokens
 ) -> None:
-    spans = passages(text, count_tokens, max_tokens)
+    spans = list(passages(text, count_tokens, max_tokens))
     places = [place for start, end in spans for place in range(start, end)]
     assert len(places) == len(set(places))
     assert {place for place, character in enumerate(text) if not character.isspace()} <= set(places)
@@ -117,6 +118,26 @@ def test_every_character_is_covered_once_and_every_passage_fits(
         assert count_tokens([passage])[0] <= max_tokens or len(passage) == 1
 
 
+@given(st.text(st.sampled_from("abcd 。.犬\n\t!?"), max_size=200), st.integers(1, 12), st.integers(1, 9))
+def test_passages_are_the_same_however_large_the_blocks_are(text: str, max_tokens: int, block: int) -> None:
+    whole = list(passages(text, by_length, max_tokens))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_module, "_BLOCK_WORDS", block)
+        assert list(passages(text, by_length, max_tokens)) == whole
+
+
+def test_a_long_text_gives_its_first_passage_before_the_last_is_counted() -> None:
+    counted = 0
+
+    def count(texts: Sequence[str]) -> NDArray[np.int64]:
+        nonlocal counted
+        counted += len(texts)
+        return one_each(texts)
+
+    next(passages(" ".join(map(str, range(100_000))), count, 60))
+    assert counted < 20_000
+
+
 def test_words_are_counted_once_in_one_call() -> None:
     calls = []
 
@@ -124,14 +145,14 @@ def test_words_are_counted_once_in_one_call() -> None:
         calls.append(list(texts))
         return one_each(texts)
 
-    passages("the dog and the cat and the bird", count, 3)
+    list(passages("the dog and the cat and the bird", count, 3))
     assert calls == [["the", "dog", "and", "cat", "bird"]]
 
 
 def test_a_text_ten_times_as_long_takes_about_ten_times_as_long() -> None:
     def seconds(text: str) -> float:
         started = time.perf_counter()
-        passages(text, by_length, 60)
+        list(passages(text, by_length, 60))
         return time.perf_counter() - started
 
     text = "A dog runs on the beach. " * 2000 + "犬" * 2000
