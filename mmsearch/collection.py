@@ -125,8 +125,12 @@ class Collection(Reader):
             raise UsageError(f"nothing was indexed in {self.root} yet; name a folder")
         named = None if model in (None, "auto") else self._load(str(model))
         if dry_run:
-            planned = with_choices(self.manifest, tops, chosen.exclude, chosen.lift)
-            return preview(Snapshot(self.root, planned), self._serving(named), tops, chosen)
+
+            def planned() -> Report:
+                manifest = with_choices(self.manifest, tops, chosen.exclude, chosen.lift)
+                return preview(Snapshot(self.root, manifest), self._serving(named), tops, chosen)
+
+            return self._retrying(planned)
         with open_writer(self.root) as writer:
             self.reopen()
             settings = checked_settings(writer.manifest.settings, index, recall)

@@ -226,11 +226,18 @@ class Reader:
         filters = make_filters(under=folders, after=after, before=before, where=where)
         without = {} if include_self else {i: query.files for i, query in asked.items()}
         wanted = Wanted(modalities_named(to or ()), filters, exact=exact)
-        targets = self._to_ask(list(asked.values()), space, wanted)
-        embedded = embed_in_spaces(asked, targets, self.encoder, self._stored)
-        start = time.perf_counter()
-        hits = self._retrying(lambda: self._find(embedded, k, wanted, without, all_spans))
-        took = {**embedded.took_ms, "search": 1e3 * (time.perf_counter() - start)}
+        done: dict[tuple[Space, ...], Embedded] = {}
+
+        def answers() -> tuple[Embedded, dict[int, list[Hit]], float]:
+            targets = tuple(self._to_ask(list(asked.values()), space, wanted))  # others after a change of model
+            if targets not in done:
+                done[targets] = embed_in_spaces(asked, targets, self.encoder, self._stored)
+            start = time.perf_counter()
+            found = self._find(done[targets], k, wanted, without, all_spans)
+            return done[targets], found, 1e3 * (time.perf_counter() - start)
+
+        embedded, hits, search_ms = self._retrying(answers)
+        took = {**embedded.took_ms, "search": search_ms}
         failed = wrong | embedded.failures
 
         def answer(i: int) -> Answer:
@@ -294,23 +301,29 @@ class Reader:
         raise SpaceMismatchError(f"the collection has no space {key}; there are: {there}")
 
     def _retrying(self, read: Callable[[], Result]) -> Result:
-        """A writer may have swept a shard that this snapshot had not opened yet: go to the newest and ask again."""
-        try:
-            return read()
-        except FileNotFoundError as error:
-            if not self.reopen():
-                raise _missing_file(error) from error
+        """Read from the snapshot; where a writer has swept a file that was not opened yet, from the newest one."""
+        while True:
+            snapshot = self._snapshot
             try:
                 return read()
-            except FileNotFoundError as again:
-                raise _missing_file(again) from again
+            except FileNotFoundError as error:
+                # Another thread may have moved on to the newest meanwhile: then that one has not been read yet.
+                if self._snapshot is snapshot and not self.reopen():
+                    if error.filename is None or not lies_in(error.filename, self.root):
+                        raise
+                    raise CollectionDamagedError(
+                        f"{os.fsdecode(error.filename)} is missing; `mmsearch doctor --repair` mends the collection"
+                    ) from error
 
     def evaluate(self, pairs: str | os.PathLike[str], *, pool: str = "collection") -> Scores:
         """Recall@k, MRR and mAP of this collection's model and index on a PAIRS file; see `retrieval.evaluate`."""
         from mmsearch.retrieval.evaluate import evaluate
 
-        targets = self.spaces or [self.space]
-        return evaluate([(self.searcher(s), self.encoder(s)) for s in targets], Path(pairs), pool=pool)
+        def scores() -> Scores:
+            targets = self.spaces or [self.space]
+            return evaluate([(self.searcher(s), self.encoder(s)) for s in targets], Path(pairs), pool=pool)
+
+        return self._retrying(scores)
 
     def status(self) -> Status:
         """What is in the collection, how it is indexed, which model it uses."""
@@ -336,8 +349,9 @@ def check_space(encoder: Encoder, space: Space) -> None:
         )
 
 
-def _missing_file(error: FileNotFoundError) -> CollectionDamagedError:
-    return CollectionDamagedError(f"{error.filename} is missing; `mmsearch doctor --repair` mends the collection")
+def lies_in(name: str | bytes, folder: Path) -> bool:
+    """Whether a file's name leads into a folder."""
+    return Path(os.fsdecode(name)).absolute().is_relative_to(folder)
 
 
 def _listed(modalities: Iterable[Modality]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -26,14 +27,19 @@ def read(path: Path, *, mapped: bool) -> Any:
     """Read an index that `write` wrote; ``mapped`` leaves in the file what FAISS can search there.
 
     Raises:
-        CollectionDamagedError: the file is cut, altered or missing.
+        FileNotFoundError: it is gone; a newer manifest may have replaced it.
+        CollectionDamagedError: the file is cut or altered.
     """
     import faiss
 
     try:
         _check_whole(path)
         return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC if mapped else 0)
+    except FileNotFoundError:
+        raise
     except (RuntimeError, OSError, MemoryError) as error:  # altered sizes ask for any amount of memory
+        if not path.exists():  # swept between the check and the reading
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from error
         raise CollectionDamagedError(f"index {path} cannot be read; `mmsearch doctor --repair` rebuilds it") from error
 
 
@@ -56,7 +62,8 @@ def read_segment(path: Path, index: Any, *, mapped: bool) -> Any:
     """Read a segment of ``index``, whose centroids it shares from now on.
 
     Raises:
-        CollectionDamagedError: the file is cut, altered or missing, or the segment of another index.
+        FileNotFoundError: it is gone; a newer manifest may have replaced it.
+        CollectionDamagedError: the file is cut or altered, or the segment of another index.
     """
     segment, first = read(path, mapped=mapped), ivf_of(index)
     fits = first is not None and type(segment) is type(first)

@@ -28,7 +28,8 @@ from mmsearch.retrieval.store.manifest import (
     load_manifest,
 )
 from mmsearch.retrieval.store.shards import Shard
-from mmsearch.retrieval.store.snapshot import open_shard, read_dead
+from mmsearch.retrieval.store.snapshot import Snapshot, open_shard
+from mmsearch.retrieval.store.tombstones import derived_dead, found_dead, read_dead, read_ids
 from mmsearch.retrieval.store.upkeep import maintain
 from mmsearch.retrieval.store.writer import Writer
 from mmsearch.types import MODALITIES, Modality
@@ -60,15 +61,23 @@ def examine(root: Path, *, repair: bool = False) -> list[Problem]:
         CollectionBusyError: repairing, while another process writes.
     """
     if not repair:
-        try:
-            manifest = load_manifest(root)
-        except CollectionDamagedError as error:
-            return [Problem(str(root / MANIFEST_NAME), str(error))]
-        return [problem for _, problem in _damaged(root, manifest)]
+        return _examined(root)
     if not (root / "shards").is_dir() and not (root / MANIFEST_NAME).exists():
         load_manifest(root)  # says that there is no collection
     with writer_lock(root):
         return _repair(root)
+
+
+def _examined(root: Path) -> list[Problem]:
+    """What is wrong; a writer beside us may sweep what a manifest named, and then the newest one is examined."""
+    while True:
+        try:
+            manifest = load_manifest(root)
+            problems = [problem for _, problem in _damaged(root, manifest)]
+            if not problems or load_manifest(root).generation == manifest.generation:
+                return problems
+        except CollectionDamagedError as error:
+            return [Problem(str(root / MANIFEST_NAME), str(error))]
 
 
 def _repair(root: Path) -> list[Problem]:
@@ -79,18 +88,55 @@ def _repair(root: Path) -> list[Problem]:
         if "newer mmsearch" in str(error):
             raise
         manifest = _manifest_of_shards(root)
-        done.append(Problem(str(root / MANIFEST_NAME), "it was damaged", "made again from the shards"))
+        told = "made again from the shards; what to exclude and what was removed is to be said again"
+        done.append(Problem(str(root / MANIFEST_NAME), "it was damaged", told))
     bad = list(_damaged(root, manifest))
+    saved: list[int] = []
+    tombstones_lost = False
     for entry, problem in bad:
+        if isinstance(entry, DeadEntry):
+            ids = _ids_left(root, entry)
+            tombstones_lost |= ids is None
+            saved += ids or []
+            done.append(replace(problem, repaired=_DEAD_LOST if ids is None else "made again from its copy"))
+        else:
+            done.append(replace(problem, repaired=_what_was_done(entry)))
         manifest = _without(manifest, entry)
-        done.append(replace(problem, repaired=_what_was_done(entry)))
     if not done:
         return []
     writer = Writer(root, replace(manifest, generation=manifest.generation))
-    writer.publish(manifest)
+    if tombstones_lost:
+        saved += _derived(root, manifest)
+    writer.commit(dead_ids=saved)
     for space in list(manifest.spaces.values()):
         maintain(writer, space)
     return done
+
+
+_DEAD_LOST = (
+    "lost with its copy: rows of changed files and of what was removed are found and forgotten again; files that are"
+    " gone answer until the next `mmsearch index`"
+)
+
+
+def _ids_left(root: Path, entry: DeadEntry) -> list[int] | None:
+    """The ids of a set of tombstones from whichever of its files is whole; None where none is."""
+    for name in entry.files:
+        with suppress(MMSearchError, OSError):
+            if checksum(root / name) == entry.checksum:
+                ids: list[int] = read_ids(root / name).tolist()
+                return ids
+    return None
+
+
+def _derived(root: Path, manifest: Manifest) -> list[int]:
+    snapshot = Snapshot(root, manifest)
+    removed = tuple(os.fsencode(path) for path in manifest.removed)
+    ids: list[int] = []
+    for key in manifest.spaces:
+        for modality in manifest.modalities(key):
+            ids += derived_dead(snapshot.rows(key, modality), removed).tolist()
+    return ids
 
 
 def _what_was_done(entry: Entry) -> str:
@@ -116,8 +162,7 @@ def _check(root: Path, entry: Entry) -> None:
     """Raise what is wrong with one file of the manifest."""
     checksums = entry.checksums if isinstance(entry, IndexEntry) else {"": entry.checksum}
     for ending, expected in checksums.items():
-        if checksum(root / (entry.path + ending)) != expected:
-            raise CollectionDamagedError("its checksum does not fit: the file was cut or altered")
+        _check_sum(root / (entry.path + ending), expected)
     if isinstance(entry, ShardEntry):
         shard = open_shard(root, entry)
         shard.check_mapping()
@@ -125,6 +170,11 @@ def _check(root: Path, entry: Entry) -> None:
             raise CollectionDamagedError("its ids do not ascend")
     elif isinstance(entry, DeadEntry):
         read_dead(root, entry)
+        if entry.copy:
+            try:
+                _check_sum(root / entry.copy, entry.checksum)
+            except (CollectionDamagedError, OSError) as error:
+                raise CollectionDamagedError(f"its copy {entry.copy} is lost or damaged") from error
     elif isinstance(entry, SampleEntry):
         np.load(root / entry.path, allow_pickle=False)
     elif isinstance(entry, SkippedEntry):
@@ -132,6 +182,11 @@ def _check(root: Path, entry: Entry) -> None:
     else:
         read_index_facts(root / entry.path)
         Approximate.load((root / entry.path).with_suffix(".faiss"))
+
+
+def _check_sum(path: Path, expected: str) -> None:
+    if checksum(path) != expected:
+        raise CollectionDamagedError("its checksum does not fit: the file was cut or altered")
 
 
 def _without(manifest: Manifest, entry: Entry) -> Manifest:
@@ -170,11 +225,10 @@ def _manifest_of_shards(root: Path) -> Manifest:
     for path in sorted((root / "shards").rglob("*.parquet"), reverse=True):
         with suppress(MMSearchError, OSError):
             manifest = _with_found(root, manifest, path)
-    for path in sorted((root / "dead").glob("*.parquet")):
-        entry = DeadEntry(path.relative_to(root).as_posix(), 0, checksum(path))
-        with suppress(MMSearchError, OSError):
-            manifest = replace(manifest, dead=(*manifest.dead, replace(entry, rows=len(read_dead(root, entry)))))
+    manifest = replace(manifest, dead=tuple(found_dead(root)))
     highest = max((entry.max_id for entry in manifest.shards), default=0)
+    for entry in manifest.dead:  # rows that `compact` has dropped may have had the highest
+        highest = max(highest, int(read_dead(root, entry).max(initial=0)))
     sequence = max((_sequence(path) for path in root.rglob("*-*.*")), default=0)
     return _in_use(replace(manifest, next_id=highest + 1, next_seq=sequence + 1))
 

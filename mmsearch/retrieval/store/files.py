@@ -58,6 +58,11 @@ def checksum(path: Path) -> str:
     return digest.hexdigest()
 
 
+def digest(data: bytes) -> str:
+    """The `checksum` of a file of these bytes."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
 @contextmanager
 def writing_to(root: Path) -> Iterator[None]:
     """Turn the operating system's refusals to write into one clear line each."""

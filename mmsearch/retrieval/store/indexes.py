@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from mmsearch.indexes import VectorIndex
 from mmsearch.indexes.blocks import Vectors, as_floats
 from mmsearch.indexes.calibrate import Calibration
 from mmsearch.indexes.sample import Sample
+from mmsearch.retrieval.store.files import digest
 from mmsearch.retrieval.store.manifest import IndexEntry
 from mmsearch.retrieval.store.schema import FORMAT_VERSION
 from mmsearch.retrieval.store.snapshot import Snapshot
@@ -77,12 +79,27 @@ def read_index_facts(stem: Path) -> dict[str, Any]:
 
 
 def read_sample(snapshot: Snapshot, space: Space, modality: Modality) -> Sample | None:
-    """The stored sample of a (space, modality); None where there is none yet, or it cannot be read."""
+    """The stored sample of a (space, modality); None where the searcher can draw the same: there is none yet, or it is
+    lost and as many rows live as when it was drawn.
+
+    Raises:
+        FileNotFoundError: it is gone; a newer manifest may have replaced it.
+        CollectionDamagedError: it is cut or altered. Another sample would change the order of answers without a word.
+    """
     entry = snapshot.manifest.sample_of(space.key, modality)
     if entry is None:
         return None
+    path = snapshot.root / entry.path
+    can_be_drawn = entry.of_rows == snapshot.rows(space.key, modality).live_count
+    if can_be_drawn and not path.exists():
+        return None
+    data = path.read_bytes()
     try:
-        stored = np.load(snapshot.root / entry.path, allow_pickle=False)
-        return Sample(stored["id"], as_floats(stored["vector"]))
-    except (OSError, ValueError, KeyError, IndexError):
-        return None  # disposable: the searcher draws it anew
+        if digest(data) == entry.checksum:
+            stored = np.load(io.BytesIO(data), allow_pickle=False)
+            return Sample(stored["id"], as_floats(stored["vector"]))
+    except (ValueError, KeyError, IndexError, EOFError):
+        pass
+    if can_be_drawn:
+        return None
+    raise CollectionDamagedError(f"{path} is damaged; `mmsearch doctor --repair` draws the sample anew")

@@ -66,11 +66,18 @@ class SampleEntry:
 
 @dataclass(frozen=True, slots=True)
 class DeadEntry:
-    """A tombstone file: the ids in it are dead."""
+    """A tombstone file: the ids in it are dead. ``copy`` is a second file of the same bytes, in another folder: what
+    was forgotten must not come back with the loss of one file. Older collections have none."""
 
     path: str
     rows: int
     checksum: str
+    copy: str = ""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The file and its copy, relative to the collection."""
+        return (self.path, self.copy) if self.copy else (self.path,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +163,8 @@ class Manifest:
 
     def files(self) -> set[str]:
         """Every file that the manifest names, relative to the collection."""
-        named = {entry.path for group in (self.shards, self.samples, self.dead) for entry in group}
+        named = {entry.path for group in (self.shards, self.samples) for entry in group}
+        named |= {name for entry in self.dead for name in entry.files}
         if self.skipped is not None:
             named.add(self.skipped.path)
         for index in self.indexes:

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from mmsearch.errors import CollectionDamagedError
 from mmsearch.indexes.blocks import present
-from mmsearch.retrieval.store.manifest import DeadEntry, Manifest, ShardEntry
+from mmsearch.retrieval.store.manifest import Manifest, ShardEntry
 from mmsearch.retrieval.store.shards import Shard
+from mmsearch.retrieval.store.tombstones import read_dead
 from mmsearch.types import Modality
 
 
@@ -139,16 +140,3 @@ def open_shard(root: Path, entry: ShardEntry) -> Shard:
             f"shard {path} is not the one that the manifest names; `mmsearch doctor --repair` mends the collection"
         )
     return shard
-
-
-def read_dead(root: Path, entry: DeadEntry) -> NDArray[np.int64]:
-    """The ids in a tombstone file."""
-    import pyarrow.parquet as pq
-
-    try:
-        ids: NDArray[np.int64] = pq.ParquetFile(root / entry.path).read()["id"].to_numpy()
-    except (pa.ArrowException, KeyError, OSError) as error:
-        raise CollectionDamagedError(
-            f"{root / entry.path} is damaged; `mmsearch doctor --repair` mends the collection"
-        ) from error
-    return ids

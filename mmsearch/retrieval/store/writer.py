@@ -15,11 +15,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mmsearch.errors import SpaceMismatchError
-from mmsearch.retrieval.store.files import checksum, fsync_file, writing_to
+from mmsearch.retrieval.store.files import checksum, writing_to
 from mmsearch.retrieval.store.lock import writer_lock
 from mmsearch.retrieval.store.manifest import (
     MANIFEST_NAME,
-    DeadEntry,
     IndexEntry,
     Manifest,
     ShardEntry,
@@ -29,6 +28,7 @@ from mmsearch.retrieval.store.manifest import (
 from mmsearch.retrieval.store.schema import FACT_NAMES
 from mmsearch.retrieval.store.shards import Shard, write_shard
 from mmsearch.retrieval.store.snapshot import open_shard
+from mmsearch.retrieval.store.tombstones import DEAD_COPIES, write_dead
 from mmsearch.types import Modality, Space
 
 Sized = TypeVar("Sized", ShardEntry, IndexEntry)
@@ -140,13 +140,8 @@ class Writer:
         return entry, manifest
 
     def _with_dead(self, manifest: Manifest, ids: NDArray[np.int64]) -> Manifest:
-        import pyarrow.parquet as pq
-
         name, manifest = self.new_path(manifest, "dead", ".parquet")
-        path = self.root / name
-        pq.write_table(pa.table({"id": ids}), path)
-        fsync_file(path)
-        return replace(manifest, dead=(*manifest.dead, DeadEntry(name, len(ids), checksum(path))))
+        return replace(manifest, dead=(*manifest.dead, write_dead(self.root, name, ids)))
 
     def merge(self, entries: Sequence[ShardEntry], dead: NDArray[np.int64]) -> None:
         """Put one shard in the place of ``entries`` (neighbours of one space and modality), without the dead rows.
@@ -169,13 +164,8 @@ class Writer:
         """Remove files that no manifest names and that are too old to be a reader's."""
         named = self.manifest.files()
         oldest = time.time() - SWEEP_AFTER_S
-        ours = (
-            "shards/**/*",
-            "indexes/**/*",
-            "dead/*",
-            "skipped/*",
-            f".{MANIFEST_NAME}.*",
-        )  # the last: of a writer that was killed
+        # Tombstones go after the shards whose rows they bury. The last: of a writer that was killed.
+        ours = ("shards/**/*", "indexes/**/*", "dead/*", f"{DEAD_COPIES}/*", "skipped/*", f".{MANIFEST_NAME}.*")
         for path in (path for pattern in ours for path in self.root.glob(pattern)):
             unnamed = path.is_file() and path.relative_to(self.root).as_posix() not in named
             if unnamed and path.stat().st_mtime < oldest:

@@ -1,0 +1,110 @@
+"""Tombstones: ids that no longer answer, in files that are written twice, so that no loss of one brings rows back."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from mmsearch.errors import CollectionDamagedError
+from mmsearch.retrieval.store.files import checksum, fsync_file
+from mmsearch.retrieval.store.manifest import DeadEntry
+
+if TYPE_CHECKING:
+    from mmsearch.retrieval.store.snapshot import Rows
+
+DEAD_COPIES = "dead-copies"
+"""The folder of the second file of each set of tombstones."""
+
+
+def write_dead(root: Path, name: str, ids: NDArray[np.int64]) -> DeadEntry:
+    """Write ids to the file ``name`` (relative to ``root``) and to its copy, durably."""
+    import pyarrow.parquet as pq
+
+    copy = f"{DEAD_COPIES}/{Path(name).name}"
+    (root / DEAD_COPIES).mkdir(exist_ok=True)
+    for path in (root / name, root / copy):
+        with open(path, "wb") as file:
+            pq.write_table(pa.table({"id": ids}), file)
+        fsync_file(path)
+    return DeadEntry(name, len(ids), checksum(root / name), copy)
+
+
+def read_dead(root: Path, entry: DeadEntry) -> NDArray[np.int64]:
+    """The ids in a tombstone file, or in its copy where that file is damaged or lost.
+
+    Raises:
+        FileNotFoundError: it is gone; a newer manifest may have replaced it.
+        CollectionDamagedError: neither can be read.
+    """
+    first, *others = entry.files
+    try:
+        return read_ids(root / first)
+    except (CollectionDamagedError, FileNotFoundError):
+        for name in others:
+            with suppress(CollectionDamagedError, FileNotFoundError):
+                return read_ids(root / name)
+        raise
+
+
+def read_ids(path: Path) -> NDArray[np.int64]:
+    """The ids in one file of tombstones.
+
+    Raises:
+        FileNotFoundError: it is gone.
+        CollectionDamagedError: it cannot be read.
+    """
+    import pyarrow.parquet as pq
+
+    try:
+        with open(path, "rb") as file:
+            ids: NDArray[np.int64] = pq.ParquetFile(file).read()["id"].to_numpy()
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, KeyError, OSError, TypeError, ValueError) as error:
+        raise CollectionDamagedError(f"{path} is damaged; `mmsearch doctor --repair` mends the collection") from error
+    return ids
+
+
+def found_dead(root: Path) -> list[DeadEntry]:
+    """An entry for each set of tombstones that lies in the folder, named by a manifest or not: ids are never used
+    twice, so that one more does no harm."""
+    entries = []
+    names = {path.name for folder in ("dead", DEAD_COPIES) for path in (root / folder).glob("*.parquet")}
+    for name in sorted(names):
+        for path in (root / "dead" / name, root / DEAD_COPIES / name):
+            with suppress(CollectionDamagedError, OSError):
+                entry = DeadEntry(path.relative_to(root).as_posix(), len(read_ids(path)), checksum(path))
+                entries.append(entry)
+                break
+    return entries
+
+
+def derived_dead(rows: Rows, removed: tuple[bytes, ...]) -> NDArray[np.int64]:
+    """The ids, int64 ``[n]``, of rows that must be dead by what the others say, where all tombstones are lost.
+
+    A path has one content at a time: its newest row says which, and of when. What lies under a ``removed`` path has
+    none.
+    """
+    if not len(rows):
+        return np.empty(0, np.int64)
+    table = rows.facts(["path", "content_hash", "mtime_ns"])
+    paths = table["path"].combine_chunks().dictionary_encode()
+    contents = table["content_hash"].combine_chunks().dictionary_encode().indices.fill_null(-1).to_numpy()
+    files, times = paths.indices.to_numpy(), table["mtime_ns"].to_numpy()
+    newest = np.zeros(len(paths.dictionary), np.int64)
+    np.maximum.at(newest, files, np.arange(len(files)))
+    last = newest[files]
+    dead = (contents != contents[last]) | (times != times[last])
+    gone = np.array([any(_lies_under(path, top) for top in removed) for path in paths.dictionary.to_pylist()], np.bool_)
+    dead |= gone[files]
+    ids: NDArray[np.int64] = rows.ids[dead]
+    return ids
+
+
+def _lies_under(path: bytes, folder: bytes) -> bool:
+    return path == folder or path.startswith(folder.rstrip(b"/\\") + b"/")
