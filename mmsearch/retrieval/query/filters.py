@@ -7,6 +7,7 @@ import datetime as dt
 import operator
 import os
 import re
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -154,10 +155,14 @@ _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 _EXAMPLE = "for example --where \"width > 1000 and note != 'truncated'\""
 
 
+_PARSING = threading.Lock()  # CPython 3.11 now and then raises a SystemError where threads parse at once
+
+
 def _parse(text: str) -> ast.expr:
     """Check the whole condition before any row is read."""
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
+        with _PARSING:
+            tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError):
         raise UsageError(f"cannot read the condition {text!r}; {_EXAMPLE}") from None
     for node in ast.walk(tree):
