@@ -307,8 +307,9 @@ class Reader:
             try:
                 return read()
             except FileNotFoundError as error:
-                # Another thread may have moved on to the newest meanwhile: then that one has not been read yet.
-                if self._snapshot is snapshot and not self.reopen():
+                self.reopen()
+                # Where another thread has moved on to the newest meanwhile, that one has not been read here yet.
+                if self._snapshot is snapshot:
                     if error.filename is None or not lies_in(error.filename, self.root):
                         raise
                     raise CollectionDamagedError(
