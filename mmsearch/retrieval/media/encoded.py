@@ -27,7 +27,7 @@ _LONG_TOKEN = 40
 _HEX_TOKEN = 32
 _NO_WORD = 1000
 """No word, name or path of any language is as long."""
-_LONG_LINE = 500
+_LONG_LINE = 1000
 _MIN_URI = 64
 
 _DATA_URI = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w.+=-]+)*,[^\s\"'()<>\\]*", re.ASCII)
@@ -36,7 +36,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9+/=_-]{32,}")
 _HEX_BYTES = re.compile(r"(?<![\w\\])(?:(?:0x|\\x)?[0-9A-Fa-f]{2,8}\b[\s,;:|]*){16,}", re.ASCII)
 _UUENCODED = re.compile(r"^begin [0-7]{3} [^\n]+\n(?:[ -`]{1,62}\r?\n)+end\b", re.M)
 _ASCII85 = re.compile(r"<~[!-uz\s]{40,}~>")
-_LONG_LINES = re.compile(r"^[^\r\n]{500,}", re.M)
+_LONG_LINES = re.compile(r"^[^\r\n]{1000,}", re.M)
 _URL = re.compile(r"[A-Za-z]{2,10}://[^\s\"'<>(){};,]+")
 _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
 _HEX = re.compile(r"[0-9a-f-]+|[0-9A-F-]+")
