@@ -341,7 +341,7 @@ class Decoder:
 
 
 def _unpacked(packed: tuple[list[str], list[tuple[int, int]]]) -> list[tuple[int, str]]:
-    """The inverse of `worker.packed`."""
+    """The inverse of `table.packed`."""
     texts, rows = packed
     return [(row, texts[place]) for row, place in rows]
 

@@ -93,6 +93,13 @@ def read_table(
     return _read(JsonLinesTable(source, column), column, size, emit)
 
 
+def packed(texts: list[tuple[int, str]]) -> tuple[list[str], list[tuple[int, int]]]:
+    """Rows of texts as ``(texts, [(row, place in texts)])``: a text that many rows have goes over once."""
+    places: dict[str, int] = {}
+    rows = [(row, places.setdefault(text, len(places))) for row, text in texts]
+    return list(places), rows
+
+
 def _read(table: _Table, column: str | None, size: int, emit: Callable[[Texts], None] | None) -> TableTexts:
     chosen = _choose(table, column)
     cleaner = _Cleaner(min(max(MAX_ROWS, size // _BYTES_OF_ROW), _MOST_ROWS), size)

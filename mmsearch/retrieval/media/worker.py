@@ -36,7 +36,7 @@ from mmsearch.retrieval.media.recipe import Recipe
 from mmsearch.retrieval.media.slots import open_shared
 from mmsearch.retrieval.media.sniff import HEAD_BYTES, Sniffed, sniff
 from mmsearch.retrieval.media.streams import PartKind, Stream, decode_film, decode_moment, decode_sound
-from mmsearch.retrieval.media.table import read_table
+from mmsearch.retrieval.media.table import packed, read_table
 from mmsearch.retrieval.media.text import MAX_TEXT_BYTES, decode_text, joined_notes
 from mmsearch.types import Facts, Modality, SkipKind
 
@@ -83,13 +83,6 @@ class Line:
         """Send some rows of a table, and wait until they have been taken."""
         self.say({"part": {"kind": "texts", "texts": packed(texts)}})
         self.wait()
-
-
-def packed(texts: list[tuple[int, str]]) -> tuple[list[str], list[tuple[int, int]]]:
-    """Rows of texts as ``(texts, [(row, place in texts)])``: a text that many rows have goes over once."""
-    places: dict[str, int] = {}
-    rows = [(row, places.setdefault(text, len(places))) for row, text in texts]
-    return list(places), rows
 
 
 def main() -> None:
