@@ -76,10 +76,17 @@ class Collection(Reader):
             key = encoder.space.key
             manifest = replace(manifest, current=key, spaces={key: encoder.space})
             encoders[key] = encoder
+        was_there = root.is_dir()
         with writing_to(root):
             make_folder(root)
-            (root / "lock").touch()
-            save_manifest(root, manifest)
+            try:
+                (root / "lock").touch()
+                save_manifest(root, manifest)
+            except BaseException:  # half a collection would be in the way of the next try
+                (root / "lock").unlink(missing_ok=True)
+                if not was_there:
+                    root.rmdir()
+                raise
         collection = cls(root, device=device, precision=precision)
         collection._encoders = encoders
         return collection

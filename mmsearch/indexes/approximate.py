@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmsearch.durable import Sink
 from mmsearch.indexes import encoding, files
 from mmsearch.indexes.blocks import Floats, Positions, Vectors
 from mmsearch.indexes.centroids import Centroids
@@ -213,13 +214,13 @@ class Approximate:
         weighting = weighting_of(self._index)
         return None if weighting is None else matrix_of(weighting)
 
-    def save(self, path: Path) -> None:
+    def save(self, target: Path | Sink) -> None:
         """Write the first segment and what was learned, as FAISS does, followed by how many bytes that took."""
-        files.write(self._index, path)
+        files.write(self._index, target)
 
-    def save_trained(self, path: Path) -> None:
+    def save_trained(self, target: Path | Sink) -> None:
         """Write what was learned alone, so that later rows are encoded without reading all that came before."""
-        files.write(files.emptied(self._index), path)
+        files.write(files.emptied(self._index), target)
 
     @classmethod
     def load(cls, path: Path, segments: Sequence[Path] = (), *, mapped: bool = True) -> Approximate:

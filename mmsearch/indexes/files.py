@@ -4,23 +4,37 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from mmsearch.durable import Sink, written
 from mmsearch.errors import CollectionDamagedError
 from mmsearch.indexes.factory import ivf_of
 
 _SIZE_BYTES = 8  # the length of the FAISS part stands at the end of a file
 
 
-def write(index: Any, path: Path) -> None:
+def write(index: Any, target: Path | Sink) -> None:
     """Write an index as FAISS does, followed by how many bytes that took (8, little-endian)."""
     import faiss
 
-    faiss.write_index(index, str(path))
-    size = path.stat().st_size
-    with path.open("ab") as file:
-        file.write(size.to_bytes(_SIZE_BYTES, "little"))
+    if isinstance(target, Path):
+        with written(target) as sink:
+            write(index, sink)
+        return
+    sink = target
+    start = sink.tell()
+
+    def put(data: bytes) -> None:
+        if sink.failure is None:
+            with suppress(OSError):  # FAISS would lose it, or not let go of what it writes with
+                sink.write(data)
+
+    faiss.write_index(index, faiss.PyCallbackIOWriter(put))
+    if sink.failure is not None:
+        raise sink.failure
+    sink.write((sink.tell() - start).to_bytes(_SIZE_BYTES, "little"))
 
 
 def read(path: Path, *, mapped: bool) -> Any:
@@ -33,8 +47,9 @@ def read(path: Path, *, mapped: bool) -> Any:
     import faiss
 
     try:
-        _check_whole(path)
-        return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC if mapped else 0)
+        with path.open("rb") as file:
+            _check_whole(file)
+            return faiss.read_index(_name_for_faiss(path, file), faiss.IO_FLAG_MMAP_IFC if mapped else 0)
     except FileNotFoundError:
         raise
     except (RuntimeError, OSError, MemoryError) as error:  # altered sizes ask for any amount of memory
@@ -43,7 +58,7 @@ def read(path: Path, *, mapped: bool) -> Any:
         raise CollectionDamagedError(f"index {path} cannot be read; `mmsearch doctor --repair` rebuilds it") from error
 
 
-def write_segment(segment: Any, path: Path) -> None:
+def write_segment(segment: Any, target: Path | Sink) -> None:
     """Write an inverted file without its centroids, which the first segment has."""
     import faiss
 
@@ -52,7 +67,7 @@ def write_segment(segment: Any, path: Path) -> None:
     segment.own_fields = False
     segment.quantizer = without
     try:
-        write(segment, path)
+        write(segment, target)
     finally:
         segment.quantizer = quantizer
         segment.own_fields = owned
@@ -98,10 +113,19 @@ def can_be_mapped(ivf: Any) -> bool:
     return not isinstance(faiss.downcast_InvertedLists(ivf.invlists), faiss.BlockInvertedLists)
 
 
-def _check_whole(path: Path) -> None:
+def _name_for_faiss(path: Path, file: IO[bytes]) -> str:
+    """The path, or where it is not UTF-8, which FAISS cannot be told, the open file's other name."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return f"/dev/fd/{file.fileno()}"
+    return str(path)
+
+
+def _check_whole(file: IO[bytes]) -> None:
     """Raise RuntimeError for a file that was cut: FAISS would map it and end the process by reading past its end."""
-    with path.open("rb") as file:
-        size = max(0, os.fstat(file.fileno()).st_size - _SIZE_BYTES)
-        file.seek(size)
-        if size != int.from_bytes(file.read(), "little"):
-            raise RuntimeError("the file has not the length that it was written with")
+    size = max(0, os.fstat(file.fileno()).st_size - _SIZE_BYTES)
+    file.seek(size)
+    if size != int.from_bytes(file.read(), "little"):
+        raise RuntimeError("the file has not the length that it was written with")
+    file.seek(0)

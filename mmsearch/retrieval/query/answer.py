@@ -43,7 +43,10 @@ def ranked(rows: Sequence[Hit], k: int, *, to: Sequence[Modality] = (), all_span
         hits.sort(key=lambda hit: (hit.score < _SAME, -hit.match, hit.id))
     else:
         hits.sort(key=lambda hit: (-hit.score, hit.id))
-    return [replace(hit, rank=rank) for rank, hit in enumerate(folded(hits)[:k], 1)]
+    # Stored halves are not quite of length 1: after the order is settled, a cosine is at most 1.
+    return [
+        replace(hit, rank=rank, score=min(max(hit.score, -1.0), 1.0)) for rank, hit in enumerate(folded(hits)[:k], 1)
+    ]
 
 
 def _by_file(rows: Sequence[Hit]) -> dict[str, list[Hit]]:

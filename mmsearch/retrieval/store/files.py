@@ -6,42 +6,21 @@ import errno
 import hashlib
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mmsearch.durable import fsync_folder, written
 from mmsearch.errors import MMSearchError, ReadOnlyError
-
-
-def fsync_folder(folder: Path) -> None:
-    """Make the names in ``folder`` durable. Windows cannot open a folder, and needs no such call."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def fsync_file(path: Path) -> None:
-    """Make a file's bytes, and its name, durable."""
-    descriptor = os.open(path, os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    fsync_folder(path.parent)
 
 
 def replace_atomically(path: Path, data: bytes) -> None:
     """Put ``data`` in the place of ``path``: readers see the whole old file or the whole new one."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    with written(temporary, name_too=False) as sink:
+        sink.write(data)
     try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
         os.replace(temporary, path)
         fsync_folder(path.parent)
     except BaseException:
@@ -69,13 +48,28 @@ def writing_to(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        told = f" ({os.fsdecode(error.filename)})" if error.filename else ""
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             raise ReadOnlyError(
                 f"cannot write in {root}: {error.strerror}; name a place that can be written with -c DIR"
             ) from error
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in _FULL:
             raise MMSearchError(
-                f"the disk that holds {root} is full; everything up to the last commit is safe,"
+                f"the disk that holds {root} is full{_free(root)}; everything up to the last commit is safe,"
                 " free some space and run the same command again"
             ) from error
+        if error.errno == errno.EFBIG:
+            raise MMSearchError(f"a file in {root} would be larger than this system allows{told}") from error
+        if error.errno == errno.EIO:
+            raise MMSearchError(f"the disk that holds {root} reports an error{told}; check it") from error
         raise
+
+
+_FULL = tuple(getattr(errno, name) for name in ("ENOSPC", "EDQUOT") if hasattr(errno, name))
+
+
+def _free(root: Path) -> str:
+    try:
+        return f": {shutil.disk_usage(root).free / 1e6:.1f} MB are free, and more is needed"
+    except OSError:
+        return ""

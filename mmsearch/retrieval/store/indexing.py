@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmsearch.durable import written
 from mmsearch.indexes import IndexPlan, plan_index
 from mmsearch.indexes import files as index_files
 from mmsearch.indexes.approximate import Approximate
@@ -26,7 +27,7 @@ from mmsearch.indexes.build import calibration_queries, fitted, train_and_calibr
 from mmsearch.indexes.calibrate import Calibration, calibrate
 from mmsearch.indexes.factory import ivf_of
 from mmsearch.indexes.segments import FAR_QUANTILE, Drift, encode, merge
-from mmsearch.retrieval.store.files import checksum, fsync_file
+from mmsearch.retrieval.store.files import checksum
 from mmsearch.retrieval.store.indexes import measured, read_index_facts
 from mmsearch.retrieval.store.manifest import IndexEntry, Manifest
 from mmsearch.retrieval.store.schema import FORMAT_VERSION
@@ -141,7 +142,7 @@ def merge_segments(work: Indexing, *, all_of_them: bool = False) -> None:
             learned = index_files.read(work.stem(first).with_suffix(_LEARNED), mapped=False)
             merged = merge(learned, [_faiss(work, e) for e in entries], dead, whole=False)
             facts = _newest_facts(work, entries)
-            files = {".faiss": lambda path, made=merged: index_files.write_segment(made, path)}
+            files = {".faiss": lambda sink, made=merged: index_files.write_segment(made, sink)}
             _publish(work, entries, files, facts, int(merged.ntotal))
 
 
@@ -166,7 +167,7 @@ def _build(work: Indexing, rows: Rows, plan: Plan, texts: Texts, why: str = "") 
         files[_LEARNED] = approximate.save_trained
         facts["far"] = Drift.of(approximate.faiss_index, vectors).far
         if asked is not None:
-            files[_TEXTS] = lambda path: np.save(path, np.asarray(asked, np.float16))
+            files[_TEXTS] = lambda sink: np.save(sink, np.asarray(asked, np.float16))
     _publish(work, work.entries, files, facts, len(rows), covers_to=int(rows.ids[-1]))
     return [why] * bool(why) + _said(work, calibration, target)
 
@@ -210,7 +211,7 @@ def _extend(work: Indexing, rows: Rows, covered: int, plan: Plan, texts: Texts) 
                 f"{far:.0%} of the {work.modality} rows added lie far from what their index had learned;"
                 f" its recall was measured again: {recall}"
             ]
-    files = {".faiss": lambda path: index_files.write_segment(segment, path)}
+    files = {".faiss": lambda sink: index_files.write_segment(segment, sink)}
     _publish(work, [], files, facts, len(ids), covers_to=int(ids[-1]))
     return notices
 
@@ -230,10 +231,10 @@ def _merge_all(work: Indexing, dead: NDArray[np.int64]) -> None:
     stem = work.stem(entries[0])
     index = index_files.read(stem.with_suffix(".faiss"), mapped=False)
     merged = merge(index, [_faiss(work, entry) for entry in entries[1:]], dead, whole=True)
-    files: dict[str, Any] = {".faiss": lambda path: index_files.write(merged, path)}
+    files: dict[str, Any] = {".faiss": lambda sink: index_files.write(merged, sink)}
     for ending in (_LEARNED, _TEXTS):
         if ending in entries[0].checksums:
-            files[ending] = lambda path, kept=ending: path.write_bytes(stem.with_suffix(kept).read_bytes())
+            files[ending] = lambda sink, kept=ending: sink.write(stem.with_suffix(kept).read_bytes())
     base = read_index_facts(stem)
     facts = {**base, **_newest_facts(work, entries), "far": base["far"]}
     _publish(work, entries, files, facts, int(ivf_of(merged).ntotal))
@@ -265,11 +266,11 @@ def _publish(
     stem, manifest = writer.new_path(writer.manifest, f"indexes/{work.space.key}/{work.modality}", "")
     checksums = {}
     about = {**facts, "format": FORMAT_VERSION, "space": work.space.to_json()}
-    writes = {**files, ".json": lambda path: path.write_text(json.dumps(about, indent=1) + "\n", "utf-8")}
+    writes = {**files, ".json": lambda sink: sink.write((json.dumps(about, indent=1) + "\n").encode())}
     for ending, write in writes.items():
         path = writer.root / f"{stem}{ending}"
-        write(path)
-        fsync_file(path)
+        with written(path) as sink:
+            write(sink)
         checksums[ending] = checksum(path)
     end = max(entry.covers_to for entry in replaced) if covers_to is None else covers_to
     entry = IndexEntry(stem, work.space.key, work.modality, rows, end, _requested(manifest), checksums)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from mmsearch.errors import CollectionBusyError
+from mmsearch.errors import CollectionBusyError, CollectionDamagedError
 from mmsearch.retrieval.store.files import writing_to
 
 LOCK_NAME = "lock"
@@ -18,12 +18,15 @@ def writer_lock(root: Path) -> Iterator[None]:
     """Hold the collection's write lock; the operating system frees it when the process ends, however it ends.
 
     Raises:
+        CollectionDamagedError: something else lies where the lock file should.
         CollectionBusyError: another process (or another writer of this one) holds it.
         ReadOnlyError: the lock file cannot be made.
     """
     from filelock import FileLock, Timeout
 
     path = root / LOCK_NAME
+    if path.is_symlink() or path.is_dir() or (path.exists() and not path.is_file()):
+        raise CollectionDamagedError(f"{path} must be a plain file, and is none: remove it and run again")
     lock = FileLock(path, timeout=0)
     with writing_to(root):
         try:

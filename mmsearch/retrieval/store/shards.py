@@ -21,9 +21,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from mmsearch.durable import written
 from mmsearch.errors import CollectionDamagedError
 from mmsearch.indexes.blocks import present
-from mmsearch.retrieval.store.files import fsync_file
 from mmsearch.retrieval.store.schema import FACT_NAMES, FORMAT_VERSION, shard_schema, with_all_columns
 from mmsearch.types import Space
 
@@ -49,22 +49,24 @@ def write_shard(
     schema = shard_schema(space)
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = 0
-    with pq.ParquetWriter(
-        path,
-        schema,
-        compression={"id": "none", _VECTOR_LEAF: "none"} | dict.fromkeys(FACT_NAMES, "zstd"),
-        use_dictionary=["path", "modality", "span_unit", "note", "made", "taken_from"],
-        write_statistics=["id", "mtime_ns", "taken_at"],
-        data_page_size=_ONE_PAGE,
-        max_rows_per_page=_ONE_PAGE,
-        write_page_index=False,
-    ) as writer:
+    with (
+        written(path) as sink,
+        pq.ParquetWriter(
+            sink,
+            schema,
+            compression={"id": "none", _VECTOR_LEAF: "none"} | dict.fromkeys(FACT_NAMES, "zstd"),
+            use_dictionary=["path", "modality", "span_unit", "note", "made", "taken_from"],
+            write_statistics=["id", "mtime_ns", "taken_at"],
+            data_page_size=_ONE_PAGE,
+            max_rows_per_page=_ONE_PAGE,
+            write_page_index=False,
+        ) as writer,
+    ):
         for ids, facts, vectors in parts:
             arrays = [pa.array(ids), *facts.combine_chunks().columns, _vector_array(vectors, space.dim)]
             table = pa.Table.from_arrays(arrays, schema=schema)
             writer.write_table(table, row_group_size=ROW_GROUP)
             rows += len(ids)
-    fsync_file(path)
     Shard(path).check_mapping()
     return rows
 

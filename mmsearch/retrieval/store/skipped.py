@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from mmsearch.durable import written
 from mmsearch.errors import CollectionDamagedError
-from mmsearch.retrieval.store.files import checksum, fsync_file
+from mmsearch.retrieval.store.files import checksum
 from mmsearch.retrieval.store.manifest import Manifest, SkippedEntry
 from mmsearch.retrieval.store.writer import Writer
 from mmsearch.types import SkipKind
@@ -77,8 +78,7 @@ def write_skipped(writer: Writer, files: Sequence[SkippedFile]) -> None:
         arrays = [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), _SCHEMA, strict=True)]
         name, manifest = writer.new_path(manifest, "skipped", ".parquet")
         path = writer.root / name
-        with open(path, "wb") as file:
-            pq.write_table(pa.Table.from_arrays(arrays, schema=_SCHEMA), file, compression="zstd")
-        fsync_file(path)
+        with written(path) as sink:
+            pq.write_table(pa.Table.from_arrays(arrays, schema=_SCHEMA), sink, compression="zstd")
         entry = SkippedEntry(name, len(rows), checksum(path))
     writer.publish(replace(manifest, skipped=entry))

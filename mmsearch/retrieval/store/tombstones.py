@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from mmsearch.durable import written
 from mmsearch.errors import CollectionDamagedError
-from mmsearch.retrieval.store.files import checksum, fsync_file
+from mmsearch.retrieval.store.files import checksum
 from mmsearch.retrieval.store.manifest import DeadEntry
 
 if TYPE_CHECKING:
@@ -28,9 +29,8 @@ def write_dead(root: Path, name: str, ids: NDArray[np.int64]) -> DeadEntry:
     copy = f"{DEAD_COPIES}/{Path(name).name}"
     (root / DEAD_COPIES).mkdir(exist_ok=True)
     for path in (root / name, root / copy):
-        with open(path, "wb") as file:
-            pq.write_table(pa.table({"id": ids}), file)
-        fsync_file(path)
+        with written(path) as sink:
+            pq.write_table(pa.table({"id": ids}), sink)
     return DeadEntry(name, len(ids), checksum(root / name), copy)
 
 

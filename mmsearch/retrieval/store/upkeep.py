@@ -8,11 +8,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from mmsearch.durable import written
 from mmsearch.indexes.blocks import Vectors
 from mmsearch.indexes.calibrate import TEXTS, corpus_queries
 from mmsearch.indexes.sample import SAMPLE_ROWS, draw
 from mmsearch.retrieval.phrases import phrases
-from mmsearch.retrieval.store.files import checksum, fsync_file
+from mmsearch.retrieval.store.files import checksum
 from mmsearch.retrieval.store.indexing import Indexing, Texts, drop_index, merge_segments, update_index
 from mmsearch.retrieval.store.manifest import SampleEntry
 from mmsearch.retrieval.store.snapshot import Snapshot
@@ -84,8 +85,8 @@ def _update_sample(writer: Writer, space: Space, modality: Modality) -> None:
     stored["id"], stored["vector"] = rows.ids[positions], rows.vectors_at(positions)
     name, manifest = writer.new_path(writer.manifest, f"indexes/{space.key}/{modality}", ".npy")
     path = writer.root / name
-    np.save(path, stored)
-    fsync_file(path)
+    with written(path) as sink:
+        np.save(sink, stored)
     drawn = SampleEntry(name, space.key, modality, len(stored), count, checksum(path))
     kept = tuple(s for s in manifest.samples if s != entry)
     writer.publish(replace(manifest, samples=(*kept, drawn)))

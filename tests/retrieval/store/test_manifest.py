@@ -132,7 +132,11 @@ def test_a_manifest_is_synced_before_it_is_renamed_and_its_folder_after(tmp_path
     [
         (errno.EROFS, ReadOnlyError, "cannot write in .*Read-only file system.*-c DIR"),
         (errno.EACCES, ReadOnlyError, "cannot write in .*Permission denied"),
-        (errno.ENOSPC, MMSearchError, "is full; everything up to the last commit is safe"),
+        (
+            errno.ENOSPC,
+            MMSearchError,
+            "is full: .* MB are free, and more is needed; everything up to the last commit is safe",
+        ),
     ],
 )
 def test_a_disk_that_takes_no_writes_is_one_clear_line_and_still_searched(

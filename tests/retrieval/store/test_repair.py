@@ -64,7 +64,7 @@ def files_of(root: Path) -> list[str]:
     return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
 
 
-KINDS = ("MANIFEST.json", "lock", "dead", "image", "text", "audio", "video", "skipped", "sample")
+KINDS = ("MANIFEST.json", "lock", "dead", "dead-copies", "image", "text", "audio", "video", "skipped", "sample")
 
 
 def kind_of(name: str) -> str:
