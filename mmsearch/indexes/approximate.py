@@ -6,7 +6,6 @@ learned: they are searched together, list by list, and put into one another with
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +22,7 @@ from mmsearch.indexes.factory import ivf_of, matrix_of, prepare, transformed, un
 from mmsearch.indexes.plan import IndexPlan
 from mmsearch.indexes.probing import Probing, gaps, lists_within, nearest_lists
 from mmsearch.indexes.threads import bounded_threads
+from mmsearch.machine import usable_cpus
 
 _WORTH_THREADS = 1 << 24  # values in a training sample
 _QUERIES_FOR_A_THREAD = 8
@@ -167,7 +167,7 @@ class Approximate:
                 nearness, lists = lists_within(centroids, query, probing)
                 return self._in_lists(query[None], count, lists[None], nearness[None], selector)
 
-        workers = min(threads or os.cpu_count() or 1, len(queries) // _QUERIES_FOR_A_THREAD)
+        workers = min(threads or usable_cpus(), len(queries) // _QUERIES_FOR_A_THREAD)
         if workers < 2:
             found = [one(query) for query in queries]
         else:

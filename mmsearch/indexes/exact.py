@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from mmsearch.indexes import halves
 from mmsearch.indexes.blocks import Floats, Half, Positions, Vectors, as_floats
+from mmsearch.machine import usable_cpus
 
 SLACK = 1e-5
 """What the cosine of one row may differ by when it is summed in another order."""
@@ -51,9 +51,9 @@ def search_exact(
         survivors, allowed = np.flatnonzero(allowed), None
     rows = len(vectors) if survivors is None else len(survivors)
     step = max(1, min(rows, _CHUNK_SCORES // max(len(queries), 1)))
-    workers = min(threads or os.cpu_count() or 1, -(-rows // step) if rows else 1)
+    workers = min(threads or usable_cpus(), -(-rows // step) if rows else 1)
     if rows * vectors.dim >= _WORTH_THREADS and workers == 1 and (threads is None or threads > 1):
-        workers = min(threads or os.cpu_count() or 1, 16)
+        workers = min(threads or usable_cpus(), 16)
         step = -(-rows // workers)
     chunks = [(start, min(start + step, rows)) for start in range(0, rows, step)]
     slack = SLACK * np.linalg.norm(queries, axis=1)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from mmsearch.indexes.factory import WEIGHTED, least_rows, untrained
+from mmsearch.machine import free_memory
 
 IVFPQ_FROM = 250_000
 """Rows from which an approximate index is built by itself: below, a scan takes some 0.01 s at 512 dimensions."""
@@ -110,6 +111,4 @@ def round_to_power_of_two(x: float) -> int:
 
 
 def _quarter_of_free_memory() -> int:
-    import psutil
-
-    return int(psutil.virtual_memory().available) // 4
+    return free_memory() // 4

@@ -20,6 +20,7 @@ from mmsearch.retrieval.encoders.openclip.config import (
     pretrained_config,
 )
 
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # read when the hub's client is imported: only inside functions here
 REACH_SECONDS = 3.0
 _WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 _TOKENIZERS = ("tokenizer.json", "tokenizer_config.json")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +19,13 @@ def open_session(path: Path, threads: int | None = None) -> onnxruntime.Inferenc
     Args:
         threads: threads inside one operator; None lets ONNX Runtime take one for each physical core.
     """
+    # The library reads this as it loads; later it has sent what it had and left files below HOME.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    loaded_before = "onnxruntime" in sys.modules
     import onnxruntime
 
-    onnxruntime.disable_telemetry_events()  # an app may have imported it before mmsearch, which switches it off
+    if loaded_before and hasattr(onnxruntime, "disable_telemetry_events"):
+        onnxruntime.disable_telemetry_events()  # an application loaded it first: what is still possible
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.log_severity_level = _ERRORS_ONLY

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from mmsearch.errors import UsageError
+from mmsearch.machine import usable_cpus
 from mmsearch.retrieval.encoders.protocol import TextEncoder
 from mmsearch.retrieval.ingest.choices import removed_paths, roots_of, with_roots
 from mmsearch.retrieval.ingest.diff import CHECKS, Check, Plan, make_plan
@@ -162,7 +163,7 @@ def ingest(writer: Writer, serving: Serving, paths: Sequence[bytes], options: In
 
 
 def _decoder(serving: Serving, options: IngestOptions) -> Decoder:
-    workers = options.workers or os.cpu_count() or 1
+    workers = options.workers or usable_cpus()
     slots = (options.batch or MAX_BATCH) + 2 * workers
     return Decoder(workers, serving.recipe(options.only, options.window, options.hop), slots)
 

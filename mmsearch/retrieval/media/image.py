@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from mmsearch.errors import DecodeError, TransientDecodeError
+from mmsearch.machine import free_memory
 from mmsearch.retrieval.media.colour import to_srgb
 from mmsearch.retrieval.media.dates import Taken, date_of_picture, dated
 from mmsearch.retrieval.media.deep import (
@@ -61,9 +62,7 @@ def default_max_pixels(workers: int, memory_bytes: int | None = None) -> int:
     ``memory_bytes`` stands in for the memory that is free now.
     """
     if memory_bytes is None:
-        import psutil
-
-        memory_bytes = psutil.virtual_memory().available
+        memory_bytes = free_memory()
     affordable = int(memory_bytes * _SHARE_OF_MEMORY / max(workers, 1) / BYTES_PER_PIXEL)
     return min(affordable, _MAX_MEGAPIXELS * 1_000_000)
 

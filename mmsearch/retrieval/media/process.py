@@ -57,6 +57,7 @@ class WorkerProcess:
         self._deadline: float | None = None
         self._started_at = 0.0
         self._late = False
+        self._too_large = False
 
     def ask(self, request: bytes, limit: TimeLimit, take: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """The reply to a request line.
@@ -89,7 +90,7 @@ class WorkerProcess:
             self._set_deadline(None)
             raise WorkerDied(self._bury(process, limit_s)) from None
         self._set_deadline(None)
-        if self._late:  # killed just as it answered
+        if self._late or self._too_large:  # killed just as it answered
             self._bury(process, limit_s)
         reply: dict[str, Any] = message["reply"]
         return reply
@@ -113,6 +114,14 @@ class WorkerProcess:
             if self._deadline is not None and now > self._deadline and self._process is not None:
                 self._late = True
                 self._process.kill()
+
+    def kill_if_too_large(self, most_bytes: int) -> None:
+        """Kill the process where it is at work and holds more than so much memory of its own."""
+        with self._lock:
+            process = None if self._deadline is None else self._process
+            if process is not None and _private_bytes(process.pid) > most_bytes:
+                self._too_large = True
+                process.kill()
 
     def _set_deadline(self, limit_s: float | None) -> None:
         with self._lock:
@@ -143,7 +152,7 @@ class WorkerProcess:
         if self._process is not None and self._process.poll() is None:
             return self._process
         self.kill()
-        self._late = False
+        self._late = self._too_large = False
         with tempfile.TemporaryFile() as complaints:
             process: subprocess.Popen[bytes] | None = None
             try:
@@ -181,11 +190,13 @@ class WorkerProcess:
 
     def _bury(self, process: subprocess.Popen[bytes], limit_s: float) -> str:
         """Reap a process that did not answer, and say why."""
-        late = self._late
+        late, too_large = self._late, self._too_large
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=1)
         code = process.poll()
         self.kill()
+        if too_large:
+            return "needs more memory than a decoder may use"
         if late:
             return f"the decoder took longer than {limit_s:.0f} s"
         if code is None:
@@ -193,6 +204,19 @@ class WorkerProcess:
         if code == -9:
             return "the decoder was killed, perhaps for want of memory"
         return f"the decoder crashed (signal {-code})" if code < 0 else f"the decoder crashed (exit code {code})"
+
+
+def _private_bytes(pid: int) -> int:
+    """Resident memory of a process without what it shares (on Linux), in bytes; 0 where it is gone."""
+    try:
+        if sys.platform == "linux":
+            resident, shared = map(int, Path(f"/proc/{pid}/statm").read_text().split()[1:3])
+            return (resident - shared) * os.sysconf("SC_PAGE_SIZE")
+        import psutil
+
+        return int(psutil.Process(pid).memory_info().rss)
+    except Exception:  # it has ended, or may not be looked at
+        return 0
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

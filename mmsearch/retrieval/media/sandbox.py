@@ -29,6 +29,7 @@ from mmsearch.types import Facts, SkipKind
 
 _POLL_S = 0.1
 _STOP_LIMIT_S = 5.0
+SPARE_BYTES = 1 << 30  # that a worker may hold beside its largest picture: libraries, a table, a film's frames
 
 DecodedKind = Literal["image", "text", "table", "subtitles", "audio", "video"]
 
@@ -133,9 +134,9 @@ class Decoder:
         time_limit_s: float = 60.0,
         _worker_command: Sequence[str] | None = None,
     ) -> None:
-        if max_pixels is None:
-            from mmsearch.retrieval.media.image import default_max_pixels
+        from mmsearch.retrieval.media.image import BYTES_PER_PIXEL, default_max_pixels
 
+        if max_pixels is None:
             max_pixels = default_max_pixels(workers)
         fitted = recipe.image
         self._slots = SharedArray(slots, fitted.height, fitted.width, 3) if fitted else None
@@ -155,6 +156,7 @@ class Decoder:
             WorkerProcess({**settings, "number": number}, inherited, _worker_command) for number in range(workers)
         ]
         self._limit = TimeLimit(time_limit_s, self.SECONDS_PER_MEGABYTE, self.SECONDS_PER_SECOND)
+        self._most_bytes = max_pixels * BYTES_PER_PIXEL + SPARE_BYTES
         self._run: _Run | None = None
 
     def __enter__(self) -> Decoder:
@@ -333,11 +335,12 @@ class Decoder:
         )
 
     def _watch(self, run: _Run) -> None:
-        """Kill workers that are past their deadline, until the run ends."""
+        """Kill workers that are past their deadline or need too much memory, until the run ends."""
         while not run.stopping.wait(_POLL_S):
             now = time.monotonic()
             for worker in self._workers:
                 worker.kill_if_late(now)
+                worker.kill_if_too_large(self._most_bytes)
 
 
 def _unpacked(packed: tuple[list[str], list[tuple[int, int]]]) -> list[tuple[int, str]]:

@@ -264,6 +264,9 @@ def faulty(tmp_path: Path) -> Callable[..., Decoder]:
                     os.system("echo and a child's")
                 if b"greedy" in path:
                     bytearray(1 << 45)
+                if b"bloated" in path:
+                    held = bytearray(os.urandom(1 << 20)) * 1500
+                    time.sleep(1000)
                 if b"bug" in path:
                     raise ZeroDivisionError("oh")
 
@@ -306,6 +309,7 @@ def faulty(tmp_path: Path) -> Callable[..., Decoder]:
         ("murder.png", "the decoder was killed, perhaps for want of memory"),
         ("hang.png", "the decoder took longer than 0 s"),
         ("greedy.png", "needs more memory than a decoder may use"),
+        ("bloated.png", "needs more memory than a decoder may use"),
         ("bug.png", "the decoder failed: ZeroDivisionError: oh"),
         ("altered.png", "changed while it was read; run again"),
         ("fleeting.png", "vanished before it could be read"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import logging
 import shutil
 import tempfile
@@ -18,8 +19,6 @@ from mmsearch.retrieval.encoders.openclip.encoder import OpenClipEncoder
 from mmsearch.retrieval.encoders.openclip.tokenizer import ClipTokenizer
 
 _OPSET = 18
-# open_clip's SimpleTokenizer splits a cleaned text so (case is gone by then).
-_CLIP_WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
 
 def export_onnx(encoder: OpenClipEncoder, folder: Path) -> Path:
@@ -75,22 +74,41 @@ def portable_tokenizer(tokenizer: ClipTokenizer) -> tuple[Tokenizer, TextFormat]
 def _from_clip_bpe(original: Any) -> Tokenizer:
     """open_clip's `SimpleTokenizer` as a `tokenizers` one.
 
-    The ids differ in two rare cases. The two libraries' tables of letters are of different age: of the characters of
-    Unicode 14, each tried alone behind a colon, U+0345 was split differently, and so are scripts newer than that.
-    And a special token spelt out in a text right behind punctuation is read as one here, as its characters there.
+    The classes of characters are written out, since the two libraries' tables of them are of different age. The ids
+    differ in one rare case: a special token spelt out in a text right behind punctuation is read as one here, as its
+    characters there.
     """
     tokenizer = Tokenizer(
         models.BPE(vocab=original.encoder, merges=list(original.bpe_ranks), end_of_word_suffix="</w>")
     )
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(_CLIP_WORDS), behavior="removed", invert=True),
+            pre_tokenizers.Split(Regex(_clip_words()), behavior="removed", invert=True),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
     specials = [original.decoder[number] for number in original.all_special_ids]
     tokenizer.add_special_tokens([AddedToken(token, normalized=False) for token in specials])
     return tokenizer
+
+
+def _clip_words() -> str:
+    """How open_clip's `SimpleTokenizer` splits a cleaned text, with each class of characters as open_clip's own library
+    for patterns has it, ignoring case as open_clip does: then U+0345 is a letter, and U+017F an s."""
+    import regex
+
+    characters = "".join(map(chr, itertools.chain(range(0xD800), range(0xE000, 0x110000))))
+
+    def written_out(pattern: str) -> str:
+        found = regex.finditer(f"{pattern}+", characters, regex.IGNORECASE)
+        return "".join(rf"\x{{{ord(run[0][0]):x}}}-\x{{{ord(run[0][-1]):x}}}" for run in found)
+
+    def in_any_case(ending: str) -> str:
+        return "'" + "".join(f"[{written_out(letter)}]" for letter in ending)
+
+    endings = "|".join(map(in_any_case, ("s", "t", "re", "ve", "m", "ll", "d")))
+    letters, numbers, others = map(written_out, (r"[\p{L}]", r"[\p{N}]", r"[^\s\p{L}\p{N}]"))
+    return f"{endings}|[{letters}]+|[{numbers}]|[{others}]+"
 
 
 def _from_hugging_face(original: Any, length: int) -> tuple[Tokenizer, TextFormat]:
