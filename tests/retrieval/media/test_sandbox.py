@@ -322,7 +322,8 @@ def test_a_fault_costs_one_file_and_the_run_goes_on(
     names = ["a.png", name, "b.png"]
     for each in names:
         scene().save(tmp_path / each)
-    with faulty(time_limit_s=0.4 if name == "hang.png" else 30) as decoder:
+    bounds = {"max_pixels": 1_000_000} if name == "bloated.png" else {}
+    with faulty(time_limit_s=0.4 if name == "hang.png" else 30, **bounds) as decoder:
         found = {}
         for decoded in filter(None, decoder.map(Job(os.fsencode(tmp_path / each)) for each in names)):
             found[Path(os.fsdecode(decoded.path)).name] = decoded.reason
@@ -427,8 +428,8 @@ def test_an_interrupt_ends_busy_workers_at_once(
     def consume() -> None:
         with faulty(workers=2) as decoder:
             for decoded in decoder.map(jobs):
-                assert decoded is not None
-                raise KeyboardInterrupt
+                if decoded is not None:  # nothing is ready yet
+                    raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         consume()
