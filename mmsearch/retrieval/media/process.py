@@ -20,6 +20,7 @@ from mmsearch.errors import MMSearchError
 
 _MAX_REPLY_BYTES = 128 << 20  # a text of 16 MiB, escaped
 _START_LIMIT_S = 60.0
+_LEAST_BYTES_A_SECOND = 25  # speech codecs need 75
 _LONGEST_S = 24 * 3600.0  # a header may state any duration
 _PACKAGE_PARENT = str(Path(mmsearch.__file__).resolve().parent.parent)
 
@@ -36,10 +37,12 @@ class TimeLimit:
     per_megabyte: float
     per_second: float
 
-    def extension(self, message: dict[str, Any]) -> float:
-        """Seconds that a message adds: the file's size in bytes, or the duration that its header states."""
+    def extension(self, message: dict[str, Any], size: int) -> float:
+        """Seconds that a message adds: the file's ``size`` in bytes as it is opened, or the duration that its header
+        states, as far as so many bytes can hold it."""
         opened, lasts = message.get("opened", 0), message.get("lasts", 0.0)
-        return float(opened / 1e6 * self.per_megabyte + min(max(lasts, 0.0), _LONGEST_S) * self.per_second)
+        believed = min(max(lasts, 0.0), _LONGEST_S, size / _LEAST_BYTES_A_SECOND)
+        return float(opened / 1e6 * self.per_megabyte + believed * self.per_second)
 
 
 class WorkerProcess:
@@ -73,6 +76,7 @@ class WorkerProcess:
         """
         process = self._started()
         limit_s = left = limit.seconds
+        size = 0
         self._set_deadline(left)
         try:
             self._send(process, request)
@@ -83,7 +87,8 @@ class WorkerProcess:
                         self.kill()
                         raise WorkerDied("the run was stopped")
                     self._send(process, b"\n")
-                more = limit.extension(message)
+                size = message.get("opened", size)
+                more = limit.extension(message, size)
                 limit_s, left = limit_s + more, left + more
                 self._set_deadline(left)
         except (OSError, EOFError, ValueError, TypeError):

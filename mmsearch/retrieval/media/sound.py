@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
 
 _CHUNK_S = 1.0
+_LEAST_RATE, _MOST_RATE = 1_000, 3_000_000  # samples a second; DSD has 2.8 million
+_FILLED_S, _FILLED_S_A_BYTE = 3600.0, 1 / 25
+"""Gaps of so many seconds are filled with silence in any file, and more as its bytes go: no codec needs fewer."""
 _MANY_CHANNELS = 8
 _JITTER_S = 0.1
 """Time stamps are rounded to milliseconds in some containers: a gap or an overlap up to this is none."""
@@ -62,6 +66,8 @@ class Sound:
             self._stream = pick_stream(self._container.streams.audio, "a sound track")
             self._stream.codec_context.thread_count = 1
             self.expected_s = stated_duration(self._container, self._stream)
+        _check_rate(self._stream.codec_context.sample_rate)
+        self._may_fill_s = max(_FILLED_S, source.seek(0, os.SEEK_END) * _FILLED_S_A_BYTE)
         self._taken = taken(self._container, "sound")
         self._promised_s = promised_duration(source, format, self.expected_s)
         self._cut_off = lacks_its_end(source, format)
@@ -159,11 +165,14 @@ class Sound:
             if pending and (frame.sample_rate != rate or count >= _CHUNK_S * rate):
                 yield np.concatenate(pending), rate
                 pending, count = [], 0
-            rate = frame.sample_rate
+            rate = _check_rate(frame.sample_rate)
             gap = time - done_s
             if gap < 0 and (done_s == 0 or gap < -_JITTER_S):
                 samples = samples[round(-gap * rate) :]
             elif gap > 0 and (done_s == 0 or gap > _JITTER_S):
+                self._may_fill_s -= gap
+                if self._may_fill_s < 0:
+                    raise DecodeError("damaged: its time stamps leave gaps of hours that nothing fills")
                 for silence in _silence(round(gap * rate), rate):
                     pending.append(silence)
                     yield np.concatenate(pending), rate
@@ -190,6 +199,13 @@ class Sound:
             half = float(1 << (8 * values.dtype.itemsize - 1))
             mean = values.mean(axis=0, dtype=np.float64) / half - (values.dtype.kind == "u")
         return mean.astype(np.float32)
+
+
+def _check_rate(rate: int) -> int:
+    """The rate; DecodeError where no sound has it: one sample a second makes hours of any few bytes."""
+    if rate and not _LEAST_RATE <= rate <= _MOST_RATE:
+        raise DecodeError(f"damaged: its header states {rate:,} samples a second, which no sound has")
+    return rate
 
 
 def readable(frame: AudioFrame) -> AudioFrame:
