@@ -117,7 +117,7 @@ def make_plan(
     plan.skipped = scan.skipped
     plan.found += len(scan.skipped)
     plan.absences = Absences(
-        scan.paths, seen | {os.fsencode(note.path) for note in scan.skipped} | scan.left_out, mounts
+        scan.paths, seen | {os.fsencode(note.path) for note in scan.skipped} | scan.set_aside, mounts
     )
     met = seen | {old.path for old, _ in plan.renamed}
     left_out = [file for file in known.under(scan.paths) if file.path not in met and scan.leaves_out(file.path)]

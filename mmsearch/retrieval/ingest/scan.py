@@ -69,7 +69,7 @@ class Scan:
         removed: paths that were forgotten by name, and stay so.
 
     ``unread`` holds what could not be listed or looked at: nothing may be concluded of what is in it. ``left_out``
-    holds what was passed over by a rule, a removal or as a leftover: what the collection knows of it is to go.
+    holds what was passed over by a rule, a removal or as a leftover, by kind: what is known of it is to go.
     """
 
     paths: Sequence[bytes]
@@ -80,7 +80,7 @@ class Scan:
     removed: Collection[bytes] = ()
     skipped: list[FileNote] = field(default_factory=list)
     unread: list[bytes] = field(default_factory=list)
-    left_out: set[bytes] = field(default_factory=set)
+    left_out: dict[bytes, str] = field(default_factory=dict)
     _passed: dict[str, dict[str, int]] = field(default_factory=dict)
     _unmatched: dict[str, None] = field(default_factory=dict)
     _tops: list[bytes] = field(default_factory=list)
@@ -117,6 +117,11 @@ class Scan:
                 yield Found.of(path, facts, named=True)
             else:
                 self._skip(path, "not a regular file")
+
+    @property
+    def set_aside(self) -> set[bytes]:
+        """What was passed over because a person said so: their own files, where leftovers of a system are nobody's."""
+        return {path for path, kind in self.left_out.items() if kind in (EXCLUDED, REMOVED)}
 
     def leaves_out(self, path: bytes) -> bool:
         """Whether the walk has passed over a file, or a folder that it lies in, on purpose."""
@@ -268,7 +273,7 @@ class Scan:
             return False
 
     def _pass_over(self, path: bytes, kind: str, name: str) -> None:
-        self.left_out.add(path)
+        self.left_out[path] = kind
         names = self._passed.setdefault(kind, {})
         names[name] = names.get(name, 0) + 1
 

@@ -274,3 +274,9 @@ def test_a_real_disk_that_is_unmounted_and_replaced_keeps_its_rows(media):
     command = ["unshare", "-m", sys.executable, "-c", _WITH_A_REAL_DISK, str(media), str(away)]
     ran = subprocess.run(command, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
+
+
+def test_a_folder_in_which_only_excluded_files_are_left_is_there(media, made):
+    (media / "usb1" / "harbour.txt").unlink()
+    report = made.index([media], workers=1, exclude=("bread.md",))
+    assert (report.removed, report.kept) == (2, ())
