@@ -75,9 +75,11 @@ def facts_table(items: Sequence[Item]) -> pa.Table:
 
 
 def with_all_columns(table: pa.Table, names: Sequence[str]) -> pa.Table:
-    """The named columns in that order; facts that a shard of an earlier version does not hold are null."""
-    if table.column_names == list(names):
-        return table
+    """The named columns in that order; facts that a shard of an earlier version does not hold are null.
+
+    All fields may be null in what is returned, whether a column was missing or not: tables of an earlier and of a
+    later shard have one schema and can be put together.
+    """
     columns = [
         table[name] if name in table.column_names else pa.nulls(table.num_rows, FACT_SCHEMA.field(name).type)
         for name in names

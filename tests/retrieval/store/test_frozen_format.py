@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 from mmsearch import Collection
+from mmsearch.retrieval.store.manifest import load_manifest
+from mmsearch.retrieval.store.snapshot import Snapshot
 
 FROZEN = Path(__file__).parent / "frozen"
 ROWS, DIM = 80, 8
@@ -51,6 +53,14 @@ def test_it_is_sound_and_takes_more_rows(frozen):
     assert Collection.doctor(frozen.root) == []
     frozen.add(rows(2)[:1], paths=["/later.jpg"], modality="image")
     assert frozen.search(rows(2)[0], k=1, to=["image"])[0].path == "/later.jpg"
+
+
+def test_facts_of_its_rows_and_of_later_rows_are_read_together(frozen):
+    frozen.add(rows(2)[:1], paths=["/later.jpg"], modality="image")
+    manifest = load_manifest(frozen.root)
+    facts = Snapshot(frozen.root, manifest).rows(manifest.current, "image").facts(["path", "size", "ctime_ns", "made"])
+    assert facts["path"].to_pylist()[-1] == b"/later.jpg"
+    assert set(facts["ctime_ns"].to_pylist()) == {None}
 
 
 def freeze(folder: Path) -> None:
