@@ -45,11 +45,11 @@ def _hand_over(what: Literal["frame", "clip"], moment: Moment, output: Path, for
         raise UsageError(f"no folder {output.parent} to write {output.name} to")
     unfinished = output.with_name(f".{output.stem}-{secrets.token_hex(3)}{output.suffix}")
     source = os.fsencode(os.path.abspath(moment.path))
-    job = Job(
-        source, True, moment=(moment.start_s, moment.end_s), write=(what, os.fsencode(os.path.abspath(unfinished)))
-    )
+    target = os.fsencode(os.path.abspath(unfinished))
+    job = Job(source, True, moment=(moment.start_s, moment.end_s), write=(what, target))
     try:
-        with Decoder(1, Recipe(), slots=1) as decoder:
+        unfinished.touch(exist_ok=False)  # a worker may write to this file, and make none
+        with Decoder(1, Recipe(), slots=1, writes_to=target) as decoder:
             file, _ = decoder.decode_one(job)
         if file.written is None:
             raise DecodeError(f"no {what} of {moment.path}: {file.reason}")

@@ -24,6 +24,14 @@ _LEAST_BYTES_A_SECOND = 25  # speech codecs need 75
 _LONGEST_S = 24 * 3600.0  # a header may state any duration
 _PACKAGE_PARENT = str(Path(mmsearch.__file__).resolve().parent.parent)
 
+# All that a worker sees of the environment, where keys and passwords may stand: what Python and its libraries need to
+# be found, to read names of files, and to tell the local time.
+_ENVIRONMENT = (
+    *("LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "TEMP", "TMP", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"),
+    *("PYTHONHOME", "PYTHONUTF8", "PYTHONNOUSERSITE", "PYTHONUSERBASE", "PYTHONDONTWRITEBYTECODE"),
+    *("__PYVENV_LAUNCHER__", "SYSTEMROOT", "WINDIR"),
+)
+
 
 class WorkerDied(Exception):
     """The worker ended instead of answering; the text is the reason, for the report."""
@@ -182,12 +190,13 @@ class WorkerProcess:
     def _spawn(self, complaints: IO[bytes]) -> subprocess.Popen[bytes]:
         one_thread = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
         search_path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), _PACKAGE_PARENT)))
+        needed = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
         return subprocess.Popen(
             self._command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=complaints,
-            env={**os.environ, **one_thread, "PYTHONPATH": search_path},
+            env={**needed, **one_thread, "PYTHONPATH": search_path},
             pass_fds=self._inherited,
             start_new_session=True,  # out of reach of the terminal's Ctrl-C
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),

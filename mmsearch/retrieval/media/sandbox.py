@@ -115,6 +115,7 @@ class Decoder:
     of them before it asks for more. Files of which ``recipe`` makes nothing are skipped with a reason.
     ``time_limit_s`` is the most seconds that a file may take, to which each megabyte adds `SECONDS_PER_MEGABYTE` and
     each second of a film or sound `SECONDS_PER_SECOND`. ``max_pixels`` defaults to what memory allows.
+    ``writes_to`` is the one file, which exists, that jobs with ``write`` may name.
 
     Raises:
         MMSearchError: from `map` and `decode_one`, where worker processes cannot be started.
@@ -132,6 +133,7 @@ class Decoder:
         *,
         max_pixels: int | None = None,
         time_limit_s: float = 60.0,
+        writes_to: bytes | None = None,
         _worker_command: Sequence[str] | None = None,
     ) -> None:
         from mmsearch.retrieval.media.image import BYTES_PER_PIXEL, default_max_pixels
@@ -150,6 +152,7 @@ class Decoder:
             "pixels": _place(self._slots),
             "parts": _place(self._parts),
             "max_pixels": max_pixels,
+            "written": writes_to and base64.b64encode(writes_to).decode("ascii"),
         }
         inherited = tuple(d for shared in (self._slots, self._parts) if shared for d in shared.descriptors)
         self._workers = [

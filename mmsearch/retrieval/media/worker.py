@@ -15,9 +15,8 @@ import json
 import os
 import queue
 import signal
-import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import IO, Any
 
@@ -26,10 +25,12 @@ from numpy.typing import NDArray
 
 from mmsearch.errors import DecodeError, TransientDecodeError, UsageError
 from mmsearch.retrieval.filetimes import status_change_ns
+from mmsearch.retrieval.media.confine import confine, limit_resources
 from mmsearch.retrieval.media.dates import date_in_name
 from mmsearch.retrieval.media.encoded import BREAK, amount, without_encoded_data
 from mmsearch.retrieval.media.formats import Kind
 from mmsearch.retrieval.media.image import BYTES_PER_PIXEL, decode_image
+from mmsearch.retrieval.media.opener import opened_here, received, split_off_opener
 from mmsearch.retrieval.media.pages import MAX_PAGES, decode_pages, pages_of
 from mmsearch.retrieval.media.raw import decode_raw
 from mmsearch.retrieval.media.recipe import Recipe
@@ -53,6 +54,8 @@ _MODALITIES: dict[Kind, Modality] = {
 _KINDS = {"raw": "image"}
 
 _SPARE_ADDRESS_SPACE = 4 << 30
+
+_Received = tuple[bytes, tuple[int | None, IO[bytes] | None]]  # a line, and what came of opening its file
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +92,13 @@ def main() -> None:
     """Answer jobs until standard input closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's affair
     jobs, replies = _take_over_standard_streams()
-    settings = _start(json.loads(jobs.readline()))
-    waiting: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    threading.Thread(target=_receive, args=(jobs, waiting), daemon=True).start()
+    stated = json.loads(jobs.readline())
+    opener = split_off_opener(jobs, replies)
+    settings = _start(stated)
+    confine(base64.b64decode(stated["written"]) if stated.get("written") else None)
+    lines = received(opener) if opener is not None else ((line, (None, None)) for line in jobs)
+    waiting: queue.SimpleQueue[_Received] = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(lines, waiting), daemon=True).start()
 
     def say(message: dict[str, Any]) -> None:
         replies.write(json.dumps(message).encode("ascii") + b"\n")
@@ -101,8 +108,8 @@ def main() -> None:
     _silence(2)
     line = Line(say, waiting.get)
     while True:
-        job = json.loads(waiting.get())
-        say({"reply": answer(job, settings, line)})
+        text, opened = waiting.get()
+        say({"reply": answer(json.loads(text) | {"opened": opened}, settings, line)})
 
 
 def _take_over_standard_streams() -> tuple[IO[bytes], IO[bytes]]:
@@ -119,17 +126,19 @@ def _silence(descriptor: int) -> None:
     os.close(nowhere)
 
 
-def _receive(jobs: IO[bytes], waiting: queue.SimpleQueue[bytes]) -> None:
+def _receive(jobs: Iterable[_Received], waiting: queue.SimpleQueue[_Received]) -> None:
     """Hand on lines; at their end the main process has gone, so this one goes too, even amid a long decode."""
-    for line in jobs:
-        waiting.put(line)
+    with contextlib.suppress(OSError):
+        for received_line in jobs:
+            waiting.put(received_line)
     os._exit(0)
 
 
 def _start(settings: dict[str, Any]) -> Settings:
     shared = [settings[name] for name in ("pixels", "parts")]
     held = sum(int(np.prod(shape)) for _, shape in filter(None, shared))
-    _limit_resources(settings["max_pixels"] * BYTES_PER_PIXEL + held)
+    most = _SPARE_ADDRESS_SPACE + settings["max_pixels"] * BYTES_PER_PIXEL + held
+    limit_resources(most)
     pixels, parts = (open_shared(place[0], tuple(place[1])) if place else None for place in shared)
     return Settings(
         recipe=Recipe.from_json(settings["recipe"]),
@@ -137,23 +146,6 @@ def _start(settings: dict[str, Any]) -> Settings:
         parts=None if parts is None else parts[settings["number"]],
         max_pixels=settings["max_pixels"],
     )
-
-
-def _limit_resources(working_bytes: int) -> None:
-    """No core dumps of private pictures, and an end to allocations that run away.
-
-    What can be limited is address space, and libraries reserve far more of that than they use. So the
-    limit is generous: gigabytes above what the largest allowed picture needs.
-    """
-    try:
-        import resource
-    except ImportError:  # Windows
-        return
-    for kind, wanted in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_AS, _SPARE_ADDRESS_SPACE + working_bytes)):
-        hard = resource.getrlimit(kind)[1]
-        limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        with contextlib.suppress(ValueError, OSError):  # macOS knows RLIMIT_AS but may refuse it
-            resource.setrlimit(kind, (limit, hard))
 
 
 def answer(job: dict[str, Any], settings: Settings, line: Line) -> dict[str, Any]:
@@ -180,7 +172,7 @@ def answer(job: dict[str, Any], settings: Settings, line: Line) -> dict[str, Any
 def decode_file(job: dict[str, Any], settings: Settings, line: Line) -> dict[str, Any]:
     """Read one file: skip what is unwanted, recognise what is known by its hash, decode the rest."""
     path = base64.b64decode(job["path"])
-    with _open_regular(path) as file:
+    with opened_here(job) as file:
         before = os.fstat(file.fileno())
         line.say({"opened": before.st_size})
         sniffed = sniff(file.read(HEAD_BYTES), path, named=job["named"])
@@ -214,19 +206,6 @@ def decode_file(job: dict[str, Any], settings: Settings, line: Line) -> dict[str
 def hash_file(file: IO[bytes]) -> bytes:
     """BLAKE2b of a file's contents, 16 bytes."""
     return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()  # type: ignore[arg-type]
-
-
-@contextlib.contextmanager
-def _open_regular(path: bytes) -> Iterator[IO[bytes]]:
-    """A regular file, opened for reading; pipes and devices are told apart before they are touched, and after."""
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise DecodeError("not a regular file")
-    # Should a pipe have taken the file's place since, O_NONBLOCK keeps open() from waiting for a writer.
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-    with os.fdopen(os.open(path, flags), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise DecodeError("not a regular file")
-        yield file
 
 
 def _moving(file: IO[bytes], sniffed: Sniffed) -> Sniffed:

@@ -204,6 +204,7 @@ def test_a_film_that_grows_while_it_is_read_is_left_for_the_next_run(cinema, tmp
                 more.write(b"more")
             return decode_film(stream)
         worker.decode_film = decode_film
+        worker.confine = lambda *_: None  # it writes in the place of another program
         """.replace("PATH", repr(str(folder / "one.mkv")))
     )
     made = Collection.create(tmp_path / "c.mms", model="mini")

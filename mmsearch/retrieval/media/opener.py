@@ -1,0 +1,118 @@
+"""Opens the files of a worker's jobs: in a process of its own, where the worker itself may open none."""
+
+from __future__ import annotations
+
+import array
+import base64
+import ctypes
+import errno
+import json
+import os
+import signal
+import socket
+import stat
+import sys
+from collections.abc import Iterator
+from typing import IO, Any
+
+from mmsearch.errors import DecodeError
+
+_SET_PARENT_DEATH_SIGNAL, _SET_DUMPABLE = 1, 4
+_RECEIVE_BYTES = 1 << 16
+_OPENED, _NOT_REGULAR = 0, -1
+
+
+def open_regular(path: bytes) -> IO[bytes]:
+    """A regular file, opened for reading; pipes and devices are told apart before they are touched, and after.
+
+    Raises:
+        DecodeError: it is no regular file.
+        OSError: it cannot be opened.
+    """
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise DecodeError("not a regular file")
+    # Should a pipe have taken the file's place since, O_NONBLOCK keeps open() from waiting for a writer.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    file = os.fdopen(os.open(path, flags), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise DecodeError("not a regular file")
+    return file
+
+
+def opened_here(job: dict[str, Any]) -> IO[bytes]:
+    """The file of a job: the one that was handed over, or opened now where nothing was.
+
+    Raises:
+        DecodeError, OSError: as `open_regular`.
+    """
+    state, file = job.get("opened", (None, None))
+    if state is None:
+        return open_regular(base64.b64decode(job["path"]))
+    if file is not None:
+        return file  # type: ignore[no-any-return]
+    if state == _NOT_REGULAR:
+        raise DecodeError("not a regular file")
+    raise OSError(state, os.strerror(state))
+
+
+def split_off_opener(lines: IO[bytes], replies: IO[bytes]) -> socket.socket | None:
+    """Fork a process that reads ``lines`` from now on, opens the file that each job names and hands both on.
+
+    It never reads a file, and nothing comes back to it, so that the worker cannot ask it for others. It ends with the
+    worker. Returns the worker's end of the way, None on systems where workers are not confined.
+    """
+    if sys.platform != "linux":
+        return None
+    worker = os.getpid()
+    here, there = socket.socketpair()
+    if os.fork():
+        there.close()
+        os.close(lines.fileno())
+        return here
+    try:
+        prctl = ctypes.CDLL(None).prctl
+        prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+        prctl(_SET_DUMPABLE, 0, 0, 0, 0)
+        if os.getppid() == worker:
+            here.close()
+            os.close(replies.fileno())  # the main process is to see the worker's end
+            os.dup2(0, 2)  # which points nowhere
+            _forward(lines, there)
+    finally:
+        os._exit(0)
+
+
+def _forward(lines: IO[bytes], there: socket.socket) -> None:
+    for line in lines:
+        state, file = _OPENED, None
+        if line.startswith(b"{"):
+            try:
+                file = open_regular(base64.b64decode(json.loads(line)["path"]))
+            except DecodeError:
+                state = _NOT_REGULAR
+            except OSError as error:
+                state = error.errno or errno.EIO
+        message = b"%d %s" % (state, line)
+        sent = socket.send_fds(there, [message], [file.fileno()]) if file is not None else 0
+        there.sendall(message[sent:])
+        if file is not None:
+            file.close()
+
+
+def received(here: socket.socket) -> Iterator[tuple[bytes, tuple[int, IO[bytes] | None]]]:
+    """The lines that the opener hands on, each with what came of opening its file, until it has gone."""
+    waiting, descriptors = b"", array.array("i")
+    while data := _receive(here, descriptors):
+        waiting += data
+        *whole, waiting = waiting.split(b"\n")
+        for message in whole:
+            state, _, line = message.partition(b" ")
+            has_file = line.startswith(b"{") and int(state) == _OPENED
+            yield line + b"\n", (int(state), os.fdopen(descriptors.pop(0), "rb") if has_file else None)
+
+
+def _receive(here: socket.socket, descriptors: array.array[int]) -> bytes:
+    data, found, _, _ = socket.recv_fds(here, _RECEIVE_BYTES, 8)
+    descriptors.extend(found)
+    return data
