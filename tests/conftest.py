@@ -158,19 +158,21 @@ class Embedded:
 
     texts: list[str] = field(default_factory=list)
     pictures: int = 0
+    sounds: int = 0
 
     def clear(self) -> None:
-        self.texts, self.pictures = [], 0
+        self.texts, self.pictures, self.sounds = [], 0, 0
 
     def __len__(self) -> int:
-        return len(self.texts) + self.pictures
+        return len(self.texts) + self.pictures + self.sounds
 
 
 @pytest.fixture
 def embedded(monkeypatch: pytest.MonkeyPatch) -> Embedded:
-    """Counts the texts and pictures that `mini` embeds."""
+    """Counts the texts, pictures and sounds that `mini` embeds."""
     seen = Embedded()
     encode_texts, encode_images = MiniEncoder.encode_texts, MiniEncoder.encode_images
+    encode_sounds = MiniEncoder.encode_sounds
 
     def texts(encoder, given):
         seen.texts += given
@@ -180,7 +182,12 @@ def embedded(monkeypatch: pytest.MonkeyPatch) -> Embedded:
         seen.pictures += len(pixels)
         return encode_images(encoder, pixels)
 
+    def sounds(encoder, given):
+        seen.sounds += len(given)
+        return encode_sounds(encoder, given)
+
     monkeypatch.setattr(MiniEncoder, "encode_texts", texts)
+    monkeypatch.setattr(MiniEncoder, "encode_sounds", sounds)
     monkeypatch.setattr(MiniEncoder, "encode_images", images)
     return seen
 

@@ -38,7 +38,7 @@ class Committer:
         self._since = time.monotonic()
         self._queue: queue.Queue[list[FileRows] | None] = queue.Queue(maxsize=2)
         self._failure: BaseException | None = None
-        self.committed = 0
+        self.added = self.committed = 0
         self._thread = threading.Thread(target=self._run, name="mmsearch-commit", daemon=True)
         self._thread.start()
 
@@ -47,6 +47,7 @@ class Committer:
         if not self._gathered:
             self._since = time.monotonic()
         self._gathered.append(file)
+        self.added += 1
         self._rows += sum(len(rows.items) for rows in file.rows)
         self.commit_if_due()
 

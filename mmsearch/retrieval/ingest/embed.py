@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,16 +17,19 @@ from mmsearch.retrieval.ingest.known import StoredRows
 from mmsearch.retrieval.ingest.progress import Stopwatch
 from mmsearch.retrieval.ingest.rows import Piece, stored_rows
 from mmsearch.retrieval.ingest.serving import Serving
+from mmsearch.retrieval.ingest.unfinished import KEEP_AFTER_S, Unfinished
 from mmsearch.retrieval.media.encoded import kept_passages
 from mmsearch.retrieval.media.sandbox import Decoded, Part, TextPart
 from mmsearch.retrieval.media.text import joined_notes, passages
-from mmsearch.types import Span
+from mmsearch.retrieval.store.partial import Kept, KeptPiece
+from mmsearch.types import MODALITIES, Modality, Span
 
 MAX_BATCH = 64
 TEXT_BATCH = 256
 _FIRST_BATCH = 8
 _MOST_SOUNDS = 16  # ten seconds each
 _MOST_SHOTS = 8
+_LOOK_EVERY_S = 1.0  # for files that are to be kept
 MAX_PASSAGES = 100_000
 """Of a text file; the rows of a table are bounded where it is read."""
 
@@ -33,19 +38,53 @@ Done = tuple[Decoded, list[StoredRows]]
 
 @dataclass(slots=True)
 class _Open:
-    """A file some of which still waits: its pieces in order, and what is known of it once it is decoded."""
+    """A file some of which still waits: its pieces in order, and what is known of it once it is decoded.
 
+    ``known`` is what an earlier run has embedded of it; of each modality, ``kept`` pieces are on the disk.
+    """
+
+    content_hash: bytes
+    known: Kept
     pieces: list[Piece] = field(default_factory=list)
+    counts: dict[Modality, int] = field(default_factory=lambda: dict.fromkeys(MODALITIES, 0))
+    kept: dict[Modality, int] = field(default_factory=lambda: dict.fromkeys(MODALITIES, 0))
+    kept_at: float = field(default_factory=time.monotonic)
     waiting: int = 0
     decoded: Decoded | None = None
     wordings: dict[str, Piece] = field(default_factory=dict)
     cut: bool = False
 
+    def add(self, piece: Piece) -> KeptPiece | None:
+        """Take the next piece; what an earlier run made of it."""
+        known, place = self.known.get(piece.modality, ()), self.counts[piece.modality]
+        self.pieces.append(piece)
+        self.counts[piece.modality] += 1
+        if place < len(known) and known[place].is_of(piece.span) and len(known[place].vectors) == piece.waits_for:
+            return known[place]
+        return None
+
+    def fill(self, modality: Modality, count: int) -> None:
+        """Take the pieces from an earlier run that decoding left out, so that there are ``count``."""
+        for known in self.known.get(modality, ())[self.counts[modality] : count]:
+            span = Span(known.start or 0.0, known.end or 0.0, "s")
+            piece = Piece(modality, span, None, known.continues, known.can_go_on, known.damage, len(known.vectors))
+            piece.vectors = list(known.vectors)
+            self.add(piece)
+
+    def embedded(self) -> Iterator[tuple[Modality, int, list[Piece]]]:
+        """Of each modality the pieces that are embedded and not kept yet, up to one that waits; the first's number."""
+        for modality, first in self.kept.items():
+            pieces = [piece for piece in self.pieces if piece.modality == modality][first:]
+            done = list(itertools.takewhile(lambda piece: piece.is_embedded, pieces))
+            if done:
+                yield modality, first, done
+
 
 class Embedder:
     """Embeds decoded files. Each comes out once, with all its rows, when the last of them has its vector.
 
-    ``release`` is called for a picture when its pixels are no longer needed.
+    ``release`` is called for a picture when its pixels are no longer needed. ``unfinished`` keeps what is embedded
+    of files that take long.
     """
 
     def __init__(
@@ -53,11 +92,14 @@ class Embedder:
         serving: Serving,
         release: Callable[[Decoded], None],
         clock: Stopwatch,
+        unfinished: Unfinished,
         *,
         batch: int | None = None,
     ) -> None:
         self._serving = serving
         self._release = release
+        self._unfinished = unfinished
+        self._looked_at = time.monotonic()
         self._open: dict[bytes, _Open] = {}
         self._finished: list[_Open] = []
 
@@ -72,29 +114,55 @@ class Embedder:
 
     def add_part(self, part: Part) -> Iterator[Done]:
         """Take a part of a film, a sound or a picture of several pages; yields files that are done."""
-        file = self._open.setdefault(part.path, _Open())
+        file = self._opened(part.path, part.content_hash)
         span = Span(part.start_s, part.end_s, "page" if part.kind == "page" else "s")
         if part.kind == "page":
             self._wait(file, Piece("image", span), self._pictures, [part.array])
         elif part.kind == "window":
-            self._wait(file, Piece("audio", span), self._sounds, [part.array])
-        elif isinstance(self._serving.video, VideoEncoder):
-            self._wait(file, Piece("video", span, continues=part.continues), self._films, [part.array])
+            file.fill("audio", part.index)
+            piece = Piece("audio", span, can_go_on=part.can_go_on, damage=part.damage)
+            self._wait(file, piece, self._sounds, [part.array])
         else:
-            self._wait(file, Piece("video", span, continues=part.continues), self._pictures, list(part.array))
+            file.fill("video", part.index)
+            piece = Piece("video", span, None, part.continues, part.can_go_on, part.damage)
+            if isinstance(self._serving.video, VideoEncoder):
+                self._wait(file, piece, self._films, [part.array])
+            else:
+                self._wait(file, piece, self._pictures, list(part.array))
         yield from self._run_full()
 
     def add_texts(self, part: TextPart) -> Iterator[Done]:
         """Take some rows of a table; yields files that are done."""
-        yield from self._wait_for_passages(self._open.setdefault(part.path, _Open()), self._cells(part.texts))
+        file = self._opened(part.path, part.content_hash)
+        yield from self._wait_for_passages(file, self._cells(part.texts))
 
-    def drop(self, path: bytes) -> None:
-        """Forget the parts of a file that could not be decoded to its end."""
-        self._open.pop(path, None)
+    def drop(self, path: bytes, for_now: bool = False) -> None:
+        """Forget the parts of a file that could not be decoded to its end; ``for_now``: another run may do better."""
+        file = self._open.pop(path, None)
+        if file is not None and not for_now:
+            self._unfinished.finish(file.content_hash)
+
+    def keep(self, patience_s: float | None = None) -> None:
+        """Put on the disk what is embedded of files that were begun, or kept last, so long ago, and are not done."""
+        patience_s = KEEP_AFTER_S if patience_s is None else patience_s
+        now = self._looked_at = time.monotonic()
+        for file in self._open.values():
+            if now - file.kept_at >= patience_s:
+                for modality, first, pieces in file.embedded():
+                    self._unfinished.keep(file.content_hash, modality, first, [_kept(piece) for piece in pieces])
+                    file.kept[modality] += len(pieces)
+                file.kept_at = now
+
+    def _opened(self, path: bytes, content_hash: bytes) -> _Open:
+        file = self._open.get(path)
+        if file is None:
+            file = self._open[path] = _Open(content_hash, self._unfinished.found.get(content_hash, {}))
+            file.kept |= {modality: len(pieces) for modality, pieces in file.known.items()}
+        return file
 
     def add(self, decoded: Decoded) -> Iterator[Done]:
         """Take a decoded file; yields those that are done. A text without words yields no rows."""
-        file = self._open.setdefault(decoded.path, _Open())
+        file = self._opened(decoded.path, decoded.content_hash)
         if decoded.kind == "image" and decoded.pixels is not None:
             self._wait(file, Piece("image"), self._pictures, [decoded])
         yield from self._wait_for_passages(file, self._passages(decoded))
@@ -113,7 +181,12 @@ class Embedder:
         yield from self._done()
 
     def _wait(self, file: _Open, piece: Piece, batch: Batch[Any], items: Sequence[Any]) -> None:
-        """Let a piece wait for the vectors of its items."""
+        """Let a piece wait for the vectors of its items, but for those that are known."""
+        piece.waits_for = len(items)
+        known = file.add(piece)
+        if known is not None:
+            piece.vectors = list(known.vectors)
+            return
 
         def sink(vector: Vector) -> None:
             piece.vectors.append(vector)
@@ -121,7 +194,6 @@ class Embedder:
             if not file.waiting and file.decoded is not None:
                 self._finished.append(file)
 
-        file.pieces.append(piece)
         file.waiting += len(items)
         for item in items:
             batch.add(item, sink)
@@ -139,12 +211,14 @@ class Embedder:
                     yield from self._run_full()
             else:
                 piece.vectors = first.vectors
-                file.pieces.append(piece)
+                file.add(piece)
 
     def _run_full(self) -> Iterator[Done]:
         for batch in self._batches:
             if batch.is_full:
                 batch.run()
+        if time.monotonic() - self._looked_at >= _LOOK_EVERY_S:
+            self.keep()
         yield from self._done()
 
     def _done(self) -> Iterator[Done]:
@@ -201,3 +275,8 @@ class Embedder:
                 last, spans = text, list(passages(text, tower.count_tokens, tower.max_tokens))
             for start, end in spans:
                 yield Piece("text", Span(row, row + 1, "row"), text[start:end])
+
+
+def _kept(piece: Piece) -> KeptPiece:
+    start, end = (None, None) if piece.span is None else (piece.span.start, piece.span.end)
+    return KeptPiece(start, end, piece.continues, piece.can_go_on, piece.damage, np.stack(piece.vectors))

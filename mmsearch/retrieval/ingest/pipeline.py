@@ -17,11 +17,14 @@ from mmsearch.retrieval.ingest.progress import Progress, Stopwatch, Watcher
 from mmsearch.retrieval.ingest.reuse import Reuse
 from mmsearch.retrieval.ingest.scan import Found
 from mmsearch.retrieval.ingest.serving import Serving
-from mmsearch.retrieval.ingest.skipped import SkipMemory
+from mmsearch.retrieval.ingest.skipped import SkipMemory, maker_of
+from mmsearch.retrieval.ingest.unfinished import Unfinished
 from mmsearch.retrieval.media.sandbox import Decoded, Decoder, Job, Part, TextPart
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.writer import Writer
 from mmsearch.types import FileNote, Modality, SkipKind
+
+_KEEP_AT_END_AFTER_S = 2.0  # less work than that is done again
 
 
 @dataclass(slots=True)
@@ -56,16 +59,20 @@ def run_pipeline(
     committer = Committer(writer, clock)
     spaces = {modality: space.key for modality, space in serving.spaces().items()}
     reuse = Reuse(Snapshot(writer.root, writer.manifest), known, spaces, wanted, plan.movable)
-    embedder = Embedder(serving, decoder.release, clock, batch=batch)
-    run = _Run(plan, known, reuse, committer, embedder, spaces, wanted, skips, clock, watch)
+    maker = maker_of(decoder.recipe, spaces, wanted.text_column)
+    unfinished = Unfinished(writer.root, maker, decoder.recipe, serving.spaces())
+    embedder = Embedder(serving, decoder.release, clock, unfinished, batch=batch)
+    run = _Run(plan, known, reuse, committer, embedder, unfinished, spaces, wanted, skips, clock, watch)
     try:
         run.rename()
         run.read(decoder)
         run.forget()
     except KeyboardInterrupt:
         run.outcome.interrupted = True
+        embedder.keep(_KEEP_AT_END_AFTER_S)
     finally:
         committer.close()
+    unfinished.forget(committer.committed)
     if run.twins:
         run.copy_twins(writer, [encoder.space.key for encoder in serving.encoders])
     return run.outcome
@@ -81,6 +88,7 @@ class _Run:
         reuse: Reuse,
         committer: Committer,
         embedder: Embedder,
+        unfinished: Unfinished,
         spaces: Mapping[Modality, str],
         wanted: Wanted,
         skips: SkipMemory,
@@ -96,6 +104,7 @@ class _Run:
         self._todo = {found.path: found for found in plan.todo}
         self._committer = committer
         self._embedder = embedder
+        self._unfinished = unfinished
         self._clock = clock
         self._watch = watch
         self._new_contents: set[bytes] = set()
@@ -132,6 +141,7 @@ class _Run:
             done += 1
             self._take(file, decoder)
             self._committer.commit_if_due()
+            self._unfinished.forget(self._committer.committed)
             self._watch(Progress("encode", done, total, self._committer.committed, os.fsdecode(file.path)))
         self._finish(self._embedder.flush())
 
@@ -156,17 +166,19 @@ class _Run:
 
     def _jobs(self) -> Iterator[Job]:
         for found in self._plan.todo:
-            yield Job(found.path, found.named, self._reuse.hashes(found), self._wanted.text_column)
+            hashes = self._reuse.hashes(found)
+            yield Job(found.path, found.named, hashes, self._unfinished.places, self._wanted.text_column)
 
     def _take(self, file: Decoded, decoder: Decoder) -> None:
         if file.outcome == "skipped":
-            self._embedder.drop(file.path)
+            self._embedder.drop(file.path, for_now=file.why == "transient")
             if file.path in self._plan.served:
                 self.outcome.unchanged += 1
             else:
                 self._skip(file, file.why, file.reason or "cannot be read")
         elif file.outcome == "same":
             self._take_same(file)
+            self._unfinished.finish(file.content_hash)
         elif file.content_hash in self._new_contents:
             decoder.release(file)
             self._embedder.drop(file.path)
@@ -212,6 +224,7 @@ class _Run:
                 self._mark(file, file.facts.note)
                 self._commit_rows(self._saying_what_was_made(file, rows), self._own_ids(file))
                 self.outcome.indexed += 1
+            self._unfinished.finish(file.content_hash, self._committer.added)
 
     def _refuse(self, file: Decoded, reason: str) -> None:
         """A file that was read and has nothing to store; what its path held before is there no more."""

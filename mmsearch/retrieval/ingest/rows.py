@@ -18,13 +18,24 @@ Vector = NDArray[np.float32]
 
 @dataclass(slots=True)
 class Piece:
-    """A part of a file that gets a row: its span, and the vectors that it is the mean of (those of a shot's frames)."""
+    """A part of a file that gets a row: its span, and the vectors that it is the mean of (those of a shot's frames).
+
+    ``waits_for`` is how many there will be; `Part` says what ``continues``, ``can_go_on`` and ``damage`` are.
+    """
 
     modality: Modality
     span: Span | None = None
     passage: str | None = None
     continues: bool = False
+    can_go_on: bool = False
+    damage: str | None = None
+    waits_for: int = 1
     vectors: list[Vector] = field(default_factory=list)
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether all vectors are there."""
+        return len(self.vectors) == self.waits_for
 
 
 def stored_rows(file: Decoded, pieces: Sequence[Piece], spaces: Mapping[Modality, Space]) -> list[StoredRows]:

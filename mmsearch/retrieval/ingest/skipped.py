@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -16,12 +16,18 @@ from mmsearch.retrieval.media.recipe import Recipe
 from mmsearch.retrieval.store.manifest import Manifest
 from mmsearch.retrieval.store.skipped import SkippedFile, read_skipped, write_skipped
 from mmsearch.retrieval.store.writer import Writer
-from mmsearch.types import FileNote, SkipKind
+from mmsearch.types import FileNote, Modality, SkipKind
 
 
 def reader_of(recipe: Recipe, spaces: Iterable[str], text_column: str | None) -> str:
     """A digest of all that decides whether a file is read: the decoders, the models, and what was asked for."""
     asked = (sorted(recipe.kinds), sorted(recipe.only), sorted(spaces), text_column)
+    return _digest(f"{_decoders()} {asked!r}".encode())
+
+
+def maker_of(recipe: Recipe, spaces: Mapping[Modality, str], text_column: str | None) -> str:
+    """A digest of all that decides which pieces a file is cut into, and which vectors are made of them."""
+    asked = ({**recipe.to_json(), "only": None}, sorted(spaces.items()), text_column)
     return _digest(f"{_decoders()} {asked!r}".encode())
 
 

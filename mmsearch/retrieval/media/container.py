@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _ENCRYPTED_TAGS = frozenset({"enca", "encv", "drms", "drmi"})
 _LEAP_S, _LITTLE_GAP_S, _MAX_GAP_S = 1.0, 10.0, 3600.0
+_WARM_UP_S = 2.0
+"""Sound of so long before a place is decoded with it: frames build on those before them, for some tenths at most."""
 
 StreamT = TypeVar("StreamT", bound="Stream")
 
@@ -148,12 +150,21 @@ class Packets:
         self.failed = 0
         self.broken_off = False
 
-    def frames(self) -> Iterator[Any]:
-        """The decoded frames in the order of presentation; packets that cannot be decoded are passed over."""
+    def frames(self, since_s: float = 0.0) -> Iterator[Any]:
+        """The decoded frames in the order of presentation; packets that cannot be decoded are passed over.
+
+        Of sound: packets before ``since_s`` are not decoded, but for the last few, which a codec may build on.
+        """
         import av
 
         stamps: list[int] = []
         for packet in self._packets():
+            time = self._time(packet) if since_s else None
+            if time is not None:
+                if time < since_s - _WARM_UP_S:
+                    continue
+                if time >= since_s:
+                    since_s = 0.0
             if self._counting and packet.size and packet.dts is not None:
                 heapq.heappush(stamps, packet.dts)
             try:
@@ -163,12 +174,17 @@ class Packets:
             except (av.error.EOFError, av.error.BlockingIOError):
                 continue
             except av.FFmpegError:
-                self.failed += 1
+                self.failed += not since_s
                 continue
             for frame in frames:
                 if stamps:
                     frame.pts = heapq.heappop(stamps)
                 yield frame
+
+    def _time(self, packet: Packet[Any]) -> float | None:
+        if packet.pts is None or packet.time_base is None:
+            return None
+        return float(packet.pts * packet.time_base) - origin_of(self._container)
 
     def _packets(self) -> Iterator[Packet[Any]]:
         import av
@@ -197,10 +213,15 @@ def _flush(stream: Stream) -> Packet[Any]:
 
 
 class Clock:
-    """From the time stamps of a track to seconds on the container's clock, past joins, wraps and wrong stamps."""
+    """From the time stamps of a track to seconds on the container's clock, past joins, wraps and wrong stamps.
 
-    def __init__(self, container: InputContainer, stated_s: float) -> None:
-        self._shift, self._stated = -origin_of(container), stated_s
+    ``steady``: all stamps so far were right, so that a place in the track can be told by its stamp alone. A clock that
+    begins ``amid`` such a track believes the first.
+    """
+
+    def __init__(self, container: InputContainer, stated_s: float, *, amid: bool = False) -> None:
+        self._shift, self._stated, self._amid = -origin_of(container), stated_s, amid
+        self.steady = True
 
     def timed(self, frames: Iterable[Any], length_of: Callable[[Any], float]) -> Iterator[tuple[Any, float, float]]:
         """Each frame, when it is due, and how long it lasts (by ``length_of``), both in seconds.
@@ -208,11 +229,15 @@ class Clock:
         A frame whose stamp does not follow from the one before, but whose successor's does, follows as well. Otherwise
         a leap forward is one as long as it stays inside what the container says it lasts; any other is a join.
         """
-        due = 0.0
+        due: float | None = None if self._amid else 0.0
         for frame, following in _with_next(frames):
             length = length_of(frame)
+            if due is None:
+                due = self._stamp(frame, 0.0)
             time = self._stamp(frame, due)
+            self.steady &= frame.pts is not None
             if abs(time - due) > _LEAP_S:
+                self.steady = False
                 if following is not None and abs(self._stamp(following, due) - due - length) <= _LEAP_S:
                     time = due
                 elif not 0 < time - due <= (_MAX_GAP_S if time <= self._stated + _LEAP_S else _LITTLE_GAP_S):

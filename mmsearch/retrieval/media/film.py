@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import IO
 
 import numpy as np
@@ -15,6 +16,7 @@ from mmsearch.retrieval.media.picture import Frame, Thumbnail
 from mmsearch.retrieval.media.reader import open_film
 from mmsearch.retrieval.media.recipe import FRAMES_OF_SHOT, MAX_SPAN_S
 from mmsearch.retrieval.media.shots import evenly, is_flat, with_cuts
+from mmsearch.retrieval.media.since import Since
 from mmsearch.retrieval.media.transform import ImageTransform
 from mmsearch.types import Facts, clock
 
@@ -22,6 +24,9 @@ _FIRST_S, _EVERY_S = 0.25, 1.0
 _LEAST_REST_S = 2.0
 _MAX_QUERY_FRAMES = 32
 _SEEK_S = 10.0
+_CONTEXT_S = 5.0
+"""Of film before a place, by which cuts are told as in a film read from its start: the detector looks back 2 s."""
+_ROUNDING_S = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +55,35 @@ class _Candidate:
 class Film:
     """The shots of an opened film or animated picture.
 
-    ``expected_s`` is the duration that the header states, 0.0 if it states none; ``facts`` are valid once
-    `shots` is exhausted.
+    ``expected_s`` is the duration that the header states, 0.0 if it states none; ``first`` is the number of the
+    first shot that `shots` gives, and is valid once it does; ``facts`` are once it is exhausted.
 
     Raises:
         DecodeError: no picture in it, it cannot be decoded, or its frames have more than ``max_pixels``.
     """
 
     def __init__(self, source: IO[bytes], format: str, transform: ImageTransform, *, max_pixels: int) -> None:
-        self._reader = open_film(source, format, max_pixels)
+        self._open = partial(open_film, source, format, max_pixels)
+        self._reader = self._open()
         self._transform = transform
         self.expected_s = self._reader.expected_s
+        self.first = 0
         self.facts = Facts()
 
-    def shots(self) -> Iterator[Shot]:
+    @property
+    def can_go_on(self) -> bool:
+        """Whether a later run finds the place in the film that has been reached, by its time alone."""
+        return self._reader.can_go_on
+
+    @property
+    def damage(self) -> str | None:
+        """What was wrong with the part that has been read."""
+        return self._reader.damage
+
+    def shots(self, since: Since | None = None) -> Iterator[Shot]:
         """The film's shots in order, without gaps; a long one comes in pieces.
+
+        ``since`` leaves out what lies before it, or nothing where the film has no such place.
 
         Raises:
             DecodeError: nothing of it can be decoded.
@@ -72,12 +91,12 @@ class Film:
         size = (0, 0)
         end = 0.0
         sampler: _Sampler | None = None
-        for frame, thumbnail, cut, until in _with_ends(with_cuts(self._reader.frames())):
-            if sampler is None or cut:
-                if sampler is None:
-                    size = frame.picture().size
-                else:
-                    yield from sampler.finish(frame.time)
+        for frame, thumbnail, cut, until in self._frames(since):
+            if sampler is None:
+                size = frame.picture().size
+                sampler = _Sampler(frame, thumbnail, self._transform, since if self.first else None)
+            elif cut:
+                yield from sampler.finish(frame.time)
                 sampler = _Sampler(frame, thumbnail, self._transform)
             yield from sampler.add(frame, thumbnail, until)
             end = until
@@ -86,6 +105,34 @@ class Film:
         self._reader.close()
         facts = Facts(width=size[0], height=size[1], duration_s=end, note=self._reader.note)
         self.facts = dated(facts, self._reader.taken)
+
+    def _frames(self, since: Since | None) -> Iterator[tuple[Frame, Thumbnail, bool, float]]:
+        """Frames with what is known of them, from ``since`` on if the same shots are found there, else all."""
+        if since is not None:
+            frames = with_cuts(self._reader.frames_from(max(0.0, since.start_s - _CONTEXT_S)))
+            found = _from(since, _with_ends(frames))
+            first = next(found, None)
+            if first is not None:
+                self.first = since.index
+                yield first
+                yield from found
+                return
+            self._reader.close()
+            self._reader = self._open()
+        yield from _with_ends(with_cuts(self._reader.frames()))
+
+
+def _from(
+    since: Since, frames: Iterator[tuple[Frame, Thumbnail, bool, float]]
+) -> Iterator[tuple[Frame, Thumbnail, bool, float]]:
+    """What is shown from a place on; nothing where no shot starts there, but should, or one does, but should not."""
+    starts = since.start_s == since.shot_s
+    for frame, thumbnail, cut, until in frames:
+        if until > since.start_s + _ROUNDING_S:
+            if cut == starts and (not starts or abs(frame.time - since.start_s) <= _ROUNDING_S):
+                yield frame, thumbnail, cut, until
+                yield from frames
+            return
 
 
 def _with_ends(
@@ -102,15 +149,23 @@ def _with_ends(
 
 
 class _Sampler:
-    """Takes frames out of one shot: that which is shown after a quarter of a second, and every second from there."""
+    """Takes frames out of one shot: that which is shown after a quarter of a second, and every second from there.
 
-    def __init__(self, first: Frame, thumbnail: Thumbnail, transform: ImageTransform) -> None:
+    ``since``: begin with a later piece of the shot.
+    """
+
+    def __init__(
+        self, first: Frame, thumbnail: Thumbnail, transform: ImageTransform, since: Since | None = None
+    ) -> None:
         self._transform = transform
-        self._start = first.time
+        self._start = first.time if since is None else since.start_s
         self._first: tuple[Frame, Thumbnail] | None = (first, thumbnail)
-        self._wanted = first.time + _FIRST_S
-        self._continues = False
+        self._wanted = (first.time if since is None else since.shot_s) + _FIRST_S
+        self._continues = since is not None and since.start_s != since.shot_s
         self._candidates: list[_Candidate] = []
+        while self._wanted < self._start:
+            self._first = None
+            self._wanted += _EVERY_S
 
     def add(self, frame: Frame, thumbnail: Thumbnail, until: float) -> Iterator[Shot]:
         """Take note of a frame that is shown until then; gives the pieces that are complete."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import IO, Any
@@ -51,6 +52,8 @@ class AnimationReader:
         self._source, self._format, self._max_pixels = source, format, max_pixels
         self.taken = self._open().taken
         self.note: str | None = None
+        self.damage: str | None = None
+        self.can_go_on = False
 
     def frames(self) -> Iterator[Frame]:
         """All frames in order."""
@@ -72,7 +75,7 @@ class AnimationReader:
 class FilmReader:
     """The frames of a film's picture track, as FFmpeg decodes it.
 
-    ``expected_s`` is the duration that the header states (0.0: unknown), ``note`` says after `frames` whether the
+    ``expected_s`` is the duration that the header states (0.0: unknown), ``note`` says after all frames whether the
     file broke off.
     """
 
@@ -83,6 +86,7 @@ class FilmReader:
         self._promised_s = promised_duration(source, format, self.expected_s)
         self.taken = taken(self._container, "film")
         self.note: str | None = None
+        self._clock: Clock | None = None
         self._late = 0.0
         if format in _ORDER_OF_CODING:
             first = next(self._packets.frames(), None)
@@ -124,7 +128,7 @@ class FilmReader:
         Raises:
             DecodeError: not one of them can be decoded.
         """
-        clock = Clock(self._container, self.expected_s)
+        clock = self._clock = Clock(self._container, self.expected_s)
         end = 0.0
         nothing = True
         with clear_errors():
@@ -151,8 +155,11 @@ class FilmReader:
                     frames = self._after_seek(max(0.0, time - back - settles), settles)
                     first = next(frames, None)
                     if first is not None and first.time <= time:
-                        yield first
-                        yield from frames
+                        end = 0.0
+                        for frame in itertools.chain([first], frames):
+                            end = frame.time + frame.duration
+                            yield frame
+                        self.note = self._note(end)
                         return
                     if time - back - settles <= 0:
                         break
@@ -202,7 +209,18 @@ class FilmReader:
             return f"truncated: {duration:.0f} s of {self._promised_s:.0f} s could be read"
         if self._packets.broken_off:
             return f"truncated: {duration:.0f} s could be read"
+        return self.damage
+
+    @property
+    def damage(self) -> str | None:
+        """What was wrong with the part that has been read."""
         return "damaged: parts of the film could not be decoded" if self._packets.failed else None
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether the place that has been reached is found again by its time: stamps were right, jumps are exact."""
+        steady = self._clock is None or self._clock.steady
+        return self._can_jump and self._format not in _SETTLES_S and steady
 
     def close(self) -> None:
         """Give the decoder's memory back."""

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from mmsearch.retrieval.media.process import TimeLimit, WorkerDied, WorkerProcess
 from mmsearch.retrieval.media.recipe import Recipe
+from mmsearch.retrieval.media.since import Places, places_to_json
 from mmsearch.retrieval.media.slots import SharedArray
 from mmsearch.retrieval.media.streams import PartKind
 from mmsearch.types import Facts, SkipKind
@@ -38,7 +39,8 @@ DecodedKind = Literal["image", "text", "table", "subtitles", "audio", "video"]
 class Job:
     """A file to decode.
 
-    ``named``: the user gave this very file. ``known``: hashes of contents that need no decoding. ``moment``: of a
+    ``named``: the user gave this very file. ``known``: hashes of contents that need no decoding. ``since``: by the hash
+    of their content, which films and sounds need no decoding of what lies before a shot or window. ``moment``: of a
     film or sound, only what is there from one time to another, in seconds; the second may be None: what is there at the
     first. ``write``: put that into a new file, as a *frame* or a *clip*, instead of handing it on.
     """
@@ -46,6 +48,7 @@ class Job:
     path: bytes
     named: bool = False
     known: frozenset[bytes] = frozenset()
+    since: Places = field(default_factory=dict)
     text_column: str | None = None
     moment: tuple[float, float | None] | None = None
     write: tuple[Literal["frame", "clip"], bytes] | None = None
@@ -57,7 +60,8 @@ class Part:
 
     ``array`` is the frames of a *shot* (uint8 ``[frames, height, width, 3]``), the samples of a *window* (float32
     ``[samples]``), or a *page* (uint8 ``[height, width, 3]``), whose number, from 0, stands for its time.
-    ``continues``: this piece belongs to the same shot as the one before.
+    ``continues``: this piece belongs to the same shot as the one before. ``index`` is its number among those of its
+    kind; ``can_go_on`` and ``damage``: a later run may begin with it, and what was found wrong with the file so far.
     """
 
     path: bytes
@@ -66,6 +70,10 @@ class Part:
     end_s: float
     array: NDArray[Any]
     continues: bool = False
+    content_hash: bytes = b""
+    index: int = 0
+    can_go_on: bool = False
+    damage: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +82,7 @@ class TextPart:
 
     path: bytes
     texts: list[tuple[int, str]]
+    content_hash: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +149,7 @@ class Decoder:
 
         if max_pixels is None:
             max_pixels = default_max_pixels(workers)
+        self.recipe = recipe
         fitted = recipe.image
         self._slots = SharedArray(slots, fitted.height, fitted.width, 3) if fitted else None
         self._parts = SharedArray(workers, recipe.part_bytes) if recipe.part_bytes else None
@@ -149,8 +159,8 @@ class Decoder:
             self._free.put(slot)
         settings = {
             "recipe": recipe.to_json(),
-            "pixels": _place(self._slots),
-            "parts": _place(self._parts),
+            "pixels": self._slots and self._slots.place,
+            "parts": self._parts and self._parts.place,
             "max_pixels": max_pixels,
             "written": writes_to and base64.b64encode(writes_to).decode("ascii"),
         }
@@ -200,9 +210,7 @@ class Decoder:
         """Decode files, in any order, one `Decoded` for each job; one call at a time.
 
         The parts of a film, a sound or a table come in order before its `Decoded`, with other files between them.
-
         Yields None whenever nothing has been ready for `IDLE_S`, so that the consumer can do something else.
-
         ``jobs`` is read in other threads, one job at a time, and only as far ahead as there are workers. An error
         that it raises is raised here.
         """
@@ -284,28 +292,30 @@ class Decoder:
             "path": base64.b64encode(job.path).decode("ascii"),
             "named": job.named,
             "known": [digest.hex() for digest in job.known],
+            "since": places_to_json(job.since),
             "text_column": job.text_column,
             "moment": job.moment,
             "write": job.write and (job.write[0], base64.b64encode(job.write[1]).decode("ascii")),
             "slot": slot,
         }
         line = json.dumps(request).encode("ascii") + b"\n"
+        worker = self._workers[number]
         try:
-            reply = self._workers[number].ask(
-                line, self._limit, lambda part: run.put(self._part(number, job.path, part))
-            )
+            reply = worker.ask(line, self._limit, lambda part: run.put(self._part(number, job.path, part)))
             return self._decoded(job, reply, slot)
         except WorkerDied as death:
             return Decoded(job.path, "skipped", reason=str(death))
 
     def _part(self, number: int, path: bytes, facts: dict[str, Any]) -> Part | TextPart:
         """A part, copied out of the memory that the worker's next one will be written to."""
+        content_hash = bytes.fromhex(facts.pop("content_hash"))
         if facts["kind"] == "texts":
-            return TextPart(path, _unpacked(facts["texts"]))
+            return TextPart(path, _unpacked(facts["texts"]), content_hash)
         assert self._parts is not None
-        dtype, shape = np.dtype(facts.pop("dtype")), tuple(facts.pop("shape"))
+        dtype, shape = np.dtype(facts.pop("dtype")), facts.pop("shape")
         size = int(np.prod(shape)) * dtype.itemsize
-        return Part(path, array=self._parts.array[number, :size].copy().view(dtype).reshape(shape), **facts)
+        array = self._parts.array[number, :size].copy().view(dtype).reshape(shape)
+        return Part(path, array=array, content_hash=content_hash, **facts)
 
     def _decoded(self, job: Job, reply: dict[str, Any], slot: int) -> Decoded:
         if reply["outcome"] == "skipped":
@@ -350,11 +360,6 @@ def _unpacked(packed: tuple[list[str], list[tuple[int, int]]]) -> list[tuple[int
     """The inverse of `table.packed`."""
     texts, rows = packed
     return [(row, texts[place]) for row, place in rows]
-
-
-def _place(shared: SharedArray | None) -> tuple[int | str, tuple[int, ...]] | None:
-    """How a worker finds a shared array: its handle and its shape."""
-    return None if shared is None else (shared.handle, shared.shape)
 
 
 class _Run:

@@ -42,6 +42,11 @@ class SharedArray:
         """What a worker process must inherit."""
         return (self.handle,) if isinstance(self.handle, int) else ()
 
+    @property
+    def place(self) -> tuple[int | str, tuple[int, ...]]:
+        """How a worker finds the array: its handle and its shape."""
+        return self.handle, self.shape
+
     def close(self) -> None:
         """Let go of the file; its memory is free when no array refers to it any more."""
         os.close(self._descriptor)

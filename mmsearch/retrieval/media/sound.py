@@ -33,6 +33,7 @@ _LEAST_RATE, _MOST_RATE = 1_000, 3_000_000  # samples a second; DSD has 2.8 mill
 _FILLED_S, _FILLED_S_A_BYTE = 3600.0, 1 / 25
 """Gaps of so many seconds are filled with silence in any file, and more as its bytes go: no codec needs fewer."""
 _MANY_CHANNELS = 8
+_SILENCED = "NaN samples silenced"
 _JITTER_S = 0.1
 """Time stamps are rounded to milliseconds in some containers: a gap or an overlap up to this is none."""
 
@@ -75,19 +76,36 @@ class Sound:
         self._window, self._hop = round(window_s * rate), round(hop_s * rate)
         self._packets = Packets(self._container, self._stream)
         self._not_finite = False
+        self._since_s = 0.0
+        self._clock = Clock(self._container, self.expected_s)
         self.facts = Facts()
 
-    def windows(self) -> Iterator[Window]:
+    @property
+    def can_go_on(self) -> bool:
+        """Whether a later run finds the place in the file that has been reached, by its time alone."""
+        return self._clock.steady
+
+    @property
+    def damage(self) -> str | None:
+        """What was wrong with the part that has been read."""
+        notes = ["damaged: parts of the sound could not be decoded"] if self._packets.failed else []
+        return "; ".join(notes + [_SILENCED] * self._not_finite) or None
+
+    def windows(self, first: int = 0) -> Iterator[Window]:
         """Windows every ``hop_s``; the last one ends with the sound. A sound shorter than a window is one of its own.
+
+        With ``first`` > 0 begins with that window, of which there must be one; what lies before it is not decoded.
 
         Raises:
             DecodeError: nothing of it can be decoded.
         """
+        start = first * self._hop
+        self._since_s = float(max(0, start // self._rate - 1))  # a whole second: samples lie on the same grid
         held = np.empty(0, np.float32)  # from `start` on; the last window given begins there once there is one
         parts: list[NDArray[np.float32]] = []  # what follows it: joined only when there is enough for a window
-        start, given, missing = 0, False, self._window
+        given, missing = False, self._window
         with clear_errors():
-            for chunk in self._resampled():
+            for chunk in _without(self._resampled(), start - round(self._since_s * self._rate)):
                 parts.append(chunk)
                 missing -= len(chunk)
                 if missing > 0:
@@ -101,10 +119,10 @@ class Sound:
                 missing = self._window + self._hop - len(held)
             held = np.concatenate([held, *parts])
             end = start + len(held)
-            if not end:
+            if not len(held):
                 raise DecodeError(self._why_nothing())
             if not given:
-                yield self._cut(0, held)
+                yield self._cut(start, held)
             elif len(held) > self._window:
                 yield self._cut(end - self._window, held[-self._window :])
         self._container.close()
@@ -127,7 +145,7 @@ class Sound:
         elif self._packets.failed:
             notes.append("damaged: parts of the sound could not be decoded")
         if self._not_finite:
-            notes.append("NaN samples silenced")
+            notes.append(_SILENCED)
         return "; ".join(notes) or None
 
     def _resampled(self) -> Iterator[NDArray[np.float32]]:
@@ -155,11 +173,11 @@ class Sound:
 
     def _chunks(self) -> Iterator[tuple[NDArray[np.float32], int]]:
         """Mono sound at its own rate, about a second at a time, and that rate."""
-        clock = Clock(self._container, self.expected_s)
-        done_s = 0.0
+        begin_s = done_s = self._since_s
+        self._clock = clock = Clock(self._container, self.expected_s, amid=begin_s > 0)
         pending: list[NDArray[np.float32]] = []
         count, rate = 0, 0
-        frames = clock.timed(self._packets.frames(), lambda frame: frame.samples / frame.sample_rate)
+        frames = clock.timed(self._packets.frames(begin_s), lambda frame: frame.samples / frame.sample_rate)
         for frame, time, _ in frames:
             samples = self._mono(frame)
             if pending and (frame.sample_rate != rate or count >= _CHUNK_S * rate):
@@ -167,9 +185,9 @@ class Sound:
                 pending, count = [], 0
             rate = _check_rate(frame.sample_rate)
             gap = time - done_s
-            if gap < 0 and (done_s == 0 or gap < -_JITTER_S):
+            if gap < 0 and (done_s == begin_s or gap < -_JITTER_S):
                 samples = samples[round(-gap * rate) :]
-            elif gap > 0 and (done_s == 0 or gap > _JITTER_S):
+            elif gap > 0 and (done_s == begin_s or gap > _JITTER_S):
                 self._may_fill_s -= gap
                 if self._may_fill_s < 0:
                     raise DecodeError("damaged: its time stamps leave gaps of hours that nothing fills")
@@ -216,6 +234,13 @@ def readable(frame: AudioFrame) -> AudioFrame:
         return frame
     resampler = AudioResampler(format=frame.format.name.removesuffix("p"))
     return [*resampler.resample(frame), *resampler.resample(None)][0]
+
+
+def _without(chunks: Iterator[NDArray[np.float32]], count: int) -> Iterator[NDArray[np.float32]]:
+    """The chunks less the first ``count`` samples."""
+    for chunk in chunks:
+        yield chunk[count:] if count > 0 else chunk
+        count -= len(chunk)
 
 
 def _silence(count: int, rate: int) -> Iterator[NDArray[np.float32]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import IO, Any, Literal
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mmsearch.errors import DecodeError
 from mmsearch.retrieval.media.recipe import FRAMES_OF_SHOT, Recipe
+from mmsearch.retrieval.media.since import Since
 from mmsearch.types import Facts
 
 PartKind = Literal["shot", "window", "page"]
@@ -24,7 +25,7 @@ class Stream:
 
     ``moment`` asks for a part of it: from, to (seconds); to None for one frame, or a window around the time.
     ``emit`` hands on a part and returns when there is room for the next; ``lasts`` is told the duration in seconds
-    that the header states, by which the time limit is set.
+    that the header states, by which the time limit is set. ``since`` says which shots and windows are known already.
     """
 
     file: IO[bytes]
@@ -34,6 +35,7 @@ class Stream:
     emit: Emit
     lasts: Announce
     moment: tuple[float, float | None] | None = None
+    since: Mapping[PartKind, Since] = field(default_factory=dict)
 
 
 def decode_sound(stream: Stream) -> Facts:
@@ -49,9 +51,16 @@ def decode_sound(stream: Stream) -> Facts:
     stream.file.seek(0)
     sound = Sound(stream.file, stream.format, recipe.sample_rate, window_s=recipe.window_s, hop_s=recipe.hop_s)
     stream.lasts(sound.expected_s)
-    for window in sound.windows():
-        stream.emit("window", window.samples, {"start_s": window.start_s, "end_s": window.end_s})
-    return sound.facts
+    since = stream.since.get("window")
+    for index, window in enumerate(sound.windows(since.index if since else 0), since.index if since else 0):
+        facts: dict[str, Any] = {
+            "start_s": window.start_s,
+            "end_s": window.end_s,
+            "index": index,
+            "can_go_on": sound.can_go_on,
+        }
+        stream.emit("window", window.samples, {**facts, "damage": sound.damage})
+    return _with_damage(sound.facts, since)
 
 
 def decode_frames(stream: Stream) -> Facts:
@@ -66,10 +75,19 @@ def decode_frames(stream: Stream) -> Facts:
     stream.file.seek(0)
     film = Film(stream.file, stream.format, stream.recipe.frames, max_pixels=stream.max_pixels)
     stream.lasts(film.expected_s)
-    for shot in film.shots():
-        facts = {"start_s": shot.start_s, "end_s": shot.end_s, "continues": shot.continues}
-        stream.emit("shot", shot.frames, facts)
-    return film.facts
+    since = stream.since.get("shot")
+    for place, shot in enumerate(film.shots(since)):
+        facts: dict[str, Any] = {"start_s": shot.start_s, "end_s": shot.end_s, "continues": shot.continues}
+        told = {"index": film.first + place, "can_go_on": film.can_go_on, "damage": film.damage}
+        stream.emit("shot", shot.frames, facts | told)
+    return _with_damage(film.facts, since if film.first else None)
+
+
+def _with_damage(facts: Facts, since: Since | None) -> Facts:
+    """Facts that tell, too, what an earlier run found wrong with the part that was left out."""
+    if since is None or not since.damage or since.damage in (facts.note or ""):
+        return facts
+    return replace(facts, note="; ".join(filter(None, [facts.note, since.damage])))
 
 
 def decode_film(stream: Stream) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from mmsearch.retrieval.media.opener import opened_here, received, split_off_ope
 from mmsearch.retrieval.media.pages import MAX_PAGES, decode_pages, pages_of
 from mmsearch.retrieval.media.raw import decode_raw
 from mmsearch.retrieval.media.recipe import Recipe
+from mmsearch.retrieval.media.since import Since
 from mmsearch.retrieval.media.slots import open_shared
 from mmsearch.retrieval.media.sniff import HEAD_BYTES, Sniffed, sniff
 from mmsearch.retrieval.media.streams import PartKind, Stream, decode_film, decode_moment, decode_sound
@@ -74,17 +75,19 @@ class Line:
 
     say: Callable[[dict[str, Any]], None]
     wait: Callable[[], object]
+    content_hash: str = ""
 
     def hand_on(self, parts: NDArray[np.uint8], kind: PartKind, array: NDArray[Any], facts: dict[str, Any]) -> None:
         """Put a part where the main process sees it, and wait until it has been taken."""
         data = np.ascontiguousarray(array)
         parts[: data.nbytes] = data.reshape(-1).view(np.uint8)
-        self.say({"part": {"kind": kind, "dtype": str(data.dtype), "shape": data.shape, **facts}})
+        told = {"kind": kind, "dtype": str(data.dtype), "shape": data.shape, "content_hash": self.content_hash}
+        self.say({"part": {**told, **facts}})
         self.wait()
 
     def hand_on_texts(self, texts: list[tuple[int, str]]) -> None:
         """Send some rows of a table, and wait until they have been taken."""
-        self.say({"part": {"kind": "texts", "texts": packed(texts)}})
+        self.say({"part": {"kind": "texts", "texts": packed(texts), "content_hash": self.content_hash}})
         self.wait()
 
 
@@ -195,6 +198,7 @@ def decode_file(job: dict[str, Any], settings: Settings, line: Line) -> dict[str
         }
         if content_hash.hex() not in job["known"]:
             file.seek(0)
+            line = replace(line, content_hash=content_hash.hex())
             reply |= {"outcome": "decoded"} | _decode(file, sniffed, job, settings, line)
             if sniffed.kind in ("image", "raw", "audio", "video") and reply["facts"]["taken_at"] is None:
                 reply["facts"] |= _date_in_name(path)
@@ -331,6 +335,7 @@ def _decode_stream(
         emit=lambda kind, array, facts: line.hand_on(parts, kind, array, facts),
         lasts=lambda seconds: line.say({"lasts": seconds}),
         moment=tuple(job["moment"]) if job.get("moment") else None,
+        since={kind: Since(**since) for kind, since in job["since"].get(line.content_hash, {}).items()},
     )
     if stream.moment is not None:
         return {"facts": _facts(decode_moment(stream, sniffed.kind))}

@@ -25,6 +25,7 @@ from mmsearch.retrieval.store.manifest import (
     load_manifest,
     save_manifest,
 )
+from mmsearch.retrieval.store.partial import sweep_kept
 from mmsearch.retrieval.store.schema import FACT_NAMES
 from mmsearch.retrieval.store.shards import Shard, write_shard
 from mmsearch.retrieval.store.snapshot import open_shard
@@ -170,6 +171,7 @@ class Writer:
             unnamed = path.is_file() and path.relative_to(self.root).as_posix() not in named
             if unnamed and path.stat().st_mtime < oldest:
                 path.unlink(missing_ok=True)
+        sweep_kept(self.root)
 
 
 def _living(

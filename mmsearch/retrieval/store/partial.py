@@ -1,0 +1,126 @@
+"""Vectors of files that a run has begun and not finished: kept beside the shards, and seen by no answer.
+
+``partial/<name>/<modality>-<number of the first piece>.arrows``: a stretch of a file's pieces, in their order, as the
+`digest` of an Arrow stream in hex, and the stream.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from mmsearch.durable import fsync_folder, written
+from mmsearch.retrieval.store.files import digest
+from mmsearch.types import Modality, Span
+
+FOLDER = "partial"
+FORGOTTEN_AFTER_S = 30 * 86_400.0
+"""What no run has gone on with for so long is swept."""
+
+_ROUNDING = 1e-3  # seconds
+_DIGEST = 32  # bytes
+
+_SCHEMA = pa.schema(
+    [
+        pa.field("start", pa.float64()),
+        pa.field("end", pa.float64()),
+        pa.field("continues", pa.bool_(), nullable=False),
+        pa.field("can_go_on", pa.bool_(), nullable=False),
+        pa.field("damage", pa.string()),
+        pa.field("vectors", pa.binary(), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPiece:
+    """A piece of a file: its span, and the vectors that its row is made of, float32 ``[n, dim]``.
+
+    ``can_go_on``: a run may begin with it; ``damage``: what was found wrong with the file up to its end.
+    """
+
+    start: float | None
+    end: float | None
+    continues: bool
+    can_go_on: bool
+    damage: str | None
+    vectors: NDArray[np.float32]
+
+    def is_of(self, span: Span | None) -> bool:
+        """Whether the piece has that span, but for rounding."""
+        if span is None or self.start is None or self.end is None:
+            return span is None and self.start is None
+        return abs(span.start - self.start) < _ROUNDING and abs(span.end - self.end) < _ROUNDING
+
+
+Kept = Mapping[Modality, Sequence[KeptPiece]]
+
+
+def keep(root: Path, name: str, modality: Modality, first: int, pieces: Sequence[KeptPiece]) -> None:
+    """Add pieces, the ``first`` of which has that number in its file, to what is kept of it."""
+    folder = root / FOLDER / name
+    if not folder.is_dir():
+        folder.mkdir(parents=True)
+        fsync_folder(folder.parent)
+        fsync_folder(root)
+    rows = [(p.start, p.end, p.continues, p.can_go_on, p.damage, p.vectors.tobytes()) for p in pieces]
+    arrays = [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), _SCHEMA, strict=True)]
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, _SCHEMA) as stream:
+        stream.write_table(pa.Table.from_arrays(arrays, schema=_SCHEMA))
+    data = sink.getvalue().to_pybytes()
+    with written(folder / f"{modality}-{first:07d}.arrows") as file:
+        file.write(digest(data).encode("ascii") + data)
+
+
+def kept_names(root: Path) -> list[str]:
+    """Of what something is kept."""
+    folder = root / FOLDER
+    return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+
+
+def read_kept(root: Path, name: str, dims: Mapping[Modality, int]) -> dict[Modality, list[KeptPiece]]:
+    """What is kept of a file; of what is damaged, as much as lies before that. ``dims``: dimensions of the vectors."""
+    found: dict[Modality, list[KeptPiece]] = {}
+    for modality in dims:
+        pieces: list[KeptPiece] = []
+        for path in sorted((root / FOLDER / name).glob(f"{modality}-*.arrows")):
+            first = int(path.stem.rpartition("-")[2])
+            if first > len(pieces):
+                break
+            pieces += list(_pieces(path, dims[modality]))[len(pieces) - first :]
+        if pieces:
+            found[modality] = pieces
+    return found
+
+
+def _pieces(path: Path, dim: int) -> Iterator[KeptPiece]:
+    """The pieces of a stretch; none where it is damaged."""
+    stored = path.read_bytes()
+    sum_of, data = stored[:_DIGEST], stored[_DIGEST:]
+    if sum_of != digest(data).encode("ascii"):
+        return
+    for row in pa.ipc.open_stream(data).read_all().to_pylist():
+        yield KeptPiece(**row | {"vectors": np.frombuffer(row["vectors"], np.float32).reshape(-1, dim)})
+
+
+def forget(root: Path, name: str) -> None:
+    """Remove what is kept of a file."""
+    shutil.rmtree(root / FOLDER / name, ignore_errors=True)
+
+
+def sweep_kept(root: Path) -> None:
+    """Remove what no run has gone on with for `FORGOTTEN_AFTER_S`."""
+    oldest = time.time() - FORGOTTEN_AFTER_S
+    for name in kept_names(root):
+        with suppress(OSError):
+            if max(path.stat().st_mtime for path in (root / FOLDER / name).iterdir()) < oldest:
+                forget(root, name)
