@@ -180,7 +180,7 @@ def _check(root: Path, entry: Entry) -> None:
     elif isinstance(entry, SkippedEntry):
         pass  # its checksum says enough
     else:
-        read_index_facts(root / entry.path)
+        read_index_facts(root, entry)
         Approximate.load((root / entry.path).with_suffix(".faiss"))
 
 

@@ -32,8 +32,8 @@ def open_index(snapshot: Snapshot, space: Space, modality: Modality) -> VectorIn
     if not entries:
         return VectorIndex(vectors, rows.ids)
     stems = [snapshot.root / entry.path for entry in entries]
-    for stem in stems:
-        facts = read_index_facts(stem)
+    for entry, stem in zip(entries, stems, strict=True):
+        facts = read_index_facts(snapshot.root, entry)
         if facts["space"] != space.to_json():
             raise SpaceMismatchError(f"index {stem} is of space {facts['space']}, not of {space.to_json()}")
     first, *later = (stem.with_suffix(".faiss") for stem in stems)
@@ -55,25 +55,24 @@ def open_index(snapshot: Snapshot, space: Space, modality: Modality) -> VectorIn
 def measured(root: Path, entries: Sequence[IndexEntry]) -> dict[str, Any]:
     """The facts of the newest segment with which recall was measured, and of how many rows that was."""
     for entry in reversed(entries):
-        facts = read_index_facts(root / entry.path)
+        facts = read_index_facts(root, entry)
         if "calibration" in facts:
             return {"measured_rows": entry.rows, **facts}
     raise CollectionDamagedError(f"index {root / entries[0].path} has no calibration; `mmsearch doctor --repair` helps")
 
 
-def read_index_facts(stem: Path) -> dict[str, Any]:
+def read_index_facts(root: Path, entry: IndexEntry) -> dict[str, Any]:
     """Plan and calibration of an index, from the JSON file beside it.
 
     Raises:
         CollectionDamagedError: the file is cut or altered, or of a newer format.
     """
-    path = stem.with_suffix(".json")
-    try:
-        facts: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    path = (root / entry.path).with_suffix(".json")
+    data = path.read_bytes()
+    if digest(data) == entry.checksums[".json"]:
+        facts: dict[str, Any] = json.loads(data)
         if facts["format"] <= FORMAT_VERSION:
             return facts
-    except (ValueError, KeyError, TypeError):
-        pass
     raise CollectionDamagedError(f"index {path} cannot be read; `mmsearch doctor --repair` rebuilds it")
 
 

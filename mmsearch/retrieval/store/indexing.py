@@ -185,7 +185,7 @@ def _said(work: Indexing, calibration: Calibration, target: float) -> list[str]:
 def _extend(work: Indexing, rows: Rows, covered: int, plan: Plan, texts: Texts) -> list[str]:
     """Encode the rows that no segment covers into a new one; measure again, or train anew, where that is due."""
     first, *later = work.entries
-    base = read_index_facts(work.stem(first))
+    base = read_index_facts(work.writer.root, first)
     learned = index_files.read(work.stem(first).with_suffix(_LEARNED), mapped=False)
     vectors, ids = work.vectors(rows, covered)
     far = Drift(base["far"]).share(learned, vectors)
@@ -235,14 +235,14 @@ def _merge_all(work: Indexing, dead: NDArray[np.int64]) -> None:
     for ending in (_LEARNED, _TEXTS):
         if ending in entries[0].checksums:
             files[ending] = lambda sink, kept=ending: sink.write(stem.with_suffix(kept).read_bytes())
-    base = read_index_facts(stem)
+    base = read_index_facts(work.writer.root, entries[0])
     facts = {**base, **_newest_facts(work, entries), "far": base["far"]}
     _publish(work, entries, files, facts, int(ivf_of(merged).ntotal))
 
 
 def _newest_facts(work: Indexing, entries: Sequence[IndexEntry]) -> dict[str, Any]:
     """Facts of merged segments: of the newest, with the newest calibration among them, and the far share of all."""
-    told = [read_index_facts(work.stem(entry)) for entry in entries]
+    told = [read_index_facts(work.writer.root, entry) for entry in entries]
     facts = {**told[-1], "rows": sum(entry.rows for entry in entries)}
     for one in told:
         facts |= {key: one[key] for key in ("calibration", "measured_rows") if key in one}

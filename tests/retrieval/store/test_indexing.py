@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from mmsearch import Collection
 from mmsearch.errors import CollectionDamagedError, SpaceMismatchError
 from mmsearch.indexes.calibrate import TEXTS
 from mmsearch.retrieval.store import indexing, upkeep
+from mmsearch.retrieval.store.files import checksum
 from mmsearch.retrieval.store.writer import open_writer
 from mmsearch.types import Space
 
@@ -241,9 +243,14 @@ def search_loaded(collection: Collection) -> None:
 
 
 def rewritten(collection: Collection, number: int, **changes: object) -> None:
-    """Change the facts of a segment, as another program might have left them."""
-    path = collection.root / f"{collection.manifest.indexes[number].path}.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    """Write the facts of a segment anew, with their checksum, as another version might have."""
+    with open_writer(collection.root) as writer:
+        entry = writer.manifest.indexes[number]
+        path = collection.root / (entry.path + ".json")
+        path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), **changes}))
+        entries = list(writer.manifest.indexes)
+        entries[number] = replace(entry, checksums={**entry.checksums, ".json": checksum(path)})
+        writer.publish(replace(writer.manifest, indexes=tuple(entries)))
 
 
 def test_a_segment_of_another_space_is_refused(made: Collection) -> None:
@@ -261,8 +268,6 @@ def test_a_segment_that_is_newer_than_this_version_is_refused(made: Collection) 
 
 
 def test_an_index_from_before_there_were_segments_is_read_and_built_again_when_outgrown(made: Collection) -> None:
-    from dataclasses import replace
-
     with open_writer(made.root) as writer:
         (entry,) = writer.manifest.indexes
         old = replace(entry, checksums={k: v for k, v in entry.checksums.items() if k in (".faiss", ".json")})

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mmsearch import Collection
-from mmsearch.errors import MMSearchError
+from mmsearch.errors import CollectionDamagedError, MMSearchError
 
 NOT_UTF8 = os.fsdecode(b"caf\xe9.mms")
 
@@ -113,3 +113,12 @@ def test_harm_to_any_file_is_an_error_of_ours_or_none_and_can_be_mended(whole, t
     Collection.doctor(root, repair=True)
     assert Collection.doctor(root) == []
     assert Collection.open(root).manifest is not None
+
+
+def test_what_is_altered_in_the_facts_of_an_index_is_told_and_not_believed(whole, tmp_path):
+    root = tmp_path / "altered.mms"
+    shutil.copytree(whole, root)
+    for path in root.rglob("indexes/**/*.json"):
+        path.write_text(path.read_text().replace("recall", "recoil"))
+    with pytest.raises(CollectionDamagedError, match="doctor"):
+        Collection.open(root).status()
