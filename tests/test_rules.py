@@ -21,7 +21,7 @@ from mmsearch.errors import SpaceMismatchError
 from mmsearch.retrieval.store import files
 from mmsearch.retrieval.store.manifest import load_manifest, save_manifest
 from mmsearch.retrieval.store.snapshot import Snapshot
-from mmsearch.retrieval.store.writer import Writer
+from mmsearch.retrieval.store.writer import Writer, open_writer
 
 PACKAGE = Path(mmsearch.__path__[0])
 
@@ -92,6 +92,9 @@ def test_rule_1_an_index_of_another_space_is_not_searched(quantized):
     (entry,) = quantized.manifest.indexes
     facts = quantized.root / f"{entry.path}.json"
     facts.write_text(facts.read_text().replace('"elsewhere"', '"somewhere"', 1))
+    other = replace(entry, checksums={**entry.checksums, ".json": files.checksum(facts)})
+    with open_writer(quantized.root) as writer:
+        writer.publish(replace(writer.manifest, indexes=(other,)))
     with pytest.raises(SpaceMismatchError):
         Collection.open(quantized.root).search(np.ones(16))
 
