@@ -97,7 +97,7 @@ class Span:
     def to_json(self) -> dict[str, float | int]:
         """``{"start_s": 83.0, "end_s": 91.0}``; characters, rows and pages are whole numbers."""
         if self.unit == "s":
-            return {"start_s": self.start, "end_s": self.end}
+            return {"start_s": rounded(self.start), "end_s": rounded(self.end)}
         return {f"start_{self.unit}": int(self.start), f"end_{self.unit}": int(self.end)}
 
     def __str__(self) -> str:
@@ -112,6 +112,16 @@ def clock(seconds: float) -> str:
     """``83.4`` → ``00:01:23``."""
     whole = int(seconds)
     return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+
+
+def rounded(seconds: float) -> float:
+    """Seconds as they are printed: to the microsecond, without what sums of fractions leave behind."""
+    return round(seconds, 6)
+
+
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """``1 file``, ``1,234 files``; ``plural`` is for nouns that do not just take an s."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +139,8 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What decoding learned about a file besides its contents. ``note`` marks a file used only in part.
+    """What decoding learned about a file besides its contents. ``note`` marks a file used only in part, or one whose
+    encoding was guessed.
 
     ``taken_from`` says where ``taken_at`` is written: *exif*, *exif digitized*, *exif changed*, *xmp*, *iptc*, *png*,
     *raw*, *film*, *sound*, *name*.
@@ -209,7 +220,7 @@ class Hit:
             "state": self.state,
             "width": self.width,
             "height": self.height,
-            "duration_s": self.duration_s,
+            "duration_s": None if self.duration_s is None else rounded(self.duration_s),
             "taken_at": self.taken_at.isoformat() if self.taken_at else None,
             "taken_from": self.taken_from,
             "note": self.note,
@@ -222,18 +233,25 @@ SkipKind = Literal["content", "transient"]
 them changes; or in the moment (memory, permissions, time), so that the next run tries again."""
 
 
+NoteKind = Literal["part", "whole", "column"]
+"""What a note tells of a file that was indexed: that only part of it was used; something else, with nothing left out;
+or which column its texts are of, where that was guessed."""
+
+
 @dataclass(frozen=True, slots=True)
 class FileNote:
-    """A file and what is to be said of it: why it was skipped, or what of it was used."""
+    """A file and what is to be said of it: why it was skipped or kept, or, with a ``kind``, how it was used."""
 
     path: str
     reason: str
     known: bool = False
+    kind: NoteKind | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """``{"path": …, "reason": …}``, with ``"known": true`` where an earlier run has said it."""
+        """``{"path": …, "reason": …}``, with ``"known": true`` where an earlier run has said it, and the ``kind``."""
         known = {"known": True} if self.known else {}
-        return {**path_json(self.path), "reason": self.reason, **known}
+        kind = {"kind": self.kind} if self.kind else {}
+        return {**path_json(self.path), "reason": self.reason, **known, **kind}
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +270,10 @@ class PassedOver:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What an indexing run did, counted in files. found = indexed + unchanged + moved + len(skipped)."""
+    """What an indexing run did, counted in files. found = indexed + unchanged + moved + len(skipped).
+
+    ``marked``: how files were used, where there is something to be said of it, each note with its kind.
+    """
 
     found: int = 0
     indexed: int = 0

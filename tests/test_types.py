@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmsearch.types import FileNote, Hit, Report, Space, Span, clock, path_json, printable
+from mmsearch.types import FileNote, Hit, Report, Space, Span, clock, counted, path_json, printable
 
 SPACE = Space("mini", "weights", "processing", 256)
 HIT = Hit(1, 0.31234567, 2.345678, "/a/b.jpg", "image", 7, None, None, ("picture",), "current", 640, 480)
@@ -53,6 +53,7 @@ def test_a_space_of_vectors_made_elsewhere_has_no_model():
     ("span", "shown", "told"),
     [
         (Span(83.4, 91.0, "s"), "00:01:23–00:01:31", {"start_s": 83.4, "end_s": 91.0}),
+        (Span(0.1 + 0.2, 6.000000000000004, "s"), "00:00:00–00:00:06", {"start_s": 0.3, "end_s": 6.0}),
         (Span(0, 310, "char"), "0–310", {"start_char": 0, "end_char": 310}),
         (Span(4, 5, "row"), "row 5", {"start_row": 4, "end_row": 5}),
     ],
@@ -94,3 +95,18 @@ def test_a_report_tells_all_its_counts():
     assert {"found", "indexed", "unchanged", "moved", "removed", "skipped", "seconds", "stages"} <= set(told)
     assert told["skipped"] == [{"path": "/a", "reason": "empty"}]
     assert told["seconds"] == 1.235
+
+
+def test_a_hit_tells_its_duration_to_the_microsecond():
+    assert replace(HIT, duration_s=6.000000000000004).to_json()["duration_s"] == 6.0
+    assert replace(HIT, duration_s=12.3456789).to_json()["duration_s"] == 12.345679
+
+
+def test_one_is_counted_in_the_singular():
+    assert [counted(count, "file") for count in (0, 1, 2, 1234)] == ["0 files", "1 file", "2 files", "1,234 files"]
+    assert [counted(count, "hit is", "hits are") for count in (1, 2)] == ["1 hit is", "2 hits are"]
+
+
+def test_a_note_tells_its_kind_where_it_has_one():
+    assert FileNote("/a", "truncated", kind="part").to_json() == {"path": "/a", "reason": "truncated", "kind": "part"}
+    assert FileNote("/a", "empty file").to_json() == {"path": "/a", "reason": "empty file"}

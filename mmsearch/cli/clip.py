@@ -8,7 +8,7 @@ import click
 
 from mmsearch.cli.options import command, json_option, quiet_option, verbose_option
 from mmsearch.cli.output import echo, print_json
-from mmsearch.types import clock
+from mmsearch.types import clock, rounded
 
 
 @click.command()
@@ -32,7 +32,8 @@ def clip(moment: str, output: Path, force: bool, as_json: bool, quiet: bool, ver
 
     facts = save_clip(needed_moment(moment, span=True), output, force=force)
     if as_json:
-        print_json({"output": str(output), **facts})
+        times = {name: rounded(facts[name]) for name in ("start_s", "end_s")}
+        print_json({"output": str(output), **facts, **times})
     elif not quiet:
         how = "copied" if facts["copied"] else "coded anew"
         echo(f"{output}: {clock(facts['start_s'])}–{clock(facts['end_s'])}, {how}")

@@ -8,7 +8,7 @@ import click
 
 from mmsearch.cli.options import command, json_option, quiet_option, verbose_option
 from mmsearch.cli.output import echo, print_json
-from mmsearch.types import clock
+from mmsearch.types import clock, rounded
 
 
 @click.command()
@@ -29,6 +29,6 @@ def frame(moment: str, output: Path, force: bool, as_json: bool, quiet: bool, ve
 
     facts = save_frame(needed_moment(moment, span=False), output, force=force)
     if as_json:
-        print_json({"output": str(output), **facts})
+        print_json({"output": str(output), **facts, "time_s": rounded(facts["time_s"])})
     elif not quiet:
         echo(f"{output}: {facts['width']} × {facts['height']}, the frame at {clock(facts['time_s'])}")

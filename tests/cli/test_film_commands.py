@@ -394,6 +394,8 @@ def test_clip_cuts_a_sound_that_can_be_indexed_again(run, reel, tmp_path):
     out = tmp_path / "clip.flac"
     ran = run("clip", f"{reel / 'tone.wav'}@2-4.5", "-o", out, "--json")
     assert ran.json == {"output": str(out), "start_s": 2.0, "end_s": 4.5, "copied": False}
+    ran = run("clip", f"{reel / 'tone.wav'}@{0.1 + 0.2}-{3 * 1.1}", "-o", out, "--force", "--json")
+    assert '"start_s": 0.3, "end_s": 3.3,' in ran.out, "not 0.30000000000000004"
 
 
 def test_a_clip_is_a_film_like_any_other(run, reel, home, tmp_path):
