@@ -8,6 +8,7 @@ import click
 
 from mmsearch.cli.options import collection_path, command, common_options
 from mmsearch.cli.output import echo, print_json
+from mmsearch.types import counted
 
 
 @click.command()
@@ -22,4 +23,4 @@ def compact(collection: Path | None, as_json: bool, quiet: bool, verbose: bool) 
     if as_json:
         print_json({"shards_before": before, "shards_after": after})
     elif not quiet:
-        echo(f"{before} shards before, {after} after")
+        echo(f"{counted(before, 'shard')} before, {after:,} after")

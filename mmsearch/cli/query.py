@@ -14,6 +14,7 @@ from mmsearch.cli.options import collection_path, command, common_options, devic
 from mmsearch.cli.output import echo, harmless, print_json, say
 from mmsearch.cli.render import print_hits, print_paths
 from mmsearch.errors import UsageError
+from mmsearch.types import counted, modalities_named
 
 if TYPE_CHECKING:
     from mmsearch.cli.lines import Line
@@ -76,7 +77,6 @@ def query(
     """
     from mmsearch.collection import Collection
     from mmsearch.retrieval.query.terms import read_line
-    from mmsearch.types import modalities_named
 
     options: dict[str, Any] = {
         "to": modalities_named(to),
@@ -171,5 +171,5 @@ class _Output:
         there = [hit for hit in answer.hits if self.gone or hit.state != "gone"]
         print_paths(dict.fromkeys(hit.path for hit in there), "\0" if self.print0 else "\n")
         if (left_out := len(answer.hits) - len(there)) and not self.quiet:
-            hits = "hit is" if left_out == 1 else "hits are"
-            say(f"{where}{left_out} {hits} left out: the file is gone; --gone keeps it")
+            hits = counted(left_out, "hit is", "hits are")
+            say(f"{where}{hits} left out: the file is gone; --gone keeps it")

@@ -8,6 +8,7 @@ import click
 
 from mmsearch.cli.options import collection_path, command, common_options
 from mmsearch.cli.output import echo, print_json
+from mmsearch.types import counted
 
 
 @click.command()
@@ -25,4 +26,4 @@ def remove(paths: tuple[Path, ...], collection: Path | None, as_json: bool, quie
     elif not quiet and not count:
         echo("dropped from the roots; nothing was stored of it")
     elif not quiet:
-        echo(f"forgot {count:,} {'file' if count == 1 else 'files'}; nothing was deleted from disk")
+        echo(f"forgot {counted(count, 'file')}; nothing was deleted from disk")

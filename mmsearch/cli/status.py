@@ -9,6 +9,7 @@ import click
 
 from mmsearch.cli.options import collection_path, command, common_options
 from mmsearch.cli.output import echo, harmless, print_json
+from mmsearch.types import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +51,7 @@ def status(skipped: bool, collection: Path | None, as_json: bool, quiet: bool, v
         other = f"  (space {part.space})" if part.space != facts.space else ""
         echo(f"{part.modality:<11} {_described(part)}{other}")
     if facts.skipped:
-        echo(f"skipped     {facts.skipped:,} files (`mmsearch status --skipped` lists them)")
+        echo(f"skipped     {counted(facts.skipped, 'file')} (listed by `mmsearch status --skipped`)")
     if not facts.modalities:
         echo("nothing indexed yet: `mmsearch index FOLDER`")
 
@@ -64,19 +65,19 @@ def _print_skipped(notes: Sequence[FileNote], as_json: bool) -> None:
 
 
 def _held(root: RootStatus) -> str:
-    held = f"{root.files:,} {'file' if root.files == 1 else 'files'} in {root.rows:,} rows"
+    held = f"{counted(root.files, 'file')} in {counted(root.rows, 'row')}"
     if root.there:
         return held
     return f"{held}, missing now" if root.rows else "holds nothing and is missing (`mmsearch remove` drops it)"
 
 
 def _described(part: ModalityStatus) -> str:
-    rows = f"{part.files:,} files" + (f" in {part.rows:,} rows" if part.rows != part.files else "")
-    dead = f", {part.dead:,} dead rows (`mmsearch compact` drops them)" if part.dead else ""
-    pieces = f" in {part.segments} segments" if part.segments > 1 else ""
-    told = f"{rows}, {part.shards} shards, index {part.index}{pieces}{dead}"
+    rows = counted(part.files, "file") + (f" in {counted(part.rows, 'row')}" if part.rows != part.files else "")
+    dead = f", {counted(part.dead, 'dead row')} (dropped by `mmsearch compact`)" if part.dead else ""
+    pieces = f" in {counted(part.segments, 'segment')}" if part.segments > 1 else ""
+    told = f"{rows}, {counted(part.shards, 'shard')}, index {part.index}{pieces}{dead}"
     if part.recall:
         recall = " · ".join(f"{kind} {value:.3f}" for kind, value in part.recall.items())
         queries = " and ".join(f"{count:,}" for count in dict.fromkeys(part.measured_on.values()))
-        told += f", recall@10 {recall} (measured on {queries} queries)"
+        told += f", recall@10 {recall} (measured on {queries} {'query' if queries == '1' else 'queries'})"
     return told

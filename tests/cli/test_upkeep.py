@@ -20,7 +20,7 @@ def test_status_tells_what_is_in_the_collection(run, indexed):
     assert str(indexed.home) in out
     assert "mini" in out
     assert f"root        {indexed.folder}" in out
-    assert "5 files, 1 shards, index exact" in out
+    assert "5 files, 1 shard, index exact" in out
 
 
 def test_status_json_has_the_same_as_numbers(run, indexed):
@@ -92,9 +92,9 @@ def test_compact_merges_shards_and_drops_forgotten_rows(run, own, painted, tmp_p
     run("index", tmp_path / "more", "-c", own.home, "--workers", 1)
     run("remove", own.folder / "red.png", "-c", own.home)
     before = run("query", "a circle", "-c", own.home, "--json").json["hits"]
-    assert "1 dead rows" in run("status", "-c", own.home).out
+    assert ", 1 dead row (" in run("status", "-c", own.home).out
     assert run("compact", "-c", own.home, "--json").json == {"shards_before": 3, "shards_after": 2}
-    assert "dead rows" not in run("status", "-c", own.home).out
+    assert "dead row" not in run("status", "-c", own.home).out
     after = run("query", "a circle", "-c", own.home, "--json").json["hits"]
     assert [(hit["path"], hit["score"]) for hit in after] == [(hit["path"], hit["score"]) for hit in before]
     assert run("compact", "-c", own.home).out == "2 shards before, 2 after\n"
