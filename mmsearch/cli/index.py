@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ import click
 
 from mmsearch.cli.options import collection_path, command, common_options, device_option, precision_option, read_size
 from mmsearch.cli.output import echo, print_json, say
+from mmsearch.types import counted, modalities_named
 
 if TYPE_CHECKING:
     from mmsearch.collection import Collection
@@ -88,7 +88,6 @@ def index(
 ) -> None:
     """Find and embed what is new or changed under PATHs (none: all that was indexed before), forget what is gone."""
     from mmsearch.cli.watch import watching
-    from mmsearch.types import modalities_named
 
     watched = watching(progress, quiet or as_json)
     options: dict[str, Any] = {
@@ -177,7 +176,10 @@ def _print_report(report: Report, dry_run: bool, quiet: bool, verbose: bool) -> 
         say(note)
     if not quiet:
         _print_skipped(report.skipped, verbose)
-        _print_notes("used in part", report.marked, verbose)
+        _print_notes("used in part", [note for note in report.marked if note.kind == "part"], verbose)
+        _print_notes("note", [note for note in report.marked if note.kind == "whole"], verbose)
+        columns = [note for note in report.marked if note.kind == "column"]
+        _print_notes("note", columns, verbose, "; --text-column names another")
         _print_passed_over(report.passed_over)
     counts = [
         (report.indexed, "to read" if dry_run else "indexed"),
@@ -187,9 +189,8 @@ def _print_report(report: Report, dry_run: bool, quiet: bool, verbose: bool) -> 
         (len(report.skipped), "skipped"),
     ]
     told = ", ".join(f"{count:,} {what}" for count, what in counts if count) or "nothing to do"
-    files = "1 file" if report.found == 1 else f"{report.found:,} files"
     speed = f", {report.indexed / report.seconds:.0f} files/s" if report.indexed and not dry_run else ""
-    echo(f"{files}: {told} ({report.seconds:.1f} s{speed})")
+    echo(f"{counted(report.found, 'file')}: {told} ({report.seconds:.1f} s{speed})")
     if report.interrupted:
         say("stopped: what was embedded is kept; the same command goes on from there")
 
@@ -199,7 +200,7 @@ def _print_passed_over(passed: Sequence[PassedOver]) -> None:
     told = []
     for one in passed:
         names = ", ".join(one.names[:_NAMES]) + (", …" if len(one.names) > _NAMES else "")
-        told.append(f"{one.count:,} × {one.kind} ({names})")
+        told.append((f"{one.count:,} × " if one.count > 1 else "") + f"{one.kind} ({names})")
     if told:
         say(f"passed over: {'; '.join(told)}")
 
@@ -209,21 +210,30 @@ def _print_skipped(notes: Sequence[FileNote], verbose: bool) -> None:
     new = [note for note in notes if verbose or not note.known]
     _print_notes("skipped", new, verbose)
     if known := len(notes) - len(new):
-        say(f"skipped: {known:,} known from before (`mmsearch status --skipped` lists them)")
+        say(f"skipped: {known:,} known from before (listed by `mmsearch status --skipped`)")
 
 
-def _print_notes(what: str, notes: Sequence[FileNote], verbose: bool) -> None:
-    """Notes on stderr, grouped by reason; each by itself with -v or where there are few."""
-    if verbose or len(notes) <= 5:
-        for note in notes:
-            say(f"{what}: {note.path}: {note.reason}")
-        return
-    reasons = Counter(_kind(note.reason) for note in notes).most_common()
-    examples = {_kind(note.reason): note for note in reversed(notes)}
-    for kind, count in reasons[:_REASONS]:
-        say(f"{what}: {count:,} × {examples[kind].reason} (such as {examples[kind].path})")
-    if others := sum(count for _, count in reasons[_REASONS:]):
-        say(f"{what}: {others:,} for other reasons; -v lists every file")
+def _print_notes(what: str, notes: Sequence[FileNote], verbose: bool, advice: str = "") -> None:
+    """Notes on stderr, grouped by reason, the commonest first; each by itself with -v or where there are few."""
+    groups: dict[object, list[FileNote]] = {}
+    for i, note in enumerate(notes):
+        groups.setdefault(i if verbose or len(notes) <= _FEW else _kind(note.reason), []).append(note)
+    told = sorted(groups.values(), key=len, reverse=True)
+    shown = len(told) if verbose else _REASONS
+    for same in told[:shown]:
+        say(f"{what}: {_as_one(same)}{advice}")
+    if others := sum(map(len, told[shown:])):
+        say(f"{what}: {counted(others, 'file')} for other reasons; -v lists every file")
+
+
+def _as_one(notes: Sequence[FileNote]) -> str:
+    """What is said of files for which the reason is of one kind; one of them stands for all."""
+    first = notes[0]
+    if len(notes) == 1:
+        return f"{first.path}: {first.reason}"
+    if all(note.reason == first.reason for note in notes):
+        return f"{len(notes):,} × {first.reason} (such as {first.path})"
+    return f"{counted(len(notes), 'file')} such as {first.path}: {first.reason}"
 
 
 def _kind(reason: str) -> str:
@@ -232,4 +242,5 @@ def _kind(reason: str) -> str:
 
 
 _NAMES = 3  # of what was passed over, of each kind
+_FEW = 5  # notes that are told one by one
 _REASONS = 20  # told one by one, the commonest first

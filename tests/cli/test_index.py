@@ -102,7 +102,7 @@ def test_an_exclude_is_kept_and_told_and_can_be_lifted(run, index, album, known,
     index(album)
     ran = index(album, "--exclude", f"{album}/trip", "--exclude", "nothing")
     assert "nothing matched the exclude pattern nothing\n" in ran.err
-    assert f"passed over: 1 × excluded ({album}/trip)\n" in ran.err
+    assert f"passed over: excluded ({album}/trip)\n" in ran.err
     assert "sea.png" not in known()
     assert f"excluded    {album}/trip\n" in run("status", "-c", tmp_path / "new.mms").out
     index(album)
@@ -113,7 +113,7 @@ def test_an_exclude_is_kept_and_told_and_can_be_lifted(run, index, album, known,
 
 def test_what_was_passed_over_is_not_told_quietly_and_is_in_the_json(index, album):
     (album / "#recycle").mkdir()
-    assert "passed over: 1 × recycle bin (#recycle)\n" in index(album).err
+    assert "passed over: recycle bin (#recycle)\n" in index(album).err
     assert index(album, "--quiet").err == ""
     assert index(album, "--json").json["passed_over"] == [{"kind": "recycle bin", "count": 1, "names": ["#recycle"]}]
 
@@ -181,6 +181,49 @@ def test_text_column_names_the_column_and_a_guess_is_told(index, run, tmp_path):
     assert {hit["text"] for hit in hits} == {"good", "bad"}
 
 
+def test_guessed_columns_of_many_tables_are_one_line(index, tmp_path):
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    for i in range(9):
+        (folder / f"{i}.csv").write_text(f"caption,remark\na dog runs {i},good\na cat sleeps,bad\n")
+    told = [line for line in index(folder).err.splitlines() if "texts taken" in line]
+    such_as = f"(such as {folder}/0.csv); --text-column names another"
+    assert told == [f"note: 9 × texts taken from column 'caption' {such_as}"]
+    report = index(folder, "--json", "-c", tmp_path / "other.mms").json
+    assert {note["kind"] for note in report["marked"]} == {"column"}
+    assert not any("--text-column" in note["reason"] for note in report["marked"])
+
+
+def test_a_table_of_one_column_gives_no_choice_and_no_notice(index, tmp_path):
+    table = tmp_path / "table.csv"
+    table.write_text("caption\na dog runs\na cat sleeps\n")
+    ran = index(table)
+    assert ran.out.startswith("1 file: 1 indexed (")
+    assert "texts taken" not in ran.err
+    (tmp_path / "copy.csv").write_bytes(table.read_bytes())
+    report = index(tmp_path / "copy.csv", "--json").json
+    assert (report["indexed"], "encode" in report["stages"]) == (1, False), "the rows of the first serve the copy"
+
+
+def test_a_guessed_encoding_is_a_note_and_a_cut_file_is_used_in_part(index, album, tmp_path):
+    (album / "latin.csv").write_bytes("caption,remark\nein Café,gut\nein Hund läuft,gut\n".encode("cp1252"))
+    (album / "both.txt").write_bytes("Café. ".encode("cp1252") + b"data:image/png;base64," + b"iVBORw0KGgo" * 100)
+    data = (album / "blue.jpg").read_bytes()
+    (album / "blue.jpg").write_bytes(data[: len(data) * 3 // 4])
+    ran = index(album)
+    assert f"note: {album}/latin.csv: not UTF-8: read as Windows-1252" in ran.err
+    assert "used in part: " + str(album / "blue.jpg") in ran.err
+    assert "used in part: " + str(album / "both.txt") in ran.err
+    assert f"used in part: {album}/latin.csv" not in ran.err
+    (album / "copy.txt").write_bytes((album / "both.txt").read_bytes())
+    (album / "copy.csv").write_bytes((album / "latin.csv").read_bytes())
+    copies = index(album, "--json").json["marked"]
+    assert {note["path"].rpartition("/")[2]: note["kind"] for note in copies} == {
+        "copy.txt": "part",
+        "copy.csv": "whole",
+    }
+
+
 def test_progress_json_is_an_event_a_line_on_stderr(index, album):
     ran = index(album, "--progress", "json", "--json", "--quiet")
     events = [json.loads(line) for line in ran.err.splitlines() if line.startswith("{")]
@@ -197,7 +240,7 @@ def test_many_skipped_files_are_told_by_reason(index, tmp_path):
         (folder / f"{i}.jpg").write_bytes(b"")
     ran = index(folder)
     assert ran.err.count("skipped:") == 1
-    assert "skipped: 7 × " in ran.err
+    assert f"skipped: 7 × empty file (such as {folder}/0.jpg)" in ran.err
     assert index(folder, "-v").err.count("skipped:") == 7
 
 

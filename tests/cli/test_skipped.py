@@ -39,11 +39,17 @@ def told(ran) -> list[str]:
 
 def test_reasons_are_counted_each_with_one_example(index, broken):
     lines = told(index(broken))
-    counts = [int(line.split()[1]) for line in lines]
+    counts = [int(line.split()[1]) if " × " in line else 1 for line in lines]
     assert sum(counts) == 14
     assert counts == sorted(counts, reverse=True)
     assert len(lines) == len(set(lines)) >= 5
     assert all(str(broken) in line for line in lines)
+
+
+def test_a_reason_of_one_file_is_told_as_a_single_file_is(index, broken):
+    lines = told(index(broken))
+    assert f"skipped: {broken}/blank.txt: there is no text in it" in lines
+    assert not [line for line in lines if "1 ×" in line]
 
 
 def test_reasons_that_differ_in_numbers_alone_are_one(index, tmp_path):
@@ -53,7 +59,7 @@ def test_reasons_that_differ_in_numbers_alone_are_one(index, tmp_path):
         (folder / f"{i}.csv").write_text(f"{i}id,{i}ref\n{i},{i + 1}\n{i + 2},{i + 3}\n")
     lines = told(index(folder, "--text-column", "title"))
     assert len(lines) == 1
-    assert "8 ×" in lines[0]
+    assert lines[0].startswith(f"skipped: 8 files such as {folder}/0.csv: no column 'title'; ")
 
 
 def test_every_file_is_listed_with_v_and_in_json(index, broken):

@@ -20,9 +20,10 @@ from mmsearch.retrieval.ingest.serving import Serving
 from mmsearch.retrieval.ingest.skipped import SkipMemory, maker_of
 from mmsearch.retrieval.ingest.unfinished import Unfinished
 from mmsearch.retrieval.media.sandbox import Decoded, Decoder, Job, Part, TextPart
+from mmsearch.retrieval.media.text import kind_of
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.writer import Writer
-from mmsearch.types import FileNote, Modality, SkipKind
+from mmsearch.types import FileNote, Modality, NoteKind, SkipKind
 
 _KEEP_AT_END_AFTER_S = 2.0  # less work than that is done again
 
@@ -186,9 +187,7 @@ class _Run:
         else:
             self._new_contents.add(file.content_hash)
             if file.column_guessed:
-                self.outcome.notices.append(
-                    f"{os.fsdecode(file.path)}: texts taken from column {file.column!r}; --text-column names another"
-                )
+                self._mark(file, f"texts taken from column {file.column!r}", "column")
             self._finish(self._embedder.add(file))
 
     def _take_same(self, file: Decoded) -> None:
@@ -239,12 +238,13 @@ class _Run:
 
     def _saying_what_was_made(self, file: Decoded, rows: list[StoredRows]) -> list[StoredRows]:
         counts = dict.fromkeys(self._spaces, 0) | {stored.modality: len(stored.items) for stored in rows}
-        made = Made(counts, self._wanted.window, self._wanted.hop, file.column, file.column_guessed).to_text()
+        guessed = self._wanted.text_column is None
+        made = Made(counts, self._wanted.window, self._wanted.hop, file.column, guessed).to_text()
         return [replace(stored, items=[replace(item, made=made) for item in stored.items]) for stored in rows]
 
-    def _mark(self, file: Decoded, note: str | None) -> None:
+    def _mark(self, file: Decoded, note: str | None, kind: NoteKind | None = None) -> None:
         if note:
-            self.outcome.marked.append(FileNote(os.fsdecode(file.path), note))
+            self.outcome.marked.append(FileNote(os.fsdecode(file.path), note, kind=kind or kind_of(note)))
 
     def _own_ids(self, file: Decoded) -> list[int]:
         own: KnownFile | None = self._known.by_path.get(file.path)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
 
-from mmsearch.retrieval.media.text import CONTROL, utf16_without_mark
+from mmsearch.retrieval.media.text import CONTROL, Remark, utf16_without_mark
 
 MAX_LINE = 4 * 1024 * 1024
 """Characters; of a longer line the rest is passed over."""
@@ -78,11 +78,11 @@ def _encoding(source: IO[bytes]) -> tuple[str, str | None]:
             return encoding, None
     utf16 = utf16_without_mark(head)
     if utf16 is not None:
-        return utf16, "without a byte order mark: read as UTF-16"
-    for encoding, note in (("utf-8", None), ("cp1252", "not UTF-8: read as Windows-1252")):
+        return utf16, Remark.UTF_16
+    for encoding, note in (("utf-8", None), ("cp1252", Remark.WINDOWS_1252)):
         if _decodes(source, encoding):
             return encoding, note
-    return "latin-1", "not UTF-8: read as Latin-1"
+    return "latin-1", Remark.LATIN_1
 
 
 def _decodes(source: IO[bytes], encoding: str) -> bool:

@@ -33,7 +33,10 @@ Texts = list[tuple[int, str]]
 
 @dataclass(frozen=True, slots=True)
 class TableTexts:
-    """The texts of one column: ``(row, text)`` with rows counted from 0 and empty cells left out."""
+    """The texts of one column: ``(row, text)`` with rows counted from 0 and empty cells left out.
+
+    ``guessed``: nobody named the column, and others hold something too.
+    """
 
     column: str
     guessed: bool
@@ -113,7 +116,8 @@ def _read(table: _Table, column: str | None, size: int, emit: Callable[[Texts], 
         texts.append((row, text))
         characters += len(text) if text is not last else 0
         last = text
-    return TableTexts(table.names[chosen], column is None, texts, joined_notes(*table.notes, *cleaner.notes()))
+    guessed = column is None and any(table.sample(i) for i in range(len(table.names)) if i != chosen)
+    return TableTexts(table.names[chosen], guessed, texts, joined_notes(*table.notes, *cleaner.notes()))
 
 
 class _Cleaner:

@@ -6,15 +6,26 @@ import codecs
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import DecodeError
+from mmsearch.types import NoteKind
 
 MAX_TEXT_BYTES = 16 * 1024 * 1024
 """Longer texts are refused: 16 MiB is several thousand pages of a book."""
+
+
+class Remark(StrEnum):
+    """Notes on a file that was read whole. Rows hold them by their value, so that they keep it in later versions."""
+
+    UTF_16 = "without a byte order mark: read as UTF-16"
+    WINDOWS_1252 = "not UTF-8: read as Windows-1252"
+    LATIN_1 = "not UTF-8: read as Latin-1"
+
 
 CountTokens = Callable[[Sequence[str]], NDArray[np.int64]]
 
@@ -24,6 +35,8 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_REMARKS = frozenset(Remark)
+_BETWEEN_NOTES = "; "
 _HEAD = 16 * 1024
 _NULS_OF_UTF16 = 0.7
 """The share of high bytes that are 0 in Western text as UTF-16; of low bytes, hardly any are."""
@@ -54,20 +67,25 @@ def decode_text(data: bytes, *, limit: int = MAX_TEXT_BYTES) -> tuple[str, str |
             return _without_controls(text, "some characters could not be read" if "\ufffd" in text else None)
     utf16 = utf16_without_mark(data[:_HEAD])
     if utf16 is not None:
-        return _without_controls(data.decode(utf16, errors="replace"), "without a byte order mark: read as UTF-16")
+        return _without_controls(data.decode(utf16, errors="replace"), Remark.UTF_16)
     try:
         return _without_controls(data.decode("utf-8"), None)
     except UnicodeDecodeError:
         pass
     try:
-        return _without_controls(data.decode("cp1252"), "not UTF-8: read as Windows-1252")
+        return _without_controls(data.decode("cp1252"), Remark.WINDOWS_1252)
     except UnicodeDecodeError:
-        return _without_controls(data.decode("latin-1"), "not UTF-8: read as Latin-1")
+        return _without_controls(data.decode("latin-1"), Remark.LATIN_1)
 
 
 def joined_notes(*notes: str | None) -> str | None:
     """What is to be said of a file, as one note."""
-    return "; ".join(filter(None, notes)) or None
+    return _BETWEEN_NOTES.join(filter(None, notes)) or None
+
+
+def kind_of(note: str) -> NoteKind:
+    """Whether a note, perhaps one of `joined_notes`, tells that something was left out."""
+    return "whole" if all(part in _REMARKS for part in note.split(_BETWEEN_NOTES)) else "part"
 
 
 def utf16_without_mark(head: bytes) -> str | None:

@@ -100,7 +100,8 @@ def test_json_lines_name_their_columns_when_one_is_missing() -> None:
 
 def test_parquet_gives_its_text_columns() -> None:
     found = parquet({"id": [1, 2, 3], "caption": ["dog", None, "cat"]})
-    assert found == TableTexts("caption", True, [(0, "dog"), (2, "cat")])
+    assert found == TableTexts("caption", False, [(0, "dog"), (2, "cat")])
+    assert parquet({"label": ["a"], "caption": ["dog"]}).guessed
     repeated = pa.array(["dog", "dog"]).dictionary_encode()
     assert parquet({"says": repeated}).texts == [(0, "dog"), (1, "dog")]
 

@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 
 from mmsearch.errors import DecodeError
 from mmsearch.retrieval.media import text as text_module
-from mmsearch.retrieval.media.text import MAX_TEXT_BYTES, CountTokens, decode_text, passages
+from mmsearch.retrieval.media.text import (
+    MAX_TEXT_BYTES,
+    CountTokens,
+    Remark,
+    decode_text,
+    joined_notes,
+    kind_of,
+    passages,
+)
 
 
 def one_each(texts: Sequence[str]) -> NDArray[np.int64]:
@@ -157,3 +165,17 @@ def test_a_text_ten_times_as_long_takes_about_ten_times_as_long() -> None:
 
     text = "A dog runs on the beach. " * 2000 + "犬" * 2000
     assert min(seconds(text * 10) for _ in range(3)) < 40 * min(seconds(text) for _ in range(3))
+
+
+@pytest.mark.parametrize(
+    ("note", "kind"),
+    [
+        (Remark.WINDOWS_1252, "whole"),
+        (joined_notes(Remark.UTF_16, None), "whole"),
+        ("1.3 MB of encoded data left out", "part"),
+        (joined_notes(Remark.LATIN_1, "only its first 5 passages are indexed"), "part"),
+        ("page 3 not UTF-8: read as Windows-1252", "part"),
+    ],
+)
+def test_a_note_tells_whether_something_was_left_out(note: str, kind: str) -> None:
+    assert kind_of(note) == kind
