@@ -13,6 +13,7 @@ from mmsearch.errors import DecodeError
 from mmsearch.retrieval.media.cells import USUAL_NAMES, has_header, is_known_name
 from mmsearch.retrieval.media.encoded import amount
 from mmsearch.retrieval.media.lines import MAX_LINE, Lines, decoded
+from mmsearch.types import counted
 
 _DELIMITERS = ("\t", ";", "|", ",")
 _NONE = "\x1f"  # `Lines` leaves no control characters, so this cuts nowhere
@@ -41,7 +42,7 @@ class DelimitedTable:
         rows = self._sample = _rows(lines[self._above :], self._options)[:_SAMPLE_ROWS]
         above = _titles_above(rows)
         if above:
-            self.notes.append(f"{above} line{'s' if above > 1 else ''} above the header left out")
+            self.notes.append(f"{counted(above, 'line')} above the header left out")
             del rows[:above]
         self._above_rows = above
         self.has_header = bool(rows) and (
@@ -72,7 +73,7 @@ class DelimitedTable:
                 if column < len(row):
                     yield number, row[column]
             if lines.cut:
-                self.notes.append(f"{lines.cut} row{'s' if lines.cut > 1 else ''} of over {amount(MAX_LINE)} cut")
+                self.notes.append(f"{counted(lines.cut, 'row')} of over {amount(MAX_LINE)} cut")
 
     def _read(self, lines: Lines) -> Iterator[list[str]]:
         reader = csv.reader(itertools.islice(lines, self._above, None), **self._options)

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmsearch.retrieval.media.text import CountTokens, passages
+from mmsearch.errors import DecodeError
+from mmsearch.retrieval.media.text import CountTokens, joined_notes, passages
 from mmsearch.types import Span
 
 BREAK = "\0"
@@ -29,6 +30,8 @@ _NO_WORD = 1000
 """No word, name or path of any language is as long."""
 _LONG_LINE = 1000
 _MIN_URI = 64
+_LONGEST_REPEATED = 64
+"""Characters of what comes again and again; the rows of a picture may be alike, too, and are longer."""
 
 _DATA_URI = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w.+=-]+)*,[^\s\"'()<>\\]*", re.ASCII)
 _LINES = re.compile(r"(?:^[ \t>]*[A-Za-z0-9+/=_-]{40,}[ \t]*\r?$\n?){3,}(?:^[ \t>]*[A-Za-z0-9+/=_-]+[ \t]*\r?$)?", re.M)
@@ -54,20 +57,43 @@ class Kept:
     """A text without its encoded data, and where its characters stood before.
 
     ``cuts``: ``(place, shift)`` in order; a character from ``place`` on stood ``shift`` characters later.
-    ``left_out``: characters.
+    ``left_out``: characters, ``repeated`` of which are the same few over and over, so that they encode nothing.
     """
 
     text: str
     cuts: list[tuple[int, int]]
     left_out: int
+    repeated: int = 0
 
     @property
     def note(self) -> str | None:
         """What is to be said of it, or None."""
-        return f"{amount(self.left_out)} of encoded data left out" if self.left_out else None
+        return note_of(self.left_out, self.repeated)
+
+
+def note_of(left_out: int, repeated: int) -> str | None:
+    """What is to be said of characters that were left out; see `Kept`."""
+    encoded = left_out - repeated
+    return joined_notes(
+        f"{amount(encoded)} of encoded data left out" if encoded else None,
+        f"{amount(repeated)} of repeated characters left out" if repeated else None,
+    )
 
 
 def without_encoded_data(text: str) -> Kept:
+    """`readable_part` of a text file.
+
+    Raises:
+        DecodeError: all that is in it are the same few characters over and over.
+    """
+    kept = readable_part(text)
+    if kept.left_out and kept.left_out == kept.repeated and not kept.text.replace(BREAK, " ").strip():
+        what = "one repeated character" if _period(text) == 1 else "the same characters over and over"
+        raise DecodeError(f"nothing but {what} in it ({amount(kept.left_out)})")
+    return kept
+
+
+def readable_part(text: str) -> Kept:
     """The text with each piece of encoded data replaced by `BREAK`, or by a space where the piece is short."""
     spans = encoded_spans(text)
     if not spans:
@@ -82,7 +108,17 @@ def without_encoded_data(text: str) -> Kept:
         done = end
         cuts.append((length, done - length))
     parts.append(text[done:])
-    return Kept("".join(parts), cuts, sum(end - start for start, end in spans))
+    repeated = sum(end - start for start, end in spans if _period(text[start:end]))
+    return Kept("".join(parts), cuts, sum(end - start for start, end in spans), repeated)
+
+
+def _period(text: str) -> int | None:
+    """The length of what a text repeats from its beginning to its end, white space left out; None where it does not."""
+    characters = "".join(text.split())
+    period = characters.find(characters[:_LONGEST_REPEATED], 1)
+    if not 0 < period <= _LONGEST_REPEATED or characters[period:] != characters[:-period]:
+        return None
+    return period
 
 
 def kept_passages(
@@ -152,7 +188,8 @@ def _is_encoded(token: str) -> bool:
     upper, lower, digit, other = (np.bincount(classes, minlength=4) / len(classes)).tolist()
     letters = upper + lower
     if _HEX.fullmatch(token):
-        return digit >= 0.25 and (letters >= 0.1 or len(token) >= _NO_WORD / 5) and other <= 0.15
+        coded = digit >= 0.25 and (letters >= 0.1 or len(token) >= _NO_WORD / 5)
+        return other <= 0.15 and (coded or len(token) >= _NO_WORD)
     if len(token) < _LONG_TOKEN or other > 0.1:
         return False
     if len(token) >= _NO_WORD:

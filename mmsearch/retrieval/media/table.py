@@ -10,9 +10,10 @@ from typing import IO, Protocol
 from mmsearch.errors import DecodeError
 from mmsearch.retrieval.media.cells import USUAL_NAMES, is_words
 from mmsearch.retrieval.media.delimited import DelimitedTable
-from mmsearch.retrieval.media.encoded import BREAK, amount, without_encoded_data
+from mmsearch.retrieval.media.encoded import BREAK, amount, note_of, readable_part
 from mmsearch.retrieval.media.nested import JsonLinesTable, ParquetTable
 from mmsearch.retrieval.media.text import joined_notes
+from mmsearch.types import counted
 
 MAX_TABLE_BYTES = 128 * 1024 * 1024
 """Larger tables (for Parquet: a larger column, unpacked) are refused."""
@@ -126,7 +127,7 @@ class _Cleaner:
     def __init__(self, most_rows: int, size: int) -> None:
         self._left = self._most = most_rows
         self._size = size
-        self._encoded = self._cut = 0
+        self._left_out = self._repeated = self._cut = 0
         self._last: tuple[str, str] = ("", "")
 
     def cleaned(self, cells: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
@@ -147,17 +148,17 @@ class _Cleaner:
         if len(cell) > MAX_CELL:
             self._cut += 1
             cell = cell[:MAX_CELL]
-        kept = without_encoded_data(cell)
-        self._encoded += kept.left_out
+        kept = readable_part(cell)
+        self._left_out += kept.left_out
+        self._repeated += kept.repeated
         text = kept.text.replace(BREAK, " ").strip()
         self._last = raw, text
         return text
 
-    def notes(self) -> Iterator[str]:
-        if self._encoded:
-            yield f"{amount(self._encoded)} of encoded data left out"
+    def notes(self) -> Iterator[str | None]:
+        yield note_of(self._left_out, self._repeated)
         if self._cut:
-            yield f"{self._cut} cell{'s' if self._cut > 1 else ''} of over {amount(MAX_CELL)} cut"
+            yield f"{counted(self._cut, 'cell')} of over {amount(MAX_CELL)} cut"
         if self._left < 0:
             yield f"only its first rows are indexed: a table of {amount(self._size)} may give {self._most:,}"
 

@@ -41,10 +41,12 @@ def test_an_embedded_picture_is_left_out_and_said(tmp_path, empty):
 def test_a_file_of_nothing_but_data_is_skipped(tmp_path, empty):
     (tmp_path / "key.txt").write_text(PICTURE)
     (tmp_path / "good.txt").write_text("A dog.")
+    (tmp_path / "x.txt").write_text("x" * 300_000)
     report = index(empty, tmp_path)
-    assert [(Path(note.path).name, note.reason) for note in report.skipped] == [
-        ("key.txt", "nothing but encoded data in it (1.3 MB)")
-    ]
+    assert {Path(note.path).name: note.reason for note in report.skipped} == {
+        "key.txt": "nothing but encoded data in it (1.3 MB)",
+        "x.txt": "nothing but one repeated character in it (300 kB)",
+    }
 
 
 def test_a_text_that_many_rows_have_is_embedded_once(tmp_path, empty, monkeypatch):

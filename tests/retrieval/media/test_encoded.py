@@ -13,7 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmsearch.retrieval.media.encoded import BREAK, encoded_spans, original_span, without_encoded_data
+from mmsearch.errors import DecodeError
+from mmsearch.retrieval.media.encoded import (
+    BREAK,
+    encoded_spans,
+    original_span,
+    readable_part,
+    without_encoded_data,
+)
 
 RANDOM = random.Random(0).randbytes(30_000)
 BASE64 = base64.b64encode(RANDOM).decode()
@@ -62,6 +69,35 @@ def test_encoded_data_is_left_out_and_the_words_around_it_stay(data: str) -> Non
     assert kept.text.endswith(after)
     assert len(kept.text) < len(WORDS) + 60
     assert kept.note is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("x" * 300_000, "nothing but one repeated character in it (300 kB)"),
+        ("a" * 300_000, "nothing but one repeated character in it (300 kB)"),
+        (("x" * 80 + "\n") * 100, "nothing but one repeated character in it (8.1 kB)"),
+        ("lighthouse" * 9_000, "nothing but the same characters over and over in it (90 kB)"),
+    ],
+    ids=["x", "a, which is a digit, too", "lines", "a word"],
+)
+def test_what_repeats_is_not_said_to_be_encoded(text: str, reason: str) -> None:
+    with pytest.raises(DecodeError) as error:
+        without_encoded_data(text)
+    assert str(error.value) == reason
+    assert readable_part(f"{WORDS}\n{text}").note == f"{reason.rpartition('(')[2][:-1]} of repeated characters left out"
+
+
+@pytest.mark.parametrize("text", ["lighthouse " * 9_000, "=" * 300_000, ("=" * 80 + "\n") * 100])
+def test_words_and_rulers_that_repeat_stay(text: str) -> None:
+    assert without_encoded_data(text).text == text
+
+
+def test_encoded_data_beside_what_repeats_is_told_apart() -> None:
+    assert readable_part("x" * 2000 + "\nA dog.\n" + BASE64[:3000]).note == (
+        "3.0 kB of encoded data left out; 2.0 kB of repeated characters left out"
+    )
+    assert "repeated" not in (readable_part(BASE64).note or "")
 
 
 SUMS = "".join(f"{hashlib.sha256(bytes([i])).hexdigest()}  holiday-{i}.jpg\n" for i in range(50))
