@@ -80,6 +80,20 @@ _DOCUMENTS: dict[str, str] = {
     **dict.fromkeys(("eml", "mbox", "msg"), "an e-mail"),
     **_PLAIN,
 }
+_BESIDE: dict[str, str] = {
+    **dict.fromkeys(
+        ("xmp", "aae", "pp3", "pp2", "arp", "dop", "on1", "nksc", "vrd"), "a sidecar of a picture: not read"
+    ),
+    **dict.fromkeys(
+        ("ass", "ssa", "smi", "sami", "ttml", "dfxp", "sbv", "sub", "usf"),
+        "subtitles of a kind that is not read (SubRip and WebVTT are)",
+    ),
+    "lrc": "lyrics of a sound: not read",
+    **dict.fromkeys(("m3u", "m3u8", "pls", "xspf", "wpl", "cue"), "a playlist: not read"),
+    **dict.fromkeys(("url", "webloc", "desktop"), "a link: not followed"),
+}
+"""What lies beside pictures, films and sounds; most are text in the bytes."""
+
 _NOT_PLAIN = frozenset({"rtf", "html", "htm", "xhtml", "mhtml", "mht", "eml", "mbox", "fodt", "fods", "fodp", "fb2"})
 """Documents that are text in the bytes and mark-up or encoded parts to the eye: not even read where they are named."""
 
@@ -106,6 +120,8 @@ def unread_reason(head: bytes, extension: str) -> str | None:
         return _in_zip(head, extension)
     if head.startswith(_OLE):
         return f"{_DOCUMENTS.get(extension, 'an old Office document')}: {_NOT_YET}"
+    if extension in _BESIDE and head.startswith(b"bplist0"):
+        return _BESIDE[extension]
     for magic, reason in _MAGICS:
         if head.startswith(magic):
             return reason
@@ -166,6 +182,8 @@ def document_reason(extension: str, named: bool) -> str | None:
         return f"{_DOCUMENTS[extension]} (.{extension}): {_NOT_YET}"
     if extension in _PLAIN and not named:
         return f"{_PLAIN[extension]} (.{extension}): {_NOT_YET}; name the file itself to index it as plain text"
+    if extension in _BESIDE and not named:
+        return _BESIDE[extension]
     return None
 
 
@@ -173,4 +191,6 @@ def document_by_ending(extension: str) -> str | None:
     """What bytes that nothing explains most likely are, by their file's ending."""
     if extension in _DOCUMENTS:
         return f"{_DOCUMENTS[extension]}: {_NOT_YET}"
+    if extension in _BESIDE:
+        return _BESIDE[extension]
     return {"iso": "a disk image: not looked into", "dmg": "a disk image: not looked into"}.get(extension)

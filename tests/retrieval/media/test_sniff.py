@@ -164,6 +164,38 @@ def test_source_code_and_json_are_texts_when_the_user_names_them() -> None:
     assert reason == "source code or data (.py): name the file itself to index it"
 
 
+SUBTITLES = "subtitles of a kind that is not read (SubRip and WebVTT are)"
+SIDECAR = "a sidecar of a picture: not read"
+
+
+@pytest.mark.parametrize(
+    ("head", "name", "reason"),
+    [
+        (b"[Script Info]\nScriptType: v4.00+\n", "a.ass", SUBTITLES),
+        (b"[Script Info]\n", "a.SSA", SUBTITLES),
+        (b"{0}{25}Hello", "a.sub", SUBTITLES),
+        (b'<?xml version="1.0"?>\n<tt xmlns="http://www.w3.org/ns/ttml"/>', "a.ttml", SUBTITLES),
+        (b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>", "a.jpg.xmp", SIDECAR),
+        (b'<?xml version="1.0" encoding="UTF-8"?>\n<plist/>', "a.AAE", SIDECAR),
+        (b"bplist00\xd4\x01", "a.aae", SIDECAR),
+        (b"[Version]\nAppVersion=5.8\n", "a.pp3", SIDECAR),
+        (b"Sidecar = {\n", "a.dop", SIDECAR),
+        (b'{"photos": {}}', "a.on1", SIDECAR),
+        (b"\0\1\2\3 a recipe", "a.vrd", SIDECAR),
+        (b"[00:12.00]A line of a song", "a.lrc", "lyrics of a sound: not read"),
+        (b"#EXTM3U\nsong.mp3\n", "a.m3u8", "a playlist: not read"),
+        (b"[InternetShortcut]\nURL=https://example.org\n", "a.url", "a link: not followed"),
+    ],
+)
+def test_what_lies_beside_media_is_not_called_source_code(head: bytes, name: str, reason: str) -> None:
+    found = sniff(head, name, named=False)
+    assert (found.kind, found.reason) == ("other", reason)
+
+
+def test_a_sidecar_that_the_user_names_is_a_text() -> None:
+    assert sniff(b"[Version]\nAppVersion=5.8\n", "a.pp3", named=True).kind == "text"
+
+
 @pytest.mark.parametrize(
     "head",
     [
