@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import heapq
 import math
 import os
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from av.stream import Stream
 
 _ENCRYPTED_TAGS = frozenset({"enca", "encv", "drms", "drmi"})
+_OF_DISK = (errno.ENOSPC, errno.EFBIG, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC))
 _LEAP_S, _LITTLE_GAP_S, _MAX_GAP_S = 1.0, 10.0, 3600.0
 _WARM_UP_S = 2.0
 """Sound of so long before a place is decoded with it: frames build on those before them, for some tenths at most."""
@@ -64,7 +66,7 @@ def open_container(source: IO[bytes], format: str) -> InputContainer:
 
     if format not in FORMATS or FORMATS[format].kind == "image":
         raise DecodeError("not a sound or a film")
-    with clear_errors():
+    with clear_errors(f"cannot be opened as {format}"):
         return av.open(
             _Bytes(source), "r", format=FORMATS[format].reader, io_open=_refuse, metadata_errors="replace", options={}
         )
@@ -86,8 +88,11 @@ def bare_frame(source: IO[bytes], demuxer: str) -> Any:
 
 
 @contextlib.contextmanager
-def clear_errors() -> Iterator[None]:
-    """Turns whatever strangers' bytes bring out in FFmpeg into a DecodeError of one line."""
+def clear_errors(what: str = "cannot be decoded") -> Iterator[None]:
+    """Turns whatever strangers' bytes bring out in FFmpeg into a DecodeError of one line, which ends with ``what``.
+
+    FFmpeg's own words ("Invalid argument", "Invalid data found when processing input") tell a person nothing.
+    """
     import av
 
     try:
@@ -95,11 +100,22 @@ def clear_errors() -> Iterator[None]:
     except (DecodeError, MemoryError):
         raise
     except av.FFmpegError as error:
-        raise DecodeError(f"damaged or cut off: {error.strerror or type(error).__name__}") from None
+        if error.errno is not None and error.errno in _OF_DISK:  # of what is written
+            raise DecodeError(f"cannot be written: {os.strerror(error.errno).lower()}") from None
+        if isinstance(error, _not_made()):
+            raise DecodeError("damaged, or of a kind that FFmpeg does not read") from None
+        raise DecodeError(f"damaged or cut off: {what}") from None
     except OSError:
         raise
-    except Exception as error:
-        raise DecodeError(f"damaged or cut off: {_one_line(error)}") from None
+    except Exception:
+        raise DecodeError(f"damaged or cut off: {what}") from None
+
+
+def _not_made() -> tuple[type[Exception], ...]:
+    """What FFmpeg raises for what it does not know, or has only in part."""
+    from av import error
+
+    return (error.LookupError, error.NotImplementedError, error.PatchWelcomeError, error.ExperimentalError)
 
 
 def pick_stream(streams: tuple[StreamT, ...], noun: str) -> StreamT:
@@ -258,8 +274,3 @@ def _with_next(frames: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
         held = frame
     if held is not None:
         yield held, None
-
-
-def _one_line(error: Exception) -> str:
-    lines = str(error).splitlines()
-    return (lines[0] if lines and lines[0] else type(error).__name__)[:200]

@@ -82,8 +82,8 @@ class DelimitedTable:
                 lines.fed = 0
                 if row:
                     yield row
-        except csv.Error as error:
-            raise DecodeError(f"damaged table: {error}") from None
+        except csv.Error:  # the csv module's only one here: a cell is over its limit
+            raise DecodeError("damaged table: a quoted cell in it does not end") from None
 
     def _first_lines(self) -> list[str]:
         found: list[str] = []

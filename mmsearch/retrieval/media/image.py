@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from typing import IO, Any
@@ -94,13 +95,16 @@ def decode_image(
             try:
                 source = stack.enter_context(open(source, "rb"))
             except OSError as error:
-                raise TransientDecodeError(f"cannot be read: {error.strerror}") from None
+                raise TransientDecodeError(f"cannot be read: {(error.strerror or '').lower()}") from None
+        format = format or _format_of(source)
         try:
-            return _decode(source, format or _format_of(source), max_pixels, target, draft, page)
+            return _decode(source, format, max_pixels, target, draft, page)
         except (DecodeError, MemoryError):
             raise
         except Exception as error:  # strangers' bytes bring out many kinds of error in the decoders
-            raise DecodeError(f"damaged or cut off: {_one_line(error)}") from None
+            if isinstance(error, OSError) and error.errno:  # not Pillow's own, which have no number
+                raise TransientDecodeError(f"cannot be read: {os.strerror(error.errno).lower()}") from None
+            raise DecodeError(_why_undecoded(error, FORMATS[format].reader)) from None
 
 
 def guard_size(size: tuple[int, int], pixels: int, max_pixels: int) -> None:
@@ -315,6 +319,8 @@ def tags_of(image: Image.Image) -> Any:
         return {}
 
 
-def _one_line(error: Exception) -> str:
-    lines = str(error).splitlines()
-    return (lines[0] if lines and lines[0] else type(error).__name__)[:200]
+def _why_undecoded(error: Exception, name: str) -> str:
+    """What an error of Pillow means to a person; that a kind is not known to it, its words alone tell."""
+    if isinstance(error, NotImplementedError) or re.search("unsupported|unknown|unimplemented", str(error), re.I):
+        return f"damaged, or a kind of {name} that is not read"
+    return f"damaged or cut off: not readable as {name}"

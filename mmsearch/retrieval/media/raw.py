@@ -38,8 +38,12 @@ def decode_raw(
             if image is None:
                 guard_size(size, size[0] * size[1], max_pixels)
                 image = Image.fromarray(raw.postprocess(use_camera_wb=True, half_size=True))
-    except rawpy.LibRawError as error:
-        raise DecodeError(f"damaged, or a camera that LibRaw does not know: {error}") from None
+    except rawpy.LibRawUnsufficientMemoryError:
+        raise MemoryError from None
+    except (rawpy.LibRawDataError, rawpy.LibRawIOError):
+        raise DecodeError("damaged or cut off: not readable as a camera's raw picture") from None
+    except rawpy.LibRawError:
+        raise DecodeError("damaged, or of a camera that LibRaw does not know") from None
     return image, dated(Facts(width=size[0], height=size[1]), taken)
 
 

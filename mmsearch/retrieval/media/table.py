@@ -88,8 +88,14 @@ def read_table(
 
         try:
             return _read(ParquetTable(source, column, MAX_TABLE_BYTES), column, size, emit)
+        except MemoryError:  # Arrow has one of its own, which is one of its exceptions, too
+            raise
+        except pa.ArrowNotImplementedError:
+            raise DecodeError("damaged, or a kind of Parquet that is not read") from None
         except (pa.ArrowException, OSError) as error:
-            raise DecodeError(f"damaged Parquet file: {str(error).splitlines()[0]}") from None
+            if isinstance(error, OSError) and error.errno:  # of the disk, not of what is in the file
+                raise
+            raise DecodeError("damaged Parquet file: it cannot be read") from None
     if size > MAX_TABLE_BYTES:
         raise DecodeError(f"a table of over {MAX_TABLE_BYTES >> 20} MiB of text: split it")
     if format in ("csv", "tsv"):

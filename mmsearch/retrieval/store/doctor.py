@@ -154,8 +154,18 @@ def _damaged(root: Path, manifest: Manifest) -> Iterator[tuple[Entry, Problem]]:
         try:
             _check(root, entry)
         except (MMSearchError, OSError, ValueError, KeyError) as error:
-            reason = "it is missing" if isinstance(error, FileNotFoundError) else str(error)
-            yield entry, Problem(str(root / entry.path), reason)
+            yield entry, Problem(str(root / entry.path), _what_is_wrong(error))
+
+
+def _what_is_wrong(error: Exception) -> str:
+    """An error as a person may read it: ours as they are, of the system's and of Python's what they mean."""
+    if isinstance(error, MMSearchError):
+        return str(error)
+    if isinstance(error, FileNotFoundError):
+        return "it is missing"
+    if isinstance(error, OSError):
+        return f"it cannot be read: {(error.strerror or type(error).__name__).lower()}"
+    return "it is damaged: it does not hold what it should"
 
 
 def _check(root: Path, entry: Entry) -> None:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import re
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
 
 from mmsearch.errors import DecodeError
-from mmsearch.retrieval.media.container import open_container
+from mmsearch.retrieval.media.container import clear_errors, open_container
 from mmsearch.retrieval.media.extract import cut_clip, save_frame
 from mmsearch.retrieval.media.film import Film, Shot, frames_between
+from mmsearch.retrieval.media.formats import FORMATS
 from mmsearch.retrieval.media.sniff import sniff
 from mmsearch.retrieval.media.sound import Sound
 from mmsearch.retrieval.media.subtitles import embedded_subtitles
@@ -140,7 +144,7 @@ def test_a_broadcast_cut_anywhere_is_shorter(muxer: str, ten_seconds: dict[str, 
 
 def test_a_film_whose_index_was_cut_off_says_so(ten_seconds: dict[str, bytes]) -> None:
     data = ten_seconds["mp4"]
-    assert reason(data[: len(data) // 2], "mp4", seen).startswith("damaged or cut off: ")
+    assert reason(data[: len(data) // 2], "mp4", seen) == "damaged or cut off: cannot be opened as mp4"
 
 
 @pytest.mark.parametrize(
@@ -188,6 +192,36 @@ def test_no_damage_brings_out_anything_but_a_decode_error(muxer: str, ten_second
                 decode(data.tobytes(), format)
 
 
+@pytest.mark.parametrize("format", sorted(name for name, format in FORMATS.items() if format.kind != "image"))
+def test_reasons_are_in_our_words(format: str) -> None:
+    for rest in (bytes(3000), b"\xff" * 3000, np.random.default_rng(5).bytes(3000), b""):
+        data = (FORMATS[format].magics or (b"",))[0] + rest
+        for decode in (seen, heard):
+            try:
+                decode(data, format)
+            except DecodeError as error:
+                text = str(error)
+                assert re.match("damaged|header only|no |the sound lasts|a (film|sound track) in a protected", text), (
+                    text
+                )
+                assert not re.search("Invalid|Errno|FFmpeg, |processing input|End of file|patches", text), text
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (lambda: av.error.InvalidDataError(1, "Invalid data found"), "damaged or cut off: cannot be decoded"),
+        (lambda: av.error.PatchWelcomeError(1, "patches welcome"), "damaged, or of a kind that FFmpeg does not read"),
+        (lambda: av.error.OSError(errno.ENOSPC, "No space left"), "cannot be written: no space left on device"),
+        (lambda: IndexError("tuple index out of range"), "damaged or cut off: cannot be decoded"),
+    ],
+)
+def test_an_error_is_told_by_what_it_means(error: Callable[[], Exception], text: str) -> None:
+    with pytest.raises(DecodeError) as caught, clear_errors():
+        raise error()
+    assert str(caught.value) == text
+
+
 def test_a_wrong_extension_makes_no_difference(ten_seconds: dict[str, bytes]) -> None:
     for name in ("a.mp3", "a.jpg", "a"):
         found = sniff(ten_seconds["matroska"][: 1 << 14], name, named=False)
@@ -195,7 +229,7 @@ def test_a_wrong_extension_makes_no_difference(ten_seconds: dict[str, bytes]) ->
 
 
 def test_the_demuxer_is_the_one_that_was_named(ten_seconds: dict[str, bytes], films: ModuleType) -> None:
-    assert reason(ten_seconds["matroska"], "avi", seen).startswith("damaged or cut off: ")
+    assert reason(ten_seconds["matroska"], "avi", seen) == "damaged or cut off: cannot be opened as avi"
     assert reason(b"#EXTM3U\n#EXTINF:1,\nhttp://example.org/a.ts\n", "mpegts", seen)
     assert reason(b"ffconcat version 1.0\nfile /etc/passwd\n", "mkv", seen)
     assert reason(b"#EXTM3U", "hls", seen) == "not a sound or a film"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import errno
 import io
 import warnings
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile, ImageOps, features
 
-from mmsearch.errors import DecodeError
+from mmsearch.errors import DecodeError, TransientDecodeError
 from mmsearch.retrieval.media.image import BYTES_PER_PIXEL, decode_image, default_max_pixels
 from mmsearch.types import Facts
 
@@ -226,8 +227,28 @@ def test_a_file_cut_before_its_picture_is_refused(noise: Scene, encoded: Encode)
     start_of_scan = data.index(b"\xff\xda")
     with pytest.raises(DecodeError, match="cut off before any of the picture"):
         decode(data[: start_of_scan + 14])
-    with pytest.raises(DecodeError, match="damaged or cut off"):
+    with pytest.raises(DecodeError) as caught:
         decode(data[:30])
+    assert str(caught.value) == "damaged or cut off: not readable as JPEG"
+
+
+def test_what_pillow_does_not_know_is_no_damage_alone(noise: Scene, encoded: Encode) -> None:
+    data = bytearray(encoded(noise(20, 20), "BMP"))
+    data[28] = 77  # bits a pixel
+    with pytest.raises(DecodeError) as caught:
+        decode(bytes(data))
+    assert str(caught.value) == "damaged, or a kind of BMP that is not read"
+
+
+def test_a_fault_of_the_disk_is_not_said_of_the_picture(noise: Scene, encoded: Encode) -> None:
+    class Faulty(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell() > 1000:
+                raise OSError(errno.EIO, "Input/output error")
+            return super().read(size)
+
+    with pytest.raises(TransientDecodeError, match="cannot be read: input/output error"):
+        decode_image(Faulty(encoded(noise(200, 200), "BMP")), max_pixels=LIMIT, format="bmp")
 
 
 @pytest.mark.parametrize("data", [b"", b"just text", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"\x89PNG\r\n\x1a\n", b"GIF89a"])

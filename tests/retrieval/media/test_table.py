@@ -112,8 +112,15 @@ def test_a_parquet_column_of_numbers_is_refused() -> None:
 
 
 def test_damaged_parquet_is_one_line() -> None:
-    with pytest.raises(DecodeError, match="damaged Parquet"):
+    with pytest.raises(DecodeError) as caught:
         read_table(io.BytesIO(b"PAR1\x15" + bytes(100)), "parquet")
+    assert str(caught.value) == "damaged Parquet file: it cannot be read"
+    whole = io.BytesIO()
+    pq.write_table(pa.table({"caption": ["a dog runs"] * 1000}), whole, compression="zstd")
+    data = bytearray(whole.getvalue())
+    data[10:40] = bytes(30)
+    with pytest.raises(DecodeError, match=r"^damaged Parquet file: it cannot be read$"):
+        read_table(io.BytesIO(data), "parquet")
 
 
 def test_a_table_too_large_for_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from mmsearch import Collection
 from mmsearch.errors import CollectionDamagedError, MMSearchError
+from mmsearch.retrieval.store import doctor
 from mmsearch.retrieval.store.manifest import MANIFEST_NAME
 
 
@@ -156,3 +158,25 @@ def test_where_no_collection_is_there_is_nothing_to_mend(tmp_path):
     with pytest.raises(MMSearchError, match="no collection at"):
         Collection.doctor(tmp_path, repair=True)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "/secret"), "it cannot be read: permission denied"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "/gone"), "it is missing"),
+        (KeyError("rows"), "it is damaged: it does not hold what it should"),
+    ],
+)
+def test_what_python_says_is_told_by_what_it_means(collection, monkeypatch, error, said):
+    monkeypatch.setattr(doctor, "_check", raising(error))
+    assert {problem.reason for problem in Collection.doctor(collection.root)} == {said}
+
+
+def raising(error):
+    """A function that raises ``error``, whatever it is given."""
+
+    def raised(*_):
+        raise error
+
+    return raised
