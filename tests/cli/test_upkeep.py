@@ -100,6 +100,22 @@ def test_compact_merges_shards_and_drops_forgotten_rows(run, own, painted, tmp_p
     assert run("compact", "-c", own.home).out == "2 shards before, 2 after\n"
 
 
+def test_a_folder_is_read_anew_once_its_forgotten_rows_are_dropped(run, painted, tmp_path):
+    folder, home = painted(tmp_path / "album" / "red.png", "red", "white").parent, tmp_path / "c.mms"
+
+    def read_by(*options):
+        report = run("index", folder, "-c", home, "--workers", 1, "--json", *options).json
+        return report["indexed"], "encode" in report["stages"]
+
+    assert read_by() == (1, True)
+    assert read_by("--check", "content") == (0, False)
+    run("remove", folder, "-c", home)
+    assert read_by() == (1, False), "its forgotten rows are used again"
+    run("remove", folder, "-c", home)
+    run("compact", "-c", home)
+    assert read_by() == (1, True)
+
+
 # --- doctor ---------------------------------------------------------------------------------------------------
 
 
