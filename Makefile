@@ -41,6 +41,7 @@ check: $(VENV)/.check  ## format, lint, types
 bench: $(VENV)/.bench  ## measure; results and plots go to benchmarks/results
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/scan.py
+	$(BIN)/python benchmarks/skipped.py
 	$(BIN)/python benchmarks/codes.py
 	$(BIN)/python benchmarks/plot.py
 

@@ -3,8 +3,8 @@
     python benchmarks/skipped.py [--files 20000] [--out FOLDER]
 
 Every file has a content of its own. The first run opens them all, the second knows them from the first by size, times
-and reader. Medians of 3, each on a folder and a collection made anew: ``seconds`` by the clock, ``cpu_s`` of the processor, workers
-included, which hardly minds other work on the machine.
+and reader. Medians of 3, each on a folder and a collection made anew: ``seconds`` by the clock, ``cpu_s`` of the
+processor, workers included, which hardly minds other work on the machine.
 """
 
 from __future__ import annotations
