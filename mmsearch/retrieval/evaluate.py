@@ -24,7 +24,7 @@ from mmsearch.retrieval.pairs import Pair, read_pairs
 from mmsearch.retrieval.query.embed import embed_all, embed_query
 from mmsearch.retrieval.query.search import Searcher
 from mmsearch.retrieval.query.terms import Query
-from mmsearch.types import Modality
+from mmsearch.types import Modality, counted
 
 RECALL_AT = (1, 5, 10)
 MOMENT_IOU = 0.5
@@ -113,7 +113,8 @@ def evaluate(spaces: Sequence[tuple[Searcher, Encoder | None]], path: Path, *, p
     unknown = {name for pair in pairs for name in pair.relevant if name not in known}
     if unknown:
         some = os.fsdecode(sorted(unknown)[0])
-        notices.append(f"{len(unknown)} files of the pairs are not in the collection, {some} among them: all missed")
+        missed = counted(len(unknown), "file")
+        notices.append(f"missed, for they are not in the collection: {missed} of the pairs, such as {some}")
     return Scores(spaces[0][0].space.key, tuple(directions), tuple(notices))
 
 

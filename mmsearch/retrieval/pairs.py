@@ -28,8 +28,10 @@ def read_pairs(path: Path) -> list[Pair]:
     """
     try:
         lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {path}: {error}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"cannot read {path}: it is not UTF-8") from None
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
     folder = os.fsencode(path.parent.absolute())
     pairs = [_pair(line, number, path, folder) for number, line in enumerate(lines, 1) if line.strip()]
     if not pairs:

@@ -109,7 +109,7 @@ def test_a_film_that_is_not_in_the_collection_is_missed_and_that_is_said(reel):
         {"query_file": "q.png", "relevant": ["gone.mp4"], "spans": [[0, 10]]},
     )
     scores = reel.evaluate(pairs)
-    assert "1 files of the pairs are not in the collection" in scores.notices[0]
+    assert "not in the collection: 1 file of the pairs" in scores.notices[0]
     assert lines_of(scores)["file → moment", "reel"].recall == {1: 0.5, 5: 0.5, 10: 0.5}
     assert lines_of(scores)["image → video", "reel"].recall[1] == 0.5
 

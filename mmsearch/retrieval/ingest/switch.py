@@ -17,7 +17,7 @@ from mmsearch.retrieval.ingest.scan import lies_under
 from mmsearch.retrieval.ingest.serving import Serving
 from mmsearch.retrieval.store.manifest import IndexEntry, Manifest, SampleEntry, ShardEntry
 from mmsearch.retrieval.store.writer import Writer
-from mmsearch.types import MODALITIES, Modality, Report, Space, printable
+from mmsearch.types import MODALITIES, Modality, Report, Space, counted, printable
 
 Entry = TypeVar("Entry", ShardEntry, IndexEntry, SampleEntry)
 
@@ -58,7 +58,7 @@ def ingest_with_another(
             return before
         if before.indexed:
             names = " and ".join(encoder.space.model for encoder in own.encoders)
-            told = f"{before.indexed:,} of the files are new to {names} too and were embedded with it"
+            told = f"{counted(before.indexed, 'file')} new to {names} too, embedded with it"
             notices = (*before.notices, told)
     serving = Serving.alone(added, texts=change.current == added.space.key)
     report = ingest(writer, serving, roots_to_read(writer.manifest, paths), options, watch)

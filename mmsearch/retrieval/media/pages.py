@@ -13,7 +13,7 @@ from mmsearch.errors import DecodeError
 from mmsearch.retrieval.media.image import decode_image, load_plugin
 from mmsearch.retrieval.media.text import joined_notes
 from mmsearch.retrieval.media.transform import ImageTransform
-from mmsearch.types import Facts
+from mmsearch.types import Facts, counted
 
 MAX_PAGES = 200
 _MOST_DIRECTORIES = 10_000
@@ -62,7 +62,7 @@ def decode_pages(
         raise DecodeError(failed[0][1])
     notes = [facts.note]
     if failed:
-        others = f" and {len(failed) - 1} others" if len(failed) > 1 else ""
+        others = f" and {counted(len(failed) - 1, 'other')}" if len(failed) > 1 else ""
         notes.append(f"page {failed[0][0] + 1}{others} could not be read")
     if len(pages) > MAX_PAGES:
         notes.append(f"the first {MAX_PAGES} of {len(pages)} pages are used")

@@ -222,7 +222,7 @@ class Sound:
 def _check_rate(rate: int) -> int:
     """The rate; DecodeError where no sound has it: one sample a second makes hours of any few bytes."""
     if rate and not _LEAST_RATE <= rate <= _MOST_RATE:
-        raise DecodeError(f"damaged: its header states {rate:,} samples a second, which no sound has")
+        raise DecodeError(f"damaged: its header states a rate of {rate:,} Hz, which no sound has")
     return rate
 
 
