@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import CollectionDamagedError, MMSearchError, SpaceMismatchError, UsageError
+from mmsearch.retrieval.ingest.progress import Watcher, nobody
 from mmsearch.retrieval.query.answer import ranked
 from mmsearch.retrieval.query.asked import Embedded, embed_in_spaces, read_queries
 from mmsearch.retrieval.query.filters import folders_meant, make_filters
@@ -191,7 +192,8 @@ class Reader:
             options: ``to`` (modalities; default all that there are), ``under`` (folder), ``after``, ``before``
                 (dates), ``where`` (condition on a shard's columns), ``include_self`` (the query file may answer),
                 ``all_spans`` (each moment of a film or sound by itself), ``exact`` (scan all rows), ``space`` (key or
-                `Space`; default all that are in use, merged by match; for a vector the current one).
+                `Space`; default all that are in use, merged by match; for a vector the current one), ``watch`` (called
+                with a `Progress` while a file is read).
 
         Raises:
             UsageError: k below 1, an empty query, a bad filter, or one that no model of the collection embeds.
@@ -216,6 +218,7 @@ class Reader:
         all_spans: bool = False,
         exact: bool = False,
         space: str | Space | None = None,
+        watch: Watcher = nobody,
     ) -> list[Answer | MMSearchError]:
         if k < 1:
             raise UsageError(f"k must be at least 1, not {k}")
@@ -231,7 +234,7 @@ class Reader:
         def answers() -> tuple[Embedded, dict[int, list[Hit]], float]:
             targets = tuple(self._to_ask(list(asked.values()), space, wanted))  # others after a change of model
             if targets not in done:
-                done[targets] = embed_in_spaces(asked, targets, self.encoder, self._stored)
+                done[targets] = embed_in_spaces(asked, targets, self.encoder, self._stored, watch)
             start = time.perf_counter()
             found = self._find(done[targets], k, wanted, without, all_spans)
             return done[targets], found, 1e3 * (time.perf_counter() - start)
@@ -241,7 +244,7 @@ class Reader:
         failed = wrong | embedded.failures
 
         def answer(i: int) -> Answer:
-            notices = (*embedded.notices, *embedded.remarks[i])
+            notices = (*embedded.notices, *embedded.remarks.get(i, ()))
             level: Level | None = None if i in embedded.read else "nothing"
             return Answer(asked[i].describe(), embedded.first, hits[i], took, notices, level)
 

@@ -13,13 +13,14 @@ import click
 from mmsearch.cli.options import collection_path, command, common_options, device_option, precision_option
 from mmsearch.cli.output import echo, harmless, print_json, say
 from mmsearch.cli.render import print_hits, print_paths
-from mmsearch.errors import UsageError
+from mmsearch.errors import MMSearchError, UsageError
 from mmsearch.types import counted, modalities_named
 
 if TYPE_CHECKING:
     from mmsearch.cli.lines import Line
     from mmsearch.collection import Collection
     from mmsearch.reader import Answer
+    from mmsearch.retrieval.query.terms import Query
 
 
 @click.command()
@@ -75,6 +76,7 @@ def query(
     (FILE@1:23 or FILE@1:23-1:31), a word with a weight (TERM^2 or 2:TERM), and what a lone + parts. text: before it
     takes a word literally, file: names a file. A lone - reads queries from standard input, one a line.
     """
+    from mmsearch.cli.watch import reading_shown
     from mmsearch.collection import Collection
     from mmsearch.retrieval.query.terms import read_line
 
@@ -97,7 +99,8 @@ def query(
         if reading is None:
             _answer_lines(opened, minus, text, k, options, output)
             return
-        answer = opened.ask(reading.query, k, **options)
+        with reading_shown(output.is_silent) as watch:
+            answer = opened.ask(reading.query, k, watch=watch, **options)
     output.say_notices((*reading.remarks, *answer.notices))
     output.show(answer)
     if preview:
@@ -115,18 +118,23 @@ def _answer_lines(
 ) -> None:
     """Answer the lines of standard input, each a TERM by itself; exits with 1 where some could not be answered."""
     from mmsearch.cli.lines import answer_lines
+    from mmsearch.cli.watch import reading_shown
     from mmsearch.retrieval.query.terms import Reading, read_line
 
     def show(line: Line, reading: Reading, answer: Answer) -> None:
         output.say_notices((*reading.remarks, *answer.notices), f"line {line.number}: ")
         output.show(answer, line)
 
+    def ask(queries: list[Query]) -> list[Answer | MMSearchError]:
+        with reading_shown(output.is_silent) as watch:
+            return opened.ask_many(queries, k, watch=watch, **options)
+
     if sys.stdin is None:
         raise UsageError("standard input is closed: there are no queries to read")
     failed = answer_lines(
         sys.stdin.buffer,
         lambda words: read_line([words], minus, as_text=text),
-        lambda queries: opened.ask_many(queries, k, **options),
+        ask,
         show,
     )
     if failed:
@@ -144,6 +152,11 @@ class _Output:
     quiet: bool
     verbose: bool
     _shown: int = 0
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing is said while a query is answered."""
+        return self.quiet or self.as_json
 
     def say_notices(self, notices: Iterable[str], where: str = "") -> None:
         if not self.quiet:

@@ -1,9 +1,10 @@
-"""What a person or a program sees while files are indexed: a bar, JSON events, or nothing."""
+"""What a person or a program sees while files are indexed, or a query is read: a bar, JSON events, or nothing."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from mmsearch.retrieval.ingest.progress import Progress, Watcher, nobody
 from mmsearch.types import clock
 
 _STAGES = {"scan": "scanning", "decode": "reading", "encode": "embedding", "write": "writing", "index": "indexing"}
+_PATIENCE_S, _EVERY_S = 0.5, 0.1
 
 
 def watching(how: str, quiet: bool) -> AbstractContextManager[Watcher]:
@@ -43,6 +45,47 @@ def _place(progress: Progress) -> str:
         return ""
     name = harmless(os.path.basename(progress.path or ""))
     return f" {name[:24]} {clock(progress.at_s)}"
+
+
+@contextmanager
+def reading_shown(quiet: bool) -> Iterator[Watcher]:
+    """A watcher of a query: where stderr is a terminal, a line that says how far a file has been read.
+
+    It comes only once reading has taken a while, and is gone when the query is answered.
+    """
+    if quiet or not sys.stderr.isatty():
+        yield nobody
+        return
+    due = time.monotonic() + _PATIENCE_S
+    shown = False
+
+    def watch(progress: Progress) -> None:
+        nonlocal due, shown
+        now = time.monotonic()
+        if now >= due:
+            due, shown = now + _EVERY_S, True
+            write(_reading(progress, shutil.get_terminal_size().columns - 1))
+
+    def write(line: str) -> None:
+        with suppress(OSError, ValueError):
+            sys.stderr.write(f"\r\x1b[K{line}")
+            sys.stderr.flush()
+
+    try:
+        yield watch
+    finally:
+        if shown:
+            write("")
+
+
+def _reading(progress: Progress, width: int) -> str:
+    """``reading book.wav: 02:10:00``, in so many columns at most; the name is cut where it must be."""
+    from rich.cells import cell_len, set_cell_size
+
+    told = "" if progress.at_s is None else f": {clock(progress.at_s)}"
+    name = harmless(os.path.basename(progress.path or ""))
+    room = max(0, width - len("reading ") - len(told))
+    return f"reading {name if cell_len(name) <= room else set_cell_size(name, room)}{told}"
 
 
 @contextmanager

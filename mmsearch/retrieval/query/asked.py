@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from numpy.typing import NDArray
 
 from mmsearch.errors import CannotEmbedError, MMSearchError, ModelUnavailableError
 from mmsearch.retrieval.encoders.protocol import Encoder
+from mmsearch.retrieval.ingest.progress import Watcher, nobody
 from mmsearch.retrieval.query.embed import embed_all
 from mmsearch.retrieval.query.terms import Query, as_query
+from mmsearch.retrieval.query.told import Told
 from mmsearch.retrieval.query.understood import Understanding, understanding
 from mmsearch.types import Space
 
@@ -43,9 +46,16 @@ class Embedded:
 
     def take(self, number: int, by_one_model: Understanding) -> None:
         """Take note of what one model makes of a query."""
-        self.remarks.setdefault(number, []).extend(by_one_model.notices)
+        for notice in by_one_model.notices:
+            self.remark(number, notice)
         if by_one_model.read:
             self.read.add(number)
+
+    def remark(self, number: int, notice: str) -> None:
+        """Take note of what is to be said of a query; what several models say is said once."""
+        own = self.remarks.setdefault(number, [])
+        if notice not in own:
+            own.append(notice)
 
 
 def read_queries(queries: Sequence[Any]) -> tuple[dict[int, Query], dict[int, MMSearchError]]:
@@ -65,10 +75,12 @@ def embed_in_spaces(
     spaces: Sequence[Space],
     load: Callable[[Space], Encoder | None],
     stored: Stored,
+    watch: Watcher = nobody,
 ) -> Embedded:
     """Queries (by number) as vectors of each space whose model embeds them.
 
     ``load`` gives the model of a space, ``stored`` the vectors of files that are indexed in it.
+    ``watch`` is told how far a file has been read.
 
     Raises:
         ModelUnavailableError: the first space's model cannot be loaded; that of another is a notice.
@@ -87,7 +99,13 @@ def embed_in_spaces(
             done.notices.append(f"not searched with {space.model}: {error}")
             continue
         loaded = time.perf_counter()
-        found, errors = embed_all(asked, space, encoder, stored(space, encoder, files) if files else None)
+        found, errors = embed_all(
+            asked,
+            space,
+            encoder,
+            stored(space, encoder, files) if files else None,
+            lambda i: Told(partial(done.remark, numbers[i]), watch),
+        )
         if found:
             done.vectors[space] = {numbers[i]: vector for i, vector in found.items()}
         for i in found:

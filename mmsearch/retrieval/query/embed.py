@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mmsearch.errors import CannotEmbedError, DecodeError, MMSearchError, SpaceMismatchError, UsageError
 from mmsearch.retrieval.encoders.protocol import Encoder, TextEncoder
 from mmsearch.retrieval.query.terms import Query, Term
+from mmsearch.retrieval.query.told import NOBODY, Told
 from mmsearch.retrieval.query.towers import image_tower, text_tower
 from mmsearch.types import Moment, Space
 
@@ -28,11 +29,16 @@ class Known:
 
 
 def embed_all(
-    queries: Sequence[Query], space: Space, encoder: Encoder | None, files: Mapping[Path, Vector] | None = None
+    queries: Sequence[Query],
+    space: Space,
+    encoder: Encoder | None,
+    files: Mapping[Path, Vector] | None = None,
+    told: Callable[[int], Told] = lambda _: NOBODY,
 ) -> tuple[dict[int, Vector], dict[int, MMSearchError]]:
     """The queries that a space's model embeds, by number, as unit vectors, float32 ``[dim]``; and why others are not.
 
-    ``files``: vectors of files that are stored in the space, of any length above 0. What can be wrong: `embed_query`.
+    ``files``: vectors of files that are stored in the space, of any length above 0. ``told``: who hears of the
+    files of a query, by its number. What can be wrong: `embed_query`.
     """
     texts = _embed_texts(texts_of(queries), encoder) if isinstance(encoder, TextEncoder) else {}
     known = Known(texts, files or {})
@@ -40,13 +46,15 @@ def embed_all(
     failures: dict[int, MMSearchError] = {}
     for i, query in enumerate(queries):
         try:
-            vectors[i] = embed_query(query, space, encoder, known)
+            vectors[i] = embed_query(query, space, encoder, known, told(i))
         except (UsageError, DecodeError) as failure:
             failures[i] = failure
     return vectors, failures
 
 
-def embed_query(query: Query, space: Space, encoder: Encoder | None, known: Known | None = None) -> Vector:
+def embed_query(
+    query: Query, space: Space, encoder: Encoder | None, known: Known | None = None, told: Told = NOBODY
+) -> Vector:
     """The query as a unit vector, float32 ``[dim]``. ``encoder`` may be None where all terms are vectors or known.
 
     Raises:
@@ -55,7 +63,7 @@ def embed_query(query: Query, space: Space, encoder: Encoder | None, known: Know
         SpaceMismatchError: a vector of another dimension than the space's.
         DecodeError: a file cannot be read.
     """
-    vectors = [_embed(term, space, encoder, known or Known()) for term in query.terms]
+    vectors = [_embed(term, space, encoder, known or Known(), told) for term in query.terms]
     if len(vectors) == 1 and isinstance(query.terms[0].value, str):
         return vectors[0]  # the encoder's own bits
     weights = np.array([term.weight for term in query.terms], np.float32)
@@ -102,7 +110,7 @@ def _embed_texts(texts: Sequence[str], tower: TextEncoder) -> dict[str, Vector]:
     return embedded
 
 
-def _embed(term: Term, space: Space, encoder: Encoder | None, known: Known) -> Vector:
+def _embed(term: Term, space: Space, encoder: Encoder | None, known: Known, told: Told) -> Vector:
     value = term.value
     if isinstance(value, np.ndarray) and value.ndim == 1:
         return _vector(value, space)
@@ -115,18 +123,18 @@ def _embed(term: Term, space: Space, encoder: Encoder | None, known: Known) -> V
     if isinstance(value, str):
         return known.texts[value] if value in known.texts else _embed_texts([value], text_tower(encoder))[value]
     if isinstance(value, Path | Moment | bytes):
-        return unit(_embed_file(value, encoder))
+        return unit(_embed_file(value, encoder, told))
     return _embed_picture(value, encoder)
 
 
-def _embed_file(value: Path | Moment | bytes, encoder: Encoder) -> Vector:
+def _embed_file(value: Path | Moment | bytes, encoder: Encoder, told: Told) -> Vector:
     from mmsearch.retrieval.query.files import embed_bytes, embed_file
 
     if isinstance(value, Moment):
-        return embed_file(value.path, encoder, (value.start_s, value.end_s))
+        return embed_file(value.path, encoder, (value.start_s, value.end_s), told)
     if isinstance(value, Path):
-        return embed_file(value, encoder)
-    return embed_bytes(value, encoder)
+        return embed_file(value, encoder, told=told)
+    return embed_bytes(value, encoder, told)
 
 
 def _vector(value: NDArray[Any], space: Space) -> Vector:

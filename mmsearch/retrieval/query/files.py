@@ -1,10 +1,14 @@
-"""From a file, or a moment of one, to the vector it is searched by: decoded in a worker, embedded part by part."""
+"""From a file, or a moment of one, to the vector it is searched by: decoded in a worker, embedded part by part.
+
+However long a file is, it stands for a bounded number of its parts, which are spread evenly over it.
+"""
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +18,22 @@ from numpy.typing import NDArray
 from mmsearch.errors import CannotEmbedError, DecodeError, NoSuchFileError
 from mmsearch.retrieval.encoders.pooling import pooled
 from mmsearch.retrieval.encoders.protocol import AudioEncoder, Encoder, ImageEncoder, TextEncoder, VideoEncoder
+from mmsearch.retrieval.ingest.progress import Progress
 from mmsearch.retrieval.media.encoded import kept_passages
 from mmsearch.retrieval.media.recipe import Recipe
 from mmsearch.retrieval.media.sandbox import Decoded, Decoder, Job, Part, TextPart
+from mmsearch.retrieval.query.spread import Spread
+from mmsearch.retrieval.query.told import NOBODY, Told
 from mmsearch.retrieval.query.towers import image_tower, text_tower
-from mmsearch.types import MODALITIES, Modality, printable
+from mmsearch.types import MODALITIES, Modality, clock, printable
 
 Vector = NDArray[np.float32]
 
-_PARTS = 16  # frames, shots or windows that are embedded at a time, and held
+_PARTS = 16  # frames or windows that are embedded at a time
+_WAITING_BYTES = 128 << 20  # of those that may wait: what is dropped from a sample before costs nothing
+_MOST_PARTS = 128
+"""Shots, windows or pages that a file is searched by. A mean of 64 comes close to that of all."""
+_MOST_PASSAGES = 512  # and rows of a table; a passage costs a tenth of what a picture does, or less
 _NOT_EMBEDDED: dict[Modality, str] = {
     "image": "pictures",
     "text": "texts",
@@ -31,12 +42,23 @@ _NOT_EMBEDDED: dict[Modality, str] = {
 }
 
 
-def embed_file(path: Path, encoder: Encoder, moment: tuple[float, float | None] | None = None) -> Vector:
+def embed_file(
+    path: Path,
+    encoder: Encoder,
+    moment: tuple[float, float | None] | None = None,
+    told: Told = NOBODY,
+) -> Vector:
     """What a file is searched by, float32 ``[dim]``, of any length above 0.
 
     A text stands for the mean of its passages, a film for that of its shots (where the model embeds no frames, of its
-    sound), a sound for that of its windows: what the stored rows of the file say, too (see `query.stored`).
-    ``moment``: only what is there from … to, in seconds, or at a time; of a film, the mean of the frames there.
+    sound), a sound for that of its windows: what the stored rows of the file say, too (see `query.stored`). Of very
+    many of them, some that are evenly spread are taken.
+
+    Args:
+        path: the file.
+        encoder: the model.
+        moment: only what is there from … to, in seconds, or at a time; of a film, the mean of the frames there.
+        told: hears how far it has been read and, where it is too long to be embedded whole, what was taken of it.
 
     Raises:
         NoSuchFileError: it is not there, or is a folder.
@@ -44,17 +66,17 @@ def embed_file(path: Path, encoder: Encoder, moment: tuple[float, float | None] 
         DecodeError: it cannot be read, or there is nothing in it.
     """
     _check_there(path)
-    return _embed_file(path, str(path), encoder, moment)
+    return _embed_file(path, str(path), encoder, moment, told)
 
 
-def embed_bytes(data: bytes, encoder: Encoder) -> Vector:
+def embed_bytes(data: bytes, encoder: Encoder, told: Told = NOBODY) -> Vector:
     """What the bytes of a file are searched by; see `embed_file`."""
     import tempfile  # costs a query by a file that is named some milliseconds
 
     with tempfile.TemporaryDirectory(prefix="mmsearch-") as folder:
         path = Path(folder, "query")
         path.write_bytes(data)
-        return _embed_file(path, "the bytes given", encoder, None)
+        return _embed_file(path, "the bytes given", encoder, None, told)
 
 
 def _check_there(path: Path) -> None:
@@ -69,30 +91,51 @@ def _check_there(path: Path) -> None:
         raise NoSuchFileError(f"{printable(str(path))} is a folder: search by a file in it")
 
 
-def _embed_file(path: Path, name: str, encoder: Encoder, moment: tuple[float, float | None] | None) -> Vector:
-    """`embed_file` of a file that is there; ``name`` is what errors call it."""
+def _embed_file(
+    path: Path, name: str, encoder: Encoder, moment: tuple[float, float | None] | None, told: Told
+) -> Vector:
+    """`embed_file` of a file that is there; ``name`` is what errors and notices call it."""
     name = printable(name)
     recipe = _recipe(encoder)
     mean = _Mean(encoder, by_shot=moment is None)
-    texts: list[str] = []
+    passages = _Passages(encoder)
     with Decoder(1, recipe, slots=2) as decoder:
         for decoded in decoder.map([Job(os.fsencode(os.path.abspath(path)), named=True, moment=moment)]):
             if isinstance(decoded, Part):
+                told.watch(Progress("decode", path=name, at_s=None if decoded.kind == "page" else decoded.end_s))
                 mean.add(decoded)
             elif isinstance(decoded, TextPart):
-                texts += [text for _, text in decoded.texts]
+                told.watch(Progress("decode", path=name))
+                passages.add(text for _, text in decoded.texts)
             elif decoded is not None:
                 file = decoded
         _check(file, name, recipe, encoder)
         if mean.count:
+            _tell_of(told, name, mean.sample())
             return mean.vector()
         if moment is not None:
             raise DecodeError(f"cannot search by a time in {name}: it is no film or sound")
         if file.pixels is not None:
-            vector: Vector = image_tower(encoder).encode_images(file.pixels[None].copy())[0]
+            pixels = file.pixels[None].copy()
+            vector: Vector = image_tower(encoder).encode_images(pixels)[0]
             return vector
-    texts += [text for *_, text in file.texts or file.cues] or [file.text or ""]
-    return _mean_of_passages(texts, name, text_tower(encoder))
+    passages.add([text for *_, text in file.texts or file.cues] or [file.text or ""])
+    vector = passages.vector(name)
+    _tell_of(told, name, passages.sample("cues" if file.cues else "rows"))
+    return vector
+
+
+def _tell_of(told: Told, name: str, sample: str | None) -> None:
+    if sample is not None:
+        told.remark(f"{name}: searched by {sample}")
+
+
+@dataclass(slots=True)
+class _Taken:
+    """A shot as its frames, or a window or a page, until it is embedded; then its vector."""
+
+    items: list[NDArray[Any]]
+    vector: Vector | None = None
 
 
 class _Mean:
@@ -106,35 +149,59 @@ class _Mean:
         self._encoder = encoder
         self._by_shot = by_shot
         self._kind: str | None = None
-        self._waiting: list[NDArray[Any]] = []
-        self._lengths: list[int] = []  # how many of those that wait are pooled to one
-        self._sum: Any = 0.0
-        self.count = 0
+        self._taken = Spread[_Taken](_MOST_PARTS)
+        self._end_s = 0.0
+
+    @property
+    def count(self) -> int:
+        """How many parts there were."""
+        return self._taken.offered
 
     def add(self, part: Part) -> None:
         self._kind = self._kind or part.kind
         if part.kind != self._kind:
             return
+        self._end_s = part.end_s
         by_frame = part.kind == "shot" and not isinstance(self._encoder, VideoEncoder)
         items = list(part.array) if by_frame else [part.array]
-        self._waiting += items
-        lengths = [len(items)] if self._by_shot else [1] * len(items)
-        self._lengths += lengths
-        self.count += len(lengths)
-        if len(self._waiting) >= _PARTS:
+        for own in [items] if self._by_shot else [[item] for item in items]:
+            self._taken.offer(_Taken(own))
+        if sum(item.nbytes for taken in self._waiting() for item in taken.items) >= _WAITING_BYTES:
             self._embed()
 
     def vector(self) -> Vector:
         self._embed()
-        mean: Vector = np.asarray(self._sum / self.count, np.float32)
+        total: Any = 0.0
+        for taken in self._taken.held:
+            assert taken.vector is not None
+            total = total + taken.vector.astype(np.float64)
+        mean: Vector = np.asarray(total / len(self._taken.held), np.float32)
         return mean
 
+    def sample(self) -> str | None:
+        """What was taken of the parts; None where it is all of them."""
+        held = len(self._taken.held)
+        if self._taken.is_whole:
+            return None
+        if self._kind == "page":
+            return f"{held} of its {self.count:,} pages"
+        return f"{held} {'shots' if self._kind == 'shot' else 'windows'} spread over its {clock(self._end_s)}"
+
+    def _waiting(self) -> list[_Taken]:
+        return [taken for taken in self._taken.held if taken.vector is None]
+
     def _embed(self) -> None:
-        if self._waiting:
-            vectors = self._encode()(self._waiting)
-            for own in np.split(vectors, np.cumsum(self._lengths)[:-1]):
-                self._sum = self._sum + pooled(own).astype(np.float64)
-            self._waiting, self._lengths = [], []
+        group: list[_Taken] = []
+        items: list[NDArray[Any]] = []
+        waiting = self._waiting()
+        for taken in waiting:
+            group.append(taken)
+            items += taken.items
+            if len(items) >= _PARTS or taken is waiting[-1]:
+                vectors = np.split(self._encode()(items), np.cumsum([len(one.items) for one in group])[:-1])
+                for one, own in zip(group, vectors, strict=True):
+                    one.vector, one.items = pooled(own), []
+                group, items = [], []
 
     def _encode(self) -> Callable[[list[NDArray[Any]]], NDArray[np.float32]]:
         encoder = self._encoder
@@ -171,9 +238,32 @@ def _recipe(encoder: Encoder) -> Recipe:
     )
 
 
-def _mean_of_passages(texts: list[str], name: str, tower: TextEncoder) -> Vector:
-    words = [words for t in texts for _, words in kept_passages(t, [], tower.count_tokens, tower.max_tokens)]
-    if not words:
-        raise DecodeError(f"cannot search by {name}: there is no text in it")
-    mean: Vector = tower.encode_texts(words).mean(axis=0)
-    return mean
+class _Passages:
+    """The mean of the passages of a text, or of those of a table's rows or of subtitles."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._texts = Spread[str](_MOST_PASSAGES)
+        self._passages = Spread[str](_MOST_PASSAGES)
+
+    def add(self, texts: Iterable[str]) -> None:
+        for text in texts:
+            self._texts.offer(text)
+
+    def vector(self, name: str) -> Vector:
+        tower = text_tower(self._encoder)
+        for text in self._texts.held:
+            for _, words in kept_passages(text, [], tower.count_tokens, tower.max_tokens):
+                self._passages.offer(words)
+        if not self._passages.held:
+            raise DecodeError(f"cannot search by {name}: there is no text in it")
+        mean: Vector = tower.encode_texts(self._passages.held).mean(axis=0)
+        return mean
+
+    def sample(self, of: str) -> str | None:
+        """What was taken for the vector; None where it is all. ``of``: what the texts are, in plural."""
+        passages, texts = self._passages, self._texts
+        if texts.is_whole:
+            return None if passages.is_whole else f"{len(passages.held)} of its {passages.offered:,} passages"
+        held = len(texts.held) if passages.is_whole else f"{len(passages.held)} passages from {len(texts.held)}"
+        return f"{held} of its {texts.offered:,} {of}"
