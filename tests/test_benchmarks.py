@@ -119,6 +119,25 @@ def test_ratios_compare_medians_pairs_and_processor_time(bench):
     assert ratios["ratio_of_cpu"] == 2.0
 
 
+def test_the_parts_of_embedding_a_sound_add_up_and_its_vector_is_what_it_was(bench):
+    parts, cosine = bench("sounds").measure(count=1, rounds=1)
+    assert list(parts) == ["decode and resample", "front end", "network", "whole"]
+    whole = parts.pop("whole")
+    for way in ("now", "before"):
+        assert whole[way] == pytest.approx(sum(part[way] for part in parts.values()))
+    assert cosine > 0.9999
+
+
+def test_both_ways_of_decoding_a_sound_give_the_same_windows(bench):
+    import numpy as np
+
+    sounds = bench("sounds")
+    file = sounds.recording(15)
+    now, before = sounds.decoded(file), sounds.decoded_before(file)
+    assert len(now) == 2
+    np.testing.assert_array_equal(now, before)
+
+
 def test_plot_draws_each_case_that_has_results(bench, tmp_path):
     pytest.importorskip("matplotlib", reason="drawing needs matplotlib (extra `bench`)")
     recalls = {"R@1": 0.3, "R@5": 0.6, "R@10": 0.9}

@@ -13,11 +13,14 @@ if TYPE_CHECKING:
 _ERRORS_ONLY = 3
 
 
-def open_session(path: Path, threads: int | None = None) -> onnxruntime.InferenceSession:
+def open_session(path: Path, threads: int | None = None, *, floats: bool = False) -> onnxruntime.InferenceSession:
     """A session on the CPU that says nothing but errors.
 
     Args:
+        path: the network.
         threads: threads inside one operator; None lets ONNX Runtime take one for each physical core.
+        floats: weights that are stored as integers become floats once, as it loads. Otherwise ONNX Runtime keeps them,
+            as is right where the network computes with integers, and unpacks them in every run where it does not.
     """
     # The library reads this as it loads; later it has sent what it had and left files below HOME.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
@@ -31,4 +34,6 @@ def open_session(path: Path, threads: int | None = None) -> onnxruntime.Inferenc
     options.log_severity_level = _ERRORS_ONLY
     # Threads that wait by spinning take the cores from the decoding workers: on two busy cores, half the speed.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if floats:
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -212,11 +212,21 @@ class Sound:
             if not np.isfinite(values).all():
                 self._not_finite = True
                 values = np.where(np.isfinite(values), values, 0)
-            mean: NDArray[Any] = values.mean(axis=0, dtype=np.float64)
+            mean = _mean(values)
         else:
             half = float(1 << (8 * values.dtype.itemsize - 1))
-            mean = values.mean(axis=0, dtype=np.float64) / half - (values.dtype.kind == "u")
+            mean = _mean(values) / half - (values.dtype.kind == "u")
         return mean.astype(np.float32)
+
+
+def _mean(channels: NDArray[Any]) -> NDArray[np.float64]:
+    """The mean of channels ``[channels, n]``, one added after the other: numpy's own takes several times as long."""
+    total = channels[0].astype(np.float64)
+    for channel in channels[1:]:
+        total += channel
+    if len(channels) > 1:
+        total /= len(channels)
+    return total
 
 
 def _check_rate(rate: int) -> int:

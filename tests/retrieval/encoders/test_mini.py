@@ -170,6 +170,24 @@ def test_a_sound_has_the_same_bits_whatever_is_beside_it(mini):
     np.testing.assert_array_equal(mini.encode_sounds(sounds), alone)
 
 
+def test_a_sound_has_the_vector_it_had_when_this_was_written(mini):
+    # the head was computed in int8 then, hence the tolerance
+    start = [-0.0235, 0.0439, 0.0582, -0.1005, -0.0762, -0.1125]
+    np.testing.assert_allclose(mini.encode_sounds([tone(440, 4.0)])[0, :6], start, atol=1e-3)
+
+
+def test_a_sounds_vector_is_computed_in_floats_as_the_graph_says(mini):
+    """Without any optimization that could keep the weights in int8."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    plain = onnxruntime.InferenceSession(str(FOLDER / "audio.onnx"), options, providers=["CPUExecutionProvider"])
+    sound = tone(440, 4.0)
+    expected = plain.run(None, {"patches": log_mel_patches(sound)})[0][0]
+    np.testing.assert_allclose(mini.encode_sounds([sound])[0], expected / np.linalg.norm(expected), atol=1e-5)
+
+
 def test_hiss_is_nearer_to_its_name_than_a_siren_is(mini):
     hiss = np.random.default_rng(0).standard_normal(32_000).astype(np.float32) * np.float32(0.1)
     t = np.arange(48_000) / 16_000

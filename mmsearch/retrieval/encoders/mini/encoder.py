@@ -54,7 +54,7 @@ class MiniEncoder:
         self.space = mini_space()
         self._texts = Lazy(lambda: MiniTextTower(FOLDER))
         self._images = Lazy(lambda: open_session(FOLDER / "image.onnx", threads))
-        self._sounds = Lazy(lambda: open_session(FOLDER / "audio.onnx", threads))
+        self._sounds = Lazy(lambda: open_session(FOLDER / "audio.onnx", threads, floats=True))
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors, float32 ``[len(texts), 256]``; tokens past `max_tokens` are not read."""
