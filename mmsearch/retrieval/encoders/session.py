@@ -13,11 +13,13 @@ if TYPE_CHECKING:
 _ERRORS_ONLY = 3
 
 
-def open_session(path: Path, threads: int | None = None, *, floats: bool = False) -> onnxruntime.InferenceSession:
+def open_session(
+    network: Path | bytes, threads: int | None = None, *, floats: bool = False
+) -> onnxruntime.InferenceSession:
     """A session on the CPU that says nothing but errors.
 
     Args:
-        path: the network.
+        network: the file, or what is in it.
         threads: threads inside one operator; None lets ONNX Runtime take one for each physical core.
         floats: weights that are stored as integers become floats once, as it loads. Otherwise ONNX Runtime keeps them,
             as is right where the network computes with integers, and unpacks them in every run where it does not.
@@ -34,6 +36,7 @@ def open_session(path: Path, threads: int | None = None, *, floats: bool = False
     options.log_severity_level = _ERRORS_ONLY
     # Threads that wait by spinning take the cores from the decoding workers: on two busy cores, half the speed.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    model = network if isinstance(network, bytes) else str(network)
     if floats:
         options.add_session_config_entry("session.disable_quant_qdq", "1")
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

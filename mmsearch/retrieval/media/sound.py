@@ -221,7 +221,7 @@ class Sound:
 
 def _mean(channels: NDArray[Any]) -> NDArray[np.float64]:
     """The mean of channels ``[channels, n]``, one added after the other: numpy's own takes several times as long."""
-    total = channels[0].astype(np.float64)
+    total: NDArray[np.float64] = channels[0].astype(np.float64)
     for channel in channels[1:]:
         total += channel
     if len(channels) > 1:

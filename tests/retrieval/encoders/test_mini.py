@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmsearch.retrieval.encoders.mini import MiniEncoder, mini_space
-from mmsearch.retrieval.encoders.mini.encoder import FOLDER, PROCESSING, WEIGHTS
+from mmsearch.retrieval.encoders.mini.encoder import FOLDER, PROCESSING, WEIGHTS, open_sounds
 from mmsearch.retrieval.encoders.mini.mel import log_mel_patches
+from mmsearch.retrieval.encoders.mini.pads import with_plain_pads
 from mmsearch.retrieval.encoders.mini.tensors import map_tensors
+from mmsearch.retrieval.encoders.session import open_session
 
 TEXTS = ["a dog on a beach", "Café at NIGHT, 2 people!", "", "日本語", "word " * 200, "two men play football"]
 
@@ -186,6 +188,25 @@ def test_a_sounds_vector_is_computed_in_floats_as_the_graph_says(mini):
     sound = tone(440, 4.0)
     expected = plain.run(None, {"patches": log_mel_patches(sound)})[0][0]
     np.testing.assert_allclose(mini.encode_sounds([sound])[0], expected / np.linalg.norm(expected), atol=1e-5)
+
+
+def test_pads_that_are_part_of_convolutions_change_no_bit_of_a_sounds_vector():
+    kept = open_session(FOLDER / "audio.onnx", 1, floats=True)
+    for sound in (tone(440, 4.0), tone(1000, 0.3)):
+        patches = {"patches": log_mel_patches(sound)}
+        np.testing.assert_array_equal(open_sounds(1).run(None, patches)[0], kept.run(None, patches)[0])
+
+
+def test_of_the_network_nothing_but_the_empty_inputs_of_pads_is_left_out():
+    onnx = pytest.importorskip("onnx", reason="needs the extra `export`")
+    stored = (FOLDER / "audio.onnx").read_bytes()
+    expected, made = onnx.load_from_string(stored), onnx.load_from_string(with_plain_pads(stored))
+    assert made != expected
+    pads = [node for node in expected.graph.node if node.op_type == "Pad"]
+    assert len(pads) == 14
+    for node in pads:
+        assert node.input.pop() == ""
+    assert made == expected
 
 
 def test_hiss_is_nearer_to_its_name_than_a_siren_is(mini):

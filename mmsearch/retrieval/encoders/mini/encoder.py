@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +12,14 @@ from numpy.typing import NDArray
 from mmsearch.retrieval.encoders.inputs import checked_pixels, checked_sounds, checked_texts, digest, unit_rows
 from mmsearch.retrieval.encoders.lazy import Lazy
 from mmsearch.retrieval.encoders.mini.mel import SAMPLE_RATE, log_mel_patches
+from mmsearch.retrieval.encoders.mini.pads import with_plain_pads
 from mmsearch.retrieval.encoders.mini.text import MAX_TOKENS, MiniTextTower
 from mmsearch.retrieval.encoders.session import open_session
 from mmsearch.retrieval.media.transform import ImageTransform
 from mmsearch.types import Modality, Space
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 FOLDER = Path(__file__).parent
 DIM = 256
@@ -36,6 +41,11 @@ def mini_space() -> Space:
     return Space("mini", digest(WEIGHTS), digest(PROCESSING), DIM)
 
 
+def open_sounds(threads: int | None) -> onnxruntime.InferenceSession:
+    """The network of sounds, made ready to run fast; for ``threads`` see `open_session`."""
+    return open_session(with_plain_pads((FOLDER / "audio.onnx").read_bytes()), threads, floats=True)
+
+
 class MiniEncoder:
     """Texts, pictures and sounds → 256 dimensions. Each tower loads when it is first used; safe to use from threads.
 
@@ -54,7 +64,7 @@ class MiniEncoder:
         self.space = mini_space()
         self._texts = Lazy(lambda: MiniTextTower(FOLDER))
         self._images = Lazy(lambda: open_session(FOLDER / "image.onnx", threads))
-        self._sounds = Lazy(lambda: open_session(FOLDER / "audio.onnx", threads, floats=True))
+        self._sounds = Lazy(lambda: open_sounds(threads))
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors, float32 ``[len(texts), 256]``; tokens past `max_tokens` are not read."""
