@@ -16,6 +16,7 @@ from mmsearch.retrieval.encoders.mini.encoder import MiniEncoder
 from mmsearch.retrieval.media.recipe import Recipe
 from mmsearch.retrieval.media.sandbox import Decoder, Job
 from mmsearch.retrieval.query import files as query_files
+from mmsearch.retrieval.query.asked import Embedded
 from mmsearch.retrieval.query.files import embed_file
 from mmsearch.retrieval.query.spread import Spread
 from mmsearch.retrieval.query.told import Told
@@ -212,6 +213,13 @@ def test_an_indexed_file_is_searched_by_all_of_its_rows(place, tmp_path, at_most
     assert made.ask(place / "big.txt", include_self=True).notices == ()
     (notice,) = made.ask((place / "big.txt").read_bytes()).notices
     assert notice == "the bytes given: searched by 10 of its 40 passages"
+
+
+def test_what_several_models_say_of_a_file_is_said_once():
+    embedded = Embedded()
+    for notice in ("by 97 windows", "by 97 windows", "by 90 shots"):
+        embedded.remark(3, notice)
+    assert embedded.remarks == {3: ["by 97 windows", "by 90 shots"]}
 
 
 def test_who_watches_hears_how_far_a_sound_has_been_read(place, gallery):
