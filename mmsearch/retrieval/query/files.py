@@ -25,6 +25,7 @@ from mmsearch.retrieval.media.sandbox import Decoded, Decoder, Job, Part, TextPa
 from mmsearch.retrieval.query.spread import Spread
 from mmsearch.retrieval.query.told import NOBODY, Told
 from mmsearch.retrieval.query.towers import image_tower, text_tower
+from mmsearch.retrieval.query.understood import notice_of_text
 from mmsearch.types import MODALITIES, Modality, clock, printable
 
 Vector = NDArray[np.float32]
@@ -122,6 +123,8 @@ def _embed_file(
     passages.add([text for *_, text in file.texts or file.cues] or [file.text or ""])
     vector = passages.vector(name)
     _tell_of(told, name, passages.sample("cues" if file.cues else "rows"))
+    if notice := passages.notice():
+        told.remark(f"{name}: {notice}")
     return vector
 
 
@@ -259,6 +262,10 @@ class _Passages:
             raise DecodeError(f"cannot search by {name}: there is no text in it")
         mean: Vector = tower.encode_texts(self._passages.held).mean(axis=0)
         return mean
+
+    def notice(self) -> str | None:
+        """What is to be said where the model can read none of the passages."""
+        return notice_of_text(self._passages.held, text_tower(self._encoder))
 
     def sample(self, of: str) -> str | None:
         """What was taken for the vector; None where it is all. ``of``: what the texts are, in plural."""

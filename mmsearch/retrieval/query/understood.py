@@ -52,6 +52,17 @@ def understanding(query: Query, encoder: Encoder | None) -> Understanding:
     return Understanding(read, tuple(notices))
 
 
+def notice_of_text(passages: Iterable[str], encoder: TextEncoder) -> str | None:
+    """What is to be said of a text by which is searched; None where the model reads any passage of it."""
+    words: list[str] = []
+    for passage in passages:
+        unknown, mostly = unknown_words(passage, encoder)
+        if not mostly:
+            return None
+        words += unknown or [passage]
+    return _notice(list(dict.fromkeys(words)), True, False, encoder)
+
+
 def unknown_words(text: str, encoder: TextEncoder) -> tuple[list[str], bool]:
     """The words that a model cannot read, and whether these are more than half of them."""
     if isinstance(encoder, TellsUnknownWords):

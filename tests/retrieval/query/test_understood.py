@@ -107,3 +107,13 @@ def test_by_script_a_query_is_judged_by_its_letters():
     assert unknown_words("a dog in Москва", clip) == (["Москва"], False)
     for read in ("a dog", "café", "naïve Ærø", "🐶", "20 °C", "！"):
         assert unknown_words(read, clip) == ([], False)
+
+
+def test_a_text_file_that_the_model_cannot_read_is_told_as_its_words_would_be(gallery, tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("собака на снегу\n\nещё одна собака", "utf-8")
+    (notice,) = gallery.ask(Query(path), k=3).notices
+    assert notice.startswith(f"{path}: mini reads English and does not know собака")
+    assert "these hits mean nothing" in notice
+    path.write_text("a dog in Москва", "utf-8")
+    assert gallery.ask(Query(path), k=3).notices == ()
