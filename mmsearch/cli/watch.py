@@ -44,7 +44,13 @@ def _place(progress: Progress) -> str:
     if progress.at_s is None:
         return ""
     name = harmless(os.path.basename(progress.path or ""))
-    return f" {name[:24]} {clock(progress.at_s)}"
+    return f" {name[:24]} {_times(progress)}"
+
+
+def _times(progress: Progress) -> str:
+    """``02:10:00 of 10:00:00``; how long it lasts only where that can be true."""
+    at_s, of_s = progress.at_s or 0.0, progress.of_s or 0.0
+    return clock(at_s) + (f" of {clock(of_s)}" if of_s >= at_s else "")
 
 
 @contextmanager
@@ -79,10 +85,10 @@ def reading_shown(quiet: bool) -> Iterator[Watcher]:
 
 
 def _reading(progress: Progress, width: int) -> str:
-    """``reading book.wav: 02:10:00``, in so many columns at most; the name is cut where it must be."""
+    """``reading book.wav: 02:10:00 of 10:00:00``, in so many columns at most; the name is cut where it must be."""
     from rich.cells import cell_len, set_cell_size
 
-    told = "" if progress.at_s is None else f": {clock(progress.at_s)}"
+    told = "" if progress.at_s is None else f": {_times(progress)}"
     name = harmless(os.path.basename(progress.path or ""))
     room = max(0, width - len("reading ") - len(told))
     return f"reading {name if cell_len(name) <= room else set_cell_size(name, room)}{told}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from contextlib import redirect_stderr, suppress
+from dataclasses import replace
 
 import pytest
 from rich.cells import cell_len
@@ -48,6 +49,11 @@ BOOK = Progress("decode", path="/music/book.wav", at_s=7800.0)
 def test_a_line_tells_how_far_a_sound_has_been_read_and_is_cleared():
     told = shown(BOOK, Progress("decode", path="/music/table.csv"))
     assert told == ["reading book.wav: 02:10:00", "reading table.csv", ""]
+
+
+def test_how_long_a_file_lasts_is_told_where_its_header_can_be_right():
+    told = [replace(BOOK, of_s=of_s) for of_s in (36_000.0, 7_799.0)]
+    assert shown(*told) == ["reading book.wav: 02:10:00 of 10:00:00", "reading book.wav: 02:10:00", ""]
 
 
 def test_it_is_cleared_too_when_reading_is_interrupted():

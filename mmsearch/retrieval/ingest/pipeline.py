@@ -131,7 +131,8 @@ class _Run:
             if isinstance(file, Part):
                 self._finish(self._embedder.add_part(file))
                 at_s = None if file.kind == "page" else file.end_s
-                at = Progress("encode", done, total, self._committer.committed, os.fsdecode(file.path), at_s)
+                path = os.fsdecode(file.path)
+                at = Progress("encode", done, total, self._committer.committed, path, at_s, file.of_s)
                 self._watch(at)
                 continue
             if isinstance(file, TextPart):

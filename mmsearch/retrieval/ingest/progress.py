@@ -18,7 +18,8 @@ Stage = Literal["scan", "decode", "encode", "write", "index"]
 class Progress:
     """Where the run is: ``done`` of ``total`` files read, ``committed`` of them safe on disk.
 
-    ``at_s``: amid the film or sound ``path``, how far it has been read, in seconds.
+    ``at_s``: amid the film or sound ``path``, how far it has been read, in seconds; ``of_s``: how long its header says
+    that it lasts.
     """
 
     stage: Stage
@@ -27,11 +28,15 @@ class Progress:
     committed: int = 0
     path: str | None = None
     at_s: float | None = None
+    of_s: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """One event of ``--progress json``."""
         told = {"stage": self.stage, "done": self.done, "total": self.total, "committed": self.committed}
-        return told if self.at_s is None else {**told, **path_json(self.path or ""), "at_s": round(self.at_s, 3)}
+        if self.at_s is None:
+            return told
+        of_s = {} if self.of_s is None else {"of_s": round(self.of_s, 3)}
+        return {**told, **path_json(self.path or ""), "at_s": round(self.at_s, 3), **of_s}
 
 
 Watcher = Callable[[Progress], None]

@@ -62,6 +62,7 @@ class Part:
     ``[samples]``), or a *page* (uint8 ``[height, width, 3]``), whose number, from 0, stands for its time.
     ``continues``: this piece belongs to the same shot as the one before. ``index`` is its number among those of its
     kind; ``can_go_on`` and ``damage``: a later run may begin with it, and what was found wrong with the file so far.
+    ``of_s`` is how long the file lasts, in seconds, if its header is right.
     """
 
     path: bytes
@@ -74,6 +75,7 @@ class Part:
     index: int = 0
     can_go_on: bool = False
     damage: str | None = None
+    of_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

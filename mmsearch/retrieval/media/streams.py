@@ -59,7 +59,7 @@ def decode_sound(stream: Stream) -> Facts:
             "index": index,
             "can_go_on": sound.can_go_on,
         }
-        stream.emit("window", window.samples, {**facts, "damage": sound.damage})
+        stream.emit("window", window.samples, {**facts, "damage": sound.damage, "of_s": sound.expected_s or None})
     return _with_damage(sound.facts, since)
 
 
@@ -78,7 +78,8 @@ def decode_frames(stream: Stream) -> Facts:
     since = stream.since.get("shot")
     for place, shot in enumerate(film.shots(since)):
         facts: dict[str, Any] = {"start_s": shot.start_s, "end_s": shot.end_s, "continues": shot.continues}
-        told = {"index": film.first + place, "can_go_on": film.can_go_on, "damage": film.damage}
+        told: dict[str, Any] = {"index": film.first + place, "can_go_on": film.can_go_on, "damage": film.damage}
+        told["of_s"] = film.expected_s or None
         stream.emit("shot", shot.frames, facts | told)
     return _with_damage(film.facts, since if film.first else None)
 

@@ -103,7 +103,8 @@ def _embed_file(
     with Decoder(1, recipe, slots=2) as decoder:
         for decoded in decoder.map([Job(os.fsencode(os.path.abspath(path)), named=True, moment=moment)]):
             if isinstance(decoded, Part):
-                told.watch(Progress("decode", path=name, at_s=None if decoded.kind == "page" else decoded.end_s))
+                at_s = None if decoded.kind == "page" else decoded.end_s
+                told.watch(Progress("decode", path=name, at_s=at_s, of_s=decoded.of_s))
                 mean.add(decoded)
             elif isinstance(decoded, TextPart):
                 told.watch(Progress("decode", path=name))
