@@ -31,7 +31,7 @@ demo: $(VENV)/.demo  ## index photographs that a library ships (and PHOTOS=dir),
 	$(BIN)/python examples/demo.py $(PHOTOS)
 
 test: $(VENV)/.test  ## all tests, those of open_clip models included
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 check: $(VENV)/.check  ## format, lint, types
 	$(BIN)/ruff format --check .

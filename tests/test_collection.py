@@ -117,7 +117,7 @@ def test_every_row_of_a_table_is_a_hit_of_its_own(tmp_path, empty):
     (tmp_path / "captions.csv").write_text("file,caption\n1.jpg,a red kite in the wind\n2.jpg,two old men play chess\n")
     report = empty.index([tmp_path / "captions.csv"], workers=1)
     assert (report.indexed, report.rows) == (1, 2)
-    assert "caption" in report.notices[0]
+    assert [(note.kind, "caption" in note.reason) for note in report.marked] == [("column", True)]
     hit = empty.search("a game of chess", k=1)[0]
     assert (hit.text, str(hit.span)) == ("two old men play chess", "row 2")
 

@@ -53,7 +53,16 @@ def offline(tmp_path):
     (guard / "sitecustomize.py").write_text(textwrap.dedent(_GUARD))
     log, trace = tmp_path / "sockets.log", tmp_path / "trace.log"
     traced = _allowed(
-        ["strace", "-f", "-qq", "-e", "trace=%network,openat,open,creat,mkdir,mkdirat", "-o", os.fspath(trace)]
+        [
+            "strace",
+            "-f",
+            "--seccomp-bpf",
+            "-qq",
+            "-e",
+            "trace=%network,openat,open,creat,mkdir,mkdirat",
+            "-o",
+            os.fspath(trace),
+        ]
     )
     apart = _allowed(["unshare", "-n"])
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     import onnxruntime
 
+    Session: TypeAlias = onnxruntime.InferenceSession
+
 _ERRORS_ONLY = 3
 
 
-def open_session(
-    network: Path | bytes, threads: int | None = None, *, floats: bool = False
-) -> onnxruntime.InferenceSession:
+def open_session(network: Path | bytes, threads: int | None = None, *, floats: bool = False) -> Session:
     """A session on the CPU that says nothing but errors.
 
     Args:

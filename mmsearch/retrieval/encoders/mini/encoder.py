@@ -19,7 +19,7 @@ from mmsearch.retrieval.media.transform import ImageTransform
 from mmsearch.types import Modality, Space
 
 if TYPE_CHECKING:
-    import onnxruntime
+    from mmsearch.retrieval.encoders.session import Session
 
 FOLDER = Path(__file__).parent
 DIM = 256
@@ -41,7 +41,7 @@ def mini_space() -> Space:
     return Space("mini", digest(WEIGHTS), digest(PROCESSING), DIM)
 
 
-def open_sounds(threads: int | None) -> onnxruntime.InferenceSession:
+def open_sounds(threads: int | None) -> Session:
     """The network of sounds, made ready to run fast; for ``threads`` see `open_session`."""
     return open_session(with_plain_pads((FOLDER / "audio.onnx").read_bytes()), threads, floats=True)
 
