@@ -189,7 +189,8 @@ def _print_report(report: Report, dry_run: bool, quiet: bool, verbose: bool) -> 
         (len(report.skipped), "skipped"),
     ]
     told = ", ".join(f"{count:,} {what}" for count, what in counts if count) or "nothing to do"
-    speed = f", {report.indexed / report.seconds:.0f} files/s" if report.indexed and not dry_run else ""
+    rate = 0 if dry_run else report.indexed / report.seconds
+    speed = f", {rate:.0f} files/s" if rate >= 1 else ""
     echo(f"{counted(report.found, 'file')}: {told} ({report.seconds:.1f} s{speed})")
     if report.interrupted:
         say("stopped: what was embedded is kept; the same command goes on from there")

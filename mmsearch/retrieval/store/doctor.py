@@ -284,7 +284,8 @@ def _with_found(root: Path, manifest: Manifest, path: Path) -> Manifest:
     if any(e.min_id <= high and low <= e.max_id for e in taken):
         return manifest
     name = path.relative_to(root).as_posix()
-    entry = ShardEntry(name, key, modality, len(shard), low, high, os.path.getsize(path), checksum(path))
+    size = os.path.getsize(path)
+    entry = ShardEntry(name, key, modality, len(shard), low, high, size, checksum(path), shard.footer)
     return replace(manifest, shards=(*manifest.shards, entry), spaces={**manifest.spaces, key: shard.space})
 
 

@@ -23,7 +23,10 @@ MANIFEST_NAME = "MANIFEST.json"
 
 @dataclass(frozen=True, slots=True)
 class ShardEntry:
-    """A live shard. ``path`` is relative to the collection; ids run from ``min_id`` to ``max_id``."""
+    """A live shard. ``path`` is relative to the collection; ids run from ``min_id`` to ``max_id``.
+
+    ``footer`` is the `shards.footer_digest`; None of shards of earlier versions.
+    """
 
     path: str
     space: str
@@ -33,6 +36,7 @@ class ShardEntry:
     max_id: int
     bytes: int
     checksum: str
+    footer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

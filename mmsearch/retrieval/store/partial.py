@@ -115,6 +115,8 @@ def _pieces(path: Path, dim: int) -> Iterator[KeptPiece]:
 def forget(root: Path, name: str) -> None:
     """Remove what is kept of a file."""
     shutil.rmtree(root / FOLDER / name, ignore_errors=True)
+    with suppress(OSError):  # others are kept
+        (root / FOLDER).rmdir()
 
 
 def sweep_kept(root: Path) -> None:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from mmsearch.durable import written
 from mmsearch.errors import CollectionDamagedError
 from mmsearch.indexes.blocks import present
+from mmsearch.retrieval.store.files import digest
 from mmsearch.retrieval.store.schema import FACT_NAMES, FORMAT_VERSION, shard_schema, with_all_columns
 from mmsearch.types import Space
 
@@ -78,9 +79,12 @@ def _vector_array(vectors: NDArray[np.float16], dim: int) -> pa.Array:
 
 
 class Shard:
-    """A shard opened for reading; it stays readable while it is held, also when its name has gone."""
+    """A shard opened for reading; it stays readable while it is held, also when its name has gone.
 
-    def __init__(self, path: Path) -> None:
+    ``footer`` is what `footer_digest` gave when it was written: Arrow ends the process over some altered footers.
+    """
+
+    def __init__(self, path: Path, footer: str | None = None) -> None:
         import pyarrow.parquet as pq
 
         self.path = path
@@ -90,12 +94,19 @@ class Shard:
         with _reading(path):
             with open(path, "rb") as file:
                 self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            if footer is not None and footer_digest(self._bytes) != footer:
+                raise ValueError("it was cut or altered")
             self._file = pq.ParquetFile(pa.BufferReader(pa.py_buffer(self._bytes)))
         self._footer = self._file.metadata
         self._columns = {self._footer.schema.column(i).path.split(".")[0]: i for i in range(self._footer.num_columns)}
 
     def __len__(self) -> int:
         return int(self._footer.num_rows)
+
+    @property
+    def footer(self) -> str:
+        """The `footer_digest`."""
+        return footer_digest(self._bytes)
 
     @cached_property
     def space(self) -> Space:
@@ -129,7 +140,10 @@ class Shard:
 
     def _values(self, group: int, column: str, dtype: np.dtype[Any], width: int) -> NDArray[Any]:
         row_group = self._footer.row_group(group)
-        chunk = row_group.column(self._columns[column])
+        place = self._columns.get(column)
+        if place is None or place >= row_group.num_columns:
+            raise CollectionDamagedError(f"shard {self.path} is damaged; `mmsearch doctor --repair` takes it out")
+        chunk = row_group.column(place)
         size = row_group.num_rows * width * dtype.itemsize
         offset = chunk.data_page_offset + chunk.total_compressed_size - size
         if offset < chunk.data_page_offset or chunk.compression != "UNCOMPRESSED":
@@ -198,6 +212,12 @@ class Shard:
             while self._kept_bytes > KEPT_BYTES and len(self._kept) > 1:
                 self._kept_bytes -= self._kept.pop(next(iter(self._kept))).nbytes
         return table
+
+
+def footer_digest(data: mmap.mmap | bytes) -> str:
+    """Digest of a Parquet file's footer, of its length and of the mark behind it."""
+    length = int.from_bytes(data[-8:-4], "little")
+    return digest(data[-min(8 + length, len(data)) :])
 
 
 @contextmanager

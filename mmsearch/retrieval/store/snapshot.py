@@ -134,7 +134,7 @@ def open_shard(root: Path, entry: ShardEntry) -> Shard:
         CollectionDamagedError: it is not what the manifest says.
     """
     path = root / entry.path
-    shard = Shard(path)
+    shard = Shard(path, entry.footer)
     if len(shard) != entry.rows or shard.space.key != entry.space:
         raise CollectionDamagedError(
             f"shard {path} is not the one that the manifest names; `mmsearch doctor --repair` mends the collection"

@@ -127,16 +127,17 @@ class Writer:
         if not rows:
             path.unlink()
             return None, manifest
-        ids = Shard(path).ids
+        shard = Shard(path)
         entry = ShardEntry(
             name,
             space.key,
             modality,
             rows,
-            int(ids[0]),
-            int(ids[-1]),
+            int(shard.ids[0]),
+            int(shard.ids[-1]),
             path.stat().st_size,
             checksum(path),
+            shard.footer,
         )
         return entry, manifest
 

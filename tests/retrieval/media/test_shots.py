@@ -164,7 +164,7 @@ def test_a_picture_that_stands_for_long_is_in_every_piece_of_its_time(shots_of, 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of memory where Linux tells it")
-def test_two_hours_of_film_are_decoded_in_little_memory(films: ModuleType, tmp_path: Path) -> None:
+def test_an_hour_of_film_are_decoded_in_little_memory(films: ModuleType, tmp_path: Path) -> None:
     import av
 
     def pictures() -> Iterator[Image.Image]:
@@ -179,7 +179,7 @@ def test_two_hours_of_film_are_decoded_in_little_memory(films: ModuleType, tmp_p
             target.add_stream_from_template(track) for track in (source.streams.video[0], source.streams.audio[0])
         ]
         packets = [(packet, packet.pts, packet.dts) for packet in source.demux() if packet.dts is not None]
-        for round_ in range(180):  # the same forty seconds again and again
+        for round_ in range(90):  # the same forty seconds again and again
             for packet, pts, dts in packets:
                 step = round(40 * round_ / packet.time_base)
                 packet.pts, packet.dts = pts + step, dts + step
@@ -202,7 +202,7 @@ def test_two_hours_of_film_are_decoded_in_little_memory(films: ModuleType, tmp_p
         [sys.executable, "-c", textwrap.dedent(script), str(path)], capture_output=True, text=True, check=True
     )
     shots, windows, duration, megabytes = map(float, done.stdout.split())
-    assert duration == pytest.approx(7200, abs=1)
-    assert shots == pytest.approx(3600, abs=40)
-    assert windows == pytest.approx(7200 / 5, abs=3)
+    assert duration == pytest.approx(3600, abs=1)
+    assert shots == pytest.approx(1800, abs=20)
+    assert windows == pytest.approx(3600 / 5, abs=3)
     assert megabytes < 500

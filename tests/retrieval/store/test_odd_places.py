@@ -14,6 +14,9 @@ from hypothesis import strategies as st
 
 from mmsearch import Collection
 from mmsearch.errors import CollectionDamagedError, MMSearchError
+from mmsearch.retrieval.store.manifest import ShardEntry, load_manifest
+from mmsearch.retrieval.store.shards import Shard
+from mmsearch.retrieval.store.snapshot import open_shard
 
 NOT_UTF8 = os.fsdecode(b"caf\xe9.mms")
 
@@ -122,3 +125,31 @@ def test_what_is_altered_in_the_facts_of_an_index_is_told_and_not_believed(whole
         path.write_text(path.read_text().replace("recall", "recoil"))
     with pytest.raises(CollectionDamagedError, match="doctor"):
         Collection.open(root).status()
+
+
+@pytest.fixture(scope="module")
+def shard_of_whole(whole) -> tuple[Path, ShardEntry]:
+    entry = load_manifest(whole).shards[0]
+    return whole / entry.path, entry
+
+
+def test_an_altered_footer_is_refused_before_arrow_reads_it(shard_of_whole, tmp_path):
+    path, entry = shard_of_whole
+    data = path.read_bytes()
+    length = int.from_bytes(data[-8:-4], "little")
+    copy = tmp_path / entry.path
+    copy.parent.mkdir(parents=True)
+    for at in range(len(data) - 8 - length, len(data), 17):
+        copy.write_bytes(harmed(data, "flipped", at))
+        with pytest.raises(CollectionDamagedError, match="doctor"):
+            open_shard(tmp_path, entry)
+
+
+@pytest.mark.parametrize(("name", "read"), [(b"id", lambda s: s.ids), (b"vector", lambda s: s.vector_blocks)])
+def test_a_shard_of_an_earlier_version_without_a_column_is_damaged(shard_of_whole, tmp_path, name, read):
+    path, _ = shard_of_whole
+    copy = tmp_path / "shard.parquet"
+    copy.write_bytes(path.read_bytes().replace(name, name[:-1] + b"_"))
+    shard = Shard(copy)
+    with pytest.raises(CollectionDamagedError, match="doctor"):
+        read(shard)
