@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from mmsearch.retrieval.encoders.protocol import Encoder, TextEncoder
 from mmsearch.retrieval.query.terms import Query, Term
 from mmsearch.retrieval.query.told import NOBODY, Told
 from mmsearch.retrieval.query.towers import image_tower, text_tower
+from mmsearch.retrieval.query.words import passages_of, texts_of
 from mmsearch.types import Moment, Space
 
 Vector = NDArray[np.float32]
@@ -80,21 +81,6 @@ def unit(vector: Vector) -> Vector:
     if not np.isfinite(length) or length < 1e-6:
         raise UsageError("the query's terms cancel out, nothing is left to search for; change a weight")
     return (vector / length).astype(np.float32)
-
-
-def texts_of(queries: Iterable[Query]) -> list[str]:
-    """The texts among the queries' terms, each once."""
-    return list(dict.fromkeys(term.value for query in queries for term in query.terms if isinstance(term.value, str)))
-
-
-def passages_of(text: str, tower: TextEncoder) -> list[str]:
-    """A text in parts that the tower reads whole, cut as a text file is; one where it fits."""
-    if 2 * len(text.encode("utf-8", "replace")) <= tower.max_tokens:  # a byte is a token, or at the very most two
-        return [text]
-    from mmsearch.retrieval.media.text import passages
-
-    spans = list(passages(text, tower.count_tokens, tower.max_tokens))
-    return [text[start:end] for start, end in spans] if len(spans) > 1 else [text]
 
 
 def _embed_texts(texts: Sequence[str], tower: TextEncoder) -> dict[str, Vector]:

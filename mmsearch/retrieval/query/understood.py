@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from mmsearch.errors import UsageError
 from mmsearch.retrieval.encoders.catalogue import CATALOGUE, Entry, resolve
 from mmsearch.retrieval.encoders.protocol import Encoder, TellsUnknownWords, TextEncoder
-from mmsearch.retrieval.query.embed import passages_of, texts_of
 from mmsearch.retrieval.query.terms import Query
+from mmsearch.retrieval.query.words import passages_of, texts_of
 
 _MOST_NAMED = 3
 

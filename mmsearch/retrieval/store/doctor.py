@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mmsearch.errors import CollectionDamagedError, MMSearchError
 from mmsearch.indexes.approximate import Approximate
@@ -28,8 +29,8 @@ from mmsearch.retrieval.store.manifest import (
     load_manifest,
 )
 from mmsearch.retrieval.store.shards import Shard
-from mmsearch.retrieval.store.snapshot import Snapshot, open_shard
-from mmsearch.retrieval.store.tombstones import derived_dead, found_dead, read_dead, read_ids
+from mmsearch.retrieval.store.snapshot import Rows, Snapshot, open_shard
+from mmsearch.retrieval.store.tombstones import found_dead, read_dead, read_ids
 from mmsearch.retrieval.store.upkeep import maintain
 from mmsearch.retrieval.store.writer import Writer
 from mmsearch.types import MODALITIES, Modality
@@ -135,7 +136,7 @@ def _derived(root: Path, manifest: Manifest) -> list[int]:
     ids: list[int] = []
     for key in manifest.spaces:
         for modality in manifest.modalities(key):
-            ids += derived_dead(snapshot.rows(key, modality), removed).tolist()
+            ids += _derived_dead(snapshot.rows(key, modality), removed).tolist()
     return ids
 
 
@@ -299,3 +300,29 @@ def _modality(name: str) -> Modality:
 def _sequence(path: Path) -> int:
     digits = path.name.split("-")[0]
     return int(digits) if digits.isdigit() else 0
+
+
+def _derived_dead(rows: Rows, removed: tuple[bytes, ...]) -> NDArray[np.int64]:
+    """The ids, int64 ``[n]``, of rows that must be dead by what the others say, where all tombstones are lost.
+
+    A path has one content at a time: its newest row says which, and of when. What lies under a ``removed`` path has
+    none.
+    """
+    if not len(rows):
+        return np.empty(0, np.int64)
+    table = rows.facts(["path", "content_hash", "mtime_ns"])
+    paths = table["path"].combine_chunks().dictionary_encode()
+    contents = table["content_hash"].combine_chunks().dictionary_encode().indices.fill_null(-1).to_numpy()
+    files, times = paths.indices.to_numpy(), table["mtime_ns"].to_numpy()
+    newest = np.zeros(len(paths.dictionary), np.int64)
+    np.maximum.at(newest, files, np.arange(len(files)))
+    last = newest[files]
+    dead = (contents != contents[last]) | (times != times[last])
+    gone = np.array([any(_lies_under(path, top) for top in removed) for path in paths.dictionary.to_pylist()], np.bool_)
+    dead |= gone[files]
+    ids: NDArray[np.int64] = rows.ids[dead]
+    return ids
+
+
+def _lies_under(path: bytes, folder: bytes) -> bool:
+    return path == folder or path.startswith(folder.rstrip(b"/\\") + b"/")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -14,9 +13,6 @@ from mmsearch.durable import written
 from mmsearch.errors import CollectionDamagedError
 from mmsearch.retrieval.store.files import checksum
 from mmsearch.retrieval.store.manifest import DeadEntry
-
-if TYPE_CHECKING:
-    from mmsearch.retrieval.store.snapshot import Rows
 
 DEAD_COPIES = "dead-copies"
 """The folder of the second file of each set of tombstones."""
@@ -82,29 +78,3 @@ def found_dead(root: Path) -> list[DeadEntry]:
                 entries.append(entry)
                 break
     return entries
-
-
-def derived_dead(rows: Rows, removed: tuple[bytes, ...]) -> NDArray[np.int64]:
-    """The ids, int64 ``[n]``, of rows that must be dead by what the others say, where all tombstones are lost.
-
-    A path has one content at a time: its newest row says which, and of when. What lies under a ``removed`` path has
-    none.
-    """
-    if not len(rows):
-        return np.empty(0, np.int64)
-    table = rows.facts(["path", "content_hash", "mtime_ns"])
-    paths = table["path"].combine_chunks().dictionary_encode()
-    contents = table["content_hash"].combine_chunks().dictionary_encode().indices.fill_null(-1).to_numpy()
-    files, times = paths.indices.to_numpy(), table["mtime_ns"].to_numpy()
-    newest = np.zeros(len(paths.dictionary), np.int64)
-    np.maximum.at(newest, files, np.arange(len(files)))
-    last = newest[files]
-    dead = (contents != contents[last]) | (times != times[last])
-    gone = np.array([any(_lies_under(path, top) for top in removed) for path in paths.dictionary.to_pylist()], np.bool_)
-    dead |= gone[files]
-    ids: NDArray[np.int64] = rows.ids[dead]
-    return ids
-
-
-def _lies_under(path: bytes, folder: bytes) -> bool:
-    return path == folder or path.startswith(folder.rstrip(b"/\\") + b"/")
