@@ -96,6 +96,8 @@ def _coded_pictures(head: bytes) -> str | None:
     if not head.startswith((b"\0\0\1", b"\0\0\0\1")):
         return None
     codes = [match[0] for match in _START_CODE.findall(head)]
+    if not codes:
+        return None
     if {_H264_SPS, _H264_PPS} <= {code & 0x1F for code in codes if code < 0x80}:
         return "h264"
     if {_HEVC_VPS, _HEVC_SPS} <= {code >> 1 for code in codes if code < 0x80}:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mmsearch.retrieval.media.sniff import sniff
@@ -222,6 +222,7 @@ def test_what_is_neither_says_so() -> None:
 
 
 @given(st.binary(max_size=400), st.binary(max_size=20), st.booleans())
+@example(b"\0\0\1", b"", False)  # a start code, and nothing behind it
 def test_any_bytes_under_any_name_have_a_kind_and_others_a_reason(head: bytes, name: bytes, named: bool) -> None:
     found = sniff(head, name, named=named)
     assert (found.reason is not None) == (found.kind in ("other", "empty"))
