@@ -51,6 +51,10 @@ class CollectionDamagedError(MMSearchError):
     exit_code = 4
 
 
+class NewerFormatError(CollectionDamagedError):
+    """A newer version of mmsearch wrote it; nothing is damaged."""
+
+
 class ReadOnlyError(MMSearchError):
     """The collection lies where nothing can be written."""
 

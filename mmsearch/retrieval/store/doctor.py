@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.errors import CollectionDamagedError, MMSearchError
+from mmsearch.errors import CollectionDamagedError, MMSearchError, NewerFormatError
 from mmsearch.indexes.approximate import Approximate
 from mmsearch.retrieval.store.files import checksum
 from mmsearch.retrieval.store.indexes import read_index_facts
@@ -85,9 +85,9 @@ def _repair(root: Path) -> list[Problem]:
     done: list[Problem] = []
     try:
         manifest = load_manifest(root)
-    except MMSearchError as error:
-        if "newer mmsearch" in str(error):
-            raise
+    except NewerFormatError:
+        raise
+    except MMSearchError:
         manifest = _manifest_of_shards(root)
         told = "made again from the shards; what to exclude and what was removed is to be said again"
         done.append(Problem(str(root / MANIFEST_NAME), "it was damaged", told))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mmsearch.errors import CollectionDamagedError, MMSearchError
+from mmsearch.errors import CollectionDamagedError, MMSearchError, NewerFormatError
 from mmsearch.retrieval.store.files import replace_atomically
 from mmsearch.retrieval.store.schema import FORMAT_VERSION
 from mmsearch.types import Modality, Space
@@ -238,7 +238,7 @@ def load_manifest(root: Path) -> Manifest:
     except (ValueError, KeyError, TypeError):
         raise _damaged(path, "it is cut or altered") from None
     if version > FORMAT_VERSION:
-        raise CollectionDamagedError(
+        raise NewerFormatError(
             f"{root} has format {version}, made by a newer mmsearch; this one reads up to {FORMAT_VERSION}:"
             " upgrade with `pip install -U mmsearch`"
         )

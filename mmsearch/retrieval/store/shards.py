@@ -22,7 +22,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mmsearch.durable import written
-from mmsearch.errors import CollectionDamagedError
+from mmsearch.errors import CollectionDamagedError, NewerFormatError
 from mmsearch.indexes.blocks import present
 from mmsearch.retrieval.store.files import digest
 from mmsearch.retrieval.store.schema import FACT_NAMES, FORMAT_VERSION, shard_schema, with_all_columns
@@ -118,7 +118,7 @@ class Shard:
         except (KeyError, ValueError) as error:
             raise CollectionDamagedError(f"{self.path} is no shard of mmsearch") from error
         if version > FORMAT_VERSION:
-            raise CollectionDamagedError(
+            raise NewerFormatError(
                 f"{self.path} has format {version}; this mmsearch reads up to {FORMAT_VERSION}: upgrade mmsearch"
             )
         return space

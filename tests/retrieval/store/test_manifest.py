@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mmsearch import Collection
-from mmsearch.errors import CollectionDamagedError, MMSearchError, ReadOnlyError
+from mmsearch.errors import CollectionDamagedError, MMSearchError, NewerFormatError, ReadOnlyError
 from mmsearch.retrieval.store import files
 from mmsearch.retrieval.store.manifest import (
     MANIFEST_NAME,
@@ -93,7 +93,7 @@ def test_a_collection_of_a_newer_format_says_to_upgrade(tmp_path):
     data = json.loads(path.read_text()) | {"format": 99, "a field of the future": []}
     path.write_text(json.dumps(data))
     for attempt in (Collection.open, lambda root: Collection.doctor(root, repair=True)):
-        with pytest.raises(CollectionDamagedError, match="made by a newer mmsearch.*pip install -U mmsearch"):
+        with pytest.raises(NewerFormatError, match="made by a newer mmsearch.*pip install -U mmsearch"):
             attempt(tmp_path)
     assert json.loads(path.read_text()) == data
 
