@@ -54,6 +54,11 @@ class _Open:
     wordings: dict[str, Piece] = field(default_factory=dict)
     cut: bool = False
 
+    @property
+    def is_long(self) -> bool:
+        """Whether there is something to lose: several pieces, some of which are still to come or to be embedded."""
+        return len(self.pieces) > 1 and (self.decoded is None or self.waiting > 0)
+
     def add(self, piece: Piece) -> KeptPiece | None:
         """Take the next piece; what an earlier run made of it."""
         known, place = self.known.get(piece.modality, ()), self.counts[piece.modality]
@@ -147,7 +152,7 @@ class Embedder:
         patience_s = KEEP_AFTER_S if patience_s is None else patience_s
         now = self._looked_at = time.monotonic()
         for file in self._open.values():
-            if now - file.kept_at >= patience_s:
+            if file.is_long and now - file.kept_at >= patience_s:
                 for modality, first, pieces in file.embedded():
                     self._unfinished.keep(file.content_hash, modality, first, [_kept(piece) for piece in pieces])
                     file.kept[modality] += len(pieces)

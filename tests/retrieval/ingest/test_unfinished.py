@@ -205,6 +205,13 @@ def test_short_files_leave_nothing(photos, empty, monkeypatch):
     assert not (empty.root / partial.FOLDER).exists()
 
 
+def test_pictures_that_wait_long_for_their_batch_are_not_kept(photos, empty, at_once, monkeypatch):
+    kept = []
+    monkeypatch.setattr(unfinished, "keep", lambda root, name, modality, *rest: kept.append(modality))
+    assert empty.index([photos]).indexed == 10
+    assert "image" not in kept
+
+
 def test_a_minute_is_the_most_that_is_lost():
     assert embed.KEEP_AFTER_S + embed._LOOK_EVERY_S <= 30
 
