@@ -29,7 +29,7 @@ def make_film(path: Path, seconds: int) -> None:
         audio = container.add_stream("aac", rate=44_100, layout="mono")
         for second in range(seconds):
             if second % 7 == 0:
-                coarse = random.integers(0, 256, (900, 1500, 3), np.uint8).reshape(900, 1500, 3)
+                coarse = random.integers(0, 256, (900, 1500, 3), np.uint8)
                 large = np.repeat(np.repeat(coarse[::60, ::60], 60, 0), 60, 1)
             for frame in range(25):
                 at = (second * 25 + frame) % 175

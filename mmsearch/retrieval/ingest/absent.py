@@ -10,7 +10,7 @@ from typing import NamedTuple
 from mmsearch.retrieval.ingest.known import KnownFile
 from mmsearch.retrieval.ingest.mounts import State, mount_state, mounts_above, nearest
 from mmsearch.retrieval.ingest.scan import lies_under
-from mmsearch.types import FileNote, printable
+from mmsearch.types import FileNote, counted, printable
 
 _REASONS: dict[State, str] = {"absent": "is not mounted", "another": "is another disk than before"}
 
@@ -33,7 +33,7 @@ class Kept:
     def note(self) -> FileNote:
         """What is said of them."""
         folder = os.fsdecode(self.folder)
-        files = "1 item" if len(self.files) == 1 else f"{len(self.files):,} items"
+        files = counted(len(self.files), "item")
         return FileNote(
             folder,
             f"{printable(folder)} {self.reason}: {files} kept (an unmounted disk?); --prune-missing forgets them",

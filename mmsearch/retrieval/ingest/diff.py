@@ -12,7 +12,7 @@ from mmsearch.retrieval.ingest.known import KnownFile, KnownFiles, same_but_case
 from mmsearch.retrieval.ingest.mounts import behind_dangling_link, is_gone
 from mmsearch.retrieval.ingest.scan import Found, Scan, lies_under, missing, no_such_path
 from mmsearch.retrieval.ingest.skipped import SkipMemory
-from mmsearch.types import FileNote, Modality, PassedOver, printable
+from mmsearch.types import FileNote, Modality, PassedOver, counted, printable
 
 Check = Literal["times", "mtime", "content"]
 CHECKS: tuple[Check, ...] = ("times", "mtime", "content")
@@ -132,8 +132,7 @@ def _notices(scan: Scan, left_out: Sequence[KnownFile], known: KnownFiles, lost:
     """What a scan has to say apart from files."""
     told = []
     if left_out:
-        files = "1 file" if len(left_out) == 1 else f"{len(left_out):,} files"
-        told.append(f"{files} indexed before and passed over now: no longer among the answers")
+        told.append(f"{counted(len(left_out), 'file')} indexed before and passed over now: no longer among the answers")
     for path in lost:
         if next(known.under([path]), None) is None:
             told.append(f"{printable(os.fsdecode(path))} is missing, and nothing of it is stored")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from mmsearch.retrieval.media.recipe import Recipe
-from mmsearch.retrieval.media.since import Since
+from mmsearch.retrieval.media.since import Beginnings, Since
 from mmsearch.retrieval.store.partial import Kept, KeptPiece, forget, keep, kept_names, read_kept
 from mmsearch.types import Modality, Space
 
@@ -26,12 +26,12 @@ class Unfinished:
         self._root, self._maker = root, maker
         dims = {modality: space.dim for modality, space in spaces.items()}
         self.found: dict[bytes, Kept] = {}
-        for name in kept_names(root):
+        self._names = set(kept_names(root))
+        for name in self._names:
             digest, _, made_by = name.partition("-")
             if made_by == maker and (kept := read_kept(root, name, dims)):
                 self.found[bytes.fromhex(digest)] = kept
-        self.places = {digest: _places(kept, recipe) for digest, kept in self.found.items()}
-        self._names = set(kept_names(root))
+        self.places = {digest: _beginnings(kept, recipe) for digest, kept in self.found.items()}
         self._done: deque[tuple[int, bytes]] = deque()
 
     def keep(self, content_hash: bytes, modality: Modality, first: int, pieces: Sequence[KeptPiece]) -> None:
@@ -55,7 +55,7 @@ class Unfinished:
         return f"{content_hash.hex()}-{self._maker}"
 
 
-def _places(kept: Kept, recipe: Recipe) -> dict[Literal["shot", "window"], Since]:
+def _beginnings(kept: Kept, recipe: Recipe) -> Beginnings:
     """With which shot and window to begin: the last ones that are kept, so that there is something to begin with."""
     places: dict[Literal["shot", "window"], Since] = {}
     shots = kept.get("video", ())

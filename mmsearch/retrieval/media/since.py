@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Places = Mapping[bytes, Mapping[Literal["shot", "window"], "Since"]]
-"""Of films and sounds, by the hash of their content: with which shot and which window to begin."""
+Beginnings = Mapping[Literal["shot", "window"], "Since"]
+"""With which shot and which window of a film or a sound to begin."""
+
+Places = Mapping[bytes, Beginnings]
+"""The same for several, by the hash of their content."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from mmsearch.retrieval.media.container import (
 from mmsearch.retrieval.media.dates import dated
 from mmsearch.retrieval.media.durations import lacks_its_end, promised_duration
 from mmsearch.retrieval.media.recipe import HOP_S, WINDOW_S
+from mmsearch.retrieval.media.text import joined_notes
 from mmsearch.types import Facts
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ _LEAST_RATE, _MOST_RATE = 1_000, 3_000_000  # samples a second; DSD has 2.8 mill
 _FILLED_S, _FILLED_S_A_BYTE = 3600.0, 1 / 25
 """Gaps of so many seconds are filled with silence in any file, and more as its bytes go: no codec needs fewer."""
 _MANY_CHANNELS = 8
-_SILENCED = "NaN samples silenced"
 _JITTER_S = 0.1
 """Time stamps are rounded to milliseconds in some containers: a gap or an overlap up to this is none."""
 
@@ -88,8 +88,12 @@ class Sound:
     @property
     def damage(self) -> str | None:
         """What was wrong with the part that has been read."""
-        notes = ["damaged: parts of the sound could not be decoded"] if self._packets.failed else []
-        return "; ".join(notes + [_SILENCED] * self._not_finite) or None
+        failed = "damaged: parts of the sound could not be decoded" if self._packets.failed else None
+        return joined_notes(failed, self._silenced)
+
+    @property
+    def _silenced(self) -> str | None:
+        return "NaN samples silenced" if self._not_finite else None
 
     def windows(self, first: int = 0) -> Iterator[Window]:
         """Windows every ``hop_s``; the last one ends with the sound. A sound shorter than a window is one of its own.
@@ -137,16 +141,13 @@ class Sound:
         return "the sound lasts no time" if not self.expected_s else "header only: there is no sound behind it"
 
     def _note(self, duration: float) -> str | None:
-        notes = []
         if duration < self._promised_s - max(0.5, 0.01 * self._promised_s):
-            notes.append(f"truncated: {duration:.0f} s of {self._promised_s:.0f} s could be read")
-        elif self._cut_off or self._packets.broken_off:
-            notes.append(f"truncated: {duration:.0f} s could be read")
-        elif self._packets.failed:
-            notes.append("damaged: parts of the sound could not be decoded")
-        if self._not_finite:
-            notes.append(_SILENCED)
-        return "; ".join(notes) or None
+            return joined_notes(
+                f"truncated: {duration:.0f} s of {self._promised_s:.0f} s could be read", self._silenced
+            )
+        if self._cut_off or self._packets.broken_off:
+            return joined_notes(f"truncated: {duration:.0f} s could be read", self._silenced)
+        return self.damage
 
     def _resampled(self) -> Iterator[NDArray[np.float32]]:
         """Mono sound at the wanted rate from time 0 on, silence where the track has gaps."""

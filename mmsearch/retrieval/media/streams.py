@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import IO, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,12 @@ from numpy.typing import NDArray
 from mmsearch.errors import DecodeError
 from mmsearch.retrieval.media.recipe import FRAMES_OF_SHOT, Recipe
 from mmsearch.retrieval.media.since import Since
+from mmsearch.retrieval.media.text import joined_notes
 from mmsearch.types import Facts
+
+if TYPE_CHECKING:
+    from mmsearch.retrieval.media.film import Film
+    from mmsearch.retrieval.media.sound import Sound
 
 PartKind = Literal["shot", "window", "page"]
 Emit = Callable[[PartKind, NDArray[Any], dict[str, Any]], None]
@@ -52,14 +57,10 @@ def decode_sound(stream: Stream) -> Facts:
     sound = Sound(stream.file, stream.format, recipe.sample_rate, window_s=recipe.window_s, hop_s=recipe.hop_s)
     stream.lasts(sound.expected_s)
     since = stream.since.get("window")
-    for index, window in enumerate(sound.windows(since.index if since else 0), since.index if since else 0):
-        facts: dict[str, Any] = {
-            "start_s": window.start_s,
-            "end_s": window.end_s,
-            "index": index,
-            "can_go_on": sound.can_go_on,
-        }
-        stream.emit("window", window.samples, {**facts, "damage": sound.damage, "of_s": sound.expected_s or None})
+    first = since.index if since else 0
+    for index, window in enumerate(sound.windows(first), first):
+        facts = {"start_s": window.start_s, "end_s": window.end_s}
+        stream.emit("window", window.samples, {**facts, **_reached(sound, index)})
     return _with_damage(sound.facts, since)
 
 
@@ -77,18 +78,22 @@ def decode_frames(stream: Stream) -> Facts:
     stream.lasts(film.expected_s)
     since = stream.since.get("shot")
     for place, shot in enumerate(film.shots(since)):
-        facts: dict[str, Any] = {"start_s": shot.start_s, "end_s": shot.end_s, "continues": shot.continues}
-        told: dict[str, Any] = {"index": film.first + place, "can_go_on": film.can_go_on, "damage": film.damage}
-        told["of_s"] = film.expected_s or None
-        stream.emit("shot", shot.frames, facts | told)
+        facts = {"start_s": shot.start_s, "end_s": shot.end_s, "continues": shot.continues}
+        stream.emit("shot", shot.frames, {**facts, **_reached(film, film.first + place)})
     return _with_damage(film.facts, since if film.first else None)
+
+
+def _reached(track: Film | Sound, index: int) -> dict[str, Any]:
+    """What the part with that number tells of the track up to its end; see `sandbox.Part`."""
+    of_s = track.expected_s or None
+    return {"index": index, "can_go_on": track.can_go_on, "damage": track.damage, "of_s": of_s}
 
 
 def _with_damage(facts: Facts, since: Since | None) -> Facts:
     """Facts that tell, too, what an earlier run found wrong with the part that was left out."""
     if since is None or not since.damage or since.damage in (facts.note or ""):
         return facts
-    return replace(facts, note="; ".join(filter(None, [facts.note, since.damage])))
+    return replace(facts, note=joined_notes(facts.note, since.damage))
 
 
 def decode_film(stream: Stream) -> dict[str, Any]:
@@ -113,7 +118,7 @@ def decode_film(stream: Stream) -> dict[str, Any]:
         raise failed.get("video") or failed["audio"]
     facts = found.get("video") or found["audio"]
     notes = [facts.note, found["audio"].note if len(found) == 2 else None]
-    facts = replace(facts, note="; ".join(dict.fromkeys(n for n in notes if n)) or None)
+    facts = replace(facts, note=joined_notes(*dict.fromkeys(notes)))
     if stream.recipe.frames is None:
         width, height = _size_of_picture(stream)  # by which a film's sound is told from a mere recording
         facts = replace(facts, width=width, height=height)

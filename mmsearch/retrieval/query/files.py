@@ -118,8 +118,7 @@ def _embed_file(
         if moment is not None:
             raise DecodeError(f"cannot search by a time in {name}: it is no film or sound")
         if file.pixels is not None:
-            pixels = file.pixels[None].copy()
-            vector: Vector = image_tower(encoder).encode_images(pixels)[0]
+            vector: Vector = image_tower(encoder).encode_images(file.pixels[None].copy())[0]
             return vector
     passages.add([text for *_, text in file.texts or file.cues] or [file.text or ""])
     vector = passages.vector(name)

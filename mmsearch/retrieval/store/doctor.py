@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mmsearch.errors import CollectionDamagedError, MMSearchError, NewerFormatError
 from mmsearch.indexes.approximate import Approximate
+from mmsearch.retrieval.paths import lies_under
 from mmsearch.retrieval.store.files import checksum
 from mmsearch.retrieval.store.indexes import read_index_facts
 from mmsearch.retrieval.store.lock import writer_lock
@@ -318,11 +319,7 @@ def _derived_dead(rows: Rows, removed: tuple[bytes, ...]) -> NDArray[np.int64]:
     np.maximum.at(newest, files, np.arange(len(files)))
     last = newest[files]
     dead = (contents != contents[last]) | (times != times[last])
-    gone = np.array([any(_lies_under(path, top) for top in removed) for path in paths.dictionary.to_pylist()], np.bool_)
+    gone = np.array([any(lies_under(path, top) for top in removed) for path in paths.dictionary.to_pylist()], np.bool_)
     dead |= gone[files]
     ids: NDArray[np.int64] = rows.ids[dead]
     return ids
-
-
-def _lies_under(path: bytes, folder: bytes) -> bool:
-    return path == folder or path.startswith(folder.rstrip(b"/\\") + b"/")

@@ -67,7 +67,7 @@ def test_ctrl_c_buries_no_file_that_was_only_moved(many, empty, often, paths_in)
     assert len(paths_in(empty)) == COUNT
 
 
-def test_a_killed_run_leaves_its_last_commit_and_the_next_run_completes(many, empty, paths_in):
+def test_a_killed_run_leaves_its_last_commit_and_the_next_run_completes(many, empty, paths_in, killed_once):
     code = f"""
 import mmsearch
 from mmsearch.retrieval.ingest import commit, embed
@@ -79,12 +79,7 @@ def watch(progress):
         time.sleep(600)
 mmsearch.Collection.open({str(empty.root)!r}).index([{str(many)!r}], workers=1, watch=watch)
 """
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"committed\n"
-    process.kill()
-    process.wait()
-    process.stdout.close()
+    killed_once("committed", code)
     survivor = Collection.open(empty.root)
     kept = len(paths_in(survivor))
     assert 8 < kept < COUNT

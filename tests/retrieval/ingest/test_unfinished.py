@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -123,7 +121,7 @@ def test_ctrl_c_keeps_what_is_embedded_and_the_next_run_goes_on(
 
 
 @pytest.mark.parametrize("name", ["book.wav", "film.mp4"])
-def test_a_killed_run_goes_on_where_it_was_also_in_decoding(name, long_files, empty, tmp_path):
+def test_a_killed_run_goes_on_where_it_was_also_in_decoding(name, long_files, empty, killed_once, tmp_path):
     code = f"""
 import time
 from pathlib import Path
@@ -137,12 +135,7 @@ def watch(progress):
         time.sleep(600)
 mmsearch.Collection.open({str(empty.root)!r}).index([{str(long_files / name)!r}], workers=1, watch=watch)
 """
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"kept\n"
-    process.kill()
-    process.wait()
-    process.stdout.close()
+    killed_once("kept", code)
     assert not Collection.doctor(empty.root)
     seen: list[float] = []
     Collection.open(empty.root).index(
