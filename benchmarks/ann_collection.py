@@ -90,9 +90,9 @@ def ours(root: Path, data: Path, threads: int) -> list[dict[str, Any]]:
 
 def fill(root: Path, stored: Any, tuning: Any, threads: int) -> None:
     """A collection with all rows and its index; made in one commit, for `Collection.add` indexes what it is given."""
-    from mmsearch.retrieval.ingest.added import addition
-    from mmsearch.retrieval.store.upkeep import maintain
+    from mmsearch.retrieval.ingest.external_vectors import addition
     from mmsearch.retrieval.store.writer import open_writer
+    from mmsearch.retrieval.upkeep.maintain import maintain
 
     shutil.rmtree(root, ignore_errors=True)
     Collection.create(root, None).close()

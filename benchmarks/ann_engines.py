@@ -21,7 +21,7 @@ TO_COME = 10_000  # rows for which engines with a fixed capacity leave room
 class Mmsearch(Engine):
     """This project's engine: its own choice (1), and around it to draw the curve."""
 
-    modules = ("faiss", "mmsearch.indexes.approximate", "mmsearch.indexes.index")
+    modules = ("faiss", "mmsearch.indexes.faiss.approximate", "mmsearch.indexes.index")
     kind = "ivfpq"
     points = (0.25, 0.5, 1, 2)
     can_filter = can_change = True
@@ -31,7 +31,7 @@ class Mmsearch(Engine):
         import json
 
         from mmsearch.indexes import build_index
-        from mmsearch.indexes.blocks import Vectors
+        from mmsearch.indexes.vectors import Vectors
 
         vectors = Vectors([np.asarray(rows, np.float16)], rows.shape[1])
         index = build_index(vectors, requested=self.kind, text_queries=queries, threads=self.threads)
@@ -43,8 +43,8 @@ class Mmsearch(Engine):
     def open(self, folder: Path, rows: Any, *, changing: bool) -> None:
         import json
 
-        from mmsearch.indexes.approximate import Approximate
         from mmsearch.indexes.calibrate import Calibration
+        from mmsearch.indexes.faiss.approximate import Approximate
 
         self.folder = folder
         chosen = Calibration.from_json(json.loads((folder / "calibration.json").read_text()))
@@ -56,7 +56,7 @@ class Mmsearch(Engine):
 
     def _rebuilt(self) -> None:
         from mmsearch.indexes import VectorIndex
-        from mmsearch.indexes.blocks import Vectors
+        from mmsearch.indexes.vectors import Vectors
 
         vectors = Vectors(self.blocks, self.blocks[0].shape[1])
         self.index = VectorIndex(vectors, None, self.approximate, self.calibrations[1], threads=1)
@@ -78,13 +78,13 @@ class Mmsearch(Engine):
             return self.index.search(query[None], K, allowed=allowed)[1][0]
 
     def add(self, ids: Any, rows: Any) -> None:
-        from mmsearch.indexes import files
-        from mmsearch.indexes.blocks import as_vectors
-        from mmsearch.indexes.segments import encode
+        from mmsearch.indexes.faiss import index_io
+        from mmsearch.indexes.faiss.segments import encode
+        from mmsearch.indexes.vectors import as_vectors
 
-        learned = files.read(self.folder / "learned", mapped=False)
+        learned = index_io.read(self.folder / "learned", mapped=False)
         segment = encode(learned, as_vectors(rows), ids, threads=self.threads)
-        files.write_segment(segment, self.folder / f"{ids[0]}.faiss")
+        index_io.write_segment(segment, self.folder / f"{ids[0]}.faiss")
         with self.lock:
             self.approximate.attach(segment)
             self.blocks.append(np.asarray(rows, np.float16))

@@ -75,8 +75,8 @@ def generated(rows: int) -> Iterator[Line]:
 def of_mini(count: int) -> Iterator[Line]:
     """Cuttings of photographs as `mini` embeds them; and the index that is planned for them, as it tunes itself."""
     from mmsearch.indexes import VectorIndex, build_index
-    from mmsearch.indexes.blocks import as_vectors
     from mmsearch.indexes.plan import round_to_power_of_two
+    from mmsearch.indexes.vectors import as_vectors
     from mmsearch.retrieval.encoders import load_encoder
 
     folder, encoder = data_set("flickr8k_dev500"), load_encoder("mini")
@@ -124,11 +124,11 @@ def cuttings(paths: Sequence[Path], count: int, encoder: Any) -> Any:
 
 def measure(rows: Any, learned_from: Any, asked: Line, kind: str, lists: int, first: Sequence[int]) -> Line:
     """Bytes, seconds to build, and for each kind of query the share of its ten nearest among the first candidates."""
-    from mmsearch.indexes.approximate import Approximate
-    from mmsearch.indexes.blocks import as_vectors
-    from mmsearch.indexes.factory import WEIGHTED
+    from mmsearch.indexes.faiss.approximate import Approximate
+    from mmsearch.indexes.faiss.factory import WEIGHTED
+    from mmsearch.indexes.faiss.probing import Probing
     from mmsearch.indexes.plan import IndexPlan
-    from mmsearch.indexes.probing import Probing
+    from mmsearch.indexes.vectors import as_vectors
 
     stored = as_vectors(rows)
     weighted = WEIGHTED if kind.startswith(WEIGHTED) else ""

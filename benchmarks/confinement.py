@@ -14,9 +14,9 @@ import numpy as np
 from machine import machine_facts
 from PIL import Image
 
-from mmsearch.retrieval.media.recipe import Recipe
-from mmsearch.retrieval.media.sandbox import Decoder, Job
-from mmsearch.retrieval.media.transform import ImageTransform
+from mmsearch.retrieval.media.decode_spec import Recipe
+from mmsearch.retrieval.media.pictures.transform import ImageTransform
+from mmsearch.retrieval.media.workers.decoder import Decoder, Job
 
 _FREE = "from mmsearch.retrieval.media import worker\nworker.confine = lambda *_: None\nworker.main()\n"
 

@@ -23,8 +23,8 @@ import numpy as np
 from run import write_results
 
 from mmsearch.indexes import build_index, gpu
-from mmsearch.indexes.blocks import Vectors, as_vectors
 from mmsearch.indexes.exact import rescored, search_exact
+from mmsearch.indexes.vectors import Vectors, as_vectors
 
 DIM = 512
 K = 10

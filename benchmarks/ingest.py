@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from mmsearch import Collection
 from mmsearch.retrieval.encoders import load_encoder
 from mmsearch.retrieval.encoders.protocol import ImageEncoder
-from mmsearch.retrieval.media.recipe import Recipe
-from mmsearch.retrieval.media.sandbox import Decoded, Decoder, Job
+from mmsearch.retrieval.media.decode_spec import Recipe
+from mmsearch.retrieval.media.workers.decoder import Decoded, Decoder, Job
 from mmsearch.retrieval.store.schema import facts_table
 from mmsearch.retrieval.store.writer import Addition, open_writer
 from mmsearch.types import Item

@@ -42,7 +42,7 @@ def measure(rows: int) -> list[dict[str, Any]]:
     import faiss  # noqa: F401  (so that `VectorIndex` compares halves in place)
 
     from mmsearch.indexes import VectorIndex
-    from mmsearch.indexes.blocks import as_floats, as_vectors
+    from mmsearch.indexes.vectors import as_floats, as_vectors
 
     rng = np.random.default_rng(0)
     stored = np.empty((rows, DIM), np.float16)

@@ -20,8 +20,8 @@ from data import data_set
 from numpy.typing import NDArray
 from PIL import Image
 
-from mmsearch.retrieval.media.reader import open_film
-from mmsearch.retrieval.media.shots import with_cuts
+from mmsearch.retrieval.media.films.frames import open_film
+from mmsearch.retrieval.media.films.shots import with_cuts
 
 FPS = 25
 WIDTH, HEIGHT = 320, 240

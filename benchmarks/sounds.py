@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from mmsearch.retrieval.encoders.inputs import unit_rows
 from mmsearch.retrieval.encoders.mini import mel
 from mmsearch.retrieval.encoders.mini.encoder import FOLDER, open_sounds
-from mmsearch.retrieval.encoders.session import open_session
-from mmsearch.retrieval.media import sound
-from mmsearch.retrieval.media.recipe import HOP_S
+from mmsearch.retrieval.encoders.onnx_session import open_session
+from mmsearch.retrieval.media.decode_spec import HOP_S
+from mmsearch.retrieval.media.sounds import sound
 
 RATE = 44_100
 _STEP = "its floats alone"  # of what makes the network faster; no part of the whole

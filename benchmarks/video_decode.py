@@ -21,10 +21,10 @@ import shots
 from data import data_set
 from PIL import Image
 
-from mmsearch.retrieval.media.film import Film
-from mmsearch.retrieval.media.reader import FilmReader, open_film
-from mmsearch.retrieval.media.sound import Sound
-from mmsearch.retrieval.media.transform import ImageTransform
+from mmsearch.retrieval.media.films.film import Film
+from mmsearch.retrieval.media.films.frames import FilmReader, open_film
+from mmsearch.retrieval.media.pictures.transform import ImageTransform
+from mmsearch.retrieval.media.sounds.sound import Sound
 
 RUNS = 3
 TRANSFORM = ImageTransform(224, 224)

@@ -16,8 +16,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from mmsearch.collection import Collection
     from mmsearch.errors import MMSearchError
-    from mmsearch.retrieval.evaluate import Scores
-    from mmsearch.retrieval.query.terms import Query
+    from mmsearch.retrieval.evaluation.evaluate import Scores
+    from mmsearch.retrieval.search.query import Query
     from mmsearch.types import Hit, Moment, Report, Space, Span
 
 _HOMES = {
@@ -25,9 +25,9 @@ _HOMES = {
     "Hit": "mmsearch.types",
     "MMSearchError": "mmsearch.errors",
     "Moment": "mmsearch.types",
-    "Query": "mmsearch.retrieval.query.terms",
+    "Query": "mmsearch.retrieval.search.query",
     "Report": "mmsearch.types",
-    "Scores": "mmsearch.retrieval.evaluate",
+    "Scores": "mmsearch.retrieval.evaluation.evaluate",
     "Space": "mmsearch.types",
     "Span": "mmsearch.types",
 }

@@ -13,17 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import ReadOnlyError, UsageError
-from mmsearch.reader import Reader, check_space
-from mmsearch.retrieval.store.files import writing_to
+from mmsearch.retrieval.search.session import Reader, check_space
+from mmsearch.retrieval.store.atomic_files import writing_to
 from mmsearch.retrieval.store.manifest import MANIFEST_NAME, Manifest, Settings, save_manifest
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.types import Modality, Report, Space
 
 if TYPE_CHECKING:
     from mmsearch.retrieval.encoders.protocol import Encoder
-    from mmsearch.retrieval.ingest.progress import Watcher
-    from mmsearch.retrieval.ingest.serving import Serving
-    from mmsearch.retrieval.store.doctor import Problem
+    from mmsearch.retrieval.encoders.routing import Serving
+    from mmsearch.retrieval.progress import Watcher
+    from mmsearch.retrieval.upkeep.doctor import Problem
 
 
 class Collection(Reader):
@@ -119,11 +119,11 @@ class Collection(Reader):
             UsageError: a path that does not exist, no path and nothing indexed yet, a bad option.
             CollectionBusyError: another process writes to the collection.
         """
-        from mmsearch.retrieval.ingest.choices import roots_of, with_choices
-        from mmsearch.retrieval.ingest.progress import nobody
         from mmsearch.retrieval.ingest.run import IngestOptions, ingest, preview
-        from mmsearch.retrieval.ingest.switch import ingest_with_another, is_new
+        from mmsearch.retrieval.ingest.scope import roots_of, with_choices
+        from mmsearch.retrieval.ingest.switch_model import ingest_with_another, is_new
         from mmsearch.retrieval.paths import absolute, on_disk
+        from mmsearch.retrieval.progress import nobody
         from mmsearch.retrieval.store.writer import open_writer
 
         chosen = IngestOptions(**options)
@@ -153,8 +153,8 @@ class Collection(Reader):
 
     def _serving(self, named: Encoder | None) -> Serving:
         """The models that a run of `index` embeds with: one that is named and not in use, else the collection's own."""
-        from mmsearch.retrieval.ingest.serving import Serving
-        from mmsearch.retrieval.ingest.switch import served
+        from mmsearch.retrieval.encoders.routing import Serving
+        from mmsearch.retrieval.ingest.switch_model import served
 
         if named is not None and named.space.key not in self.manifest.in_use:
             return Serving.alone(named)
@@ -203,9 +203,9 @@ class Collection(Reader):
             UsageError: NaN, infinite or zero vectors, or lists of other lengths.
         """
         from mmsearch.retrieval.encoders.protocol import TextEncoder
-        from mmsearch.retrieval.ingest.added import addition
-        from mmsearch.retrieval.store.upkeep import maintain
+        from mmsearch.retrieval.ingest.external_vectors import addition
         from mmsearch.retrieval.store.writer import open_writer
+        from mmsearch.retrieval.upkeep.maintain import maintain
 
         target = self._space_to_fill(vectors, space)
         rows = addition(target, vectors, [os.fspath(p) for p in paths], modality, texts, facts)
@@ -232,7 +232,7 @@ class Collection(Reader):
         Raises:
             UsageError: nothing under a path is known.
         """
-        from mmsearch.retrieval.ingest.forget import forget
+        from mmsearch.retrieval.ingest.remove import forget
         from mmsearch.retrieval.ingest.scan import absolute
         from mmsearch.retrieval.store.writer import open_writer
 
@@ -243,8 +243,8 @@ class Collection(Reader):
 
     def compact(self) -> tuple[int, int]:
         """Merge all shards of a modality into one and drop dead rows; returns the number of shards before and after."""
-        from mmsearch.retrieval.store.upkeep import compact
         from mmsearch.retrieval.store.writer import open_writer
+        from mmsearch.retrieval.upkeep.maintain import compact
 
         with open_writer(self.root) as writer:
             before = len(writer.manifest.shards)
@@ -256,7 +256,7 @@ class Collection(Reader):
     @staticmethod
     def doctor(path: str | os.PathLike[str], *, repair: bool = False) -> list[Problem]:
         """Verify every file of a collection, and mend what can be mended; a static method, as it may not open."""
-        from mmsearch.retrieval.store.doctor import examine
+        from mmsearch.retrieval.upkeep.doctor import examine
 
         return examine(Path(path).expanduser().absolute(), repair=repair)
 

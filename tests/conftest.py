@@ -25,7 +25,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 from mmsearch import Collection
 from mmsearch.indexes import gpu
 from mmsearch.retrieval.encoders.mini.encoder import MiniEncoder
-from mmsearch.retrieval.media.sandbox import Decoder
+from mmsearch.retrieval.media.workers.decoder import Decoder
 
 # Where a change is judged, the same examples every time; on a desk, new ones.
 hypothesis.settings.register_profile("ci", derandomize=True)

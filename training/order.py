@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mmsearch.retrieval.encoders.mini.text import MiniTextTower
+from mmsearch.retrieval.encoders.mini.text_tower import MiniTextTower
 from training import drawn, scenes
 from training.towers import DIM, TextTower, padded
 from training.train import PACKAGE

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mmsearch.retrieval.encoders.mini.text import MiniTextTower
+from mmsearch.retrieval.encoders.mini.text_tower import MiniTextTower
 
 FORMS = ("{}", "a photo of a {}", "a picture of the {}", "there is a {} here")
 BATCH = 128

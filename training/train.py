@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmsearch.retrieval.encoders.mini.text import MiniTextTower
+from mmsearch.retrieval.encoders.mini.text_tower import MiniTextTower
 from training.drawn import Scene
 from training.features import drawn_scene
 from training.lite import Lite2

@@ -27,8 +27,8 @@ def clip(moment: str, output: Path, force: bool, as_json: bool, quiet: bool, ver
     FROM and TO are seconds, 1:23 or 1:02:03.5. Streams are copied as they are where the kind of file allows that, from
     the key frame before FROM on; else they are coded anew.
     """
-    from mmsearch.retrieval.media.handover import save_clip
-    from mmsearch.retrieval.query.terms import needed_moment
+    from mmsearch.retrieval.media.films.clips import save_clip
+    from mmsearch.retrieval.search.query import needed_moment
 
     facts = save_clip(needed_moment(moment, span=True), output, force=force)
     if as_json:

@@ -24,8 +24,8 @@ def frame(moment: str, output: Path, force: bool, as_json: bool, quiet: bool, ve
 
     TIME is seconds, 1:23 or 1:02:03.5, as a query prints it.
     """
-    from mmsearch.retrieval.media.handover import save_frame
-    from mmsearch.retrieval.query.terms import needed_moment
+    from mmsearch.retrieval.media.films.clips import save_frame
+    from mmsearch.retrieval.search.query import needed_moment
 
     facts = save_frame(needed_moment(moment, span=False), output, force=force)
     if as_json:

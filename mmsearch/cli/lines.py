@@ -12,8 +12,8 @@ from typing import IO
 
 from mmsearch.cli.output import say
 from mmsearch.errors import MMSearchError, UsageError
-from mmsearch.reader import Answer
-from mmsearch.retrieval.query.terms import Query, Reading
+from mmsearch.retrieval.search.query import Query, Reading
+from mmsearch.retrieval.search.session import Answer
 
 BATCH = 64
 LONGEST = 1 << 20

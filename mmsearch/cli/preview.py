@@ -16,9 +16,9 @@ _WIDTH, _HEIGHT = 40, 40
 
 def print_previews(hits: Sequence[Hit]) -> None:
     """The pictures and films among the hits, each under its path, films at the hit; bytes are decoded in a worker."""
-    from mmsearch.retrieval.media.recipe import Recipe
-    from mmsearch.retrieval.media.sandbox import Decoder, Job
-    from mmsearch.retrieval.media.transform import ImageTransform
+    from mmsearch.retrieval.media.decode_spec import Recipe
+    from mmsearch.retrieval.media.pictures.transform import ImageTransform
+    from mmsearch.retrieval.media.workers.decoder import Decoder, Job
 
     console = terminal()
     fitted = ImageTransform(_HEIGHT, _WIDTH, resize="longest", draft=2.0)

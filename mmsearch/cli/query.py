@@ -19,8 +19,8 @@ from mmsearch.types import counted, modalities_named
 if TYPE_CHECKING:
     from mmsearch.cli.lines import Line
     from mmsearch.collection import Collection
-    from mmsearch.reader import Answer
-    from mmsearch.retrieval.query.terms import Query
+    from mmsearch.retrieval.search.query import Query
+    from mmsearch.retrieval.search.session import Answer
 
 
 @click.command()
@@ -78,7 +78,7 @@ def query(
     """
     from mmsearch.cli.watch import reading_shown
     from mmsearch.collection import Collection
-    from mmsearch.retrieval.query.terms import read_line
+    from mmsearch.retrieval.search.query import read_line
 
     options: dict[str, Any] = {
         "to": modalities_named(to),
@@ -119,7 +119,7 @@ def _answer_lines(
     """Answer the lines of standard input, each a TERM by itself; exits with 1 where some could not be answered."""
     from mmsearch.cli.lines import answer_lines
     from mmsearch.cli.watch import reading_shown
-    from mmsearch.retrieval.query.terms import Reading, read_line
+    from mmsearch.retrieval.search.query import Reading, read_line
 
     def show(line: Line, reading: Reading, answer: Answer) -> None:
         output.say_notices((*reading.remarks, *answer.notices), f"line {line.number}: ")

@@ -14,7 +14,7 @@ from mmsearch.types import counted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mmsearch.retrieval.store.status import ModalityStatus, RootStatus
+    from mmsearch.retrieval.upkeep.status import ModalityStatus, RootStatus
     from mmsearch.types import FileNote
 
 

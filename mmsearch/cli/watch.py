@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 
 from mmsearch.cli.output import harmless
 from mmsearch.errors import UsageError
-from mmsearch.retrieval.ingest.progress import Progress, Watcher, nobody
+from mmsearch.retrieval.progress import Progress, Watcher, nobody
 from mmsearch.types import clock
 
 _STAGES = {"scan": "scanning", "decode": "reading", "encode": "embedding", "write": "writing", "index": "indexing"}

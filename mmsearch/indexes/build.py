@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import UsageError
-from mmsearch.indexes import weights
-from mmsearch.indexes.approximate import Approximate, drawn
-from mmsearch.indexes.blocks import Floats, Positions, Vectors, as_vectors
 from mmsearch.indexes.calibrate import ROWS, Calibration, calibrate, corpus_queries, to_learn_from, to_measure_with
-from mmsearch.indexes.factory import ivf_of, untrained
+from mmsearch.indexes.faiss import query_weighting
+from mmsearch.indexes.faiss.approximate import Approximate, drawn
+from mmsearch.indexes.faiss.factory import ivf_of, untrained
 from mmsearch.indexes.index import VectorIndex
 from mmsearch.indexes.plan import IndexPlan, plan_index
+from mmsearch.indexes.vectors import Floats, Positions, Vectors, as_vectors
 
 _CHECKED_ROWS = 16_384
 _MEASURED_ROWS = 16_384
@@ -77,7 +77,7 @@ def fitted(
     sample = vectors.sampled(drawn(len(vectors), _MEASURED_ROWS, seed))
     queries = [sample] if text_queries is None else [sample, to_learn_from(text_queries)]
     bits = 8 * ivf_of(untrained(str(first.factory), vectors.dim)).code_size
-    return first if weights.lost(sample - sample.mean(axis=0), queries, bits) <= _LOST else plan(even=True)
+    return first if query_weighting.lost(sample - sample.mean(axis=0), queries, bits) <= _LOST else plan(even=True)
 
 
 def train_and_calibrate(

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.indexes.blocks import Floats, Positions, Vectors
 from mmsearch.indexes.exact import cosines_of, search_exact
-from mmsearch.indexes.probing import Probing
+from mmsearch.indexes.faiss.probing import Probing
+from mmsearch.indexes.vectors import Floats, Positions, Vectors
 
 if TYPE_CHECKING:
-    from mmsearch.indexes.approximate import Approximate
+    from mmsearch.indexes.faiss.approximate import Approximate
 
 K = 10
 ROWS = "row"
@@ -205,7 +205,7 @@ def _cheapest(
 
 def corpus_queries(vectors: Vectors, *, seed: int, count: int = QUERIES) -> Floats:
     """Rows of the corpus itself as queries, drawn with a seed."""
-    from mmsearch.indexes.approximate import drawn
+    from mmsearch.indexes.faiss.approximate import drawn
 
     return vectors.sampled(drawn(len(vectors), count, seed))
 

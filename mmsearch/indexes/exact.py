@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.indexes import halves
-from mmsearch.indexes.blocks import Floats, Half, Positions, Vectors, as_floats
+from mmsearch.indexes.faiss import float16_scan
+from mmsearch.indexes.vectors import Floats, Half, Positions, Vectors, as_floats
 from mmsearch.machine import usable_cpus
 
 SLACK = 1e-5
@@ -57,7 +57,7 @@ def search_exact(
         step = -(-rows // workers)
     chunks = [(start, min(start + step, rows)) for start in range(0, rows, step)]
     slack = SLACK * np.linalg.norm(queries, axis=1)
-    in_place = halves.can_compare() and len(queries) <= halves.FEW_QUERIES
+    in_place = float16_scan.can_compare() and len(queries) <= float16_scan.FEW_QUERIES
 
     def best_of(chunk: tuple[int, int]) -> tuple[Floats, Positions]:
         found = _compared_in_place(vectors, queries, k, chunk, survivors, allowed, slack) if in_place else None
@@ -104,16 +104,16 @@ def cosines_of(vectors: Vectors, queries: Floats, positions: Positions) -> Float
     for row, candidates in enumerate(positions):
         there = np.flatnonzero(candidates >= 0)
         if len(there):
-            scores[row, there] = halves.products(vectors.gathered(candidates[there]), queries[row])
+            scores[row, there] = float16_scan.products(vectors.gathered(candidates[there]), queries[row])
     return scores
 
 
 def _likely(rows: Half, query: Floats, k: int) -> Positions | slice:
     """Which of ``rows`` may be the k nearest: all of them where there are few, or where it cannot be told cheaply."""
     width = k + _SPARE
-    if len(rows) <= width or not halves.can_compare():
+    if len(rows) <= width or not float16_scan.can_compare():
         return slice(None)
-    scores, places = halves.nearest(rows, query[None], width)
+    scores, places = float16_scan.nearest(rows, query[None], width)
     return slice(None) if cuts_ties(scores, places, k, SLACK * np.linalg.norm(query)) else places[0]
 
 
@@ -136,7 +136,7 @@ def _compared_in_place(
     for positions, rows in _parts(vectors, chunk, survivors):
         width = min(k + _SPARE, len(rows))
         may = None if allowed is None else allowed[positions[0] : positions[-1] + 1]
-        scores, places = halves.nearest(rows, queries, width, may)
+        scores, places = float16_scan.nearest(rows, queries, width, may)
         if width < len(rows) and cuts_ties(scores, places, k, slack):
             return None
         found.append((np.where(places >= 0, scores, -np.inf), np.where(places >= 0, positions[places], -1)))

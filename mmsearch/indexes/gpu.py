@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.indexes.blocks import Floats, Positions, Vectors, release
 from mmsearch.indexes.exact import SLACK, cuts_ties
+from mmsearch.indexes.vectors import Floats, Positions, Vectors, release
 
 _WORTH_VALUES = 20_000_000  # below, the processor has compared them before a GPU has answered
 _WORTH_PRODUCTS = 20_000_000_000  # of rows, lists and dimensions: 0.1 s, until FAISS has a GPU ready

@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import SpaceMismatchError, UsageError
-from mmsearch.indexes.blocks import Floats, Positions, Vectors
 from mmsearch.indexes.calibrate import Calibration, K
 from mmsearch.indexes.exact import rescored, search_exact
+from mmsearch.indexes.faiss.probing import Probing
+from mmsearch.indexes.faiss.selectors import Selector, follow_one_another
 from mmsearch.indexes.gpu import GpuRows, rows_on_gpu
-from mmsearch.indexes.probing import Probing
-from mmsearch.indexes.selectors import Selector, follow_one_another
+from mmsearch.indexes.vectors import Floats, Positions, Vectors
 
 if TYPE_CHECKING:
-    from mmsearch.indexes.approximate import Approximate
+    from mmsearch.indexes.faiss.approximate import Approximate
 
 SCAN_SHARE = 0.02
 """Share of rows up to which those that a filter leaves are all compared."""

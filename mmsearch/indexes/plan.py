@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from mmsearch.indexes.factory import WEIGHTED, least_rows, untrained
+from mmsearch.indexes.faiss.factory import WEIGHTED, least_rows, untrained
 from mmsearch.machine import free_memory
 
 IVFPQ_FROM = 250_000

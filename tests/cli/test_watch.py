@@ -12,7 +12,7 @@ from rich.cells import cell_len
 
 from mmsearch.cli import watch as watching
 from mmsearch.cli.watch import reading_shown
-from mmsearch.retrieval.ingest.progress import Progress
+from mmsearch.retrieval.progress import Progress
 
 
 class Terminal(io.StringIO):
@@ -81,7 +81,7 @@ def test_nothing_is_shown_where_silence_is_asked_for_or_nobody_sees_it():
 
 @pytest.mark.parametrize("flags", [(), ("--json",), ("-q",)])
 def test_a_query_by_a_long_file_says_what_it_took(query, tmp_path, monkeypatch, flags):
-    from mmsearch.retrieval.query import files
+    from mmsearch.retrieval.search import files
 
     monkeypatch.setattr(files, "_MOST_PASSAGES", 4)
     book = tmp_path / "book.txt"

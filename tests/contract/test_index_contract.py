@@ -13,9 +13,9 @@ import pytest
 
 from mmsearch.errors import SpaceMismatchError, UsageError
 from mmsearch.indexes import VectorIndex, build_index
-from mmsearch.indexes.approximate import Approximate
-from mmsearch.indexes.blocks import Vectors
+from mmsearch.indexes.faiss.approximate import Approximate
 from mmsearch.indexes.gpu import GpuRows
+from mmsearch.indexes.vectors import Vectors
 
 BY_TORCH = "exact by PyTorch"
 REQUESTED = ["exact", BY_TORCH, "ivfpq", "IVF16,SQ8", "rabitq", "HNSW16", "SQ8"]

@@ -10,8 +10,8 @@ import pytest
 
 from mmsearch.errors import UsageError
 from mmsearch.indexes import build_index, plan_index
-from mmsearch.indexes.blocks import as_vectors
 from mmsearch.indexes.build import fitted
+from mmsearch.indexes.vectors import as_vectors
 
 MakeRows = Callable[..., np.ndarray]
 

@@ -9,7 +9,7 @@ import pytest
 
 from mmsearch.indexes import VectorIndex, build_index
 from mmsearch.indexes.calibrate import Calibration, corpus_queries, to_learn_from, to_measure_with
-from mmsearch.indexes.probing import Probing
+from mmsearch.indexes.faiss.probing import Probing
 
 
 def clustered(rows: int, seed: int = 0) -> np.ndarray:

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmsearch.indexes import exact, halves
-from mmsearch.indexes.blocks import Vectors
+from mmsearch.indexes import exact
 from mmsearch.indexes.exact import rescored, search_exact
+from mmsearch.indexes.faiss import float16_scan
+from mmsearch.indexes.vectors import Vectors
 
 MakeRows = Callable[..., np.ndarray]
 
@@ -85,7 +86,7 @@ def test_rows_compared_in_place_give_what_rows_turned_into_floats_give(
     answers = []
     for in_place in (True, False):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(halves, "can_compare", lambda here=in_place: here)
+            patch.setattr(float16_scan, "can_compare", lambda here=in_place: here)
             answers.append((search_exact(vectors, asked, k, allowed=allowed), rescored(vectors, asked, proposed, k)))
     assert same(answers[0][0], answers[1][0])
     assert same(answers[0][1], answers[1][1])

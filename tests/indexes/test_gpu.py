@@ -11,11 +11,12 @@ import faiss
 import numpy as np
 import pytest
 
-from mmsearch.indexes import VectorIndex, build_index, encoding, gpu
-from mmsearch.indexes.blocks import Vectors, as_vectors
+from mmsearch.indexes import VectorIndex, build_index, gpu
 from mmsearch.indexes.exact import rescored, search_exact
-from mmsearch.indexes.factory import ivf_of
+from mmsearch.indexes.faiss import encoding
+from mmsearch.indexes.faiss.factory import ivf_of
 from mmsearch.indexes.gpu import GpuRows, rows_on_gpu
+from mmsearch.indexes.vectors import Vectors, as_vectors
 
 torch = pytest.importorskip("torch", reason="needs torch")
 

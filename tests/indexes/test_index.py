@@ -48,8 +48,8 @@ def test_a_process_that_goes_on_asking_loads_faiss_and_one_that_asks_once_does_n
     code = f"""
 import sys
 import numpy as np
-from mmsearch.indexes.approximate import Approximate
-from mmsearch.indexes.blocks import Vectors
+from mmsearch.indexes.faiss.approximate import Approximate
+from mmsearch.indexes.vectors import Vectors
 from mmsearch.indexes.index import VectorIndex
 from pathlib import Path
 rows = np.load("rows.npy")

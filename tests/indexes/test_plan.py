@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mmsearch.errors import UsageError
-from mmsearch.indexes.factory import untrained
+from mmsearch.indexes.faiss.factory import untrained
 from mmsearch.indexes.plan import IVFPQ_FROM, IndexPlan, plan_index, round_to_power_of_two
 
 PLENTY = 1 << 34

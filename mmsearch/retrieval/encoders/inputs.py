@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import UsageError
-from mmsearch.retrieval.media.transform import ImageTransform
+from mmsearch.retrieval.media.pictures.transform import ImageTransform
 
 
 def checked_texts(texts: Sequence[str]) -> list[str]:

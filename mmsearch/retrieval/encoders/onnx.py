@@ -16,8 +16,8 @@ from mmsearch.errors import ModelUnavailableError
 from mmsearch.retrieval.encoders.cleaning import Cleaning, clean
 from mmsearch.retrieval.encoders.inputs import checked_pixels, checked_texts, unit_rows
 from mmsearch.retrieval.encoders.lazy import Lazy
-from mmsearch.retrieval.encoders.session import open_session
-from mmsearch.retrieval.media.transform import ImageTransform
+from mmsearch.retrieval.encoders.onnx_session import open_session
+from mmsearch.retrieval.media.pictures.transform import ImageTransform
 from mmsearch.types import Modality, Space
 
 CONFIG = "config.json"

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.retrieval.media.transform import ImageTransform
+from mmsearch.retrieval.media.pictures.transform import ImageTransform
 from mmsearch.types import Modality, Space
 
 
@@ -68,7 +68,7 @@ class AudioEncoder(Encoder, Protocol):
     def encode_sounds(self, sounds: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Unit vectors, float32 ``[len(sounds), dim]``, of mono samples in -1…1, float32 ``[samples]`` each.
 
-        Sounds may differ in length (at most a window, see `mmsearch.retrieval.media.sound`); the encoder pads them
+        Sounds may differ in length (at most a window, see `media.sounds.sound`); the encoder pads them
         as its model wants, the same way every time.
         """
         ...

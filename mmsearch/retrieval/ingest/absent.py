@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from mmsearch.retrieval.ingest.known import KnownFile
 from mmsearch.retrieval.ingest.mounts import State, mount_state, mounts_above, nearest
 from mmsearch.retrieval.ingest.scan import lies_under
+from mmsearch.retrieval.ingest.stored_files import KnownFile
 from mmsearch.types import FileNote, counted, printable
 
 _REASONS: dict[State, str] = {"absent": "is not mounted", "another": "is another disk than before"}

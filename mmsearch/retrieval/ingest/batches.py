@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.retrieval.ingest.progress import Stopwatch
+from mmsearch.retrieval.progress import Stopwatch
 
 Vector = NDArray[np.float32]
 T = TypeVar("T")

@@ -8,19 +8,19 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from mmsearch.retrieval.ingest.commit import Committer, FileRows
-from mmsearch.retrieval.ingest.diff import Plan
-from mmsearch.retrieval.ingest.embed import Done, Embedder
-from mmsearch.retrieval.ingest.known import KnownFile, KnownFiles, StoredRows
-from mmsearch.retrieval.ingest.made import Made, Wanted
-from mmsearch.retrieval.ingest.progress import Progress, Stopwatch, Watcher
+from mmsearch.retrieval.encoders.routing import Serving
+from mmsearch.retrieval.ingest.committer import Committer, FileRows
+from mmsearch.retrieval.ingest.completeness import Made, Wanted
+from mmsearch.retrieval.ingest.embedder import Done, Embedder
+from mmsearch.retrieval.ingest.plan import Plan
 from mmsearch.retrieval.ingest.reuse import Reuse
 from mmsearch.retrieval.ingest.scan import Found
-from mmsearch.retrieval.ingest.serving import Serving
-from mmsearch.retrieval.ingest.skipped import SkipMemory, maker_of
+from mmsearch.retrieval.ingest.skip_memory import SkipMemory, maker_of
+from mmsearch.retrieval.ingest.stored_files import KnownFile, KnownFiles, StoredRows
 from mmsearch.retrieval.ingest.unfinished import Unfinished
-from mmsearch.retrieval.media.sandbox import Decoded, Decoder, Job, Part, TextPart
-from mmsearch.retrieval.media.text import kind_of
+from mmsearch.retrieval.media.texts.text import kind_of
+from mmsearch.retrieval.media.workers.decoder import Decoded, Decoder, Job, Part, TextPart
+from mmsearch.retrieval.progress import Progress, Stopwatch, Watcher
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.writer import Writer
 from mmsearch.types import FileNote, Modality, NoteKind, SkipKind

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from mmsearch.retrieval.ingest.buried import BuriedContents
-from mmsearch.retrieval.ingest.known import KnownFile, KnownFiles, StoredRows
-from mmsearch.retrieval.ingest.made import Wanted
+from mmsearch.retrieval.ingest.completeness import Wanted
+from mmsearch.retrieval.ingest.deleted_rows import BuriedContents
 from mmsearch.retrieval.ingest.scan import Found
+from mmsearch.retrieval.ingest.stored_files import KnownFile, KnownFiles, StoredRows
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.types import Modality
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.retrieval.encoders.pooling import pooled
-from mmsearch.retrieval.ingest.known import StoredRows
-from mmsearch.retrieval.media.sandbox import Decoded
+from mmsearch.retrieval.ingest.stored_files import StoredRows
+from mmsearch.retrieval.media.workers.decoder import Decoded
 from mmsearch.types import MODALITIES, Item, Modality, Space, Span
 
 Vector = NDArray[np.float32]

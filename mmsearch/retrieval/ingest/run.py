@@ -10,24 +10,24 @@ from dataclasses import dataclass, replace
 from mmsearch.errors import UsageError
 from mmsearch.machine import usable_cpus
 from mmsearch.retrieval.encoders.protocol import TextEncoder
-from mmsearch.retrieval.ingest.choices import removed_paths, roots_of, with_roots
-from mmsearch.retrieval.ingest.diff import CHECKS, Check, Plan, make_plan
-from mmsearch.retrieval.ingest.embed import MAX_BATCH
+from mmsearch.retrieval.encoders.routing import Serving
+from mmsearch.retrieval.ingest.completeness import Wanted
+from mmsearch.retrieval.ingest.embedder import MAX_BATCH
 from mmsearch.retrieval.ingest.excludes import checked_patterns
-from mmsearch.retrieval.ingest.known import KnownFiles
-from mmsearch.retrieval.ingest.made import Wanted
 from mmsearch.retrieval.ingest.mounts import mounts_above
 from mmsearch.retrieval.ingest.pipeline import Outcome, run_pipeline
-from mmsearch.retrieval.ingest.progress import Progress, Stopwatch, Watcher
+from mmsearch.retrieval.ingest.plan import CHECKS, Check, Plan, make_plan
 from mmsearch.retrieval.ingest.scan import Scan, lies_under
-from mmsearch.retrieval.ingest.serving import Serving
-from mmsearch.retrieval.ingest.skipped import SkipMemory, reader_of
-from mmsearch.retrieval.media.recipe import HOP_S, MAX_SPAN_S, WINDOW_S
-from mmsearch.retrieval.media.sandbox import Decoder
+from mmsearch.retrieval.ingest.scope import removed_paths, roots_of, with_roots
+from mmsearch.retrieval.ingest.skip_memory import SkipMemory, reader_of
+from mmsearch.retrieval.ingest.stored_files import KnownFiles
+from mmsearch.retrieval.media.decode_spec import HOP_S, MAX_SPAN_S, WINDOW_S
+from mmsearch.retrieval.media.workers.decoder import Decoder
+from mmsearch.retrieval.progress import Progress, Stopwatch, Watcher
 from mmsearch.retrieval.store.manifest import Manifest
 from mmsearch.retrieval.store.snapshot import Snapshot
-from mmsearch.retrieval.store.upkeep import maintain
 from mmsearch.retrieval.store.writer import Writer
+from mmsearch.retrieval.upkeep.maintain import maintain
 from mmsearch.types import Modality, Report, modalities_named, printable
 
 

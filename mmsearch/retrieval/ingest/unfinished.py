@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from mmsearch.retrieval.media.recipe import Recipe
-from mmsearch.retrieval.media.since import Beginnings, Since
+from mmsearch.retrieval.media.decode_spec import Recipe
+from mmsearch.retrieval.media.resume import Beginnings, Since
 from mmsearch.retrieval.store.partial import Kept, KeptPiece, forget, keep, kept_names, read_kept
 from mmsearch.types import Modality, Space
 

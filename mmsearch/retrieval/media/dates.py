@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import IO, Any
 
-from mmsearch.retrieval.media.depth import png_chunk
+from mmsearch.retrieval.media.pictures.bit_depth import png_chunk
 from mmsearch.types import Facts
 
 _FIRST_YEAR = 1826

@@ -17,9 +17,9 @@ from mmsearch.retrieval.media.formats import (
     UNREAD_MAGICS,
     Kind,
 )
-from mmsearch.retrieval.media.marks import is_drawing, is_mpeg_audio, marked
-from mmsearch.retrieval.media.text import utf16_without_mark
-from mmsearch.retrieval.media.unread import (
+from mmsearch.retrieval.media.headers import is_drawing, is_mpeg_audio, marked
+from mmsearch.retrieval.media.texts.text import utf16_without_mark
+from mmsearch.retrieval.media.unsupported import (
     BINARY_ENDINGS,
     document_by_ending,
     document_reason,

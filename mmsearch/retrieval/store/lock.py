@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mmsearch.errors import CollectionBusyError, CollectionDamagedError
-from mmsearch.retrieval.store.files import writing_to
+from mmsearch.retrieval.store.atomic_files import writing_to
 
 LOCK_NAME = "lock"
 

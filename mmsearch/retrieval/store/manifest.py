@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mmsearch.errors import CollectionDamagedError, MMSearchError, NewerFormatError
-from mmsearch.retrieval.store.files import replace_atomically
+from mmsearch.retrieval.store.atomic_files import replace_atomically
 from mmsearch.retrieval.store.schema import FORMAT_VERSION
 from mmsearch.types import Modality, Space
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mmsearch.durable import fsync_folder, written
-from mmsearch.retrieval.store.files import digest
+from mmsearch.retrieval.store.atomic_files import digest
 from mmsearch.types import Modality, Span
 
 FOLDER = "partial"

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from mmsearch.durable import written
 from mmsearch.errors import CollectionDamagedError, NewerFormatError
-from mmsearch.indexes.blocks import present
-from mmsearch.retrieval.store.files import digest
+from mmsearch.indexes.vectors import present
+from mmsearch.retrieval.store.atomic_files import digest
 from mmsearch.retrieval.store.schema import FACT_NAMES, FORMAT_VERSION, shard_schema, with_all_columns
 from mmsearch.types import Space
 

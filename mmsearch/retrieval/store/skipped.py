@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from mmsearch.durable import written
 from mmsearch.errors import CollectionDamagedError
-from mmsearch.retrieval.store.files import checksum
+from mmsearch.retrieval.store.atomic_files import checksum
 from mmsearch.retrieval.store.manifest import Manifest, SkippedEntry
 from mmsearch.retrieval.store.writer import Writer
 from mmsearch.types import SkipKind

@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mmsearch.errors import CollectionDamagedError
-from mmsearch.indexes.blocks import present
+from mmsearch.indexes.vectors import present
 from mmsearch.retrieval.store.manifest import Manifest, ShardEntry
 from mmsearch.retrieval.store.shards import Shard
 from mmsearch.retrieval.store.tombstones import read_dead
@@ -91,7 +91,7 @@ class Rows:
 
     def vectors_at(self, positions: NDArray[np.int64]) -> NDArray[np.float16]:
         """The stored vectors at ``positions``; float16 ``[len(positions), dim]``."""
-        from mmsearch.indexes.blocks import Vectors
+        from mmsearch.indexes.vectors import Vectors
 
         blocks = self.vector_blocks
         return Vectors(blocks, blocks[0].shape[1]).gathered(positions)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mmsearch.durable import written
 from mmsearch.errors import CollectionDamagedError
-from mmsearch.retrieval.store.files import checksum
+from mmsearch.retrieval.store.atomic_files import checksum
 from mmsearch.retrieval.store.manifest import DeadEntry
 
 DEAD_COPIES = "dead-copies"

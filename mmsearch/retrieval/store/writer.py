@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mmsearch.errors import SpaceMismatchError
-from mmsearch.retrieval.store.files import checksum, writing_to
+from mmsearch.retrieval.store.atomic_files import checksum, writing_to
 from mmsearch.retrieval.store.lock import writer_lock
 from mmsearch.retrieval.store.manifest import (
     MANIFEST_NAME,

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from mmsearch.retrieval.encoders.mini import MiniEncoder, mini_space
 from mmsearch.retrieval.encoders.mini.encoder import FOLDER, PROCESSING, WEIGHTS, open_sounds
 from mmsearch.retrieval.encoders.mini.mel import log_mel_patches
-from mmsearch.retrieval.encoders.mini.pads import with_plain_pads
+from mmsearch.retrieval.encoders.mini.paddings import with_plain_pads
 from mmsearch.retrieval.encoders.mini.tensors import map_tensors
-from mmsearch.retrieval.encoders.session import open_session
+from mmsearch.retrieval.encoders.onnx_session import open_session
 
 TEXTS = ["a dog on a beach", "Café at NIGHT, 2 people!", "", "日本語", "word " * 200, "two men play football"]
 

@@ -159,7 +159,7 @@ def test_a_decoder_that_fails_amid_a_film_costs_that_film_alone(
     cinema, tmp_path, faulty_worker, monkeypatch, fault, said
 ):
     """Its first shots had come already: nothing of it is stored, and the run goes on."""
-    monkeypatch.setattr("mmsearch.retrieval.media.sandbox.Decoder.SECONDS_PER_SECOND", 0.05)
+    monkeypatch.setattr("mmsearch.retrieval.media.workers.decoder.Decoder.SECONDS_PER_SECOND", 0.05)
     faulty_worker(
         f"""
         def hand_on(line, parts, kind, array, facts, hand_on=worker.Line.hand_on):
@@ -187,7 +187,7 @@ def test_the_time_a_film_may_take_grows_with_its_duration(cinema, tmp_path, faul
     worker.Line.hand_on = hand_on
     """
     for seconds, indexed in ((0.0, 0), (1.0, 1)):
-        monkeypatch.setattr("mmsearch.retrieval.media.sandbox.Decoder.SECONDS_PER_SECOND", seconds)
+        monkeypatch.setattr("mmsearch.retrieval.media.workers.decoder.Decoder.SECONDS_PER_SECOND", seconds)
         with monkeypatch.context():
             faulty_worker(slow, time_limit_s=1.0)
             made = Collection.create(tmp_path / f"{seconds}.mms", model="mini")

@@ -10,7 +10,7 @@ import pytest
 
 from mmsearch import Collection
 from mmsearch.errors import CollectionBusyError
-from mmsearch.retrieval.ingest import commit
+from mmsearch.retrieval.ingest import committer
 from mmsearch.retrieval.store.lock import writer_lock
 
 COUNT = 60
@@ -29,8 +29,8 @@ def many(tmp_path: Path) -> Path:
 @pytest.fixture
 def often(monkeypatch):
     """A commit after every file, so that there is something to keep from the start."""
-    monkeypatch.setattr(commit, "COMMIT_AFTER_S", 0.0)
-    monkeypatch.setattr("mmsearch.retrieval.ingest.embed.TEXT_BATCH", 4)
+    monkeypatch.setattr(committer, "COMMIT_AFTER_S", 0.0)
+    monkeypatch.setattr("mmsearch.retrieval.ingest.embedder.TEXT_BATCH", 4)
 
 
 def test_ctrl_c_keeps_what_was_embedded_and_the_next_run_goes_on(many, empty, often, embedded, paths_in):
@@ -70,9 +70,9 @@ def test_ctrl_c_buries_no_file_that_was_only_moved(many, empty, often, paths_in)
 def test_a_killed_run_leaves_its_last_commit_and_the_next_run_completes(many, empty, paths_in, killed_once):
     code = f"""
 import mmsearch
-from mmsearch.retrieval.ingest import commit, embed
-commit.COMMIT_AFTER_S = 0.0
-embed.TEXT_BATCH = 4
+from mmsearch.retrieval.ingest import committer, embedder
+committer.COMMIT_AFTER_S = 0.0
+embedder.TEXT_BATCH = 4
 def watch(progress):
     if progress.committed > 8:
         print("committed", flush=True)
@@ -97,11 +97,11 @@ def test_commits_come_by_time_and_not_only_at_the_end(many, empty, often):
 
 
 def test_a_commit_is_due_well_within_ten_seconds_of_work():
-    assert commit.COMMIT_AFTER_S <= 5
+    assert committer.COMMIT_AFTER_S <= 5
 
 
 def test_few_files_that_wait_are_committed_while_decoding_is_slow(many, empty, faulty_worker, monkeypatch):
-    monkeypatch.setattr(commit, "COMMIT_AFTER_S", 0.05)
+    monkeypatch.setattr(committer, "COMMIT_AFTER_S", 0.05)
     faulty_worker(
         """
         def slow(job, *rest, answer=worker.answer):

@@ -165,7 +165,7 @@ def test_an_interrupted_run_lets_no_half_filled_space_answer(made, media, clap, 
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("mmsearch.retrieval.ingest.embed.Embedder.add_part", stop)
+        patch.setattr("mmsearch.retrieval.ingest.embedder.Embedder.add_part", stop)
         report = made.index([media], model=clap, workers=1)
     assert report.interrupted
     assert [space.model for space in made.spaces] == ["mini"]

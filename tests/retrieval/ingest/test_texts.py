@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 
 from mmsearch import Collection
 from mmsearch.retrieval.encoders.mini.encoder import MiniEncoder
-from mmsearch.retrieval.ingest import embed
-from mmsearch.retrieval.media import table
+from mmsearch.retrieval.ingest import embedder
+from mmsearch.retrieval.media.texts import table
 
 PICTURE = base64.b64encode(random.Random(0).randbytes(1_000_000)).decode()
 
@@ -73,7 +73,7 @@ def test_a_file_gives_a_bounded_number_of_rows_and_it_is_said(tmp_path, empty, m
     report = index(empty, tmp_path / "million.parquet")
     assert report.rows == table.MAX_ROWS
     assert "only its first rows are indexed" in report.marked[0].reason
-    monkeypatch.setattr(embed, "MAX_PASSAGES", 5)
+    monkeypatch.setattr(embedder, "MAX_PASSAGES", 5)
     (tmp_path / "long.txt").write_text("".join(f"Chapter {i}. The keeper lights lamp {i}.\n\n" for i in range(200)))
     report = index(empty, tmp_path / "long.txt")
     assert report.rows == 5

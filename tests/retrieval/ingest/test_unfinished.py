@@ -12,8 +12,8 @@ from PIL import Image
 
 from mmsearch import Collection
 from mmsearch.retrieval.encoders.mini.encoder import MiniEncoder
-from mmsearch.retrieval.ingest import embed, unfinished
-from mmsearch.retrieval.media.sandbox import Decoder
+from mmsearch.retrieval.ingest import embedder, unfinished
+from mmsearch.retrieval.media.workers.decoder import Decoder
 from mmsearch.retrieval.store import partial
 
 RATE = 8_000
@@ -22,10 +22,10 @@ RATE = 8_000
 @pytest.fixture
 def at_once(monkeypatch):
     """Pieces are kept as soon as they are embedded, in batches of four at most."""
-    monkeypatch.setattr(embed, "KEEP_AFTER_S", 0.0)
-    monkeypatch.setattr(embed, "_LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(embedder, "KEEP_AFTER_S", 0.0)
+    monkeypatch.setattr(embedder, "_LOOK_EVERY_S", 0.0)
     for name in ("MAX_BATCH", "TEXT_BATCH", "_MOST_SOUNDS", "_FIRST_BATCH"):
-        monkeypatch.setattr(embed, name, 4)
+        monkeypatch.setattr(embedder, name, 4)
 
 
 def climbing(seconds: float) -> np.ndarray:
@@ -126,9 +126,9 @@ def test_a_killed_run_goes_on_where_it_was_also_in_decoding(name, long_files, em
 import time
 from pathlib import Path
 import mmsearch
-from mmsearch.retrieval.ingest import embed
-embed.KEEP_AFTER_S = embed._LOOK_EVERY_S = 0.0
-embed._FIRST_BATCH = embed._MOST_SOUNDS = embed.MAX_BATCH = 4
+from mmsearch.retrieval.ingest import embedder
+embedder.KEEP_AFTER_S = embedder._LOOK_EVERY_S = 0.0
+embedder._FIRST_BATCH = embedder._MOST_SOUNDS = embedder.MAX_BATCH = 4
 def watch(progress):
     if len(list(Path({str(empty.root)!r}).glob("partial/*/*"))) >= 3:
         print("kept", flush=True)
@@ -206,7 +206,7 @@ def test_pictures_that_wait_long_for_their_batch_are_not_kept(photos, empty, at_
 
 
 def test_a_minute_is_the_most_that_is_lost():
-    assert embed.KEEP_AFTER_S + embed._LOOK_EVERY_S <= 30
+    assert embedder.KEEP_AFTER_S + embedder._LOOK_EVERY_S <= 30
 
 
 def test_what_nobody_goes_on_with_is_swept_in_the_end(long_files, empty, at_once, interrupted, photos):

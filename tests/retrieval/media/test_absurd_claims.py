@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from mmsearch.errors import DecodeError
-from mmsearch.retrieval.media.process import TimeLimit
-from mmsearch.retrieval.media.sound import Sound
+from mmsearch.retrieval.media.sounds.sound import Sound
+from mmsearch.retrieval.media.workers.process import TimeLimit
 
 
 def wav(rate: int, samples: int, channels: int = 1, bits: int = 8) -> bytes:

@@ -18,13 +18,13 @@ from PIL import Image
 
 from mmsearch.errors import DecodeError
 from mmsearch.retrieval.media.container import clear_errors, open_container
-from mmsearch.retrieval.media.extract import cut_clip, save_frame
-from mmsearch.retrieval.media.film import Film, Shot, frames_between
+from mmsearch.retrieval.media.films.extract import cut_clip, save_frame
+from mmsearch.retrieval.media.films.film import Film, Shot, frames_between
 from mmsearch.retrieval.media.formats import FORMATS
+from mmsearch.retrieval.media.pictures.transform import ImageTransform
 from mmsearch.retrieval.media.sniff import sniff
-from mmsearch.retrieval.media.sound import Sound
-from mmsearch.retrieval.media.subtitles import embedded_subtitles
-from mmsearch.retrieval.media.transform import ImageTransform
+from mmsearch.retrieval.media.sounds.sound import Sound
+from mmsearch.retrieval.media.texts.subtitles import embedded_subtitles
 from mmsearch.types import Facts
 
 RATE = 48_000

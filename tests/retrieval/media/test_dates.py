@@ -17,9 +17,9 @@ from PIL import Image, PngImagePlugin
 
 from mmsearch import Collection
 from mmsearch.retrieval.media.dates import date_in_name, date_of_stream, read_date
-from mmsearch.retrieval.media.image import decode_image
-from mmsearch.retrieval.media.reader import open_film
-from mmsearch.retrieval.media.sound import Sound
+from mmsearch.retrieval.media.films.frames import open_film
+from mmsearch.retrieval.media.pictures.image import decode_image
+from mmsearch.retrieval.media.sounds.sound import Sound
 from mmsearch.types import Facts
 
 JULY = dt.datetime(1998, 7, 14, 12, 30, 5)

@@ -11,11 +11,11 @@ import av
 import pytest
 from PIL import Image
 
-from mmsearch.retrieval.media.extract import cut_clip, save_frame
+from mmsearch.retrieval.media.films.extract import cut_clip, save_frame
+from mmsearch.retrieval.media.films.frames import open_film
 from mmsearch.retrieval.media.formats import BY_ENDING, FILM_ENDINGS, FORMATS, MEDIA_ENDINGS
-from mmsearch.retrieval.media.reader import open_film
 from mmsearch.retrieval.media.sniff import HEAD_BYTES, sniff
-from mmsearch.retrieval.media.sound import Sound
+from mmsearch.retrieval.media.sounds.sound import Sound
 
 MAX_PIXELS = 10_000_000
 RATE = 48_000

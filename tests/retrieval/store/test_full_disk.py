@@ -13,7 +13,7 @@ import pytest
 from mmsearch import Collection
 from mmsearch.durable import Sink, written
 from mmsearch.errors import MMSearchError
-from mmsearch.indexes import files as index_files
+from mmsearch.indexes.faiss import index_io
 from mmsearch.retrieval.store.manifest import load_manifest
 
 DIM = 16
@@ -121,7 +121,7 @@ def by_faiss(sink):
 
     index = faiss.IndexFlatIP(DIM)
     index.add(vectors(900))
-    index_files.write(index, sink)
+    index_io.write(index, sink)
 
 
 @pytest.mark.parametrize("write", [by_numpy, by_arrow, by_faiss])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mmsearch import Collection
 from mmsearch.errors import CollectionDamagedError, MMSearchError, NewerFormatError, ReadOnlyError
-from mmsearch.retrieval.store import files
+from mmsearch.retrieval.store import atomic_files
 from mmsearch.retrieval.store.manifest import (
     MANIFEST_NAME,
     DeadEntry,
@@ -110,7 +110,7 @@ def test_a_crash_while_the_manifest_is_replaced_leaves_the_last_one(tmp_path, mo
     def crash(*_):
         raise RuntimeError("power cut")
 
-    monkeypatch.setattr(files.os, step, crash)
+    monkeypatch.setattr(atomic_files.os, step, crash)
     with pytest.raises(RuntimeError):
         save_manifest(tmp_path, Manifest(generation=8))
     assert load_manifest(tmp_path) == FULL
@@ -121,7 +121,7 @@ def test_a_manifest_is_synced_before_it_is_renamed_and_its_folder_after(tmp_path
     calls = []
     for name in ("fsync", "replace"):
         monkeypatch.setattr(
-            files.os, name, lambda *a, name=name, call=getattr(os, name): (calls.append(name), call(*a))
+            atomic_files.os, name, lambda *a, name=name, call=getattr(os, name): (calls.append(name), call(*a))
         )
     save_manifest(tmp_path, FULL)
     assert calls == ["fsync", "replace", "fsync"]
@@ -146,7 +146,7 @@ def test_a_disk_that_takes_no_writes_is_one_clear_line_and_still_searched(
         raise OSError(number, os.strerror(number))
 
     (photos / "new.txt").write_text("Too late.")
-    monkeypatch.setattr(files.os, "replace", refuse)
+    monkeypatch.setattr(atomic_files.os, "replace", refuse)
     for write in (lambda: collection.index([photos], workers=1), lambda: collection.remove([photos])):
         with pytest.raises(kind, match=words) as error:
             write()

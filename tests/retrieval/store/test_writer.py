@@ -15,8 +15,8 @@ from mmsearch.errors import SpaceMismatchError
 from mmsearch.retrieval.store import writer as writer_module
 from mmsearch.retrieval.store.manifest import MANIFEST_NAME, ShardEntry, load_manifest
 from mmsearch.retrieval.store.snapshot import Snapshot
-from mmsearch.retrieval.store.upkeep import compact, merge_small_shards
 from mmsearch.retrieval.store.writer import merges_due, open_writer
+from mmsearch.retrieval.upkeep.maintain import compact, merge_small_shards
 from mmsearch.types import Space
 
 

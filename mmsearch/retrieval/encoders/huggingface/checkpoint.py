@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from mmsearch.errors import ModelUnavailableError
-from mmsearch.retrieval.encoders.checkpoints import check_safe, first_lines
 from mmsearch.retrieval.encoders.digests import file_sha256
+from mmsearch.retrieval.encoders.safe_load import check_safe, first_lines
 from mmsearch.types import Modality
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")

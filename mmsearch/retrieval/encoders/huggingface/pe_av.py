@@ -17,7 +17,7 @@ from mmsearch.errors import ModelUnavailableError
 from mmsearch.retrieval.encoders.huggingface.checkpoint import Checkpoint, load_module
 from mmsearch.retrieval.encoders.huggingface.encoder import TransformersEncoder
 from mmsearch.retrieval.encoders.inputs import checked_films, checked_sounds
-from mmsearch.retrieval.media.transform import ImageTransform
+from mmsearch.retrieval.media.pictures.transform import ImageTransform
 from mmsearch.types import Modality
 
 MODEL_TYPE = "pe_audio_video"

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from mmsearch.retrieval.encoders.inputs import checked_pixels, checked_sounds, checked_texts, digest, unit_rows
 from mmsearch.retrieval.encoders.lazy import Lazy
 from mmsearch.retrieval.encoders.mini.mel import SAMPLE_RATE, log_mel_patches
-from mmsearch.retrieval.encoders.mini.pads import with_plain_pads
-from mmsearch.retrieval.encoders.mini.text import MAX_TOKENS, MiniTextTower
-from mmsearch.retrieval.encoders.session import open_session
-from mmsearch.retrieval.media.transform import ImageTransform
+from mmsearch.retrieval.encoders.mini.paddings import with_plain_pads
+from mmsearch.retrieval.encoders.mini.text_tower import MAX_TOKENS, MiniTextTower
+from mmsearch.retrieval.encoders.onnx_session import open_session
+from mmsearch.retrieval.media.pictures.transform import ImageTransform
 from mmsearch.types import Modality, Space
 
 if TYPE_CHECKING:
-    from mmsearch.retrieval.encoders.session import Session
+    from mmsearch.retrieval.encoders.onnx_session import Session
 
 FOLDER = Path(__file__).parent
 DIM = 256

@@ -16,7 +16,7 @@ from typing import Any
 from mmsearch.errors import ModelUnavailableError, UsageError
 from mmsearch.retrieval.encoders.catalogue import Entry
 from mmsearch.retrieval.encoders.digests import file_sha256
-from mmsearch.retrieval.media.transform import ImageTransform
+from mmsearch.retrieval.media.pictures.transform import ImageTransform
 
 FOLDER_CONFIG = "open_clip_config.json"
 TOKENIZER_FILES = (

@@ -13,8 +13,8 @@ from mmsearch.retrieval.encoders.digests import file_sha256
 from mmsearch.retrieval.encoders.inputs import checked_pixels, checked_texts, digest
 from mmsearch.retrieval.encoders.lazy import Lazy
 from mmsearch.retrieval.encoders.openclip.config import ModelConfig
+from mmsearch.retrieval.encoders.openclip.model import load_model
 from mmsearch.retrieval.encoders.openclip.tokenizer import ClipTokenizer
-from mmsearch.retrieval.encoders.openclip.towers import load_model
 from mmsearch.types import Modality, Space
 
 # Items in one pass: bounds the activations (ViT-L-14: some 10 MB a picture in float32) and fills the device.

@@ -1,0 +1,1 @@
+"""The approximate index: FAISS, and what is added to it."""

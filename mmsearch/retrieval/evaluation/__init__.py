@@ -1,0 +1,1 @@
+"""Evaluation: recall@k, MRR and mAP on a person's own pairs."""

@@ -1,0 +1,355 @@
+"""Recall@k, MRR and mAP of a collection on a PAIRS file, by brute force and through the index.
+
+The two are measured apart so that the model's loss and the index's loss can be told from each other. A pool
+is ranked by file: a file's score is that of its best row. Ties count as worst rank. Pairs with spans are scored by
+moment as well: a row answers if it overlaps a span of the right file by half, intersection over union.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmsearch.errors import CannotEmbedError, UsageError
+from mmsearch.indexes import VectorIndex, build_index
+from mmsearch.retrieval.encoders.protocol import Encoder
+from mmsearch.retrieval.evaluation.pairs import Pair, read_pairs
+from mmsearch.retrieval.media.decode_spec import MAX_SPAN_S
+from mmsearch.retrieval.search.query import Query
+from mmsearch.retrieval.search.query_vectors import embed_all, embed_query
+from mmsearch.retrieval.search.searcher import Searcher
+from mmsearch.types import Modality, counted
+
+RECALL_AT = (1, 5, 10)
+MOMENT_IOU = 0.5
+"""Temporal intersection over union from which a moment counts as found."""
+
+INDEX_DEPTH = 100
+"""How deep MRR and mAP look through the index."""
+
+_HELD_SCORES = 8_000_000  # of a full ranking, for as many queries at a time: 100 MB with their ids
+_SAME = 1e-6  # cosines closer than float32 arithmetic can tell apart are ties
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class DirectionScores:
+    """Scores of one direction, one way of looking up. ``recall``: share of queries answered in the first k."""
+
+    direction: str
+    via: str
+    recall: dict[int, float]
+    mrr: float
+    map: float
+    queries: int
+    pool: int
+    model: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The scores as a JSON object; recall under ``R@1`` and so on."""
+        recall = {f"R@{k}": round(value, 6) for k, value in self.recall.items()}
+        rest = {"MRR": round(self.mrr, 6), "mAP": round(self.map, 6), "queries": self.queries, "pool": self.pool}
+        return {"direction": self.direction, "model": self.model, "via": self.via, **recall, **rest}
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What `evaluate` measured: each direction by brute force and through the index."""
+
+    space: str
+    directions: tuple[DirectionScores, ...]
+    notices: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of ``mmsearch eval --json``."""
+        rows = [scores.to_json() for scores in self.directions]
+        return {"space": self.space, "scores": rows, "notices": list(self.notices)}
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """What is ranked: rows of an index, each belonging to a file (``owner``, int64 ``[rows]``)."""
+
+    index: VectorIndex
+    owner: NDArray[np.int64]
+    allowed: NDArray[np.bool_] | None
+    files: int
+
+
+def evaluate(spaces: Sequence[tuple[Searcher, Encoder | None]], path: Path, *, pool: str = "collection") -> Scores:
+    """Score the spaces of a collection, each by itself, on the pairs in ``path``.
+
+    Args:
+        spaces: what is searched, and the space's model; None for vectors made elsewhere, which pairs of files alone
+            can score.
+        path: a PAIRS file.
+        pool: ``collection`` ranks all files of the wanted modality, ``pairs`` only those that the pairs name.
+
+    Raises:
+        UsageError: a bad PAIRS file, a bad pool, or none of the files is in the collection.
+    """
+    if pool not in ("collection", "pairs"):
+        raise UsageError(f"no pool {pool!r}; there are: collection, pairs")
+    pairs = read_pairs(path)
+    all_files = [_Files(searcher) for searcher, _ in spaces]
+    known = {name for files in all_files for name in files.modality}
+    directions: list[DirectionScores] = []
+    failures: list[CannotEmbedError] = []
+    for files, (searcher, encoder) in zip(all_files, spaces, strict=True):
+        files.elsewhere = known - files.modality.keys()
+        for scores in _directions(files, encoder, pairs, pool, failures):
+            directions.append(replace(scores, model=searcher.space.model))
+    if failures and not directions:
+        raise failures[0]
+    if not directions:
+        raise UsageError(f"no file that {path} names is in the collection; `mmsearch index {path.parent}` adds them")
+    notices = [f"not scored with every model: {failure}" for failure in failures]
+    unknown = {name for pair in pairs for name in pair.relevant if name not in known}
+    if unknown:
+        some = os.fsdecode(sorted(unknown)[0])
+        missed = counted(len(unknown), "file")
+        notices.append(f"missed, for they are not in the collection: {missed} of the pairs, such as {some}")
+    return Scores(spaces[0][0].space.key, tuple(directions), tuple(notices))
+
+
+def _directions(
+    files: _Files, encoder: Encoder | None, pairs: Sequence[Pair], pool: str, failures: list[CannotEmbedError]
+) -> list[DirectionScores]:
+    """Every direction that the pairs allow in one space; ``failures`` takes why the model cannot be asked in others."""
+    directions: list[DirectionScores] = []
+    named = {files.modality[name] for pair in pairs for name in pair.relevant if name in files.modality}
+    for modality in (m for m in files.searcher.modalities if m in named):
+        chosen = [p for p in pairs if any(files.may_be(name, modality) for name in p.relevant)]
+        for kind in ("text", "file"):
+            group = [p for p in chosen if (p.query is not None) == (kind == "text")]
+            if group:
+                try:
+                    vectors = _embed(encoder, files, group)
+                except CannotEmbedError as failure:
+                    failures.append(failure)
+                    continue
+                directions += _forwards(files, group, vectors, modality, pool)
+                directions += _moments(files, group, vectors, modality)
+                if kind == "text":
+                    directions += _backwards(files, group, vectors, modality)
+    return directions
+
+
+class _Files:
+    """Where the collection's files are in one space: modality and positions of rows, by path.
+
+    A film with rows of several modalities counts as what it is seen by. ``elsewhere``: files of other spaces.
+    """
+
+    def __init__(self, searcher: Searcher) -> None:
+        self.searcher = searcher
+        self.elsewhere: set[bytes] = set()
+        self.modality: dict[bytes, Modality] = {}
+        self.number: dict[Modality, dict[bytes, int]] = {}
+        self.owner: dict[Modality, NDArray[np.int64]] = {}
+        for modality in searcher.modalities:
+            rows = searcher.rows(modality)
+            paths = rows.facts(["path"])["path"].to_pylist()
+            numbers: dict[bytes, int] = {}
+            self.owner[modality] = np.array([numbers.setdefault(p, len(numbers)) for p in paths], np.int64)
+            self.number[modality] = numbers
+            live = rows.live
+            self.modality |= {p: modality for i, p in enumerate(paths) if live is None or live[i]}
+
+    def may_be(self, path: bytes, modality: Modality) -> bool:
+        """Whether a file is of a modality; one that is not in the collection may be of any, and is missed in each."""
+        return path not in self.elsewhere and self.modality.get(path, modality) == modality
+
+    def vector(self, path: bytes) -> Floats | None:
+        """The stored vector of a file's first row."""
+        modality = self.modality.get(path)
+        if modality is None:
+            return None
+        rows = self.searcher.rows(modality)
+        own = self.owner[modality] == self.number[modality][path]
+        positions = np.flatnonzero(own if rows.live is None else own & rows.live)[:1]
+        return np.asarray(rows.vectors_at(positions)[0], np.float32)
+
+
+def _embed(encoder: Encoder | None, files: _Files, pairs: Sequence[Pair]) -> Floats:
+    """A vector for each pair's query; files of the collection are not read again."""
+    if pairs[0].query is not None:
+        if encoder is None:
+            raise UsageError(f"space {files.searcher.space.key} has no model here that could embed the pairs' words")
+        vectors, failures = embed_all([Query(pair.query) for pair in pairs], files.searcher.space, encoder)
+        if failures:
+            raise next(iter(failures.values()))
+        return np.stack(list(vectors.values()))
+    known = [files.vector(pair.query_file or b"") for pair in pairs]
+    return np.stack(
+        [
+            stored
+            if stored is not None
+            else embed_query(Query(Path(os.fsdecode(pair.query_file or b""))), files.searcher.space, encoder)
+            for stored, pair in zip(known, pairs, strict=True)
+        ]
+    )
+
+
+def _forwards(
+    files: _Files, pairs: Sequence[Pair], vectors: Floats, modality: Modality, pool: str
+) -> list[DirectionScores]:
+    """Query → relevant files."""
+    numbers = files.number[modality]
+    owner = files.owner[modality]
+    rows = files.searcher.rows(modality)
+    allowed = rows.live
+    if pool == "pairs":
+        named = {name for pair in pairs for name in (*pair.relevant, pair.query_file) if name in numbers}
+        inside = np.isin(owner, [numbers[name] for name in named if name is not None])
+        allowed = inside if allowed is None else inside & allowed
+    counted = owner if allowed is None else owner[allowed]
+    source = "text" if pairs[0].query is not None else files.modality.get(pairs[0].query_file or b"", "file")
+    return _both_ways(
+        f"{source} → {modality}",
+        vectors,
+        Pool(files.searcher.index(modality), owner, allowed, len(np.unique(counted))),
+        [[numbers.get(name, -1) for name in pair.relevant if files.may_be(name, modality)] for pair in pairs],
+        [numbers.get(pair.query_file, -1) if pair.query_file is not None else -1 for pair in pairs],
+    )
+
+
+def _moments(files: _Files, pairs: Sequence[Pair], vectors: Floats, modality: Modality) -> list[DirectionScores]:
+    """Query → moments of films and sounds, for the pairs that state spans: rows that are short enough are the pool."""
+    timed = [i for i, pair in enumerate(pairs) if pair.spans]
+    if not timed:
+        return []
+    rows = files.searcher.rows(modality)
+    facts = rows.facts(["span_start", "span_end", "span_unit"])
+    start, end = (np.nan_to_num(facts[name].to_numpy(), nan=-np.inf) for name in ("span_start", "span_end"))
+    seconds = np.array([unit == "s" for unit in facts["span_unit"].to_pylist()], np.bool_)
+    allowed = (end - start <= MAX_SPAN_S + 1e-3) & np.isfinite(end) & seconds
+    if rows.live is not None:
+        allowed &= rows.live
+    relevant = []
+    for pair in (pairs[i] for i in timed):
+        right = np.isin(files.owner[modality], [files.number[modality].get(name, -1) for name in pair.relevant])
+        found = np.any([_iou(start, end, *span) >= MOMENT_IOU for span in pair.spans], axis=0)
+        relevant.append(np.flatnonzero(right & found & allowed).tolist() or [-1])
+    pool = Pool(files.searcher.index(modality), np.arange(len(rows)), allowed, int(np.count_nonzero(allowed)))
+    source = "text" if pairs[0].query is not None else "file"
+    name = f"{source} → moment"
+    return _both_ways(name, vectors[timed], pool, relevant, [-1] * len(timed))
+
+
+def _iou(start: NDArray[Any], end: NDArray[Any], from_s: float, to_s: float) -> NDArray[Any]:
+    """Temporal intersection over union of rows' spans with one span."""
+    shared = np.maximum(np.minimum(end, to_s) - np.maximum(start, from_s), 0)
+    union = np.maximum(end, to_s) - np.minimum(start, from_s)
+    return np.asarray(np.divide(shared, union, out=np.zeros_like(union), where=np.isfinite(union) & (union > 0)))
+
+
+def _backwards(files: _Files, pairs: Sequence[Pair], vectors: Floats, modality: Modality) -> list[DirectionScores]:
+    """Relevant files → the texts of the pairs, which make a pool of their own."""
+    texts: dict[str, int] = {}
+    first: list[int] = []
+    for row, pair in enumerate(pairs):
+        if pair.query is not None and pair.query not in texts:
+            texts[pair.query] = len(texts)
+            first.append(row)
+    answers: dict[bytes, set[int]] = {}
+    for pair in pairs:
+        for name in pair.relevant:
+            if pair.query is not None and files.modality.get(name) == modality:
+                answers.setdefault(name, set()).add(texts[pair.query])
+    found = [(files.vector(name), sorted(right)) for name, right in answers.items()]
+    settings = files.searcher.snapshot.manifest.settings
+    index = build_index(vectors[first], requested=settings.index, recall=settings.recall)
+    return _both_ways(
+        f"{modality} → {'query' if modality == 'text' else 'text'}",
+        np.stack([vector for vector, _ in found if vector is not None]),
+        Pool(index, np.arange(len(first)), None, len(first)),
+        [right for _, right in found],
+        [-1] * len(found),
+    )
+
+
+def _both_ways(
+    direction: str, queries: Floats, pool: Pool, relevant: Sequence[Sequence[int]], own: Sequence[int]
+) -> list[DirectionScores]:
+    """Scores by brute force and through the index. ``own``: for each query, the file that may not answer, or -1.
+
+    The index is asked for as many rows as a person asks for, since it looks harder when more are wanted; MRR and
+    mAP take a second search, `INDEX_DEPTH` deep, and count what stands deeper as not found.
+    """
+    wanted = [len(right) for right in relevant]
+
+    def ranks(depth: int, exact: bool) -> list[NDArray[np.int64]]:
+        return _ranks(queries, pool, relevant, own, depth, exact)
+
+    brute = ranks(len(pool.owner), True)
+    if pool.index.kind == "exact":
+        shallow = deep = brute
+    else:
+        pool.index.load()  # or the first queries would be scanned, and brute force be called the index
+        shallow, deep = ranks(max(RECALL_AT), False), ranks(INDEX_DEPTH, False)
+    return [
+        _scores(direction, "brute force", brute, brute, wanted, pool.files),
+        _scores(direction, "index", shallow, deep, wanted, pool.files),
+    ]
+
+
+def _ranks(
+    queries: Floats, pool: Pool, relevant: Sequence[Sequence[int]], own: Sequence[int], depth: int, exact: bool
+) -> list[NDArray[np.int64]]:
+    """For each query the ranks of its relevant files among the first ``depth`` rows, its own file left out."""
+    ranks: list[NDArray[np.int64]] = []
+    depth = min(depth + (max(own) >= 0), max(len(pool.owner), 1))
+    step = max(1, min(256, _HELD_SCORES // depth))
+    for start in range(0, len(queries), step):
+        part = slice(start, start + step)
+        scores, ids = pool.index.search(queries[part], depth, allowed=pool.allowed, exact=exact)
+        positions = np.searchsorted(pool.index.ids, ids)
+        for row, (right, self_) in enumerate(zip(relevant[part], own[part], strict=True)):
+            there = ids[row] >= 0
+            ranks.append(ranks_of(scores[row][there], pool.owner[positions[row][there]], right, self_))
+    return ranks
+
+
+def ranks_of(scores: Floats, owners: NDArray[np.int64], relevant: Iterable[int], own: int = -1) -> NDArray[np.int64]:
+    """Ranks (from 1, ascending) of the relevant files in a list of rows by descending score.
+
+    A file stands where its best row stands. Other files of the same score come before a relevant one;
+    relevant ones do not push each other down except by their own places.
+    """
+    keep = owners != own
+    owners, scores = owners[keep], scores[keep]
+    _, best = np.unique(owners, return_index=True)
+    best.sort()
+    owners, scores = owners[best], scores[best]
+    right = np.isin(owners, np.fromiter(relevant, np.int64))
+    wrong_scores = -scores[~right]
+    before = np.searchsorted(wrong_scores, -scores[right] + _SAME, side="right")
+    ranks: NDArray[np.int64] = before + np.arange(1, len(before) + 1)
+    return ranks
+
+
+def _scores(
+    direction: str,
+    via: str,
+    shallow: Sequence[NDArray[np.int64]],
+    deep: Sequence[NDArray[np.int64]],
+    wanted: Sequence[int],
+    pool: int,
+) -> DirectionScores:
+    """Recall from the shallow ranks, MRR and mAP from the deep ones."""
+    recall = {k: float(np.mean(_first(shallow) <= k)) for k in RECALL_AT}
+    precision = [float(np.sum(np.arange(1, len(r) + 1) / r)) / n for r, n in zip(deep, wanted, strict=True)]
+    reciprocal = float(np.mean(1 / _first(deep)))
+    return DirectionScores(direction, via, recall, reciprocal, float(np.mean(precision)), len(deep), pool)
+
+
+def _first(ranks: Sequence[NDArray[np.int64]]) -> NDArray[np.float64]:
+    """The rank of each query's first answer, infinite where none was found."""
+    return np.array([r[0] if len(r) else np.inf for r in ranks])

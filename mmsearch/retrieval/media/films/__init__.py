@@ -1,0 +1,1 @@
+"""Films and animations: frames, shots, and clips as files of their own."""

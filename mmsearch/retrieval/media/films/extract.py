@@ -1,0 +1,357 @@
+"""One frame of a film as a picture file, and a stretch of a sound or a film as a file of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import IO, Any, Literal
+
+import numpy as np
+
+from mmsearch.errors import DecodeError, UsageError
+from mmsearch.retrieval.media.container import Packets, clear_errors, open_container, origin_of, pick_stream
+from mmsearch.retrieval.media.films import animation
+from mmsearch.retrieval.media.films.film import shown_at
+from mmsearch.retrieval.media.films.frame import Frame
+from mmsearch.retrieval.media.films.frames import open_film
+from mmsearch.retrieval.media.formats import FORMATS
+from mmsearch.retrieval.media.sounds.sound import readable
+from mmsearch.types import clock
+
+_PICTURES: dict[str, tuple[str, dict[str, Any]]] = {
+    ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}),
+    ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0}),
+    ".png": ("PNG", {}),
+    ".webp": ("WEBP", {"quality": 95}),
+}
+
+_LATE_S = 0.25
+_EVERYWHERE = frozenset({"h264", "hevc", "av1", "mpeg4", "aac", "mp3", "ac3", "alac"})
+_PCM = frozenset({"pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_f64le"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Clip:
+    """How a clip is written: FFmpeg's container, the encoders of pictures (None: sound only) and of sound, and what
+    is copied as it is: codecs that players expect in such a file, None for all that the container takes."""
+
+    container: str
+    pictures: str | None
+    sound: str
+    copied: frozenset[str] | None
+
+
+_CLIPS = {
+    ".mp4": _Clip("mp4", "libx264", "aac", _EVERYWHERE),
+    ".mov": _Clip("mov", "libx264", "aac", _EVERYWHERE | _PCM | {"prores", "mjpeg"}),
+    ".mkv": _Clip("matroska", "libx264", "aac", None),
+    ".webm": _Clip("webm", "libvpx-vp9", "libopus", frozenset({"vp8", "vp9", "av1", "vorbis", "opus"})),
+    ".m4a": _Clip("ipod", None, "aac", frozenset({"aac", "alac"})),
+    ".mp3": _Clip("mp3", None, "libmp3lame", frozenset({"mp3"})),
+    ".ogg": _Clip("ogg", None, "libopus", frozenset({"vorbis", "opus"})),
+    ".opus": _Clip("ogg", None, "libopus", frozenset({"opus"})),
+    ".flac": _Clip("flac", None, "flac", frozenset({"flac"})),
+    ".wav": _Clip("wav", None, "pcm_s16le", _PCM),
+}
+
+_TIME_BASE = Fraction(1, 90_000)
+_PRE_ROLL_S = 1.0
+_MP3_CHANNELS = 2
+
+
+def save_frame(
+    source: IO[bytes], format: str, time_s: float, out: str | os.PathLike[str], *, max_pixels: int
+) -> dict[str, Any]:
+    """Write the frame that is shown at a time as a picture, upright and in full size.
+
+    Returns ``{"time_s": its exact presentation time, "width": …, "height": …}``.
+
+    Raises:
+        UsageError: ``out`` ends in none of .jpg, .png, .webp.
+        DecodeError: the film ends before that, or cannot be decoded.
+    """
+    ending = _ending(out, _PICTURES)
+    reader = open_film(source, format, max_pixels)
+    frame = next(shown_at(reader, [time_s]))
+    picture = frame.picture()
+    reader.close()
+    name, options = _PICTURES[ending]
+    picture.save(out, name, **options)
+    return {"time_s": frame.time, "width": picture.width, "height": picture.height}
+
+
+def cut_clip(
+    source: IO[bytes],
+    format: str,
+    start_s: float,
+    end_s: float,
+    out: str | os.PathLike[str],
+    *,
+    max_pixels: int = 100_000_000,
+) -> dict[str, Any]:
+    """Write the part of a sound or a film between two times.
+
+    Coded pictures and sound are copied, from the key frame at or before ``start_s``, where the container that
+    ``out`` ends in takes them; otherwise they are coded anew, exactly from ``start_s`` on. Returns
+    ``{"start_s": …, "end_s": …, "copied": bool}``.
+
+    Raises:
+        UsageError: no clip can be written to such an ending.
+        DecodeError: it ends before that, or cannot be decoded.
+    """
+    ending = _ending(out, _CLIPS)
+    with clear_errors():
+        if format not in animation.FORMATS and not FORMATS[format].clockless:
+            copied = _copy(source, format, start_s, end_s, out, ending)
+            if copied is not None:
+                return {"start_s": copied[0], "end_s": copied[1], "copied": True}
+        end = _recode(source, format, start_s, end_s, out, ending, max_pixels)
+    return {"start_s": start_s, "end_s": end, "copied": False}
+
+
+def check_ending(what: Literal["frame", "clip"], out: str | os.PathLike[str]) -> None:
+    """Raise a UsageError if a file of that name can hold no frame, or no clip."""
+    _ending(out, _PICTURES if what == "frame" else _CLIPS)
+
+
+def _ending(out: str | os.PathLike[str], known: dict[str, Any]) -> str:
+    ending = os.path.splitext(os.fspath(out))[1].lower()
+    if ending not in known:
+        raise UsageError(f"cannot write {ending or 'a file without an ending'!r}: use {', '.join(known)}")
+    return ending
+
+
+def _tracks(container: Any, ending: str) -> list[Any]:
+    from av.stream import Disposition
+
+    pictures = tuple(track for track in container.streams.video if not track.disposition & Disposition.attached_pic)
+    tracks = []
+    if pictures and _CLIPS[ending].pictures is not None:
+        tracks.append(pick_stream(pictures, "a film"))
+    if container.streams.audio:
+        tracks.append(pick_stream(container.streams.audio, "a sound track"))
+    if not tracks:
+        raise DecodeError("no sound track" if _CLIPS[ending].pictures is None else "neither picture nor sound in it")
+    return tracks
+
+
+def _copy(
+    source: IO[bytes], format: str, start: float, end: float, out: str | os.PathLike[str], ending: str
+) -> tuple[float, float] | None:
+    """Start and end of what was copied, or None where the container takes no such codec."""
+    import av
+
+    with open_container(source, format) as container:
+        tracks = _tracks(container, ending)
+        with av.open(os.fspath(out), "w", format=_CLIPS[ending].container) as clip:
+            takes = _CLIPS[ending].copied or clip.supported_codecs
+            if any(track.codec_context.codec.canonical_name not in takes for track in tracks):
+                return None
+            try:
+                written = [clip.add_stream_from_template(track) for track in tracks]
+                copied = _copy_packets(container, tracks, clip, written, start, end)
+            except (av.FFmpegError, ValueError):
+                return None
+    if copied is not None and copied[1] <= start:
+        raise DecodeError(f"it ends before {clock(start)}")
+    if copied is not None and copied[0] > start + _LATE_S:
+        return None  # the jump passed the key frame before: what is wanted would be missing
+    return copied
+
+
+def _copy_packets(
+    container: Any, tracks: list[Any], clip: Any, written: list[Any], start: float, end: float
+) -> tuple[float, float] | None:
+    origin, lead = origin_of(container), tracks[0]
+    container.seek(int((start + origin) / lead.time_base), stream=lead)
+    first: float | None = None
+    last = 0.0
+    finished: set[int] = set()
+    for packet in _in_time(container.demux(*tracks)):
+        time = float(packet.pts * packet.time_base) - origin
+        long = float((packet.duration or 0) * packet.time_base)
+        if first is None:
+            if packet.stream is not lead or not packet.is_keyframe or (lead.type == "audio" and time + long <= start):
+                continue
+            first = time
+        if float(packet.dts * packet.time_base) - origin >= end:
+            finished.add(packet.stream.index)
+            if len(finished) == len(tracks):
+                break
+            continue
+        if time < first:
+            continue
+        shift = round((first + origin) / packet.time_base)
+        packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+        last = max(last, time + long)
+        packet.stream = written[tracks.index(next(t for t in tracks if t.index == packet.stream.index))]
+        clip.mux(packet)
+    return None if first is None else (first, last)
+
+
+def _in_time(packets: Iterator[Any]) -> Iterator[Any]:
+    """Packets that have a place in time; Matroska leaves out when the first ones are to be decoded."""
+    waiting: dict[int, list[Any]] = {}
+    known: set[int] = set()
+    for packet in packets:
+        if packet.pts is None:
+            continue
+        track = packet.stream.index
+        early = waiting.setdefault(track, [])
+        if packet.dts is None:
+            if track not in known:
+                early.append(packet)
+            continue
+        for steps, held in zip(range(len(early), 0, -1), early, strict=True):
+            held.dts = min(held.pts, packet.dts - steps * max(1, packet.duration or 1))
+            yield held
+        early.clear()
+        known.add(track)
+        yield packet
+
+
+def _recode(
+    source: IO[bytes],
+    format: str,
+    start: float,
+    end: float,
+    out: str | os.PathLike[str],
+    ending: str,
+    max_pixels: int,
+) -> float:
+    """Code pictures and sound anew; where they end."""
+    import av
+
+    coders = _CLIPS[ending]
+    last = start
+    with av.open(os.fspath(out), "w", format=coders.container) as clip:
+        packets: list[Iterator[tuple[float, Any]]] = []
+        sound: Any = None
+        if format not in animation.FORMATS:
+            with open_container(source, format) as probe:
+                sound = next((track for track in _tracks(probe, ending) if track.type == "audio"), None)
+                has_pictures = any(track.type == "video" for track in _tracks(probe, ending))
+                sound_facts = (sound.rate, _layout(sound.layout, coders)) if sound is not None else None
+        else:
+            has_pictures, sound_facts = coders.pictures is not None, None
+        if has_pictures and coders.pictures is not None:
+            reader = open_film(source, format, max_pixels)
+            frames = _frames_between(reader, start, end)
+            first = next(frames, None)
+            if first is None:
+                raise DecodeError(f"it ends before {clock(start)}")
+            packets.append(_coded_pictures(clip, coders.pictures, first, frames, start, end))
+        if sound_facts is not None:
+            packets.append(_coded_sound(clip, coders.sound, source, format, start, end, sound_facts))
+        pending = [(next(track, None), track) for track in packets]
+        while live := [item for item in pending if item[0] is not None]:
+            head, track = min(live, key=lambda item: item[0][0] if item[0] else 0.0)
+            assert head is not None
+            time, coded = head
+            clip.mux(coded)
+            last = max(last, time)
+            pending = [(next(t, None), t) if t is track else (kept, t) for kept, t in pending]
+    if last <= start:
+        raise DecodeError(f"it ends before {clock(start)}")
+    return min(last, end)
+
+
+def _frames_between(reader: Any, start: float, end: float) -> Iterator[Frame]:
+    held: Frame | None = None
+    for frame in reader.frames_from(start):
+        if frame.time >= end:
+            break
+        if held is not None and frame.time > start + float(_TIME_BASE):  # counted times are sums, and not exact
+            yield held
+        held = frame
+    if held is not None and held.time + held.duration > start:
+        yield held
+
+
+def _coded_pictures(
+    clip: Any, coder: str, first: Frame, rest: Iterator[Frame], start: float, end: float
+) -> Iterator[tuple[float, Any]]:
+    from av.video.frame import VideoFrame
+
+    width, height = (side - side % 2 or 2 for side in first.picture().size)
+    stream = clip.add_stream(coder, rate=30)
+    stream.width, stream.height = width, height
+    stream.pix_fmt = "yuv420p"
+    stream.codec_context.time_base = stream.time_base = _TIME_BASE
+    stream.options = (
+        {"crf": "20"} if coder == "libx264" else {"crf": "30", "b": "0", "deadline": "good", "cpu-used": "5"}
+    )
+
+    def frames() -> Iterator[Frame]:
+        yield first
+        yield from rest
+
+    until = start
+    for frame in frames():
+        picture = frame.picture()
+        if picture.size != (width, height):
+            picture = picture.crop((0, 0, width, height))
+        coded: Any = VideoFrame.from_ndarray(np.asarray(picture), "rgb24")
+        coded.pts = round((max(frame.time, start) - start) / _TIME_BASE)
+        coded.time_base = _TIME_BASE
+        until = min(end, frame.time + frame.duration)
+        for packet in stream.encode(coded):
+            yield until, packet
+    for packet in stream.encode(None):
+        yield until, packet
+
+
+def _layout(layout: Any, coders: _Clip | None) -> str:
+    """The name of a layout of channels; some files only count them, and MP3 has two at most."""
+    usual = {1: "mono", 2: "stereo"}
+    most = _MP3_CHANNELS if coders is not None and coders.sound == "libmp3lame" else layout.nb_channels
+    return usual.get(min(layout.nb_channels, most), str(layout.name))
+
+
+def _rate_for(coder: str, rate: int) -> int:
+    """The rate itself, or where the encoder has a list without it the next one up."""
+    from av.codec import Codec
+
+    known = sorted(Codec(coder, "w").audio_rates or ())
+    return next((high for high in known if high >= rate), known[-1]) if known else rate
+
+
+def _coded_sound(
+    clip: Any, coder: str, source: IO[bytes], format: str, start: float, end: float, facts: tuple[int, str]
+) -> Iterator[tuple[float, Any]]:
+    from av.audio.frame import AudioFrame
+
+    rate, layout = facts
+    stream = clip.add_stream(coder, rate=_rate_for(coder, rate), layout=layout)
+    container = open_container(source, format)
+    track = pick_stream(container.streams.audio, "a sound track")
+    origin = origin_of(container)
+    if start > _PRE_ROLL_S and track.time_base is not None:
+        container.seek(int((start - _PRE_ROLL_S + origin) / track.time_base), stream=track)
+    until = start
+    for decoded in Packets(container, track).frames():
+        frame: Any = decoded
+        time = (frame.time or 0.0) - origin
+        low = max(0, round((start - time) * frame.sample_rate))
+        high = min(frame.samples, round((end - time) * frame.sample_rate))
+        if time >= end:
+            break
+        if low >= high:
+            continue
+        frame = readable(frame)
+        samples = frame.to_ndarray()
+        across = 1 if frame.format.is_planar else frame.layout.nb_channels
+        part = AudioFrame.from_ndarray(
+            samples[:, low * across : high * across].copy(), frame.format.name, _layout(frame.layout, None)
+        )
+        part.sample_rate = frame.sample_rate
+        part.time_base = Fraction(1, frame.sample_rate)
+        part.pts = round(max(0.0, time - start) * frame.sample_rate)
+        until = min(end, time + high / frame.sample_rate)
+        for packet in stream.encode(part):
+            yield until, packet
+    for packet in stream.encode(None):
+        yield until, packet
+    container.close()

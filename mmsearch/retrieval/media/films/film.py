@@ -1,0 +1,277 @@
+"""Films: shots of at most ten seconds, each with up to four of its frames as an encoder's pixels, streamed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmsearch.errors import DecodeError
+from mmsearch.retrieval.media.dates import dated
+from mmsearch.retrieval.media.decode_spec import FRAMES_OF_SHOT, MAX_SPAN_S
+from mmsearch.retrieval.media.films.frame import Frame, Thumbnail
+from mmsearch.retrieval.media.films.frames import open_film
+from mmsearch.retrieval.media.films.shots import evenly, is_flat, with_cuts
+from mmsearch.retrieval.media.pictures.transform import ImageTransform
+from mmsearch.retrieval.media.resume import Since
+from mmsearch.types import Facts, clock
+
+_FIRST_S, _EVERY_S = 0.25, 1.0
+_LEAST_REST_S = 2.0
+_MAX_QUERY_FRAMES = 32
+_SEEK_S = 10.0
+_CONTEXT_S = 5.0
+"""Of film before a place, by which cuts are told as in a film read from its start: the detector looks back 2 s."""
+_ROUNDING_S = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """A shot, or a piece of one that is longer than `MAX_SPAN_S`; ``continues`` marks all but the first piece.
+
+    ``frames`` are RGB pixels of the transform's size, uint8 ``[n, height, width, 3]``, n ≥ 1; ``times`` are their
+    presentation times in seconds.
+    """
+
+    start_s: float
+    end_s: float
+    frames: NDArray[np.uint8]
+    times: tuple[float, ...]
+    continues: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    wanted: float
+    time: float
+    pixels: NDArray[np.uint8]
+    flat: bool
+
+
+class Film:
+    """The shots of an opened film or animated picture.
+
+    ``expected_s`` is the duration that the header states, 0.0 if it states none; ``first`` is the number of the
+    first shot that `shots` gives, and is valid once it does; ``facts`` are once it is exhausted.
+
+    Raises:
+        DecodeError: no picture in it, it cannot be decoded, or its frames have more than ``max_pixels``.
+    """
+
+    def __init__(self, source: IO[bytes], format: str, transform: ImageTransform, *, max_pixels: int) -> None:
+        self._open = partial(open_film, source, format, max_pixels)
+        self._reader = self._open()
+        self._transform = transform
+        self.expected_s = self._reader.expected_s
+        self.first = 0
+        self.facts = Facts()
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether a later run finds the place in the film that has been reached, by its time alone."""
+        return self._reader.can_go_on
+
+    @property
+    def damage(self) -> str | None:
+        """What was wrong with the part that has been read."""
+        return self._reader.damage
+
+    def shots(self, since: Since | None = None) -> Iterator[Shot]:
+        """The film's shots in order, without gaps; a long one comes in pieces.
+
+        ``since`` leaves out what lies before it, or nothing where the film has no such place.
+
+        Raises:
+            DecodeError: nothing of it can be decoded.
+        """
+        size = (0, 0)
+        end = 0.0
+        sampler: _Sampler | None = None
+        for frame, thumbnail, cut, until in self._frames(since):
+            if sampler is None:
+                size = frame.picture().size
+                sampler = _Sampler(frame, thumbnail, self._transform, since if self.first else None)
+            elif cut:
+                yield from sampler.finish(frame.time)
+                sampler = _Sampler(frame, thumbnail, self._transform)
+            yield from sampler.add(frame, thumbnail, until)
+            end = until
+        if sampler is not None:
+            yield from sampler.finish(end)
+        self._reader.close()
+        facts = Facts(width=size[0], height=size[1], duration_s=end, note=self._reader.note)
+        self.facts = dated(facts, self._reader.taken)
+
+    def _frames(self, since: Since | None) -> Iterator[tuple[Frame, Thumbnail, bool, float]]:
+        """Frames with what is known of them, from ``since`` on if the same shots are found there, else all."""
+        if since is not None:
+            frames = with_cuts(self._reader.frames_from(max(0.0, since.start_s - _CONTEXT_S)))
+            found = _from(since, _with_ends(frames))
+            first = next(found, None)
+            if first is not None:
+                self.first = since.index
+                yield first
+                yield from found
+                return
+            self._reader.close()
+            self._reader = self._open()
+        yield from _with_ends(with_cuts(self._reader.frames()))
+
+
+def _from(
+    since: Since, frames: Iterator[tuple[Frame, Thumbnail, bool, float]]
+) -> Iterator[tuple[Frame, Thumbnail, bool, float]]:
+    """What is shown from a place on; nothing where no shot starts there, but should, or one does, but should not."""
+    starts = since.start_s == since.shot_s
+    for frame, thumbnail, cut, until in frames:
+        if until > since.start_s + _ROUNDING_S:
+            if cut == starts and (not starts or abs(frame.time - since.start_s) <= _ROUNDING_S):
+                yield frame, thumbnail, cut, until
+                yield from frames
+            return
+
+
+def _with_ends(
+    frames: Iterator[tuple[Frame, Thumbnail, bool]],
+) -> Iterator[tuple[Frame, Thumbnail, bool, float]]:
+    """Each frame with the time until which it is shown."""
+    held: tuple[Frame, Thumbnail, bool] | None = None
+    for item in frames:
+        if held is not None:
+            yield *held, item[0].time
+        held = item
+    if held is not None:
+        yield *held, held[0].time + held[0].duration
+
+
+class _Sampler:
+    """Takes frames out of one shot: that which is shown after a quarter of a second, and every second from there.
+
+    ``since``: begin with a later piece of the shot.
+    """
+
+    def __init__(
+        self, first: Frame, thumbnail: Thumbnail, transform: ImageTransform, since: Since | None = None
+    ) -> None:
+        self._transform = transform
+        self._start = first.time if since is None else since.start_s
+        self._first: tuple[Frame, Thumbnail] | None = (first, thumbnail)
+        self._wanted = (first.time if since is None else since.shot_s) + _FIRST_S
+        self._continues = since is not None and since.start_s != since.shot_s
+        self._candidates: list[_Candidate] = []
+        while self._wanted < self._start:
+            self._first = None
+            self._wanted += _EVERY_S
+
+    def add(self, frame: Frame, thumbnail: Thumbnail, until: float) -> Iterator[Shot]:
+        """Take note of a frame that is shown until then; gives the pieces that are complete."""
+        pixels = None
+        while self._wanted < until:
+            if pixels is None:
+                pixels = fitted(frame, self._transform)
+            yield from self._cut_off(self._wanted)
+            self._candidates.append(_Candidate(self._wanted, frame.time, pixels, is_flat(thumbnail)))
+            self._first = None
+            self._wanted += _EVERY_S
+
+    def finish(self, end: float) -> Iterator[Shot]:
+        """The shot is over: its last pieces."""
+        yield from self._cut_off(end)
+        if self._first is not None:
+            frame, thumbnail = self._first
+            self._candidates.append(
+                _Candidate(frame.time, frame.time, fitted(frame, self._transform), is_flat(thumbnail))
+            )
+        if end - self._start > MAX_SPAN_S:
+            yield self._piece(self._start + (end - self._start) / 2)
+        yield self._piece(end)
+
+    def _cut_off(self, time: float) -> Iterator[Shot]:
+        """Full pieces before ``time``; a rest that is too short stays with its piece, to be halved."""
+        while time - self._start > MAX_SPAN_S + _LEAST_REST_S:
+            yield self._piece(self._start + MAX_SPAN_S)
+
+    def _piece(self, end: float) -> Shot:
+        inside = [candidate for candidate in self._candidates if candidate.wanted < end or not self._candidates]
+        self._candidates = [candidate for candidate in self._candidates if candidate.wanted >= end]
+        distinct = list({candidate.time: candidate for candidate in inside}.values())
+        chosen = evenly([candidate for candidate in distinct if not candidate.flat] or distinct, FRAMES_OF_SHOT)
+        shot = Shot(
+            self._start,
+            end,
+            np.stack([candidate.pixels for candidate in chosen]),
+            tuple(candidate.time for candidate in chosen),
+            self._continues,
+        )
+        self._start, self._continues = end, True
+        return shot
+
+
+def fitted(frame: Frame, transform: ImageTransform) -> NDArray[np.uint8]:
+    """A frame as the encoder's pixels, uint8 ``[height, width, 3]``; large ones are reduced in one go first."""
+    return transform.apply(frame.picture((2 * transform.height, 2 * transform.width)))
+
+
+def frames_between(
+    source: IO[bytes], format: str, transform: ImageTransform, start_s: float, end_s: float | None, *, max_pixels: int
+) -> tuple[NDArray[np.uint8], Facts]:
+    """The frame shown at ``start_s``, or frames spread over ``start_s`` to ``end_s`` by the rule for shots.
+
+    Pixels are uint8 ``[n, height, width, 3]``, n ≥ 1.
+
+    Raises:
+        DecodeError: the film ends before that, or cannot be decoded.
+    """
+    reader = open_film(source, format, max_pixels)
+    pixels: list[NDArray[np.uint8]] = []
+    seen = set()
+    size = (0, 0)
+    for frame in shown_at(reader, _moments(start_s, end_s)):
+        if frame.time not in seen:
+            seen.add(frame.time)
+            pixels.append(fitted(frame, transform))
+            size = frame.picture().size
+    facts = Facts(width=size[0], height=size[1], duration_s=reader.expected_s or None)
+    reader.close()
+    return np.stack(pixels), dated(facts, reader.taken)
+
+
+def _moments(start: float, end: float | None) -> list[float]:
+    if end is None or end - start <= _FIRST_S:
+        return [start]
+    pieces = max(1, round((end - start) / MAX_SPAN_S + 0.499))
+    moments: list[float] = []
+    for piece in range(pieces):
+        low, high = (start + (end - start) * edge / pieces for edge in (piece, piece + 1))
+        moments += evenly(np.arange(low + _FIRST_S, high, _EVERY_S).tolist(), FRAMES_OF_SHOT)
+    return evenly(moments, _MAX_QUERY_FRAMES)
+
+
+def shown_at(reader: object, moments: list[float]) -> Iterator[Frame]:
+    """The frames shown at some moments, in order; moments after the end are left out, but not all of them.
+
+    Raises:
+        DecodeError: the film ends before the first of them.
+    """
+    frames: Iterator[Frame] | None = None
+    held: Frame | None = None
+    following: Frame | None = None
+    given = False
+    for moment in moments:
+        if frames is None or (following is not None and moment - following.time > _SEEK_S):
+            frames = reader.frames_from(moment)  # type: ignore[attr-defined]
+            held, following = None, next(frames, None)
+        while following is not None and (held is None or following.time <= moment):
+            held, following = following, next(frames, None)
+        if held is None:
+            raise DecodeError("no picture in it")
+        if following is None and moment > held.time + held.duration:
+            if not given:
+                raise DecodeError(f"the film ends at {clock(held.time + held.duration)}")
+            return
+        given = True
+        yield held

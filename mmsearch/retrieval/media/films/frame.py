@@ -1,0 +1,143 @@
+"""Frames of a film: an upright RGB picture of one, or only a thumbnail to compare it by, each at the least cost."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mmsearch.retrieval.media.pictures.tone_mapping import HLG, PQ, to_sdr
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+
+THUMBNAIL_SIDE = 32
+_SAMPLES_PER_CELL = 2
+_MEANS: NDArray[np.float32] = np.kron(
+    np.eye(THUMBNAIL_SIDE), np.full((1, _SAMPLES_PER_CELL), 1 / _SAMPLES_PER_CELL)
+).astype(np.float32)
+_MAX_STRETCH = 20
+_UNSPECIFIED, _BT601, _BT709 = 2, 5, 1
+_HD_HEIGHT = 720
+
+Thumbnail = NDArray[np.float32]
+"""Luma and two chroma planes, float32 ``[3, 32, 32]`` of 0…255: cell means of a sparse sample of the frame."""
+
+
+class Frame(Protocol):
+    """One picture of a film."""
+
+    @property
+    def time(self) -> float:
+        """When it is shown, in seconds."""
+
+    @property
+    def duration(self) -> float:
+        """For how many seconds; 0.0: until the next."""
+
+    def thumbnail(self) -> Thumbnail:
+        """What to compare it by."""
+
+    def picture(self, least: tuple[int, int] | None = None) -> Image.Image:
+        """Upright, with square pixels, in RGB; where ``least`` (height, width) is given, perhaps reduced to no less."""
+
+
+@dataclass(frozen=True, slots=True)
+class StillFrame:
+    """A frame that Pillow decoded."""
+
+    time: float
+    duration: float
+    image: Image.Image
+
+    def thumbnail(self) -> Thumbnail:
+        """See `Frame`."""
+        small = self.image.convert("YCbCr").resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BOX)
+        return np.asarray(small, np.float32).transpose(2, 0, 1)
+
+    def picture(self, least: tuple[int, int] | None = None) -> Image.Image:
+        """See `Frame`."""
+        return self.image
+
+
+@dataclass(frozen=True, slots=True)
+class FilmFrame:
+    """A frame that FFmpeg decoded; ``pixel_aspect`` is the width of a pixel over its height."""
+
+    time: float
+    duration: float
+    decoded: VideoFrame
+    pixel_aspect: Fraction = Fraction(1)
+
+    def thumbnail(self) -> Thumbnail:
+        """See `Frame`."""
+        frame = self.decoded
+        layout = _LAYOUTS.get(frame.format.name)
+        if layout is None:
+            frame, layout = frame.reformat(96, 96, "yuv420p", interpolation="POINT"), _LAYOUTS["yuv420p"]
+        return np.stack([_plane(frame, *where) for where in layout])
+
+    def picture(self, least: tuple[int, int] | None = None) -> Image.Image:
+        """See `Frame`."""
+        return Image.fromarray(self.pixels(least))
+
+    def pixels(self, least: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+        """The picture as uint8 ``[height, width, 3]``."""
+        frame = self.decoded
+        turns = round(frame.rotation / 90) % 4
+        width, height = square_size(frame.width, frame.height, self.pixel_aspect)
+        if least is not None:
+            low, wide = least[::-1] if turns % 2 else least
+            scale = max(low / height, wide / width)
+            if scale <= 0.75:  # less is not worth a second interpolation
+                width, height = max(wide, round(width * scale)), max(low, round(height * scale))
+        colours: dict[str, Any] = {"dst_colorspace": _BT601}
+        if frame.colorspace == _UNSPECIFIED:
+            colours["src_colorspace"] = _BT709 if frame.height >= _HD_HEIGHT else _BT601
+        transfer = int(getattr(frame, "color_trc", 0) or 0)
+        if transfer in (PQ, HLG):
+            deep = frame.reformat(width, height, "rgb48le", interpolation="AREA", **colours).to_ndarray()
+            rgb: NDArray[Any] = to_sdr(deep, transfer, int(getattr(frame, "color_primaries", 0) or 0))
+        else:
+            rgb = frame.reformat(width, height, "rgb24", interpolation="AREA", **colours).to_ndarray()
+        return np.ascontiguousarray(np.rot90(rgb, turns))
+
+
+def square_size(width: int, height: int, pixel_aspect: Fraction) -> tuple[int, int]:
+    """Width and height in square pixels, as players show it: the height stays."""
+    if pixel_aspect <= 0 or not Fraction(1, _MAX_STRETCH) <= pixel_aspect <= _MAX_STRETCH:
+        return width, height
+    return max(1, round(width * pixel_aspect)), height
+
+
+_LAYOUTS: dict[str, tuple[tuple[int, int, int, int], ...]] = {}
+"""For each pixel format the plane, first value, step and bits of luma and of the two chroma values."""
+for _name in ("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "yuv411p", "yuv410p"):
+    _LAYOUTS[_name] = ((0, 0, 1, 8), (1, 0, 1, 8), (2, 0, 1, 8))
+for _name in ("nv12", "nv16"):
+    _LAYOUTS[_name] = ((0, 0, 1, 8), (1, 0, 2, 8), (1, 1, 2, 8))
+for _name in ("yuv420p10le", "yuv422p10le", "yuv444p10le"):
+    _LAYOUTS[_name] = ((0, 0, 1, 10), (1, 0, 1, 10), (2, 0, 1, 10))
+
+
+def _plane(frame: VideoFrame, index: int, first: int, step: int, bits: int) -> NDArray[np.float32]:
+    """The cell means of one of a frame's values, float32 ``[32, 32]`` of 0…255, from four samples a cell."""
+    plane = frame.planes[index]
+    memory: Any = plane
+    values: NDArray[Any] = np.frombuffer(memory, np.uint8 if bits == 8 else np.dtype("<u2"))
+    values = values.reshape(-1, plane.line_size // values.itemsize)
+    rows, columns = _spread(plane.height), _spread(plane.width)
+    sparse = values[rows[:, None], columns * step + first].astype(np.float32)
+    return np.asarray(_MEANS @ sparse @ _MEANS.T * 2.0 ** (8 - bits), np.float32)
+
+
+@functools.lru_cache(maxsize=16)
+def _spread(size: int) -> NDArray[np.intp]:
+    """The places of the samples along a side, evenly spread over all of it."""
+    count = THUMBNAIL_SIDE * _SAMPLES_PER_CELL
+    return (2 * np.arange(count) + 1) * size // (2 * count)

@@ -1,0 +1,227 @@
+"""The frames of a film or an animation, one after the other or from any moment on, at their exact times."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import IO, Any
+
+from mmsearch.errors import DecodeError
+from mmsearch.retrieval.media.container import (
+    Clock,
+    Packets,
+    clear_errors,
+    open_container,
+    origin_of,
+    pick_stream,
+    stated_duration,
+    taken,
+)
+from mmsearch.retrieval.media.durations import promised_duration
+from mmsearch.retrieval.media.films import animation
+from mmsearch.retrieval.media.films.frame import FilmFrame, Frame, square_size
+from mmsearch.retrieval.media.formats import FORMATS
+from mmsearch.retrieval.media.pictures.image import guard_size
+
+_MAX_FRAME_S = 3600.0
+_BACK_S = (0.0, 2.0, 10.0, 60.0)
+_ORDER_OF_CODING = frozenset({"avi", "mpegvideo"})
+"""Formats whose time stamps count coded pictures: with B frames FFmpeg has the first one come late."""
+_SETTLES_S = {"mpeg": 1.0}
+"""Program streams stamp some pictures only: for so long after a jump FFmpeg guesses the times."""
+
+
+def open_film(source: IO[bytes], format: str, max_pixels: int) -> FilmReader | AnimationReader:
+    """A reader of the frames of a file whose format `sniff` found.
+
+    Raises:
+        DecodeError: no picture in it, it cannot be decoded, or its frames have more than ``max_pixels``.
+    """
+    if format in animation.FORMATS:
+        return AnimationReader(source, format, max_pixels)
+    return FilmReader(source, format, max_pixels)
+
+
+class AnimationReader:
+    """The frames of an animated picture. Its duration is stated nowhere."""
+
+    expected_s = 0.0
+
+    def __init__(self, source: IO[bytes], format: str, max_pixels: int) -> None:
+        self._source, self._format, self._max_pixels = source, format, max_pixels
+        self.taken = self._open().taken
+        self.note: str | None = None
+        self.damage: str | None = None
+        self.can_go_on = False
+
+    def frames(self) -> Iterator[Frame]:
+        """All frames in order."""
+        animated = self._open()
+        yield from animated.frames()
+        self.note = animated.note
+
+    def _open(self) -> animation.Animation:
+        return animation.Animation(self._source, self._format, self._max_pixels)
+
+    def frames_from(self, time: float) -> Iterator[Frame]:
+        """All frames in order: there is no way in but the beginning."""
+        return self.frames()
+
+    def close(self) -> None:
+        """The source is the caller's; there is nothing else to close."""
+
+
+class FilmReader:
+    """The frames of a film's picture track, as FFmpeg decodes it.
+
+    ``expected_s`` is the duration that the header states (0.0: unknown), ``note`` says after all frames whether the
+    file broke off.
+    """
+
+    def __init__(self, source: IO[bytes], format: str, max_pixels: int) -> None:
+        self._source, self._format, self._max_pixels = source, format, max_pixels
+        self._open()
+        self.expected_s = stated_duration(self._container, self._stream)
+        self._promised_s = promised_duration(source, format, self.expected_s)
+        self.taken = taken(self._container, "film")
+        self.note: str | None = None
+        self._clock: Clock | None = None
+        self._late = 0.0
+        if format in _ORDER_OF_CODING:
+            first = next(self._packets.frames(), None)
+            if first is not None and first.time is not None:
+                self._late = max(0.0, first.time - origin_of(self._container))
+            self._open()
+
+    def _open(self) -> None:
+        from av.stream import Disposition
+
+        self._container = open_container(self._source, self._format)
+        with clear_errors():
+            covers = Disposition.attached_pic | Disposition.timed_thumbnails
+            tracks = tuple(track for track in self._container.streams.video if not track.disposition & covers)
+            if not tracks:
+                raise DecodeError("no picture in it")
+            self._stream = pick_stream(tracks, "a film")
+            context = self._stream.codec_context
+            self._pixel_aspect = self._stream.sample_aspect_ratio or Fraction(1)
+            self._guard(context.width, context.height)
+            # Each worker is one process of many. FFmpeg refuses frames that grow over the limit later on.
+            context.thread_count = 1
+            context.options = {"max_pixels": str(self._max_pixels)}
+            rate = self._stream.average_rate or self._stream.guessed_rate or 0
+            self._frame_s = 1 / float(rate) if rate else 0.0
+        # FFmpeg has no times of presentation for these in AVI; a jump would lose count.
+        counting = self._format == "avi" and context.name in ("h264", "hevc")
+        self._packets = Packets(self._container, self._stream, counting=counting)
+        self._can_jump = not counting and self._format != "mpegvideo" and not FORMATS[self._format].clockless
+
+    def _guard(self, width: int, height: int) -> None:
+        size = square_size(width, height, self._pixel_aspect)
+        guard_size(size, max(width * height, size[0] * size[1]), self._max_pixels)
+        self._size = (width, height)
+
+    def frames(self) -> Iterator[FilmFrame]:
+        """All frames in the order of presentation.
+
+        Raises:
+            DecodeError: not one of them can be decoded.
+        """
+        clock = self._clock = Clock(self._container, self.expected_s)
+        end = 0.0
+        nothing = True
+        with clear_errors():
+            for decoded, stamp, length in clock.timed(self._packets.frames(), self._length):
+                time = stamp - self._late
+                if not nothing and time < end - length:  # out of order: nobody would see it
+                    continue
+                nothing, end = False, time + length
+                yield self._frame(decoded, time, length)
+        if nothing:
+            raise DecodeError(self._why_nothing())
+        self.note = self._note(end)
+
+    def frames_from(self, time: float) -> Iterator[FilmFrame]:
+        """Frames in the order of presentation; the first is shown at ``time`` or before, if any is.
+
+        Raises:
+            DecodeError: not one of them can be decoded.
+        """
+        with clear_errors():
+            settles = _SETTLES_S.get(self._format, 0.0)
+            if time > 1 and self._can_jump:
+                for back in _BACK_S:
+                    frames = self._after_seek(max(0.0, time - back - settles), settles)
+                    first = next(frames, None)
+                    if first is not None and first.time <= time:
+                        end = 0.0
+                        for frame in itertools.chain([first], frames):
+                            end = frame.time + frame.duration
+                            yield frame
+                        self.note = self._note(end)
+                        return
+                    if time - back - settles <= 0:
+                        break
+            self.close()
+            self._open()
+            yield from self.frames()
+
+    def _after_seek(self, time: float, settles: float) -> Iterator[FilmFrame]:
+        """Frames from the first key frame after a jump: those shown before it lack what they build on.
+
+        None are given whose times are guessed, which they are for ``settles`` seconds.
+        """
+        import av
+
+        base, origin = self._stream.time_base, origin_of(self._container) + self._late
+        if base is None:
+            return
+        try:
+            self._container.seek(int((time + origin) / base), stream=self._stream)
+        except av.FFmpegError:
+            return
+        started: float | None = None
+        for decoded in self._packets.frames():
+            if decoded.pts is None or decoded.time is None:
+                return
+            if started is None and decoded.key_frame:
+                started = decoded.time
+            if started is not None and decoded.time >= started + settles:
+                yield self._frame(decoded, decoded.time - origin, self._length(decoded))
+
+    def _length(self, decoded: Any) -> float:
+        length = float(decoded.duration * decoded.time_base) if decoded.duration and decoded.time_base else 0.0
+        return length if 0 < length < _MAX_FRAME_S else self._frame_s
+
+    def _frame(self, decoded: Any, time: float, length: float) -> FilmFrame:
+        if (decoded.width, decoded.height) != self._size:
+            self._guard(decoded.width, decoded.height)
+        return FilmFrame(time, length, decoded, self._pixel_aspect)
+
+    def _why_nothing(self) -> str:
+        if self._packets.failed:
+            return "damaged: none of its pictures can be decoded"
+        return "header only: there is no picture behind it"
+
+    def _note(self, duration: float) -> str | None:
+        if duration < self._promised_s - max(1.0, 0.02 * self._promised_s):
+            return f"truncated: {duration:.0f} s of {self._promised_s:.0f} s could be read"
+        if self._packets.broken_off:
+            return f"truncated: {duration:.0f} s could be read"
+        return self.damage
+
+    @property
+    def damage(self) -> str | None:
+        """What was wrong with the part that has been read."""
+        return "damaged: parts of the film could not be decoded" if self._packets.failed else None
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether the place that has been reached is found again by its time: stamps were right, jumps are exact."""
+        steady = self._clock is None or self._clock.steady
+        return self._can_jump and self._format not in _SETTLES_S and steady
+
+    def close(self) -> None:
+        """Give the decoder's memory back."""
+        self._container.close()

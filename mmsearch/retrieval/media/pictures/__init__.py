@@ -1,0 +1,1 @@
+"""Pictures: bytes to upright 8-bit sRGB pixels, and to a model's input."""

@@ -1,0 +1,326 @@
+"""Pictures: a file's bytes to an upright 8-bit sRGB picture and its facts, within a bound on memory.
+
+Meant for a decoding worker: while a file is decoded, Pillow's module-wide switches are set for it alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import re
+import warnings
+from collections.abc import Iterator
+from typing import IO, Any
+
+import numpy as np
+from PIL import Image, ImageFile, UnidentifiedImageError
+
+from mmsearch.errors import DecodeError, TransientDecodeError
+from mmsearch.machine import free_memory
+from mmsearch.retrieval.media.dates import Taken, date_of_picture, dated
+from mmsearch.retrieval.media.formats import FORMATS
+from mmsearch.retrieval.media.pictures.bit_depth import stated_by_png
+from mmsearch.retrieval.media.pictures.colour import to_srgb
+from mmsearch.retrieval.media.pictures.high_bit_depth import (
+    decode_deep_colours,
+    decode_deep_tiff,
+    decode_pfm,
+    is_deep_tiff,
+    lost_depth,
+    pfm_size,
+    tiff_kind,
+    tiff_tags,
+)
+from mmsearch.retrieval.media.pictures.jpegxl import header_of
+from mmsearch.retrieval.media.pictures.tone_mapping import coding_of, still_to_sdr
+from mmsearch.retrieval.media.sniff import HEAD_BYTES, sniff
+from mmsearch.types import Facts
+
+BYTES_PER_PIXEL = 24
+"""The most memory that decoding takes for each pixel: JPEG 2000 with alpha holds four 32-bit planes, the packed
+picture and its RGB copy; the other formats need less."""
+
+_MAX_MEGAPIXELS = 400
+_SHARE_OF_MEMORY = 0.5
+
+_ORIENTATION_TAG, _WIDTH_TAG, _HEIGHT_TAG, _BITS_TAG = 0x0112, 256, 257, 258
+_PHOTOMETRIC_TAG, _SAMPLES_TAG, _SAMPLE_FORMAT_TAG = 262, 277, 339
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def default_max_pixels(workers: int, memory_bytes: int | None = None) -> int:
+    """The largest picture, in pixels, that each of ``workers`` may decode at once in half of the free memory.
+
+    ``memory_bytes`` stands in for the memory that is free now.
+    """
+    if memory_bytes is None:
+        memory_bytes = free_memory()
+    affordable = int(memory_bytes * _SHARE_OF_MEMORY / max(workers, 1) / BYTES_PER_PIXEL)
+    return min(affordable, _MAX_MEGAPIXELS * 1_000_000)
+
+
+def decode_image(
+    source: str | bytes | os.PathLike[str] | IO[bytes],
+    *,
+    max_pixels: int,
+    target: tuple[int, int] | None = None,
+    draft: float = 0.0,
+    format: str | None = None,
+    page: int | None = None,
+) -> tuple[Image.Image, Facts]:
+    """The first frame of a picture file, upright, in 8-bit sRGB, and its facts.
+
+    ``format``, as `sniff` names it, is found by the file's content where it is None. ``page``, from 0, is one of a file
+    of several (see `pages`); None: the first, or what a HEIC has as its main one.
+
+    With ``target`` (height, width) and ``draft`` > 0 a JPEG is decoded at the smallest of the scales 1, 1/2, 1/4
+    and 1/8 that leaves both sides at least ``draft`` times the target. Width and height among the facts
+    are those of the whole upright picture. A file that is cut off gives the part that is there and a note.
+
+    Raises:
+        DecodeError: not a picture, damaged, or more than ``max_pixels`` (found before anything is decoded).
+        MemoryError: decoding took more memory than the process may have.
+    """
+    with contextlib.ExitStack() as stack:
+        if isinstance(source, str | bytes | os.PathLike):
+            try:
+                source = stack.enter_context(open(source, "rb"))
+            except OSError as error:
+                raise TransientDecodeError(f"cannot be read: {(error.strerror or '').lower()}") from None
+        format = format or _format_of(source)
+        try:
+            return _decode(source, format, max_pixels, target, draft, page)
+        except (DecodeError, MemoryError):
+            raise
+        except Exception as error:  # strangers' bytes bring out many kinds of error in the decoders
+            if isinstance(error, OSError) and error.errno:  # not Pillow's own, which have no number
+                raise TransientDecodeError(f"cannot be read: {os.strerror(error.errno).lower()}") from None
+            raise DecodeError(_why_undecoded(error, FORMATS[format].reader)) from None
+
+
+def guard_size(size: tuple[int, int], pixels: int, max_pixels: int) -> None:
+    """Raise DecodeError where ``pixels`` to be held for a picture of ``size`` are too many."""
+    if pixels > max_pixels:
+        raise TransientDecodeError(
+            f"{size[0]} x {size[1]} pixels is over the limit of {max_pixels / 1e6:.0f} megapixels "
+            "that this machine's memory allows"
+        )
+
+
+def _format_of(source: IO[bytes]) -> str:
+    source.seek(0)
+    return sniff(source.read(HEAD_BYTES), b"", named=True).format
+
+
+def _decode(
+    source: IO[bytes], format: str, max_pixels: int, target: tuple[int, int] | None, draft: float, page: int | None
+) -> tuple[Image.Image, Facts]:
+    with pillow_settings():
+        deep = _decode_deep(source, format, max_pixels, page or 0)
+        if deep is not None:
+            return deep
+        image, size = _open(source, format, max_pixels, target, draft, page)
+        note = None
+        try:
+            image.load()
+        except (OSError, SyntaxError, EOFError):
+            ImageFile.LOAD_TRUNCATED_IMAGES = True
+            image, size = _open(source, format, max_pixels, target, draft, page)
+            image.load()
+            note = _truncation_note(image)
+        exif = tags_of(image)
+        orientation = exif.get(_ORIENTATION_TAG)
+        taken = date_of_picture(image, exif, source)
+        if format == "jxl" and (header := header_of(source)) and header[2]:
+            note = "an animation: only its last picture is read"
+        if not page and lost_depth(image, source):
+            orientation = orientation if image.format == "PNG" else tiff_tags(source).get(_ORIENTATION_TAG)
+            image = decode_deep_colours(image, source)
+        coding = coding_of(image, source)
+        image = still_to_sdr(image, coding) if coding else _as_stated(image, source)
+        upright = _upright(image, orientation)
+        if format == "tiff":
+            size = upright.size  # Pillow turns it upright while it loads it
+        elif orientation in (5, 6, 7, 8):
+            size = size[::-1]
+        facts = dated(Facts(width=size[0], height=size[1], note=note), taken)
+        return to_srgb(upright), facts
+
+
+def _upright(image: Image.Image, orientation: Any) -> Image.Image:
+    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+
+
+def _decode_deep(source: IO[bytes], format: str, max_pixels: int, page: int) -> tuple[Image.Image, Facts] | None:
+    """A picture that Pillow would mix up or refuse though its values lie open in the file; None for all others."""
+    if format == "pnm" and (size := pfm_size(source)):
+        guard_size(size, size[0] * size[1], max_pixels)
+        return to_srgb(decode_pfm(source)), Facts(width=size[0], height=size[1])
+    tags = tiff_tags(source, page) if format == "tiff" else {}
+    if not tags or not is_deep_tiff(tags):
+        return None
+    size = tags[_WIDTH_TAG], tags[_HEIGHT_TAG]
+    guard_size(size, size[0] * size[1] * max(1, tags.get(_SAMPLES_TAG, 1) // 4), max_pixels)
+    image, note = decode_deep_tiff(source, tags)
+    upright = _upright(image, tags.get(_ORIENTATION_TAG))
+    return to_srgb(upright), dated(
+        Facts(width=upright.width, height=upright.height, note=note), _date_of_deep(source, tags)
+    )
+
+
+def _date_of_deep(source: IO[bytes], tags: Any) -> Taken | None:
+    source.seek(0)
+    try:
+        importlib.import_module("PIL.TiffImagePlugin")
+        image: Any = Image.open(source, formats=["TIFF"])
+        return date_of_picture(image, tags_of(image))
+    except Exception:  # a kind that Pillow does not open: its own tags are all there is
+        return date_of_picture(Image.new("L", (1, 1)), tags)
+
+
+def _as_stated(image: Image.Image, source: IO[bytes]) -> Image.Image:
+    """The picture with what its file says of deep greys: the value of white, and how the values are meant."""
+    if image.format == "PNG" and image.mode.startswith("I"):
+        image.info["maximum"] = stated_by_png(source)
+    elif image.format == "PPM" and image.mode == "I":
+        image.info["maximum"] = 65535  # Pillow has scaled the values by what the file states
+    elif image.format == "TIFF":
+        return _as_tagged(image)
+    return image
+
+
+def _as_tagged(image: Any) -> Image.Image:
+    tags = image.tag_v2
+    kind, bits, white = (tags.get(tag) for tag in (_SAMPLE_FORMAT_TAG, _BITS_TAG, _PHOTOMETRIC_TAG))
+    kind, bits = (value[0] if isinstance(value, tuple) else value for value in (kind, bits))
+    made: Image.Image = image
+    if image.mode == "L" and kind == 2:  # signed values, taken for unsigned ones
+        made = Image.fromarray(np.asarray(image) ^ np.uint8(128))
+    elif image.mode == "I" and bits == 32 and kind in (None, 1):
+        image.info["unsigned"] = True
+    elif image.mode.startswith("I;16") and white == 0:  # Pillow turns 8 bits round, and not 16
+        made = Image.fromarray(65535 - np.asarray(image).astype(np.uint16))
+    if image.mode.startswith("I;16"):
+        made.info["maximum"] = 4095 if bits == 12 else None
+    if "icc_profile" in image.info:
+        made.info["icc_profile"] = image.info["icc_profile"]
+    return made
+
+
+@contextlib.contextmanager
+def pillow_settings() -> Iterator[None]:
+    """Pillow strict at first, its own size limit off (ours comes first), no warnings; all put back after."""
+    before = ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS
+    ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS = False, None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS = before
+
+
+def _open(
+    source: IO[bytes], format: str, max_pixels: int, target: tuple[int, int] | None, draft: float, page: int | None
+) -> tuple[Image.Image, tuple[int, int]]:
+    """The picture, opened but not decoded, and its full size; DecodeError where it is too large."""
+    source.seek(0)
+    if format not in FORMATS or FORMATS[format].kind != "image":
+        raise DecodeError("not a picture")
+    name = FORMATS[format].reader
+    load_plugin(format)
+    header = header_of(source) if format == "jxl" else None
+    if header is not None:  # its plugin decodes all of it when it opens it
+        guard_size(header[:2], header[0] * header[1], max_pixels)
+    source.seek(0)
+    try:
+        image: Image.Image = Image.open(source, formats=[name])
+    except UnidentifiedImageError:
+        raise DecodeError(_why_unread(source, format)) from None
+    except Exception:
+        if format != "jxl":
+            raise
+        raise DecodeError("damaged or cut off: not readable as JPEG XL") from None
+    if page:
+        image.seek(page)
+    size = image.size
+    if target is not None and draft > 0:
+        image.draft("RGB", (round(draft * target[1]), round(draft * target[0])))
+    held = size if "progressive" in image.info else image.size  # a progressive file is held whole to be scaled
+    guard_size(size, held[0] * held[1], max_pixels)
+    return image, size
+
+
+def load_plugin(format: str) -> None:
+    """Have Pillow know a format of pictures.
+
+    Raises:
+        DecodeError: an extra is needed that is not installed.
+    """
+    if format == "heic":
+        import pi_heif
+
+        pi_heif.register_heif_opener()
+    elif format == "jxl":
+        try:
+            importlib.import_module("pillow_jxl")
+        except ImportError:
+            raise TransientDecodeError('a JPEG XL picture needs an extra: pip install "mmsearch[jxl]"') from None
+    else:
+        plugin = FORMATS[format].plugin
+        assert plugin is not None
+        importlib.import_module(plugin)
+
+
+def _why_unread(source: IO[bytes], format: str) -> str:
+    source.seek(0)
+    head = source.read(64)
+    if format == "jpeg" and b"\xff\xf7" in head:
+        return "a JPEG-LS picture: not read"
+    if format == "psd" and head[4:6] == b"\0\2":
+        return "a Photoshop document of the large kind (PSB): not read"
+    if format == "psd" and head[22:24] not in (b"\0\1", b"\0\x08"):
+        return f"a Photoshop document of {int.from_bytes(head[22:24], 'big')} bits a channel: only 8 bits are read"
+    if format == "tiff" and _WIDTH_TAG in (tags := tiff_tags(source)) and _BITS_TAG in tags:
+        return f"a TIFF of a kind that is not read: {tiff_kind(tags)}"
+    return f"damaged or cut off: not readable as {FORMATS[format].reader}"
+
+
+def _truncation_note(image: Image.Image) -> str:
+    """``truncated: 37 % of its rows could be read``; DecodeError where there is nothing to see.
+
+    What a decoder did not reach is left in one colour, so the last rows that are all of one colour count as missing.
+    """
+    pixels = np.array(image)
+    last = pixels[-1, -1]
+    if image.format in ("JPEG", "MPO"):
+        pixels[:16, :16] = last  # libjpeg makes up a first block where there is none
+    seen = np.flatnonzero((pixels != last).reshape(len(pixels), -1).any(axis=1))
+    if not len(seen):
+        raise DecodeError("cut off before any of the picture")
+    share = (int(seen[-1]) + 1) * 100 // len(pixels)
+    return "truncated" if share == 100 else f"truncated: {share} % of its rows could be read"
+
+
+def tags_of(image: Image.Image) -> Any:
+    """The EXIF tags of a picture; none where they are broken."""
+    try:
+        return image.getexif()
+    except Exception:  # a broken block of facts is no reason to lose the picture
+        return {}
+
+
+def _why_undecoded(error: Exception, name: str) -> str:
+    """What an error of Pillow means to a person; that a kind is not known to it, its words alone tell."""
+    if isinstance(error, NotImplementedError) or re.search("unsupported|unknown|unimplemented", str(error), re.I):
+        return f"damaged, or a kind of {name} that is not read"
+    return f"damaged or cut off: not readable as {name}"

@@ -1,0 +1,266 @@
+"""Sounds: the sound track of any file as mono windows at an encoder's sample rate, streamed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmsearch.errors import DecodeError
+from mmsearch.retrieval.media.container import (
+    Clock,
+    Packets,
+    clear_errors,
+    open_container,
+    pick_stream,
+    stated_duration,
+    taken,
+)
+from mmsearch.retrieval.media.dates import dated
+from mmsearch.retrieval.media.decode_spec import HOP_S, WINDOW_S
+from mmsearch.retrieval.media.durations import lacks_its_end, promised_duration
+from mmsearch.retrieval.media.texts.text import joined_notes
+from mmsearch.types import Facts
+
+if TYPE_CHECKING:
+    from av.audio.frame import AudioFrame
+
+_CHUNK_S = 1.0
+_LEAST_RATE, _MOST_RATE = 1_000, 3_000_000  # samples a second; DSD has 2.8 million
+_FILLED_S, _FILLED_S_A_BYTE = 3600.0, 1 / 25
+"""Gaps of so many seconds are filled with silence in any file, and more as its bytes go: no codec needs fewer."""
+_MANY_CHANNELS = 8
+_JITTER_S = 0.1
+"""Time stamps are rounded to milliseconds in some containers: a gap or an overlap up to this is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of sound: ``samples`` are mono float32 in -1…1, ``round((end_s - start_s) * rate)`` of them."""
+
+    start_s: float
+    end_s: float
+    samples: NDArray[np.float32]
+
+
+class Sound:
+    """The sound track of an opened file, window by window.
+
+    ``expected_s`` is the duration that the header states, 0.0 if it states none; ``facts`` are valid once
+    `windows` is exhausted.
+
+    Raises:
+        DecodeError: no sound track, or one that cannot be decoded.
+    """
+
+    def __init__(
+        self, source: IO[bytes], format: str, rate: int, *, window_s: float = WINDOW_S, hop_s: float = HOP_S
+    ) -> None:
+        self._container = open_container(source, format)
+        with clear_errors():
+            if not self._container.streams.audio:
+                raise DecodeError("no sound track")
+            self._stream = pick_stream(self._container.streams.audio, "a sound track")
+            self._stream.codec_context.thread_count = 1
+            self.expected_s = stated_duration(self._container, self._stream)
+        _check_rate(self._stream.codec_context.sample_rate)
+        self._may_fill_s = max(_FILLED_S, source.seek(0, os.SEEK_END) * _FILLED_S_A_BYTE)
+        self._taken = taken(self._container, "sound")
+        self._promised_s = promised_duration(source, format, self.expected_s)
+        self._cut_off = lacks_its_end(source, format)
+        self._rate = rate
+        self._window, self._hop = round(window_s * rate), round(hop_s * rate)
+        self._packets = Packets(self._container, self._stream)
+        self._not_finite = False
+        self._since_s = 0.0
+        self._clock = Clock(self._container, self.expected_s)
+        self.facts = Facts()
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether a later run finds the place in the file that has been reached, by its time alone."""
+        return self._clock.steady
+
+    @property
+    def damage(self) -> str | None:
+        """What was wrong with the part that has been read."""
+        failed = "damaged: parts of the sound could not be decoded" if self._packets.failed else None
+        return joined_notes(failed, self._silenced)
+
+    @property
+    def _silenced(self) -> str | None:
+        return "NaN samples silenced" if self._not_finite else None
+
+    def windows(self, first: int = 0) -> Iterator[Window]:
+        """Windows every ``hop_s``; the last one ends with the sound. A sound shorter than a window is one of its own.
+
+        With ``first`` > 0 begins with that window, of which there must be one; what lies before it is not decoded.
+
+        Raises:
+            DecodeError: nothing of it can be decoded.
+        """
+        start = first * self._hop
+        self._since_s = float(max(0, start // self._rate - 1))  # a whole second: samples lie on the same grid
+        held = np.empty(0, np.float32)  # from `start` on; the last window given begins there once there is one
+        parts: list[NDArray[np.float32]] = []  # what follows it: joined only when there is enough for a window
+        given, missing = False, self._window
+        with clear_errors():
+            for chunk in _without(self._resampled(), start - round(self._since_s * self._rate)):
+                parts.append(chunk)
+                missing -= len(chunk)
+                if missing > 0:
+                    continue
+                held, parts = np.concatenate([held, *parts]), []
+                while len(held) >= self._window + (self._hop if given else 0):
+                    if given:
+                        held, start = held[self._hop :], start + self._hop
+                    given = True
+                    yield self._cut(start, held[: self._window])
+                missing = self._window + self._hop - len(held)
+            held = np.concatenate([held, *parts])
+            end = start + len(held)
+            if not len(held):
+                raise DecodeError(self._why_nothing())
+            if not given:
+                yield self._cut(start, held)
+            elif len(held) > self._window:
+                yield self._cut(end - self._window, held[-self._window :])
+        self._container.close()
+        self.facts = dated(Facts(duration_s=end / self._rate, note=self._note(end / self._rate)), self._taken)
+
+    def _cut(self, start: int, samples: NDArray[np.float32]) -> Window:
+        return Window(start / self._rate, (start + len(samples)) / self._rate, samples.copy())
+
+    def _why_nothing(self) -> str:
+        if self._packets.failed:
+            return "damaged: nothing of the sound track can be decoded"
+        return "the sound lasts no time" if not self.expected_s else "header only: there is no sound behind it"
+
+    def _note(self, duration: float) -> str | None:
+        if duration < self._promised_s - max(0.5, 0.01 * self._promised_s):
+            return joined_notes(
+                f"truncated: {duration:.0f} s of {self._promised_s:.0f} s could be read", self._silenced
+            )
+        if self._cut_off or self._packets.broken_off:
+            return joined_notes(f"truncated: {duration:.0f} s could be read", self._silenced)
+        return self.damage
+
+    def _resampled(self) -> Iterator[NDArray[np.float32]]:
+        """Mono sound at the wanted rate from time 0 on, silence where the track has gaps."""
+        import soxr
+
+        rate, taken, given = 0, 0, 0
+        stream: soxr.ResampleStream | None = None
+        for chunk, chunk_rate in self._chunks():
+            if chunk_rate != rate and stream is not None:
+                yield _exactly(
+                    stream.resample_chunk(np.empty(0, np.float32), last=True), taken, rate, self._rate, given
+                )
+                stream = None
+            if stream is None and chunk_rate != self._rate:
+                stream, rate, taken, given = soxr.ResampleStream(chunk_rate, self._rate, 1), chunk_rate, 0, 0
+            if stream is None:
+                yield chunk.clip(-1, 1)
+                continue
+            out = stream.resample_chunk(chunk).clip(-1, 1)
+            taken, given = taken + len(chunk), given + len(out)
+            yield out
+        if stream is not None:
+            yield _exactly(stream.resample_chunk(np.empty(0, np.float32), last=True), taken, rate, self._rate, given)
+
+    def _chunks(self) -> Iterator[tuple[NDArray[np.float32], int]]:
+        """Mono sound at its own rate, about a second at a time, and that rate."""
+        begin_s = done_s = self._since_s
+        self._clock = clock = Clock(self._container, self.expected_s, amid=begin_s > 0)
+        pending: list[NDArray[np.float32]] = []
+        count, rate = 0, 0
+        frames = clock.timed(self._packets.frames(begin_s), lambda frame: frame.samples / frame.sample_rate)
+        for frame, time, _ in frames:
+            samples = self._mono(frame)
+            if pending and (frame.sample_rate != rate or count >= _CHUNK_S * rate):
+                yield np.concatenate(pending), rate
+                pending, count = [], 0
+            rate = _check_rate(frame.sample_rate)
+            gap = time - done_s
+            if gap < 0 and (done_s == begin_s or gap < -_JITTER_S):
+                samples = samples[round(-gap * rate) :]
+            elif gap > 0 and (done_s == begin_s or gap > _JITTER_S):
+                self._may_fill_s -= gap
+                if self._may_fill_s < 0:
+                    raise DecodeError("damaged: its time stamps leave gaps of hours that nothing fills")
+                for silence in _silence(round(gap * rate), rate):
+                    pending.append(silence)
+                    yield np.concatenate(pending), rate
+                    pending, count = [], 0
+                    done_s += len(silence) / rate
+            pending.append(samples)
+            count += len(samples)
+            done_s += len(samples) / rate
+        if pending:
+            yield np.concatenate(pending), rate
+
+    def _mono(self, frame: AudioFrame) -> NDArray[np.float32]:
+        channels = frame.layout.nb_channels
+        frame = readable(frame)
+        values: NDArray[Any] = frame.to_ndarray()
+        if not frame.format.is_planar:
+            values = values.reshape(-1, channels).T
+        if values.dtype.kind == "f":
+            if not np.isfinite(values).all():
+                self._not_finite = True
+                values = np.where(np.isfinite(values), values, 0)
+            mean = _mean(values)
+        else:
+            half = float(1 << (8 * values.dtype.itemsize - 1))
+            mean = _mean(values) / half - (values.dtype.kind == "u")
+        return mean.astype(np.float32)
+
+
+def _mean(channels: NDArray[Any]) -> NDArray[np.float64]:
+    """The mean of channels ``[channels, n]``, one added after the other: numpy's own takes several times as long."""
+    total: NDArray[np.float64] = channels[0].astype(np.float64)
+    for channel in channels[1:]:
+        total += channel
+    if len(channels) > 1:
+        total /= len(channels)
+    return total
+
+
+def _check_rate(rate: int) -> int:
+    """The rate; DecodeError where no sound has it: one sample a second makes hours of any few bytes."""
+    if rate and not _LEAST_RATE <= rate <= _MOST_RATE:
+        raise DecodeError(f"damaged: its header states a rate of {rate:,} Hz, which no sound has")
+    return rate
+
+
+def readable(frame: AudioFrame) -> AudioFrame:
+    """The frame, with its channels in one plane where they are many: PyAV reads past the end of eight planes."""
+    from av.audio.resampler import AudioResampler
+
+    if not frame.format.is_planar or frame.layout.nb_channels < _MANY_CHANNELS:
+        return frame
+    resampler = AudioResampler(format=frame.format.name.removesuffix("p"))
+    return [*resampler.resample(frame), *resampler.resample(None)][0]
+
+
+def _without(chunks: Iterator[NDArray[np.float32]], count: int) -> Iterator[NDArray[np.float32]]:
+    """The chunks less the first ``count`` samples."""
+    for chunk in chunks:
+        yield chunk[count:] if count > 0 else chunk
+        count -= len(chunk)
+
+
+def _silence(count: int, rate: int) -> Iterator[NDArray[np.float32]]:
+    while count > 0:
+        yield np.zeros(min(count, rate), np.float32)
+        count -= rate
+
+
+def _exactly(rest: NDArray[np.float32], taken: int, rate: int, wanted_rate: int, given: int) -> NDArray[np.float32]:
+    """The resampler's last samples, so that all of them together are as many as the sound is long."""
+    missing = max(0, round(taken * wanted_rate / rate) - given)
+    return np.pad(rest[:missing], (0, max(0, missing - len(rest)))).clip(-1, 1)

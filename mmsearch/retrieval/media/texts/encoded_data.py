@@ -1,0 +1,223 @@
+"""Encoded data in texts, such as Base64, hexadecimal blocks and minified code: found, and left out of what is embedded.
+
+Words of any language, URLs, tables and rulers stay. A text is judged by its runs of characters without a space: how
+often upper case, lower case and digits follow each other tells encoded bytes from names.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmsearch.errors import DecodeError
+from mmsearch.retrieval.media.texts.text import CountTokens, joined_notes, passages
+from mmsearch.types import Span
+
+BREAK = "\0"
+"""Stands where a long piece was left out: no passage reaches over it. `decode_text` leaves no other NUL."""
+
+_SHORT = 256
+"""Shorter pieces, such as a hash in a sentence, stay unless they are a good part of a text; no passage ends there."""
+_GOOD_PART = 0.1
+
+_LONG_TOKEN = 40
+_HEX_TOKEN = 32
+_NO_WORD = 1000
+"""No word, name or path of any language is as long."""
+_LONG_LINE = 1000
+_MIN_URI = 64
+_LONGEST_REPEATED = 64
+"""Characters of what comes again and again; the rows of a picture may be alike, too, and are longer."""
+
+_DATA_URI = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w.+=-]+)*,[^\s\"'()<>\\]*", re.ASCII)
+_LINES = re.compile(r"(?:^[ \t>]*[A-Za-z0-9+/=_-]{40,}[ \t]*\r?$\n?){3,}(?:^[ \t>]*[A-Za-z0-9+/=_-]+[ \t]*\r?$)?", re.M)
+_TOKEN = re.compile(r"[A-Za-z0-9+/=_-]{32,}")
+_HEX_BYTES = re.compile(r"(?<![\w\\])(?:(?:0x|\\x)?[0-9A-Fa-f]{2,8}\b[\s,;:|]*){16,}", re.ASCII)
+_UUENCODED = re.compile(r"^begin [0-7]{3} [^\n]+\n(?:[ -`]{1,62}\r?\n)+end\b", re.M)
+_ASCII85 = re.compile(r"<~[!-uz\s]{40,}~>")
+_LONG_LINES = re.compile(r"^[^\r\n]{1000,}", re.M)
+_URL = re.compile(r"[A-Za-z]{2,10}://[^\s\"'<>(){};,]+")
+_PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
+_HEX = re.compile(r"[0-9a-f-]+|[0-9A-F-]+")
+_VOWELS = re.compile(r"[aeiouyAEIOUY]")
+
+_UPPER, _LOWER, _DIGIT, _OTHER = range(4)
+_CLASS = np.full(256, _OTHER, np.uint8)
+_CLASS[ord("A") : ord("Z") + 1] = _UPPER
+_CLASS[ord("a") : ord("z") + 1] = _LOWER
+_CLASS[ord("0") : ord("9") + 1] = _DIGIT
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A text without its encoded data, and where its characters stood before.
+
+    ``cuts``: ``(place, shift)`` in order; a character from ``place`` on stood ``shift`` characters later.
+    ``left_out``: characters, ``repeated`` of which are the same few over and over, so that they encode nothing.
+    """
+
+    text: str
+    cuts: list[tuple[int, int]]
+    left_out: int
+    repeated: int = 0
+
+    @property
+    def note(self) -> str | None:
+        """What is to be said of it, or None."""
+        return note_of(self.left_out, self.repeated)
+
+
+def note_of(left_out: int, repeated: int) -> str | None:
+    """What is to be said of characters that were left out; see `Kept`."""
+    encoded = left_out - repeated
+    return joined_notes(
+        f"{amount(encoded)} of encoded data left out" if encoded else None,
+        f"{amount(repeated)} of repeated characters left out" if repeated else None,
+    )
+
+
+def without_encoded_data(text: str) -> Kept:
+    """`readable_part` of a text file.
+
+    Raises:
+        DecodeError: all that is in it are the same few characters over and over.
+    """
+    kept = readable_part(text)
+    if kept.left_out and kept.left_out == kept.repeated and not kept.text.replace(BREAK, " ").strip():
+        what = "one repeated character" if _period(text) == 1 else "the same characters over and over"
+        raise DecodeError(f"nothing but {what} in it ({amount(kept.left_out)})")
+    return kept
+
+
+def readable_part(text: str) -> Kept:
+    """The text with each piece of encoded data replaced by `BREAK`, or by a space where the piece is short."""
+    spans = encoded_spans(text)
+    if not spans:
+        return Kept(text, [], 0)
+    parts: list[str] = []
+    cuts = []
+    done = length = 0
+    for start, end in spans:
+        mark = BREAK if end - start >= _SHORT else " "
+        parts += [text[done:start], mark]
+        length += start - done + 1
+        done = end
+        cuts.append((length, done - length))
+    parts.append(text[done:])
+    repeated = sum(end - start for start, end in spans if _period(text[start:end]))
+    return Kept("".join(parts), cuts, sum(end - start for start, end in spans), repeated)
+
+
+def _period(text: str) -> int | None:
+    """The length of what a text repeats from its beginning to its end, white space left out; None where it does not."""
+    characters = "".join(text.split())
+    period = characters.find(characters[:_LONGEST_REPEATED], 1)
+    if not 0 < period <= _LONGEST_REPEATED or characters[period:] != characters[:-period]:
+        return None
+    return period
+
+
+def kept_passages(
+    text: str, cuts: list[tuple[int, int]], count_tokens: CountTokens, max_tokens: int
+) -> Iterator[tuple[Span, str]]:
+    """The passages of a `Kept` text with their places in the text that was read; see `text.passages`."""
+    at = 0
+    for segment in text.split(BREAK):
+        for start, end in passages(segment, count_tokens, max_tokens):
+            yield original_span(at + start, at + end, cuts), segment[start:end]
+        at += len(segment) + 1
+
+
+def original_span(start: int, end: int, cuts: list[tuple[int, int]]) -> Span:
+    """Where characters of a `Kept` text stood before."""
+    return Span(_original(start, cuts), _original(end - 1, cuts) + 1, "char")
+
+
+def _original(place: int, cuts: list[tuple[int, int]]) -> int:
+    at = bisect_right(cuts, place, key=lambda cut: cut[0])
+    return place + (cuts[at - 1][1] if at else 0)
+
+
+def encoded_spans(text: str) -> list[tuple[int, int]]:
+    """Where encoded data stands, ``(start, end)`` in order; short pieces only where they are a good part of it all."""
+    spans = _joined(text, sorted(_found(text)))
+    short = sum(end - start for start, end in spans if end - start < _SHORT)
+    if short and short < _GOOD_PART * len(text):
+        spans = [(start, end) for start, end in spans if end - start >= _SHORT]
+    return spans
+
+
+def amount(size: int) -> str:
+    """A number of bytes, to be read by a person."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= factor:
+            return f"{size / factor:.{1 if size < 10 * factor else 0}f} {unit}"
+    return f"{size} B"
+
+
+def _found(text: str) -> Iterator[tuple[int, int]]:
+    if "data:" in text:
+        yield from (match.span() for match in _DATA_URI.finditer(text) if len(match[0]) >= _MIN_URI)
+    for match in _TOKEN.finditer(text):
+        if _is_encoded(match[0]) and (len(match[0]) >= _SHORT or not _in_url(text, match.start())):
+            yield match.span()
+    for match in _LINES.finditer(text):
+        if _is_encoded("".join(match[0].split())):
+            yield match.span()
+    for match in _HEX_BYTES.finditer(text):
+        digits, letters = (len(re.findall(kind, match[0])) for kind in (r"\d", r"[A-Fa-f]"))
+        if digits >= 0.2 * (digits + letters) and letters >= 0.05 * (digits + letters):
+            yield match.span()
+    for pattern in (_UUENCODED, _ASCII85):
+        yield from (match.span() for match in pattern.finditer(text))
+    yield from (match.span() for match in _LONG_LINES.finditer(text) if _is_minified(match[0]))
+
+
+def _in_url(text: str, place: int) -> bool:
+    before = text[max(0, place - _LONG_LINE) : place].split()
+    return place > 0 and not text[place - 1].isspace() and bool(before) and "://" in before[-1]
+
+
+def _is_encoded(token: str) -> bool:
+    """Whether a run of ASCII letters, digits and ``+/=_-`` is encoded bytes rather than a name or a path."""
+    classes = _CLASS[np.frombuffer(token.encode("ascii"), np.uint8)]
+    upper, lower, digit, other = (np.bincount(classes, minlength=4) / len(classes)).tolist()
+    letters = upper + lower
+    if _HEX.fullmatch(token):
+        coded = digit >= 0.25 and (letters >= 0.1 or len(token) >= _NO_WORD / 5)
+        return other <= 0.15 and (coded or len(token) >= _NO_WORD)
+    if len(token) < _LONG_TOKEN or other > 0.1:
+        return False
+    if len(token) >= _NO_WORD:
+        return True
+    changes = np.flatnonzero(classes[1:] != classes[:-1])
+    of_digits = np.count_nonzero((classes[changes] == _DIGIT) ^ (classes[changes + 1] == _DIGIT))
+    if upper >= 0.12 and lower >= 0.12 and digit >= 0.03:
+        return len(changes) >= 0.45 * len(classes)
+    if digit >= 0.1 and letters >= 0.4:
+        return bool(of_digits >= 0.2 * len(classes))
+    return letters >= 0.9 and len(_VOWELS.findall(token)) < 0.08 * len(token)
+
+
+def _is_minified(line: str) -> bool:
+    """Whether a long line is code or numbers: hardly a space, much punctuation, and that not in URLs."""
+    if line.count(" ") + line.count("\t") > 0.08 * len(line):
+        return False
+    line = _URL.sub("", line)
+    marks = len(_PUNCTUATION.findall(line))
+    return len(line) >= _LONG_LINE and 0.15 * len(line) < marks < 0.7 * len(line)  # more is a ruler
+
+
+def _joined(text: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Spans that overlap, or that white space alone parts, as one."""
+    joined: list[tuple[int, int]] = []
+    for start, end in spans:
+        if joined and (start <= joined[-1][1] or not text[joined[-1][1] : start].strip()):
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((start, end))
+    return joined

@@ -1,0 +1,243 @@
+"""One decoding worker as the main process sees it: started when needed, asked, timed, killed, and started again."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import mmsearch
+from mmsearch.errors import MMSearchError
+
+_MAX_REPLY_BYTES = 128 << 20  # a text of 16 MiB, escaped
+_START_LIMIT_S = 60.0
+_LEAST_BYTES_A_SECOND = 25  # speech codecs need 75
+_LONGEST_S = 24 * 3600.0  # a header may state any duration
+_PACKAGE_PARENT = str(Path(mmsearch.__file__).resolve().parent.parent)
+
+# All that a worker sees of the environment, where keys and passwords may stand: what Python and its libraries need to
+# be found, to read names of files, and to tell the local time.
+_ENVIRONMENT = (
+    *("LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "TEMP", "TMP", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"),
+    *("PYTHONHOME", "PYTHONUTF8", "PYTHONNOUSERSITE", "PYTHONUSERBASE", "PYTHONDONTWRITEBYTECODE"),
+    *("__PYVENV_LAUNCHER__", "SYSTEMROOT", "WINDIR"),
+)
+
+
+class WorkerDied(Exception):
+    """The worker ended instead of answering; the text is the reason, for the report."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimit:
+    """The most seconds that a file may take: ``seconds``, and more for each megabyte and each second that it lasts."""
+
+    seconds: float
+    per_megabyte: float
+    per_second: float
+
+    def extension(self, message: dict[str, Any], size: int) -> float:
+        """Seconds that a message adds: the file's ``size`` in bytes as it is opened, or the duration that its header
+        states, as far as so many bytes can hold it."""
+        opened, lasts = message.get("opened", 0), message.get("lasts", 0.0)
+        believed = min(max(lasts, 0.0), _LONGEST_S, size / _LEAST_BYTES_A_SECOND)
+        return float(opened / 1e6 * self.per_megabyte + believed * self.per_second)
+
+
+class WorkerProcess:
+    """A process that answers one request line at a time. `ask` is for one thread; the ``kill`` methods for any."""
+
+    def __init__(
+        self, settings: dict[str, Any], inherited: tuple[int, ...], command: Sequence[str] | None = None
+    ) -> None:
+        # -P: the folder the user stands in may hold a stranger's json.py
+        self._command = command or (sys.executable, "-P", "-m", "mmsearch.retrieval.media.workers.worker")
+        self._settings = json.dumps(settings).encode("ascii") + b"\n"
+        self._inherited = inherited
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+        self._deadline: float | None = None
+        self._started_at = 0.0
+        self._late = False
+        self._too_large = False
+
+    def ask(self, request: bytes, limit: TimeLimit, take: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """The reply to a request line.
+
+        Args:
+            request: the job.
+            limit: how long it may take.
+            take: is handed each part of a film or sound; False ends the job. The time it takes does not count.
+
+        Raises:
+            WorkerDied: it crashed, or was killed at its deadline; the next call starts another.
+            MMSearchError: it could not be started.
+        """
+        process = self._started()
+        limit_s = left = limit.seconds
+        size = 0
+        self._set_deadline(left)
+        try:
+            self._send(process, request)
+            while "reply" not in (message := self._receive(process)):
+                left -= self._stop_clock()
+                if "part" in message:
+                    if not take(message["part"]):
+                        self.kill()
+                        raise WorkerDied("the run was stopped")
+                    self._send(process, b"\n")
+                size = message.get("opened", size)
+                more = limit.extension(message, size)
+                limit_s, left = limit_s + more, left + more
+                self._set_deadline(left)
+        except (OSError, EOFError, ValueError, TypeError):
+            self._set_deadline(None)
+            raise WorkerDied(self._bury(process, limit_s)) from None
+        self._set_deadline(None)
+        if self._late or self._too_large:  # killed just as it answered
+            self._bury(process, limit_s)
+        reply: dict[str, Any] = message["reply"]
+        return reply
+
+    def kill(self) -> None:
+        """End the process, if there is one, and wait until it is gone."""
+        with self._lock:
+            process, self._process = self._process, None
+        if process is not None:
+            _end(process)
+
+    def kill_if_busy(self) -> None:
+        """Kill a process that has not yet answered; whoever waits for it sees it die."""
+        with self._lock:
+            if self._deadline is not None and self._process is not None:
+                self._process.kill()
+
+    def kill_if_late(self, now: float) -> None:
+        """Kill the process where ``now`` (monotonic seconds) is past its deadline."""
+        with self._lock:
+            if self._deadline is not None and now > self._deadline and self._process is not None:
+                self._late = True
+                self._process.kill()
+
+    def kill_if_too_large(self, most_bytes: int) -> None:
+        """Kill the process where it is at work and holds more than so much memory of its own."""
+        with self._lock:
+            process = None if self._deadline is None else self._process
+            if process is not None and _private_bytes(process.pid) > most_bytes:
+                self._too_large = True
+                process.kill()
+
+    def _set_deadline(self, limit_s: float | None) -> None:
+        with self._lock:
+            self._started_at = time.monotonic()
+            self._deadline = None if limit_s is None else self._started_at + limit_s
+
+    def _stop_clock(self) -> float:
+        """End the deadline; returns the seconds since it was set."""
+        with self._lock:
+            self._deadline = None
+            return time.monotonic() - self._started_at
+
+    def _send(self, process: subprocess.Popen[bytes], line: bytes) -> None:
+        assert process.stdin is not None
+        process.stdin.write(line)
+        process.stdin.flush()
+
+    def _receive(self, process: subprocess.Popen[bytes]) -> dict[str, Any]:
+        assert process.stdout is not None
+        line = process.stdout.readline(_MAX_REPLY_BYTES)
+        if not line.endswith(b"\n"):
+            raise EOFError
+        reply: dict[str, Any] = json.loads(line)
+        return reply
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        """The living process, or a new one that has said it is ready."""
+        if self._process is not None and self._process.poll() is None:
+            return self._process
+        self.kill()
+        self._late = self._too_large = False
+        with tempfile.TemporaryFile() as complaints:
+            process: subprocess.Popen[bytes] | None = None
+            try:
+                process = self._spawn(complaints)
+                with self._lock:
+                    self._process = process
+                self._set_deadline(_START_LIMIT_S)
+                self._send(process, self._settings)
+                self._receive(process)
+            except (OSError, EOFError, ValueError) as error:
+                self.kill()
+                complaints.seek(0)
+                last = complaints.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
+                raise MMSearchError(
+                    f"the decoder cannot be started with {self._command[0] or 'no Python'}: "
+                    f"{last or str(error) or 'it ended at once'}"
+                ) from None
+            finally:
+                self._set_deadline(None)
+        return process
+
+    def _spawn(self, complaints: IO[bytes]) -> subprocess.Popen[bytes]:
+        one_thread = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
+        search_path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), _PACKAGE_PARENT)))
+        needed = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+        return subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            env={**needed, **one_thread, "PYTHONPATH": search_path},
+            pass_fds=self._inherited,
+            start_new_session=True,  # out of reach of the terminal's Ctrl-C
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+        )
+
+    def _bury(self, process: subprocess.Popen[bytes], limit_s: float) -> str:
+        """Reap a process that did not answer, and say why."""
+        late, too_large = self._late, self._too_large
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=1)
+        code = process.poll()
+        self.kill()
+        if too_large:
+            return "needs more memory than a decoder may use"
+        if late:
+            return f"the decoder took longer than {limit_s:.0f} s"
+        if code is None:
+            return "the decoder gave no sensible answer"
+        if code == -9:
+            return "the decoder was killed, perhaps for want of memory"
+        return f"the decoder crashed (signal {-code})" if code < 0 else f"the decoder crashed (exit code {code})"
+
+
+def _private_bytes(pid: int) -> int:
+    """Resident memory of a process without what it shares (on Linux), in bytes; 0 where it is gone."""
+    try:
+        if sys.platform == "linux":
+            resident, shared = map(int, Path(f"/proc/{pid}/statm").read_text().split()[1:3])
+            return (resident - shared) * os.sysconf("SC_PAGE_SIZE")
+        import psutil
+
+        return int(psutil.Process(pid).memory_info().rss)
+    except Exception:  # it has ended, or may not be looked at
+        return 0
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill and reap a process and close both pipes."""
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with contextlib.suppress(OSError):  # what was still to be written has no reader any more
+                pipe.close()

@@ -1,0 +1,276 @@
+"""From a file, or a moment of one, to the vector it is searched by: decoded in a worker, embedded part by part.
+
+However long a file is, it stands for a bounded number of its parts, which are spread evenly over it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmsearch.errors import CannotEmbedError, DecodeError, NoSuchFileError
+from mmsearch.retrieval.encoders.abilities import image_tower, text_tower
+from mmsearch.retrieval.encoders.pooling import pooled
+from mmsearch.retrieval.encoders.protocol import AudioEncoder, Encoder, ImageEncoder, TextEncoder, VideoEncoder
+from mmsearch.retrieval.media.decode_spec import Recipe
+from mmsearch.retrieval.media.texts.encoded_data import kept_passages
+from mmsearch.retrieval.media.workers.decoder import Decoded, Decoder, Job, Part, TextPart
+from mmsearch.retrieval.progress import Progress
+from mmsearch.retrieval.search.even_sample import Spread
+from mmsearch.retrieval.search.listener import NOBODY, Told
+from mmsearch.retrieval.search.word_coverage import notice_of_text
+from mmsearch.types import MODALITIES, Modality, clock, printable
+
+Vector = NDArray[np.float32]
+
+_PARTS = 16  # frames or windows that are embedded at a time
+_WAITING_BYTES = 128 << 20  # of those that may wait: what is dropped from a sample before costs nothing
+_MOST_PARTS = 128
+"""Shots, windows or pages that a file is searched by. A mean of 64 comes close to that of all."""
+_MOST_PASSAGES = 512  # and rows of a table; a passage costs a tenth of what a picture does, or less
+_NOT_EMBEDDED: dict[Modality, str] = {
+    "image": "pictures",
+    "text": "texts",
+    "audio": "sounds (`mmsearch index --model clap` adds one that does)",
+    "video": "films",
+}
+
+
+def embed_file(
+    path: Path,
+    encoder: Encoder,
+    moment: tuple[float, float | None] | None = None,
+    told: Told = NOBODY,
+) -> Vector:
+    """What a file is searched by, float32 ``[dim]``, of any length above 0.
+
+    A text stands for the mean of its passages, a film for that of its shots (where the model embeds no frames, of its
+    sound), a sound for that of its windows: what the stored rows of the file say, too (see `query.stored`). Of very
+    many of them, some that are evenly spread are taken.
+
+    Args:
+        path: the file.
+        encoder: the model.
+        moment: only what is there from … to, in seconds, or at a time; of a film, the mean of the frames there.
+        told: hears how far it has been read and, where it is too long to be embedded whole, what was taken of it.
+
+    Raises:
+        NoSuchFileError: it is not there, or is a folder.
+        CannotEmbedError: the model embeds no such files.
+        DecodeError: it cannot be read, or there is nothing in it.
+    """
+    _check_there(path)
+    return _embed_file(path, str(path), encoder, moment, told)
+
+
+def embed_bytes(data: bytes, encoder: Encoder, told: Told = NOBODY) -> Vector:
+    """What the bytes of a file are searched by; see `embed_file`."""
+    import tempfile  # costs a query by a file that is named some milliseconds
+
+    with tempfile.TemporaryDirectory(prefix="mmsearch-") as folder:
+        path = Path(folder, "query")
+        path.write_bytes(data)
+        return _embed_file(path, "the bytes given", encoder, None, told)
+
+
+def _check_there(path: Path) -> None:
+    """Raise what is to be said of a file that is not there; whether it can be read shows when it is."""
+    try:
+        mode = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL in the name
+        raise NoSuchFileError(f"there is no file {printable(str(path))}") from None
+    except OSError:
+        return
+    if stat.S_ISDIR(mode):
+        raise NoSuchFileError(f"{printable(str(path))} is a folder: search by a file in it")
+
+
+def _embed_file(
+    path: Path, name: str, encoder: Encoder, moment: tuple[float, float | None] | None, told: Told
+) -> Vector:
+    """`embed_file` of a file that is there; ``name`` is what errors and notices call it."""
+    name = printable(name)
+    recipe = _recipe(encoder)
+    mean = _Mean(encoder, by_shot=moment is None)
+    passages = _Passages(encoder)
+    with Decoder(1, recipe, slots=2) as decoder:
+        for decoded in decoder.map([Job(os.fsencode(os.path.abspath(path)), named=True, moment=moment)]):
+            if isinstance(decoded, Part):
+                at_s = None if decoded.kind == "page" else decoded.end_s
+                told.watch(Progress("decode", path=name, at_s=at_s, of_s=decoded.of_s))
+                mean.add(decoded)
+            elif isinstance(decoded, TextPart):
+                told.watch(Progress("decode", path=name))
+                passages.add(text for _, text in decoded.texts)
+            elif decoded is not None:
+                file = decoded
+        _check(file, name, recipe, encoder)
+        if mean.count:
+            _tell_of(told, name, mean.sample())
+            return mean.vector()
+        if moment is not None:
+            raise DecodeError(f"cannot search by a time in {name}: it is no film or sound")
+        if file.pixels is not None:
+            vector: Vector = image_tower(encoder).encode_images(file.pixels[None].copy())[0]
+            return vector
+    passages.add([text for *_, text in file.texts or file.cues] or [file.text or ""])
+    vector = passages.vector(name)
+    _tell_of(told, name, passages.sample("cues" if file.cues else "rows"))
+    if notice := passages.notice():
+        told.remark(f"{name}: {notice}")
+    return vector
+
+
+def _tell_of(told: Told, name: str, sample: str | None) -> None:
+    if sample is not None:
+        told.remark(f"{name}: searched by {sample}")
+
+
+@dataclass(slots=True)
+class _Taken:
+    """A shot as its frames, or a window or a page, until it is embedded; then its vector."""
+
+    items: list[NDArray[Any]]
+    vector: Vector | None = None
+
+
+class _Mean:
+    """The mean of a film's shots, each pooled from its frames as its row is, or of a sound's windows.
+
+    They are embedded a few at a time. A film that comes with its sound stands for its frames alone. ``by_shot``:
+    False lets each frame count by itself.
+    """
+
+    def __init__(self, encoder: Encoder, by_shot: bool) -> None:
+        self._encoder = encoder
+        self._by_shot = by_shot
+        self._kind: str | None = None
+        self._taken = Spread[_Taken](_MOST_PARTS)
+        self._end_s = 0.0
+
+    @property
+    def count(self) -> int:
+        """How many parts there were."""
+        return self._taken.offered
+
+    def add(self, part: Part) -> None:
+        self._kind = self._kind or part.kind
+        if part.kind != self._kind:
+            return
+        self._end_s = part.end_s
+        by_frame = part.kind == "shot" and not isinstance(self._encoder, VideoEncoder)
+        items = list(part.array) if by_frame else [part.array]
+        for own in [items] if self._by_shot else [[item] for item in items]:
+            self._taken.offer(_Taken(own))
+        if sum(item.nbytes for taken in self._waiting() for item in taken.items) >= _WAITING_BYTES:
+            self._embed()
+
+    def vector(self) -> Vector:
+        self._embed()
+        total: Any = 0.0
+        for taken in self._taken.held:
+            assert taken.vector is not None
+            total = total + taken.vector.astype(np.float64)
+        mean: Vector = np.asarray(total / len(self._taken.held), np.float32)
+        return mean
+
+    def sample(self) -> str | None:
+        """What was taken of the parts; None where it is all of them."""
+        held = len(self._taken.held)
+        if self._taken.is_whole:
+            return None
+        if self._kind == "page":
+            return f"{held} of its {self.count:,} pages"
+        return f"{held} {'shots' if self._kind == 'shot' else 'windows'} spread over its {clock(self._end_s)}"
+
+    def _waiting(self) -> list[_Taken]:
+        return [taken for taken in self._taken.held if taken.vector is None]
+
+    def _embed(self) -> None:
+        group: list[_Taken] = []
+        items: list[NDArray[Any]] = []
+        waiting = self._waiting()
+        for taken in waiting:
+            group.append(taken)
+            items += taken.items
+            if len(items) >= _PARTS or taken is waiting[-1]:
+                vectors = np.split(self._encode()(items), np.cumsum([len(one.items) for one in group])[:-1])
+                for one, own in zip(group, vectors, strict=True):
+                    one.vector, one.items = pooled(own), []
+                group, items = [], []
+
+    def _encode(self) -> Callable[[list[NDArray[Any]]], NDArray[np.float32]]:
+        encoder = self._encoder
+        if self._kind == "window":
+            assert isinstance(encoder, AudioEncoder)
+            return encoder.encode_sounds
+        if isinstance(encoder, VideoEncoder) and self._kind == "shot":
+            return encoder.encode_films
+        tower = image_tower(encoder)
+        return lambda frames: tower.encode_images(np.stack(frames))
+
+
+def _check(file: Decoded, name: str, recipe: Recipe, encoder: Encoder) -> None:
+    """Raise why a file is none that can be searched by."""
+    if file.outcome != "skipped":
+        return
+    for kind in MODALITIES:
+        if file.reason == recipe.reason_against(kind):
+            raise CannotEmbedError(
+                f"cannot search by {name}: model {encoder.space.model} does not embed {_NOT_EMBEDDED[kind]}"
+            )
+    raise DecodeError(f"cannot search by {name}: {file.reason}")
+
+
+def _recipe(encoder: Encoder) -> Recipe:
+    """What decoding is to make of a file for one model."""
+    frames = encoder.frame_transform if isinstance(encoder, VideoEncoder) else None
+    image = encoder.image_transform if isinstance(encoder, ImageEncoder) else None
+    return Recipe(
+        image=image,
+        frames=frames or image,
+        sample_rate=encoder.sample_rate if isinstance(encoder, AudioEncoder) else None,
+        texts=isinstance(encoder, TextEncoder),
+    )
+
+
+class _Passages:
+    """The mean of the passages of a text, or of those of a table's rows or of subtitles."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._texts = Spread[str](_MOST_PASSAGES)
+        self._passages = Spread[str](_MOST_PASSAGES)
+
+    def add(self, texts: Iterable[str]) -> None:
+        for text in texts:
+            self._texts.offer(text)
+
+    def vector(self, name: str) -> Vector:
+        tower = text_tower(self._encoder)
+        for text in self._texts.held:
+            for _, words in kept_passages(text, [], tower.count_tokens, tower.max_tokens):
+                self._passages.offer(words)
+        if not self._passages.held:
+            raise DecodeError(f"cannot search by {name}: there is no text in it")
+        mean: Vector = tower.encode_texts(self._passages.held).mean(axis=0)
+        return mean
+
+    def notice(self) -> str | None:
+        """What is to be said where the model can read none of the passages."""
+        return notice_of_text(self._passages.held, text_tower(self._encoder))
+
+    def sample(self, of: str) -> str | None:
+        """What was taken for the vector; None where it is all. ``of``: what the texts are, in plural."""
+        passages, texts = self._passages, self._texts
+        if texts.is_whole:
+            return None if passages.is_whole else f"{len(passages.held)} of its {passages.offered:,} passages"
+        held = len(texts.held) if passages.is_whole else f"{len(passages.held)} passages from {len(texts.held)}"
+        return f"{held} of its {texts.offered:,} {of}"

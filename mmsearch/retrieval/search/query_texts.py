@@ -1,0 +1,23 @@
+"""The words of queries: which there are, and in parts that a model reads whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mmsearch.retrieval.encoders.protocol import TextEncoder
+from mmsearch.retrieval.search.query import Query
+
+
+def texts_of(queries: Iterable[Query]) -> list[str]:
+    """The texts among the queries' terms, each once."""
+    return list(dict.fromkeys(term.value for query in queries for term in query.terms if isinstance(term.value, str)))
+
+
+def passages_of(text: str, tower: TextEncoder) -> list[str]:
+    """A text in parts that the tower reads whole, cut as a text file is; one where it fits."""
+    if 2 * len(text.encode("utf-8", "replace")) <= tower.max_tokens:  # a byte is a token, or at the very most two
+        return [text]
+    from mmsearch.retrieval.media.texts.text import passages
+
+    spans = list(passages(text, tower.count_tokens, tower.max_tokens))
+    return [text[start:end] for start, end in spans] if len(spans) > 1 else [text]

@@ -1,0 +1,103 @@
+"""Whether a model can read the words of a query: by its own vocabulary where that tells, else by letters and script.
+
+A word that a tokenizer has no pieces for is one and the same token whatever it means, so that "собака" and "犬" find
+one picture. Byte-level tokenizers have pieces for all; there the model's languages decide.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mmsearch.errors import UsageError
+from mmsearch.retrieval.encoders.catalogue import CATALOGUE, Entry, resolve
+from mmsearch.retrieval.encoders.protocol import Encoder, TellsUnknownWords, TextEncoder
+from mmsearch.retrieval.search.query import Query
+from mmsearch.retrieval.search.query_texts import passages_of, texts_of
+
+_MOST_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Understanding:
+    """What a model makes of a query's words. ``read``: at least of one term; else its hits mean nothing.
+
+    ``notices`` say what is lost.
+    """
+
+    read: bool
+    notices: tuple[str, ...]
+
+
+def understanding(query: Query, encoder: Encoder | None) -> Understanding:
+    """What the model makes of the words in a query; other terms always mean something."""
+    if not isinstance(encoder, TextEncoder):
+        return Understanding(True, ())
+    texts = texts_of([query])
+    unknown = {text: unknown_words(text, encoder) for text in texts}
+    unread = {text for text, (_, mostly) in unknown.items() if mostly}
+    read = any(not isinstance(term.value, str) or term.value not in unread for term in query.terms if term.weight > 0)
+    notices = [
+        _notice(words or [text], text in unread, read, encoder)
+        for text, (words, mostly) in unknown.items()
+        if words or mostly
+    ]
+    for parts in (len(passages_of(text, encoder)) for text in texts):
+        if parts > 1:
+            notices.append(
+                f"longer than the {encoder.max_tokens} tokens that {encoder.space.model} reads at once:"
+                f" asked as the mean of {parts} passages"
+            )
+    return Understanding(read, tuple(notices))
+
+
+def notice_of_text(passages: Iterable[str], encoder: TextEncoder) -> str | None:
+    """What is to be said of a text by which is searched; None where the model reads any passage of it."""
+    words: list[str] = []
+    for passage in passages:
+        unknown, mostly = unknown_words(passage, encoder)
+        if not mostly:
+            return None
+        words += unknown or [passage]
+    return _notice(list(dict.fromkeys(words)), True, False, encoder)
+
+
+def unknown_words(text: str, encoder: TextEncoder) -> tuple[list[str], bool]:
+    """The words that a model cannot read, and whether these are more than half of them."""
+    if isinstance(encoder, TellsUnknownWords):
+        unknown, count = encoder.unknown_words(text)
+        return unknown, 2 * len(unknown) > count or (not count and not text.isascii())
+    scripts = None if text.isascii() else scripts_of(encoder.space.model)
+    if scripts is None:
+        return [], False
+    words = [word for word in text.split() if any(c.isalpha() for c in word)]
+    unknown = [word for word in words if not _is_written_in(word, scripts)]
+    return unknown, 2 * len(unknown) > len(words)
+
+
+def scripts_of(model: str) -> frozenset[str] | None:
+    """The scripts that a model of that name reads, as Unicode names them; None for all, and where nobody knows."""
+    entry = _entry(model)
+    return entry.scripts if entry else None
+
+
+def _entry(model: str) -> Entry | None:
+    try:
+        return resolve(model)
+    except UsageError:  # a checkpoint that is gone
+        return None
+
+
+def _is_written_in(word: str, scripts: Iterable[str]) -> bool:
+    letters = [unicodedata.name(c, "").partition(" ")[0] for c in unicodedata.normalize("NFKC", word) if c.isalpha()]
+    return 2 * sum(script in scripts for script in letters) >= len(letters)
+
+
+def _notice(unknown: list[str], mostly: bool, read: bool, encoder: Encoder) -> str:
+    entry = _entry(encoder.space.model)
+    reads = f"{encoder.space.model} reads {entry.languages} and" if entry and entry.languages else encoder.space.model
+    named = ", ".join(unknown[:_MOST_NAMED]) + (", …" if len(unknown) > _MOST_NAMED else "")
+    meaning = "" if read else ": these hits mean nothing"
+    others = ", ".join(entry.name for entry in CATALOGUE if entry.reads_all and "image" in entry.modalities)
+    return f"{reads} does not know {named}{meaning}" + (f"; models of many languages: {others}" if mostly else "")

@@ -1,0 +1,1 @@
+"""Upkeep of a collection: indexes built and merged, files verified and repaired, status."""

@@ -1,0 +1,140 @@
+"""What is in a collection: counts, sizes, indexes and their measured recall."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mmsearch.indexes.calibrate import ROWS
+from mmsearch.retrieval.store.names import StoredNames, under_mask
+from mmsearch.retrieval.store.schema import FORMAT_VERSION
+from mmsearch.retrieval.store.snapshot import Snapshot
+from mmsearch.retrieval.upkeep.index_files import measured
+from mmsearch.types import Modality, path_json, printable
+
+
+@dataclass(frozen=True, slots=True)
+class ModalityStatus:
+    """A modality of a space: live rows, files and shards; its index, and recall@10 by kind of query if measured.
+
+    Kinds of queries are ``text``, and the modality itself (``passage`` for texts): its own rows as queries.
+    """
+
+    space: str
+    modality: Modality
+    rows: int
+    files: int
+    dead: int
+    shards: int
+    index: str
+    segments: int
+    recall: dict[str, float]
+    measured_on: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RootStatus:
+    """A path that was indexed: live files and rows in it, and whether it is there now."""
+
+    path: str
+    files: int
+    rows: int
+    there: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as a JSON object."""
+        return {**path_json(self.path), "files": self.files, "rows": self.rows, "there": self.there}
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What `Collection.status` tells. ``bytes`` is what the files that the manifest names take on disk; ``beside`` maps
+    the keys of spaces that are searched beside the current one to their models. ``excludes`` and ``removed`` are the
+    patterns and paths that later runs pass over; ``skipped`` counts the files that are remembered to have been skipped.
+    """
+
+    root: str
+    format: int
+    generation: int
+    model: str | None
+    space: str | None
+    beside: dict[str, str]
+    roots: list[RootStatus]
+    excludes: list[str]
+    removed: list[str]
+    bytes: int
+    skipped: int
+    modalities: list[ModalityStatus]
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of ``mmsearch status --json``."""
+        paths = {"roots": [root.to_json() for root in self.roots], "removed": [path_json(p) for p in self.removed]}
+        return {**asdict(self), **paths, "excludes": [printable(pattern) for pattern in self.excludes]}
+
+
+def read_status(snapshot: Snapshot) -> Status:
+    """Count what the snapshot holds."""
+    manifest = snapshot.manifest
+    current = manifest.spaces[manifest.current] if manifest.current else None
+    named = [snapshot.root / name for name in manifest.files()]
+    return Status(
+        root=str(snapshot.root),
+        format=FORMAT_VERSION,
+        generation=manifest.generation,
+        model=current.model if current else None,
+        space=current.key if current else None,
+        beside={key: manifest.spaces[key].model for key in manifest.also},
+        roots=_root_statuses(snapshot),
+        excludes=list(manifest.excludes),
+        removed=list(manifest.removed),
+        bytes=sum(path.stat().st_size for path in named if path.exists()),
+        skipped=manifest.skipped.rows if manifest.skipped else 0,
+        modalities=[
+            _modality_status(snapshot, key, modality)
+            for key in manifest.spaces
+            for modality in manifest.modalities(key)
+        ],
+    )
+
+
+def _root_statuses(snapshot: Snapshot) -> list[RootStatus]:
+    import pyarrow.compute as pc
+
+    stored = StoredNames(snapshot, snapshot.manifest.spaces)
+    counts = stored.rows_by_path()
+    found = []
+    for root in snapshot.manifest.roots:
+        path = os.fsencode(root)
+        inside = counts.filter(under_mask(counts["values"], path))
+        rows = pc.sum(inside["counts"]).as_py() or 0
+        found.append(RootStatus(root, len(inside), rows, os.path.exists(path)))
+    return found
+
+
+def _modality_status(snapshot: Snapshot, space: str, modality: Modality) -> ModalityStatus:
+    manifest = snapshot.manifest
+    rows = snapshot.rows(space, modality)
+    paths = rows.facts(["path"])["path"]
+    if rows.live is not None:
+        paths = paths.filter(rows.live)
+    entries = manifest.indexes_of(space, modality)
+    facts = measured(snapshot.root, entries) if entries else None
+    return ModalityStatus(
+        space=space,
+        modality=modality,
+        rows=rows.live_count,
+        files=len(paths.unique()),
+        dead=len(rows) - rows.live_count,
+        shards=len(manifest.shards_of(space, modality)),
+        index=facts["plan"]["factory"] if facts else "exact",
+        segments=len(entries),
+        recall=_named(facts["calibration"]["recall"], modality) if facts else {},
+        measured_on=_named(facts["calibration"]["queries"], modality) if facts else {},
+    )
+
+
+def _named(by_kind: dict[str, Any], modality: Modality) -> dict[str, Any]:
+    """By kind of query, words first; rows are named by what they are: pictures, sounds, passages of texts."""
+    own = "passage" if modality == "text" else modality
+    return {own if kind == ROWS else kind: by_kind[kind] for kind in sorted(by_kind, key=lambda kind: kind == ROWS)}

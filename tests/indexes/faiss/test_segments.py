@@ -1,0 +1,156 @@
+"""Later rows are encoded with what an index learned, searched with it, and merged into it without training anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmsearch.errors import CollectionDamagedError
+from mmsearch.indexes.faiss import index_io
+from mmsearch.indexes.faiss.approximate import Approximate
+from mmsearch.indexes.faiss.probing import Probing
+from mmsearch.indexes.faiss.segments import Drift, encode, merge
+from mmsearch.indexes.faiss.selectors import selector_of
+from mmsearch.indexes.plan import plan_index
+from mmsearch.indexes.vectors import as_vectors
+
+FACTORIES = [
+    "ivfpq",
+    "QW,IVF8,PQ4",
+    "IVF8,PQ8x4fsr",
+    "IVF8,SQ8",
+    "IVF8,PQ8x4",
+    "rabitq",
+    "IVF8,RaBitQ4",
+    "PCA12,IVF8,SQ8",
+]
+EARLY, LATE, DIM, ALL_LISTS = 600, 300, 16, Probing(10_000)
+
+every_kind = pytest.mark.parametrize("factory", FACTORIES)
+
+
+class Parts:
+    """An index of 600 rows in files, and 300 later rows that it has not seen."""
+
+    def __init__(self, factory: str, rows: np.ndarray, folder: Path) -> None:
+        self.rows, self.ids, self.folder = rows, np.arange(len(rows), dtype=np.int64) * 2 + 10, folder
+        plan = plan_index(EARLY, DIM, requested=factory)
+        early = Approximate.build(as_vectors(rows[:EARLY]), self.ids[:EARLY], plan, seed=0, threads=1)
+        early.save(folder / "first.faiss")
+        early.save_trained(folder / "learned.faiss")
+
+    def learned(self) -> object:
+        return index_io.read(self.folder / "learned.faiss", mapped=False)
+
+    def later(self, start: int, stop: int) -> Path:
+        """Encode later rows into a segment file."""
+        segment = encode(self.learned(), as_vectors(self.rows[start:stop]), self.ids[start:stop])
+        path = self.folder / f"{start}.faiss"
+        index_io.write_segment(segment, path)
+        return path
+
+
+@pytest.fixture
+def parts(unit_rows: Callable[..., np.ndarray], tmp_path: Path) -> Callable[[str], Parts]:
+    rows = unit_rows(EARLY + LATE, DIM).astype(np.float16)
+    return lambda factory: Parts(factory, rows, tmp_path)
+
+
+def finds(index: Approximate, parts: Parts, start: int, stop: int) -> float:
+    """The share of rows that are proposed for themselves, among 60."""
+    proposed = index.candidates(parts.rows[start:stop].astype(np.float32), 60, ALL_LISTS)
+    return float(np.mean([own in line for own, line in zip(parts.ids[start:stop], proposed, strict=True)]))
+
+
+@every_kind
+@pytest.mark.parametrize("mapped", [True, False])
+def test_early_and_late_rows_are_proposed_together(factory: str, mapped: bool, parts: Callable[[str], Parts]) -> None:
+    made = parts(factory)
+    later = [made.later(600, 700), made.later(700, 900)]
+    index = Approximate.load(made.folder / "first.faiss", later, mapped=mapped)
+    assert len(index) == 900
+    assert index.list_sizes.sum() == 900
+    assert finds(index, made, 0, 600) > 0.98
+    assert finds(index, made, 600, 900) > 0.98
+
+
+@every_kind
+def test_a_filter_holds_in_every_segment(factory: str, parts: Callable[[str], Parts]) -> None:
+    made = parts(factory)
+    index = Approximate.load(made.folder / "first.faiss", [made.later(600, 900)])
+    allowed = made.ids[1::2]
+    proposed = index.candidates(made.rows[:30].astype(np.float32), 200, ALL_LISTS, selector_of(allowed))
+    assert np.all(np.isin(proposed[proposed >= 0], allowed))
+    assert np.any(proposed > made.ids[600])
+    assert np.any((proposed >= 0) & (proposed < made.ids[600]))
+
+
+@every_kind
+def test_segments_are_one_index_cut_in_pieces(factory: str, parts: Callable[[str], Parts]) -> None:
+    """Proposals of an index that took all rows at once, and of the same one in segments, are the same."""
+    made = parts(factory)
+    index = Approximate.load(made.folder / "first.faiss", [made.later(600, 700), made.later(700, 900)])
+    whole = Approximate.load(made.folder / "first.faiss", mapped=False)
+    whole.add(as_vectors(made.rows), made.ids, 600)
+    for probing in (Probing(1), Probing(3), Probing(0, 0.05), ALL_LISTS):
+        one, other = (i.candidates(made.rows[::9].astype(np.float32), 40, probing) for i in (index, whole))
+        assert np.mean([len(set(a) & set(b)) / len(set(b)) for a, b in zip(one, other, strict=True)]) > 0.97
+
+
+@every_kind
+def test_merging_keeps_the_living_and_drops_the_dead(factory: str, parts: Callable[[str], Parts]) -> None:
+    made = parts(factory)
+    later = [made.later(600, 700), made.later(700, 800), made.later(800, 900)]
+    dead = made.ids[650:750]
+    merged = merge(made.learned(), later, dead, whole=False)
+    assert merged.ntotal == 200
+    index_io.write_segment(merged, made.folder / "merged.faiss")
+    index = Approximate.load(made.folder / "first.faiss", [made.folder / "merged.faiss"])
+    proposed = index.candidates(made.rows[600:900].astype(np.float32), 60, ALL_LISTS)
+    assert not np.any(np.isin(proposed, dead))
+    assert finds(index, made, 750, 900) > 0.98
+
+
+@every_kind
+def test_all_segments_merge_into_the_first(factory: str, parts: Callable[[str], Parts]) -> None:
+    made = parts(factory)
+    first = index_io.read(made.folder / "first.faiss", mapped=False)
+    dead = made.ids[[3, 650]]
+    whole = merge(first, [made.later(600, 700), made.later(700, 900)], dead, whole=True)
+    index_io.write(whole, made.folder / "whole.faiss")
+    index = Approximate.load(made.folder / "whole.faiss")
+    assert len(index) == 898
+    assert finds(index, made, 700, 900) > 0.98
+    proposed = index.candidates(made.rows.astype(np.float32), 60, ALL_LISTS)
+    assert not np.any(np.isin(proposed, dead))
+
+
+def test_a_segment_does_not_hold_the_centroids_again(parts: Callable[[str], Parts]) -> None:
+    made = parts("IVF512,SQ8")
+    centroids = 512 * DIM * 4
+    path = made.later(600, 610)
+    assert path.stat().st_size < centroids
+    assert (made.folder / "learned.faiss").stat().st_size > centroids
+
+
+def test_a_segment_of_another_index_is_refused(parts: Callable[[str], Parts], tmp_path: Path) -> None:
+    made = parts("IVF8,SQ8")
+    path = made.later(600, 610)
+    plan = plan_index(EARLY, DIM, requested="IVF16,SQ8")
+    other = Approximate.build(as_vectors(made.rows[:EARLY]), made.ids[:EARLY], plan, seed=0, threads=1)
+    other.save(tmp_path / "other.faiss")
+    with pytest.raises(CollectionDamagedError, match="no segment of the index"):
+        Approximate.load(tmp_path / "other.faiss", [path])
+
+
+def test_rows_like_those_learned_from_do_not_drift_and_others_do(parts: Callable[[str], Parts]) -> None:
+    made = parts("IVF16,SQ8")
+    learned = made.learned()
+    drift = Drift.of(learned, as_vectors(made.rows[:EARLY]))
+    assert drift.share(learned, as_vectors(made.rows[EARLY:])) < 0.2
+    strangers = np.random.default_rng(1).normal(size=(200, DIM))
+    strangers /= np.linalg.norm(strangers, axis=1, keepdims=True)
+    assert drift.share(learned, as_vectors(strangers)) > 0.5
