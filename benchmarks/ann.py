@@ -224,9 +224,9 @@ def prepare(folder: Path, rows: int) -> Path:
 def nearest(rows: Any, queries: Any, allowed: Any = None) -> Any:
     """The ten nearest rows of each query, by brute force."""
     from mmsearch.indexes.exact import search_exact
-    from mmsearch.indexes.vectors import Vectors
+    from mmsearch.indexes.vectors import StoredVectors
 
-    return search_exact(Vectors([np.asarray(rows)], rows.shape[1]), queries, 10, allowed=allowed)[1]
+    return search_exact(StoredVectors([np.asarray(rows)], rows.shape[1]), queries, 10, allowed=allowed)[1]
 
 
 def about_here() -> Line:

@@ -101,7 +101,7 @@ def fill(root: Path, stored: Any, tuning: Any, threads: int) -> None:
         for start in range(0, len(stored), BLOCK):
             block = stored[start : start + BLOCK]
             names = [f"/photos/{start + row:08d}.jpg" for row in range(len(block))]
-            writer.commit([addition(space, block, names, "image", None, None)], current=space.key)
+            writer.commit([addition(space, block, names, "image", None, None)], primary_space=space.key)
         maintain(writer, space, threads=threads, embed=lambda texts: np.resize(tuning, (len(texts), space.dim)))
 
 

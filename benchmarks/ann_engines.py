@@ -31,9 +31,9 @@ class Mmsearch(Engine):
         import json
 
         from mmsearch.indexes import build_index
-        from mmsearch.indexes.vectors import Vectors
+        from mmsearch.indexes.vectors import StoredVectors
 
-        vectors = Vectors([np.asarray(rows, np.float16)], rows.shape[1])
+        vectors = StoredVectors([np.asarray(rows, np.float16)], rows.shape[1])
         index = build_index(vectors, requested=self.kind, text_queries=queries, threads=self.threads)
         index.load().save(folder / "first.faiss")
         index.load().save_trained(folder / "learned")
@@ -44,21 +44,21 @@ class Mmsearch(Engine):
         import json
 
         from mmsearch.indexes.calibrate import Calibration
-        from mmsearch.indexes.faiss.approximate import Approximate
+        from mmsearch.indexes.faiss.approximate import ApproximateIndex
 
         self.folder = folder
         chosen = Calibration.from_json(json.loads((folder / "calibration.json").read_text()))
         self.calibrations = {point: _scaled(chosen, point) for point in (*self.points, *(2 * 2**i for i in range(8)))}
-        self.approximate = Approximate.load(folder / "first.faiss")
+        self.approximate = ApproximateIndex.load(folder / "first.faiss")
         self.blocks, self.dead = [np.asarray(rows)], np.empty(0, np.int64)
         self.lock = threading.Lock()  # a new segment is hooked in while nobody searches; it is encoded before
         self._rebuilt()
 
     def _rebuilt(self) -> None:
         from mmsearch.indexes import VectorIndex
-        from mmsearch.indexes.vectors import Vectors
+        from mmsearch.indexes.vectors import StoredVectors
 
-        vectors = Vectors(self.blocks, self.blocks[0].shape[1])
+        vectors = StoredVectors(self.blocks, self.blocks[0].shape[1])
         self.index = VectorIndex(vectors, None, self.approximate, self.calibrations[1], threads=1)
         self.buckets: dict[int, Any] = {}
         self.live: Any = None

@@ -124,7 +124,7 @@ def cuttings(paths: Sequence[Path], count: int, encoder: Any) -> Any:
 
 def measure(rows: Any, learned_from: Any, asked: Line, kind: str, lists: int, first: Sequence[int]) -> Line:
     """Bytes, seconds to build, and for each kind of query the share of its ten nearest among the first candidates."""
-    from mmsearch.indexes.faiss.approximate import Approximate
+    from mmsearch.indexes.faiss.approximate import ApproximateIndex
     from mmsearch.indexes.faiss.factory import WEIGHTED
     from mmsearch.indexes.faiss.probing import Probing
     from mmsearch.indexes.plan import IndexPlan
@@ -136,7 +136,7 @@ def measure(rows: Any, learned_from: Any, asked: Line, kind: str, lists: int, fi
         "faiss", "", f"{weighted}IVF{lists},{kind.removeprefix(WEIGHTED)}", train_rows=min(len(rows), 65_536)
     )
     started = time.process_time()
-    index = Approximate.build(stored, np.arange(len(rows)), plan, seed=0, threads=1, queries=[learned_from])
+    index = ApproximateIndex.build(stored, np.arange(len(rows)), plan, seed=0, threads=1, queries=[learned_from])
     line = {"codes": kind, "bytes": index.code_bytes, "build_cpu_s": round(time.process_time() - started, 1)}
     for name, queries in asked.items():
         nearest = np.argsort(-(queries @ rows.T), axis=1)[:, :10]

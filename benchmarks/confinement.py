@@ -14,7 +14,7 @@ import numpy as np
 from machine import machine_facts
 from PIL import Image
 
-from mmsearch.retrieval.media.decode_spec import Recipe
+from mmsearch.retrieval.media.decode_spec import DecodeSpec
 from mmsearch.retrieval.media.pictures.transform import ImageTransform
 from mmsearch.retrieval.media.workers.decoder import Decoder, Job
 
@@ -33,7 +33,7 @@ def make_pictures(folder: Path, count: int) -> list[Path]:
 
 
 def decode_all(paths: list[Path], command: list[str] | None) -> float:
-    recipe = Recipe(image=ImageTransform(224, 224))
+    recipe = DecodeSpec(image=ImageTransform(224, 224))
     start = time.perf_counter()
     with Decoder(2, recipe, slots=32, _worker_command=command) as decoder:
         for file in filter(None, decoder.map(Job(os.fsencode(path)) for path in paths)):

@@ -24,7 +24,7 @@ from run import write_results
 
 from mmsearch.indexes import build_index, gpu
 from mmsearch.indexes.exact import rescored, search_exact
-from mmsearch.indexes.vectors import Vectors, as_vectors
+from mmsearch.indexes.vectors import StoredVectors, as_vectors
 
 DIM = 512
 K = 10
@@ -95,14 +95,14 @@ def scan(counts: Sequence[int]) -> Measured:
         del rows
 
 
-def on_gpu(rows: gpu.GpuRows, vectors: Vectors, queries: Any) -> Any:
+def on_gpu(rows: gpu.GpuRows, vectors: StoredVectors, queries: Any) -> Any:
     """Positions of the ten nearest, as `VectorIndex` finds them."""
     found = rows.nearest(queries, K)
     assert found is not None
     return rescored(vectors, queries, found, K)[1]
 
 
-def random_rows(count: int, seed: int = 0) -> Vectors:
+def random_rows(count: int, seed: int = 0) -> StoredVectors:
     """Unit vectors in all directions, made on the GPU."""
     import torch
 
@@ -140,7 +140,7 @@ def build(_: Sequence[int]) -> Measured:
     from mmsearch.indexes.calibrate import TEXTS as MEASURED_TEXTS
 
     made = Generator()
-    vectors, texts = Vectors(list(made.pictures(1_000_000)), made.dim), made.texts(MEASURED_TEXTS, stream=4)
+    vectors, texts = StoredVectors(list(made.pictures(1_000_000)), made.dim), made.texts(MEASURED_TEXTS, stream=4)
     worth = gpu._WORTH_PRODUCTS
     for where, least in {"gpu": worth, "processor": 1 << 62}.items():
         gpu._WORTH_PRODUCTS = least

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from mmsearch import Collection
 from mmsearch.retrieval.encoders import load_encoder
 from mmsearch.retrieval.encoders.protocol import ImageEncoder
-from mmsearch.retrieval.media.decode_spec import Recipe
+from mmsearch.retrieval.media.decode_spec import DecodeSpec
 from mmsearch.retrieval.media.workers.decoder import Decoded, Decoder, Job
 from mmsearch.retrieval.store.schema import facts_table
 from mmsearch.retrieval.store.writer import Addition, open_writer
@@ -93,7 +93,7 @@ def decode(photos: Sequence[Path], encoder: ImageEncoder, workers: int) -> NDArr
     transform = encoder.image_transform
     pixels = np.empty((len(photos), transform.height, transform.width, 3), np.uint8)
     row_of = {os.fsencode(photo): row for row, photo in enumerate(photos)}
-    with Decoder(workers, Recipe(image=transform), SLOTS) as decoder:
+    with Decoder(workers, DecodeSpec(image=transform), SLOTS) as decoder:
         for file in decoder.map(Job(path) for path in row_of):
             if isinstance(file, Decoded) and file.pixels is not None:
                 pixels[row_of[file.path]] = file.pixels

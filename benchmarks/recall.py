@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from mmsearch import Collection
 
 RECALL_AT = (1, 5, 10)
-Vectors = NDArray[np.float32]
+StoredVectors = NDArray[np.float32]
 
 
 def measure() -> list[dict[str, Any]]:
@@ -76,7 +76,7 @@ def measure_recorded(folder: Path, stated: dict[str, float]) -> list[dict[str, A
     return lines
 
 
-def fill(collection: Collection, images: Vectors, texts: Vectors | None, space: str) -> NDArray[np.int64]:
+def fill(collection: Collection, images: StoredVectors, texts: StoredVectors | None, space: str) -> NDArray[np.int64]:
     """Add the vectors, texts first so that the index of the images can be tuned on them; returns the images' ids."""
     if texts is not None:
         names = [f"{row}.txt" for row in range(len(texts))]
@@ -85,7 +85,7 @@ def fill(collection: Collection, images: Vectors, texts: Vectors | None, space: 
     return collection.add(images, paths=names, modality="image", space=space)
 
 
-def with_twins(vectors: Vectors, rows: Sequence[int]) -> list[list[int]]:
+def with_twins(vectors: StoredVectors, rows: Sequence[int]) -> list[list[int]]:
     """Each row with the rows of the very same vector, which no search can tell from it."""
     _, kind = np.unique(vectors, axis=0, return_inverse=True)
     return [np.flatnonzero(kind == kind[row]).tolist() for row in rows]

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.errors import ReadOnlyError, UsageError
+from mmsearch.errors import HintKind, ReadOnlyError, UsageError
 from mmsearch.retrieval.search.session import Reader, check_space
 from mmsearch.retrieval.store.atomic_files import writing_to
-from mmsearch.retrieval.store.manifest import MANIFEST_NAME, Manifest, Settings, save_manifest
+from mmsearch.retrieval.store.manifest import MANIFEST_NAME, IndexSettings, Manifest, save_manifest
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.types import Modality, Report, Space
 
 if TYPE_CHECKING:
     from mmsearch.retrieval.encoders.protocol import Encoder
-    from mmsearch.retrieval.encoders.routing import Serving
+    from mmsearch.retrieval.encoders.routing import ModelRouting
     from mmsearch.retrieval.progress import Watcher
     from mmsearch.retrieval.upkeep.doctor import Problem
 
@@ -66,7 +66,7 @@ class Collection(Reader):
             raise UsageError(f"{root} holds other files; name a new or an empty folder")
         if root.exists() and not root.is_dir():
             raise UsageError(f"{root} is a file; name a folder")
-        manifest = Manifest(settings=checked_settings(Settings(), index, recall))
+        manifest = Manifest(settings=checked_settings(IndexSettings(), index, recall))
         encoders: dict[str, Encoder] = {}
         if model is not None:
             from mmsearch.retrieval.encoders import auto_model, load_encoder
@@ -74,7 +74,7 @@ class Collection(Reader):
             name = auto_model()[0] if model == "auto" else model
             encoder = load_encoder(name, device=device, precision=precision)
             key = encoder.space.key
-            manifest = replace(manifest, current=key, spaces={key: encoder.space})
+            manifest = replace(manifest, primary_space=key, spaces={key: encoder.space})
             encoders[key] = encoder
         was_there = root.is_dir()
         with writing_to(root):
@@ -123,19 +123,19 @@ class Collection(Reader):
         from mmsearch.retrieval.ingest.scope import roots_of, with_choices
         from mmsearch.retrieval.ingest.switch_model import ingest_with_another, is_new
         from mmsearch.retrieval.paths import absolute, on_disk
-        from mmsearch.retrieval.progress import nobody
+        from mmsearch.retrieval.progress import no_progress
         from mmsearch.retrieval.store.writer import open_writer
 
         chosen = IngestOptions(**options)
         tops = [on_disk(path) or path for path in absolute(paths)] or roots_of(self.manifest)
         if not tops:
-            raise UsageError(f"nothing was indexed in {self.root} yet; name a folder")
+            raise UsageError(f"nothing was indexed in {self.root} yet", hint=HintKind.INDEX_FOLDER)
         named = None if model in (None, "auto") else self._load(str(model))
         if dry_run:
 
             def planned() -> Report:
                 manifest = with_choices(self.manifest, tops, chosen.exclude, chosen.lift)
-                return preview(Snapshot(self.root, manifest), self._serving(named), tops, chosen)
+                return preview(Snapshot(self.root, manifest), self._routing(named), tops, chosen)
 
             return self._retrying(planned)
         with open_writer(self.root) as writer:
@@ -145,25 +145,26 @@ class Collection(Reader):
             if decided != writer.manifest:
                 writer.publish(decided)
             if named is not None and is_new(writer.manifest, named.space):
-                report = ingest_with_another(writer, named, self._own, tops, chosen, watch or nobody)
+                report = ingest_with_another(writer, named, self._own, tops, chosen, watch or no_progress)
             else:
-                report = ingest(writer, self._serving(named), tops, chosen, watch or nobody)
+                report = ingest(writer, self._routing(named), tops, chosen, watch or no_progress)
         self.reopen()
         return report
 
-    def _serving(self, named: Encoder | None) -> Serving:
+    def _routing(self, named: Encoder | None) -> ModelRouting:
         """The models that a run of `index` embeds with: one that is named and not in use, else the collection's own."""
-        from mmsearch.retrieval.encoders.routing import Serving
-        from mmsearch.retrieval.ingest.switch_model import served
+        from mmsearch.retrieval.encoders.routing import ModelRouting
+        from mmsearch.retrieval.ingest.switch_model import space_of_each_modality
 
         if named is not None and named.space.key not in self.manifest.in_use:
-            return Serving.alone(named)
+            return ModelRouting.single(named)
         spaces = [space for space in self.spaces if space.has_model]
         if not spaces:
             raise UsageError(
-                f"{self.root} holds vectors made elsewhere; name the model that is to embed files with --model"
+                f"{self.root} holds vectors made elsewhere: a model that is to embed files must be named",
+                hint=HintKind.NAME_MODEL,
             )
-        return Serving(tuple(self._own(space) for space in spaces), served(self.manifest))
+        return ModelRouting(tuple(self._own(space) for space in spaces), space_of_each_modality(self.manifest))
 
     def _own(self, space: Space) -> Encoder:
         encoder = self._load(space.model)
@@ -210,7 +211,7 @@ class Collection(Reader):
         target = self._space_to_fill(vectors, space)
         rows = addition(target, vectors, [os.fspath(p) for p in paths], modality, texts, facts)
         with open_writer(self.root) as writer:
-            (ids,) = writer.commit([rows], current=writer.manifest.current or target.key)
+            (ids,) = writer.commit([rows], primary_space=writer.manifest.primary_space or target.key)
             loaded = self._encoders.get(target.key)  # loading a model is no part of storing vectors
             maintain(writer, target, embed=loaded.encode_texts if isinstance(loaded, TextEncoder) else None)
         self.reopen()
@@ -273,12 +274,10 @@ def make_folder(root: Path) -> None:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
         where = f" ({error.filename})" if error.filename and Path(error.filename) != root else ""
-        raise ReadOnlyError(
-            f"cannot create the collection at {root}: {error.strerror}{where}; -c names another place"
-        ) from error
+        raise ReadOnlyError(f"cannot create the collection at {root}: {error.strerror}{where}") from error
 
 
-def checked_settings(settings: Settings, index: str | None, recall: float | None) -> Settings:
+def checked_settings(settings: IndexSettings, index: str | None, recall: float | None) -> IndexSettings:
     """Settings with what was asked for now.
 
     Raises:

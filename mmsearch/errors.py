@@ -1,12 +1,66 @@
-"""What can go wrong, as a person or an app sees it: one clear line, and the exit code that goes with it."""
+"""Errors of mmsearch: a message for everybody, and apart from it a hint that names the way out.
+
+The command line words hints as commands and options; an app may word them its own way, or leave them out.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class HintKind(StrEnum):
+    """A way out. What ``Hint.subject`` holds is in brackets."""
+
+    INDEX_FOLDER = "index_folder"  # index a folder [the folder, or empty]
+    NAME_COLLECTION = "name_collection"  # open a collection elsewhere
+    INDEX_OR_NAME_COLLECTION = "index_or_name_collection"
+    REPAIR = "repair"  # repair the collection
+    UPGRADE = "upgrade"  # install a newer mmsearch
+    NAME_MODEL = "name_model"  # say which model embeds files
+    LIST_MODELS = "list_models"
+    USE_MINI = "use_mini"  # use the built-in model
+    NAME_CHECKPOINT = "name_checkpoint"  # name a checkpoint on this machine [how a model is then called]
+    NAME_CHECKPOINT_OR_USE_MINI = "name_checkpoint_or_use_mini"  # [the same]
+    LEAVE_DEVICE = "leave_device"  # leave the device to the model
+    LEAVE_PRECISION = "leave_precision"  # leave the precision to the model
+    EMBED_ANEW = "embed_anew"  # embed everything with the model of today [model]
+    ADD_SOUND_MODEL = "add_sound_model"  # add a model that embeds sounds
+    INDEX_KINDS = "index_kinds"  # kinds of indexes that can be asked for
+    MORE_MEMORY = "more_memory"  # give an index more memory, or compare every row
+    FORGET_MISSING = "forget_missing"  # forget files that lay on a disk that is not there
+    FOLLOW_LINKS = "follow_links"  # follow symbolic links
+    REMOVE = "remove"  # remove a path from the collection [the path]
+    TEXT_COLUMN = "text_column"  # name the column of a table that holds the texts
+    OVERWRITE = "overwrite"  # write over a file that is there
+    TAKE_AS_WORDS = "take_as_words"  # take a term as words, not as a path [the term]
+    SUBTRACT = "subtract"  # subtract a term instead of a negative weight [the term]
+    FOLDER_IN_QUERY = "folder_in_query"  # what can be done with a folder, rather than search by it [the folder]
+    WHERE_EXAMPLE = "where_example"  # a condition that can be read
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """A way out of an error or a notice; ``subject`` is what it is about: a path, a model, a term."""
+
+    kind: HintKind
+    subject: str = ""
+
 
 class MMSearchError(Exception):
-    """Base of all errors that mmsearch raises on purpose; its text is one line that names the way out."""
+    """Base of all errors that mmsearch raises on purpose; its text is one line.
+
+    Attributes:
+        hint: a way out, where there is one that the text does not name.
+    """
 
     exit_code = 1
+    default_hint: HintKind | None = None
+
+    def __init__(self, message: str = "", *, hint: Hint | HintKind | None = None) -> None:
+        super().__init__(message)
+        kind = hint if hint is not None else self.default_hint
+        self.hint = Hint(kind) if isinstance(kind, HintKind) else kind
 
 
 class UsageError(MMSearchError):
@@ -20,7 +74,7 @@ class CannotEmbedError(UsageError):
 
 
 class SpaceMismatchError(UsageError):
-    """Vectors of two embedding spaces met; the text names both (rule 1 of the house)."""
+    """Vectors of two embedding spaces met; the text names both."""
 
 
 class ModelUnavailableError(MMSearchError):
@@ -39,6 +93,16 @@ class NoSuchFileError(UsageError, DecodeError):
     """A file to search by is not there, or is a folder."""
 
 
+class CollectionNotFoundError(MMSearchError):
+    """There is no collection at a path."""
+
+    default_hint = HintKind.INDEX_OR_NAME_COLLECTION
+
+
+class CollectionClosedError(UsageError):
+    """A collection is used after `Collection.close`."""
+
+
 class CollectionBusyError(MMSearchError):
     """Another process is writing to the collection."""
 
@@ -49,13 +113,17 @@ class CollectionDamagedError(MMSearchError):
     """The collection on disk cannot be read: cut, altered, or of a newer format."""
 
     exit_code = 4
+    default_hint = HintKind.REPAIR
 
 
 class NewerFormatError(CollectionDamagedError):
     """A newer version of mmsearch wrote it; nothing is damaged."""
+
+    default_hint = HintKind.UPGRADE
 
 
 class ReadOnlyError(MMSearchError):
     """The collection lies where nothing can be written."""
 
     exit_code = 4
+    default_hint = HintKind.NAME_COLLECTION

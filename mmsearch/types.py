@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from mmsearch.errors import UsageError
+from mmsearch.errors import Hint, UsageError
+from mmsearch.notices import Notice
 
 Modality = Literal["image", "text", "audio", "video"]
 MODALITIES: tuple[Modality, ...] = ("image", "text", "audio", "video")
@@ -240,18 +241,21 @@ or which column its texts are of, where that was guessed."""
 
 @dataclass(frozen=True, slots=True)
 class FileNote:
-    """A file and what is to be said of it: why it was skipped or kept, or, with a ``kind``, how it was used."""
+    """A file and what is to be said of it: why it was skipped or kept, or, with a ``kind``, how it was used.
+    ``hint`` is a way out."""
 
     path: str
     reason: str
     known: bool = False
     kind: NoteKind | None = None
+    hint: Hint | None = None
 
     def to_json(self) -> dict[str, Any]:
         """``{"path": …, "reason": …}``, with ``"known": true`` where an earlier run has said it, and the ``kind``."""
         known = {"known": True} if self.known else {}
         kind = {"kind": self.kind} if self.kind else {}
-        return {**path_json(self.path), "reason": self.reason, **known, **kind}
+        hint = {"hint": self.hint.kind.value} if self.hint else {}
+        return {**path_json(self.path), "reason": self.reason, **known, **kind, **hint}
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +289,7 @@ class Report:
     marked: tuple[FileNote, ...] = ()
     kept: tuple[FileNote, ...] = ()
     passed_over: tuple[PassedOver, ...] = ()
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
     interrupted: bool = False
     seconds: float = 0.0
     stages: dict[str, float] = field(default_factory=dict)
@@ -303,7 +307,7 @@ class Report:
             "marked": [note.to_json() for note in self.marked],
             "kept": [note.to_json() for note in self.kept],
             "passed_over": [passed.to_json() for passed in self.passed_over],
-            "notices": list(self.notices),
+            "notices": [str(notice) for notice in self.notices],
             "interrupted": self.interrupted,
             "seconds": round(self.seconds, 3),
             "stages": {name: round(value, 3) for name, value in self.stages.items()},

@@ -153,7 +153,7 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Collection:
 
 
 @dataclass
-class Embedded:
+class QueryVectors:
     """What went through the model since the last `clear`."""
 
     texts: list[str] = field(default_factory=list)
@@ -168,9 +168,9 @@ class Embedded:
 
 
 @pytest.fixture
-def embedded(monkeypatch: pytest.MonkeyPatch) -> Embedded:
+def embedded(monkeypatch: pytest.MonkeyPatch) -> QueryVectors:
     """Counts the texts, pictures and sounds that `mini` embeds."""
-    seen = Embedded()
+    seen = QueryVectors()
     encode_texts, encode_images = MiniEncoder.encode_texts, MiniEncoder.encode_images
     encode_sounds = MiniEncoder.encode_sounds
 
@@ -226,7 +226,7 @@ def faulty_worker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[.
         script = tmp_path / "faulty_worker.py"
         lines = [
             "import base64, errno, os, time",
-            "from mmsearch.retrieval.media import worker",
+            "from mmsearch.retrieval.media.workers import worker",
             textwrap.dedent(fault),
             "worker.main()",
         ]

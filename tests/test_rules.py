@@ -79,7 +79,7 @@ def test_rule_1_spaces_never_mix(photos, collection, tmp_path):
     renamed = tuple(replace(s, space=other.key) if s.space == ours.key else s for s in manifest.shards)
     save_manifest(
         collection.root,
-        replace(manifest, current=other.key, spaces={other.key: other}, shards=renamed, samples=(), indexes=()),
+        replace(manifest, primary_space=other.key, spaces={other.key: other}, shards=renamed, samples=(), indexes=()),
     )
     altered = Collection.open(collection.root)
     for act in (lambda: altered.search("x"), lambda: altered.index([photos]), lambda: altered.evaluate(pairs)):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from mmsearch.cli.hints import with_hint
 from mmsearch.cli.options import collection_path, command, common_options
 from mmsearch.cli.output import echo, print_json, say
 
@@ -32,7 +33,7 @@ def evaluate(pairs: Path, pool: str, collection: Path | None, as_json: bool, qui
     with Collection.open(collection_path(collection)) as opened:
         scores = opened.evaluate(pairs, pool=pool)
     for notice in scores.notices:
-        say(notice)
+        say(with_hint(str(notice), notice.hint))
     if as_json:
         print_json(scores.to_json())
         return

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mmsearch.cli.hints import with_hint, worded
 from mmsearch.cli.options import collection_path, command, common_options, device_option, precision_option, read_size
 from mmsearch.cli.output import echo, print_json, say
 from mmsearch.types import counted, modalities_named
@@ -129,19 +130,19 @@ def _check(
 ) -> None:
     """Raise what is wrong with the call before a collection is made for it."""
     from mmsearch.collection import Collection, checked_settings
-    from mmsearch.errors import UsageError
+    from mmsearch.errors import HintKind, UsageError
     from mmsearch.retrieval.ingest.excludes import checked_patterns
     from mmsearch.retrieval.ingest.run import IngestOptions
     from mmsearch.retrieval.ingest.scan import missing, no_such_path
     from mmsearch.retrieval.paths import absolute, on_disk
-    from mmsearch.retrieval.store.manifest import Settings
+    from mmsearch.retrieval.store.manifest import IndexSettings
 
     IngestOptions(**options)
     checked_patterns(options["exclude"], ())
-    checked_settings(Settings(), index_kind, recall)
+    checked_settings(IndexSettings(), index_kind, recall)
     if not Collection.exists(home):
         if not paths:
-            raise UsageError(f"there is no collection at {home} yet; name a folder: `mmsearch index FOLDER`")
+            raise UsageError(f"there is no collection at {home} yet", hint=HintKind.INDEX_FOLDER)
         # One that a collection knows may be an unmounted disk.
         for path in missing([on_disk(path) or path for path in absolute(paths)]):
             raise no_such_path(path)
@@ -168,12 +169,17 @@ def _opened(path: Path, model: str, device: str, precision: str, dry_run: bool, 
 def _chosen(model: str) -> str:
     from mmsearch.retrieval.encoders import auto_model
 
-    return auto_model()[1] if model == "auto" else f"model {model}"
+    if model != "auto":
+        return f"model {model}"
+    name, told = auto_model()
+    return told + ("; better ones: `mmsearch models list`" if name == "mini" else "")
 
 
 def _print_report(report: Report, dry_run: bool, quiet: bool, verbose: bool) -> None:
-    for note in (*report.notices, *(kept.reason for kept in report.kept)):
-        say(note)
+    for notice in report.notices:
+        say(with_hint(str(notice), notice.hint))
+    for kept in report.kept:
+        say(with_hint(kept.reason, kept.hint))
     if not quiet:
         _print_skipped(report.skipped, verbose)
         _print_notes("used in part", [note for note in report.marked if note.kind == "part"], verbose)
@@ -231,10 +237,12 @@ def _as_one(notes: Sequence[FileNote]) -> str:
     """What is said of files for which the reason is of one kind; one of them stands for all."""
     first = notes[0]
     if len(notes) == 1:
-        return f"{first.path}: {first.reason}"
+        return f"{first.path}: {with_hint(first.reason, first.hint)}"
     if all(note.reason == first.reason for note in notes):
-        return f"{len(notes):,} × {first.reason} (such as {first.path})"
-    return f"{counted(len(notes), 'file')} such as {first.path}: {first.reason}"
+        return f"{len(notes):,} × {first.reason} (such as {first.path})" + (
+            "" if first.hint is None else f"; {worded(first.hint)}"
+        )
+    return f"{counted(len(notes), 'file')} such as {first.path}: {with_hint(first.reason, first.hint)}"
 
 
 def _kind(reason: str) -> str:

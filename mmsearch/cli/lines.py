@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO
 
+from mmsearch.cli.hints import explained_error
 from mmsearch.cli.output import say
 from mmsearch.errors import MMSearchError, UsageError
 from mmsearch.retrieval.search.query import Query, Reading
@@ -107,7 +108,9 @@ def answer_lines(
             answer = next(answers) if isinstance(reading, Reading) else reading
             if isinstance(answer, MMSearchError) or not isinstance(reading, Reading):
                 failed += 1
-                say(f"mmsearch: line {line.number}: {answer}")
+                error = answer if isinstance(answer, MMSearchError) else reading
+                assert isinstance(error, MMSearchError)
+                say(f"mmsearch: line {line.number}: {explained_error(error)}")
             else:
                 show(line, reading, answer)
         sys.stdout.flush()  # whoever writes the lines may wait for what they bring

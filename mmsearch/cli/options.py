@@ -15,6 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import click
 
+from mmsearch.cli.hints import explained_error
 from mmsearch.cli.output import discard_stdout, explained, say
 from mmsearch.errors import MMSearchError, UsageError
 
@@ -87,7 +88,7 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
             sys.stdout.flush()  # a pipe that is closed shows here, where it can still be told from a failure
             return result
         except MMSearchError as error:
-            say(f"mmsearch: {error}")
+            say(f"mmsearch: {explained_error(error)}")
             raise click.exceptions.Exit(error.exit_code) from None
         except KeyboardInterrupt:
             say("mmsearch: interrupted")

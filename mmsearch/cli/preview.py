@@ -16,13 +16,13 @@ _WIDTH, _HEIGHT = 40, 40
 
 def print_previews(hits: Sequence[Hit]) -> None:
     """The pictures and films among the hits, each under its path, films at the hit; bytes are decoded in a worker."""
-    from mmsearch.retrieval.media.decode_spec import Recipe
+    from mmsearch.retrieval.media.decode_spec import DecodeSpec
     from mmsearch.retrieval.media.pictures.transform import ImageTransform
     from mmsearch.retrieval.media.workers.decoder import Decoder, Job
 
     console = terminal()
     fitted = ImageTransform(_HEIGHT, _WIDTH, resize="longest", draft=2.0)
-    with Decoder(1, Recipe(image=fitted, frames=fitted, texts=False), slots=2) as decoder:
+    with Decoder(1, DecodeSpec(image=fitted, frames=fitted, texts=False), slots=2) as decoder:
         for hit in (hit for hit in hits if hit.modality in ("image", "video")):
             console.print(f"{hit.rank}  {shown_path(hit.path)}  {hit.span or ''}".rstrip(), markup=False)
             middle = ((hit.span.start + hit.span.end) / 2, None) if hit.span else None

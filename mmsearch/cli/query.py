@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mmsearch.cli.hints import with_hint
 from mmsearch.cli.options import collection_path, command, common_options, device_option, precision_option
 from mmsearch.cli.output import echo, harmless, print_json, say
 from mmsearch.cli.render import print_hits, print_paths
@@ -19,6 +20,7 @@ from mmsearch.types import counted, modalities_named
 if TYPE_CHECKING:
     from mmsearch.cli.lines import Line
     from mmsearch.collection import Collection
+    from mmsearch.notices import Notice
     from mmsearch.retrieval.search.query import Query
     from mmsearch.retrieval.search.session import Answer
 
@@ -158,10 +160,10 @@ class _Output:
         """Whether nothing is said while a query is answered."""
         return self.quiet or self.as_json
 
-    def say_notices(self, notices: Iterable[str], where: str = "") -> None:
+    def say_notices(self, notices: Iterable[str | Notice], where: str = "") -> None:
         if not self.quiet:
             for notice in notices:
-                say(f"{where}{notice}")
+                say(where + with_hint(str(notice), None if isinstance(notice, str) else notice.hint))
 
     def show(self, answer: Answer, line: Line | None = None) -> None:
         """One answer; ``line``: that to one of many queries, under a heading of its own."""

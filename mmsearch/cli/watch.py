@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 
 from mmsearch.cli.output import harmless
 from mmsearch.errors import UsageError
-from mmsearch.retrieval.progress import Progress, Watcher, nobody
+from mmsearch.retrieval.progress import Progress, Watcher, no_progress
 from mmsearch.types import clock
 
 _STAGES = {"scan": "scanning", "decode": "reading", "encode": "embedding", "write": "writing", "index": "indexing"}
@@ -31,7 +31,7 @@ def watching(how: str, quiet: bool) -> AbstractContextManager[Watcher]:
         return nullcontext(_print_event)
     if how == "auto" and sys.stderr.isatty() and not quiet:
         return _bar()
-    return nullcontext(nobody)
+    return nullcontext(no_progress)
 
 
 def _print_event(progress: Progress) -> None:
@@ -60,7 +60,7 @@ def reading_shown(quiet: bool) -> Iterator[Watcher]:
     It comes only once reading has taken a while, and is gone when the query is answered.
     """
     if quiet or not sys.stderr.isatty():
-        yield nobody
+        yield no_progress
         return
     due = time.monotonic() + _PATIENCE_S
     shown = False

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from mmsearch.errors import UsageError
 from mmsearch.indexes.calibrate import ROWS, Calibration, calibrate, corpus_queries, to_learn_from, to_measure_with
 from mmsearch.indexes.faiss import query_weighting
-from mmsearch.indexes.faiss.approximate import Approximate, drawn
+from mmsearch.indexes.faiss.approximate import ApproximateIndex, drawn
 from mmsearch.indexes.faiss.factory import ivf_of, untrained
 from mmsearch.indexes.index import VectorIndex
 from mmsearch.indexes.plan import IndexPlan, plan_index
-from mmsearch.indexes.vectors import Floats, Positions, Vectors, as_vectors
+from mmsearch.indexes.vectors import Floats, Positions, StoredVectors, as_vectors
 
 _CHECKED_ROWS = 16_384
 _MEASURED_ROWS = 16_384
@@ -24,7 +24,7 @@ _LOST = 0.05  # of what products vary by: vectors of CLIP models lose 0.003 to 0
 
 
 def build_index(
-    vectors: NDArray[Any] | Vectors,
+    vectors: NDArray[Any] | StoredVectors,
     ids: Sequence[int] | Positions | None = None,
     *,
     requested: str = "auto",
@@ -65,7 +65,7 @@ def build_index(
 
 
 def fitted(
-    plan: Callable[..., IndexPlan], vectors: Vectors, text_queries: Floats | None, *, seed: int = 0
+    plan: Callable[..., IndexPlan], vectors: StoredVectors, text_queries: Floats | None, *, seed: int = 0
 ) -> IndexPlan:
     """A plan with longer codes where ``vectors`` vary so evenly as to need them; ``plan`` is a partial `plan_index`.
 
@@ -81,7 +81,7 @@ def fitted(
 
 
 def train_and_calibrate(
-    vectors: Vectors,
+    vectors: StoredVectors,
     ids: Positions,
     plan: IndexPlan,
     *,
@@ -89,15 +89,17 @@ def train_and_calibrate(
     recall: float = 0.98,
     seed: int = 0,
     threads: int | None = None,
-) -> tuple[Approximate, Calibration]:
+) -> tuple[ApproximateIndex, Calibration]:
     """Build what ``plan`` says over checked vectors, and measure where to run it; see `build_index`."""
     queries = calibration_queries(vectors, text_queries, seed=seed)
     others = [] if text_queries is None else [to_learn_from(text_queries)]
-    approximate = Approximate.build(vectors, ids, plan, seed=seed, threads=threads, queries=others)
+    approximate = ApproximateIndex.build(vectors, ids, plan, seed=seed, threads=threads, queries=others)
     return approximate, calibrate(approximate, vectors, ids, queries, target=recall, threads=threads)
 
 
-def calibration_queries(vectors: Vectors, text_queries: Floats | None = None, *, seed: int = 0) -> dict[str, Floats]:
+def calibration_queries(
+    vectors: StoredVectors, text_queries: Floats | None = None, *, seed: int = 0
+) -> dict[str, Floats]:
     """Queries by kind, to measure with: rows of the corpus, and texts where there are any."""
     queries = {ROWS: corpus_queries(vectors, seed=seed)}
     if text_queries is not None and len(text_queries):
@@ -105,8 +107,8 @@ def calibration_queries(vectors: Vectors, text_queries: Floats | None = None, *,
     return queries
 
 
-def _checked(vectors: NDArray[Any] | Vectors) -> Vectors:
-    if isinstance(vectors, Vectors):
+def _checked(vectors: NDArray[Any] | StoredVectors) -> StoredVectors:
+    if isinstance(vectors, StoredVectors):
         return vectors
     array = np.asarray(vectors)
     if array.ndim != 2 or array.dtype.kind != "f":

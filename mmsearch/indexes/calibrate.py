@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from mmsearch.indexes.exact import cosines_of, search_exact
 from mmsearch.indexes.faiss.probing import Probing
-from mmsearch.indexes.vectors import Floats, Positions, Vectors
+from mmsearch.indexes.vectors import Floats, Positions, StoredVectors
 
 if TYPE_CHECKING:
-    from mmsearch.indexes.faiss.approximate import Approximate
+    from mmsearch.indexes.faiss.approximate import ApproximateIndex
 
 K = 10
 ROWS = "row"
@@ -108,8 +108,8 @@ class _Questions:
 
 
 def calibrate(
-    approximate: Approximate,
-    vectors: Vectors,
+    approximate: ApproximateIndex,
+    vectors: StoredVectors,
     ids: Positions,
     queries: Mapping[str, Floats],
     *,
@@ -159,8 +159,8 @@ def to_measure_with(texts: Floats) -> Floats:
 
 
 def _cheapest(
-    approximate: Approximate,
-    vectors: Vectors,
+    approximate: ApproximateIndex,
+    vectors: StoredVectors,
     ids: Positions,
     choosing: Mapping[str, _Questions],
     target: float,
@@ -203,14 +203,14 @@ def _cheapest(
     return (best[1:] if best else None), curve
 
 
-def corpus_queries(vectors: Vectors, *, seed: int, count: int = QUERIES) -> Floats:
+def corpus_queries(vectors: StoredVectors, *, seed: int, count: int = QUERIES) -> Floats:
     """Rows of the corpus itself as queries, drawn with a seed."""
     from mmsearch.indexes.faiss.approximate import drawn
 
     return vectors.sampled(drawn(len(vectors), count, seed))
 
 
-def _ladder(approximate: Approximate, kinds: list[Floats]) -> Iterator[Probing]:
+def _ladder(approximate: ApproximateIndex, kinds: list[Floats]) -> Iterator[Probing]:
     """Reaches within which 1, 2, 3, 4, 6, … lists lie on average over all kinds of queries, and all lists at last."""
     behind = np.sort(np.concatenate([approximate.gaps(queries[:_GAP_QUERIES]).ravel() for queries in kinds]))
     nprobe = 1
@@ -230,7 +230,7 @@ def _standard_error(recall: float, queries: int) -> float:
     return math.sqrt(recall * (1 - recall) / (K * max(queries, 1)))
 
 
-def _cost(approximate: Approximate, nprobe: int, candidates: int) -> float:
+def _cost(approximate: ApproximateIndex, nprobe: int, candidates: int) -> float:
     """Nanoseconds, roughly, that a query takes beyond what all queries take."""
     scanned = len(approximate) * nprobe / approximate.lists * approximate.code_bytes
     return (
@@ -240,7 +240,7 @@ def _cost(approximate: Approximate, nprobe: int, candidates: int) -> float:
     )
 
 
-def _next_best(approximate: Approximate, curve: list[dict[str, Any]], kinds: list[str]) -> tuple[Probing, int]:
+def _next_best(approximate: ApproximateIndex, curve: list[dict[str, Any]], kinds: list[str]) -> tuple[Probing, int]:
     """The least work among the points that come near the best that can be had."""
 
     def worst(point: Mapping[str, Any]) -> float:
@@ -252,7 +252,7 @@ def _next_best(approximate: Approximate, curve: list[dict[str, Any]], kinds: lis
     return Probing(int(point["nprobe"]), point["reach"]), int(point["candidates"])
 
 
-def _questions(vectors: Vectors, queries: Floats, threads: int | None) -> _Questions:
+def _questions(vectors: StoredVectors, queries: Floats, threads: int | None) -> _Questions:
     scores, _ = search_exact(vectors, queries, K + 1, threads=threads, passing=True)
     own = scores[:, 0] > _SELF
     scores = np.take_along_axis(scores, own[:, None] + np.arange(K), axis=1)
@@ -262,8 +262,8 @@ def _questions(vectors: Vectors, queries: Floats, threads: int | None) -> _Quest
 
 
 def _found(
-    approximate: Approximate,
-    vectors: Vectors,
+    approximate: ApproximateIndex,
+    vectors: StoredVectors,
     ids: Positions,
     asked: _Questions,
     probing: Probing,

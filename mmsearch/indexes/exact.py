@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.indexes.faiss import float16_scan
-from mmsearch.indexes.vectors import Floats, Half, Positions, Vectors, as_floats
+from mmsearch.indexes.vectors import Floats, Half, Positions, StoredVectors, as_floats
 from mmsearch.machine import usable_cpus
 
 SLACK = 1e-5
@@ -24,7 +24,7 @@ _SCANNED = 1 << 16  # rows compared in place at a time
 
 
 def search_exact(
-    vectors: Vectors,
+    vectors: StoredVectors,
     queries: Floats,
     k: int,
     *,
@@ -81,7 +81,7 @@ def search_exact(
     return best
 
 
-def rescored(vectors: Vectors, queries: Floats, positions: Positions, k: int) -> tuple[Floats, Positions]:
+def rescored(vectors: StoredVectors, queries: Floats, positions: Positions, k: int) -> tuple[Floats, Positions]:
     """The k best of candidate ``positions`` ``[q, c]`` (-1 for none) by the exact cosine of the stored vectors.
 
     Each row is summed by itself, so that a score does not depend on what else was asked or found.
@@ -98,7 +98,7 @@ def rescored(vectors: Vectors, queries: Floats, positions: Positions, k: int) ->
     return scores, where
 
 
-def cosines_of(vectors: Vectors, queries: Floats, positions: Positions) -> Floats:
+def cosines_of(vectors: StoredVectors, queries: Floats, positions: Positions) -> Floats:
     """Cosines of each query and its own candidates, ``[q, c]``, to the last bits but one; -inf where there is none."""
     scores = np.full(positions.shape, -np.inf, np.float32)
     for row, candidates in enumerate(positions):
@@ -123,7 +123,7 @@ def cuts_ties(scores: Floats, places: Positions, k: int, slack: Floats | np.floa
 
 
 def _compared_in_place(
-    vectors: Vectors,
+    vectors: StoredVectors,
     queries: Floats,
     k: int,
     chunk: tuple[int, int],
@@ -144,7 +144,9 @@ def _compared_in_place(
     return scores.astype(np.float32), positions
 
 
-def _parts(vectors: Vectors, chunk: tuple[int, int], survivors: Positions | None) -> Iterator[tuple[Positions, Half]]:
+def _parts(
+    vectors: StoredVectors, chunk: tuple[int, int], survivors: Positions | None
+) -> Iterator[tuple[Positions, Half]]:
     """The rows of a chunk, where they lie or gathered, with their positions."""
     if survivors is None:
         for first, block in vectors.slices(*chunk, _SCANNED):
@@ -168,7 +170,7 @@ def _run(
 
 
 def _scores(
-    vectors: Vectors, queries: Floats, chunk: tuple[int, int], survivors: Positions | None
+    vectors: StoredVectors, queries: Floats, chunk: tuple[int, int], survivors: Positions | None
 ) -> tuple[Floats, Positions]:
     start, stop = chunk
     scores = np.empty((len(queries), stop - start), np.float32)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.indexes.exact import SLACK, cuts_ties
-from mmsearch.indexes.vectors import Floats, Positions, Vectors, release
+from mmsearch.indexes.vectors import Floats, Positions, StoredVectors, release
 
 _WORTH_VALUES = 20_000_000  # below, the processor has compared them before a GPU has answered
 _WORTH_PRODUCTS = 20_000_000_000  # of rows, lists and dimensions: 0.1 s, until FAISS has a GPU ready
@@ -31,7 +31,7 @@ _WIDEST = 4096  # so many of nearly equal cosines are left to the processor
 class GpuRows:
     """Rows in half precision on a device of PyTorch (``cuda``; on ``cpu``, for testing, in single precision)."""
 
-    def __init__(self, vectors: Vectors, device: str = "cuda") -> None:
+    def __init__(self, vectors: StoredVectors, device: str = "cuda") -> None:
         import torch
 
         on_card = torch.device(device).type == "cuda"
@@ -133,7 +133,7 @@ def _products(asked: Any, rows: Any) -> Any:
     return halves[: len(asked) // 2].add_(halves[len(asked) // 2 :])
 
 
-def rows_on_gpu(vectors: Vectors) -> GpuRows | None:
+def rows_on_gpu(vectors: StoredVectors) -> GpuRows | None:
     """The rows on the first GPU, where PyTorch is in use in this process, sees one, and has room; else None."""
     torch = sys.modules.get("torch")  # a search alone is no reason to wait for its import
     if torch is None or len(vectors) * vectors.dim < _WORTH_VALUES or not torch.cuda.is_available():

@@ -17,10 +17,10 @@ from mmsearch.indexes.exact import rescored, search_exact
 from mmsearch.indexes.faiss.probing import Probing
 from mmsearch.indexes.faiss.selectors import Selector, follow_one_another
 from mmsearch.indexes.gpu import GpuRows, rows_on_gpu
-from mmsearch.indexes.vectors import Floats, Positions, Vectors
+from mmsearch.indexes.vectors import Floats, Positions, StoredVectors
 
 if TYPE_CHECKING:
-    from mmsearch.indexes.faiss.approximate import Approximate
+    from mmsearch.indexes.faiss.approximate import ApproximateIndex
 
 SCAN_SHARE = 0.02
 """Share of rows up to which those that a filter leaves are all compared."""
@@ -69,9 +69,9 @@ class VectorIndex:
 
     def __init__(
         self,
-        vectors: Vectors,
+        vectors: StoredVectors,
         ids: Positions | None = None,
-        approximate: Approximate | Callable[[], Approximate] | None = None,
+        approximate: ApproximateIndex | Callable[[], ApproximateIndex] | None = None,
         calibration: Calibration | None = None,
         covers_to: int | None = None,
         *,
@@ -219,7 +219,7 @@ class VectorIndex:
         places = np.where(known, places, 0)
         return np.where(known & (self.ids[places] == ids), places, -1)
 
-    def load(self) -> Approximate:
+    def load(self) -> ApproximateIndex:
         """The approximate index, opened now rather than when that pays; for measuring what it finds."""
         with self._guard:
             if callable(self._approximate):

@@ -17,7 +17,7 @@ CACHE_ROWS = 1024
 """Rows converted to float32 at a time: their copy then stays in the processor's second-level cache."""
 
 
-class Vectors:
+class StoredVectors:
     """Float16 unit vectors ``[rows, dim]``, addressed by position, never copied as a whole.
 
     Blocks may be memory maps and need not be aligned.
@@ -185,8 +185,8 @@ def present(numbers: Positions) -> list[int]:
     return found
 
 
-def as_vectors(array: NDArray[np.floating[object]] | Vectors) -> Vectors:  # type: ignore[type-var]
-    """An array ``[rows, dim]`` as one block; `Vectors` as they are."""
-    if isinstance(array, Vectors):
+def as_vectors(array: NDArray[np.floating[object]] | StoredVectors) -> StoredVectors:  # type: ignore[type-var]
+    """An array ``[rows, dim]`` as one block; `StoredVectors` as they are."""
+    if isinstance(array, StoredVectors):
         return array
-    return Vectors([np.asarray(array, dtype=np.float16)], array.shape[1])
+    return StoredVectors([np.asarray(array, dtype=np.float16)], array.shape[1])

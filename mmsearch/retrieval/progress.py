@@ -42,7 +42,7 @@ class Progress:
 Watcher = Callable[[Progress], None]
 
 
-def nobody(_: Progress) -> None:
+def no_progress(_: Progress) -> None:
     """Watch nothing."""
 
 

@@ -81,9 +81,9 @@ def test_nothing_is_shown_where_silence_is_asked_for_or_nobody_sees_it():
 
 @pytest.mark.parametrize("flags", [(), ("--json",), ("-q",)])
 def test_a_query_by_a_long_file_says_what_it_took(query, tmp_path, monkeypatch, flags):
-    from mmsearch.retrieval.search import files
+    from mmsearch.retrieval.search import query_files
 
-    monkeypatch.setattr(files, "_MOST_PASSAGES", 4)
+    monkeypatch.setattr(query_files, "_MOST_PASSAGES", 4)
     book = tmp_path / "book.txt"
     book.write_text("\n\n".join(f"{i}. " + "Boats lie in the harbour. " * 10 for i in range(10)))
     ran = query(book, *flags)

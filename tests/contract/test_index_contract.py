@@ -13,9 +13,9 @@ import pytest
 
 from mmsearch.errors import SpaceMismatchError, UsageError
 from mmsearch.indexes import VectorIndex, build_index
-from mmsearch.indexes.faiss.approximate import Approximate
+from mmsearch.indexes.faiss.approximate import ApproximateIndex
 from mmsearch.indexes.gpu import GpuRows
-from mmsearch.indexes.vectors import Vectors
+from mmsearch.indexes.vectors import StoredVectors
 
 BY_TORCH = "exact by PyTorch"
 REQUESTED = ["exact", BY_TORCH, "ivfpq", "IVF16,SQ8", "rabitq", "HNSW16", "SQ8"]
@@ -66,7 +66,7 @@ def cosines(rows: np.ndarray, queries: np.ndarray, positions: np.ndarray) -> np.
 
 
 def build(
-    rows: np.ndarray | Vectors, ids: Sequence[int] | np.ndarray | None = None, *, requested: str, **options: float
+    rows: np.ndarray | StoredVectors, ids: Sequence[int] | np.ndarray | None = None, *, requested: str, **options: float
 ) -> VectorIndex:
     """`build_index`; an index that scans by PyTorch does so on a GPU where there is one."""
     if requested != BY_TORCH:
@@ -218,7 +218,7 @@ def test_blocks_need_not_be_aligned(requested: str) -> None:
     rows = clustered(1000)
     blocks = [np.ndarray(part.shape, np.float16, b"?" + part.tobytes(), 1) for part in (rows[:301], rows[301:])]
     assert not any(block.flags.aligned for block in blocks)
-    unaligned = build(Vectors(blocks, DIM), requested=requested).search(questions(20), K)
+    unaligned = build(StoredVectors(blocks, DIM), requested=requested).search(questions(20), K)
     aligned = build(rows, requested=requested).search(questions(20), K)
     assert np.array_equal(unaligned[0], aligned[0])
     assert np.array_equal(unaligned[1], aligned[1])
@@ -230,7 +230,7 @@ def test_blocks_need_not_be_aligned(requested: str) -> None:
 def over(requested: str, rows: np.ndarray, ids: np.ndarray, *, covers_to: int | None = None) -> VectorIndex:
     """The shared index of ``requested``, put over other rows than it was built on."""
     old = built(requested)
-    index = VectorIndex(Vectors([rows], DIM), ids, old._approximate, old.calibration, covers_to)
+    index = VectorIndex(StoredVectors([rows], DIM), ids, old._approximate, old.calibration, covers_to)
     return by_torch(index) if requested == BY_TORCH else index
 
 
@@ -279,10 +279,10 @@ def test_when_only_rows_remain_that_the_index_does_not_know_they_are_found(reque
 @pytest.mark.parametrize("mapped", [True, False])
 def test_saving_and_loading_leaves_the_answers_as_they_were(requested: str, mapped: bool, tmp_path: Path) -> None:
     old = built(requested)
-    assert isinstance(old._approximate, Approximate)
+    assert isinstance(old._approximate, ApproximateIndex)
     old._approximate.save(tmp_path / "a.faiss")
     loaded = VectorIndex(
-        old.vectors, old.ids, lambda: Approximate.load(tmp_path / "a.faiss", mapped=mapped), old.calibration
+        old.vectors, old.ids, lambda: ApproximateIndex.load(tmp_path / "a.faiss", mapped=mapped), old.calibration
     )
     for allowed in (None, np.arange(ROWS) % 2 == 0):
         before, after = (index.search(questions(), K, allowed=allowed) for index in (old, loaded))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mmsearch.indexes import exact
 from mmsearch.indexes.exact import rescored, search_exact
 from mmsearch.indexes.faiss import float16_scan
-from mmsearch.indexes.vectors import Vectors
+from mmsearch.indexes.vectors import StoredVectors
 
 MakeRows = Callable[..., np.ndarray]
 
@@ -56,9 +56,9 @@ def test_the_answer_depends_on_neither_blocks_nor_threads_nor_batch(
     rows = rows_with_ties(count, dim, distinct, seed)
     asked = rows_with_ties(queries, dim, queries, seed + 100).astype(np.float32)
     allowed = None if share is None else np.random.default_rng(seed).random(count) < share
-    whole = search_exact(Vectors([rows], dim), asked, k, allowed=allowed, threads=1)
+    whole = search_exact(StoredVectors([rows], dim), asked, k, allowed=allowed, threads=1)
 
-    blocks = Vectors(np.split(rows, sorted(int(cut * count) for cut in cuts)), dim)
+    blocks = StoredVectors(np.split(rows, sorted(int(cut * count) for cut in cuts)), dim)
     assert same(whole, search_exact(blocks, asked, k, allowed=allowed, threads=threads))
     for row, query in enumerate(asked):
         alone = search_exact(blocks, query[None], k, allowed=allowed, threads=threads)
@@ -79,7 +79,7 @@ def test_rows_compared_in_place_give_what_rows_turned_into_floats_give(
     count: int, dim: int, distinct: int, k: int, share: float | None, cuts: list[float], seed: int
 ) -> None:
     rows = rows_with_ties(count, dim, distinct, seed)
-    vectors = Vectors(np.split(rows, sorted(int(cut * count) for cut in cuts)), dim)
+    vectors = StoredVectors(np.split(rows, sorted(int(cut * count) for cut in cuts)), dim)
     asked = rows_with_ties(3, dim, 3, seed + 100).astype(np.float32)
     allowed = None if share is None else np.random.default_rng(seed).random(count) < share
     proposed = np.random.default_rng(seed).permuted(np.tile(np.arange(-3, count), (3, 1)), axis=1)
@@ -97,7 +97,7 @@ def test_rows_compared_in_place_give_what_rows_turned_into_floats_give(
 def test_small_chunks_on_several_threads_give_what_one_chunk_gives(
     count: int, k: int, scores_held: int, seed: int
 ) -> None:
-    vectors = Vectors([rows_with_ties(count, 8, 10, seed)], 8)
+    vectors = StoredVectors([rows_with_ties(count, 8, 10, seed)], 8)
     asked = rows_with_ties(3, 8, 3, seed + 100).astype(np.float32)
     whole = search_exact(vectors, asked, k, threads=1)
     with pytest.MonkeyPatch.context() as patch:
@@ -118,32 +118,34 @@ def test_equal_rows_stand_by_ascending_position(dim: int, cut: int, share: int) 
     rows = np.repeat(rows_with_ties(1, dim, 1, 0), 1501, axis=0)
     allowed = np.arange(1501) % share == 0
     asked = rows_with_ties(5, dim, 5, 1).astype(np.float32)
-    scores, positions = search_exact(Vectors([rows[:cut], rows[cut:]], dim), asked, 10, allowed=allowed)
+    scores, positions = search_exact(StoredVectors([rows[:cut], rows[cut:]], dim), asked, 10, allowed=allowed)
     assert np.array_equal(positions, np.broadcast_to(np.flatnonzero(allowed)[:10], (5, 10)))
     assert np.all(scores == scores[:, :1])
 
 
 def test_the_order_is_that_of_float64(unit_rows: MakeRows) -> None:
     rows, asked = unit_rows(2000, 24).astype(np.float16), unit_rows(50, 24, seed=1)
-    scores, positions = search_exact(Vectors([rows], 24), asked, 20)
+    scores, positions = search_exact(StoredVectors([rows], 24), asked, 20)
     cosines = asked.astype(np.float64) @ rows.astype(np.float64).T
     assert np.allclose(scores, -np.sort(-cosines, axis=1)[:, :20], atol=1e-6)
     assert np.allclose(scores, np.take_along_axis(cosines, positions, axis=1), atol=1e-6)
 
 
 def test_places_that_no_row_fills_hold_minus_infinity_and_minus_one() -> None:
-    scores, positions = search_exact(Vectors([np.eye(3, dtype=np.float16)], 3), np.eye(3, dtype=np.float32)[:1], 5)
+    scores, positions = search_exact(
+        StoredVectors([np.eye(3, dtype=np.float16)], 3), np.eye(3, dtype=np.float32)[:1], 5
+    )
     assert scores.tolist() == [[1, 0, 0, -np.inf, -np.inf]]
     assert positions.tolist() == [[0, 1, 2, -1, -1]]
 
 
 def test_no_queries_give_no_lines() -> None:
-    scores, positions = search_exact(Vectors([np.eye(3, dtype=np.float16)], 3), np.empty((0, 3), np.float32), 2)
+    scores, positions = search_exact(StoredVectors([np.eye(3, dtype=np.float16)], 3), np.empty((0, 3), np.float32), 2)
     assert scores.shape == positions.shape == (0, 2)
 
 
 def test_rescoring_orders_candidates_and_passes_over_missing_ones() -> None:
-    vectors = Vectors([np.array([[1, 0], [0.6, 0.8], [0, 1]], np.float16)], 2)
+    vectors = StoredVectors([np.array([[1, 0], [0.6, 0.8], [0, 1]], np.float16)], 2)
     proposed = np.array([[2, -1, 1, 0], [-1, -1, -1, 2]])
     scores, positions = rescored(vectors, np.array([[1, 0], [1, 0]], np.float32), proposed, 3)
     assert positions.tolist() == [[0, 1, 2], [2, -1, -1]]
@@ -154,7 +156,7 @@ def test_rescoring_orders_candidates_and_passes_over_missing_ones() -> None:
 @pytest.mark.parametrize("queries", [1, 200])
 def test_a_pass_over_mapped_rows_leaves_none_of_them_in_memory(tmp_path: Path, queries: int) -> None:
     np.save(tmp_path / "rows.npy", np.eye(64, dtype=np.float16)[np.arange(200_000) % 64])
-    vectors = Vectors([np.load(tmp_path / "rows.npy", mmap_mode="r")], 64)
+    vectors = StoredVectors([np.load(tmp_path / "rows.npy", mmap_mode="r")], 64)
     asked = np.eye(64, dtype=np.float32)[np.arange(queries) % 64]
     before = mapped_bytes()
     search_exact(vectors, asked, 3, threads=2)

@@ -16,7 +16,7 @@ from mmsearch.indexes.exact import rescored, search_exact
 from mmsearch.indexes.faiss import encoding
 from mmsearch.indexes.faiss.factory import ivf_of
 from mmsearch.indexes.gpu import GpuRows, rows_on_gpu
-from mmsearch.indexes.vectors import Vectors, as_vectors
+from mmsearch.indexes.vectors import StoredVectors, as_vectors
 
 torch = pytest.importorskip("torch", reason="needs torch")
 
@@ -63,7 +63,7 @@ def test_fewer_rows_than_are_asked_for_and_none_at_all(name: str, unit_rows: Mak
     assert np.all(none == -1)
 
 
-def nearly_equal(rows: int, dim: int = 64) -> Vectors:
+def nearly_equal(rows: int, dim: int = 64) -> StoredVectors:
     """Rows at about the same small distance from one point: their products with it differ in the fifth decimal."""
     around = np.random.default_rng(0).normal(size=(rows, dim)) * 0.0001
     around[:, 0] = 1

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmsearch.indexes.vectors import CACHE_ROWS, Vectors, as_floats, as_vectors
+from mmsearch.indexes.vectors import CACHE_ROWS, StoredVectors, as_floats, as_vectors
 
 sizes = st.lists(st.integers(0, 9), max_size=6)
 
 
-def numbered(lengths: list[int]) -> tuple[np.ndarray, Vectors]:
+def numbered(lengths: list[int]) -> tuple[np.ndarray, StoredVectors]:
     """A matrix whose rows all differ, and the same cut into blocks of these lengths, empty ones too."""
     total = sum(lengths)
     matrix = np.arange(3 * total, dtype=np.float16).reshape(total, 3)
-    return matrix, Vectors(np.split(matrix, np.cumsum(lengths)[:-1]) if lengths else [], 3)
+    return matrix, StoredVectors(np.split(matrix, np.cumsum(lengths)[:-1]) if lengths else [], 3)
 
 
 @given(sizes)
@@ -39,7 +39,7 @@ def test_a_sample_is_what_is_taken(tmp_path: Path) -> None:
     rows = np.random.default_rng(0).normal(size=(5000, 8)).astype(np.float16)
     np.save(tmp_path / "rows.npy", rows)
     mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
-    vectors = Vectors([mapped[:1300], mapped[1300:]], 8)
+    vectors = StoredVectors([mapped[:1300], mapped[1300:]], 8)
     positions = np.flatnonzero(np.random.default_rng(1).random(5000) < 0.6)
     assert len(positions) > 2 * CACHE_ROWS
     assert np.array_equal(vectors.sampled(positions), vectors.take(positions))
@@ -58,7 +58,7 @@ def test_slices_cover_a_range_once_and_in_order(lengths: list[int], start: int, 
 
 def test_slices_are_views_of_the_blocks_and_no_copies() -> None:
     block = np.zeros((10, 3), np.float16)
-    assert all(np.shares_memory(part, block) for _, part in Vectors([block], 3).slices(0, 10, 4))
+    assert all(np.shares_memory(part, block) for _, part in StoredVectors([block], 3).slices(0, 10, 4))
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])

@@ -21,7 +21,7 @@ from mmsearch.indexes.faiss.factory import ivf_of, matrix_of, prepare, transform
 from mmsearch.indexes.faiss.probing import Probing, gaps, lists_within, nearest_lists
 from mmsearch.indexes.faiss.threads import bounded_threads
 from mmsearch.indexes.plan import IndexPlan
-from mmsearch.indexes.vectors import Floats, Positions, Vectors
+from mmsearch.indexes.vectors import Floats, Positions, StoredVectors
 from mmsearch.machine import usable_cpus
 
 _WORTH_THREADS = 1 << 24  # values in a training sample
@@ -29,7 +29,7 @@ _QUERIES_FOR_A_THREAD = 8
 _BY_QUERY, _BY_LIST = 11, 0  # FAISS's numbers for how fast scan goes through a batch
 
 
-class Approximate:
+class ApproximateIndex:
     """A trained FAISS index (inner product) over rows with ids of their own, in one or more segments."""
 
     def __init__(self, faiss_index: Any, segments: Sequence[Any] = (), *, mapped: bool = False) -> None:
@@ -44,14 +44,14 @@ class Approximate:
     @classmethod
     def build(
         cls,
-        vectors: Vectors,
+        vectors: StoredVectors,
         ids: Positions,
         plan: IndexPlan,
         *,
         seed: int,
         threads: int | None,
         queries: Sequence[Floats] = (),
-    ) -> Approximate:
+    ) -> ApproximateIndex:
         """Train on rows drawn with a seed, each as likely as any other, then add all of them in blocks.
 
         ``queries`` of other kinds that will be asked, float32 ``[q, dim]``, say what weighted codes are to keep.
@@ -72,7 +72,7 @@ class Approximate:
         built.add(vectors, ids, 0, threads=threads)
         return built
 
-    def add(self, vectors: Vectors, ids: Positions, start: int, *, threads: int | None = None) -> None:
+    def add(self, vectors: StoredVectors, ids: Positions, start: int, *, threads: int | None = None) -> None:
         """Add the rows from position ``start`` on to the first segment."""
         if self._mapped:
             raise RuntimeError("FAISS ends the process when a mapped index is added to; load it unmapped")
@@ -223,7 +223,7 @@ class Approximate:
         index_io.write(index_io.emptied(self._index), target)
 
     @classmethod
-    def load(cls, path: Path, segments: Sequence[Path] = (), *, mapped: bool = True) -> Approximate:
+    def load(cls, path: Path, segments: Sequence[Path] = (), *, mapped: bool = True) -> ApproximateIndex:
         """Read an index and its further segments; ``mapped`` leaves in the files what FAISS can search there.
 
         Raises:

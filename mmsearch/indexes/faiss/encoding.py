@@ -16,7 +16,7 @@ from mmsearch.indexes.faiss.centroids import centroids_of
 from mmsearch.indexes.faiss.factory import ivf_of, matrix_of, transformed, weighting_of
 from mmsearch.indexes.faiss.threads import bounded_threads
 from mmsearch.indexes.gpu import flat_on_gpu
-from mmsearch.indexes.vectors import Floats, Positions, Vectors
+from mmsearch.indexes.vectors import Floats, Positions, StoredVectors
 
 _BLOCK = 65_536
 _CODED = 65_536  # rows that codes are learned from: FAISS takes 256 for each of up to 256 values of a part
@@ -75,7 +75,7 @@ def _lists(index: Any, rows: int) -> Any:
     return flat_on_gpu(lists, rows * ivf.nlist * ivf.d) if isinstance(lists, faiss.IndexFlat) else lists
 
 
-def add(index: Any, vectors: Vectors, ids: Positions, start: int = 0, *, threads: int | None = None) -> None:
+def add(index: Any, vectors: StoredVectors, ids: Positions, start: int = 0, *, threads: int | None = None) -> None:
     """Add the rows from position ``start`` on, block by block; ``ids`` are those of all positions."""
     import faiss
 

@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from mmsearch.errors import UsageError
+from mmsearch.errors import HintKind, UsageError
 from mmsearch.indexes.vectors import Floats
 
 WEIGHTED = "QW,"
 """Stands before a factory string whose codes are weighted by what queries ask (`weights`)."""
 
-_EXAMPLE = "for example `--index ivfpq` or `--index IVF1024,PQ64x4fsr`"
 _OPQ_CENTROIDS = 256  # OPQ learns its rotation with codes of 8 bits, whatever codes the index has
 
 
@@ -29,13 +28,19 @@ def untrained(factory: str, dim: int) -> Any:
     try:
         index = faiss.index_factory(dim, factory, faiss.METRIC_INNER_PRODUCT)
     except RuntimeError:
-        raise UsageError(f"FAISS cannot read the index {factory!r} for {dim} dimensions; {_EXAMPLE}") from None
+        raise UsageError(
+            f"FAISS cannot read the index {factory!r} for {dim} dimensions", hint=HintKind.INDEX_KINDS
+        ) from None
     if isinstance(index, faiss.IndexRefine):
-        raise UsageError(f"leave the refine step out of {factory!r}: candidates are re-scored anyway; {_EXAMPLE}")
+        raise UsageError(
+            f"leave the refine step out of {factory!r}: candidates are re-scored anyway", hint=HintKind.INDEX_KINDS
+        )
     inner = faiss.downcast_index(index.index) if isinstance(index, faiss.IndexIDMap) else index
     filterable = (faiss.IndexFlat, faiss.IndexScalarQuantizer, faiss.IndexHNSW)
     if ivf_of(index) is None and not isinstance(inner, filterable):
-        raise UsageError(f"the index {factory!r} cannot be filtered; use an IVF, HNSW, SQ or Flat one, {_EXAMPLE}")
+        raise UsageError(
+            f"the index {factory!r} cannot be filtered; use an IVF, HNSW, SQ or Flat one", hint=HintKind.INDEX_KINDS
+        )
     return index
 
 

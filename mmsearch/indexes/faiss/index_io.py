@@ -55,7 +55,7 @@ def read(path: Path, *, mapped: bool) -> Any:
     except (RuntimeError, OSError, MemoryError) as error:  # altered sizes ask for any amount of memory
         if not path.exists():  # swept between the check and the reading
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from error
-        raise CollectionDamagedError(f"index {path} cannot be read; `mmsearch doctor --repair` rebuilds it") from error
+        raise CollectionDamagedError(f"index {path} cannot be read") from error
 
 
 def write_segment(segment: Any, target: Path | Sink) -> None:
@@ -83,9 +83,7 @@ def read_segment(path: Path, index: Any, *, mapped: bool) -> Any:
     segment, first = read(path, mapped=mapped), ivf_of(index)
     fits = first is not None and type(segment) is type(first)
     if not fits or (segment.d, segment.nlist, segment.code_size) != (first.d, first.nlist, first.code_size):
-        raise CollectionDamagedError(
-            f"index {path} is no segment of the index that it is named with; `mmsearch doctor --repair` rebuilds it"
-        )
+        raise CollectionDamagedError(f"index {path} is no segment of the index that it is named with")
     share_centroids(segment, first)
     return segment
 

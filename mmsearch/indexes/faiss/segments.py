@@ -14,7 +14,7 @@ from mmsearch.indexes.faiss.approximate import drawn
 from mmsearch.indexes.faiss.encoding import add, nearest_list
 from mmsearch.indexes.faiss.factory import ivf_of
 from mmsearch.indexes.faiss.selectors import selector_of
-from mmsearch.indexes.vectors import Floats, Positions, Vectors
+from mmsearch.indexes.vectors import Floats, Positions, StoredVectors
 
 _SAMPLE = 4096
 FAR_QUANTILE = 0.05
@@ -28,21 +28,21 @@ class Drift:
     far: float
 
     @classmethod
-    def of(cls, index: Any, vectors: Vectors, seed: int = 0) -> Drift:
-        """Measured on a sample of the rows that an index was built from; ``index`` as `Approximate` keeps it."""
+    def of(cls, index: Any, vectors: StoredVectors, seed: int = 0) -> Drift:
+        """Measured on a sample of the rows that an index was built from; ``index`` as `ApproximateIndex` keeps it."""
         return cls(float(np.quantile(_nearness(index, vectors, seed), FAR_QUANTILE)))
 
-    def share(self, index: Any, vectors: Vectors, seed: int = 0) -> float:
+    def share(self, index: Any, vectors: StoredVectors, seed: int = 0) -> float:
         """The share of ``vectors`` that lies far from its centroids: `FAR_QUANTILE` where nothing has drifted."""
         return float(np.mean(_nearness(index, vectors, seed) < self.far)) if len(vectors) else 0.0
 
 
-def _nearness(index: Any, vectors: Vectors, seed: int) -> Floats:
+def _nearness(index: Any, vectors: StoredVectors, seed: int) -> Floats:
     return nearest_list(index, vectors.sampled(drawn(len(vectors), _SAMPLE, seed)))[0]
 
 
-def encode(index: Any, vectors: Vectors, ids: Positions, *, threads: int | None = None) -> Any:
-    """A new segment with ``vectors``, encoded by an inverted file (`Approximate.save_trained`) that holds no rows."""
+def encode(index: Any, vectors: StoredVectors, ids: Positions, *, threads: int | None = None) -> Any:
+    """A new segment with ``vectors``, encoded by a trained inverted file (`save_trained`) that holds no rows."""
     add(index, vectors, ids, threads=threads)
     return ivf_of(index)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mmsearch.errors import UsageError
+from mmsearch.errors import HintKind, UsageError
 from mmsearch.types import Modality
 
 _PREFIX = "open_clip:"
@@ -303,7 +303,7 @@ def _resolve_folder(name: str) -> Entry:
     kind, at, path = name.partition("@")
     kinds = {entry.name: entry for entry in CATALOGUE if entry.is_transformers}
     if not at or kind not in kinds:
-        raise UsageError(_unknown(name))
+        raise UsageError(_unknown(name), hint=HintKind.LIST_MODELS)
     folder = Path(path).expanduser().absolute()
     if not path or not folder.is_dir():
         raise UsageError(f"no folder of a checkpoint at {folder if path else name!r}; write {kind}@/path/to/folder")
@@ -323,4 +323,4 @@ def _unknown(name: str) -> str:
     known = [entry.name for entry in CATALOGUE]
     close = difflib.get_close_matches(name.partition("@")[0].lower(), known, n=2, cutoff=0.5)
     meant = f" (did you mean {' or '.join(close)}?)" if close else ""
-    return f"no model {name!r}{meant}; `mmsearch models list` shows all, and open_clip:ARCH/TAG names any other"
+    return f"no model {name!r}{meant}; open_clip:ARCH/TAG names any of open_clip's"

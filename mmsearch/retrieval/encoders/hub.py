@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmsearch.errors import ModelUnavailableError
+from mmsearch.errors import Hint, HintKind, ModelUnavailableError
 from mmsearch.retrieval.encoders.catalogue import Entry
 from mmsearch.retrieval.encoders.huggingface import checkpoint as huggingface
 from mmsearch.retrieval.encoders.openclip.config import (
@@ -88,7 +88,7 @@ def pull(entry: Entry) -> Path:
         return _download_first(source)
     except Exception as error:  # the hub's client raises a dozen kinds of three packages
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ModelUnavailableError(f"could not fetch {entry.name}: {reason}. {_offline_ways(entry)}") from None
+        raise _unavailable(entry, f"could not fetch {entry.name}: {reason}") from None
 
 
 def _source(entry: Entry) -> Source:
@@ -169,13 +169,9 @@ def _download_first(source: Source) -> Path:
 
 def _check_reachable(entry: Entry) -> None:
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
-        raise ModelUnavailableError(
-            f"{entry.name} is not on this machine, and HF_HUB_OFFLINE forbids fetching it. {_offline_ways(entry)}"
-        )
+        raise _unavailable(entry, f"{entry.name} is not on this machine, and HF_HUB_OFFLINE forbids fetching it")
     if not _within(REACH_SECONDS, lambda: _answers(_endpoint())):
-        raise ModelUnavailableError(
-            f"{entry.name} is not on this machine, and {_endpoint()} cannot be reached. {_offline_ways(entry)}"
-        )
+        raise _unavailable(entry, f"{entry.name} is not on this machine, and {_endpoint()} cannot be reached")
 
 
 def _within(seconds: float, ask: Callable[[], bool]) -> bool:
@@ -201,10 +197,9 @@ def _answers(url: str) -> bool:
     return True
 
 
-def _offline_ways(entry: Entry) -> str:
+def _unavailable(entry: Entry, reason: str) -> ModelUnavailableError:
     from huggingface_hub import constants
 
-    copy = f"Ways out: copy {constants.HF_HUB_CACHE} from a machine that has it"
-    if entry.is_transformers:
-        return f"{copy}, or name a checkpoint's folder (--model {entry.local_name})"
-    return f"{copy}, name a checkpoint (--model {entry.local_name}), or use --model mini"
+    kind = HintKind.NAME_CHECKPOINT if entry.is_transformers else HintKind.NAME_CHECKPOINT_OR_USE_MINI
+    text = f"{reason}. Copy {constants.HF_HUB_CACHE} from a machine that has it"
+    return ModelUnavailableError(text, hint=Hint(kind, entry.local_name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from typing import TYPE_CHECKING
 
-from mmsearch.errors import ModelUnavailableError, UsageError
+from mmsearch.errors import HintKind, ModelUnavailableError, UsageError
 from mmsearch.retrieval.encoders.catalogue import CATALOGUE, Entry, resolve
 
 if TYPE_CHECKING:
@@ -61,16 +61,16 @@ def auto_model() -> tuple[str, str]:
     for entry in CATALOGUE:
         if entry.runtime == "open_clip" and is_ready(entry):
             return entry.name, f"model {entry.name}: the best whose weights are on this machine ({entry.note})"
-    return "mini", "model mini: built in, small, English; better ones: `mmsearch models list`"
+    return "mini", "model mini: built in, small, English"
 
 
 def _load_mini(device: str, precision: str, threads: int | None) -> MiniEncoder:
     from mmsearch.retrieval.encoders.mini import MiniEncoder
 
     if device not in ("auto", "cpu"):
-        raise UsageError(f"mini runs on the CPU alone, not on {device!r}; leave --device out or take another model")
+        raise UsageError(f"mini runs on the CPU alone, not on {device!r}", hint=HintKind.LEAVE_DEVICE)
     if precision not in ("auto", "int8"):
-        raise UsageError(f"mini is int8, not {precision!r}; leave --precision out or take another model")
+        raise UsageError(f"mini is int8, not {precision!r}", hint=HintKind.LEAVE_PRECISION)
     return MiniEncoder(threads)
 
 
@@ -115,9 +115,9 @@ def require_packages(entry: Entry) -> None:
     """Raise a `ModelUnavailableError` that names the extra if packages of the model are not installed."""
     missing = _missing(entry)
     if missing:
-        otherwise = "" if entry.is_transformers else ", or use --model mini"
         raise ModelUnavailableError(
-            f'{entry.name} needs {" and ".join(missing)}: pip install "mmsearch[{entry.extra}]"{otherwise}'
+            f'{entry.name} needs {" and ".join(missing)}: pip install "mmsearch[{entry.extra}]"',
+            hint=None if entry.is_transformers else HintKind.USE_MINI,
         )
 
 

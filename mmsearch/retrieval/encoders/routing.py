@@ -6,22 +6,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mmsearch.retrieval.encoders.protocol import AudioEncoder, Encoder, ImageEncoder, TextEncoder, VideoEncoder
-from mmsearch.retrieval.media.decode_spec import HOP_S, WINDOW_S, Recipe
+from mmsearch.retrieval.media.decode_spec import HOP_S, WINDOW_S, DecodeSpec
 from mmsearch.types import MODALITIES, Modality, Space
 
 
 @dataclass(frozen=True, slots=True)
-class Serving:
+class ModelRouting:
     """The encoders of a run, and for each modality the key of the space whose encoder embeds it.
 
     What no space is named for, or what its encoder has no tower for, is not embedded.
     """
 
     encoders: tuple[Encoder, ...]
-    by: Mapping[Modality, str]
+    space_by_modality: Mapping[Modality, str]
 
     @classmethod
-    def alone(cls, encoder: Encoder, *, texts: bool = True) -> Serving:
+    def single(cls, encoder: Encoder, *, texts: bool = True) -> ModelRouting:
         """One encoder for all that it can embed, but for texts where ``texts`` is False."""
         return cls((encoder,), {m: encoder.space.key for m in MODALITIES if texts or m != "text"})
 
@@ -50,7 +50,7 @@ class Serving:
         return encoder if isinstance(encoder, VideoEncoder | ImageEncoder) else None
 
     def _of(self, modality: Modality) -> Encoder | None:
-        return next((e for e in self.encoders if e.space.key == self.by.get(modality)), None)
+        return next((e for e in self.encoders if e.space.key == self.space_by_modality.get(modality)), None)
 
     def spaces(self) -> dict[Modality, Space]:
         """The space that each modality is embedded into."""
@@ -62,11 +62,11 @@ class Serving:
         }
         return {modality: encoder.space for modality, encoder in encoders.items() if encoder is not None}
 
-    def recipe(self, only: Sequence[Modality] = (), window_s: float = WINDOW_S, hop_s: float = HOP_S) -> Recipe:
+    def recipe(self, only: Sequence[Modality] = (), window_s: float = WINDOW_S, hop_s: float = HOP_S) -> DecodeSpec:
         """What decoding is to make of files for these encoders."""
         image, video = self.image, self.video
         frames = video.frame_transform if isinstance(video, VideoEncoder) else None
-        return Recipe(
+        return DecodeSpec(
             image=image.image_transform if image else None,
             frames=frames or (video.image_transform if isinstance(video, ImageEncoder) else None),
             sample_rate=self.audio.sample_rate if self.audio else None,

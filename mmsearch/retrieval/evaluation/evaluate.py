@@ -16,15 +16,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.errors import CannotEmbedError, UsageError
+from mmsearch.errors import CannotEmbedError, Hint, HintKind, UsageError
 from mmsearch.indexes import VectorIndex, build_index
+from mmsearch.notices import Notice, NoticeKind
 from mmsearch.retrieval.encoders.protocol import Encoder
 from mmsearch.retrieval.evaluation.pairs import Pair, read_pairs
 from mmsearch.retrieval.media.decode_spec import MAX_SPAN_S
 from mmsearch.retrieval.search.query import Query
 from mmsearch.retrieval.search.query_vectors import embed_all, embed_query
 from mmsearch.retrieval.search.searcher import Searcher
-from mmsearch.types import Modality, counted
+from mmsearch.types import Modality
 
 RECALL_AT = (1, 5, 10)
 MOMENT_IOU = 0.5
@@ -64,12 +65,12 @@ class Scores:
 
     space: str
     directions: tuple[DirectionScores, ...]
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The object of ``mmsearch eval --json``."""
         rows = [scores.to_json() for scores in self.directions]
-        return {"space": self.space, "scores": rows, "notices": list(self.notices)}
+        return {"space": self.space, "scores": rows, "notices": [str(notice) for notice in self.notices]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +109,14 @@ def evaluate(spaces: Sequence[tuple[Searcher, Encoder | None]], path: Path, *, p
     if failures and not directions:
         raise failures[0]
     if not directions:
-        raise UsageError(f"no file that {path} names is in the collection; `mmsearch index {path.parent}` adds them")
-    notices = [f"not scored with every model: {failure}" for failure in failures]
+        raise UsageError(
+            f"no file that {path} names is in the collection", hint=Hint(HintKind.INDEX_FOLDER, str(path.parent))
+        )
+    notices = [Notice(NoticeKind.PAIRS_NOT_SCORED, {"reason": str(failure)}) for failure in failures]
     unknown = {name for pair in pairs for name in pair.relevant if name not in known}
     if unknown:
         some = os.fsdecode(sorted(unknown)[0])
-        missed = counted(len(unknown), "file")
-        notices.append(f"missed, for they are not in the collection: {missed} of the pairs, such as {some}")
+        notices.append(Notice(NoticeKind.PAIRS_NOT_INDEXED, {"files": len(unknown), "example": some}))
     return Scores(spaces[0][0].space.key, tuple(directions), tuple(notices))
 
 

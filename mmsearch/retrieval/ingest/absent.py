@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from mmsearch.errors import Hint, HintKind
 from mmsearch.retrieval.ingest.mounts import State, mount_state, mounts_above, nearest
 from mmsearch.retrieval.ingest.scan import lies_under
-from mmsearch.retrieval.ingest.stored_files import KnownFile
+from mmsearch.retrieval.ingest.stored_files import StoredFile
 from mmsearch.types import FileNote, counted, printable
 
 _REASONS: dict[State, str] = {"absent": "is not mounted", "another": "is another disk than before"}
@@ -23,12 +24,12 @@ class Why(NamedTuple):
 
 
 @dataclass(slots=True)
-class Kept:
+class AbsentFiles:
     """A folder whose files are kept although they were not seen."""
 
     folder: bytes
     reason: str
-    files: dict[bytes, KnownFile] = field(default_factory=dict)
+    files: dict[bytes, StoredFile] = field(default_factory=dict)
 
     def note(self) -> FileNote:
         """What is said of them."""
@@ -36,7 +37,8 @@ class Kept:
         files = counted(len(self.files), "item")
         return FileNote(
             folder,
-            f"{printable(folder)} {self.reason}: {files} kept (an unmounted disk?); --prune-missing forgets them",
+            f"{printable(folder)} {self.reason}: {files} kept (an unmounted disk?)",
+            hint=Hint(HintKind.FORGET_MISSING),
         )
 
 

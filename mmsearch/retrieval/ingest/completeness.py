@@ -13,7 +13,7 @@ from mmsearch.types import Modality
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class CutOptions:
     """What a run makes of files that it embeds: windows of ``window`` seconds of sound every ``hop``, and the texts of
     the column ``text_column`` of tables (None: the one that is guessed)."""
 
@@ -44,13 +44,13 @@ class Made:
             data |= {"column": self.column, "guessed": self.guessed}
         return json.dumps(data, ensure_ascii=True)
 
-    def is_as(self, wanted: Wanted) -> bool:
+    def is_as(self, wanted: CutOptions) -> bool:
         """Whether a run that wants ``wanted`` would make the same rows of the file."""
         if self.rows.get("audio") and (self.window, self.hop) != (wanted.window, wanted.hop):
             return False
         return self.column is None or (self.has_column(wanted) and (wanted.text_column is not None or self.guessed))
 
-    def has_column(self, wanted: Wanted) -> bool:
+    def has_column(self, wanted: CutOptions) -> bool:
         """Whether the texts are of the column that is asked for, where one is."""
         return self.column is None or wanted.text_column in (None, self.column)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-from mmsearch.retrieval.ingest.completeness import Made, Wanted, made_of_text
+from mmsearch.retrieval.ingest.completeness import CutOptions, Made, made_of_text
 from mmsearch.retrieval.ingest.stored_files import StoredRows, rows_as_stored
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.types import Modality
@@ -15,20 +15,20 @@ Key = tuple[str, Modality]
 _NOTHING = Made()
 
 
-class BuriedContents:
+class DeletedContents:
     """The dead rows of a snapshot by content, as far as they are all that a run would make of such a file now.
 
     Rows of one modality of a file lie in one shard, so a merge drops all of them or none; but a film's pictures may be
     there still and its sound not. What the rows say of the whole file tells.
     """
 
-    def __init__(self, snapshot: Snapshot, serving: Mapping[Modality, str], wanted: Wanted) -> None:
+    def __init__(self, snapshot: Snapshot, space_by_modality: Mapping[Modality, str], wanted: CutOptions) -> None:
         self._snapshot = snapshot
-        self._serving = serving
+        self._serving = space_by_modality
         self._wanted = wanted
         self._rows: dict[bytes, dict[bytes, dict[Key, list[tuple[int, Made]]]]] = {}
         self._hashes_of_size: dict[int, set[bytes]] = {}
-        for modality, space in serving.items():
+        for modality, space in space_by_modality.items():
             if space in snapshot.manifest.spaces:
                 self._read(space, modality)
 

@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.retrieval.encoders.protocol import VideoEncoder
-from mmsearch.retrieval.encoders.routing import Serving
+from mmsearch.retrieval.encoders.routing import ModelRouting
 from mmsearch.retrieval.ingest.batches import Batch, Vector
-from mmsearch.retrieval.ingest.rows import Piece, stored_rows
+from mmsearch.retrieval.ingest.rows import RowDraft, stored_rows
 from mmsearch.retrieval.ingest.stored_files import StoredRows
 from mmsearch.retrieval.ingest.unfinished import KEEP_AFTER_S, Unfinished
 from mmsearch.retrieval.media.texts.encoded_data import kept_passages
 from mmsearch.retrieval.media.texts.text import joined_notes, passages
 from mmsearch.retrieval.media.workers.decoder import Decoded, Part, TextPart
 from mmsearch.retrieval.progress import Stopwatch
-from mmsearch.retrieval.store.partial import Kept, KeptPiece
+from mmsearch.retrieval.store.partial import KeptPiece, KeptPieces
 from mmsearch.types import MODALITIES, Modality, Span
 
 MAX_BATCH = 64
@@ -44,14 +44,14 @@ class _Open:
     """
 
     content_hash: bytes
-    known: Kept
-    pieces: list[Piece] = field(default_factory=list)
+    known: KeptPieces
+    pieces: list[RowDraft] = field(default_factory=list)
     counts: dict[Modality, int] = field(default_factory=lambda: dict.fromkeys(MODALITIES, 0))
     kept: dict[Modality, int] = field(default_factory=lambda: dict.fromkeys(MODALITIES, 0))
     kept_at: float = field(default_factory=time.monotonic)
     waiting: int = 0
     decoded: Decoded | None = None
-    wordings: dict[str, Piece] = field(default_factory=dict)
+    wordings: dict[str, RowDraft] = field(default_factory=dict)
     cut: bool = False
 
     @property
@@ -59,7 +59,7 @@ class _Open:
         """Whether there is something to lose: several pieces, some of which are still to come or to be embedded."""
         return len(self.pieces) > 1 and (self.decoded is None or self.waiting > 0)
 
-    def add(self, piece: Piece) -> KeptPiece | None:
+    def add(self, piece: RowDraft) -> KeptPiece | None:
         """Take the next piece; what an earlier run made of it."""
         known, place = self.known.get(piece.modality, ()), self.counts[piece.modality]
         self.pieces.append(piece)
@@ -72,11 +72,11 @@ class _Open:
         """Take the pieces from an earlier run that decoding left out, so that there are ``count``."""
         for known in self.known.get(modality, ())[self.counts[modality] : count]:
             span = Span(known.start or 0.0, known.end or 0.0, "s")
-            piece = Piece(modality, span, None, known.continues, known.can_go_on, known.damage, len(known.vectors))
+            piece = RowDraft(modality, span, None, known.continues, known.can_go_on, known.damage, len(known.vectors))
             piece.vectors = list(known.vectors)
             self.add(piece)
 
-    def embedded(self) -> Iterator[tuple[Modality, int, list[Piece]]]:
+    def embedded(self) -> Iterator[tuple[Modality, int, list[RowDraft]]]:
         """Of each modality the pieces that are embedded and not kept yet, up to one that waits; the first's number."""
         for modality, first in self.kept.items():
             pieces = [piece for piece in self.pieces if piece.modality == modality][first:]
@@ -94,14 +94,14 @@ class Embedder:
 
     def __init__(
         self,
-        serving: Serving,
+        routing: ModelRouting,
         release: Callable[[Decoded], None],
         clock: Stopwatch,
         unfinished: Unfinished,
         *,
         batch: int | None = None,
     ) -> None:
-        self._serving = serving
+        self._serving = routing
         self._release = release
         self._unfinished = unfinished
         self._looked_at = time.monotonic()
@@ -122,14 +122,14 @@ class Embedder:
         file = self._opened(part.path, part.content_hash)
         span = Span(part.start_s, part.end_s, "page" if part.kind == "page" else "s")
         if part.kind == "page":
-            self._wait(file, Piece("image", span), self._pictures, [part.array])
+            self._wait(file, RowDraft("image", span), self._pictures, [part.array])
         elif part.kind == "window":
             file.fill("audio", part.index)
-            piece = Piece("audio", span, can_go_on=part.can_go_on, damage=part.damage)
+            piece = RowDraft("audio", span, can_go_on=part.can_go_on, damage=part.damage)
             self._wait(file, piece, self._sounds, [part.array])
         else:
             file.fill("video", part.index)
-            piece = Piece("video", span, None, part.continues, part.can_go_on, part.damage)
+            piece = RowDraft("video", span, None, part.continues, part.can_go_on, part.damage)
             if isinstance(self._serving.video, VideoEncoder):
                 self._wait(file, piece, self._films, [part.array])
             else:
@@ -169,7 +169,7 @@ class Embedder:
         """Take a decoded file; yields those that are done. A text without words yields no rows."""
         file = self._opened(decoded.path, decoded.content_hash)
         if decoded.kind == "image" and decoded.pixels is not None:
-            self._wait(file, Piece("image"), self._pictures, [decoded])
+            self._wait(file, RowDraft("image"), self._pictures, [decoded])
         yield from self._wait_for_passages(file, self._passages(decoded))
         if file.cut:
             note = joined_notes(decoded.facts.note, f"only its first {MAX_PASSAGES:,} passages are indexed")
@@ -185,7 +185,7 @@ class Embedder:
             batch.run()
         yield from self._done()
 
-    def _wait(self, file: _Open, piece: Piece, batch: Batch[Any], items: Sequence[Any]) -> None:
+    def _wait(self, file: _Open, piece: RowDraft, batch: Batch[Any], items: Sequence[Any]) -> None:
         """Let a piece wait for the vectors of its items, but for those that are known."""
         piece.waits_for = len(items)
         known = file.add(piece)
@@ -203,7 +203,7 @@ class Embedder:
         for item in items:
             batch.add(item, sink)
 
-    def _wait_for_passages(self, file: _Open, pieces: Iterator[Piece]) -> Iterator[Done]:
+    def _wait_for_passages(self, file: _Open, pieces: Iterator[RowDraft]) -> Iterator[Done]:
         """Let passages wait for their vectors, those of one wording for the same one; full batches are embedded."""
         for piece in pieces:
             if piece.span is not None and piece.span.unit == "char" and len(file.pieces) >= MAX_PASSAGES:
@@ -255,7 +255,7 @@ class Embedder:
         assert isinstance(self._serving.video, VideoEncoder)
         return self._serving.video.encode_films(items)
 
-    def _passages(self, file: Decoded) -> Iterator[Piece]:
+    def _passages(self, file: Decoded) -> Iterator[RowDraft]:
         tower = self._serving.text
         if tower is None:
             return
@@ -264,12 +264,12 @@ class Embedder:
             from mmsearch.retrieval.media.texts.subtitles import Cue, timed_passages
 
             for start_s, end_s, text in timed_passages([Cue(*cue) for cue in file.cues], count, limit):
-                yield Piece("text", Span(start_s, end_s, "s"), text)
+                yield RowDraft("text", Span(start_s, end_s, "s"), text)
         yield from self._cells(file.texts or ())
         for span, passage in kept_passages(file.text or "", file.cuts, count, limit):
-            yield Piece("text", span, passage)
+            yield RowDraft("text", span, passage)
 
-    def _cells(self, texts: Iterable[tuple[int, str]]) -> Iterator[Piece]:
+    def _cells(self, texts: Iterable[tuple[int, str]]) -> Iterator[RowDraft]:
         """The passages of a table's texts; a text that comes again at once is cut once."""
         tower = self._serving.text
         if tower is None:
@@ -279,9 +279,9 @@ class Embedder:
             if text != last:
                 last, spans = text, list(passages(text, tower.count_tokens, tower.max_tokens))
             for start, end in spans:
-                yield Piece("text", Span(row, row + 1, "row"), text[start:end])
+                yield RowDraft("text", Span(row, row + 1, "row"), text[start:end])
 
 
-def _kept(piece: Piece) -> KeptPiece:
+def _kept(piece: RowDraft) -> KeptPiece:
     start, end = (None, None) if piece.span is None else (piece.span.start, piece.span.end)
     return KeptPiece(start, end, piece.continues, piece.can_go_on, piece.damage, np.stack(piece.vectors))

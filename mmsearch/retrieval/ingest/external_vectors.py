@@ -33,7 +33,7 @@ def addition(
     """
     if modality not in MODALITIES:
         raise UsageError(f"no modality {modality!r}; there are: {', '.join(MODALITIES)}")
-    stored = unit_rows(vectors, space)
+    stored = to_stored_vectors(vectors, space)
     count = len(stored)
     names = [os.fsencode(path) for path in paths]
     sizes, times = _stat(names)
@@ -58,7 +58,7 @@ def addition(
     return Addition(space, modality, pa.Table.from_arrays(arrays, schema=FACT_SCHEMA), stored)
 
 
-def unit_rows(vectors: NDArray[np.floating[Any]], space: Space) -> NDArray[np.float16]:
+def to_stored_vectors(vectors: NDArray[np.floating[Any]], space: Space) -> NDArray[np.float16]:
     """Vectors as float16 of unit length, ``[n, dim]``.
 
     Raises:

@@ -8,15 +8,16 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from mmsearch.retrieval.encoders.routing import Serving
+from mmsearch.notices import Notice
+from mmsearch.retrieval.encoders.routing import ModelRouting
 from mmsearch.retrieval.ingest.committer import Committer, FileRows
-from mmsearch.retrieval.ingest.completeness import Made, Wanted
+from mmsearch.retrieval.ingest.completeness import CutOptions, Made
 from mmsearch.retrieval.ingest.embedder import Done, Embedder
-from mmsearch.retrieval.ingest.plan import Plan
+from mmsearch.retrieval.ingest.plan import IngestPlan
 from mmsearch.retrieval.ingest.reuse import Reuse
-from mmsearch.retrieval.ingest.scan import Found
+from mmsearch.retrieval.ingest.scan import FoundFile
 from mmsearch.retrieval.ingest.skip_memory import SkipMemory, maker_of
-from mmsearch.retrieval.ingest.stored_files import KnownFile, KnownFiles, StoredRows
+from mmsearch.retrieval.ingest.stored_files import StoredFile, StoredFiles, StoredRows
 from mmsearch.retrieval.ingest.unfinished import Unfinished
 from mmsearch.retrieval.media.texts.text import kind_of
 from mmsearch.retrieval.media.workers.decoder import Decoded, Decoder, Job, Part, TextPart
@@ -39,18 +40,18 @@ class Outcome:
     rows: int = 0
     skipped: list[FileNote] = field(default_factory=list)
     marked: list[FileNote] = field(default_factory=list)
-    notices: list[str] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
     interrupted: bool = False
 
 
 def run_pipeline(
-    plan: Plan,
+    plan: IngestPlan,
     writer: Writer,
-    serving: Serving,
-    known: KnownFiles,
+    routing: ModelRouting,
+    known: StoredFiles,
     decoder: Decoder,
     *,
-    wanted: Wanted,
+    wanted: CutOptions,
     skips: SkipMemory,
     batch: int | None = None,
     clock: Stopwatch,
@@ -58,11 +59,11 @@ def run_pipeline(
 ) -> Outcome:
     """Read, embed and commit what the plan says. Ctrl-C ends it early, with all that was embedded committed."""
     committer = Committer(writer, clock)
-    spaces = {modality: space.key for modality, space in serving.spaces().items()}
+    spaces = {modality: space.key for modality, space in routing.spaces().items()}
     reuse = Reuse(Snapshot(writer.root, writer.manifest), known, spaces, wanted, plan.movable)
     maker = maker_of(decoder.recipe, spaces, wanted.text_column)
-    unfinished = Unfinished(writer.root, maker, decoder.recipe, serving.spaces())
-    embedder = Embedder(serving, decoder.release, clock, unfinished, batch=batch)
+    unfinished = Unfinished(writer.root, maker, decoder.recipe, routing.spaces())
+    embedder = Embedder(routing, decoder.release, clock, unfinished, batch=batch)
     run = _Run(plan, known, reuse, committer, embedder, unfinished, spaces, wanted, skips, clock, watch)
     try:
         run.rename()
@@ -75,7 +76,7 @@ def run_pipeline(
         committer.close()
     unfinished.forget(committer.committed)
     if run.twins:
-        run.copy_twins(writer, [encoder.space.key for encoder in serving.encoders])
+        run.copy_twins(writer, [encoder.space.key for encoder in routing.encoders])
     return run.outcome
 
 
@@ -84,14 +85,14 @@ class _Run:
 
     def __init__(
         self,
-        plan: Plan,
-        known: KnownFiles,
+        plan: IngestPlan,
+        known: StoredFiles,
         reuse: Reuse,
         committer: Committer,
         embedder: Embedder,
         unfinished: Unfinished,
         spaces: Mapping[Modality, str],
-        wanted: Wanted,
+        wanted: CutOptions,
         skips: SkipMemory,
         clock: Stopwatch,
         watch: Watcher,
@@ -155,7 +156,7 @@ class _Run:
 
     def copy_twins(self, writer: Writer, spaces: list[str]) -> None:
         """Give files whose content was first met in this very run the rows of that first file."""
-        known = KnownFiles(Snapshot(writer.root, writer.manifest), spaces)
+        known = StoredFiles(Snapshot(writer.root, writer.manifest), spaces)
         self._committer = Committer(writer, self._clock)
         for file in self.twins:
             same = known.with_content(file.content_hash)
@@ -248,7 +249,7 @@ class _Run:
             self.outcome.marked.append(FileNote(os.fsdecode(file.path), note, kind=kind or kind_of(note)))
 
     def _own_ids(self, file: Decoded) -> list[int]:
-        own: KnownFile | None = self._known.by_path.get(file.path)
+        own: StoredFile | None = self._known.by_path.get(file.path)
         return own.all_ids() if own else []
 
     def _commit_rows(self, rows: list[StoredRows], replaces: list[int]) -> None:
@@ -256,5 +257,5 @@ class _Run:
         self.outcome.rows += sum(len(stored.items) for stored in rows)
 
 
-def _found(file: Decoded) -> Found:
-    return Found(file.path, file.size, file.mtime_ns, ctime_ns=file.ctime_ns)
+def _found(file: Decoded) -> FoundFile:
+    return FoundFile(file.path, file.size, file.mtime_ns, ctime_ns=file.ctime_ns)

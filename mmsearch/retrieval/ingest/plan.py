@@ -7,19 +7,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mmsearch.retrieval.ingest.absent import Absences, Kept
+from mmsearch.notices import Notice, NoticeKind
+from mmsearch.retrieval.ingest.absent import Absences, AbsentFiles
 from mmsearch.retrieval.ingest.mounts import behind_dangling_link, is_gone
-from mmsearch.retrieval.ingest.scan import Found, Scan, lies_under, missing, no_such_path
+from mmsearch.retrieval.ingest.scan import FoundFile, Scan, lies_under, missing, no_such_path
 from mmsearch.retrieval.ingest.skip_memory import SkipMemory
-from mmsearch.retrieval.ingest.stored_files import KnownFile, KnownFiles, same_but_case
-from mmsearch.types import FileNote, Modality, PassedOver, counted, printable
+from mmsearch.retrieval.ingest.stored_files import StoredFile, StoredFiles, same_but_case
+from mmsearch.types import FileNote, Modality, PassedOver, printable
 
 Check = Literal["times", "mtime", "content"]
 CHECKS: tuple[Check, ...] = ("times", "mtime", "content")
 
 
 @dataclass(slots=True)
-class Plan:
+class IngestPlan:
     """The work: files to read, files whose rows go, files kept although they were not seen.
 
     ``served``: files to read that another model of the collection embeds already; nothing is lost if this one cannot.
@@ -29,27 +30,27 @@ class Plan:
 
     found: int = 0
     unchanged: int = 0
-    todo: list[Found] = field(default_factory=list)
+    todo: list[FoundFile] = field(default_factory=list)
     served: set[bytes] = field(default_factory=set)
-    renamed: list[tuple[KnownFile, Found]] = field(default_factory=list)
-    vanished: dict[bytes, KnownFile] = field(default_factory=dict)
-    absent: list[Kept] = field(default_factory=list)
+    renamed: list[tuple[StoredFile, FoundFile]] = field(default_factory=list)
+    vanished: dict[bytes, StoredFile] = field(default_factory=dict)
+    absent: list[AbsentFiles] = field(default_factory=list)
     skipped: list[FileNote] = field(default_factory=list)
     passed_over: tuple[PassedOver, ...] = ()
-    notices: list[str] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
     remembered: list[FileNote] = field(default_factory=list)
     seen: set[bytes] = field(default_factory=set)
     taken: set[bytes] = field(default_factory=set)
     absences: Absences | None = None
 
-    def movable(self, file: KnownFile) -> bool:
+    def movable(self, file: StoredFile) -> bool:
         """Whether a known file is gone from where it lay, for good: not together with a disk that may come back."""
         if file.path in self.seen or self.absences is None:
             return False
         away = behind_dangling_link(file.path) or self.absences.on_absent_disk(file.path)
         return is_gone(file.path) and not away
 
-    def take(self, file: KnownFile) -> None:
+    def take(self, file: StoredFile) -> None:
         """A file that is gone was found elsewhere: its old rows are replaced, and it is no more to be kept."""
         self.taken.add(file.path)
         self.vanished.pop(file.path, None)
@@ -64,15 +65,15 @@ class Plan:
 
 def make_plan(
     scan: Scan,
-    known: KnownFiles,
+    known: StoredFiles,
     *,
-    elsewhere: KnownFiles | None = None,
+    elsewhere: StoredFiles | None = None,
     kinds: frozenset[Modality] = frozenset(),
     prune_missing: bool = False,
     check: Check = "times",
     mounts: Mapping[bytes, str] | None = None,
     skips: SkipMemory | None = None,
-) -> Plan:
+) -> IngestPlan:
     """Walk the folders once and decide for each file; nothing is opened, a stat is all that a file costs.
 
     Args:
@@ -93,7 +94,7 @@ def make_plan(
     for path in lost:
         if next(known.under([path]), None) is None and path not in scan.roots:
             raise no_such_path(path)
-    plan = Plan()
+    plan = IngestPlan()
     seen = plan.seen
     by_folded_name = {os.fsdecode(path).casefold(): file for path, file in known.by_path.items()}
     for found in scan.files():
@@ -128,18 +129,18 @@ def make_plan(
     return plan
 
 
-def _notices(scan: Scan, left_out: Sequence[KnownFile], known: KnownFiles, lost: Sequence[bytes]) -> list[str]:
+def _notices(scan: Scan, left_out: Sequence[StoredFile], known: StoredFiles, lost: Sequence[bytes]) -> list[Notice]:
     """What a scan has to say apart from files."""
-    told = []
+    told: list[Notice] = []
     if left_out:
-        told.append(f"{counted(len(left_out), 'file')} indexed before and passed over now: no longer among the answers")
+        told.append(Notice(NoticeKind.NO_LONGER_INDEXED, {"files": len(left_out)}))
     for path in lost:
         if next(known.under([path]), None) is None:
-            told.append(f"{printable(os.fsdecode(path))} is missing, and nothing of it is stored")
+            told.append(Notice(NoticeKind.PATH_MISSING, {"path": printable(os.fsdecode(path))}))
     return told
 
 
-def _pass_over_served(plan: Plan, elsewhere: KnownFiles, kinds: frozenset[Modality]) -> None:
+def _pass_over_served(plan: IngestPlan, elsewhere: StoredFiles, kinds: frozenset[Modality]) -> None:
     """Do not open a picture again to learn that the added model embeds sounds alone."""
     if "video" in kinds:
         kinds |= {"audio"}  # a file that is known by its sound may be a film
@@ -154,7 +155,7 @@ def _pass_over_served(plan: Plan, elsewhere: KnownFiles, kinds: frozenset[Modali
         plan.todo.append(found)
 
 
-def _renamed_in_case(found: Found, known: KnownFiles, by_folded: dict[str, KnownFile]) -> KnownFile | None:
+def _renamed_in_case(found: FoundFile, known: StoredFiles, by_folded: dict[str, StoredFile]) -> StoredFile | None:
     if found.path in known.by_path:
         return None
     old = by_folded.get(os.fsdecode(found.path).casefold())
@@ -164,18 +165,18 @@ def _renamed_in_case(found: Found, known: KnownFiles, by_folded: dict[str, Known
 
 
 def _split(
-    renamed: list[tuple[KnownFile, Found]], seen: set[bytes]
-) -> tuple[list[tuple[KnownFile, Found]], list[tuple[KnownFile, Found]]]:
+    renamed: list[tuple[StoredFile, FoundFile]], seen: set[bytes]
+) -> tuple[list[tuple[StoredFile, FoundFile]], list[tuple[StoredFile, FoundFile]]]:
     # Where names differ in case and both were listed, they are two files (hard links), not one renamed.
     return [r for r in renamed if r[0].path not in seen], [r for r in renamed if r[0].path in seen]
 
 
-def _add_vanished(plan: Plan, scan: Scan, known: KnownFiles, prune_missing: bool) -> None:
+def _add_vanished(plan: IngestPlan, scan: Scan, known: StoredFiles, prune_missing: bool) -> None:
     """Tell what is deleted from what is only away: of the known files that were not seen and are not there."""
     assert plan.absences is not None
     moved_from = {old.path for old, _ in plan.renamed}
     skipped = {os.fsencode(note.path) for note in scan.skipped}
-    kept: dict[bytes, Kept] = {}
+    kept: dict[bytes, AbsentFiles] = {}
     for file in known.under(scan.paths):
         path = file.path
         if path in plan.seen or path in moved_from or path in skipped or scan.leaves_out(path):
@@ -186,5 +187,5 @@ def _add_vanished(plan: Plan, scan: Scan, known: KnownFiles, prune_missing: bool
         if why is None:
             plan.vanished[path] = file
         else:
-            kept.setdefault(why.folder, Kept(why.folder, why.reason)).files[path] = file
+            kept.setdefault(why.folder, AbsentFiles(why.folder, why.reason)).files[path] = file
     plan.absent = list(kept.values())

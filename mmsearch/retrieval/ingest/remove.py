@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from mmsearch.errors import UsageError
 from mmsearch.retrieval.ingest.scope import roots_of, with_removed
-from mmsearch.retrieval.ingest.stored_files import KnownFiles
+from mmsearch.retrieval.ingest.stored_files import StoredFiles
 from mmsearch.retrieval.paths import lies_under, normal
 from mmsearch.retrieval.store.names import StoredNames
 from mmsearch.retrieval.store.snapshot import Snapshot
@@ -22,7 +22,7 @@ def forget(writer: Writer, paths: Sequence[bytes]) -> int:
         UsageError: the collection knows nothing under one of the paths.
     """
     snapshot = Snapshot(writer.root, writer.manifest)
-    known = KnownFiles(snapshot, writer.manifest.spaces)
+    known = StoredFiles(snapshot, writer.manifest.spaces)
     ids: list[int] = []
     files: set[bytes] = set()
     stored = StoredNames(snapshot, writer.manifest.spaces)

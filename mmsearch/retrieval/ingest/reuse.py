@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from mmsearch.retrieval.ingest.completeness import Wanted
-from mmsearch.retrieval.ingest.deleted_rows import BuriedContents
-from mmsearch.retrieval.ingest.scan import Found
-from mmsearch.retrieval.ingest.stored_files import KnownFile, KnownFiles, StoredRows
+from mmsearch.retrieval.ingest.completeness import CutOptions
+from mmsearch.retrieval.ingest.deleted_rows import DeletedContents
+from mmsearch.retrieval.ingest.scan import FoundFile
+from mmsearch.retrieval.ingest.stored_files import StoredFile, StoredFiles, StoredRows
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.types import Modality
 
@@ -23,7 +23,7 @@ class Source:
 
     how: Literal["touched", "moved", "copied"]
     rows: list[StoredRows]
-    before: KnownFile | None = None
+    before: StoredFile | None = None
 
 
 class Reuse:
@@ -32,24 +32,24 @@ class Reuse:
     def __init__(
         self,
         snapshot: Snapshot,
-        known: KnownFiles,
-        serving: Mapping[Modality, str],
-        wanted: Wanted,
-        movable: Callable[[KnownFile], bool],
+        known: StoredFiles,
+        space_by_modality: Mapping[Modality, str],
+        wanted: CutOptions,
+        movable: Callable[[StoredFile], bool],
     ) -> None:
         self._snapshot = snapshot
         self._known = known
-        self._serving = serving
+        self._serving = space_by_modality
         self._wanted = wanted
         self._movable = movable
         self._moved: set[bytes] = set()
         self._offered: dict[int, frozenset[bytes]] = {}
 
     @cached_property
-    def _buried(self) -> BuriedContents:
-        return BuriedContents(self._snapshot, self._serving, self._wanted)
+    def _buried(self) -> DeletedContents:
+        return DeletedContents(self._snapshot, self._serving, self._wanted)
 
-    def hashes(self, found: Found) -> frozenset[bytes]:
+    def hashes(self, found: FoundFile) -> frozenset[bytes]:
         """Hashes of contents of the file's size that need not be embedded."""
         if found.size not in self._offered:  # there may be many of one size, such as bitmaps
             live = (d for d in self._known.hashes_of_size(found.size) if self._live(b"", d) is not None)
@@ -72,7 +72,9 @@ class Reuse:
             rows = self._known.stored_rows(self._known.with_content(content_hash)[0])
         return Source("copied", rows)
 
-    def _live(self, path: bytes, content_hash: bytes) -> tuple[Literal["touched", "moved", "copied"], KnownFile] | None:
+    def _live(
+        self, path: bytes, content_hash: bytes
+    ) -> tuple[Literal["touched", "moved", "copied"], StoredFile] | None:
         files = [file for file in self._known.with_content(content_hash) if self._known.is_whole(file)]
         named = [f for f in files if all(made.has_column(self._wanted) for _, made in f.made)]
         own = next((file for file in named if file.path == path), None)

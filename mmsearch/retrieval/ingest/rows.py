@@ -17,7 +17,7 @@ Vector = NDArray[np.float32]
 
 
 @dataclass(slots=True)
-class Piece:
+class RowDraft:
     """A part of a file that gets a row: its span, and the vectors that it is the mean of (those of a shot's frames).
 
     ``waits_for`` is how many there will be; `Part` says what ``continues``, ``can_go_on`` and ``damage`` are.
@@ -38,7 +38,7 @@ class Piece:
         return len(self.vectors) == self.waits_for
 
 
-def stored_rows(file: Decoded, pieces: Sequence[Piece], spaces: Mapping[Modality, Space]) -> list[StoredRows]:
+def stored_rows(file: Decoded, pieces: Sequence[RowDraft], spaces: Mapping[Modality, Space]) -> list[StoredRows]:
     """The rows of a decoded file, grouped by modality, each group in the space of the model that embedded it.
 
     A film of several shots has a row for the whole of it first, and one for each shot that was cut because it is
@@ -80,7 +80,7 @@ def as_stored(vectors: NDArray[np.float32]) -> NDArray[np.float16]:
 
 
 def _with_larger_scales(
-    pieces: Sequence[Piece], vectors: Sequence[Vector], duration_s: float | None
+    pieces: Sequence[RowDraft], vectors: Sequence[Vector], duration_s: float | None
 ) -> tuple[list[Span | None], list[Vector]]:
     """Spans and vectors: the whole film, shots that were cut, then the pieces in order of time."""
     spans = [piece.span for piece in pieces]

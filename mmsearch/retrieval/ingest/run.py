@@ -9,18 +9,19 @@ from dataclasses import dataclass, replace
 
 from mmsearch.errors import UsageError
 from mmsearch.machine import usable_cpus
+from mmsearch.notices import Notice, NoticeKind
 from mmsearch.retrieval.encoders.protocol import TextEncoder
-from mmsearch.retrieval.encoders.routing import Serving
-from mmsearch.retrieval.ingest.completeness import Wanted
+from mmsearch.retrieval.encoders.routing import ModelRouting
+from mmsearch.retrieval.ingest.completeness import CutOptions
 from mmsearch.retrieval.ingest.embedder import MAX_BATCH
 from mmsearch.retrieval.ingest.excludes import checked_patterns
 from mmsearch.retrieval.ingest.mounts import mounts_above
 from mmsearch.retrieval.ingest.pipeline import Outcome, run_pipeline
-from mmsearch.retrieval.ingest.plan import CHECKS, Check, Plan, make_plan
+from mmsearch.retrieval.ingest.plan import CHECKS, Check, IngestPlan, make_plan
 from mmsearch.retrieval.ingest.scan import Scan, lies_under
 from mmsearch.retrieval.ingest.scope import removed_paths, roots_of, with_roots
 from mmsearch.retrieval.ingest.skip_memory import SkipMemory, reader_of
-from mmsearch.retrieval.ingest.stored_files import KnownFiles
+from mmsearch.retrieval.ingest.stored_files import StoredFiles
 from mmsearch.retrieval.media.decode_spec import HOP_S, MAX_SPAN_S, WINDOW_S
 from mmsearch.retrieval.media.workers.decoder import Decoder
 from mmsearch.retrieval.progress import Progress, Stopwatch, Watcher
@@ -63,27 +64,27 @@ class IngestOptions:
         for name in ("workers", "batch", "threads"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise UsageError(f"--{name} must be at least 1, not {value}")
+                raise UsageError(f"{name} must be at least 1, not {value}")
         if self.check not in CHECKS:
             raise UsageError(f"check must be one of {', '.join(CHECKS)}, not {self.check!r}")
         if not 0 < self.window <= MAX_SPAN_S:
-            raise UsageError(f"--window must lie above 0 and at most at {MAX_SPAN_S:g} seconds, not {self.window:g}")
+            raise UsageError(f"window must lie above 0 and at most at {MAX_SPAN_S:g} seconds, not {self.window:g}")
         if not 0 < self.hop <= self.window:
-            raise UsageError(f"--hop must lie above 0 and at most at the window's {self.window:g} s, not {self.hop:g}")
+            raise UsageError(f"hop must lie above 0 and at most at the window's {self.window:g} s, not {self.hop:g}")
         modalities_named(self.only)
 
     @property
-    def wanted(self) -> Wanted:
+    def wanted(self) -> CutOptions:
         """What is made of files."""
-        return Wanted(self.window, self.hop, self.text_column)
+        return CutOptions(self.window, self.hop, self.text_column)
 
 
 def scan_and_plan(
-    snapshot: Snapshot, serving: Serving, paths: Sequence[bytes], options: IngestOptions, skips: SkipMemory
-) -> tuple[KnownFiles, Plan]:
+    snapshot: Snapshot, routing: ModelRouting, paths: Sequence[bytes], options: IngestOptions, skips: SkipMemory
+) -> tuple[StoredFiles, IngestPlan]:
     """What the collection knows, and what a run over ``paths`` would do."""
-    filled = [encoder.space.key for encoder in serving.encoders]
-    known = KnownFiles(snapshot, filled, {modality: space.key for modality, space in serving.spaces().items()})
+    filled = [encoder.space.key for encoder in routing.encoders]
+    known = StoredFiles(snapshot, filled, {modality: space.key for modality, space in routing.spaces().items()})
     manifest = snapshot.manifest
     others = [key for key in manifest.in_use if key not in filled and manifest.spaces[key].has_model]
     scan = Scan(
@@ -92,53 +93,55 @@ def scan_and_plan(
     plan = make_plan(
         scan,
         known,
-        elsewhere=KnownFiles(snapshot, others) if others else None,
-        kinds=serving.recipe().kinds,
+        elsewhere=StoredFiles(snapshot, others) if others else None,
+        kinds=routing.recipe().kinds,
         prune_missing=options.prune_missing,
         check=options.check,
         mounts=_mounts(manifest),
         skips=skips,
     )
     plan.notices += [
-        f"nothing matched the exclude pattern {printable(pattern)}"
+        Notice(NoticeKind.EXCLUDE_UNMATCHED, {"pattern": printable(pattern)})
         for pattern in options.exclude
         if set(checked_patterns([pattern], [*paths, *roots_of(manifest)])) <= set(scan.unmatched)
     ]
     return known, plan
 
 
-def _skip_memory(snapshot: Snapshot, serving: Serving, options: IngestOptions) -> SkipMemory:
-    recipe = serving.recipe(options.only, options.window, options.hop)
-    reader = reader_of(recipe, [encoder.space.key for encoder in serving.encoders], options.text_column)
+def _skip_memory(snapshot: Snapshot, routing: ModelRouting, options: IngestOptions) -> SkipMemory:
+    recipe = routing.recipe(options.only, options.window, options.hop)
+    reader = reader_of(recipe, [encoder.space.key for encoder in routing.encoders], options.text_column)
     return SkipMemory(snapshot.root, snapshot.manifest, reader, retry=options.retry_skipped)
 
 
-def preview(snapshot: Snapshot, serving: Serving, paths: Sequence[bytes], options: IngestOptions) -> Report:
+def preview(snapshot: Snapshot, routing: ModelRouting, paths: Sequence[bytes], options: IngestOptions) -> Report:
     """The report of a run that reads no file: ``indexed`` counts what would be opened."""
     start = time.perf_counter()
-    _, plan = scan_and_plan(snapshot, serving, paths, options, _skip_memory(snapshot, serving, options))
+    _, plan = scan_and_plan(snapshot, routing, paths, options, _skip_memory(snapshot, routing, options))
     outcome = Outcome(indexed=len(plan.todo), moved=len(plan.renamed), removed=len(plan.vanished))
     return _report(plan, outcome, Stopwatch(), start)
 
 
-def ingest(writer: Writer, serving: Serving, paths: Sequence[bytes], options: IngestOptions, watch: Watcher) -> Report:
+def ingest(
+    writer: Writer, routing: ModelRouting, paths: Sequence[bytes], options: IngestOptions, watch: Watcher
+) -> Report:
     """Bring the rows of the encoders' spaces up to date with what lies under ``paths``."""
     start = time.perf_counter()
     clock = Stopwatch()
     watch(Progress("scan"))
     with clock.timing("scan"):
         snapshot = Snapshot(writer.root, writer.manifest)
-        skips = _skip_memory(snapshot, serving, options)
-        known, plan = scan_and_plan(snapshot, serving, paths, options, skips)
-    _remember(writer, serving, paths, options)
+        skips = _skip_memory(snapshot, routing, options)
+        known, plan = scan_and_plan(snapshot, routing, paths, options, skips)
+    _remember(writer, routing, paths, options)
     _note_mounts(writer, plan, known, paths)
     outcome = Outcome()
     if plan.todo or plan.renamed or plan.vanished:
-        with _decoder(serving, options) as decoder:
+        with _decoder(routing, options) as decoder:
             outcome = run_pipeline(
                 plan,
                 writer,
-                serving,
+                routing,
                 known,
                 decoder,
                 batch=options.batch,
@@ -154,7 +157,7 @@ def ingest(writer: Writer, serving: Serving, paths: Sequence[bytes], options: In
         _drop_moved_roots(writer, plan, known)
         watch(Progress("index"))
         with clock.timing("index"):
-            for encoder in serving.encoders:
+            for encoder in routing.encoders:
                 embed = encoder.encode_texts if isinstance(encoder, TextEncoder) else None
                 outcome.notices += maintain(
                     writer, encoder.space, memory=options.memory, threads=options.threads, embed=embed
@@ -162,23 +165,23 @@ def ingest(writer: Writer, serving: Serving, paths: Sequence[bytes], options: In
     return _report(plan, outcome, clock, start)
 
 
-def _decoder(serving: Serving, options: IngestOptions) -> Decoder:
+def _decoder(routing: ModelRouting, options: IngestOptions) -> Decoder:
     workers = options.workers or usable_cpus()
     slots = (options.batch or MAX_BATCH) + 2 * workers
-    return Decoder(workers, serving.recipe(options.only, options.window, options.hop), slots)
+    return Decoder(workers, routing.recipe(options.only, options.window, options.hop), slots)
 
 
-def _remember(writer: Writer, serving: Serving, paths: Sequence[bytes], options: IngestOptions) -> None:
+def _remember(writer: Writer, routing: ModelRouting, paths: Sequence[bytes], options: IngestOptions) -> None:
     """Note which roots the collection is made of, so that a change of model can find them all again."""
     roots = with_roots(writer.manifest, paths, options.hidden)
-    spaces = {encoder.space.key: encoder.space for encoder in serving.encoders}
+    spaces = {encoder.space.key: encoder.space for encoder in routing.encoders}
     if roots != writer.manifest.roots or not spaces.keys() <= writer.manifest.spaces.keys():
         writer.publish(
             replace(
                 writer.manifest,
                 roots=roots,
                 spaces={**writer.manifest.spaces, **spaces},
-                current=writer.manifest.current or serving.encoders[0].space.key,
+                primary_space=writer.manifest.primary_space or routing.encoders[0].space.key,
             )
         )
 
@@ -191,7 +194,7 @@ def _drop_missing_roots(writer: Writer, paths: Sequence[bytes]) -> None:
         writer.publish(replace(writer.manifest, roots=kept))
 
 
-def _drop_moved_roots(writer: Writer, plan: Plan, known: KnownFiles) -> None:
+def _drop_moved_roots(writer: Writer, plan: IngestPlan, known: StoredFiles) -> None:
     """A root that is gone and whose files were all found elsewhere is a root no more."""
     roots = [os.fsencode(root) for root in writer.manifest.roots]
     left = [root for root in roots if any(lies_under(path, root) for path in plan.taken) and not os.path.lexists(root)]
@@ -200,7 +203,7 @@ def _drop_moved_roots(writer: Writer, plan: Plan, known: KnownFiles) -> None:
         writer.publish(replace(writer.manifest, roots=tuple(os.fsdecode(r) for r in roots if r not in moved)))
 
 
-def _note_mounts(writer: Writer, plan: Plan, known: KnownFiles, paths: Sequence[bytes]) -> None:
+def _note_mounts(writer: Writer, plan: IngestPlan, known: StoredFiles, paths: Sequence[bytes]) -> None:
     """Note the disks that files lie on now. Those whose files are kept stay noted as they were."""
     before = _mounts(writer.manifest)
     folders = {os.path.dirname(path) for path in plan.seen}
@@ -221,14 +224,14 @@ def _mounts(manifest: Manifest) -> dict[bytes, str] | None:
     return None if noted is None else {os.fsencode(mount): identity for mount, identity in noted.items()}
 
 
-def _is_out_of_sight(path: bytes, plan: Plan, paths: Sequence[bytes]) -> bool:
+def _is_out_of_sight(path: bytes, plan: IngestPlan, paths: Sequence[bytes]) -> bool:
     """Whether a run over ``paths`` says nothing of a file: it lies elsewhere, or where everything is kept."""
     if path in plan.seen:
         return False
     return not any(lies_under(path, top) for top in paths) or any(lies_under(path, k.folder) for k in plan.absent)
 
 
-def _report(plan: Plan, outcome: Outcome, clock: Stopwatch, start: float) -> Report:
+def _report(plan: IngestPlan, outcome: Outcome, clock: Stopwatch, start: float) -> Report:
     return Report(
         found=plan.found,
         indexed=outcome.indexed,

@@ -6,9 +6,8 @@ import os
 import stat
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from mmsearch.errors import UsageError
+from mmsearch.errors import Hint, HintKind, UsageError
 from mmsearch.retrieval.filetimes import status_change_ns
 from mmsearch.retrieval.ingest.excludes import IGNORE_FILE, Rule, checked_patterns, read_ignore_file, rules_below
 from mmsearch.retrieval.ingest.leftovers import kind_by_contents, kind_of_file, kind_of_folder
@@ -22,7 +21,7 @@ EXCLUDED, REMOVED = "excluded", "removed before"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundFile:
     """A file that the scan saw. ``named``: the person gave this very path."""
 
     path: bytes
@@ -32,7 +31,7 @@ class Found:
     ctime_ns: int | None = None
 
     @classmethod
-    def of(cls, path: bytes, facts: os.stat_result, *, named: bool = False) -> Found:
+    def of(cls, path: bytes, facts: os.stat_result, *, named: bool = False) -> FoundFile:
         """A file by what the system says of it."""
         return cls(path, facts.st_size, facts.st_mtime_ns, named, status_change_ns(facts))
 
@@ -103,7 +102,7 @@ class Scan:
         """The patterns of ``exclude`` that nothing matched."""
         return list(self._unmatched)
 
-    def files(self) -> Iterator[Found]:
+    def files(self) -> Iterator[FoundFile]:
         """Every regular file, each once, folders in order of name."""
         visited: set[tuple[int, int]] = set()
         for path in self._tops:
@@ -114,7 +113,7 @@ class Scan:
             if stat.S_ISDIR(facts.st_mode):
                 yield from self._walk(path, visited)
             elif stat.S_ISREG(facts.st_mode):
-                yield Found.of(path, facts, named=True)
+                yield FoundFile.of(path, facts, named=True)
             else:
                 self._skip(path, "not a regular file")
 
@@ -148,7 +147,7 @@ class Scan:
                 return False
         return True
 
-    def _walk(self, top: bytes, visited: set[tuple[int, int]]) -> Iterator[Found]:
+    def _walk(self, top: bytes, visited: set[tuple[int, int]]) -> Iterator[FoundFile]:
         try:
             stack = [(top, self._rules_at(top))]
         except OSError as error:
@@ -186,7 +185,7 @@ class Scan:
                 if stat.S_ISDIR(facts.st_mode):
                     subfolders.append((entry.path, within))
                 elif stat.S_ISREG(facts.st_mode):
-                    yield Found.of(entry.path, facts)
+                    yield FoundFile.of(entry.path, facts)
                 else:
                     self._skip(entry.path, "not a regular file")
             stack.extend(reversed(subfolders))
@@ -195,7 +194,7 @@ class Scan:
         try:
             if not entry.is_symlink() or self.follow_links:
                 return entry.stat()
-            self._skip(entry.path, "symbolic link; --follow-links follows it")
+            self._skip(entry.path, "symbolic link", Hint(HintKind.FOLLOW_LINKS))
         except OSError as error:
             self.unread.append(entry.path)
             self._skip(entry.path, f"cannot be read: {error.strerror}")
@@ -277,8 +276,8 @@ class Scan:
         names = self._passed.setdefault(kind, {})
         names[name] = names.get(name, 0) + 1
 
-    def _skip(self, path: bytes, reason: str) -> None:
-        self.skipped.append(FileNote(os.fsdecode(path), reason))
+    def _skip(self, path: bytes, reason: str, hint: Hint | None = None) -> None:
+        self.skipped.append(FileNote(os.fsdecode(path), reason, hint=hint))
 
 
 def _between(root: bytes, path: bytes) -> list[bytes]:
@@ -319,4 +318,4 @@ def missing(paths: Sequence[bytes]) -> list[bytes]:
 def no_such_path(path: bytes) -> UsageError:
     """The error for a path that was never there."""
     shown = printable(os.fsdecode(path))
-    return UsageError(f"{shown} does not exist; give a folder or a file, for example `mmsearch index {Path.home()}`")
+    return UsageError(f"{shown} does not exist; give a folder or a file")

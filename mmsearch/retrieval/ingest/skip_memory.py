@@ -11,21 +11,21 @@ from pathlib import Path
 
 import mmsearch.retrieval.media
 from mmsearch.errors import CollectionDamagedError
-from mmsearch.retrieval.ingest.scan import Found
-from mmsearch.retrieval.media.decode_spec import Recipe
+from mmsearch.retrieval.ingest.scan import FoundFile
+from mmsearch.retrieval.media.decode_spec import DecodeSpec
 from mmsearch.retrieval.store.manifest import Manifest
 from mmsearch.retrieval.store.skipped import SkippedFile, read_skipped, write_skipped
 from mmsearch.retrieval.store.writer import Writer
 from mmsearch.types import FileNote, Modality, SkipKind
 
 
-def reader_of(recipe: Recipe, spaces: Iterable[str], text_column: str | None) -> str:
+def reader_of(recipe: DecodeSpec, spaces: Iterable[str], text_column: str | None) -> str:
     """A digest of all that decides whether a file is read: the decoders, the models, and what was asked for."""
     asked = (sorted(recipe.kinds), sorted(recipe.only), sorted(spaces), text_column)
     return _digest(f"{_decoders()} {asked!r}".encode())
 
 
-def maker_of(recipe: Recipe, spaces: Mapping[Modality, str], text_column: str | None) -> str:
+def maker_of(recipe: DecodeSpec, spaces: Mapping[Modality, str], text_column: str | None) -> str:
     """A digest of all that decides which pieces a file is cut into, and which vectors are made of them."""
     asked = ({**recipe.to_json(), "only": None}, sorted(spaces.items()), text_column)
     return _digest(f"{_decoders()} {asked!r}".encode())
@@ -80,7 +80,7 @@ class SkipMemory:
         self._reader = reader
         self._retry = retry
 
-    def recalled(self, found: Found) -> FileNote | None:
+    def recalled(self, found: FoundFile) -> FileNote | None:
         """Why the file was skipped before, where it would be again; None where it is to be looked at."""
         file = self._before.get(found.path)
         if file is None or self._retry or file.why == "transient" or file.reader != self._named(found.named):
@@ -92,7 +92,7 @@ class SkipMemory:
         self._now[file.path] = file
         return FileNote(os.fsdecode(file.path), file.reason, known=True)
 
-    def add(self, found: Found, why: SkipKind, reason: str) -> None:
+    def add(self, found: FoundFile, why: SkipKind, reason: str) -> None:
         """Remember that a file was skipped."""
         reader = self._named(found.named)
         self._now[found.path] = SkippedFile(found.path, found.size, found.mtime_ns, found.ctime_ns, why, reason, reader)

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.retrieval.ingest.completeness import Made, made_of_text
-from mmsearch.retrieval.ingest.scan import Found, lies_under
+from mmsearch.retrieval.ingest.scan import FoundFile, lies_under
 from mmsearch.retrieval.store.schema import FACT_NAMES, item_of
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.types import Item, Modality, Space
 
 
 @dataclass(slots=True)
-class KnownFile:
+class StoredFile:
     """A file that has rows: the facts that tell whether it changed, and its rows' ids by space and modality.
 
     ``made`` is what the rows of each space (by its key) say of the whole file. ``timed``: some are of films,
@@ -52,31 +52,31 @@ class StoredRows:
     items: list[Item]
     vectors: NDArray[np.float16]
 
-    def under_name(self, found: Found) -> StoredRows:
+    def under_name(self, found: FoundFile) -> StoredRows:
         """The same rows for another file of the same content."""
         facts = {"path": found.path, "size": found.size, "mtime_ns": found.mtime_ns, "ctime_ns": found.ctime_ns}
         items = [replace(item, **facts) for item in self.items]  # type: ignore[arg-type]
         return replace(self, items=items)
 
 
-class KnownFiles:
+class StoredFiles:
     """All files with live rows in any of some spaces (by their keys), by path and by content.
 
     ``serving`` names the space that embeds each modality now: by it a file is known to lack rows.
     """
 
     def __init__(
-        self, snapshot: Snapshot, spaces: Iterable[str], serving: Mapping[Modality, str] | None = None
+        self, snapshot: Snapshot, spaces: Iterable[str], space_by_modality: Mapping[Modality, str] | None = None
     ) -> None:
         self._snapshot = snapshot
-        self._serving = serving or {}
+        self._serving = space_by_modality or {}
         self._lost = {(entry.space, entry.modality): entry for entry in snapshot.manifest.lost}
         self._texts: dict[tuple[str, str], tuple[tuple[str, Made], ...]] = {}
-        self.by_path: dict[bytes, KnownFile] = {}
+        self.by_path: dict[bytes, StoredFile] = {}
         for space in spaces:
             for modality in snapshot.manifest.modalities(space):
                 self._read(space, modality)
-        self._by_hash: dict[bytes, list[KnownFile]] = {}
+        self._by_hash: dict[bytes, list[StoredFile]] = {}
         self._hashes_of_size: dict[int, set[bytes]] = {}
         for file in self.by_path.values():
             if file.content_hash:
@@ -95,7 +95,7 @@ class KnownFiles:
             if alive:
                 file = self.by_path.get(path)
                 if file is None:
-                    file = self.by_path[path] = KnownFile(path, size, mtime_ns, content_hash or b"", ctime_ns)
+                    file = self.by_path[path] = StoredFile(path, size, mtime_ns, content_hash or b"", ctime_ns)
                 file.ids.setdefault((space, modality), []).append(row_id)
                 file.timed = file.timed or unit == "s"
                 if text is not None and not any(key == space for key, _ in file.made):
@@ -108,7 +108,7 @@ class KnownFiles:
             self._texts[space, text] = () if made is None else ((space, made),)
         return self._texts[space, text]
 
-    def unchanged(self, found: Found, *, by_ctime: bool = True) -> bool:
+    def unchanged(self, found: FoundFile, *, by_ctime: bool = True) -> bool:
         """Whether the file has the size and times of change that it was indexed with.
 
         A tool can set the time of modification, but not the other (``ctime``), which is looked at where both are known.
@@ -118,11 +118,11 @@ class KnownFiles:
             return False
         return not by_ctime or None in (known.ctime_ns, found.ctime_ns) or known.ctime_ns == found.ctime_ns
 
-    def is_whole(self, file: KnownFile) -> bool:
+    def is_whole(self, file: StoredFile) -> bool:
         """Whether the file has rows of every modality that it had, in the space that embeds that modality now."""
         return not any(self._lacks(file, space, modality) for modality, space in self._serving.items())
 
-    def _lacks(self, file: KnownFile, space: str, modality: Modality) -> bool:
+    def _lacks(self, file: StoredFile, space: str, modality: Modality) -> bool:
         if (space, modality) in file.ids:
             return False
         told = {key: made.rows[modality] for key, made in file.made if modality in made.rows}
@@ -137,16 +137,16 @@ class KnownFiles:
         """Content hashes of the known files of that size: only these can have the same content."""
         return frozenset(self._hashes_of_size.get(size, ()))
 
-    def with_content(self, content_hash: bytes) -> list[KnownFile]:
+    def with_content(self, content_hash: bytes) -> list[StoredFile]:
         """The known files of that content."""
         return self._by_hash.get(content_hash, [])
 
-    def under(self, roots: Iterable[bytes]) -> Iterator[KnownFile]:
+    def under(self, roots: Iterable[bytes]) -> Iterator[StoredFile]:
         """The known files that lie under any of the roots."""
         tops = list(roots)
         return (file for path, file in self.by_path.items() if any(lies_under(path, top) for top in tops))
 
-    def stored_rows(self, file: KnownFile) -> list[StoredRows]:
+    def stored_rows(self, file: StoredFile) -> list[StoredRows]:
         """The rows of a known file, so that a copy of it need not be embedded."""
         return rows_as_stored(self._snapshot, file.ids)
 

@@ -7,29 +7,29 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from mmsearch.errors import MMSearchError
+from mmsearch.errors import Hint, HintKind, MMSearchError
+from mmsearch.notices import Notice, NoticeKind
 from mmsearch.retrieval.encoders.catalogue import resolve
 from mmsearch.retrieval.encoders.protocol import Encoder
-from mmsearch.retrieval.encoders.routing import Serving
+from mmsearch.retrieval.encoders.routing import ModelRouting
 from mmsearch.retrieval.ingest.run import IngestOptions, ingest
 from mmsearch.retrieval.ingest.scan import lies_under
 from mmsearch.retrieval.ingest.scope import roots_of
 from mmsearch.retrieval.progress import Watcher
 from mmsearch.retrieval.store.manifest import IndexEntry, Manifest, SampleEntry, ShardEntry
 from mmsearch.retrieval.store.writer import Writer
-from mmsearch.types import MODALITIES, Modality, Report, Space, counted, printable
+from mmsearch.types import MODALITIES, Modality, Report, Space, printable
 
 Entry = TypeVar("Entry", ShardEntry, IndexEntry, SampleEntry)
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """What becomes of the spaces in use when another is complete: ``current``, ``also``, which model then serves which
-    modality, and the spaces that go."""
+class ModelSwitch:
+    """The spaces in use once another is complete, and ``dropped``, those it replaces; keys, as in `Manifest`."""
 
-    current: str
-    also: tuple[str, ...]
-    serving: dict[Modality, str]
+    primary_space: str
+    secondary_spaces: tuple[str, ...]
+    space_by_modality: dict[Modality, str]
     dropped: tuple[str, ...]
 
 
@@ -47,52 +47,54 @@ def ingest_with_another(
     to one model alone.
     """
     manifest = writer.manifest
-    change = change_to(manifest, added.space, added.modalities)
+    change = plan_switch(manifest, added.space, added.modalities)
     staying = [key for key in manifest.in_use if key not in change.dropped and manifest.spaces[key].has_model]
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
     if staying:
-        theirs = {m: key for m, key in change.serving.items() if key in staying}
-        own = Serving(tuple(load(manifest.spaces[key]) for key in staying), theirs)
+        theirs = {m: key for m, key in change.space_by_modality.items() if key in staying}
+        own = ModelRouting(tuple(load(manifest.spaces[key]) for key in staying), theirs)
         before = ingest(writer, own, paths, options, watch)
         if before.interrupted:
             return before
         if before.indexed:
-            names = " and ".join(encoder.space.model for encoder in own.encoders)
-            told = f"{counted(before.indexed, 'file')} new to {names} too, embedded with it"
+            models = [encoder.space.model for encoder in own.encoders]
+            told = Notice(NoticeKind.MODEL_CAUGHT_UP, {"files": before.indexed, "models": models})
             notices = (*before.notices, told)
-    serving = Serving.alone(added, texts=change.current == added.space.key)
-    report = ingest(writer, serving, roots_to_read(writer.manifest, paths), options, watch)
+    routing = ModelRouting.single(added, texts=change.primary_space == added.space.key)
+    report = ingest(writer, routing, roots_to_read(writer.manifest, paths), options, watch)
     report = replace(report, notices=tuple(dict.fromkeys((*notices, *report.notices))))
     return finish_switch(writer, added.space, change, report)
 
 
-def change_to(manifest: Manifest, space: Space, modalities: frozenset[Modality]) -> Change:
+def plan_switch(manifest: Manifest, space: Space, modalities: frozenset[Modality]) -> ModelSwitch:
     """How ``space``, whose model embeds ``modalities``, joins the spaces in use.
 
     It takes over the media it embeds. Models left with none go; the others stay beside it for theirs. Texts belong to
     the model that embeds pictures. Vectors made elsewhere are never dropped.
     """
     taken = modalities - {"text"}
-    media: dict[Modality, str] = {m: key for m, key in served(manifest).items() if m not in {"text", *taken}}
+    media: dict[Modality, str] = {
+        m: key for m, key in space_of_each_modality(manifest).items() if m not in {"text", *taken}
+    }
     dropped = [k for k in manifest.in_use if k not in media.values() and manifest.spaces[k].has_model]
     kept = [key for key in manifest.in_use if key not in dropped]
-    leads = not kept or manifest.current in dropped or "image" in taken
+    leads = not kept or manifest.primary_space in dropped or "image" in taken
     order = [space.key, *kept] if leads else [*kept, space.key]
-    serving: dict[Modality, str] = {"text": order[0], **media}
+    space_by_modality: dict[Modality, str] = {"text": order[0], **media}
     for modality in MODALITIES:
         if modality in taken:
-            serving[modality] = space.key
-    return Change(order[0], tuple(order[1:]), serving, tuple(dropped))
+            space_by_modality[modality] = space.key
+    return ModelSwitch(order[0], tuple(order[1:]), space_by_modality, tuple(dropped))
 
 
-def served(manifest: Manifest) -> dict[Modality, str]:
+def space_of_each_modality(manifest: Manifest) -> dict[Modality, str]:
     """The space that embeds each modality: as the manifest says, else the first of those in use whose model can."""
-    serving: dict[Modality, str] = {}
+    space_by_modality: dict[Modality, str] = {}
     for modality in MODALITIES:
         able = [key for key in manifest.in_use if modality in _modalities(manifest, key)]
-        if modality in manifest.serving or able:
-            serving[modality] = manifest.serving.get(modality) or able[0]
-    return serving
+        if modality in manifest.space_by_modality or able:
+            space_by_modality[modality] = manifest.space_by_modality.get(modality) or able[0]
+    return space_by_modality
 
 
 def _modalities(manifest: Manifest, key: str) -> frozenset[Modality]:
@@ -109,24 +111,31 @@ def roots_to_read(manifest: Manifest, paths: Sequence[bytes]) -> list[bytes]:
     return tops + [r for r in roots_of(manifest) if os.path.exists(r) and not any(lies_under(r, top) for top in tops)]
 
 
-def finish_switch(writer: Writer, space: Space, change: Change, report: Report) -> Report:
+def finish_switch(writer: Writer, space: Space, change: ModelSwitch, report: Report) -> Report:
     """Search ``space`` too from now on, and drop those it replaces, once all roots have been read for it."""
     manifest = writer.manifest
     missing = [root for root in manifest.roots if not os.path.exists(os.fsencode(root))]
+    hint = None
     if report.interrupted:
-        wait = "the run was stopped; run it again to go on"
+        why = "the run was stopped; run it again to go on"
     elif missing:
-        wait = f"{printable(missing[0])} is missing; run again when it is back, or `mmsearch remove` it"
+        why = f"{printable(missing[0])} is missing; run again when it is back"
+        hint = Hint(HintKind.REMOVE, printable(missing[0]))
     else:
-        joined = replace(manifest, current=change.current, also=change.also, serving=change.serving)
+        joined = replace(
+            manifest,
+            primary_space=change.primary_space,
+            secondary_spaces=change.secondary_spaces,
+            space_by_modality=change.space_by_modality,
+        )
         for key in change.dropped:
             joined = without_space(joined, key)
         for key in (k for k in joined.in_use if k != space.key and manifest.spaces[k].has_model):
-            joined = _without(joined, key, frozenset(m for m in MODALITIES if change.serving.get(m) != key))
+            joined = _without(joined, key, frozenset(m for m in MODALITIES if change.space_by_modality.get(m) != key))
         writer.publish(joined)
-        return _noting(report, _told(manifest, space, change))
-    still = " and ".join(manifest.in_use)
-    return _noting(report, f"{space.model} is not searched with yet, {still} still is: {wait}")
+        return _with_notice(report, _describe_switch(manifest, space, change))
+    values = {"model": space.model, "still": " and ".join(manifest.in_use), "why": why}
+    return _with_notice(report, Notice(NoticeKind.MODEL_WAITS, values, hint))
 
 
 def without_space(manifest: Manifest, key: str) -> Manifest:
@@ -146,21 +155,19 @@ def _without(manifest: Manifest, key: str, modalities: frozenset[Modality]) -> M
     )
 
 
-def _told(manifest: Manifest, space: Space, change: Change) -> str:
-    if change.dropped and not change.also:
-        return f"the collection is now searched with {space.model}; the vectors before it are dropped"
-    beside = [manifest.spaces[key].model for key in (change.current, *change.also) if key != space.key]
-    gone = [manifest.spaces[key].model for key in change.dropped]
-    told = f"the collection is now searched with {space.model}, and with {' and '.join(beside)} for the rest"
-    return told + (f"; the vectors of {' and '.join(gone)} are dropped" if gone else "")
+def _describe_switch(manifest: Manifest, space: Space, change: ModelSwitch) -> Notice:
+    keys = (change.primary_space, *change.secondary_spaces)
+    beside = [manifest.spaces[key].model for key in keys if key != space.key]
+    dropped = [manifest.spaces[key].model for key in change.dropped]
+    return Notice(NoticeKind.MODEL_SWITCHED, {"model": space.model, "beside": beside, "dropped": dropped})
 
 
 def is_new(manifest: Manifest, space: Space) -> bool:
     """Whether a space is to join those in use; beside vectors made elsewhere alone it is simply another one."""
-    if manifest.current is None or space.key in manifest.in_use:
+    if manifest.primary_space is None or space.key in manifest.in_use:
         return False
     return any(manifest.spaces[key].has_model for key in manifest.in_use)
 
 
-def _noting(report: Report, notice: str) -> Report:
+def _with_notice(report: Report, notice: Notice) -> Report:
     return replace(report, notices=(*report.notices, notice))

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from mmsearch.retrieval.media.decode_spec import Recipe
+from mmsearch.retrieval.media.decode_spec import DecodeSpec
 from mmsearch.retrieval.media.resume import Beginnings, Since
-from mmsearch.retrieval.store.partial import Kept, KeptPiece, forget, keep, kept_names, read_kept
+from mmsearch.retrieval.store.partial import KeptPiece, KeptPieces, forget, keep, kept_names, read_kept
 from mmsearch.types import Modality, Space
 
 KEEP_AFTER_S = 20.0
@@ -22,10 +22,10 @@ class Unfinished:
     ``found`` is what earlier runs left, by the hash of the content.
     """
 
-    def __init__(self, root: Path, maker: str, recipe: Recipe, spaces: Mapping[Modality, Space]) -> None:
+    def __init__(self, root: Path, maker: str, recipe: DecodeSpec, spaces: Mapping[Modality, Space]) -> None:
         self._root, self._maker = root, maker
         dims = {modality: space.dim for modality, space in spaces.items()}
-        self.found: dict[bytes, Kept] = {}
+        self.found: dict[bytes, KeptPieces] = {}
         self._names = set(kept_names(root))
         for name in self._names:
             digest, _, made_by = name.partition("-")
@@ -55,7 +55,7 @@ class Unfinished:
         return f"{content_hash.hex()}-{self._maker}"
 
 
-def _beginnings(kept: Kept, recipe: Recipe) -> Beginnings:
+def _beginnings(kept: KeptPieces, recipe: DecodeSpec) -> Beginnings:
     """With which shot and window to begin: the last ones that are kept, so that there is something to begin with."""
     places: dict[Literal["shot", "window"], Since] = {}
     shots = kept.get("video", ())

@@ -23,7 +23,7 @@ _NOUNS: dict[Modality, tuple[str, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class DecodeSpec:
     """What the encoders of a run take. What is None is not made.
 
     ``image`` fits pictures, ``frames`` the frames of films; ``sample_rate`` is what sound is resampled to, in
@@ -73,7 +73,7 @@ class Recipe:
         return {**dataclasses.asdict(self), "only": sorted(self.only)}
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Recipe:
+    def from_json(cls, data: dict[str, Any]) -> DecodeSpec:
         """The inverse of `to_json`, also after a trip through JSON text."""
         transforms = {
             name: None if data[name] is None else ImageTransform.from_json(data[name]) for name in ("image", "frames")

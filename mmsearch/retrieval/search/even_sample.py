@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Spread(Generic[T]):
+class EvenSample(Generic[T]):
     """All of what is offered, up to ``most`` (an even number); of more, every ``stride``-th from the first on.
 
     Where another would be one too many, every other one is dropped and the stride doubled: more than half of ``most``

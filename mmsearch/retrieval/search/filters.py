@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from mmsearch.errors import UsageError
+from mmsearch.errors import HintKind, UsageError
 from mmsearch.retrieval.store.names import StoredNames, under_mask
 from mmsearch.retrieval.store.schema import FACT_NAMES
 from mmsearch.retrieval.store.snapshot import Rows, Snapshot
@@ -152,8 +152,6 @@ _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
 }
-_EXAMPLE = "for example --where \"width > 1000 and note != 'truncated'\""
-
 
 _PARSING = threading.Lock()  # CPython 3.11 now and then raises a SystemError where threads parse at once
 
@@ -164,7 +162,7 @@ def _parse(text: str) -> ast.expr:
         with _PARSING:
             tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError):
-        raise UsageError(f"cannot read the condition {text!r}; {_EXAMPLE}") from None
+        raise UsageError(f"cannot read the condition {text!r}", hint=HintKind.WHERE_EXAMPLE) from None
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and node.id not in FACT_NAMES and node.id != "id":
             raise UsageError(f"no column {node.id!r}; there are: id, {', '.join(FACT_NAMES)}")
@@ -183,7 +181,7 @@ def _where(rows: Rows, text: str) -> Mask:
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise UsageError(f"the condition {text!r} does not fit its columns ({str(error).splitlines()[0]})") from error
     if not isinstance(mask, np.ndarray):
-        raise UsageError(f"the condition {text!r} is neither true nor false of a row; {_EXAMPLE}")
+        raise UsageError(f"the condition {text!r} is neither true nor false of a row", hint=HintKind.WHERE_EXAMPLE)
     return mask
 
 
@@ -201,13 +199,13 @@ def _evaluate(node: ast.expr, columns: dict[str, Any]) -> Any:
     try:
         return ast.literal_eval(node)
     except ValueError:
-        raise UsageError(f"cannot read {ast.unparse(node)!r} in a condition; {_EXAMPLE}") from None
+        raise UsageError(f"cannot read {ast.unparse(node)!r} in a condition", hint=HintKind.WHERE_EXAMPLE) from None
 
 
 def _mask(node: ast.expr, columns: dict[str, Any]) -> Mask:
     value = _evaluate(node, columns)
     if not isinstance(value, np.ndarray):
-        raise UsageError(f"{ast.unparse(node)!r} is neither true nor false of a row; {_EXAMPLE}")
+        raise UsageError(f"{ast.unparse(node)!r} is neither true nor false of a row", hint=HintKind.WHERE_EXAMPLE)
     return value
 
 
@@ -234,7 +232,7 @@ def _compare(node: ast.Compare, columns: dict[str, Any]) -> Mask:
         elif type(op) in _COMPARISONS:
             masks.append(_numpy(functions[_COMPARISONS[type(op)]](_plain(a), _fitting(b, a))))
         else:
-            raise UsageError(f"cannot read {ast.unparse(node)!r} in a condition; {_EXAMPLE}")
+            raise UsageError(f"cannot read {ast.unparse(node)!r} in a condition", hint=HintKind.WHERE_EXAMPLE)
     return all_of(masks)
 
 

@@ -52,7 +52,7 @@ def owner(path: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class ScoredSpan:
     """A span of a file, what is to be said for it, and how well it matches in all."""
 
     at: Hit
@@ -80,7 +80,7 @@ class Moment:
         )
 
 
-def moments_of(rows: Sequence[Hit]) -> list[Moment]:
+def moments_of(rows: Sequence[Hit]) -> list[ScoredSpan]:
     """The moments of one file among its rows, best first. Rows that are longer than a moment, or hold one of their own
     kind (a short film of several shots), only lend their match; words have no smaller scale, however long they stand.
 
@@ -97,13 +97,13 @@ def moments_of(rows: Sequence[Hit]) -> list[Moment]:
                 best[kind] = row
         ordered = sorted(best.values(), key=lambda hit: (-hit.match, hit.id))
         evidence = [ordered[0], *(hit for hit in ordered[1:] if hit.match >= _STANDS_OUT)]
-        moments.append(Moment(at, tuple(evidence), fused([hit.match for hit in evidence])))
+        moments.append(ScoredSpan(at, tuple(evidence), fused([hit.match for hit in evidence])))
         if best[at.evidence[0]].match >= min(_STANDS_OUT, ordered[0].match - _NEARLY):
             told.append(moments[-1])
     return sorted(told or moments, key=_best_first)
 
 
-def _best_first(moment: Moment) -> tuple[float, bool, float, int]:
+def _best_first(moment: ScoredSpan) -> tuple[float, bool, float, int]:
     """By match; of moments that owe it to one row, first those of that row's kind."""
     borrowed = moment.at.evidence != moment.evidence[0].evidence
     return -moment.match, borrowed, -moment.at.match, moment.at.id
@@ -125,9 +125,9 @@ def fused(matches: Sequence[float]) -> float:
     return greatest + math.log(sum(math.exp(match - greatest) for match in matches))
 
 
-def distinct(moments: Sequence[Moment], cosine: Callable[[Hit, Hit], float]) -> list[Moment]:
+def distinct(moments: Sequence[ScoredSpan], cosine: Callable[[Hit, Hit], float]) -> list[ScoredSpan]:
     """Moments of one file, best first, without those that overlap a better one by half or show the same beside it."""
-    kept: list[Moment] = []
+    kept: list[ScoredSpan] = []
     for moment in moments:
         if not any(_repeats(moment.at, better.at, cosine) for better in kept):
             kept.append(moment)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.errors import UsageError
+from mmsearch.errors import Hint, HintKind, UsageError
 from mmsearch.retrieval.paths import on_disk
 from mmsearch.types import Moment
 
@@ -235,7 +235,7 @@ def _read_weighed(term: str, remarks: list[str]) -> Term | None:
         return None
     weight, rest = weighed
     if weight < 0:
-        raise UsageError(f"{term}: a weight is not negative; `--minus {rest}` pushes away from it")
+        raise UsageError(f"{term}: a weight is not negative", hint=Hint(HintKind.SUBTRACT, rest))
     if weight == 0:
         raise UsageError(f"{term}: a weight of 0 asks for nothing; leave the term out, or give a weight above 0")
     if weight > _MOST:
@@ -258,7 +258,7 @@ def _read_rest(term: str, remarks: list[str]) -> Term:
         return Term(_existing(path))
     if not looks_like_path(term):
         return Term(_checked(term))
-    raise UsageError(f"no file at {term}; to search for these words, write `mmsearch query --text '{term}'`")
+    raise UsageError(f"no file at {term}", hint=Hint(HintKind.TAKE_AS_WORDS, term))
 
 
 def _is_path_of_one_word(term: str) -> bool:
@@ -377,8 +377,5 @@ def _existing(path: str) -> Path:
     if not os.path.exists(path):
         raise UsageError(f"no file at {path}")
     if os.path.isdir(path):
-        raise UsageError(
-            f"{path} is a folder; a query takes a file: `mmsearch index {path}` indexes it, --under {path} searches in"
-            " it, and --text takes the words"
-        )
+        raise UsageError(f"{path} is a folder; a query takes a file", hint=Hint(HintKind.FOLDER_IN_QUERY, path))
     return Path(path)

@@ -16,15 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import CannotEmbedError, DecodeError, NoSuchFileError
+from mmsearch.notices import Notice, NoticeKind
 from mmsearch.retrieval.encoders.abilities import image_tower, text_tower
 from mmsearch.retrieval.encoders.pooling import pooled
 from mmsearch.retrieval.encoders.protocol import AudioEncoder, Encoder, ImageEncoder, TextEncoder, VideoEncoder
-from mmsearch.retrieval.media.decode_spec import Recipe
+from mmsearch.retrieval.media.decode_spec import DecodeSpec
 from mmsearch.retrieval.media.texts.encoded_data import kept_passages
 from mmsearch.retrieval.media.workers.decoder import Decoded, Decoder, Job, Part, TextPart
 from mmsearch.retrieval.progress import Progress
-from mmsearch.retrieval.search.even_sample import Spread
-from mmsearch.retrieval.search.listener import NOBODY, Told
+from mmsearch.retrieval.search.even_sample import EvenSample
+from mmsearch.retrieval.search.listener import NOBODY, QueryListener
 from mmsearch.retrieval.search.word_coverage import notice_of_text
 from mmsearch.types import MODALITIES, Modality, clock, printable
 
@@ -47,7 +48,7 @@ def embed_file(
     path: Path,
     encoder: Encoder,
     moment: tuple[float, float | None] | None = None,
-    told: Told = NOBODY,
+    told: QueryListener = NOBODY,
 ) -> Vector:
     """What a file is searched by, float32 ``[dim]``, of any length above 0.
 
@@ -70,7 +71,7 @@ def embed_file(
     return _embed_file(path, str(path), encoder, moment, told)
 
 
-def embed_bytes(data: bytes, encoder: Encoder, told: Told = NOBODY) -> Vector:
+def embed_bytes(data: bytes, encoder: Encoder, told: QueryListener = NOBODY) -> Vector:
     """What the bytes of a file are searched by; see `embed_file`."""
     import tempfile  # costs a query by a file that is named some milliseconds
 
@@ -93,7 +94,7 @@ def _check_there(path: Path) -> None:
 
 
 def _embed_file(
-    path: Path, name: str, encoder: Encoder, moment: tuple[float, float | None] | None, told: Told
+    path: Path, name: str, encoder: Encoder, moment: tuple[float, float | None] | None, told: QueryListener
 ) -> Vector:
     """`embed_file` of a file that is there; ``name`` is what errors and notices call it."""
     name = printable(name)
@@ -123,14 +124,14 @@ def _embed_file(
     passages.add([text for *_, text in file.texts or file.cues] or [file.text or ""])
     vector = passages.vector(name)
     _tell_of(told, name, passages.sample("cues" if file.cues else "rows"))
-    if notice := passages.notice():
-        told.remark(f"{name}: {notice}")
+    if notice := passages.notice(name):
+        told.remark(notice)
     return vector
 
 
-def _tell_of(told: Told, name: str, sample: str | None) -> None:
+def _tell_of(told: QueryListener, name: str, sample: str | None) -> None:
     if sample is not None:
-        told.remark(f"{name}: searched by {sample}")
+        told.remark(Notice(NoticeKind.FILE_SAMPLED, {"file": name, "sample": sample}))
 
 
 @dataclass(slots=True)
@@ -152,7 +153,7 @@ class _Mean:
         self._encoder = encoder
         self._by_shot = by_shot
         self._kind: str | None = None
-        self._taken = Spread[_Taken](_MOST_PARTS)
+        self._taken = EvenSample[_Taken](_MOST_PARTS)
         self._end_s = 0.0
 
     @property
@@ -217,7 +218,7 @@ class _Mean:
         return lambda frames: tower.encode_images(np.stack(frames))
 
 
-def _check(file: Decoded, name: str, recipe: Recipe, encoder: Encoder) -> None:
+def _check(file: Decoded, name: str, recipe: DecodeSpec, encoder: Encoder) -> None:
     """Raise why a file is none that can be searched by."""
     if file.outcome != "skipped":
         return
@@ -229,11 +230,11 @@ def _check(file: Decoded, name: str, recipe: Recipe, encoder: Encoder) -> None:
     raise DecodeError(f"cannot search by {name}: {file.reason}")
 
 
-def _recipe(encoder: Encoder) -> Recipe:
+def _recipe(encoder: Encoder) -> DecodeSpec:
     """What decoding is to make of a file for one model."""
     frames = encoder.frame_transform if isinstance(encoder, VideoEncoder) else None
     image = encoder.image_transform if isinstance(encoder, ImageEncoder) else None
-    return Recipe(
+    return DecodeSpec(
         image=image,
         frames=frames or image,
         sample_rate=encoder.sample_rate if isinstance(encoder, AudioEncoder) else None,
@@ -246,8 +247,8 @@ class _Passages:
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
-        self._texts = Spread[str](_MOST_PASSAGES)
-        self._passages = Spread[str](_MOST_PASSAGES)
+        self._texts = EvenSample[str](_MOST_PASSAGES)
+        self._passages = EvenSample[str](_MOST_PASSAGES)
 
     def add(self, texts: Iterable[str]) -> None:
         for text in texts:
@@ -263,9 +264,9 @@ class _Passages:
         mean: Vector = tower.encode_texts(self._passages.held).mean(axis=0)
         return mean
 
-    def notice(self) -> str | None:
+    def notice(self, name: str) -> Notice | None:
         """What is to be said where the model can read none of the passages."""
-        return notice_of_text(self._passages.held, text_tower(self._encoder))
+        return notice_of_text(self._passages.held, text_tower(self._encoder), name)
 
     def sample(self, of: str) -> str | None:
         """What was taken for the vector; None where it is all. ``of``: what the texts are, in plural."""

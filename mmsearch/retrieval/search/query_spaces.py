@@ -13,19 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import CannotEmbedError, MMSearchError, ModelUnavailableError
+from mmsearch.notices import Notice, NoticeKind
 from mmsearch.retrieval.encoders.protocol import Encoder
-from mmsearch.retrieval.progress import Watcher, nobody
-from mmsearch.retrieval.search.listener import Told
+from mmsearch.retrieval.progress import Watcher, no_progress
+from mmsearch.retrieval.search.listener import QueryListener
 from mmsearch.retrieval.search.query import Query, as_query
 from mmsearch.retrieval.search.query_vectors import embed_all
-from mmsearch.retrieval.search.word_coverage import Understanding, understanding
+from mmsearch.retrieval.search.word_coverage import WordCoverage, word_coverage
 from mmsearch.types import Space
 
 Stored = Callable[[Space, Encoder | None, Sequence[Path]], dict[Path, NDArray[np.float32]]]
 
 
 @dataclass(slots=True)
-class Embedded:
+class QueryVectors:
     """Queries as unit vectors (float32 ``[dim]``) by space and by number of the query; and what that took.
 
     ``failures``: why a query cannot be asked in any space, by its number. ``notices`` are on all queries, ``remarks``
@@ -34,8 +35,8 @@ class Embedded:
 
     vectors: dict[Space, dict[int, NDArray[np.float32]]] = field(default_factory=dict)
     failures: dict[int, MMSearchError] = field(default_factory=dict)
-    notices: list[str] = field(default_factory=list)
-    remarks: dict[int, list[str]] = field(default_factory=dict)
+    notices: list[Notice] = field(default_factory=list)
+    remarks: dict[int, list[Notice]] = field(default_factory=dict)
     read: set[int] = field(default_factory=set)
     took_ms: dict[str, float] = field(default_factory=lambda: {"load": 0.0, "embed": 0.0})
 
@@ -44,14 +45,14 @@ class Embedded:
         """The first space that answers."""
         return next(iter(self.vectors))
 
-    def take(self, number: int, by_one_model: Understanding) -> None:
+    def take(self, number: int, by_one_model: WordCoverage) -> None:
         """Take note of what one model makes of a query."""
         for notice in by_one_model.notices:
             self.remark(number, notice)
         if by_one_model.read:
             self.read.add(number)
 
-    def remark(self, number: int, notice: str) -> None:
+    def remark(self, number: int, notice: Notice) -> None:
         """Take note of what is to be said of a query; what several models say is said once."""
         own = self.remarks.setdefault(number, [])
         if notice not in own:
@@ -75,8 +76,8 @@ def embed_in_spaces(
     spaces: Sequence[Space],
     load: Callable[[Space], Encoder | None],
     stored: Stored,
-    watch: Watcher = nobody,
-) -> Embedded:
+    watch: Watcher = no_progress,
+) -> QueryVectors:
     """Queries (by number) as vectors of each space whose model embeds them.
 
     ``load`` gives the model of a space, ``stored`` the vectors of files that are indexed in it.
@@ -85,7 +86,7 @@ def embed_in_spaces(
     Raises:
         ModelUnavailableError: the first space's model cannot be loaded; that of another is a notice.
     """
-    done = Embedded()
+    done = QueryVectors()
     numbers, asked = list(queries), list(queries.values())
     files = list(dict.fromkeys(file for query in asked for file in query.whole_files))
     failures: dict[int, list[MMSearchError]] = {}
@@ -96,7 +97,8 @@ def embed_in_spaces(
         except ModelUnavailableError as error:
             if space == spaces[0]:
                 raise
-            done.notices.append(f"not searched with {space.model}: {error}")
+            values = {"model": space.model, "reason": str(error)}
+            done.notices.append(Notice(NoticeKind.SPACE_NOT_SEARCHED, values, error.hint))
             continue
         loaded = time.perf_counter()
         found, errors = embed_all(
@@ -104,12 +106,12 @@ def embed_in_spaces(
             space,
             encoder,
             stored(space, encoder, files) if files else None,
-            lambda i: Told(partial(done.remark, numbers[i]), watch),
+            lambda i: QueryListener(partial(done.remark, numbers[i]), watch),
         )
         if found:
             done.vectors[space] = {numbers[i]: vector for i, vector in found.items()}
         for i in found:
-            done.take(numbers[i], understanding(asked[i], encoder))
+            done.take(numbers[i], word_coverage(asked[i], encoder))
         for i, failure in errors.items():
             failures.setdefault(numbers[i], []).append(failure)
         done.took_ms["load"] += 1e3 * (loaded - start)

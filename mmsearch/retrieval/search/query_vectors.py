@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mmsearch.errors import CannotEmbedError, DecodeError, MMSearchError, SpaceMismatchError, UsageError
 from mmsearch.retrieval.encoders.abilities import image_tower, text_tower
 from mmsearch.retrieval.encoders.protocol import Encoder, TextEncoder
-from mmsearch.retrieval.search.listener import NOBODY, Told
+from mmsearch.retrieval.search.listener import NOBODY, QueryListener
 from mmsearch.retrieval.search.query import Query, Term
 from mmsearch.retrieval.search.query_texts import passages_of, texts_of
 from mmsearch.types import Moment, Space
@@ -34,7 +34,7 @@ def embed_all(
     space: Space,
     encoder: Encoder | None,
     files: Mapping[Path, Vector] | None = None,
-    told: Callable[[int], Told] = lambda _: NOBODY,
+    told: Callable[[int], QueryListener] = lambda _: NOBODY,
 ) -> tuple[dict[int, Vector], dict[int, MMSearchError]]:
     """The queries that a space's model embeds, by number, as unit vectors, float32 ``[dim]``; and why others are not.
 
@@ -54,7 +54,7 @@ def embed_all(
 
 
 def embed_query(
-    query: Query, space: Space, encoder: Encoder | None, known: Known | None = None, told: Told = NOBODY
+    query: Query, space: Space, encoder: Encoder | None, known: Known | None = None, told: QueryListener = NOBODY
 ) -> Vector:
     """The query as a unit vector, float32 ``[dim]``. ``encoder`` may be None where all terms are vectors or known.
 
@@ -96,7 +96,7 @@ def _embed_texts(texts: Sequence[str], tower: TextEncoder) -> dict[str, Vector]:
     return embedded
 
 
-def _embed(term: Term, space: Space, encoder: Encoder | None, known: Known, told: Told) -> Vector:
+def _embed(term: Term, space: Space, encoder: Encoder | None, known: Known, told: QueryListener) -> Vector:
     value = term.value
     if isinstance(value, np.ndarray) and value.ndim == 1:
         return _vector(value, space)
@@ -113,7 +113,7 @@ def _embed(term: Term, space: Space, encoder: Encoder | None, known: Known, told
     return _embed_picture(value, encoder)
 
 
-def _embed_file(value: Path | Moment | bytes, encoder: Encoder, told: Told) -> Vector:
+def _embed_file(value: Path | Moment | bytes, encoder: Encoder, told: QueryListener) -> Vector:
     from mmsearch.retrieval.search.query_files import embed_bytes, embed_file
 
     if isinstance(value, Moment):

@@ -15,7 +15,7 @@ _SAME = 0.999  # the cosine of a row with its own query, or with a copy's, less 
 _LOOKED_AT = 64  # rows of one film or sound, the best of each kind of evidence; many say no more
 
 
-def ranked(rows: Sequence[Hit], k: int, *, to: Sequence[Modality] = (), all_spans: Cosine | None = None) -> list[Hit]:
+def rank(rows: Sequence[Hit], k: int, *, to: Sequence[Modality] = (), all_spans: Cosine | None = None) -> list[Hit]:
     """The k best hits among rows.
 
     Args:

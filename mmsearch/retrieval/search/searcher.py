@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mmsearch.indexes import VectorIndex
 from mmsearch.indexes.match_sample import Sample, draw
-from mmsearch.indexes.vectors import Vectors
+from mmsearch.indexes.vectors import StoredVectors
 from mmsearch.retrieval.search.copies import answers, copies_of, may_have_copies
 from mmsearch.retrieval.search.filters import Filters, Mask, all_of
 from mmsearch.retrieval.search.moments import is_moment, is_timed, owner
@@ -27,7 +27,7 @@ _EVIDENCE: dict[Modality, str] = {"image": "picture", "text": "text", "audio": "
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SearchScope:
     """What rows may answer.
 
     ``to``: modalities, none meaning all; *video* asks for films, whatever of them answers: frames, sound, subtitles.
@@ -87,10 +87,10 @@ class Searcher:
     def _draw(self, modality: Modality) -> Sample:
         rows = self.rows(modality)
         positions = draw(rows.ids, rows.live)
-        return Sample(rows.ids[positions], Vectors(rows.vector_blocks, self.space.dim).take(positions))
+        return Sample(rows.ids[positions], StoredVectors(rows.vector_blocks, self.space.dim).take(positions))
 
     def find(
-        self, queries: NDArray[np.float32], k: int, wanted: Wanted, *, depth: int | None = None
+        self, queries: NDArray[np.float32], k: int, wanted: SearchScope, *, depth: int | None = None
     ) -> list[list[Hit]]:
         """The rows among which the k best answers to each query are, as hits without a rank.
 
@@ -119,7 +119,7 @@ class Searcher:
         a, b = rows.vectors_at(rows.positions(np.array([one.id, other.id], np.int64))).astype(np.float32)
         return float(a @ b)
 
-    def _mask(self, modality: Modality, wanted: Wanted) -> Mask | None:
+    def _mask(self, modality: Modality, wanted: SearchScope) -> Mask | None:
         """Which positions may answer; kept, for an app asks again and again within one filter."""
         key = (modality, wanted.filters or None, wanted.of_films_alone(modality))
         with self._guard:
@@ -148,7 +148,7 @@ class Searcher:
         queries: NDArray[np.float32],
         k: int,
         mask: Mask | None,
-        wanted: Wanted,
+        wanted: SearchScope,
         depth: int,
     ) -> list[list[Hit]]:
         rows = self.rows(modality)
@@ -173,7 +173,7 @@ class Searcher:
         query: NDArray[np.float32],
         k: int,
         mask: Mask | None,
-        wanted: Wanted,
+        wanted: SearchScope,
         hits: list[Hit],
         banned: set[bytes],
         depth: int,

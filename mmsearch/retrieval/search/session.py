@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.errors import CollectionDamagedError, MMSearchError, SpaceMismatchError, UsageError
-from mmsearch.retrieval.progress import Watcher, nobody
+from mmsearch.errors import CollectionDamagedError, Hint, HintKind, MMSearchError, SpaceMismatchError, UsageError
+from mmsearch.notices import Notice
+from mmsearch.retrieval.progress import Watcher, no_progress
 from mmsearch.retrieval.search.filters import folders_meant, make_filters
 from mmsearch.retrieval.search.query import Query
-from mmsearch.retrieval.search.query_spaces import Embedded, embed_in_spaces, read_queries
-from mmsearch.retrieval.search.ranking import ranked
-from mmsearch.retrieval.search.searcher import Searcher, Wanted
+from mmsearch.retrieval.search.query_spaces import QueryVectors, embed_in_spaces, read_queries
+from mmsearch.retrieval.search.ranking import rank
+from mmsearch.retrieval.search.searcher import Searcher, SearchScope
 from mmsearch.retrieval.store.manifest import MANIFEST_NAME, Manifest, load_manifest
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.types import MODALITIES, FileNote, Hit, Level, Modality, Space, modalities_named
@@ -49,14 +50,14 @@ class Answer:
     space: Space
     hits: list[Hit]
     took_ms: dict[str, float]
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
     level: Level | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The object of ``mmsearch query --json``; ``space`` is the first that answered."""
         took = {stage: round(ms, 2) for stage, ms in self.took_ms.items()}
         hits = [hit.to_json() for hit in self.hits]
-        said = {"level": self.level, "notices": list(self.notices)}
+        said = {"level": self.level, "notices": [str(notice) for notice in self.notices]}
         return {"query": self.query, "space": self.space.key, "took_ms": took, **said, "hits": hits}
 
 
@@ -114,9 +115,9 @@ class Reader:
         Raises:
             UsageError: the collection has none yet.
         """
-        if self.manifest.current is None:
-            raise UsageError(f"{self.root} is empty: `mmsearch index FOLDER` fills it")
-        return self.manifest.spaces[self.manifest.current]
+        if self.manifest.primary_space is None:
+            raise UsageError(f"{self.root} is empty", hint=HintKind.INDEX_FOLDER)
+        return self.manifest.spaces[self.manifest.primary_space]
 
     @property
     def spaces(self) -> list[Space]:
@@ -172,7 +173,7 @@ class Reader:
         answers = self.ask_many(queries, k, **options)
         for number, answer in enumerate(answers, 1):
             if isinstance(answer, MMSearchError):
-                raise type(answer)(f"query {number} of {len(answers)}: {answer}") from answer
+                raise type(answer)(f"query {number} of {len(answers)}: {answer}", hint=answer.hint) from answer
         return [answer.hits for answer in answers if isinstance(answer, Answer)]
 
     def ask_many(self, queries: Iterable[Any], k: int = 10, **options: Any) -> list[Answer | MMSearchError]:
@@ -218,7 +219,7 @@ class Reader:
         all_spans: bool = False,
         exact: bool = False,
         space: str | Space | None = None,
-        watch: Watcher = nobody,
+        watch: Watcher = no_progress,
     ) -> list[Answer | MMSearchError]:
         if k < 1:
             raise UsageError(f"k must be at least 1, not {k}")
@@ -228,10 +229,10 @@ class Reader:
         folders = () if under is None else self._retrying(lambda: folders_meant(self._snapshot, under))
         filters = make_filters(under=folders, after=after, before=before, where=where)
         without = {} if include_self else {i: query.files for i, query in asked.items()}
-        wanted = Wanted(modalities_named(to or ()), filters, exact=exact)
-        done: dict[tuple[Space, ...], Embedded] = {}
+        wanted = SearchScope(modalities_named(to or ()), filters, exact=exact)
+        done: dict[tuple[Space, ...], QueryVectors] = {}
 
-        def answers() -> tuple[Embedded, dict[int, list[Hit]], float]:
+        def answers() -> tuple[QueryVectors, dict[int, list[Hit]], float]:
             targets = tuple(self._to_ask(list(asked.values()), space, wanted))  # others after a change of model
             if targets not in done:
                 done[targets] = embed_in_spaces(asked, targets, self.encoder, self._stored, watch)
@@ -250,7 +251,7 @@ class Reader:
 
         return [failed[i] if i in failed else answer(i) for i in range(len(queries))]
 
-    def _to_ask(self, asked: Sequence[Query], space: str | Space | None, wanted: Wanted) -> list[Space]:
+    def _to_ask(self, asked: Sequence[Query], space: str | Space | None, wanted: SearchScope) -> list[Space]:
         """The spaces that may answer: what was named, else those in use that have rows of what is wanted."""
         if space is not None:
             targets = [self._find_space(space)]
@@ -271,7 +272,12 @@ class Reader:
         return self._retrying(lambda: stored_vectors(self.searcher(space), encoder, files))
 
     def _find(
-        self, embedded: Embedded, k: int, wanted: Wanted, without: Mapping[int, Sequence[bytes]], all_spans: bool
+        self,
+        embedded: QueryVectors,
+        k: int,
+        wanted: SearchScope,
+        without: Mapping[int, Sequence[bytes]],
+        all_spans: bool,
     ) -> dict[int, list[Hit]]:
         """The hits of each query that was embedded, by its number. ``without``: paths that may not answer it."""
         rows: dict[int, list[Hit]] = {}
@@ -286,9 +292,9 @@ class Reader:
             for i, hits in zip(vectors, found, strict=True):
                 rows[i] = rows.get(i, []) + hits
         cosine = (lambda one, other: self._cosine(embedded, one, other)) if all_spans else None
-        return {i: ranked(found, k, to=wanted.to, all_spans=cosine) for i, found in rows.items()}
+        return {i: rank(found, k, to=wanted.to, all_spans=cosine) for i, found in rows.items()}
 
-    def _cosine(self, embedded: Embedded, one: Hit, other: Hit) -> float:
+    def _cosine(self, embedded: QueryVectors, one: Hit, other: Hit) -> float:
         """The cosine of two rows' stored vectors; 0 where they are of two spaces."""
         cosines = (self.searcher(target).cosine(one, other) for target in embedded.vectors)
         return next((cosine for cosine in cosines if cosine is not None), 0.0)
@@ -315,9 +321,7 @@ class Reader:
                 if self._snapshot is snapshot:
                     if error.filename is None or not lies_in(error.filename, self.root):
                         raise
-                    raise CollectionDamagedError(
-                        f"{os.fsdecode(error.filename)} is missing; `mmsearch doctor --repair` mends the collection"
-                    ) from error
+                    raise CollectionDamagedError(f"{os.fsdecode(error.filename)} is missing") from error
 
     def evaluate(self, pairs: str | os.PathLike[str], *, pool: str = "collection") -> Scores:
         """Recall@k, MRR and mAP of this collection's model and index on a PAIRS file; see `retrieval.evaluate`."""
@@ -348,8 +352,8 @@ def check_space(encoder: Encoder, space: Space) -> None:
     if encoder.space != space:
         raise SpaceMismatchError(
             f"the collection's vectors are of space {space.key}, but {space.model} on this machine makes vectors of"
-            f" space {encoder.space.key}: put the old weights back, or `mmsearch index --model {space.model} PATH`"
-            " embeds everything anew"
+            f" space {encoder.space.key}",
+            hint=Hint(HintKind.EMBED_ANEW, space.model),
         )
 
 

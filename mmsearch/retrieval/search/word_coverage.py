@@ -11,29 +11,28 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mmsearch.errors import UsageError
+from mmsearch.notices import Notice, NoticeKind
 from mmsearch.retrieval.encoders.catalogue import CATALOGUE, Entry, resolve
 from mmsearch.retrieval.encoders.protocol import Encoder, TellsUnknownWords, TextEncoder
 from mmsearch.retrieval.search.query import Query
 from mmsearch.retrieval.search.query_texts import passages_of, texts_of
 
-_MOST_NAMED = 3
-
 
 @dataclass(frozen=True, slots=True)
-class Understanding:
+class WordCoverage:
     """What a model makes of a query's words. ``read``: at least of one term; else its hits mean nothing.
 
     ``notices`` say what is lost.
     """
 
     read: bool
-    notices: tuple[str, ...]
+    notices: tuple[Notice, ...]
 
 
-def understanding(query: Query, encoder: Encoder | None) -> Understanding:
+def word_coverage(query: Query, encoder: Encoder | None) -> WordCoverage:
     """What the model makes of the words in a query; other terms always mean something."""
     if not isinstance(encoder, TextEncoder):
-        return Understanding(True, ())
+        return WordCoverage(True, ())
     texts = texts_of([query])
     unknown = {text: unknown_words(text, encoder) for text in texts}
     unread = {text for text, (_, mostly) in unknown.items() if mostly}
@@ -45,14 +44,12 @@ def understanding(query: Query, encoder: Encoder | None) -> Understanding:
     ]
     for parts in (len(passages_of(text, encoder)) for text in texts):
         if parts > 1:
-            notices.append(
-                f"longer than the {encoder.max_tokens} tokens that {encoder.space.model} reads at once:"
-                f" asked as the mean of {parts} passages"
-            )
-    return Understanding(read, tuple(notices))
+            values = {"tokens": encoder.max_tokens, "model": encoder.space.model, "passages": parts}
+            notices.append(Notice(NoticeKind.TEXT_SPLIT, values))
+    return WordCoverage(read, tuple(notices))
 
 
-def notice_of_text(passages: Iterable[str], encoder: TextEncoder) -> str | None:
+def notice_of_text(passages: Iterable[str], encoder: TextEncoder, file: str) -> Notice | None:
     """What is to be said of a text by which is searched; None where the model reads any passage of it."""
     words: list[str] = []
     for passage in passages:
@@ -60,7 +57,7 @@ def notice_of_text(passages: Iterable[str], encoder: TextEncoder) -> str | None:
         if not mostly:
             return None
         words += unknown or [passage]
-    return _notice(list(dict.fromkeys(words)), True, False, encoder)
+    return _notice(list(dict.fromkeys(words)), True, False, encoder, file)
 
 
 def unknown_words(text: str, encoder: TextEncoder) -> tuple[list[str], bool]:
@@ -94,10 +91,15 @@ def _is_written_in(word: str, scripts: Iterable[str]) -> bool:
     return 2 * sum(script in scripts for script in letters) >= len(letters)
 
 
-def _notice(unknown: list[str], mostly: bool, read: bool, encoder: Encoder) -> str:
+def _notice(unknown: list[str], mostly: bool, read: bool, encoder: Encoder, file: str = "") -> Notice:
     entry = _entry(encoder.space.model)
-    reads = f"{encoder.space.model} reads {entry.languages} and" if entry and entry.languages else encoder.space.model
-    named = ", ".join(unknown[:_MOST_NAMED]) + (", …" if len(unknown) > _MOST_NAMED else "")
-    meaning = "" if read else ": these hits mean nothing"
-    others = ", ".join(entry.name for entry in CATALOGUE if entry.reads_all and "image" in entry.modalities)
-    return f"{reads} does not know {named}{meaning}" + (f"; models of many languages: {others}" if mostly else "")
+    readers = [entry.name for entry in CATALOGUE if entry.reads_all and "image" in entry.modalities]
+    values = {
+        "model": encoder.space.model,
+        "languages": entry.languages if entry else "",
+        "words": unknown,
+        "means_nothing": not read,
+        "others": readers if mostly else [],
+        "file": file,
+    }
+    return Notice(NoticeKind.WORDS_UNKNOWN, values)

@@ -50,9 +50,7 @@ def writing_to(root: Path) -> Iterator[None]:
     except OSError as error:
         told = f" ({os.fsdecode(error.filename)})" if error.filename else ""
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-            raise ReadOnlyError(
-                f"cannot write in {root}: {error.strerror}; name a place that can be written with -c DIR"
-            ) from error
+            raise ReadOnlyError(f"cannot write in {root}: {error.strerror}") from error
         if error.errno in _FULL:
             raise MMSearchError(
                 f"the disk that holds {root} is full{_free(root)}; everything up to the last commit is safe,"

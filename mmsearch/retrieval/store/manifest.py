@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mmsearch.errors import CollectionDamagedError, MMSearchError, NewerFormatError
+from mmsearch.errors import CollectionDamagedError, CollectionNotFoundError, MMSearchError, NewerFormatError
 from mmsearch.retrieval.store.atomic_files import replace_atomically
 from mmsearch.retrieval.store.schema import FORMAT_VERSION
 from mmsearch.types import Modality, Space
@@ -103,35 +103,44 @@ class LostEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class IndexSettings:
     """What the collection was asked to be, kept so that later runs need not be told again."""
 
     index: str = "auto"
     recall: float = 0.98
 
 
+_JSON_KEYS = {"primary_space": "current", "secondary_spaces": "also", "space_by_modality": "serving"}
+"""Fields whose keys on disk are those of format 1."""
+
+
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """All that is alive. ``current`` is the key of the main space, which embeds texts; ``also`` are those of the
-    spaces that stand beside it for other modalities, and ``serving`` says whose model embeds which modality (where it
-    is empty, the current one embeds all it can). A space that is neither is still being filled, or was made elsewhere.
-    ``roots`` are the paths that were indexed; ``excludes`` and ``removed`` are the patterns and paths that stay passed
-    over.
-    ``mounts`` maps the mount points that indexed files lie on to what identifies their file systems; None where that
-    was never noted.
+    """All that is alive.
+
+    Attributes:
+        primary_space: key of the space that embeds texts; None while the collection is empty.
+        secondary_spaces: keys of spaces beside it, for other modalities.
+        space_by_modality: whose model embeds which modality; where it is empty, the primary one embeds all it can.
+        spaces: all spaces by key. One that is neither primary nor secondary is still being filled, or holds vectors
+            made elsewhere.
+        roots: the paths that were indexed.
+        excludes: patterns that later runs pass over.
+        removed: paths that were removed and stay so.
+        mounts: mount points that indexed files lie on, and what identifies their file systems; None: never noted.
     """
 
     generation: int = 0
     next_id: int = 1
     next_seq: int = 1
-    current: str | None = None
-    also: tuple[str, ...] = ()
-    serving: dict[Modality, str] = field(default_factory=dict)
+    primary_space: str | None = None
+    secondary_spaces: tuple[str, ...] = ()
+    space_by_modality: dict[Modality, str] = field(default_factory=dict)
     spaces: dict[str, Space] = field(default_factory=dict)
     roots: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
-    settings: Settings = field(default_factory=Settings)
+    settings: IndexSettings = field(default_factory=IndexSettings)
     shards: tuple[ShardEntry, ...] = ()
     indexes: tuple[IndexEntry, ...] = ()
     samples: tuple[SampleEntry, ...] = ()
@@ -143,7 +152,7 @@ class Manifest:
     @property
     def in_use(self) -> tuple[str, ...]:
         """The keys of the spaces that a query is asked in, the current one first."""
-        return (*((self.current,) if self.current else ()), *self.also)
+        return (*((self.primary_space,) if self.primary_space else ()), *self.secondary_spaces)
 
     def modalities(self, space: str) -> list[Modality]:
         """The modalities that the space has rows of, in the order of `mmsearch.types.MODALITIES`."""
@@ -179,6 +188,8 @@ class Manifest:
         """The manifest as a JSON object, without its checksum."""
         data = dataclasses.asdict(self)
         data["format"] = FORMAT_VERSION
+        for name, key in _JSON_KEYS.items():
+            data[key] = data.pop(name)
         data["spaces"] = {key: space.to_json() for key, space in self.spaces.items()}
         return data
 
@@ -189,14 +200,14 @@ class Manifest:
             generation=data["generation"],
             next_id=data["next_id"],
             next_seq=data["next_seq"],
-            current=data["current"],
-            also=tuple(data.get("also", ())),  # collections made before sound and film have neither
-            serving=dict(data.get("serving", {})),
+            primary_space=data["current"],
+            secondary_spaces=tuple(data.get("also", ())),  # collections made before sound and film have neither
+            space_by_modality=dict(data.get("serving", {})),
             spaces={key: Space.from_json(space) for key, space in data["spaces"].items()},
             roots=tuple(data["roots"]),
             excludes=tuple(data.get("excludes", ())),  # these two came later
             removed=tuple(data.get("removed", ())),
-            settings=Settings(**data["settings"]),
+            settings=IndexSettings(**data["settings"]),
             shards=tuple(ShardEntry(**entry) for entry in data["shards"]),
             indexes=tuple(IndexEntry(**entry) for entry in data["indexes"]),
             samples=tuple(SampleEntry(**entry) for entry in data["samples"]),
@@ -218,16 +229,14 @@ def load_manifest(root: Path) -> Manifest:
     """Read the collection's manifest.
 
     Raises:
-        MMSearchError: there is no collection at ``root``.
+        CollectionNotFoundError: there is no collection at ``root``.
         CollectionDamagedError: the manifest is cut, altered, or of a newer format.
     """
     path = root / MANIFEST_NAME
     try:
         text = path.read_text("utf-8")
     except (FileNotFoundError, NotADirectoryError):
-        raise MMSearchError(
-            f"no collection at {root}; `mmsearch index FOLDER` makes one, -c DIR names another"
-        ) from None
+        raise CollectionNotFoundError(f"no collection at {root}") from None
     except UnicodeDecodeError:
         raise _damaged(path, "it is not text") from None
     except OSError as error:
@@ -239,8 +248,7 @@ def load_manifest(root: Path) -> Manifest:
         raise _damaged(path, "it is cut or altered") from None
     if version > FORMAT_VERSION:
         raise NewerFormatError(
-            f"{root} has format {version}, made by a newer mmsearch; this one reads up to {FORMAT_VERSION}:"
-            " upgrade with `pip install -U mmsearch`"
+            f"{root} has format {version}, made by a newer mmsearch; this one reads up to {FORMAT_VERSION}"
         )
     if data.pop("checksum", None) != _digest(data):
         raise _damaged(path, "its checksum does not fit")
@@ -255,4 +263,4 @@ def _digest(body: dict[str, Any]) -> str:
 
 
 def _damaged(path: Path, why: str) -> CollectionDamagedError:
-    return CollectionDamagedError(f"{path} is damaged: {why}; `mmsearch doctor --repair` rebuilds it from the shards")
+    return CollectionDamagedError(f"{path} is damaged: {why}")

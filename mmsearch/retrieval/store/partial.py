@@ -61,7 +61,7 @@ class KeptPiece:
         return abs(span.start - self.start) < _ROUNDING and abs(span.end - self.end) < _ROUNDING
 
 
-Kept = Mapping[Modality, Sequence[KeptPiece]]
+KeptPieces = Mapping[Modality, Sequence[KeptPiece]]
 
 
 def keep(root: Path, name: str, modality: Modality, first: int, pieces: Sequence[KeptPiece]) -> None:

@@ -119,7 +119,7 @@ class Shard:
             raise CollectionDamagedError(f"{self.path} is no shard of mmsearch") from error
         if version > FORMAT_VERSION:
             raise NewerFormatError(
-                f"{self.path} has format {version}; this mmsearch reads up to {FORMAT_VERSION}: upgrade mmsearch"
+                f"{self.path} has format {version}, made by a newer mmsearch; this one reads up to {FORMAT_VERSION}"
             )
         return space
 
@@ -142,14 +142,12 @@ class Shard:
         row_group = self._footer.row_group(group)
         place = self._columns.get(column)
         if place is None or place >= row_group.num_columns:
-            raise CollectionDamagedError(f"shard {self.path} is damaged; `mmsearch doctor --repair` takes it out")
+            raise CollectionDamagedError(f"shard {self.path} is damaged")
         chunk = row_group.column(place)
         size = row_group.num_rows * width * dtype.itemsize
         offset = chunk.data_page_offset + chunk.total_compressed_size - size
         if offset < chunk.data_page_offset or chunk.compression != "UNCOMPRESSED":
-            raise CollectionDamagedError(
-                f"shard {self.path} was not written by mmsearch; `mmsearch doctor --repair` takes it out"
-            )
+            raise CollectionDamagedError(f"shard {self.path} was not written by mmsearch")
         return np.ndarray((row_group.num_rows, width), dtype, buffer=self._bytes, offset=offset)
 
     def check_mapping(self) -> None:
@@ -228,9 +226,7 @@ def _reading(path: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise
     except (pa.ArrowException, ValueError, OSError) as error:
-        raise CollectionDamagedError(
-            f"shard {path} cannot be read ({_one_line(error)}); `mmsearch doctor --repair` mends the collection"
-        ) from error
+        raise CollectionDamagedError(f"shard {path} cannot be read ({_one_line(error)})") from error
 
 
 def _one_line(error: Exception) -> str:

@@ -63,7 +63,7 @@ def read_skipped(root: Path, manifest: Manifest) -> list[SkippedFile]:
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise CollectionDamagedError(f"{path} is damaged; `mmsearch doctor --repair` mends the collection") from error
+        raise CollectionDamagedError(f"{path} is damaged") from error
     return [SkippedFile(*row) for row in zip(*(columns[name] for name in _SCHEMA.names), strict=True)]
 
 

@@ -91,10 +91,10 @@ class Rows:
 
     def vectors_at(self, positions: NDArray[np.int64]) -> NDArray[np.float16]:
         """The stored vectors at ``positions``; float16 ``[len(positions), dim]``."""
-        from mmsearch.indexes.vectors import Vectors
+        from mmsearch.indexes.vectors import StoredVectors
 
         blocks = self.vector_blocks
-        return Vectors(blocks, blocks[0].shape[1]).gathered(positions)
+        return StoredVectors(blocks, blocks[0].shape[1]).gathered(positions)
 
 
 class Snapshot:
@@ -136,7 +136,5 @@ def open_shard(root: Path, entry: ShardEntry) -> Shard:
     path = root / entry.path
     shard = Shard(path, entry.footer)
     if len(shard) != entry.rows or shard.space.key != entry.space:
-        raise CollectionDamagedError(
-            f"shard {path} is not the one that the manifest names; `mmsearch doctor --repair` mends the collection"
-        )
+        raise CollectionDamagedError(f"shard {path} is not the one that the manifest names")
     return shard

@@ -62,7 +62,7 @@ def read_ids(path: Path) -> NDArray[np.int64]:
     except FileNotFoundError:
         raise
     except (pa.ArrowException, KeyError, OSError, TypeError, ValueError) as error:
-        raise CollectionDamagedError(f"{path} is damaged; `mmsearch doctor --repair` mends the collection") from error
+        raise CollectionDamagedError(f"{path} is damaged") from error
     return ids
 
 

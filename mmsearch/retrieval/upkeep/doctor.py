@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import CollectionDamagedError, MMSearchError, NewerFormatError
-from mmsearch.indexes.faiss.approximate import Approximate
+from mmsearch.indexes.faiss.approximate import ApproximateIndex
 from mmsearch.retrieval.paths import lies_under
 from mmsearch.retrieval.store.atomic_files import checksum
 from mmsearch.retrieval.store.lock import writer_lock
@@ -117,7 +117,7 @@ def _repair(root: Path) -> list[Problem]:
 
 _DEAD_LOST = (
     "lost with its copy: rows of changed files and of what was removed are found and forgotten again; files that are"
-    " gone answer until the next `mmsearch index`"
+    " gone answer until the next run of indexing"
 )
 
 
@@ -143,9 +143,9 @@ def _derived(root: Path, manifest: Manifest) -> list[int]:
 
 def _what_was_done(entry: Entry) -> str:
     if isinstance(entry, ShardEntry):
-        return "taken out; the next `mmsearch index` embeds its files again"
+        return "taken out; the next run of indexing embeds its files again"
     if isinstance(entry, SkippedEntry):
-        return "taken out; the next `mmsearch index` looks at skipped files again"
+        return "taken out; the next run of indexing looks at skipped files again"
     return "made again"
 
 
@@ -193,7 +193,7 @@ def _check(root: Path, entry: Entry) -> None:
         pass  # its checksum says enough
     else:
         read_index_facts(root, entry)
-        Approximate.load((root / entry.path).with_suffix(".faiss"))
+        ApproximateIndex.load((root / entry.path).with_suffix(".faiss"))
 
 
 def _check_sum(path: Path, expected: str) -> None:
@@ -265,7 +265,9 @@ def _in_use(manifest: Manifest) -> Manifest:
         if entry.space in (current, *also) and serving.get(entry.modality, entry.space) != entry.space
     }
     shards = tuple(entry for entry in manifest.shards if entry not in taken_over)
-    return replace(manifest, current=current, also=also, serving=serving if also else {}, shards=shards)
+    return replace(
+        manifest, primary_space=current, secondary_spaces=also, space_by_modality=serving if also else {}, shards=shards
+    )
 
 
 def _rows(manifest: Manifest, space: str, modality: Modality) -> int:

@@ -23,10 +23,11 @@ from mmsearch.indexes import IndexPlan, plan_index
 from mmsearch.indexes.build import calibration_queries, fitted, train_and_calibrate
 from mmsearch.indexes.calibrate import Calibration, calibrate
 from mmsearch.indexes.faiss import index_io
-from mmsearch.indexes.faiss.approximate import Approximate
+from mmsearch.indexes.faiss.approximate import ApproximateIndex
 from mmsearch.indexes.faiss.factory import ivf_of
 from mmsearch.indexes.faiss.segments import FAR_QUANTILE, Drift, encode, merge
-from mmsearch.indexes.vectors import Vectors
+from mmsearch.indexes.vectors import StoredVectors
+from mmsearch.notices import Notice, NoticeKind, index_below_recall
 from mmsearch.retrieval.store.atomic_files import checksum
 from mmsearch.retrieval.store.manifest import IndexEntry, Manifest
 from mmsearch.retrieval.store.schema import FORMAT_VERSION
@@ -60,7 +61,7 @@ Texts = Callable[[], NDArray[np.float32] | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Indexing:
+class IndexJob:
     """What an index of a modality is made for, and with. ``memory`` and ``threads`` bound the work."""
 
     writer: Writer
@@ -87,15 +88,15 @@ class Indexing:
         """The rows, as they are now."""
         return Snapshot(self.writer.root, self.writer.manifest).rows(self.space.key, self.modality)
 
-    def vectors(self, rows: Rows, start: int = 0) -> tuple[Vectors, NDArray[np.int64]]:
+    def vectors(self, rows: Rows, start: int = 0) -> tuple[StoredVectors, NDArray[np.int64]]:
         """Vectors and ids of the rows from a position on."""
         blocks = rows.vector_blocks
         starts = np.cumsum([0] + [len(block) for block in blocks])
         kept = [block[max(start - int(s), 0) :] for s, block in zip(starts, blocks, strict=False)]
-        return Vectors(kept, self.space.dim), rows.ids[start:]
+        return StoredVectors(kept, self.space.dim), rows.ids[start:]
 
 
-def update_index(work: Indexing, texts: Texts) -> list[str]:
+def update_index(work: IndexJob, texts: Texts) -> list[Notice]:
     """Build, extend or merge the index of a modality as its rows ask for; returns what is to be said."""
     settings = work.writer.manifest.settings
     rows = work.rows()
@@ -117,14 +118,14 @@ def update_index(work: Indexing, texts: Texts) -> list[str]:
     if not work.can_be_extended:
         outgrown = len(rows) > REBUILD_GROWTH * entries[0].rows or 2 * rows.live_count < entries[0].rows
         return _build(work, rows, plan, texts) if outgrown else []
-    notices: list[str] = []
+    notices: list[Notice] = []
     if len(rows) - covered > TAIL_ROWS:
         notices = _extend(work, rows, covered, plan, texts)
     merge_segments(work)
     return notices
 
 
-def merge_segments(work: Indexing, *, all_of_them: bool = False) -> None:
+def merge_segments(work: IndexJob, *, all_of_them: bool = False) -> None:
     """Merge neighbouring small segments; all into the first where they outweigh it, or ``all_of_them`` are to be.
 
     What is dead is dropped on the way. The old segments stay until the manifest names the new one.
@@ -153,7 +154,7 @@ def drop_index(writer: Writer, space: str, modality: Modality) -> None:
         writer.publish(replace(writer.manifest, indexes=kept))
 
 
-def _build(work: Indexing, rows: Rows, plan: Plan, texts: Texts, why: str = "") -> list[str]:
+def _build(work: IndexJob, rows: Rows, plan: Plan, texts: Texts, why: Notice | None = None) -> list[Notice]:
     vectors, ids = work.vectors(rows)
     asked = texts()
     fits = fitted(plan, vectors, asked)
@@ -169,20 +170,14 @@ def _build(work: Indexing, rows: Rows, plan: Plan, texts: Texts, why: str = "") 
         if asked is not None:
             files[_TEXTS] = lambda sink: np.save(sink, np.asarray(asked, np.float16))
     _publish(work, work.entries, files, facts, len(rows), covers_to=int(rows.ids[-1]))
-    return [why] * bool(why) + _said(work, calibration, target)
+    return ([why] if why else []) + _recall_notice(work, calibration, target)
 
 
-def _said(work: Indexing, calibration: Calibration, target: float) -> list[str]:
-    if calibration.reached:
-        return []
-    reached = ", ".join(f"{kind} {value:.3f}" for kind, value in calibration.recall.items())
-    return [
-        f"the {work.modality} index does not reach recall {target:g} ({reached}): in the memory that they may take"
-        " its codes are too coarse; --memory gives more, --index exact compares every row"
-    ]
+def _recall_notice(work: IndexJob, calibration: Calibration, target: float) -> list[Notice]:
+    return [] if calibration.reached else [index_below_recall(work.modality, target, calibration.recall)]
 
 
-def _extend(work: Indexing, rows: Rows, covered: int, plan: Plan, texts: Texts) -> list[str]:
+def _extend(work: IndexJob, rows: Rows, covered: int, plan: Plan, texts: Texts) -> list[Notice]:
     """Encode the rows that no segment covers into a new one; measure again, or train anew, where that is due."""
     first, *later = work.entries
     base = read_index_facts(work.writer.root, first)
@@ -191,32 +186,29 @@ def _extend(work: Indexing, rows: Rows, covered: int, plan: Plan, texts: Texts) 
     far = Drift(base["far"]).share(learned, vectors)
     segment = encode(learned, vectors, ids, threads=work.threads)
     facts: dict[str, Any] = {"plan": base["plan"], "rows": len(ids), "far_share": far}
-    notices: list[str] = []
+    notices: list[Notice] = []
     last = measured(work.writer.root, work.entries)
     drifted = far > FAR_SHARE and len(ids) > 0.02 * len(rows)
     if drifted or len(rows) > MEASURE_GROWTH * last["measured_rows"]:
         path = work.stem(first).with_suffix(".faiss")
-        whole = Approximate.load(path, [_faiss(work, entry) for entry in later])
+        whole = ApproximateIndex.load(path, [_faiss(work, entry) for entry in later])
         whole.attach(segment)
         new, old = _measured_again(work, rows, whole), Calibration.from_json(base["calibration"])
         outgrown = len(rows) > TRAINED_GROWTH * base["measured_rows"]
         if outgrown or (old.reached and not new.reached):
-            why = f"it has {len(rows):,} rows and was trained for {base['measured_rows']:,}"
-            why = why if outgrown else f"{far:.0%} of the rows added lie far from what it had learned"
-            return _build(work, rows, plan, texts, f"the {work.modality} index was trained anew: {why}")
+            values = {"rows": len(rows), "trained_for": base["measured_rows"], "far_share": None if outgrown else far}
+            why = Notice(NoticeKind.INDEX_TRAINED_ANEW, {"modality": work.modality, **values})
+            return _build(work, rows, plan, texts, why)
         facts |= {"calibration": new.to_json(), "measured_rows": len(rows)}
         if drifted:
-            recall = ", ".join(f"{kind} {value:.3f}" for kind, value in new.recall.items())
-            notices = [
-                f"{far:.0%} of the {work.modality} rows added lie far from what their index had learned;"
-                f" its recall was measured again: {recall}"
-            ]
+            values = {"modality": work.modality, "far_share": far, "recall": dict(new.recall)}
+            notices = [Notice(NoticeKind.INDEX_MEASURED_ANEW, values)]
     files = {".faiss": lambda sink: index_io.write_segment(segment, sink)}
     _publish(work, [], files, facts, len(ids), covers_to=int(ids[-1]))
     return notices
 
 
-def _measured_again(work: Indexing, rows: Rows, whole: Approximate) -> Calibration:
+def _measured_again(work: IndexJob, rows: Rows, whole: ApproximateIndex) -> Calibration:
     """Recall of all segments together, on the texts that the index was built with and rows of today."""
     vectors, ids = work.vectors(rows)
     path = work.stem(work.entries[0]).with_suffix(_TEXTS)
@@ -226,7 +218,7 @@ def _measured_again(work: Indexing, rows: Rows, whole: Approximate) -> Calibrati
     return calibrate(whole, vectors, ids, queries, target=target, threads=work.threads)
 
 
-def _merge_all(work: Indexing, dead: NDArray[np.int64]) -> None:
+def _merge_all(work: IndexJob, dead: NDArray[np.int64]) -> None:
     entries = work.entries
     stem = work.stem(entries[0])
     index = index_io.read(stem.with_suffix(".faiss"), mapped=False)
@@ -240,7 +232,7 @@ def _merge_all(work: Indexing, dead: NDArray[np.int64]) -> None:
     _publish(work, entries, files, facts, int(ivf_of(merged).ntotal))
 
 
-def _newest_facts(work: Indexing, entries: Sequence[IndexEntry]) -> dict[str, Any]:
+def _newest_facts(work: IndexJob, entries: Sequence[IndexEntry]) -> dict[str, Any]:
     """Facts of merged segments: of the newest, with the newest calibration among them, and the far share of all."""
     told = [read_index_facts(work.writer.root, entry) for entry in entries]
     facts = {**told[-1], "rows": sum(entry.rows for entry in entries)}
@@ -253,7 +245,7 @@ def _newest_facts(work: Indexing, entries: Sequence[IndexEntry]) -> dict[str, An
 
 
 def _publish(
-    work: Indexing,
+    work: IndexJob,
     replaced: Sequence[IndexEntry],
     files: dict[str, Any],
     facts: dict[str, Any],
@@ -280,7 +272,7 @@ def _publish(
     writer.publish(replace(manifest, indexes=tuple(ordered)))
 
 
-def _faiss(work: Indexing, entry: IndexEntry) -> Path:
+def _faiss(work: IndexJob, entry: IndexEntry) -> Path:
     return work.stem(entry).with_suffix(".faiss")
 
 

@@ -13,7 +13,7 @@ from mmsearch.errors import CollectionDamagedError, SpaceMismatchError
 from mmsearch.indexes import VectorIndex
 from mmsearch.indexes.calibrate import Calibration
 from mmsearch.indexes.match_sample import Sample
-from mmsearch.indexes.vectors import Vectors, as_floats
+from mmsearch.indexes.vectors import StoredVectors, as_floats
 from mmsearch.retrieval.store.atomic_files import digest
 from mmsearch.retrieval.store.manifest import IndexEntry
 from mmsearch.retrieval.store.schema import FORMAT_VERSION
@@ -21,13 +21,13 @@ from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.types import Modality, Space
 
 if TYPE_CHECKING:
-    from mmsearch.indexes.faiss.approximate import Approximate
+    from mmsearch.indexes.faiss.approximate import ApproximateIndex
 
 
 def open_index(snapshot: Snapshot, space: Space, modality: Modality) -> VectorIndex:
     """The index of a (space, modality) over the snapshot's rows; exact where none was built."""
     rows = snapshot.rows(space.key, modality)
-    vectors = Vectors(rows.vector_blocks, space.dim)
+    vectors = StoredVectors(rows.vector_blocks, space.dim)
     entries = snapshot.manifest.indexes_of(space.key, modality)
     if not entries:
         return VectorIndex(vectors, rows.ids)
@@ -38,10 +38,10 @@ def open_index(snapshot: Snapshot, space: Space, modality: Modality) -> VectorIn
             raise SpaceMismatchError(f"index {stem} is of space {facts['space']}, not of {space.to_json()}")
     first, *later = (stem.with_suffix(".faiss") for stem in stems)
 
-    def load() -> Approximate:
-        from mmsearch.indexes.faiss.approximate import Approximate
+    def load() -> ApproximateIndex:
+        from mmsearch.indexes.faiss.approximate import ApproximateIndex
 
-        return Approximate.load(first, later)
+        return ApproximateIndex.load(first, later)
 
     return VectorIndex(
         vectors,
@@ -58,7 +58,7 @@ def measured(root: Path, entries: Sequence[IndexEntry]) -> dict[str, Any]:
         facts = read_index_facts(root, entry)
         if "calibration" in facts:
             return {"measured_rows": entry.rows, **facts}
-    raise CollectionDamagedError(f"index {root / entries[0].path} has no calibration; `mmsearch doctor --repair` helps")
+    raise CollectionDamagedError(f"index {root / entries[0].path} has no calibration")
 
 
 def read_index_facts(root: Path, entry: IndexEntry) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def read_index_facts(root: Path, entry: IndexEntry) -> dict[str, Any]:
         facts: dict[str, Any] = json.loads(data)
         if facts["format"] <= FORMAT_VERSION:
             return facts
-    raise CollectionDamagedError(f"index {path} cannot be read; `mmsearch doctor --repair` rebuilds it")
+    raise CollectionDamagedError(f"index {path} cannot be read")
 
 
 def read_sample(snapshot: Snapshot, space: Space, modality: Modality) -> Sample | None:
@@ -99,4 +99,4 @@ def read_sample(snapshot: Snapshot, space: Space, modality: Modality) -> Sample 
         return Sample(stored["id"], as_floats(stored["vector"]))
     if can_be_drawn:
         return None
-    raise CollectionDamagedError(f"{path} is damaged; `mmsearch doctor --repair` draws the sample anew")
+    raise CollectionDamagedError(f"{path} is damaged")

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from mmsearch.durable import written
 from mmsearch.indexes.calibrate import TEXTS, corpus_queries
 from mmsearch.indexes.match_sample import SAMPLE_ROWS, draw
-from mmsearch.indexes.vectors import Vectors
+from mmsearch.indexes.vectors import StoredVectors
+from mmsearch.notices import Notice
 from mmsearch.retrieval.store.atomic_files import checksum
 from mmsearch.retrieval.store.manifest import SampleEntry
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.writer import Writer, merges_due
-from mmsearch.retrieval.upkeep.index_builder import Indexing, Texts, drop_index, merge_segments, update_index
+from mmsearch.retrieval.upkeep.index_builder import IndexJob, Texts, drop_index, merge_segments, update_index
 from mmsearch.retrieval.upkeep.probe_texts import phrases
 from mmsearch.types import Modality, Space
 
@@ -33,18 +34,18 @@ def maintain(
     memory: int | None = None,
     threads: int | None = None,
     embed: EmbedTexts | None = None,
-) -> list[str]:
+) -> list[Notice]:
     """Merge small shards, then bring samples and indexes of the space up to date; returns what is to be said.
 
     ``memory`` and ``threads`` bound the building of indexes; ``embed`` embeds the phrases that they are measured with.
     """
-    notices: list[str] = []
+    notices: list[Notice] = []
     for modality in writer.manifest.modalities(space.key):
         merge_small_shards(writer, space.key, modality)
         _update_sample(writer, space, modality)
         snapshot = Snapshot(writer.root, writer.manifest)
         texts = _calibration_texts(snapshot, space, modality, embed)
-        notices += update_index(Indexing(writer, space, modality, memory, threads), texts)
+        notices += update_index(IndexJob(writer, space, modality, memory, threads), texts)
     return notices
 
 
@@ -61,7 +62,7 @@ def compact(writer: Writer) -> None:
     dead = Snapshot(writer.root, writer.manifest).dead
     for key, space in writer.manifest.spaces.items():
         for modality in writer.manifest.modalities(key):
-            work = Indexing(writer, space, modality)
+            work = IndexJob(writer, space, modality)
             if work.entries and work.can_be_extended:
                 merge_segments(work, all_of_them=True)
             elif work.rows().live is not None:
@@ -102,7 +103,7 @@ def _calibration_texts(snapshot: Snapshot, space: Space, modality: Modality, emb
         stored = modality != "text" and "text" in snapshot.manifest.modalities(space.key)
         parts: list[NDArray[np.float32]] = []
         if stored:
-            own = Vectors(snapshot.rows(space.key, "text").vector_blocks, space.dim)
+            own = StoredVectors(snapshot.rows(space.key, "text").vector_blocks, space.dim)
             parts.append(corpus_queries(own, seed=1, count=TEXTS if embed is None else TEXTS // 2))
         if embed is not None:
             asked = phrases(TEXTS - sum(map(len, parts)))

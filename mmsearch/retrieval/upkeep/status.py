@@ -76,7 +76,7 @@ class Status:
 def read_status(snapshot: Snapshot) -> Status:
     """Count what the snapshot holds."""
     manifest = snapshot.manifest
-    current = manifest.spaces[manifest.current] if manifest.current else None
+    current = manifest.spaces[manifest.primary_space] if manifest.primary_space else None
     named = [snapshot.root / name for name in manifest.files()]
     return Status(
         root=str(snapshot.root),
@@ -84,7 +84,7 @@ def read_status(snapshot: Snapshot) -> Status:
         generation=manifest.generation,
         model=current.model if current else None,
         space=current.key if current else None,
-        beside={key: manifest.spaces[key].model for key in manifest.also},
+        beside={key: manifest.spaces[key].model for key in manifest.secondary_spaces},
         roots=_root_statuses(snapshot),
         excludes=list(manifest.excludes),
         removed=list(manifest.removed),

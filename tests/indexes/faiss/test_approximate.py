@@ -12,11 +12,11 @@ import pytest
 
 import mmsearch
 from mmsearch.errors import CollectionDamagedError
-from mmsearch.indexes.faiss.approximate import Approximate
+from mmsearch.indexes.faiss.approximate import ApproximateIndex
 from mmsearch.indexes.faiss.probing import Probing
 from mmsearch.indexes.faiss.selectors import selector_of
 from mmsearch.indexes.plan import plan_index
-from mmsearch.indexes.vectors import Vectors, as_vectors
+from mmsearch.indexes.vectors import StoredVectors, as_vectors
 
 ROOT = Path(mmsearch.__path__[0]).parent
 ROWS, DIM = 600, 16
@@ -38,7 +38,7 @@ FACTORIES = [
 ALL_LISTS = Probing(10_000)
 
 MakeRows = Callable[..., np.ndarray]
-Build = Callable[[str], Approximate]
+Build = Callable[[str], ApproximateIndex]
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +53,9 @@ def ids() -> np.ndarray:
 
 @pytest.fixture
 def build(rows: np.ndarray, ids: np.ndarray) -> Build:
-    def built(requested: str) -> Approximate:
+    def built(requested: str) -> ApproximateIndex:
         plan = plan_index(ROWS, DIM, requested=requested)
-        return Approximate.build(as_vectors(rows), ids, plan, seed=0, threads=None)
+        return ApproximateIndex.build(as_vectors(rows), ids, plan, seed=0, threads=None)
 
     return built
 
@@ -79,7 +79,7 @@ def test_it_proposes_a_row_for_itself(factory: str, build: Build, rows: np.ndarr
 def test_under_a_filter_it_proposes_only_what_is_allowed(factory: str, spread: int, rows: np.ndarray) -> None:
     ids = np.arange(ROWS, dtype=np.int64) * spread
     plan = plan_index(ROWS, DIM, requested=factory)
-    built = Approximate.build(as_vectors(rows), ids, plan, seed=0, threads=None)
+    built = ApproximateIndex.build(as_vectors(rows), ids, plan, seed=0, threads=None)
     proposed = built.candidates(rows[:20].astype(np.float32), 50, ALL_LISTS, selector_of(ids[::2]))
     assert np.count_nonzero(proposed >= 0) > 500
     assert np.all(np.isin(proposed[proposed >= 0], ids[::2]))
@@ -95,7 +95,7 @@ def test_rows_can_be_added_to_an_index_that_was_read_into_memory(
 ) -> None:
     build("ivfpq").save(tmp_path / "a.faiss")
     late = unit_rows(5, DIM, seed=3)
-    loaded = Approximate.load(tmp_path / "a.faiss", mapped=False)
+    loaded = ApproximateIndex.load(tmp_path / "a.faiss", mapped=False)
     loaded.add(as_vectors(late), np.arange(9000, 9005), 0)
     assert len(loaded) == ROWS + 5
     assert 9002 in loaded.candidates(late[2:3], 50, ALL_LISTS)
@@ -106,7 +106,7 @@ def test_adding_to_a_mapped_index_is_refused_before_faiss_ends_the_process(
 ) -> None:
     build("IVF16,SQ8").save(tmp_path / "a.faiss")
     with pytest.raises(RuntimeError, match="unmapped"):
-        Approximate.load(tmp_path / "a.faiss").add(as_vectors(unit_rows(5, DIM)), np.arange(9000, 9005), 0)
+        ApproximateIndex.load(tmp_path / "a.faiss").add(as_vectors(unit_rows(5, DIM)), np.arange(9000, 9005), 0)
 
 
 def test_the_number_of_threads_that_faiss_uses_is_left_as_it_was(rows: np.ndarray, ids: np.ndarray) -> None:
@@ -115,7 +115,7 @@ def test_the_number_of_threads_that_faiss_uses_is_left_as_it_was(rows: np.ndarra
     before = faiss.omp_get_max_threads()
     try:
         faiss.omp_set_num_threads(3)
-        Approximate.build(as_vectors(rows), ids, plan_index(ROWS, DIM, requested="ivfpq"), seed=0, threads=2)
+        ApproximateIndex.build(as_vectors(rows), ids, plan_index(ROWS, DIM, requested="ivfpq"), seed=0, threads=2)
         assert faiss.omp_get_max_threads() == 3
     finally:
         faiss.omp_set_num_threads(before)
@@ -125,7 +125,7 @@ def test_another_seed_trains_another_index(rows: np.ndarray, ids: np.ndarray, tm
     files = []
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         plan = plan_index(ROWS, DIM, requested="ivfpq")
-        Approximate.build(Vectors([rows], DIM), ids, plan, seed=seed, threads=None).save(tmp_path / name)
+        ApproximateIndex.build(StoredVectors([rows], DIM), ids, plan, seed=seed, threads=None).save(tmp_path / name)
         files.append((tmp_path / name).read_bytes())
     assert files[0] == files[1]
     assert files[0] != files[2]
@@ -163,11 +163,11 @@ def test_a_file_that_is_no_index_is_damage_and_one_that_is_gone_is_not(tmp_path:
     (tmp_path / "other.faiss").write_bytes(b"not an index at all" + (19).to_bytes(8, "little"))
     for name in ("empty", "other"):
         with pytest.raises(CollectionDamagedError, match=f"{name}.faiss"):
-            Approximate.load(tmp_path / f"{name}.faiss")
+            ApproximateIndex.load(tmp_path / f"{name}.faiss")
     with pytest.raises(
         FileNotFoundError, match=r"missing\.faiss"
     ):  # swept perhaps: a reader then looks for a newer one
-        Approximate.load(tmp_path / "missing.faiss")
+        ApproximateIndex.load(tmp_path / "missing.faiss")
 
 
 def test_a_file_is_what_faiss_reads_too(build: Build, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mmsearch.indexes.faiss import encoding
-from mmsearch.indexes.faiss.approximate import Approximate
+from mmsearch.indexes.faiss.approximate import ApproximateIndex
 from mmsearch.indexes.faiss.factory import ivf_of, weighting_of
 from mmsearch.indexes.faiss.probing import Probing
 from mmsearch.indexes.plan import IndexPlan
@@ -42,13 +42,13 @@ def words(turn: np.ndarray) -> np.ndarray:
     return ((made / np.linalg.norm(made, axis=1, keepdims=True)) @ turn).astype(np.float32)
 
 
-def built(rows: np.ndarray, factory: str, words: np.ndarray | None = None) -> Approximate:
+def built(rows: np.ndarray, factory: str, words: np.ndarray | None = None) -> ApproximateIndex:
     plan = IndexPlan("faiss", "", factory, train_rows=len(rows))
     queries = [] if words is None else [words]
-    return Approximate.build(as_vectors(rows), np.arange(len(rows)), plan, seed=0, threads=1, queries=queries)
+    return ApproximateIndex.build(as_vectors(rows), np.arange(len(rows)), plan, seed=0, threads=1, queries=queries)
 
 
-def found(index: Approximate, queries: np.ndarray, rows: np.ndarray, count: int = 40) -> float:
+def found(index: ApproximateIndex, queries: np.ndarray, rows: np.ndarray, count: int = 40) -> float:
     """The share of the ten nearest rows among the first candidates."""
     nearest = np.argsort(-(queries @ rows.T), axis=1)[:, :10]
     proposed = index.candidates(queries, count, EVERY_LIST)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from mmsearch.errors import UsageError
-from mmsearch.indexes.faiss.approximate import Approximate
+from mmsearch.indexes.faiss.approximate import ApproximateIndex
 from mmsearch.indexes.faiss.factory import least_rows, untrained
 from mmsearch.indexes.plan import plan_index
-from mmsearch.indexes.vectors import Vectors
+from mmsearch.indexes.vectors import StoredVectors
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_an_index_trains_on_as_few_rows_as_are_said_and_prints_nothing(
     vectors = np.random.default_rng(0).normal(size=(rows, 32))
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
     plan = plan_index(rows, 32, requested=factory)
-    built = Approximate.build(Vectors([vectors], 32), np.arange(rows), plan, seed=0, threads=1)
+    built = ApproximateIndex.build(StoredVectors([vectors], 32), np.arange(rows), plan, seed=0, threads=1)
     assert len(built) == rows
     assert capfd.readouterr() == ("", "")
 

@@ -6,7 +6,7 @@ import faiss
 import numpy as np
 import pytest
 
-from mmsearch.indexes.faiss.approximate import Approximate
+from mmsearch.indexes.faiss.approximate import ApproximateIndex
 from mmsearch.indexes.faiss.centroids import Centroids
 from mmsearch.indexes.faiss.probing import Probing, gaps, lists_within
 from mmsearch.indexes.plan import IndexPlan
@@ -70,7 +70,7 @@ def test_in_a_batch_each_query_gets_what_it_gets_alone(factory: str) -> None:
     """Queries differ in the lists that they probe: what one leaves out must not take answers from another."""
     rows = queries(6000, seed=3)
     plan = IndexPlan("faiss", "", factory, train_rows=6000)
-    built = Approximate.build(as_vectors(rows), np.arange(6000), plan, seed=0, threads=1)
+    built = ApproximateIndex.build(as_vectors(rows), np.arange(6000), plan, seed=0, threads=1)
     for reach in (-0.05, 0.02, 0.1):
         together = built.candidates(rows[:200], 20, Probing(1, reach))
         assert np.mean([own in line for own, line in zip(range(200), together, strict=True)]) > 0.9

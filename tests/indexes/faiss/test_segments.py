@@ -10,7 +10,7 @@ import pytest
 
 from mmsearch.errors import CollectionDamagedError
 from mmsearch.indexes.faiss import index_io
-from mmsearch.indexes.faiss.approximate import Approximate
+from mmsearch.indexes.faiss.approximate import ApproximateIndex
 from mmsearch.indexes.faiss.probing import Probing
 from mmsearch.indexes.faiss.segments import Drift, encode, merge
 from mmsearch.indexes.faiss.selectors import selector_of
@@ -38,7 +38,7 @@ class Parts:
     def __init__(self, factory: str, rows: np.ndarray, folder: Path) -> None:
         self.rows, self.ids, self.folder = rows, np.arange(len(rows), dtype=np.int64) * 2 + 10, folder
         plan = plan_index(EARLY, DIM, requested=factory)
-        early = Approximate.build(as_vectors(rows[:EARLY]), self.ids[:EARLY], plan, seed=0, threads=1)
+        early = ApproximateIndex.build(as_vectors(rows[:EARLY]), self.ids[:EARLY], plan, seed=0, threads=1)
         early.save(folder / "first.faiss")
         early.save_trained(folder / "learned.faiss")
 
@@ -59,7 +59,7 @@ def parts(unit_rows: Callable[..., np.ndarray], tmp_path: Path) -> Callable[[str
     return lambda factory: Parts(factory, rows, tmp_path)
 
 
-def finds(index: Approximate, parts: Parts, start: int, stop: int) -> float:
+def finds(index: ApproximateIndex, parts: Parts, start: int, stop: int) -> float:
     """The share of rows that are proposed for themselves, among 60."""
     proposed = index.candidates(parts.rows[start:stop].astype(np.float32), 60, ALL_LISTS)
     return float(np.mean([own in line for own, line in zip(parts.ids[start:stop], proposed, strict=True)]))
@@ -70,7 +70,7 @@ def finds(index: Approximate, parts: Parts, start: int, stop: int) -> float:
 def test_early_and_late_rows_are_proposed_together(factory: str, mapped: bool, parts: Callable[[str], Parts]) -> None:
     made = parts(factory)
     later = [made.later(600, 700), made.later(700, 900)]
-    index = Approximate.load(made.folder / "first.faiss", later, mapped=mapped)
+    index = ApproximateIndex.load(made.folder / "first.faiss", later, mapped=mapped)
     assert len(index) == 900
     assert index.list_sizes.sum() == 900
     assert finds(index, made, 0, 600) > 0.98
@@ -80,7 +80,7 @@ def test_early_and_late_rows_are_proposed_together(factory: str, mapped: bool, p
 @every_kind
 def test_a_filter_holds_in_every_segment(factory: str, parts: Callable[[str], Parts]) -> None:
     made = parts(factory)
-    index = Approximate.load(made.folder / "first.faiss", [made.later(600, 900)])
+    index = ApproximateIndex.load(made.folder / "first.faiss", [made.later(600, 900)])
     allowed = made.ids[1::2]
     proposed = index.candidates(made.rows[:30].astype(np.float32), 200, ALL_LISTS, selector_of(allowed))
     assert np.all(np.isin(proposed[proposed >= 0], allowed))
@@ -92,8 +92,8 @@ def test_a_filter_holds_in_every_segment(factory: str, parts: Callable[[str], Pa
 def test_segments_are_one_index_cut_in_pieces(factory: str, parts: Callable[[str], Parts]) -> None:
     """Proposals of an index that took all rows at once, and of the same one in segments, are the same."""
     made = parts(factory)
-    index = Approximate.load(made.folder / "first.faiss", [made.later(600, 700), made.later(700, 900)])
-    whole = Approximate.load(made.folder / "first.faiss", mapped=False)
+    index = ApproximateIndex.load(made.folder / "first.faiss", [made.later(600, 700), made.later(700, 900)])
+    whole = ApproximateIndex.load(made.folder / "first.faiss", mapped=False)
     whole.add(as_vectors(made.rows), made.ids, 600)
     for probing in (Probing(1), Probing(3), Probing(0, 0.05), ALL_LISTS):
         one, other = (i.candidates(made.rows[::9].astype(np.float32), 40, probing) for i in (index, whole))
@@ -108,7 +108,7 @@ def test_merging_keeps_the_living_and_drops_the_dead(factory: str, parts: Callab
     merged = merge(made.learned(), later, dead, whole=False)
     assert merged.ntotal == 200
     index_io.write_segment(merged, made.folder / "merged.faiss")
-    index = Approximate.load(made.folder / "first.faiss", [made.folder / "merged.faiss"])
+    index = ApproximateIndex.load(made.folder / "first.faiss", [made.folder / "merged.faiss"])
     proposed = index.candidates(made.rows[600:900].astype(np.float32), 60, ALL_LISTS)
     assert not np.any(np.isin(proposed, dead))
     assert finds(index, made, 750, 900) > 0.98
@@ -121,7 +121,7 @@ def test_all_segments_merge_into_the_first(factory: str, parts: Callable[[str], 
     dead = made.ids[[3, 650]]
     whole = merge(first, [made.later(600, 700), made.later(700, 900)], dead, whole=True)
     index_io.write(whole, made.folder / "whole.faiss")
-    index = Approximate.load(made.folder / "whole.faiss")
+    index = ApproximateIndex.load(made.folder / "whole.faiss")
     assert len(index) == 898
     assert finds(index, made, 700, 900) > 0.98
     proposed = index.candidates(made.rows.astype(np.float32), 60, ALL_LISTS)
@@ -140,10 +140,10 @@ def test_a_segment_of_another_index_is_refused(parts: Callable[[str], Parts], tm
     made = parts("IVF8,SQ8")
     path = made.later(600, 610)
     plan = plan_index(EARLY, DIM, requested="IVF16,SQ8")
-    other = Approximate.build(as_vectors(made.rows[:EARLY]), made.ids[:EARLY], plan, seed=0, threads=1)
+    other = ApproximateIndex.build(as_vectors(made.rows[:EARLY]), made.ids[:EARLY], plan, seed=0, threads=1)
     other.save(tmp_path / "other.faiss")
     with pytest.raises(CollectionDamagedError, match="no segment of the index"):
-        Approximate.load(tmp_path / "other.faiss", [path])
+        ApproximateIndex.load(tmp_path / "other.faiss", [path])
 
 
 def test_rows_like_those_learned_from_do_not_drift_and_others_do(parts: Callable[[str], Parts]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mmsearch.retrieval.ingest.stored_files import KnownFile
+from mmsearch.retrieval.ingest.stored_files import StoredFile
 
 
 @pytest.mark.parametrize("how", ["chmod", "hard link", "times that were put back"])
@@ -65,7 +65,7 @@ def test_rows_of_an_earlier_version_have_no_ctime_and_are_not_read_for_want_of_i
     from mmsearch.retrieval.ingest import stored_files
 
     monkeypatch.setattr(
-        stored_files, "KnownFile", lambda path, size, mtime, digest, ctime: KnownFile(path, size, mtime, digest)
+        stored_files, "KnownFile", lambda path, size, mtime, digest, ctime: StoredFile(path, size, mtime, digest)
     )
     report = collection.index([photos], workers=1, check="times")
     assert report.unchanged == 10

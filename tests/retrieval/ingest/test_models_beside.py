@@ -208,7 +208,10 @@ def test_a_lost_manifest_is_rebuilt_with_both_models(made, media, clap):
     (made.root / "MANIFEST.json").write_text("gone")
     assert Collection.doctor(made.root, repair=True)
     mended = Collection.open(made.root)
-    assert (mended.manifest.current, mended.manifest.also) == (before.current, before.also)
+    assert (mended.manifest.primary_space, mended.manifest.secondary_spaces) == (
+        before.primary_space,
+        before.secondary_spaces,
+    )
     assert mended.search("a dog barks", to=["audio"])
 
 

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from mmsearch import Collection
 from mmsearch.retrieval.encoders.mini.encoder import MiniEncoder
-from mmsearch.retrieval.media.decode_spec import Recipe
+from mmsearch.retrieval.media.decode_spec import DecodeSpec
 from mmsearch.retrieval.media.workers.decoder import Decoder, Job
 from mmsearch.retrieval.search import query_files
-from mmsearch.retrieval.search.even_sample import Spread
-from mmsearch.retrieval.search.listener import Told
+from mmsearch.retrieval.search.even_sample import EvenSample
+from mmsearch.retrieval.search.listener import QueryListener
 from mmsearch.retrieval.search.query_files import embed_file
-from mmsearch.retrieval.search.query_spaces import Embedded
+from mmsearch.retrieval.search.query_spaces import QueryVectors
 from mmsearch.types import Moment
 
 RATE = 16_000
@@ -90,7 +90,7 @@ def at_most(monkeypatch):
 
 def remarks_on(path: Path, encoder: MiniEncoder) -> list[str]:
     told: list[str] = []
-    embed_file(path, encoder, told=Told(told.append))
+    embed_file(path, encoder, told=QueryListener(told.append))
     return told
 
 
@@ -99,7 +99,7 @@ def remarks_on(path: Path, encoder: MiniEncoder) -> list[str]:
 
 @given(st.integers(0, 20_000), st.sampled_from([2, 16, 128]))
 def test_what_is_held_is_spread_evenly_and_of_bounded_number(count, most):
-    spread = Spread[int](most)
+    spread = EvenSample[int](most)
     ever = set()
     for i in range(count):
         spread.offer(i)
@@ -145,7 +145,7 @@ def test_the_sample_says_what_the_whole_sound_says(place, mini, at_most):
 
 
 def test_a_short_sound_is_the_mean_of_all_its_windows_to_the_bit(place, mini):
-    with Decoder(1, Recipe(sample_rate=RATE), slots=1) as decoder:
+    with Decoder(1, DecodeSpec(sample_rate=RATE), slots=1) as decoder:
         _, windows = decoder.decode_one(Job(os.fsencode(place / "short.wav")))
     vectors = mini.encode_sounds([window.array for window in windows])
     assert len(vectors) == 2
@@ -157,8 +157,8 @@ def test_a_short_sound_is_the_mean_of_all_its_windows_to_the_bit(place, mini):
 def test_a_moment_of_a_long_file_says_nothing(place, mini, at_most):
     at_most(32)  # a moment of a film is at most so many frames
     told: list[str] = []
-    embed_file(place / "film.mp4", mini, (0.0, 10.0), Told(told.append))
-    embed_file(place / "book.wav", mini, (100.0, 110.0), Told(told.append))
+    embed_file(place / "film.mp4", mini, (0.0, 10.0), QueryListener(told.append))
+    embed_file(place / "book.wav", mini, (100.0, 110.0), QueryListener(told.append))
     assert told == []
 
 
@@ -216,7 +216,7 @@ def test_an_indexed_file_is_searched_by_all_of_its_rows(place, tmp_path, at_most
 
 
 def test_what_several_models_say_of_a_file_is_said_once():
-    embedded = Embedded()
+    embedded = QueryVectors()
     for notice in ("by 97 windows", "by 97 windows", "by 90 shots"):
         embedded.remark(3, notice)
     assert embedded.remarks == {3: ["by 97 windows", "by 90 shots"]}

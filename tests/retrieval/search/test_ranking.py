@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mmsearch.retrieval.search.ranking import ranked
+from mmsearch.retrieval.search.ranking import rank
 from mmsearch.types import Hit, Modality, Span
 
 EVIDENCE: dict[str, tuple[Modality, int | None]] = {
@@ -46,7 +46,7 @@ def test_each_film_is_listed_once_at_its_best_moment():
         found("/a.mp4", "frame", 4.0, (5, 10)),
         found("/b.mp4", "frame", 3.5, (2, 4)),
     ]
-    hits = ranked(rows, 10)
+    hits = rank(rows, 10)
     assert told(hits) == [("/a.mp4", "video"), ("/b.mp4", "video")]
     assert [(hit.span.start, hit.span.end) for hit in hits] == [(5, 10), (2, 4)]
     assert [hit.rank for hit in hits] == [1, 2]
@@ -54,7 +54,7 @@ def test_each_film_is_listed_once_at_its_best_moment():
 
 def test_all_spans_lists_each_moment_by_itself():
     rows = [found("/a.mp4", "frame", match, (5 * i, 5 * i + 5)) for i, match in enumerate((3.0, 4.0, 2.0))]
-    hits = ranked([*rows, found("/b.mp4", "frame", 3.5, (2, 4))], 10, all_spans=alike)
+    hits = rank([*rows, found("/b.mp4", "frame", 3.5, (2, 4))], 10, all_spans=alike)
     assert [(hit.path, hit.span.start) for hit in hits] == [("/a.mp4", 5), ("/b.mp4", 2), ("/a.mp4", 0), ("/a.mp4", 10)]
     assert [hit.score for hit in hits] == pytest.approx([0.4, 0.35, 0.3, 0.2])
 
@@ -67,15 +67,15 @@ def test_pictures_texts_and_films_are_merged_by_match():
         found("/s.wav", "sound", 1.0, (0, 10)),
     ]
     expected = [("/a.mp4", "video"), ("/n.txt", "text"), ("/1.png", "image"), ("/s.wav", "audio")]
-    assert told(ranked(rows, 10)) == expected
-    assert told(ranked(rows, 2)) == expected[:2]
+    assert told(rank(rows, 10)) == expected
+    assert told(rank(rows, 2)) == expected[:2]
 
 
 def test_a_copy_of_the_query_stands_before_all_that_match_better():
     copy = replace(found("/copy.png", "picture", 2.0), score=0.9998)
     like = replace(found("/like.png", "picture", 2.5), score=0.99)
     rows = [found("/n.txt", "text", 4.0), like, copy]
-    assert told(ranked(rows, 10)) == [("/copy.png", "image"), ("/n.txt", "text"), ("/like.png", "image")]
+    assert told(rank(rows, 10)) == [("/copy.png", "image"), ("/n.txt", "text"), ("/like.png", "image")]
 
 
 def test_evidence_that_meets_lifts_a_film_above_one_with_a_single_better_match():
@@ -84,7 +84,7 @@ def test_evidence_that_meets_lifts_a_film_above_one_with_a_single_better_match()
         found("/both.mp4", "frame", 3.0, (0, 5)),
         found("/both.mp4", "sound of a film", 2.9, (0, 10)),
     ]
-    best, other = ranked(rows, 10)
+    best, other = rank(rows, 10)
     assert (best.path, best.evidence) == ("/both.mp4", ("frame", "sound"))
     assert (other.path, other.evidence) == ("/one.mp4", ("frame",))
 
@@ -94,19 +94,19 @@ def test_evidence_that_meets_lifts_a_film_above_one_with_a_single_better_match()
     [("frame", "video"), ("sound of a film", "video"), ("subtitle in a film", "video"), ("sound", "audio")],
 )
 def test_a_file_is_a_film_if_anything_of_it_was_seen(kind, modality):
-    assert ranked([found("/file", kind, 1.0, (0, 5))], 1)[0].modality == modality
+    assert rank([found("/file", kind, 1.0, (0, 5))], 1)[0].modality == modality
 
 
 def test_subtitles_beside_a_film_show_the_film(tmp_path):
     film, words = tmp_path / "film.mp4", tmp_path / "film.en.srt"
     film.touch()
-    (hit,) = ranked([found(str(words), "subtitle", 2.0, (4, 6))], 5)
+    (hit,) = rank([found(str(words), "subtitle", 2.0, (4, 6))], 5)
     assert (hit.path, hit.modality, hit.evidence) == (str(film), "video", ("subtitle",))
     assert (hit.text, hit.span.start, hit.state) == (str(words), 4, "current")
 
 
 def test_subtitles_without_a_film_are_a_timed_text(tmp_path):
-    (hit,) = ranked([found(str(tmp_path / "lone.srt"), "subtitle", 2.0, (4, 6))], 5)
+    (hit,) = rank([found(str(tmp_path / "lone.srt"), "subtitle", 2.0, (4, 6))], 5)
     assert (Path(hit.path).name, hit.modality, hit.evidence) == ("lone.srt", "text", ("subtitle",))
 
 
@@ -122,7 +122,7 @@ def test_what_was_asked_for_decides_which_files_answer(tmp_path):
 
     def names(*to: Modality) -> list[str]:
         rows_of = [row for row in rows if row.modality in to or "video" in to]
-        return [Path(hit.path).name for hit in ranked(rows_of, 10, to=to)]
+        return [Path(hit.path).name for hit in rank(rows_of, 10, to=to)]
 
     assert names("video") == ["a.mp4", "b.mp4", "film.mp4"]
     assert names("audio") == ["b.mp4", "c.wav"]
@@ -132,23 +132,23 @@ def test_what_was_asked_for_decides_which_files_answer(tmp_path):
 
 def test_one_kind_of_evidence_is_ranked_by_score():
     rows = [found("/1.png", "picture", 2.0), found("/2.png", "picture", 3.0)]
-    assert [hit.path for hit in ranked(rows, 5)] == ["/2.png", "/1.png"]
+    assert [hit.path for hit in rank(rows, 5)] == ["/2.png", "/1.png"]
 
 
 def test_ties_are_broken_the_same_way_whatever_the_order():
     rows = [found(f"/{i}.png", "picture", 1.0) for i in range(4)]
     rows += [found(f"/{i}.mp4", "frame", 1.0, (0, 5)) for i in range(4)]
-    expected = [hit.path for hit in ranked(rows, 8)]
-    assert [hit.path for hit in ranked(rows[::-1], 8)] == expected
+    expected = [hit.path for hit in rank(rows, 8)]
+    assert [hit.path for hit in rank(rows[::-1], 8)] == expected
 
 
 def test_nothing_found_is_no_hit():
-    assert ranked([], 10) == []
-    assert ranked([], 10, all_spans=alike) == []
+    assert rank([], 10) == []
+    assert rank([], 10, all_spans=alike) == []
 
 
 def test_a_film_of_thousands_of_rows_is_gathered_at_once():
     """Only the best rows of each kind are looked at: the work must not grow with the square of a film's length."""
     rows = [found("/long.mp4", "frame", 3 - i / 1000, (2 * i, 2 * i + 2)) for i in range(4000)]
-    (hit,) = ranked(rows, 10)
+    (hit,) = rank(rows, 10)
     assert hit.span.start == 0

@@ -58,7 +58,11 @@ def test_it_is_sound_and_takes_more_rows(frozen):
 def test_facts_of_its_rows_and_of_later_rows_are_read_together(frozen):
     frozen.add(rows(2)[:1], paths=["/later.jpg"], modality="image")
     manifest = load_manifest(frozen.root)
-    facts = Snapshot(frozen.root, manifest).rows(manifest.current, "image").facts(["path", "size", "ctime_ns", "made"])
+    facts = (
+        Snapshot(frozen.root, manifest)
+        .rows(manifest.primary_space, "image")
+        .facts(["path", "size", "ctime_ns", "made"])
+    )
     assert facts["path"].to_pylist()[-1] == b"/later.jpg"
     assert set(facts["ctime_ns"].to_pylist()) == {None}
 

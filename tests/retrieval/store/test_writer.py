@@ -152,7 +152,7 @@ def test_a_merge_keeps_every_live_row_and_drops_the_dead(writer, rows):
     writer.commit(dead_ids=[1, 15, 80])
     before = live(writer)
     vectors = {i: rows(10, start=(i - 1) // 10 * 10).vectors[(i - 1) % 10] for i in before}
-    merge_small_shards(writer, writer.manifest.current or next(iter(writer.manifest.spaces)), "text")
+    merge_small_shards(writer, writer.manifest.primary_space or next(iter(writer.manifest.spaces)), "text")
     (merged,) = writer.manifest.shards
     assert merged.rows == 77
     assert live(writer) == before

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mmsearch.errors import DecodeError, MMSearchError, UsageError
-from mmsearch.retrieval.media.decode_spec import Recipe
+from mmsearch.retrieval.media.decode_spec import DecodeSpec
 from mmsearch.retrieval.media.workers.decoder import Decoder, Job
 from mmsearch.types import Moment
 
@@ -49,7 +49,7 @@ def _hand_over(what: Literal["frame", "clip"], moment: Moment, output: Path, for
     job = Job(source, True, moment=(moment.start_s, moment.end_s), write=(what, target))
     try:
         unfinished.touch(exist_ok=False)  # a worker may write to this file, and make none
-        with Decoder(1, Recipe(), slots=1, writes_to=target) as decoder:
+        with Decoder(1, DecodeSpec(), slots=1, writes_to=target) as decoder:
             file, _ = decoder.decode_one(job)
         if file.written is None:
             raise DecodeError(f"no {what} of {moment.path}: {file.reason}")

@@ -21,7 +21,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.retrieval.media.decode_spec import Recipe
+from mmsearch.retrieval.media.decode_spec import DecodeSpec
 from mmsearch.retrieval.media.resume import Places, places_to_json
 from mmsearch.retrieval.media.workers.process import TimeLimit, WorkerDied, WorkerProcess
 from mmsearch.retrieval.media.workers.slots import SharedArray
@@ -139,7 +139,7 @@ class Decoder:
     def __init__(
         self,
         workers: int,
-        recipe: Recipe,
+        recipe: DecodeSpec,
         slots: int,
         *,
         max_pixels: int | None = None,

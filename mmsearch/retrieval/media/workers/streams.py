@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import DecodeError
-from mmsearch.retrieval.media.decode_spec import FRAMES_OF_SHOT, Recipe
+from mmsearch.retrieval.media.decode_spec import FRAMES_OF_SHOT, DecodeSpec
 from mmsearch.retrieval.media.resume import Since
 from mmsearch.retrieval.media.texts.text import joined_notes
 from mmsearch.types import Facts
@@ -35,7 +35,7 @@ class Stream:
 
     file: IO[bytes]
     format: str
-    recipe: Recipe
+    recipe: DecodeSpec
     max_pixels: int
     emit: Emit
     lasts: Announce

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from mmsearch.errors import DecodeError, TransientDecodeError, UsageError
 from mmsearch.retrieval.filetimes import status_change_ns
 from mmsearch.retrieval.media.dates import date_in_name
-from mmsearch.retrieval.media.decode_spec import Recipe
+from mmsearch.retrieval.media.decode_spec import DecodeSpec
 from mmsearch.retrieval.media.formats import Kind
 from mmsearch.retrieval.media.pictures.image import BYTES_PER_PIXEL, decode_image
 from mmsearch.retrieval.media.pictures.pages import MAX_PAGES, decode_pages, pages_of
@@ -60,10 +60,10 @@ _Received = tuple[bytes, tuple[int | None, IO[bytes] | None]]  # a line, and wha
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class WorkerSettings:
     """What holds for every job: what is made of files, where pictures and parts of films go, what is allowed."""
 
-    recipe: Recipe
+    recipe: DecodeSpec
     pixels: NDArray[np.uint8] | None
     parts: NDArray[np.uint8] | None
     max_pixels: int
@@ -137,21 +137,21 @@ def _receive(jobs: Iterable[_Received], waiting: queue.SimpleQueue[_Received]) -
     os._exit(0)
 
 
-def _start(settings: dict[str, Any]) -> Settings:
+def _start(settings: dict[str, Any]) -> WorkerSettings:
     shared = [settings[name] for name in ("pixels", "parts")]
     held = sum(int(np.prod(shape)) for _, shape in filter(None, shared))
     most = _SPARE_ADDRESS_SPACE + settings["max_pixels"] * BYTES_PER_PIXEL + held
     limit_resources(most)
     pixels, parts = (open_shared(place[0], tuple(place[1])) if place else None for place in shared)
-    return Settings(
-        recipe=Recipe.from_json(settings["recipe"]),
+    return WorkerSettings(
+        recipe=DecodeSpec.from_json(settings["recipe"]),
         pixels=pixels,
         parts=None if parts is None else parts[settings["number"]],
         max_pixels=settings["max_pixels"],
     )
 
 
-def answer(job: dict[str, Any], settings: Settings, line: Line) -> dict[str, Any]:
+def answer(job: dict[str, Any], settings: WorkerSettings, line: Line) -> dict[str, Any]:
     """The reply to one job; whatever goes wrong with its file becomes a reason to skip it.
 
     The main process is told the file's size in bytes, and how long a film or sound lasts: these set its deadline.
@@ -172,7 +172,7 @@ def answer(job: dict[str, Any], settings: Settings, line: Line) -> dict[str, Any
         return _skipped(f"the decoder failed: {type(error).__name__}: {error}"[:300])
 
 
-def decode_file(job: dict[str, Any], settings: Settings, line: Line) -> dict[str, Any]:
+def decode_file(job: dict[str, Any], settings: WorkerSettings, line: Line) -> dict[str, Any]:
     """Read one file: skip what is unwanted, recognise what is known by its hash, decode the rest."""
     path = base64.b64decode(job["path"])
     with opened_here(job) as file:
@@ -251,7 +251,7 @@ def _write(file: IO[bytes], sniffed: Sniffed, job: dict[str, Any], max_pixels: i
     }
 
 
-def _unwanted(sniffed: Sniffed, size: int, recipe: Recipe) -> str | None:
+def _unwanted(sniffed: Sniffed, size: int, recipe: DecodeSpec) -> str | None:
     """Why a file is not decoded, from its kind and size alone."""
     if sniffed.reason is not None:
         return sniffed.reason
@@ -263,7 +263,9 @@ def _unwanted(sniffed: Sniffed, size: int, recipe: Recipe) -> str | None:
     return None
 
 
-def _decode(file: IO[bytes], sniffed: Sniffed, job: dict[str, Any], settings: Settings, line: Line) -> dict[str, Any]:
+def _decode(
+    file: IO[bytes], sniffed: Sniffed, job: dict[str, Any], settings: WorkerSettings, line: Line
+) -> dict[str, Any]:
     if sniffed.kind in ("audio", "video"):
         return _decode_stream(file, sniffed, job, settings, line)
     if sniffed.kind == "text":
@@ -298,7 +300,9 @@ def _decode(file: IO[bytes], sniffed: Sniffed, job: dict[str, Any], settings: Se
     return {"facts": _facts(facts)}
 
 
-def _decode_pages(file: IO[bytes], format: str, pages: list[int], settings: Settings, line: Line) -> dict[str, Any]:
+def _decode_pages(
+    file: IO[bytes], format: str, pages: list[int], settings: WorkerSettings, line: Line
+) -> dict[str, Any]:
     """Hand on the pages of a picture file, one after the other."""
     transform, parts = settings.recipe.image, settings.parts
     assert transform is not None
@@ -322,7 +326,7 @@ def _decode_text(file: IO[bytes]) -> dict[str, Any]:
 
 
 def _decode_stream(
-    file: IO[bytes], sniffed: Sniffed, job: dict[str, Any], settings: Settings, line: Line
+    file: IO[bytes], sniffed: Sniffed, job: dict[str, Any], settings: WorkerSettings, line: Line
 ) -> dict[str, Any]:
     """Hand on a film's or a sound's parts; the reply says what they were of."""
     parts = settings.parts

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mmsearch.retrieval.media.decode_spec import Recipe
+from mmsearch.retrieval.media.decode_spec import DecodeSpec
 from mmsearch.retrieval.media.workers.confine import landlock_version
 from mmsearch.retrieval.media.workers.decoder import Decoder, Job
 from mmsearch.retrieval.media.workers.syscalls import filter_of_calls
@@ -40,7 +40,7 @@ def attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         script = planted / "worker.py"
         script.write_text(
             "import ctypes, json, os, signal, socket, subprocess, threading\n"
-            "from mmsearch.retrieval.media import worker\n"
+            "from mmsearch.retrieval.media.workers import worker\n"
             f"HOME, MEDIA, MAIN = {str(home)!r}, {str(media)!r}, {os.getpid()}\n"
             "def decode(file):\n    got = None\n    try:\n"
             f"{body}\n"
@@ -48,7 +48,7 @@ def attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
             "    return {'text': json.dumps(got), 'cuts': [], 'facts': worker._facts(worker.Facts())}\n"
             "worker._decode_text = decode\nworker.main()\n"
         )
-        with Decoder(1, Recipe(), slots=1, _worker_command=[sys.executable, str(script)]) as decoder:
+        with Decoder(1, DecodeSpec(), slots=1, _worker_command=[sys.executable, str(script)]) as decoder:
             decoded, _ = decoder.decode_one(Job(os.fsencode(media / "note.txt")))
         assert decoded.outcome == "decoded", decoded.reason
         assert decoded.text is not None
@@ -161,7 +161,7 @@ def test_the_process_that_opens_files_ends_with_its_worker(tmp_path):
     (tmp_path / "a.txt").write_text("dog")
     import psutil
 
-    with Decoder(1, Recipe(), slots=1) as decoder:
+    with Decoder(1, DecodeSpec(), slots=1) as decoder:
         decoder.decode_one(Job(os.fsencode(tmp_path / "a.txt")))
         opener = psutil.Process().children(recursive=True)
         assert len(opener) == 2

@@ -23,14 +23,14 @@ import pytest
 from PIL import Image
 
 from mmsearch.errors import MMSearchError
-from mmsearch.retrieval.media.decode_spec import Recipe
+from mmsearch.retrieval.media.decode_spec import DecodeSpec
 from mmsearch.retrieval.media.pictures.transform import ImageTransform
 from mmsearch.retrieval.media.workers import decoder as decoder_module
 from mmsearch.retrieval.media.workers.decoder import Decoded, Decoder, Job, Part, TextPart
 
 Scene = Callable[..., Image.Image]
 SQUASH = ImageTransform(32, 48)
-PICTURES = Recipe(image=SQUASH)
+PICTURES = DecodeSpec(image=SQUASH)
 
 
 @pytest.fixture(scope="module")
@@ -172,15 +172,15 @@ def test_kinds_that_are_not_wanted_are_skipped_with_a_reason(tmp_path: Path, sce
     (tmp_path / "a.txt").write_text("dog")
     (tmp_path / "a.wav").write_bytes(b"RIFF\x24\0\0\0WAVEfmt ")
     (tmp_path / "a.mkv").write_bytes(b"\x1aE\xdf\xa3 matroska")
-    with Decoder(1, Recipe(), slots=1) as texts_only:
+    with Decoder(1, DecodeSpec(), slots=1) as texts_only:
         assert reason(texts_only, tmp_path / "a.png") == "a picture: no model of this collection embeds pictures"
         assert decode(texts_only, tmp_path / "a.txt").text == "dog"
-    with Decoder(1, Recipe(image=SQUASH, texts=False), slots=1) as pictures_only:
+    with Decoder(1, DecodeSpec(image=SQUASH, texts=False), slots=1) as pictures_only:
         assert reason(pictures_only, tmp_path / "a.txt") == "a text: no model of this collection embeds texts"
         assert "--model clap" in (reason(pictures_only, tmp_path / "a.wav") or "")
         assert reason(pictures_only, tmp_path / "a.mkv") == "a film: no model of this collection embeds films"
     some = frozenset({"image", "text"})
-    with Decoder(1, Recipe(image=SQUASH, frames=SQUASH, sample_rate=8000, only=some), slots=1) as chosen:
+    with Decoder(1, DecodeSpec(image=SQUASH, frames=SQUASH, sample_rate=8000, only=some), slots=1) as chosen:
         assert reason(chosen, tmp_path / "a.wav") == "a sound: only pictures and texts are asked for"
         assert reason(chosen, tmp_path / "a.mkv") == "a film: only pictures and texts are asked for"
         assert decode(chosen, tmp_path / "a.txt").text == "dog"
@@ -464,7 +464,7 @@ def test_a_worker_that_dies_while_idle_is_replaced(decoder: Decoder, tmp_path: P
 def test_workers_start_when_they_are_needed_and_end_with_the_decoder(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("dog")
     before = children()
-    with Decoder(3, Recipe(), slots=4) as decoder:
+    with Decoder(3, DecodeSpec(), slots=4) as decoder:
         assert children() == before
         decode(decoder, tmp_path / "a.txt")
         assert len(children() - before) >= 1
@@ -483,7 +483,7 @@ def test_pixels_leave_no_file_behind() -> None:
 @pytest.mark.parametrize("command", [["/nowhere/python"], [sys.executable, "-c", "raise SystemExit('no numpy here')"]])
 def test_a_worker_that_cannot_start_is_one_clear_error(command: list[str], tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("dog")
-    with Decoder(2, Recipe(), slots=2, _worker_command=command) as decoder:
+    with Decoder(2, DecodeSpec(), slots=2, _worker_command=command) as decoder:
         with pytest.raises(MMSearchError, match="the decoder cannot be started") as caught:
             decode(decoder, tmp_path / "a.txt")
         assert "\n" not in str(caught.value)
@@ -492,7 +492,7 @@ def test_a_worker_that_cannot_start_is_one_clear_error(command: list[str], tmp_p
 
 def test_pixels_that_find_no_room_are_one_clear_error() -> None:
     with pytest.raises(MMSearchError, match="no room for"):
-        Decoder(1, Recipe(image=ImageTransform(4096, 4096)), slots=1 << 20)
+        Decoder(1, DecodeSpec(image=ImageTransform(4096, 4096)), slots=1 << 20)
 
 
 def test_a_second_run_at_the_same_time_is_refused(decoder: Decoder) -> None:
@@ -510,7 +510,14 @@ def start_worker(**settings: object) -> subprocess.Popen[bytes]:
     process = subprocess.Popen(
         [sys.executable, "-m", "mmsearch.retrieval.media.workers.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
-    whole = {"recipe": Recipe().to_json(), "pixels": None, "parts": None, "number": 0, "max_pixels": 1000, **settings}
+    whole = {
+        "recipe": DecodeSpec().to_json(),
+        "pixels": None,
+        "parts": None,
+        "number": 0,
+        "max_pixels": 1000,
+        **settings,
+    }
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write(json.dumps(whole).encode() + b"\n")
@@ -567,7 +574,7 @@ def reel(tmp_path_factory: pytest.TempPathFactory, films: ModuleType) -> Path:
 
 
 def test_a_film_comes_in_parts_before_its_facts(reel: Path) -> None:
-    with Decoder(1, Recipe(frames=SQUASH, sample_rate=16000), slots=1) as decoder:
+    with Decoder(1, DecodeSpec(frames=SQUASH, sample_rate=16000), slots=1) as decoder:
         decoded, parts = decoder.decode_one(Job(os.fsencode(reel)))
     assert (decoded.outcome, decoded.kind, decoded.pixels) == ("decoded", "video", None)
     assert decoded.content_hash == hashlib.blake2b(reel.read_bytes(), digest_size=16).digest()
@@ -582,12 +589,12 @@ def test_a_film_comes_in_parts_before_its_facts(reel: Path) -> None:
 
 def test_a_moment_of_any_length_comes_back_as_frames_or_as_sound(reel: Path) -> None:
     job = Job(os.fsencode(reel), moment=(2.1, None))
-    with Decoder(1, Recipe(frames=SQUASH), slots=1) as decoder:
+    with Decoder(1, DecodeSpec(frames=SQUASH), slots=1) as decoder:
         _, (part,) = decoder.decode_one(job)
         assert part.array.shape == (1, 32, 48, 3)
         _, parts = decoder.decode_one(Job(os.fsencode(reel), moment=(0.0, 30.0)))
         assert sum(len(part.array) for part in parts) == 12
-    with Decoder(1, Recipe(sample_rate=8000), slots=1) as decoder:
+    with Decoder(1, DecodeSpec(sample_rate=8000), slots=1) as decoder:
         _, (window,) = decoder.decode_one(job)
         assert (window.start_s, window.end_s, len(window.array)) == (0, 7.1, round(7.1 * 8000))
         _, (window,) = decoder.decode_one(Job(os.fsencode(reel), moment=(5.0, 7.5)))
@@ -599,7 +606,7 @@ def test_parts_wait_until_they_are_taken(reel: Path, tmp_path: Path) -> None:
     names = [tmp_path / f"{number}.mp4" for number in range(3)]
     for number, name in enumerate(names):
         name.write_bytes(reel.read_bytes() + bytes(number))
-    with Decoder(1, Recipe(sample_rate=8000), slots=1, time_limit_s=1.0) as decoder:
+    with Decoder(1, DecodeSpec(sample_rate=8000), slots=1, time_limit_s=1.0) as decoder:
         decoder._limit = replace(decoder._limit, per_megabyte=0.0, per_second=0.0)
         taken = decoder.map(Job(os.fsencode(name)) for name in names)
         assert isinstance(next(filter(None, taken)), Part)
@@ -611,7 +618,7 @@ def test_parts_wait_until_they_are_taken(reel: Path, tmp_path: Path) -> None:
 
 
 def test_a_run_that_is_given_up_amid_a_film_ends_at_once(reel: Path) -> None:
-    with Decoder(2, Recipe(frames=SQUASH), slots=2) as decoder:
+    with Decoder(2, DecodeSpec(frames=SQUASH), slots=2) as decoder:
         begun = decoder.map([Job(os.fsencode(reel)), Job(os.fsencode(reel))])
         assert isinstance(next(filter(None, begun)), Part)
         start = time.monotonic()

@@ -1,0 +1,54 @@
+"""Hints of the library's errors and notices, in the words of the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mmsearch.errors import Hint, HintKind, MMSearchError
+
+_WORDS = {
+    HintKind.INDEX_FOLDER: "`mmsearch index {subject}` adds it",
+    HintKind.NAME_COLLECTION: "-c DIR names another place",
+    HintKind.INDEX_OR_NAME_COLLECTION: "`mmsearch index FOLDER` makes one, -c DIR names another",
+    HintKind.REPAIR: "`mmsearch doctor --repair` mends the collection",
+    HintKind.UPGRADE: "upgrade with `pip install -U mmsearch`",
+    HintKind.NAME_MODEL: "name the model that is to embed files with --model",
+    HintKind.LIST_MODELS: "`mmsearch models list` shows all",
+    HintKind.USE_MINI: "or use --model mini",
+    HintKind.NAME_CHECKPOINT: "or name a checkpoint's folder: --model {subject}",
+    HintKind.NAME_CHECKPOINT_OR_USE_MINI: "or name a checkpoint (--model {subject}), or use --model mini",
+    HintKind.LEAVE_DEVICE: "leave --device out, or take another model",
+    HintKind.LEAVE_PRECISION: "leave --precision out, or take another model",
+    HintKind.EMBED_ANEW: "put the old weights back, or `mmsearch index --model {subject} PATH` embeds everything anew",
+    HintKind.ADD_SOUND_MODEL: "`mmsearch index --model clap` adds one",
+    HintKind.INDEX_KINDS: "for example `--index ivfpq` or `--index IVF1024,PQ64x4fsr`",
+    HintKind.MORE_MEMORY: "--memory gives more, --index exact compares every row",
+    HintKind.FORGET_MISSING: "--prune-missing forgets them",
+    HintKind.FOLLOW_LINKS: "--follow-links follows it",
+    HintKind.REMOVE: "or `mmsearch remove {subject}`",
+    HintKind.TEXT_COLUMN: "name one with --text-column",
+    HintKind.OVERWRITE: "--force writes over it",
+    HintKind.TAKE_AS_WORDS: "to search for these words, write `mmsearch query --text '{subject}'`",
+    HintKind.SUBTRACT: "`--minus {subject}` pushes away from it",
+    HintKind.FOLDER_IN_QUERY: (
+        "`mmsearch index {subject}` indexes it, --under {subject} searches in it, and --text takes the words"
+    ),
+    HintKind.WHERE_EXAMPLE: "for example --where \"width > 1000 and note != 'truncated'\"",
+}
+
+
+def worded(hint: Hint) -> str:
+    """A hint as commands and options."""
+    if hint.kind is HintKind.INDEX_FOLDER and not hint.subject:
+        return f"name a folder, for example `mmsearch index {Path.home()}`"
+    return _WORDS[hint.kind].format(subject=hint.subject)
+
+
+def with_hint(text: str, hint: Hint | None) -> str:
+    """A message and, where there is one, its hint."""
+    return text if hint is None else f"{text}; {worded(hint)}"
+
+
+def explained_error(error: MMSearchError) -> str:
+    """The one line that a person sees."""
+    return with_hint(str(error), error.hint)

@@ -1,0 +1,114 @@
+"""Notices: what is to be said of a run or an answer apart from its result, as records and as plain sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from mmsearch.errors import Hint, HintKind
+
+
+class NoticeKind(StrEnum):
+    """What a notice is about; the values that each comes with are those of its sentence below."""
+
+    EXCLUDE_UNMATCHED = "exclude_unmatched"
+    NO_LONGER_INDEXED = "no_longer_indexed"
+    PATH_MISSING = "path_missing"
+    INDEX_BELOW_RECALL = "index_below_recall"
+    INDEX_TRAINED_ANEW = "index_trained_anew"
+    INDEX_MEASURED_ANEW = "index_measured_anew"
+    MODEL_CAUGHT_UP = "model_caught_up"
+    MODEL_SWITCHED = "model_switched"
+    MODEL_WAITS = "model_waits"
+    SPACE_NOT_SEARCHED = "space_not_searched"
+    WORDS_UNKNOWN = "words_unknown"
+    TEXT_SPLIT = "text_split"
+    FILE_SAMPLED = "file_sampled"
+    PAIRS_NOT_SCORED = "pairs_not_scored"
+    PAIRS_NOT_INDEXED = "pairs_not_indexed"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A notice: its ``kind``, the ``values`` that it is about, and maybe a ``hint``. ``str(notice)`` is a sentence."""
+
+    kind: NoticeKind
+    values: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    hint: Hint | None = None
+
+    def __str__(self) -> str:
+        return _SENTENCES[self.kind](**self.values)
+
+
+def _recall(recall: Mapping[str, float]) -> str:
+    return ", ".join(f"{kind} {value:.3f}" for kind, value in recall.items())
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count:,} files"
+
+
+def _switched(model: str, beside: list[str], dropped: list[str]) -> str:
+    if dropped and not beside:
+        return f"the collection is now searched with {model}; the vectors before it are dropped"
+    told = f"the collection is now searched with {model}, and with {' and '.join(beside)} for the rest"
+    return told + (f"; the vectors of {' and '.join(dropped)} are dropped" if dropped else "")
+
+
+def _trained_anew(modality: str, rows: int, trained_for: int, far_share: float | None) -> str:
+    why = f"it has {rows:,} rows and was trained for {trained_for:,}"
+    if far_share is not None:
+        why = f"{far_share:.0%} of the rows added lie far from what it had learned"
+    return f"the {modality} index was trained anew: {why}"
+
+
+def _words_unknown(
+    model: str, languages: str, words: list[str], means_nothing: bool, others: list[str], file: str = ""
+) -> str:
+    named = ", ".join(words[:_MOST_NAMED]) + (", …" if len(words) > _MOST_NAMED else "")
+    reads = f"{model} reads {languages} and" if languages else model
+    meaning = ": these hits mean nothing" if means_nothing else ""
+    more = f"; models of many languages: {', '.join(others)}" if others else ""
+    return (f"{file}: " if file else "") + f"{reads} does not know {named}{meaning}{more}"
+
+
+_MOST_NAMED = 3
+_SENTENCES: dict[NoticeKind, Callable[..., str]] = {
+    NoticeKind.EXCLUDE_UNMATCHED: "nothing matched the exclude pattern {pattern}".format,
+    NoticeKind.NO_LONGER_INDEXED: lambda files: (
+        f"{_files(files)} indexed before and passed over now: no longer among the answers"
+    ),
+    NoticeKind.PATH_MISSING: "{path} is missing, and nothing of it is stored".format,
+    NoticeKind.INDEX_BELOW_RECALL: lambda modality, target, recall: (
+        f"the {modality} index does not reach recall {target:g} ({_recall(recall)}): in the memory that they may take"
+        " its codes are too coarse"
+    ),
+    NoticeKind.INDEX_TRAINED_ANEW: _trained_anew,
+    NoticeKind.INDEX_MEASURED_ANEW: lambda modality, far_share, recall: (
+        f"{far_share:.0%} of the {modality} rows added lie far from what their index had learned;"
+        f" its recall was measured again: {_recall(recall)}"
+    ),
+    NoticeKind.MODEL_CAUGHT_UP: lambda files, models: (
+        f"{_files(files)} new to {' and '.join(models)} too, embedded with it"
+    ),
+    NoticeKind.MODEL_SWITCHED: _switched,
+    NoticeKind.MODEL_WAITS: lambda model, still, why: f"{model} is not searched with yet, {still} still is: {why}",
+    NoticeKind.SPACE_NOT_SEARCHED: "not searched with {model}: {reason}".format,
+    NoticeKind.WORDS_UNKNOWN: _words_unknown,
+    NoticeKind.TEXT_SPLIT: (
+        "longer than the {tokens} tokens that {model} reads at once: asked as the mean of {passages} passages".format
+    ),
+    NoticeKind.FILE_SAMPLED: "{file}: searched by {sample}".format,
+    NoticeKind.PAIRS_NOT_SCORED: "not scored with every model: {reason}".format,
+    NoticeKind.PAIRS_NOT_INDEXED: lambda files, example: (
+        f"missed, for they are not in the collection: {_files(files)} of the pairs, such as {example}"
+    ),
+}
+
+
+def index_below_recall(modality: str, target: float, recall: Mapping[str, float]) -> Notice:
+    """An approximate index whose measured recall stays below the target."""
+    values = {"modality": modality, "target": target, "recall": dict(recall)}
+    return Notice(NoticeKind.INDEX_BELOW_RECALL, values, Hint(HintKind.MORE_MEMORY))
