@@ -341,7 +341,7 @@ def test_a_switch_that_was_interrupted_keeps_the_old_model_and_goes_on(photos, c
 
     report = collection.index([photos], model="backwards", workers=1, watch=interrupt)
     assert report.interrupted
-    assert "not searched with yet" in report.notices[-1]
+    assert "not searched with yet" in str(report.notices[-1])
     assert collection.space.model == "mini"
     assert len(collection.search("x", k=20)) == 10
     assert collection.index([photos], model="backwards", workers=1).indexed > 0
@@ -357,7 +357,7 @@ def test_a_switch_reads_all_roots_and_waits_for_those_that_are_missing(photos, c
     collection.index([more], workers=1)
     more.rename(tmp_path / "unmounted")
     report = collection.index([photos], model="backwards", workers=1)
-    assert "more is missing" in report.notices[-1]
+    assert "more is missing" in str(report.notices[-1])
     assert collection.space.model == "mini"
     (tmp_path / "unmounted").rename(more)
     collection.index([photos], model="backwards", workers=1)

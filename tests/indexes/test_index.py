@@ -36,7 +36,7 @@ def test_more_lists_are_probed_for_more_rows_and_for_narrower_filters() -> None:
     assert wider(10, 0.25) == 2
 
 
-@pytest.mark.parametrize("approximate", ['lambda: Approximate.load(Path("a.faiss"))', "None"])
+@pytest.mark.parametrize("approximate", ['lambda: ApproximateIndex.load(Path("a.faiss"))', "None"])
 def test_a_process_that_goes_on_asking_loads_faiss_and_one_that_asks_once_does_not(
     tmp_path: Path, approximate: str
 ) -> None:
@@ -48,12 +48,12 @@ def test_a_process_that_goes_on_asking_loads_faiss_and_one_that_asks_once_does_n
     code = f"""
 import sys
 import numpy as np
-from mmsearch.indexes.faiss.approximate import Approximate
-from mmsearch.indexes.vectors import Vectors
+from mmsearch.indexes.faiss.approximate import ApproximateIndex
+from mmsearch.indexes.vectors import StoredVectors
 from mmsearch.indexes.index import VectorIndex
 from pathlib import Path
 rows = np.load("rows.npy")
-index = VectorIndex(Vectors([rows], 64), None, {approximate})
+index = VectorIndex(StoredVectors([rows], 64), None, {approximate})
 batch = rows[:200].astype(np.float32)
 loaded = []
 for _ in range(4):

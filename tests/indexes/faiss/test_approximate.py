@@ -141,14 +141,14 @@ def test_a_file_cut_anywhere_is_damage_and_never_the_end_of_the_process(
     program = f"""
 from pathlib import Path
 from mmsearch.errors import CollectionDamagedError
-from mmsearch.indexes.faiss.approximate import Approximate
+from mmsearch.indexes.faiss.approximate import ApproximateIndex
 folder = Path({str(tmp_path)!r})
 whole = (folder / "whole.faiss").read_bytes()
 lengths = [*range(0, 200, 5), *range(200, len(whole), len(whole) // 40), *range(len(whole) - 20, len(whole))]
 for length in lengths:
     (folder / "cut.faiss").write_bytes(whole[:length])
     try:
-        Approximate.load(folder / "cut.faiss", mapped={mapped})
+        ApproximateIndex.load(folder / "cut.faiss", mapped={mapped})
     except CollectionDamagedError as error:
         assert "doctor" in str(error) and chr(10) not in str(error)
     else:

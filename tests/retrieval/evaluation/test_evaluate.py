@@ -171,7 +171,7 @@ def test_files_that_are_not_in_the_collection_are_missed_and_that_is_said(dial):
         {"query_file": "t4", "relevant": ["nowhere"]},
     )
     scores = dial.evaluate(pairs)
-    assert "not in the collection: 2 files of the pairs" in scores.notices[0]
+    assert "not in the collection: 2 files of the pairs" in str(scores.notices[0])
     found = by_name(scores)["text → image", "brute force"]
     assert (found.queries, found.recall[10]) == (2, 0.5)
     assert found.map == pytest.approx((1 / 3 + 0) / 2)

@@ -65,7 +65,7 @@ def test_rows_of_an_earlier_version_have_no_ctime_and_are_not_read_for_want_of_i
     from mmsearch.retrieval.ingest import stored_files
 
     monkeypatch.setattr(
-        stored_files, "KnownFile", lambda path, size, mtime, digest, ctime: StoredFile(path, size, mtime, digest)
+        stored_files, "StoredFile", lambda path, size, mtime, digest, ctime: StoredFile(path, size, mtime, digest)
     )
     report = collection.index([photos], workers=1, check="times")
     assert report.unchanged == 10

@@ -61,7 +61,7 @@ def test_a_model_for_sounds_joins_the_one_for_pictures_and_takes_sounds_over(mad
     assert rows_of(made) == {**before, ("clap", "audio"): 3}, "two windows of the tone, one of the loud film"
     assert report.skipped == (), "what the other model serves is not called skipped"
     assert report.found == report.indexed + report.unchanged == 5
-    assert any("with mini for the rest" in notice for notice in report.notices)
+    assert any("with mini for the rest" in str(notice) for notice in report.notices)
 
 
 def test_from_then_on_every_run_embeds_with_both(made, media, clap, films, drawn):
@@ -199,7 +199,7 @@ def test_a_model_whose_packages_are_missing_is_said_and_the_others_answer(made, 
     monkeypatch.setattr("mmsearch.retrieval.encoders.load_encoder", without_torch)
     answer = opened.ask("a disc", k=5)
     assert answer.hits
-    assert "clap needs torch" in answer.notices[0]
+    assert "clap needs torch" in str(answer.notices[0])
 
 
 def test_a_lost_manifest_is_rebuilt_with_both_models(made, media, clap):

@@ -40,7 +40,7 @@ def test_a_missing_root_keeps_the_old_space_in_use_and_says_so(collection, photo
     shutil.rmtree(disk)
     report = collection.index([photos], model=other_model, workers=1)
     assert collection.space == before
-    assert "disk is missing" in report.notices[-1]
+    assert "disk is missing" in str(report.notices[-1])
     assert len(collection.manifest.spaces) == 2
     assert collection.search("a disc", k=1, to=["image"])
 
@@ -53,7 +53,7 @@ def test_a_root_that_is_gone_and_was_forgotten_can_be_dropped_so_that_nothing_wa
     collection.remove(sorted(disk.iterdir()))
     shutil.rmtree(disk)
     before = collection.space
-    assert "disk is missing" in collection.index([photos], model=other_model, workers=1).notices[-1]
+    assert "disk is missing" in str(collection.index([photos], model=other_model, workers=1).notices[-1])
     assert collection.remove([disk]) == 0
     collection.index([photos], model=other_model, workers=1)
     assert collection.space != before

@@ -171,7 +171,7 @@ def maintained(collection: Collection, vectors: np.ndarray) -> list[str]:
         writer.commit([addition(SPACE, vectors, paths, "image", None, None)])
         notices = maintain.maintain(writer, SPACE)
     collection.reopen()
-    return notices
+    return [str(notice) for notice in notices]
 
 
 @pytest.mark.parametrize(("own", "phrases"), [(800, TEXTS // 2), (3, TEXTS - 3)])
@@ -202,7 +202,7 @@ def test_a_crash_while_merging_leaves_the_old_segments(made: Collection, monkeyp
     def crash(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(index_builder.index_files, "write", crash)
+    monkeypatch.setattr(index_builder.index_io, "write", crash)
     with pytest.raises(KeyboardInterrupt):
         made.compact()
     monkeypatch.undo()
