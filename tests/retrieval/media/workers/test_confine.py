@@ -173,8 +173,8 @@ def test_the_process_that_opens_files_ends_with_its_worker(tmp_path):
 def test_workers_end_with_a_main_process_that_is_killed(tmp_path):
     (tmp_path / "a.txt").write_text("dog")
     program = (
-        "import os, psutil, sys; from mmsearch.retrieval.media.workers.decoder import Decoder, Job, Recipe\n"
-        "decoder = Decoder(1, Recipe(), slots=1); decoder.decode_one(Job(os.fsencode(sys.argv[1])))\n"
+        "import os, psutil, sys; from mmsearch.retrieval.media.workers.decoder import Decoder, Job, DecodeSpec\n"
+        "decoder = Decoder(1, DecodeSpec(), slots=1); decoder.decode_one(Job(os.fsencode(sys.argv[1])))\n"
         "print(*[child.pid for child in psutil.Process().children(recursive=True)], flush=True)\n"
         "os.kill(os.getpid(), 9)"
     )
