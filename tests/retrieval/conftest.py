@@ -1,14 +1,18 @@
-"""Rows of random unit vectors, and a writer to put them with."""
+"""Rows of random unit vectors, a writer to put them with, and errors as the command line shows them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from mmsearch.cli.hints import explained_error
+from mmsearch.errors import MMSearchError
 from mmsearch.retrieval.store.manifest import Manifest, load_manifest, save_manifest
 from mmsearch.retrieval.store.schema import facts_table
 from mmsearch.retrieval.store.writer import Addition, Writer
@@ -54,3 +58,16 @@ def writer(tmp_path: Path) -> Writer:
     save_manifest(root, Manifest())
     (root / "lock").touch()
     return Writer(root, load_manifest(root))
+
+
+@pytest.fixture
+def raises_explained() -> Callable[..., AbstractContextManager[pytest.ExceptionInfo[MMSearchError]]]:
+    """As `pytest.raises`; ``match`` is looked for in the line that the command line shows: message and hint."""
+
+    @contextmanager
+    def raises(kind: type[MMSearchError], *, match: str) -> Iterator[pytest.ExceptionInfo[MMSearchError]]:
+        with pytest.raises(kind) as error:
+            yield error
+        assert re.search(match, explained_error(error.value)), explained_error(error.value)
+
+    return raises

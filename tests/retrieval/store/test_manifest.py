@@ -56,12 +56,12 @@ def test_a_manifest_comes_back_as_it_was_written(tmp_path):
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cut=st.floats(0, 0.999))
-def test_a_manifest_that_was_cut_anywhere_is_damaged(tmp_path, cut):
+def test_a_manifest_that_was_cut_anywhere_is_damaged(tmp_path, cut, raises_explained):
     save_manifest(tmp_path, FULL)
     path = tmp_path / MANIFEST_NAME
     whole = path.read_bytes().rstrip()
     path.write_bytes(whole[: int(cut * len(whole))])
-    with pytest.raises(CollectionDamagedError, match="doctor --repair") as error:
+    with raises_explained(CollectionDamagedError, match="doctor --repair") as error:
         load_manifest(tmp_path)
     assert error.value.exit_code == 4
 
@@ -87,19 +87,19 @@ def test_a_manifest_that_is_not_text_is_damaged(tmp_path):
         load_manifest(tmp_path)
 
 
-def test_a_collection_of_a_newer_format_says_to_upgrade(tmp_path):
+def test_a_collection_of_a_newer_format_says_to_upgrade(tmp_path, raises_explained):
     save_manifest(tmp_path, FULL)
     path = tmp_path / MANIFEST_NAME
     data = json.loads(path.read_text()) | {"format": 99, "a field of the future": []}
     path.write_text(json.dumps(data))
     for attempt in (Collection.open, lambda root: Collection.doctor(root, repair=True)):
-        with pytest.raises(NewerFormatError, match="made by a newer mmsearch.*pip install -U mmsearch"):
+        with raises_explained(NewerFormatError, match="made by a newer mmsearch.*pip install -U mmsearch"):
             attempt(tmp_path)
     assert json.loads(path.read_text()) == data
 
 
-def test_where_no_collection_is_the_way_to_one_is_named(tmp_path):
-    with pytest.raises(MMSearchError, match="no collection at .*; `mmsearch index FOLDER` makes one"):
+def test_where_no_collection_is_the_way_to_one_is_named(tmp_path, raises_explained):
+    with raises_explained(MMSearchError, match="no collection at .*; `mmsearch index FOLDER` makes one"):
         load_manifest(tmp_path / "nowhere")
 
 
@@ -140,7 +140,7 @@ def test_a_manifest_is_synced_before_it_is_renamed_and_its_folder_after(tmp_path
     ],
 )
 def test_a_disk_that_takes_no_writes_is_one_clear_line_and_still_searched(
-    photos, collection, monkeypatch, number, kind, words
+    photos, collection, monkeypatch, number, kind, words, raises_explained
 ):
     def refuse(*_):
         raise OSError(number, os.strerror(number))
@@ -148,17 +148,19 @@ def test_a_disk_that_takes_no_writes_is_one_clear_line_and_still_searched(
     (photos / "new.txt").write_text("Too late.")
     monkeypatch.setattr(atomic_files.os, "replace", refuse)
     for write in (lambda: collection.index([photos], workers=1), lambda: collection.remove([photos])):
-        with pytest.raises(kind, match=words) as error:
+        with raises_explained(kind, match=words) as error:
             write()
         assert "\n" not in str(error.value)
     assert len(Collection.open(collection.root).search("x", k=20)) == 10
 
 
-def test_a_lock_that_cannot_be_made_on_a_read_only_disk_is_one_clear_line(photos, collection, monkeypatch):
+def test_a_lock_that_cannot_be_made_on_a_read_only_disk_is_one_clear_line(
+    photos, collection, monkeypatch, raises_explained
+):
     def refuse(*_):
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
     monkeypatch.setattr("filelock.FileLock.acquire", refuse)
-    with pytest.raises(ReadOnlyError, match="-c DIR") as error:
+    with raises_explained(ReadOnlyError, match="-c DIR") as error:
         collection.index([photos])
     assert error.value.exit_code == 4

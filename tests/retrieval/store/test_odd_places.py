@@ -118,12 +118,12 @@ def test_harm_to_any_file_is_an_error_of_ours_or_none_and_can_be_mended(whole, t
     assert Collection.open(root).manifest is not None
 
 
-def test_what_is_altered_in_the_facts_of_an_index_is_told_and_not_believed(whole, tmp_path):
+def test_what_is_altered_in_the_facts_of_an_index_is_told_and_not_believed(whole, tmp_path, raises_explained):
     root = tmp_path / "altered.mms"
     shutil.copytree(whole, root)
     for path in root.rglob("indexes/**/*.json"):
         path.write_text(path.read_text().replace("recall", "recoil"))
-    with pytest.raises(CollectionDamagedError, match="doctor"):
+    with raises_explained(CollectionDamagedError, match="doctor"):
         Collection.open(root).status()
 
 
@@ -133,7 +133,7 @@ def shard_of_whole(whole) -> tuple[Path, ShardEntry]:
     return whole / entry.path, entry
 
 
-def test_an_altered_footer_is_refused_before_arrow_reads_it(shard_of_whole, tmp_path):
+def test_an_altered_footer_is_refused_before_arrow_reads_it(shard_of_whole, tmp_path, raises_explained):
     path, entry = shard_of_whole
     data = path.read_bytes()
     length = int.from_bytes(data[-8:-4], "little")
@@ -141,15 +141,17 @@ def test_an_altered_footer_is_refused_before_arrow_reads_it(shard_of_whole, tmp_
     copy.parent.mkdir(parents=True)
     for at in range(len(data) - 8 - length, len(data), 17):
         copy.write_bytes(harmed(data, "flipped", at))
-        with pytest.raises(CollectionDamagedError, match="doctor"):
+        with raises_explained(CollectionDamagedError, match="doctor"):
             open_shard(tmp_path, entry)
 
 
 @pytest.mark.parametrize(("name", "read"), [(b"id", lambda s: s.ids), (b"vector", lambda s: s.vector_blocks)])
-def test_a_shard_of_an_earlier_version_without_a_column_is_damaged(shard_of_whole, tmp_path, name, read):
+def test_a_shard_of_an_earlier_version_without_a_column_is_damaged(
+    shard_of_whole, tmp_path, name, read, raises_explained
+):
     path, _ = shard_of_whole
     copy = tmp_path / "shard.parquet"
     copy.write_bytes(path.read_bytes().replace(name, name[:-1] + b"_"))
     shard = Shard(copy)
-    with pytest.raises(CollectionDamagedError, match="doctor"):
+    with raises_explained(CollectionDamagedError, match="doctor"):
         read(shard)

@@ -88,15 +88,15 @@ def test_a_shard_stays_readable_when_its_name_has_gone(tmp_path, rows):
 
 
 @pytest.mark.parametrize("keep", [0, 3, 200, -1])
-def test_a_shard_that_was_cut_is_damaged(tmp_path, rows, keep):
+def test_a_shard_that_was_cut_is_damaged(tmp_path, rows, keep, raises_explained):
     path = tmp_path / "a.parquet"
     write(path, rows(100))
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(CollectionDamagedError, match="doctor --repair"):
+    with raises_explained(CollectionDamagedError, match="doctor --repair"):
         Shard(path)
 
 
-def test_facts_whose_bytes_were_altered_are_one_clear_line(tmp_path, rows):
+def test_facts_whose_bytes_were_altered_are_one_clear_line(tmp_path, rows, raises_explained):
     path = tmp_path / "a.parquet"
     write(path, rows(300))
     data = bytearray(path.read_bytes())
@@ -104,9 +104,9 @@ def test_facts_whose_bytes_were_altered_are_one_clear_line(tmp_path, rows):
     start = chunk.data_page_offset
     data[start : start + chunk.total_compressed_size] = bytes(chunk.total_compressed_size)
     path.write_bytes(data)
-    with pytest.raises(CollectionDamagedError, match="doctor --repair"):
+    with raises_explained(CollectionDamagedError, match="doctor --repair"):
         Shard(path).facts_at(np.arange(3), ["passage"])
-    with pytest.raises(CollectionDamagedError, match="doctor --repair"):
+    with raises_explained(CollectionDamagedError, match="doctor --repair"):
         Shard(path).facts(["passage"])
 
 
@@ -119,7 +119,7 @@ def test_a_table_of_somebody_else_is_no_shard(tmp_path):
 def test_a_shard_of_a_newer_format_is_not_guessed_at(tmp_path, rows, monkeypatch):
     path = tmp_path / "a.parquet"
     monkeypatch.setattr("mmsearch.retrieval.store.schema.FORMAT_VERSION", 2)
-    with pytest.raises(CollectionDamagedError, match="has format 2; this mmsearch reads up to 1"):
+    with pytest.raises(CollectionDamagedError, match="has format 2, made by a newer mmsearch; this one reads up to 1"):
         write(path, rows(5))
 
 

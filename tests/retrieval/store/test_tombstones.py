@@ -54,12 +54,12 @@ def test_the_loss_of_one_file_brings_nothing_back(forgotten, harm, which):
     assert set(Snapshot(repaired.root, repaired.manifest).dead.tolist()) == dead
 
 
-def test_both_lost_is_told_and_what_the_rows_tell_is_forgotten_again(photos, forgotten):
+def test_both_lost_is_told_and_what_the_rows_tell_is_forgotten_again(photos, forgotten, raises_explained):
     before = names(forgotten)
     for entry in forgotten.manifest.dead:
         for name in entry.files:
             (forgotten.root / name).unlink()
-    with pytest.raises(CollectionDamagedError, match=r"is missing; .*--repair"):
+    with raises_explained(CollectionDamagedError, match=r"is missing; .*--repair"):
         Collection.open(forgotten.root).search("x")
     problems = Collection.doctor(forgotten.root, repair=True)
     assert problems

@@ -47,17 +47,17 @@ def test_a_damaged_shard_is_found_taken_out_and_filled_by_the_next_run(photos, c
     assert len(mended.search("x", k=20)) == 10
 
 
-def test_a_search_over_a_damaged_shard_names_the_doctor(collection):
+def test_a_search_over_a_damaged_shard_names_the_doctor(collection, raises_explained):
     for entry in collection.manifest.shards:
         cut(collection.root / entry.path)
-    with pytest.raises(CollectionDamagedError, match="doctor --repair"):
+    with raises_explained(CollectionDamagedError, match="doctor --repair"):
         Collection.open(collection.root).search("x")
 
 
-def test_a_search_over_a_missing_shard_names_the_doctor(collection):
+def test_a_search_over_a_missing_shard_names_the_doctor(collection, raises_explained):
     for entry in collection.manifest.shards:
         (collection.root / entry.path).unlink()
-    with pytest.raises(CollectionDamagedError, match="is missing; `mmsearch doctor --repair`"):
+    with raises_explained(CollectionDamagedError, match="is missing; `mmsearch doctor --repair`"):
         Collection.open(collection.root).search("x")
 
 
@@ -96,12 +96,12 @@ def test_a_lost_sample_is_drawn_again(collection, harm):
 
 
 @pytest.mark.parametrize("harm", [cut, Path.unlink])
-def test_a_lost_sample_that_cannot_be_drawn_as_it_was_is_told(photos, collection, harm):
+def test_a_lost_sample_that_cannot_be_drawn_as_it_was_is_told(photos, collection, harm, raises_explained):
     (photos / "disc.png").unlink()
     collection.remove([photos / "disc.png"])
     sample = next(s for s in collection.manifest.samples if s.modality == "image")
     harm(collection.root / sample.path)
-    with pytest.raises(CollectionDamagedError, match="doctor --repair"):
+    with raises_explained(CollectionDamagedError, match="doctor --repair"):
         Collection.open(collection.root).search("x")
     Collection.doctor(collection.root, repair=True)
     assert len(Collection.open(collection.root).search("x", k=20)) == 9
@@ -126,12 +126,12 @@ def indexed(built: Path, tmp_path: Path) -> Collection:
 
 @pytest.mark.parametrize("ending", [".faiss", ".json"])
 @pytest.mark.parametrize("harm", [cut, Path.unlink])
-def test_a_damaged_index_is_built_again(indexed, ending, harm):
+def test_a_damaged_index_is_built_again(indexed, ending, harm, raises_explained):
     query = vectors(1)[0]
     before = [(hit.id, hit.score) for hit in indexed.search(query, k=5)]
     (entry,) = indexed.manifest.indexes
     harm(indexed.root / (entry.path + ending))
-    with pytest.raises(CollectionDamagedError, match="doctor --repair"):
+    with raises_explained(CollectionDamagedError, match="doctor --repair"):
         Collection.open(indexed.root).search(query)
     assert len(Collection.doctor(indexed.root)) == 1
     (problem,) = Collection.doctor(indexed.root, repair=True)
@@ -142,12 +142,12 @@ def test_a_damaged_index_is_built_again(indexed, ending, harm):
     assert [hit.id for hit in mended.search(query, k=1)] == [before[0][0]]
 
 
-def test_a_damaged_tombstone_file_is_found(photos, collection):
+def test_a_damaged_tombstone_file_is_found(photos, collection, raises_explained):
     collection.remove([photos / "disc.png"])
     (entry,) = collection.manifest.dead
     for name in entry.files:  # one would do: see test_tombstones
         cut(collection.root / name)
-    with pytest.raises(CollectionDamagedError, match="doctor --repair"):
+    with raises_explained(CollectionDamagedError, match="doctor --repair"):
         Collection.open(collection.root).search("x")
     assert len(Collection.doctor(collection.root)) == 1
     Collection.doctor(collection.root, repair=True)
