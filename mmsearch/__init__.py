@@ -15,30 +15,127 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from mmsearch.collection import Collection
-    from mmsearch.errors import MMSearchError
-    from mmsearch.retrieval.evaluation.evaluate import Scores
-    from mmsearch.retrieval.search.query import Query
-    from mmsearch.types import Hit, Moment, Report, Space, Span
+    from mmsearch.errors import (
+        CannotEmbedError,
+        CollectionBusyError,
+        CollectionClosedError,
+        CollectionDamagedError,
+        CollectionExistsError,
+        CollectionNotFoundError,
+        DecodeError,
+        Hint,
+        HintKind,
+        MMSearchError,
+        ModelUnavailableError,
+        NewerFormatError,
+        NoSuchFileError,
+        NoSuchRowError,
+        ReadOnlyError,
+        SpaceMismatchError,
+        TransientDecodeError,
+        UsageError,
+    )
+    from mmsearch.hits import Answer, Hit, Hits, Record
+    from mmsearch.notices import Notice, NoticeKind
+    from mmsearch.retrieval.evaluation.evaluate import DirectionScores, Scores
+    from mmsearch.retrieval.ingest.run import IngestOptions
+    from mmsearch.retrieval.progress import Progress
+    from mmsearch.retrieval.search.query import Query, Term
+    from mmsearch.retrieval.upkeep.doctor import Problem
+    from mmsearch.retrieval.upkeep.status import ModalityStatus, RootStatus, Status
+    from mmsearch.types import FileNote, Moment, PassedOver, Report, SavedClip, SavedFrame, Space, Span
 
-_HOMES = {
-    "Collection": "mmsearch.collection",
-    "Hit": "mmsearch.types",
-    "MMSearchError": "mmsearch.errors",
-    "Moment": "mmsearch.types",
-    "Query": "mmsearch.retrieval.search.query",
-    "Report": "mmsearch.types",
-    "Scores": "mmsearch.retrieval.evaluation.evaluate",
-    "Space": "mmsearch.types",
-    "Span": "mmsearch.types",
+_MODULES = {
+    "mmsearch.collection": ("Collection",),
+    "mmsearch.errors": (
+        "CannotEmbedError",
+        "CollectionBusyError",
+        "CollectionClosedError",
+        "CollectionDamagedError",
+        "CollectionExistsError",
+        "CollectionNotFoundError",
+        "DecodeError",
+        "Hint",
+        "HintKind",
+        "MMSearchError",
+        "ModelUnavailableError",
+        "NewerFormatError",
+        "NoSuchFileError",
+        "NoSuchRowError",
+        "ReadOnlyError",
+        "SpaceMismatchError",
+        "TransientDecodeError",
+        "UsageError",
+    ),
+    "mmsearch.hits": ("Answer", "Hit", "Hits", "Record"),
+    "mmsearch.notices": ("Notice", "NoticeKind"),
+    "mmsearch.retrieval.evaluation.evaluate": ("DirectionScores", "Scores"),
+    "mmsearch.retrieval.ingest.run": ("IngestOptions",),
+    "mmsearch.retrieval.progress": ("Progress",),
+    "mmsearch.retrieval.search.query": ("Query", "Term"),
+    "mmsearch.retrieval.upkeep.doctor": ("Problem",),
+    "mmsearch.retrieval.upkeep.status": ("ModalityStatus", "RootStatus", "Status"),
+    "mmsearch.types": ("FileNote", "Moment", "PassedOver", "Report", "SavedClip", "SavedFrame", "Space", "Span"),
 }
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
-__all__ = ["Collection", "Hit", "MMSearchError", "Moment", "Query", "Report", "Scores", "Space", "Span", "__version__"]
+__all__ = [
+    "Answer",
+    "CannotEmbedError",
+    "Collection",
+    "CollectionBusyError",
+    "CollectionClosedError",
+    "CollectionDamagedError",
+    "CollectionExistsError",
+    "CollectionNotFoundError",
+    "DecodeError",
+    "DirectionScores",
+    "FileNote",
+    "Hint",
+    "HintKind",
+    "Hit",
+    "Hits",
+    "IngestOptions",
+    "MMSearchError",
+    "ModalityStatus",
+    "ModelUnavailableError",
+    "Moment",
+    "NewerFormatError",
+    "NoSuchFileError",
+    "NoSuchRowError",
+    "Notice",
+    "NoticeKind",
+    "PassedOver",
+    "Problem",
+    "Progress",
+    "Query",
+    "ReadOnlyError",
+    "Record",
+    "Report",
+    "RootStatus",
+    "SavedClip",
+    "SavedFrame",
+    "Scores",
+    "Space",
+    "SpaceMismatchError",
+    "Span",
+    "Status",
+    "Term",
+    "TransientDecodeError",
+    "UsageError",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used (PEP 562), so that ``import mmsearch`` costs nothing."""
-    if name not in _HOMES:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module 'mmsearch' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
+    value = getattr(importlib.import_module(_MODULE_OF[name]), name)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    """The public names, also those that are not imported yet."""
+    return sorted(__all__)

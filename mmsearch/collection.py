@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.errors import HintKind, ReadOnlyError, UsageError
+from mmsearch.errors import CollectionExistsError, HintKind, ReadOnlyError, UsageError
 from mmsearch.retrieval.search.session import Reader, check_space
 from mmsearch.retrieval.store.atomic_files import writing_to
 from mmsearch.retrieval.store.manifest import MANIFEST_NAME, IndexSettings, Manifest, save_manifest
 from mmsearch.retrieval.store.snapshot import Snapshot
-from mmsearch.types import Modality, Report, Space
+from mmsearch.types import Modality, Moment, Report, SavedClip, SavedFrame, Space
 
 if TYPE_CHECKING:
     from mmsearch.retrieval.encoders.protocol import Encoder
@@ -56,12 +56,13 @@ class Collection(Reader):
             precision: ``auto``, ``float32``, ``bfloat16``, ``float16`` or ``int8``.
 
         Raises:
-            UsageError: something is there already.
+            CollectionExistsError: there is a collection already.
+            UsageError: other files are there.
             ModelUnavailableError: the model cannot be loaded.
         """
         root = Path(path).expanduser().absolute()
         if (root / MANIFEST_NAME).exists():
-            raise UsageError(f"there is a collection at {root} already; open it")
+            raise CollectionExistsError(f"there is a collection at {root} already; open it")
         if root.is_dir() and any(root.iterdir()):
             raise UsageError(f"{root} holds other files; name a new or an empty folder")
         if root.exists() and not root.is_dir():
@@ -260,6 +261,43 @@ class Collection(Reader):
         from mmsearch.retrieval.upkeep.doctor import examine
 
         return examine(Path(path).expanduser().absolute(), repair=repair)
+
+    @staticmethod
+    def save_frame(moment: Moment, output: str | os.PathLike[str], *, force: bool = False) -> SavedFrame:
+        """Write the frame that a film shows at a time as a picture, upright and in full size. Needs no collection.
+
+        Args:
+            moment: the film and the time, ``Moment(path, start_s)``.
+            output: the picture's file; its ending says what it is: ``.jpg``, ``.png`` or ``.webp``.
+            force: write over a file that is there.
+
+        Raises:
+            UsageError: there is a file at ``output``, or its ending is not that of a picture.
+            DecodeError: the film ends before the time, or cannot be decoded.
+        """
+        from mmsearch.retrieval.media.films.clips import save_frame
+
+        return SavedFrame(Path(output), **save_frame(moment, Path(output), force=force))
+
+    @staticmethod
+    def save_clip(moment: Moment, output: str | os.PathLike[str], *, force: bool = False) -> SavedClip:
+        """Write a part of a film or sound as a file. Needs no collection.
+
+        Coded streams are copied where the kind of file allows that, from the key frame before the start on; else they
+        are coded anew.
+
+        Args:
+            moment: the film or sound and the part of it, ``Moment(path, start_s, end_s)``.
+            output: the file to write; its ending says what it is, such as ``.mp4`` or ``.flac``.
+            force: write over a file that is there.
+
+        Raises:
+            UsageError: there is a file at ``output``, or its ending is not that of a film or sound.
+            DecodeError: the file ends before the start, or cannot be decoded.
+        """
+        from mmsearch.retrieval.media.films.clips import save_clip
+
+        return SavedClip(Path(output), **save_clip(moment, Path(output), force=force))
 
 
 def make_folder(root: Path) -> None:

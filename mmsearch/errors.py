@@ -99,6 +99,14 @@ class CollectionNotFoundError(MMSearchError):
     default_hint = HintKind.INDEX_OR_NAME_COLLECTION
 
 
+class NoSuchRowError(UsageError):
+    """No row of the collection has an id, or has it any more."""
+
+
+class CollectionExistsError(UsageError):
+    """A collection is to be made where one is."""
+
+
 class CollectionClosedError(UsageError):
     """A collection is used after `Collection.close`."""
 

@@ -1,4 +1,4 @@
-"""Small frozen dataclasses that every room may use: spaces, spans, moments, items, hits, reports."""
+"""Small frozen dataclasses that every room may use: spaces, spans, moments, items, reports."""
 
 from __future__ import annotations
 
@@ -175,60 +175,6 @@ class Item:
     made: str | None = None
 
 
-Level = Literal["nothing"]
-"""How far an answer is to be believed."""
-
-State = Literal["current", "changed", "gone"]
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """One answer. ``score`` is the cosine of query and stored vector; ``match`` is that cosine standardised
-    within its modality, which is what lists of several modalities are merged by. ``copies`` are the paths of other
-    indexed files of the same content, ``content_hash`` its 128-bit BLAKE2b (empty where it is not known)."""
-
-    rank: int
-    score: float
-    match: float
-    path: str
-    modality: Modality
-    id: int
-    span: Span | None
-    text: str | None
-    evidence: tuple[str, ...]
-    state: State
-    width: int | None = None
-    height: int | None = None
-    duration_s: float | None = None
-    taken_at: dt.datetime | None = None
-    note: str | None = None
-    copies: tuple[str, ...] = ()
-    content_hash: bytes = field(default=b"", repr=False)
-    taken_from: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """The contract's HIT; a path that is not valid UTF-8 adds ``path_b64``."""
-        return {
-            "rank": self.rank,
-            "score": round(self.score, 6),
-            "match": round(self.match, 4),
-            **path_json(self.path),
-            "modality": self.modality,
-            "id": self.id,
-            "span": self.span.to_json() if self.span else None,
-            "text": self.text,
-            "evidence": list(self.evidence),
-            "state": self.state,
-            "width": self.width,
-            "height": self.height,
-            "duration_s": None if self.duration_s is None else rounded(self.duration_s),
-            "taken_at": self.taken_at.isoformat() if self.taken_at else None,
-            "taken_from": self.taken_from,
-            "note": self.note,
-            "copies": [path_json(path) for path in self.copies],
-        }
-
-
 SkipKind = Literal["content", "transient"]
 """Where the reason lies that a file is skipped: in the file and in what was asked for, so that it stays until one of
 them changes; or in the moment (memory, permissions, time), so that the next run tries again."""
@@ -312,6 +258,49 @@ class Report:
             "seconds": round(self.seconds, 3),
             "stages": {name: round(value, 3) for name, value in self.stages.items()},
         }
+
+
+@dataclass(frozen=True, slots=True)
+class SavedFrame:
+    """A frame that was written as a picture.
+
+    Attributes:
+        output: the file that was written.
+        time_s: when the film shows the frame, in seconds from its start.
+        width: in pixels.
+        height: in pixels.
+    """
+
+    output: Path
+    time_s: float
+    width: int
+    height: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as a JSON object."""
+        return {"output": str(self.output), "time_s": rounded(self.time_s), "width": self.width, "height": self.height}
+
+
+@dataclass(frozen=True, slots=True)
+class SavedClip:
+    """A part of a film or sound that was written as a file.
+
+    Attributes:
+        output: the file that was written.
+        start_s: where it starts, in seconds of the source. A copied film starts at a key frame.
+        end_s: where it ends.
+        copied: True where the coded streams were copied, False where they were coded anew.
+    """
+
+    output: Path
+    start_s: float
+    end_s: float
+    copied: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as a JSON object."""
+        times = {"start_s": rounded(self.start_s), "end_s": rounded(self.end_s)}
+        return {"output": str(self.output), **times, "copied": self.copied}
 
 
 def path_json(path: str) -> dict[str, str]:

@@ -13,8 +13,8 @@ from typing import IO
 from mmsearch.cli.hints import explained_error
 from mmsearch.cli.output import say
 from mmsearch.errors import MMSearchError, UsageError
+from mmsearch.hits import Answer
 from mmsearch.retrieval.search.query import Query, Reading
-from mmsearch.retrieval.search.session import Answer
 
 BATCH = 64
 LONGEST = 1 << 20

@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 
 from mmsearch.cli.output import say
-from mmsearch.types import Hit, clock
+from mmsearch.hits import Hit
+from mmsearch.types import clock
 
 _MAC_VLC = Path("/Applications/VLC.app/Contents/MacOS/VLC")
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.cli.render import shown_path, terminal
-from mmsearch.types import Hit
+from mmsearch.hits import Hit
 
 _WIDTH, _HEIGHT = 40, 40
 

@@ -20,9 +20,9 @@ from mmsearch.types import counted, modalities_named
 if TYPE_CHECKING:
     from mmsearch.cli.lines import Line
     from mmsearch.collection import Collection
+    from mmsearch.hits import Answer
     from mmsearch.notices import Notice
     from mmsearch.retrieval.search.query import Query
-    from mmsearch.retrieval.search.session import Answer
 
 
 @click.command()

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from mmsearch.cli.output import echo, harmless
-from mmsearch.types import Hit
+from mmsearch.hits import Hit
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from mmsearch.hits import Hit
 from mmsearch.retrieval.search.filters import Mask
 from mmsearch.retrieval.search.moments import is_timed
 from mmsearch.retrieval.store.snapshot import Rows
-from mmsearch.types import Hit
 
 _COLUMNS = ("content_hash", "path", "span_start")
 

@@ -11,9 +11,10 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from mmsearch.hits import FileState, Hit
 from mmsearch.retrieval.media.decode_spec import MAX_SPAN_S
 from mmsearch.retrieval.media.formats import FILM_ENDINGS
-from mmsearch.types import Hit, Modality, State
+from mmsearch.types import Modality
 
 SAME = 0.97
 """Neighbouring moments whose vectors have at least this cosine show the same: they are listed once."""
@@ -155,5 +156,5 @@ def _overlap(one: Hit, other: Hit) -> float:
     return _EPSILON_S / 2 if shared == 0 and min(_length(one), _length(other)) == _EPSILON_S else shared
 
 
-def _state_of(path: str) -> State:
+def _state_of(path: str) -> FileState:
     return "current" if os.path.exists(path) else "gone"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from mmsearch.hits import Hit
 from mmsearch.retrieval.search.copies import folded
 from mmsearch.retrieval.search.moments import distinct, is_timed, moments_of, owner
-from mmsearch.types import Hit, Modality
+from mmsearch.types import Modality
 
 Cosine = Callable[[Hit, Hit], float]
 

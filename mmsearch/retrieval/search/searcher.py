@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmsearch.hits import FileState, Hit
 from mmsearch.indexes import VectorIndex
 from mmsearch.indexes.match_sample import Sample, draw
 from mmsearch.indexes.vectors import StoredVectors
@@ -21,7 +22,7 @@ from mmsearch.retrieval.search.moments import is_moment, is_timed, owner
 from mmsearch.retrieval.store.schema import FACT_NAMES, modality_of, span_of
 from mmsearch.retrieval.store.snapshot import Rows, Snapshot
 from mmsearch.retrieval.upkeep.index_files import open_index, read_sample
-from mmsearch.types import Hit, Modality, Space, State
+from mmsearch.types import Modality, Space
 
 _EVIDENCE: dict[Modality, str] = {"image": "picture", "text": "text", "audio": "sound", "video": "frame"}
 
@@ -288,7 +289,7 @@ def _hit(row_id: int, score: float, match: float, row: dict[str, Any]) -> Hit:
     )
 
 
-def _state(row: dict[str, Any]) -> State:
+def _state(row: dict[str, Any]) -> FileState:
     try:
         facts = os.stat(row["path"])
     except OSError:

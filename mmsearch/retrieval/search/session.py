@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import CollectionDamagedError, Hint, HintKind, MMSearchError, SpaceMismatchError, UsageError
-from mmsearch.notices import Notice
+from mmsearch.hits import Answer, Hit, Hits, Level
 from mmsearch.retrieval.progress import Watcher, no_progress
 from mmsearch.retrieval.search.filters import folders_meant, make_filters
 from mmsearch.retrieval.search.query import Query
@@ -25,7 +25,7 @@ from mmsearch.retrieval.search.ranking import rank
 from mmsearch.retrieval.search.searcher import Searcher, SearchScope
 from mmsearch.retrieval.store.manifest import MANIFEST_NAME, Manifest, load_manifest
 from mmsearch.retrieval.store.snapshot import Snapshot
-from mmsearch.types import MODALITIES, FileNote, Hit, Level, Modality, Space, modalities_named
+from mmsearch.types import MODALITIES, FileNote, Modality, Space, modalities_named
 
 if TYPE_CHECKING:
     from typing import Self
@@ -37,28 +37,6 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 _SPANS_FOR_EACH = 8  # moments looked at for each that is wanted, as neighbours say the same
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The hits of one query and what they took, in milliseconds: ``load``, ``embed``, ``search``.
-
-    ``level`` is *nothing* where no model can read the query's words: the hits are the nearest rows and mean nothing.
-    """
-
-    query: list[str]
-    space: Space
-    hits: list[Hit]
-    took_ms: dict[str, float]
-    notices: tuple[Notice, ...] = ()
-    level: Level | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """The object of ``mmsearch query --json``; ``space`` is the first that answered."""
-        took = {stage: round(ms, 2) for stage, ms in self.took_ms.items()}
-        hits = [hit.to_json() for hit in self.hits]
-        said = {"level": self.level, "notices": [str(notice) for notice in self.notices]}
-        return {"query": self.query, "space": self.space.key, "took_ms": took, **said, "hits": hits}
 
 
 class Reader:
@@ -160,11 +138,11 @@ class Reader:
                 self._searchers[space.key] = Searcher(self._snapshot, space)
             return self._searchers[space.key]
 
-    def search(self, query: Any, k: int = 10, **options: Any) -> list[Hit]:
+    def search(self, query: Any, k: int = 10, **options: Any) -> Hits:
         """The k best hits for a query: see `ask` for what it may be and for the options."""
         return self.ask(query, k, **options).hits
 
-    def search_many(self, queries: Iterable[Any], k: int = 10, **options: Any) -> list[list[Hit]]:
+    def search_many(self, queries: Iterable[Any], k: int = 10, **options: Any) -> list[Hits]:
         """The hits of several queries, embedded and looked up as one batch; options as in `ask`.
 
         Raises:
@@ -247,7 +225,7 @@ class Reader:
         def answer(i: int) -> Answer:
             notices = (*embedded.notices, *embedded.remarks.get(i, ()))
             level: Level | None = None if i in embedded.read else "nothing"
-            return Answer(asked[i].describe(), embedded.first, hits[i], took, notices, level)
+            return Answer(asked[i].describe(), embedded.first, Hits(hits[i]), took, notices, level)
 
         return [failed[i] if i in failed else answer(i) for i in range(len(queries))]
 

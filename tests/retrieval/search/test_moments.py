@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mmsearch.hits import Hit
 from mmsearch.retrieval.search.moments import SAME, distinct, fused, is_moment, is_timed, moments_of, owner
-from mmsearch.types import Hit, Modality, Span
+from mmsearch.types import Modality, Span
 
 FRAME, SOUND, SUBTITLE = "frame", "sound", "subtitle"
 MODALITY: dict[str, Modality] = {FRAME: "video", SOUND: "audio", SUBTITLE: "text"}
@@ -22,7 +23,18 @@ def row(start: float, end: float, match: float, kind: str = FRAME, *, path: str 
     """A row of a film from ``start`` to ``end`` seconds, as a search finds it."""
     words = f"words at {start}" if kind == SUBTITLE else None
     span = Span(start, end, "s")
-    return Hit(0, match / 10, match, path, MODALITY[kind], next(numbers), span, words, (kind,), "current")
+    return Hit(
+        rank=0,
+        score=match / 10,
+        match=match,
+        path=path,
+        modality=MODALITY[kind],
+        id=next(numbers),
+        span=span,
+        text=words,
+        evidence=(kind,),
+        state="current",
+    )
 
 
 def spans(moments) -> list[tuple[float, float]]:
@@ -64,8 +76,11 @@ def test_a_better_match_of_any_kind_makes_the_whole_better(found, more):
 
 
 def test_a_row_is_timed_in_seconds_and_a_moment_up_to_ten():
-    passage = Hit(0, 0, 0, "/notes.txt", "text", 1, Span(0, 40, "char"), "words", ("text",), "current")
-    picture = Hit(0, 0, 0, "/a.png", "image", 1, None, None, ("picture",), "current")
+    shared = {"rank": 0, "score": 0, "match": 0, "id": 1, "state": "current"}
+    passage = Hit(
+        path="/notes.txt", modality="text", span=Span(0, 40, "char"), text="words", evidence=("text",), **shared
+    )
+    picture = Hit(path="/a.png", modality="image", evidence=("picture",), **shared)
     assert [is_timed(hit) for hit in (passage, picture, row(0, 40, 0))] == [False, False, True]
     assert [is_moment(row(5, end, 0)) for end in (5, 14.9, 15, 15.1)] == [True, True, True, False]
 

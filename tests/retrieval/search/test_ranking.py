@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from mmsearch.hits import Hit
 from mmsearch.retrieval.search.ranking import rank
-from mmsearch.types import Hit, Modality, Span
+from mmsearch.types import Modality, Span
 
 EVIDENCE: dict[str, tuple[Modality, int | None]] = {
     "picture": ("image", 640),
@@ -29,7 +30,19 @@ def found(path: str, kind: str, match: float, span: tuple[float, float] | None =
     words = path if modality == "text" else None
     evidence = (kind.split(" ")[0],)
     where = Span(*span, "s") if span else None
-    return Hit(0, match / 10, match, path, modality, next(numbers), where, words, evidence, "current", width)
+    return Hit(
+        rank=0,
+        score=match / 10,
+        match=match,
+        path=path,
+        modality=modality,
+        id=next(numbers),
+        span=where,
+        text=words,
+        evidence=evidence,
+        state="current",
+        width=width,
+    )
 
 
 def told(hits) -> list[tuple[str, Modality]]:

@@ -29,9 +29,12 @@ def save_clip(moment: Moment, output: Path, *, force: bool = False) -> dict[str,
     ``copied``: whether the coded streams were copied, from the key frame before the start on, or coded anew.
 
     Raises:
-        UsageError: something is at ``output`` (unless ``force``), or its ending is of no film or sound.
+        UsageError: something is at ``output`` (unless ``force``), its ending is of no film or sound, or the moment has
+            no end.
         DecodeError: the file ends before that, or cannot be decoded.
     """
+    if moment.end_s is None:
+        raise UsageError(f"{moment} does not say to when the clip goes: give an end in seconds")
     return _hand_over("clip", moment, output, force)
 
 

@@ -1,0 +1,207 @@
+"""What a search gives back: hits, lists of hits, answers; and records, which are rows without a score."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, overload
+
+from mmsearch.errors import MMSearchError
+from mmsearch.notices import Notice
+from mmsearch.types import Modality, Space, Span, path_json, printable, rounded
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+FileState = Literal["current", "changed", "gone"]
+"""Whether a row's file is still what was embedded: the same size and modification time, others, or no such file."""
+
+Level = Literal["nothing"]
+"""How far an answer can be believed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A stored row: a picture, a passage of a text, a window of a sound, a shot of a film or a whole film.
+
+    Attributes:
+        id: the row's id, unique in the collection and never used again.
+        path: the file (or the name) that the row stands for.
+        modality: ``image``, ``text``, ``audio`` or ``video``.
+        span: the part of the file, where the row is not the whole of it.
+        text: the passage, for texts.
+        state: whether the file is still what was embedded.
+        width: of the picture or film, in pixels.
+        height: of the picture or film, in pixels.
+        duration_s: of the film or sound, in seconds.
+        taken_at: when the picture, film or sound was made, as its clock on the wall showed it.
+        taken_from: where ``taken_at`` was found: ``exif``, ``xmp``, ``name`` and others.
+        note: set where only part of the file was used, or its encoding was guessed.
+        content_hash: 128-bit BLAKE2b of the file's content; empty where it is not known.
+    """
+
+    id: int
+    path: str
+    modality: Modality
+    span: Span | None = None
+    text: str | None = None
+    state: FileState
+    width: int | None = None
+    height: int | None = None
+    duration_s: float | None = None
+    taken_at: dt.datetime | None = None
+    taken_from: str | None = None
+    note: str | None = None
+    content_hash: bytes = b""
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as a JSON object; a path that is not valid UTF-8 adds ``path_b64``."""
+        return {
+            **path_json(self.path),
+            "modality": self.modality,
+            "id": self.id,
+            "span": self.span.to_json() if self.span else None,
+            "text": self.text,
+            "state": self.state,
+            "width": self.width,
+            "height": self.height,
+            "duration_s": None if self.duration_s is None else rounded(self.duration_s),
+            "taken_at": self.taken_at.isoformat() if self.taken_at else None,
+            "taken_from": self.taken_from,
+            "note": self.note,
+        }
+
+    def __repr__(self) -> str:
+        span = f", span={self.span}" if self.span else ""
+        return f"Record(id={self.id}, path={printable(self.path)!r}, modality={self.modality!r}{span})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit(Record):
+    """One answer to a query: a record, and how well it fits.
+
+    Attributes:
+        rank: its place among the answers, from 1.
+        score: cosine of the query and the stored vector, -1 to 1.
+        match: that cosine in standard deviations above the mean of this query's cosines to rows of the same modality;
+            what lists of several modalities are ordered by.
+        evidence: what speaks for the hit: ``picture``, ``text``, ``frame``, ``sound``, ``subtitle``.
+        copies: paths of other indexed files of the same content.
+    """
+
+    rank: int
+    score: float
+    match: float
+    evidence: tuple[str, ...]
+    copies: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The hit as ``mmsearch query --json`` prints it."""
+        record = Record.to_json(self)
+        first = ("path", "path_b64", "modality", "id", "span", "text")
+        return {
+            "rank": self.rank,
+            "score": round(self.score, 6),
+            "match": round(self.match, 4),
+            **{name: record[name] for name in first if name in record},
+            "evidence": list(self.evidence),
+            **{name: value for name, value in record.items() if name not in first},
+            "copies": [path_json(path) for path in self.copies],
+        }
+
+    def __repr__(self) -> str:
+        span = f", span={self.span}" if self.span else ""
+        return f"Hit(path={printable(self.path)!r}, score={self.score:.4f}, modality={self.modality!r}{span})"
+
+
+class Hits(list[Hit]):
+    """Hits in order of rank: a list that can be turned into a table."""
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> Hit: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Hits: ...
+
+    def __getitem__(self, index: SupportsIndex | slice) -> Hit | Hits:
+        found = super().__getitem__(index)
+        return found if isinstance(found, Hit) else Hits(found)
+
+    def to_arrow(self) -> pa.Table:
+        """A row for each hit, a column for each attribute of `Hit`, the span as three of them; always one schema.
+
+        Bytes of a path that are not UTF-8 are shown as ``\\xNN``; `Hit.path` has them exactly.
+        """
+        import pyarrow as pa
+
+        words, numbers = pa.string(), pa.float64()
+        columns: dict[str, tuple[pa.DataType, Iterable[Any]]] = {
+            "rank": (pa.int64(), (hit.rank for hit in self)),
+            "score": (numbers, (hit.score for hit in self)),
+            "match": (numbers, (hit.match for hit in self)),
+            "path": (words, (printable(hit.path) for hit in self)),
+            "modality": (words, (hit.modality for hit in self)),
+            "id": (pa.int64(), (hit.id for hit in self)),
+            "span_start": (numbers, (hit.span and hit.span.start for hit in self)),
+            "span_end": (numbers, (hit.span and hit.span.end for hit in self)),
+            "span_unit": (words, (hit.span and hit.span.unit for hit in self)),
+            "text": (words, (hit.text for hit in self)),
+            "evidence": (pa.list_(words), (list(hit.evidence) for hit in self)),
+            "state": (words, (hit.state for hit in self)),
+            "width": (pa.int32(), (hit.width for hit in self)),
+            "height": (pa.int32(), (hit.height for hit in self)),
+            "duration_s": (numbers, (hit.duration_s for hit in self)),
+            "taken_at": (pa.timestamp("us"), (hit.taken_at for hit in self)),
+            "taken_from": (words, (hit.taken_from for hit in self)),
+            "note": (words, (hit.note for hit in self)),
+            "content_hash": (pa.binary(), (hit.content_hash or None for hit in self)),
+            "copies": (pa.list_(words), ([printable(path) for path in hit.copies] for hit in self)),
+        }
+        arrays = [pa.array(list(values), type=kind) for kind, values in columns.values()]
+        return pa.Table.from_arrays(arrays, names=list(columns))
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The table of `to_arrow` as a data frame.
+
+        Raises:
+            MMSearchError: pandas is not installed.
+        """
+        import importlib.util
+
+        if importlib.util.find_spec("pandas") is None:
+            raise MMSearchError("to_pandas needs pandas, which is not installed; to_arrow needs nothing more")
+        return self.to_arrow().to_pandas()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The hits of one query, and what is to be said of them.
+
+    Attributes:
+        query: the terms, as a person would write them.
+        space: the first space that answered.
+        hits: in order of rank.
+        took_ms: milliseconds by stage: ``load`` (the model), ``embed``, ``search``.
+        notices: what is to be said: words that a model does not know, a space that was not searched.
+        level: ``nothing`` where no model can read the query's words, so that the hits mean nothing; else None.
+    """
+
+    query: list[str]
+    space: Space
+    hits: Hits
+    took_ms: dict[str, float] = field(default_factory=dict)
+    notices: tuple[Notice, ...] = ()
+    level: Level | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The answer as ``mmsearch query --json`` prints it."""
+        return {
+            "query": self.query,
+            "space": self.space.key,
+            "took_ms": {stage: round(ms, 2) for stage, ms in self.took_ms.items()},
+            "level": self.level,
+            "notices": [str(notice) for notice in self.notices],
+            "hits": [hit.to_json() for hit in self.hits],
+        }
