@@ -77,7 +77,7 @@ def of_mini(count: int) -> Iterator[Line]:
     from mmsearch.indexes import VectorIndex, build_index
     from mmsearch.indexes.plan import round_to_power_of_two
     from mmsearch.indexes.vectors import as_vectors
-    from mmsearch.retrieval.encoders import load_encoder
+    from mmsearch.retrieval.encoders.load import load_encoder
 
     folder, encoder = data_set("flickr8k_dev500"), load_encoder("mini")
     captions = [json.loads(line)["query"] for line in (folder / "pairs.jsonl").read_text("utf-8").splitlines()]

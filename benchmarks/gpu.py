@@ -155,7 +155,7 @@ def build(_: Sequence[int]) -> Measured:
 
 def encode(_: Sequence[int]) -> Measured:
     """Pictures and texts a second through open_clip's towers."""
-    from mmsearch.retrieval.encoders import load_encoder
+    from mmsearch.retrieval.encoders.load import load_encoder
 
     rng = np.random.default_rng(0)
     texts = [" ".join(rng.choice(["a", "dog", "red", "boat", "at", "night"], 9)) for _ in range(TEXTS)]

@@ -19,7 +19,7 @@ from data import data_set
 from numpy.typing import NDArray
 
 from mmsearch import Collection
-from mmsearch.retrieval.encoders import load_encoder
+from mmsearch.retrieval.encoders.load import load_encoder
 from mmsearch.retrieval.encoders.protocol import ImageEncoder
 from mmsearch.retrieval.media.decode_spec import DecodeSpec
 from mmsearch.retrieval.media.workers.decoder import Decoded, Decoder, Job

@@ -70,9 +70,10 @@ class Collection(Reader):
         manifest = Manifest(settings=checked_settings(IndexSettings(), index, recall))
         encoders: dict[str, Encoder] = {}
         if model is not None:
-            from mmsearch.retrieval.encoders import auto_model, load_encoder
+            from mmsearch.models import best
+            from mmsearch.retrieval.encoders.load import load_encoder
 
-            name = auto_model()[0] if model == "auto" else model
+            name = best().name if model == "auto" else model
             encoder = load_encoder(name, device=device, precision=precision)
             key = encoder.space.key
             manifest = replace(manifest, primary_space=key, spaces={key: encoder.space})
@@ -173,7 +174,7 @@ class Collection(Reader):
         return encoder
 
     def _load(self, model: str) -> Encoder:
-        from mmsearch.retrieval.encoders import load_encoder
+        from mmsearch.retrieval.encoders.load import load_encoder
 
         return load_encoder(model, device=self._device, precision=self._precision, throughput=True)
 

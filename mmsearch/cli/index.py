@@ -167,12 +167,14 @@ def _opened(path: Path, model: str, device: str, precision: str, dry_run: bool, 
 
 
 def _chosen(model: str) -> str:
-    from mmsearch.retrieval.encoders import auto_model
+    from mmsearch import models
 
     if model != "auto":
         return f"model {model}"
-    name, told = auto_model()
-    return told + ("; better ones: `mmsearch models list`" if name == "mini" else "")
+    best = models.best()
+    if best.is_built_in:
+        return "model mini: built in, small, English; better ones: `mmsearch models list`"
+    return f"model {best.name}: the best whose weights are on this machine ({best.note})"
 
 
 def _print_report(report: Report, dry_run: bool, quiet: bool, verbose: bool) -> None:

@@ -6,7 +6,7 @@ import importlib.util
 
 import pytest
 
-from mmsearch.retrieval.encoders import CATALOGUE
+from mmsearch.models import catalogue
 
 
 @pytest.fixture
@@ -35,9 +35,16 @@ def test_pull_and_export_name_the_extra_that_is_not_installed(run, base_install)
         assert 'pip install "mmsearch[audio]"' in ran.err
 
 
+def test_index_says_that_auto_took_mini_and_where_better_ones_are(run, base_install, photos, tmp_path):
+    told = run("index", photos, "-c", tmp_path / "new.mms").err.splitlines()[0]
+    assert "model mini: built in, small, English" in told
+    assert "mmsearch models list" in told
+    assert len(told.partition("model ")[2]) < 80, "one short line"
+
+
 def test_list_names_every_model_of_the_catalogue(run):
     lines = run("models", "list").lines
-    assert {line.split()[0] for line in lines[1:-2]} == {entry.name for entry in CATALOGUE}
+    assert {line.split()[0] for line in lines[1:-2]} == {entry.name for entry in catalogue()}
     assert "clap@/path" in lines[-2]
     assert "open_clip:ARCHITECTURE/TAG" in lines[-1]
 

@@ -19,14 +19,9 @@ from hypothesis import strategies as st
 
 import mmsearch
 from mmsearch.errors import UsageError
-from mmsearch.retrieval.encoders import (
-    AudioEncoder,
-    ImageEncoder,
-    TextEncoder,
-    VideoEncoder,
-    load_encoder,
-    resolve,
-)
+from mmsearch.retrieval.encoders.catalogue import resolve
+from mmsearch.retrieval.encoders.load import load_encoder
+from mmsearch.retrieval.encoders.protocol import AudioEncoder, ImageEncoder, TextEncoder, VideoEncoder
 
 ROOT = Path(mmsearch.__path__[0]).parent
 TINY = {
@@ -345,7 +340,7 @@ def test_one_string_in_place_of_a_list_is_refused(case):
 
 def test_the_space_is_the_same_in_another_process(case):
     program = (
-        "import json, sys; from mmsearch.retrieval.encoders import load_encoder;"
+        "import json, sys; from mmsearch.retrieval.encoders.load import load_encoder;"
         "print(json.dumps(load_encoder(sys.argv[1]).space.to_json()))"
     )
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""The models by name: frozen facts about each, known without loading anything, and `resolve` for any name."""
+"""The models by name: what is known of each without loading anything, and `resolve` for any name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mmsearch.errors import HintKind, UsageError
 from mmsearch.types import Modality
 
 _PREFIX = "open_clip:"
-# A film is its pooled frames: what embeds pictures embeds films.
+# A model of pictures embeds films too: as the mean of their frames.
 _PICTURES: frozenset[Modality] = frozenset({"text", "image", "video"})
 _SOUNDS: frozenset[Modality] = frozenset({"text", "audio"})
 _FILMS: frozenset[Modality] = frozenset({"text", "video"})
@@ -25,17 +25,27 @@ _TRANSFORMERS_ALONE = ("torch", "transformers")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One model.
+class ModelInfo:
+    """One model that mmsearch can load by name.
 
-    ``architecture`` and ``pretrained`` are open_clip's names, ``repository`` where on the Hugging Face hub the
-    weights are. ``dim`` and ``download_mb`` (megabytes, rounded: about what will be fetched) are None where only the
-    model itself knows. ``needs`` names the packages it runs on, ``checkpoint`` a file or folder in place of a tag.
-    ``languages`` is *English* or *many languages*, empty where nobody knows.
+    Attributes:
+        name: what `Collection.create` and ``index`` take.
+        family: which of mmsearch's encoders runs it.
+        architecture: open_clip's name of the architecture; of another family, a description.
+        pretrained: open_clip's tag of the weights, or their repository on the Hugging Face hub.
+        modalities: what it embeds.
+        dim: length of its vectors; None if only its files tell.
+        download_mb: size of the download, in megabytes, rounded; 0 if it is built in, None if unknown.
+        licence: licence of the weights.
+        note: languages, hardware and limits, in a few words.
+        repository: the repository of the weights on the Hugging Face hub.
+        needs: packages that must be installed.
+        checkpoint: a weights file or its folder on this machine, in place of ``pretrained``.
+        languages: *English* or *many languages*; empty if unknown.
     """
 
     name: str
-    runtime: Literal["mini", "open_clip", "clap", "pe_av"]
+    family: Literal["mini", "open_clip", "clap", "pe_av"]
     architecture: str
     pretrained: str
     modalities: frozenset[Modality] = _PICTURES
@@ -49,39 +59,44 @@ class Entry:
     languages: str = ""
 
     @property
-    def is_transformers(self) -> bool:
-        """Whether it runs through transformers, from a folder that holds all its files."""
-        return self.runtime in ("clap", "pe_av")
+    def is_built_in(self) -> bool:
+        """Whether its weights come with mmsearch."""
+        return self.family == "mini"
 
     @property
-    def reads_all(self) -> bool:
+    def is_transformers(self) -> bool:
+        """Whether it runs through the package transformers, from a folder with all its files."""
+        return self.family in ("clap", "pe_av")
+
+    @property
+    def is_multilingual(self) -> bool:
         """Whether it was trained on texts of many languages and scripts."""
         return self.languages == _MANY
 
     @property
     def scripts(self) -> frozenset[str] | None:
-        """The scripts that its texts were written in, as names of Unicode characters begin; None where any may be."""
+        """The scripts of its training texts, as Unicode names them (``LATIN``); None if it reads any, or if unknown."""
         return frozenset({"LATIN"}) if self.languages == _ENGLISH else None
 
     @property
     def extra(self) -> str:
-        """The extra of mmsearch that installs what it needs."""
+        """The extra of mmsearch that installs the packages it needs: ``pip install "mmsearch[…]"``."""
         return "audio" if self.is_transformers else "clip"
 
     @property
     def local_name(self) -> str:
-        """How a checkpoint of its kind on this machine is named."""
+        """The form of name that loads a checkpoint of its family from a path on this machine."""
         if not self.is_transformers:
             return f"{_PREFIX}{self.architecture}@/path"
-        return "clap@/path" if self.runtime == "clap" else f"{self.name.partition('@')[0]}@/path"
+        return "clap@/path" if self.family == "clap" else f"{self.name.partition('@')[0]}@/path"
 
 
-# Best first, by the authors' published zero-shot retrieval: `auto` takes the first whose weights are on this machine.
-# Models of sounds and films follow; a collection has them beside its model, so `auto` passes them over.
-CATALOGUE: tuple[Entry, ...] = (
-    Entry(
+# Models of pictures first, the best first, by the zero-shot retrieval that their authors published: `best` takes the
+# first whose weights are on this machine. Then models of sounds or films alone, which a collection uses beside another.
+CATALOGUE: tuple[ModelInfo, ...] = (
+    ModelInfo(
         name="siglip2-large",
-        runtime="open_clip",
+        family="open_clip",
         architecture="ViT-SO400M-14-SigLIP2",
         pretrained="webli",
         dim=1152,
@@ -92,9 +107,9 @@ CATALOGUE: tuple[Entry, ...] = (
         repository="timm/ViT-SO400M-14-SigLIP2",
         needs=_TRANSFORMERS,
     ),
-    Entry(
+    ModelInfo(
         name="pe-core-l",
-        runtime="open_clip",
+        family="open_clip",
         architecture="PE-Core-L-14-336",
         pretrained="meta",
         dim=1024,
@@ -104,9 +119,9 @@ CATALOGUE: tuple[Entry, ...] = (
         languages=_ENGLISH,
         repository="timm/PE-Core-L-14-336",
     ),
-    Entry(
+    ModelInfo(
         name="siglip2",
-        runtime="open_clip",
+        family="open_clip",
         architecture="ViT-B-16-SigLIP2-256",
         pretrained="webli",
         dim=768,
@@ -117,9 +132,9 @@ CATALOGUE: tuple[Entry, ...] = (
         repository="timm/ViT-B-16-SigLIP2-256",
         needs=_TRANSFORMERS,
     ),
-    Entry(
+    ModelInfo(
         name="mobileclip2-s4",
-        runtime="open_clip",
+        family="open_clip",
         architecture="MobileCLIP2-S4",
         pretrained="dfndr2b",
         dim=768,
@@ -129,9 +144,9 @@ CATALOGUE: tuple[Entry, ...] = (
         languages=_ENGLISH,
         repository="timm/MobileCLIP2-S4-OpenCLIP",
     ),
-    Entry(
+    ModelInfo(
         name="pe-core-b",
-        runtime="open_clip",
+        family="open_clip",
         architecture="PE-Core-B-16",
         pretrained="meta",
         dim=1024,
@@ -141,9 +156,9 @@ CATALOGUE: tuple[Entry, ...] = (
         languages=_ENGLISH,
         repository="timm/PE-Core-B-16",
     ),
-    Entry(
+    ModelInfo(
         name="clip-large",
-        runtime="open_clip",
+        family="open_clip",
         architecture="ViT-L-14",
         pretrained="datacomp_xl_s13b_b90k",
         dim=768,
@@ -153,9 +168,9 @@ CATALOGUE: tuple[Entry, ...] = (
         languages=_ENGLISH,
         repository="laion/CLIP-ViT-L-14-DataComp.XL-s13B-b90K",
     ),
-    Entry(
+    ModelInfo(
         name="clip",
-        runtime="open_clip",
+        family="open_clip",
         architecture="ViT-B-32-256",
         pretrained="datacomp_s34b_b86k",
         dim=512,
@@ -165,9 +180,9 @@ CATALOGUE: tuple[Entry, ...] = (
         languages=_ENGLISH,
         repository="laion/CLIP-ViT-B-32-256x256-DataComp-s34B-b86K",
     ),
-    Entry(
+    ModelInfo(
         name="mobileclip2-s0",
-        runtime="open_clip",
+        family="open_clip",
         architecture="MobileCLIP2-S0",
         pretrained="dfndr2b",
         dim=512,
@@ -177,9 +192,9 @@ CATALOGUE: tuple[Entry, ...] = (
         languages=_ENGLISH,
         repository="timm/MobileCLIP2-S0-OpenCLIP",
     ),
-    Entry(
+    ModelInfo(
         name="xlm-clip",
-        runtime="open_clip",
+        family="open_clip",
         architecture="xlm-roberta-base-ViT-B-32",
         pretrained="laion5b_s13b_b90k",
         dim=512,
@@ -190,9 +205,9 @@ CATALOGUE: tuple[Entry, ...] = (
         repository="laion/CLIP-ViT-B-32-xlm-roberta-base-laion5B-s13B-b90k",
         needs=_TRANSFORMERS,
     ),
-    Entry(
+    ModelInfo(
         name="clap",
-        runtime="clap",
+        family="clap",
         architecture="CLAP HTSAT-tiny",
         pretrained="laion/clap-htsat-unfused",
         modalities=_SOUNDS,
@@ -204,9 +219,9 @@ CATALOGUE: tuple[Entry, ...] = (
         repository="laion/clap-htsat-unfused",
         needs=_TRANSFORMERS_ALONE,
     ),
-    Entry(
+    ModelInfo(
         name="clap-general",
-        runtime="clap",
+        family="clap",
         architecture="CLAP HTSAT-base",
         pretrained="laion/larger_clap_general",
         modalities=_SOUNDS,
@@ -218,9 +233,9 @@ CATALOGUE: tuple[Entry, ...] = (
         repository="laion/larger_clap_general",
         needs=_TRANSFORMERS_ALONE,
     ),
-    Entry(
+    ModelInfo(
         name="pe-av-audio",
-        runtime="pe_av",
+        family="pe_av",
         architecture="PE-AV base, audio head",
         pretrained="facebook/pe-av-base",
         modalities=_SOUNDS,
@@ -232,9 +247,9 @@ CATALOGUE: tuple[Entry, ...] = (
         repository="facebook/pe-av-base",
         needs=_TRANSFORMERS_ALONE,
     ),
-    Entry(
+    ModelInfo(
         name="pe-av-video",
-        runtime="pe_av",
+        family="pe_av",
         architecture="PE-AV base, video head",
         pretrained="facebook/pe-av-base",
         modalities=_FILMS,
@@ -246,9 +261,9 @@ CATALOGUE: tuple[Entry, ...] = (
         repository="facebook/pe-av-base",
         needs=(*_TRANSFORMERS_ALONE, "timm"),
     ),
-    Entry(
+    ModelInfo(
         name="mini",
-        runtime="mini",
+        family="mini",
         architecture="EfficientNet-Lite2 + token table + YAMNet",
         pretrained="mini-v1",
         modalities=_ALL,
@@ -262,19 +277,21 @@ CATALOGUE: tuple[Entry, ...] = (
 )
 
 
-def resolve(name: str) -> Entry:
-    """The entry for a catalogue name, ``open_clip:ARCH/TAG``, ``open_clip:ARCH@/path`` (a file or a folder), or
-    ``clap@/path``, ``pe-av-audio@/path``, ``pe-av-video@/path`` (a folder as transformers saves it).
+def resolve(name: str) -> ModelInfo:
+    """The facts of a model by its name. Loads nothing.
 
-    A tag that the catalogue has under a short name gives that entry, so that both share one space. Whether
-    open_clip knows the architecture and tag shows when the model is loaded.
+    Args:
+        name: a name of the catalogue, ``open_clip:ARCH/TAG``, ``open_clip:ARCH@/path`` (a weights file or its
+            folder), or ``clap@/path``, ``pe-av-audio@/path``, ``pe-av-video@/path`` (a folder that transformers
+            saved). If the catalogue has a short name for a tag, both names give the same model and space. Whether
+            open_clip knows an architecture and tag is checked when the model is loaded.
 
     Raises:
-        UsageError: no such name, or nothing at the path.
+        UsageError: there is no such model, or nothing at the path.
     """
-    for entry in CATALOGUE:
-        if name in (entry.name, f"{_PREFIX}{entry.architecture}/{entry.pretrained}"):
-            return entry
+    for info in CATALOGUE:
+        if name in (info.name, f"{_PREFIX}{info.architecture}/{info.pretrained}"):
+            return info
     if not name.startswith(_PREFIX):
         return _resolve_folder(name)
     reference = name.removeprefix(_PREFIX)
@@ -286,31 +303,31 @@ def resolve(name: str) -> Entry:
         )
     if separator == "/":
         languages = _MANY if _OF_MANY_LANGUAGES.search(architecture) else _ENGLISH
-        return Entry(name, "open_clip", architecture, rest, repository="", languages=languages)
+        return ModelInfo(name, "open_clip", architecture, rest, repository="", languages=languages)
     checkpoint = Path(rest).expanduser().absolute()
     if not checkpoint.exists():
         raise UsageError(f"no checkpoint at {checkpoint}: name a weights file, or a folder that holds one")
-    return Entry(
+    return ModelInfo(
         name=f"{_PREFIX}{architecture}@{checkpoint}",
-        runtime="open_clip",
+        family="open_clip",
         architecture=architecture,
         pretrained="",
         checkpoint=checkpoint,
     )
 
 
-def _resolve_folder(name: str) -> Entry:
+def _resolve_folder(name: str) -> ModelInfo:
     kind, at, path = name.partition("@")
-    kinds = {entry.name: entry for entry in CATALOGUE if entry.is_transformers}
+    kinds = {info.name: info for info in CATALOGUE if info.is_transformers}
     if not at or kind not in kinds:
         raise UsageError(_unknown(name), hint=HintKind.LIST_MODELS)
     folder = Path(path).expanduser().absolute()
     if not path or not folder.is_dir():
         raise UsageError(f"no folder of a checkpoint at {folder if path else name!r}; write {kind}@/path/to/folder")
     model = kinds[kind]
-    return Entry(
+    return ModelInfo(
         name=f"{kind}@{folder}",
-        runtime=model.runtime,
+        family=model.family,
         architecture=model.architecture,
         pretrained="",
         modalities=model.modalities,
@@ -320,7 +337,7 @@ def _resolve_folder(name: str) -> Entry:
 
 
 def _unknown(name: str) -> str:
-    known = [entry.name for entry in CATALOGUE]
+    known = [info.name for info in CATALOGUE]
     close = difflib.get_close_matches(name.partition("@")[0].lower(), known, n=2, cutoff=0.5)
     meant = f" (did you mean {' or '.join(close)}?)" if close else ""
     return f"no model {name!r}{meant}; open_clip:ARCH/TAG names any of open_clip's"

@@ -1,4 +1,4 @@
-"""Where a model's files are: on this machine (no network), or fetched from the Hugging Face hub."""
+"""Files of a model: found on this machine without a network, or fetched from the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmsearch.errors import Hint, HintKind, ModelUnavailableError
-from mmsearch.retrieval.encoders.catalogue import Entry
+from mmsearch.retrieval.encoders.catalogue import ModelInfo
 from mmsearch.retrieval.encoders.huggingface import checkpoint as huggingface
 from mmsearch.retrieval.encoders.openclip.config import (
     TOKENIZER_FILES,
@@ -20,7 +20,7 @@ from mmsearch.retrieval.encoders.openclip.config import (
     pretrained_config,
 )
 
-os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # read when the hub's client is imported: only inside functions here
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # the client reads it when it is imported: in functions below
 REACH_SECONDS = 3.0
 _WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 _TOKENIZERS = ("tokenizer.json", "tokenizer_config.json")
@@ -28,9 +28,15 @@ _SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """Where the hub keeps a model: the weights' repository and the file names to try, best first; and the repository
-    of the small files that it needs too, such as its tokenizer's, with their patterns, if any are on the hub."""
+class HubFiles:
+    """What the hub has of a model.
+
+    Attributes:
+        repository: where the weights are.
+        filenames: names of the weights file to try, in this order.
+        small_repository: where the tokenizer and other small files are; None if none are needed.
+        small_files: patterns of their names.
+    """
 
     repository: str
     filenames: tuple[str, ...]
@@ -38,88 +44,86 @@ class Source:
     small_files: tuple[str, ...] = TOKENIZER_FILES
 
 
-def weights_here(entry: Entry) -> Path | None:
-    """The checkpoint file of an entry on this machine, None where it is not; never asks the network.
-
-    For a model whose tokenizer is on the hub too, both must be here.
+def weights_here(info: ModelInfo) -> Path | None:
+    """The weights file of a model on this machine; None if it, or a tokenizer it needs, is not here. Uses no network.
 
     Raises:
-        ModelUnavailableError: ``entry.checkpoint`` is a folder without a checkpoint.
+        ModelUnavailableError: ``info.checkpoint`` is a folder without weights.
     """
-    if entry.checkpoint is not None:
-        return _checkpoint_in(entry.checkpoint, huggingface.WEIGHTS if entry.is_transformers else None)
-    source = _source(entry)
-    if not entry.is_transformers and source.small_repository is not None and text_files_here(entry) is None:
+    if info.checkpoint is not None:
+        return _checkpoint_in(info.checkpoint, huggingface.WEIGHTS if info.is_transformers else None)
+    source = _source(info)
+    if not info.is_transformers and source.small_repository is not None and text_files_here(info) is None:
         return None
     found = (_cached(source.repository, filename) for filename in source.filenames)
     here = next((path for path in found if path is not None), None)
-    if here is not None and entry.is_transformers and huggingface.missing_files(here.parent, entry.modalities):
+    if here is not None and info.is_transformers and huggingface.missing_files(here.parent, info.modalities):
         return None
     return here
 
 
-def text_files_here(entry: Entry) -> Path | None:
-    """The folder with the tokenizer's files on this machine; None where they are not, or none are needed."""
-    repository = _text_repository(entry)
+def text_files_here(info: ModelInfo) -> Path | None:
+    """The folder with the tokenizer's files on this machine; None if they are not here, or not needed."""
+    repository = _text_repository(info)
     if repository is None:
         return None
-    if entry.checkpoint is not None:
-        folder = entry.checkpoint if entry.checkpoint.is_dir() else entry.checkpoint.parent
+    if info.checkpoint is not None:
+        folder = info.checkpoint if info.checkpoint.is_dir() else info.checkpoint.parent
         if any((folder / name).exists() for name in _TOKENIZERS):
             return folder
     found = (_cached(repository, name) for name in _TOKENIZERS)
     return next((path.parent for path in found if path is not None), None)
 
 
-def pull(entry: Entry) -> Path:
-    """The checkpoint file of an entry, fetched from the hub unless it is here; resumes a broken download.
+def fetch_weights(info: ModelInfo) -> Path:
+    """The weights file of a model, fetched from the hub unless it is on this machine; resumes a broken download.
 
     Raises:
         ModelUnavailableError: the hub cannot be reached (noticed within `REACH_SECONDS`), or has no such files.
     """
-    here = weights_here(entry)
+    here = weights_here(info)
     if here is not None:
         return here
-    source = _source(entry)
-    _check_reachable(entry)
+    source = _source(info)
+    _check_reachable(info)
     try:
         if source.small_repository is not None:
             _download_small_files(source.small_repository, source.small_files)
         return _download_first(source)
     except Exception as error:  # the hub's client raises a dozen kinds of three packages
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise _unavailable(entry, f"could not fetch {entry.name}: {reason}") from None
+        raise _unavailable(info, f"could not fetch {info.name}: {reason}") from None
 
 
-def _source(entry: Entry) -> Source:
-    if entry.is_transformers:
-        return Source(entry.repository, huggingface.WEIGHTS, entry.repository, huggingface.SMALL_FILES)
-    repository, filename = entry.repository, ""
+def _source(info: ModelInfo) -> HubFiles:
+    if info.is_transformers:
+        return HubFiles(info.repository, huggingface.WEIGHTS, info.repository, huggingface.SMALL_FILES)
+    repository, filename = info.repository, ""
     if not repository:
-        hub = pretrained_config(entry).get("hf_hub", "")
+        hub = pretrained_config(info).get("hf_hub", "")
         repository, _, filename = hub.rpartition("/")
     if not repository:
         raise ModelUnavailableError(
-            f"the weights of {entry.name} are not on the Hugging Face hub; "
-            f"download them yourself and name them open_clip:{entry.architecture}@/path/to/file"
+            f"the weights of {info.name} are not on the Hugging Face hub; "
+            f"download them yourself and name them open_clip:{info.architecture}@/path/to/file"
         )
     names = (filename,) if filename else _WEIGHTS
     if filename.endswith((".bin", ".pth")):
         names = (filename[:-4] + ".safetensors", filename)
-    return Source(repository, names, _text_repository(entry))
+    return HubFiles(repository, names, _text_repository(info))
 
 
-def _text_repository(entry: Entry) -> str | None:
-    """The hub's name for the tokenizer, None for a model that uses CLIP's, which comes with open_clip."""
-    if entry.repository and "transformers" not in entry.needs:
-        return None  # the catalogue says so already: no need for open_clip to be installed
-    text = model_config(entry)[0]["text_cfg"]
+def _text_repository(info: ModelInfo) -> str | None:
+    """The repository of the tokenizer; None for a model that uses CLIP's, which comes with open_clip."""
+    if info.repository and "transformers" not in info.needs:
+        return None  # known from the catalogue, so that open_clip need not be installed
+    text = model_config(info)[0]["text_cfg"]
     name: str | None = text.get("hf_tokenizer_name") or text.get("hf_model_name")
     return name
 
 
 def _checkpoint_in(path: Path, names: tuple[str, ...] | None) -> Path:
-    """The checkpoint that a path means: the best in a folder, or with ``names`` the first of these."""
+    """The weights file at a path or in its folder: the first of ``names``, or if None, the best by its name."""
     if path.is_file():
         return path
     if names is not None:
@@ -155,7 +159,7 @@ def _download_small_files(repository: str, patterns: tuple[str, ...]) -> None:
     snapshot_download(repository, allow_patterns=list(patterns), endpoint=_endpoint())
 
 
-def _download_first(source: Source) -> Path:
+def _download_first(source: HubFiles) -> Path:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError
 
@@ -167,17 +171,17 @@ def _download_first(source: Source) -> Path:
     return Path(hf_hub_download(source.repository, source.filenames[-1], endpoint=_endpoint()))
 
 
-def _check_reachable(entry: Entry) -> None:
+def _check_reachable(info: ModelInfo) -> None:
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
-        raise _unavailable(entry, f"{entry.name} is not on this machine, and HF_HUB_OFFLINE forbids fetching it")
+        raise _unavailable(info, f"{info.name} is not on this machine, and HF_HUB_OFFLINE forbids fetching it")
     if not _within(REACH_SECONDS, lambda: _answers(_endpoint())):
-        raise _unavailable(entry, f"{entry.name} is not on this machine, and {_endpoint()} cannot be reached")
+        raise _unavailable(info, f"{info.name} is not on this machine, and {_endpoint()} cannot be reached")
 
 
 def _within(seconds: float, ask: Callable[[], bool]) -> bool:
-    """The answer, or False after so many seconds.
+    """What ``ask`` returns, or False if that takes longer than ``seconds``.
 
-    On a thread, since no timeout of the standard library bounds looking up a name.
+    It runs in a thread, since the standard library has no timeout for looking up a host name.
     """
     answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
     threading.Thread(target=lambda: answers.put(ask()), daemon=True).start()
@@ -191,15 +195,15 @@ def _answers(url: str) -> bool:
     try:
         urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=REACH_SECONDS).close()
     except urllib.error.HTTPError:
-        return True  # an answer, whatever it says
+        return True  # the server answered
     except (OSError, ValueError):
         return False
     return True
 
 
-def _unavailable(entry: Entry, reason: str) -> ModelUnavailableError:
+def _unavailable(info: ModelInfo, reason: str) -> ModelUnavailableError:
     from huggingface_hub import constants
 
-    kind = HintKind.NAME_CHECKPOINT if entry.is_transformers else HintKind.NAME_CHECKPOINT_OR_USE_MINI
+    kind = HintKind.NAME_CHECKPOINT if info.is_transformers else HintKind.NAME_CHECKPOINT_OR_USE_MINI
     text = f"{reason}. Copy {constants.HF_HUB_CACHE} from a machine that has it"
-    return ModelUnavailableError(text, hint=Hint(kind, entry.local_name))
+    return ModelUnavailableError(text, hint=Hint(kind, info.local_name))

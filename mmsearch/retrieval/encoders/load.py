@@ -6,7 +6,7 @@ import importlib.util
 from typing import TYPE_CHECKING
 
 from mmsearch.errors import HintKind, ModelUnavailableError, UsageError
-from mmsearch.retrieval.encoders.catalogue import CATALOGUE, Entry, resolve
+from mmsearch.retrieval.encoders.catalogue import ModelInfo, resolve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,28 +40,16 @@ def load_encoder(
         UsageError: no such model, or the model has no such device or precision.
         ModelUnavailableError: packages or weights are missing and cannot be fetched; the text names the ways out.
     """
-    entry = resolve(name)
-    if entry.runtime == "mini":
+    info = resolve(name)
+    if info.family == "mini":
         return _load_mini(device, precision, threads)
-    if entry.is_transformers:
-        return _load_transformers(entry, device, precision, threads)
+    if info.is_transformers:
+        return _load_transformers(info, device, precision, threads)
     if device in ("auto", "cpu") and precision in ("auto", "float32"):
-        exported = _load_export(entry, threads, throughput)
+        exported = _load_export(info, threads, throughput)
         if exported is not None:
             return exported
-    return _load_open_clip(entry, device, precision, threads)
-
-
-def auto_model() -> tuple[str, str]:
-    """The best catalogue model of texts and pictures that can run here without fetching anything, else `mini`; and
-    one line that says so.
-
-    Imports neither torch nor open_clip.
-    """
-    for entry in CATALOGUE:
-        if entry.runtime == "open_clip" and is_ready(entry):
-            return entry.name, f"model {entry.name}: the best whose weights are on this machine ({entry.note})"
-    return "mini", "model mini: built in, small, English"
+    return _load_open_clip(info, device, precision, threads)
 
 
 def _load_mini(device: str, precision: str, threads: int | None) -> MiniEncoder:
@@ -74,79 +62,83 @@ def _load_mini(device: str, precision: str, threads: int | None) -> MiniEncoder:
     return MiniEncoder(threads)
 
 
-def _load_export(entry: Entry, threads: int | None, throughput: bool) -> OnnxEncoder | None:
+def _load_export(info: ModelInfo, threads: int | None, throughput: bool) -> OnnxEncoder | None:
     from mmsearch.retrieval.encoders.onnx import OnnxEncoder, find_export
 
-    torch_is_here = not _missing(entry)
+    torch_is_here = not _missing(info)
     if throughput and torch_is_here:
         return None
-    weights = _weights_without_torch(entry) if torch_is_here else None
-    folder = find_export(entry.name, _digest(weights))
+    weights = _weights_without_torch(info) if torch_is_here else None
+    folder = find_export(info.name, _digest(weights))
     return None if folder is None else OnnxEncoder(folder, threads=threads)
 
 
-def _load_open_clip(entry: Entry, device: str, precision: str, threads: int | None) -> OpenClipEncoder:
-    require_packages(entry)
-    from mmsearch.retrieval.encoders.hub import pull, text_files_here
+def _load_open_clip(info: ModelInfo, device: str, precision: str, threads: int | None) -> OpenClipEncoder:
+    require_packages(info)
+    from mmsearch.retrieval.encoders.hub import fetch_weights, text_files_here
     from mmsearch.retrieval.encoders.openclip.config import read_config
     from mmsearch.retrieval.encoders.openclip.encoder import OpenClipEncoder
 
-    config = read_config(entry, pull(entry), text_files_here(entry))
-    return OpenClipEncoder(entry.name, config, device=device, precision=precision, threads=threads)
+    config = read_config(info, fetch_weights(info), text_files_here(info))
+    return OpenClipEncoder(info.name, config, device=device, precision=precision, threads=threads)
 
 
 def _load_transformers(
-    entry: Entry, device: str, precision: str, threads: int | None
+    info: ModelInfo, device: str, precision: str, threads: int | None
 ) -> ClapEncoder | PeAvAudioEncoder | PeAvVideoEncoder:
-    require_packages(entry)
-    from mmsearch.retrieval.encoders.hub import pull
+    require_packages(info)
+    from mmsearch.retrieval.encoders.hub import fetch_weights
     from mmsearch.retrieval.encoders.huggingface import clap, pe_av
     from mmsearch.retrieval.encoders.huggingface.checkpoint import read_checkpoint
 
-    module = clap if entry.runtime == "clap" else pe_av
-    checkpoint = read_checkpoint(pull(entry), module.MODEL_TYPE, entry.modalities)
-    if entry.runtime == "clap":
-        return clap.ClapEncoder(entry.name, checkpoint, device=device, precision=precision, threads=threads)
-    kind = pe_av.PeAvAudioEncoder if "audio" in entry.modalities else pe_av.PeAvVideoEncoder
-    return kind(entry.name, checkpoint, device=device, precision=precision, threads=threads)
+    module = clap if info.family == "clap" else pe_av
+    checkpoint = read_checkpoint(fetch_weights(info), module.MODEL_TYPE, info.modalities)
+    if info.family == "clap":
+        return clap.ClapEncoder(info.name, checkpoint, device=device, precision=precision, threads=threads)
+    kind = pe_av.PeAvAudioEncoder if "audio" in info.modalities else pe_av.PeAvVideoEncoder
+    return kind(info.name, checkpoint, device=device, precision=precision, threads=threads)
 
 
-def require_packages(entry: Entry) -> None:
-    """Raise a `ModelUnavailableError` that names the extra if packages of the model are not installed."""
-    missing = _missing(entry)
+def require_packages(info: ModelInfo) -> None:
+    """Check that the packages a model needs are installed.
+
+    Raises:
+        ModelUnavailableError: one is not; the text names the extra of mmsearch.
+    """
+    missing = _missing(info)
     if missing:
         raise ModelUnavailableError(
-            f'{entry.name} needs {" and ".join(missing)}: pip install "mmsearch[{entry.extra}]"',
-            hint=None if entry.is_transformers else HintKind.USE_MINI,
+            f'{info.name} needs {" and ".join(missing)}: pip install "mmsearch[{info.extra}]"',
+            hint=None if info.is_transformers else HintKind.USE_MINI,
         )
 
 
-def is_ready(entry: Entry) -> bool:
-    """Whether a model can run here without fetching anything: packages and weights, or an export, are here."""
-    if entry.runtime == "mini":
+def is_ready(info: ModelInfo) -> bool:
+    """Whether a model can run without a download: its packages and weights, or its export, are on this machine."""
+    if info.family == "mini":
         return True
-    if not _missing(entry):
+    if not _missing(info):
         from mmsearch.retrieval.encoders.hub import weights_here
 
-        if weights_here(entry) is not None:
+        if weights_here(info) is not None:
             return True
     from mmsearch.retrieval.encoders.onnx import find_export
 
-    return find_export(entry.name, None) is not None
+    return find_export(info.name, None) is not None
 
 
-def _missing(entry: Entry) -> list[str]:
-    """Packages that the entry needs and that are not installed; looks for them without importing them."""
-    return [package for package in entry.needs if importlib.util.find_spec(package) is None]
+def _missing(info: ModelInfo) -> list[str]:
+    """Packages that the model needs and that are not installed. Imports none of them."""
+    return [package for package in info.needs if importlib.util.find_spec(package) is None]
 
 
-def _weights_without_torch(entry: Entry) -> Path | None:
+def _weights_without_torch(info: ModelInfo) -> Path | None:
     """The weights of an export's source, where finding them imports no torch."""
-    if not entry.repository and entry.checkpoint is None:
+    if not info.repository and info.checkpoint is None:
         return None
     from mmsearch.retrieval.encoders.hub import weights_here
 
-    return weights_here(entry)
+    return weights_here(info)
 
 
 def _digest(weights: Path | None) -> str | None:

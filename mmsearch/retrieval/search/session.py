@@ -123,7 +123,7 @@ class Reader:
             return None
         with self._guard:
             if space.key not in self._encoders:
-                from mmsearch.retrieval.encoders import load_encoder
+                from mmsearch.retrieval.encoders.load import load_encoder
 
                 encoder = load_encoder(space.model, device=self._device, precision=self._precision)
                 check_space(encoder, space)

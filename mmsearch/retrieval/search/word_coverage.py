@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from mmsearch.errors import UsageError
 from mmsearch.notices import Notice, NoticeKind
-from mmsearch.retrieval.encoders.catalogue import CATALOGUE, Entry, resolve
+from mmsearch.retrieval.encoders.catalogue import CATALOGUE, ModelInfo, resolve
 from mmsearch.retrieval.encoders.protocol import Encoder, TellsUnknownWords, TextEncoder
 from mmsearch.retrieval.search.query import Query
 from mmsearch.retrieval.search.query_texts import passages_of, texts_of
@@ -75,11 +75,11 @@ def unknown_words(text: str, encoder: TextEncoder) -> tuple[list[str], bool]:
 
 def scripts_of(model: str) -> frozenset[str] | None:
     """The scripts that a model of that name reads, as Unicode names them; None for all, and where nobody knows."""
-    entry = _entry(model)
-    return entry.scripts if entry else None
+    info = _model_info(model)
+    return info.scripts if info else None
 
 
-def _entry(model: str) -> Entry | None:
+def _model_info(model: str) -> ModelInfo | None:
     try:
         return resolve(model)
     except UsageError:  # a checkpoint that is gone
@@ -92,11 +92,11 @@ def _is_written_in(word: str, scripts: Iterable[str]) -> bool:
 
 
 def _notice(unknown: list[str], mostly: bool, read: bool, encoder: Encoder, file: str = "") -> Notice:
-    entry = _entry(encoder.space.model)
-    readers = [entry.name for entry in CATALOGUE if entry.reads_all and "image" in entry.modalities]
+    info = _model_info(encoder.space.model)
+    readers = [info.name for info in CATALOGUE if info.is_multilingual and "image" in info.modalities]
     values = {
         "model": encoder.space.model,
-        "languages": entry.languages if entry else "",
+        "languages": info.languages if info else "",
         "words": unknown,
         "means_nothing": not read,
         "others": readers if mostly else [],

@@ -7,9 +7,9 @@ import dataclasses
 import pytest
 
 from mmsearch.errors import UsageError
-from mmsearch.retrieval.encoders import CATALOGUE, resolve
+from mmsearch.retrieval.encoders.catalogue import CATALOGUE, resolve
 
-OPEN_CLIP = [entry for entry in CATALOGUE if entry.runtime == "open_clip"]
+OPEN_CLIP = [info for info in CATALOGUE if info.family == "open_clip"]
 BY_NAME = {
     "clip": ("ViT-B-32-256", "datacomp_s34b_b86k"),
     "clip-large": ("ViT-L-14", "datacomp_xl_s13b_b90k"),
@@ -25,46 +25,46 @@ BY_NAME = {
 
 @pytest.mark.parametrize("name", BY_NAME)
 def test_the_catalogue_has_the_promised_models(name):
-    entry = resolve(name)
-    assert (entry.architecture, entry.pretrained) == BY_NAME[name]
+    info = resolve(name)
+    assert (info.architecture, info.pretrained) == BY_NAME[name]
 
 
 def test_names_are_unique_and_entries_are_frozen_and_complete():
-    assert len({entry.name for entry in CATALOGUE}) == len(CATALOGUE)
-    for entry in CATALOGUE:
-        assert entry.dim
-        assert entry.licence
-        assert entry.note
+    assert len({info.name for info in CATALOGUE}) == len(CATALOGUE)
+    for info in CATALOGUE:
+        assert info.dim
+        assert info.licence
+        assert info.note
     with pytest.raises(dataclasses.FrozenInstanceError):
         CATALOGUE[0].dim = 1
 
 
 @pytest.mark.clip
-@pytest.mark.parametrize("entry", OPEN_CLIP, ids=lambda entry: entry.name)
-def test_open_clip_knows_every_entry_as_the_catalogue_describes_it(entry):
+@pytest.mark.parametrize("info", OPEN_CLIP, ids=lambda info: info.name)
+def test_open_clip_knows_every_model_as_the_catalogue_describes_it(info):
     open_clip = pytest.importorskip("open_clip", reason="needs the extra `clip`")
-    assert (entry.architecture, entry.pretrained) in open_clip.list_pretrained()
-    assert open_clip.get_pretrained_cfg(entry.architecture, entry.pretrained)["hf_hub"] == f"{entry.repository}/"
-    config = open_clip.get_model_config(entry.architecture)
-    assert config["embed_dim"] == entry.dim
-    assert ("hf_tokenizer_name" in config["text_cfg"]) == ("transformers" in entry.needs)
+    assert (info.architecture, info.pretrained) in open_clip.list_pretrained()
+    assert open_clip.get_pretrained_cfg(info.architecture, info.pretrained)["hf_hub"] == f"{info.repository}/"
+    config = open_clip.get_model_config(info.architecture)
+    assert config["embed_dim"] == info.dim
+    assert ("hf_tokenizer_name" in config["text_cfg"]) == ("transformers" in info.needs)
 
 
-def test_a_tag_that_has_a_short_name_is_the_same_entry():
+def test_a_tag_that_has_a_short_name_is_the_same_model():
     assert resolve("open_clip:ViT-B-32-256/datacomp_s34b_b86k") is resolve("clip")
 
 
 def test_any_architecture_and_tag_can_be_named():
-    entry = resolve("open_clip:ViT-B-32/openai")
-    assert (entry.architecture, entry.pretrained, entry.checkpoint) == ("ViT-B-32", "openai", None)
+    info = resolve("open_clip:ViT-B-32/openai")
+    assert (info.architecture, info.pretrained, info.checkpoint) == ("ViT-B-32", "openai", None)
 
 
 def test_a_checkpoint_is_named_by_its_absolute_path(tmp_path, monkeypatch):
     (tmp_path / "a@b").mkdir()
     monkeypatch.chdir(tmp_path)
-    entry = resolve("open_clip:ViT-B-32@a@b")
-    assert entry.checkpoint == tmp_path / "a@b"
-    assert resolve(entry.name) == entry
+    info = resolve("open_clip:ViT-B-32@a@b")
+    assert info.checkpoint == tmp_path / "a@b"
+    assert resolve(info.name) == info
 
 
 def test_a_missing_checkpoint_is_wrong_use(tmp_path):
@@ -82,22 +82,22 @@ def test_a_missing_checkpoint_is_wrong_use(tmp_path):
     ],
 )
 def test_the_catalogue_has_models_of_sounds_and_films(name, repository, modalities):
-    entry = resolve(name)
-    assert (entry.repository, entry.modalities) == (repository, modalities)
+    info = resolve(name)
+    assert (info.repository, info.modalities) == (repository, modalities)
 
 
 def test_what_embeds_pictures_embeds_films():
-    assert all("video" in entry.modalities for entry in CATALOGUE if "image" in entry.modalities)
+    assert all("video" in info.modalities for info in CATALOGUE if "image" in info.modalities)
 
 
 @pytest.mark.parametrize("kind", ["clap", "pe-av-audio", "pe-av-video"])
 def test_a_folder_of_transformers_is_named_by_its_absolute_path(tmp_path, monkeypatch, kind):
     (tmp_path / "a@b").mkdir()
     monkeypatch.chdir(tmp_path)
-    entry = resolve(f"{kind}@a@b")
-    assert entry.name == f"{kind}@{tmp_path / 'a@b'}"
-    assert (entry.checkpoint, entry.modalities) == (tmp_path / "a@b", resolve(kind).modalities)
-    assert resolve(entry.name) == entry
+    info = resolve(f"{kind}@a@b")
+    assert info.name == f"{kind}@{tmp_path / 'a@b'}"
+    assert (info.checkpoint, info.modalities) == (tmp_path / "a@b", resolve(kind).modalities)
+    assert resolve(info.name) == info
 
 
 @pytest.mark.parametrize("rest", ["", "none", "file"])

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from mmsearch.errors import ModelUnavailableError, UsageError
-from mmsearch.retrieval.encoders import load_encoder
 from mmsearch.retrieval.encoders.huggingface.encoder import equal_groups
 from mmsearch.retrieval.encoders.huggingface.tokenizer import TextTokenizer
+from mmsearch.retrieval.encoders.load import load_encoder
 
 torch = pytest.importorskip("torch", reason="needs the extra `audio`")
 pytest.importorskip("transformers", minversion="5.0", reason="needs the extra `audio`")

@@ -13,8 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mmsearch.errors import ModelUnavailableError, UsageError
-from mmsearch.retrieval.encoders import load_encoder
 from mmsearch.retrieval.encoders.cleaning import clean
+from mmsearch.retrieval.encoders.load import load_encoder
 from mmsearch.retrieval.encoders.onnx import OnnxEncoder, find_export, models_folder
 
 pytest.importorskip("open_clip", reason="needs the extra `clip`")

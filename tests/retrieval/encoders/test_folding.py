@@ -7,7 +7,7 @@ import string
 import numpy as np
 import pytest
 
-from mmsearch.retrieval.encoders import load_encoder
+from mmsearch.retrieval.encoders.load import load_encoder
 from mmsearch.retrieval.encoders.mini.folding import folded
 
 SAME = [

@@ -15,7 +15,8 @@ import pytest
 from huggingface_hub import constants
 
 from mmsearch.errors import ModelUnavailableError
-from mmsearch.retrieval.encoders import hub, resolve
+from mmsearch.retrieval.encoders import hub
+from mmsearch.retrieval.encoders.catalogue import resolve
 from mmsearch.retrieval.encoders.digests import file_sha256
 
 REPOSITORY = resolve("clip").repository
@@ -125,13 +126,13 @@ def test_older_weights_are_found_where_there_is_no_safetensors(hub_cache):
 def test_what_is_here_is_not_fetched_again(hub_cache, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     link = put_in_cache(hub_cache)
-    assert hub.pull(resolve("clip")) == link
+    assert hub.fetch_weights(resolve("clip")) == link
 
 
 def test_weights_are_fetched_into_the_cache(hub_cache, monkeypatch):
     with serving(OneFileHub) as endpoint:
         monkeypatch.setenv("HF_ENDPOINT", endpoint)
-        path = hub.pull(resolve("clip"))
+        path = hub.fetch_weights(resolve("clip"))
     assert path.read_bytes() == b"weights"
     assert hub.weights_here(resolve("clip")) == path
 
@@ -139,7 +140,7 @@ def test_weights_are_fetched_into_the_cache(hub_cache, monkeypatch):
 def test_a_folder_of_transformers_is_fetched_with_its_small_files_and_without_code(hub_cache, monkeypatch):
     with serving(FolderHub) as endpoint:
         monkeypatch.setenv("HF_ENDPOINT", endpoint)
-        path = hub.pull(resolve("clap"))
+        path = hub.fetch_weights(resolve("clap"))
     assert path.read_bytes() == b"weights"
     assert {file.name for file in path.parent.iterdir()} == set(CLAP) - {"modeling.py"}
     assert hub.weights_here(resolve("clap")) == path
@@ -167,13 +168,13 @@ def test_each_head_of_a_model_needs_its_own_preprocessing(hub_cache):
 def test_a_model_of_sounds_that_cannot_be_fetched_names_the_ways_out(hub_cache, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(ModelUnavailableError, match=r"--model pe-av-audio@/path\)") as error:
-        hub.pull(resolve("pe-av-audio"))
+        hub.fetch_weights(resolve("pe-av-audio"))
     assert "mini" not in str(error.value)
 
 
 def unavailable():
     with pytest.raises(ModelUnavailableError) as error:
-        hub.pull(resolve("clip"))
+        hub.fetch_weights(resolve("clip"))
     message = str(error.value)
     assert "\n" not in message
     for way_out in (constants.HF_HUB_CACHE, "open_clip:ViT-B-32-256@/path", "--model mini"):

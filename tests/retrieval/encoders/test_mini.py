@@ -220,7 +220,7 @@ def test_hiss_is_nearer_to_its_name_than_a_siren_is(mini):
 
 def test_a_text_query_loads_no_torch_and_no_onnxruntime(root):
     program = (
-        "import sys; from mmsearch.retrieval.encoders import load_encoder;"
+        "import sys; from mmsearch.retrieval.encoders.load import load_encoder;"
         "load_encoder('mini').encode_texts(['a dog']);"
         "print(sorted({'torch', 'open_clip', 'onnxruntime', 'huggingface_hub', 'transformers'} & set(sys.modules)))"
     )

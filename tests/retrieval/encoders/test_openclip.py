@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from mmsearch.errors import ModelUnavailableError, UsageError
-from mmsearch.retrieval.encoders import load_encoder, resolve
+from mmsearch.retrieval.encoders.catalogue import resolve
+from mmsearch.retrieval.encoders.load import load_encoder
 from mmsearch.retrieval.encoders.openclip.config import pretrained_config, read_config
 
 torch = pytest.importorskip("torch", reason="needs the extra `clip`")

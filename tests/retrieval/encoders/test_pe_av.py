@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mmsearch.errors import ModelUnavailableError
-from mmsearch.retrieval.encoders import load_encoder
+from mmsearch.retrieval.encoders.load import load_encoder
 
 torch = pytest.importorskip("torch", reason="needs the extra `audio`")
 transformers = pytest.importorskip("transformers", minversion="5.0", reason="needs the extra `audio`")

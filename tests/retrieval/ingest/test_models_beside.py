@@ -196,7 +196,7 @@ def test_a_model_whose_packages_are_missing_is_said_and_the_others_answer(made, 
             raise ModelUnavailableError("clap needs torch")
         return real(name, **options)
 
-    monkeypatch.setattr("mmsearch.retrieval.encoders.load_encoder", without_torch)
+    monkeypatch.setattr("mmsearch.retrieval.encoders.load.load_encoder", without_torch)
     answer = opened.ask("a disc", k=5)
     assert answer.hits
     assert "clap needs torch" in str(answer.notices[0])

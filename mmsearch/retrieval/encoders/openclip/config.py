@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mmsearch.errors import ModelUnavailableError, UsageError
-from mmsearch.retrieval.encoders.catalogue import Entry
+from mmsearch.retrieval.encoders.catalogue import ModelInfo
 from mmsearch.retrieval.encoders.digests import file_sha256
 from mmsearch.retrieval.media.pictures.transform import ImageTransform
 
@@ -92,8 +92,8 @@ class ModelConfig:
         return facts
 
 
-def read_config(entry: Entry, weights: Path, text_files: Path | None) -> ModelConfig:
-    """The configuration of an entry whose checkpoint file is ``weights``.
+def read_config(info: ModelInfo, weights: Path, text_files: Path | None) -> ModelConfig:
+    """The configuration of a model whose checkpoint file is ``weights``.
 
     A folder's own ``open_clip_config.json`` goes before the architecture of that name. For a bare checkpoint file the
     preprocessing is the one that all tags of its architecture agree on, else open_clip's default.
@@ -102,26 +102,26 @@ def read_config(entry: Entry, weights: Path, text_files: Path | None) -> ModelCo
         UsageError: open_clip knows no such architecture or tag.
         ModelUnavailableError: the folder's configuration cannot be read.
     """
-    model, own = model_config(entry)
+    model, own = model_config(info)
     if own is not None:
         preprocess = _preprocess(own.get("preprocess_cfg") or {})
     else:
-        preprocess = _preprocess(pretrained_config(entry) if entry.pretrained else _common_preprocess(entry))
+        preprocess = _preprocess(pretrained_config(info) if info.pretrained else _common_preprocess(info))
     preprocess["size"] = _pair(preprocess.get("size") or model["vision_cfg"].get("image_size", 224))
     return ModelConfig(model, preprocess, weights, text_files, own is not None)
 
 
-def model_config(entry: Entry) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """open_clip's ``model_cfg`` of an entry; and the whole configuration of the checkpoint's folder, if it has one.
+def model_config(info: ModelInfo) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """open_clip's ``model_cfg`` of a model; and the whole configuration of the checkpoint's folder, if it has one.
 
     Raises:
         UsageError: open_clip knows no such architecture.
         ModelUnavailableError: the folder's configuration cannot be read.
     """
-    if entry.checkpoint is not None and (entry.checkpoint / FOLDER_CONFIG).exists():
-        own = _folder_config(entry.checkpoint / FOLDER_CONFIG)
+    if info.checkpoint is not None and (info.checkpoint / FOLDER_CONFIG).exists():
+        own = _folder_config(info.checkpoint / FOLDER_CONFIG)
         return own["model_cfg"], own
-    return architecture_config(entry.architecture), None
+    return architecture_config(info.architecture), None
 
 
 def architecture_config(architecture: str) -> dict[str, Any]:
@@ -139,7 +139,7 @@ def architecture_config(architecture: str) -> dict[str, Any]:
     return config
 
 
-def pretrained_config(entry: Entry) -> dict[str, Any]:
+def pretrained_config(info: ModelInfo) -> dict[str, Any]:
     """open_clip's facts of a pretrained tag: ``hf_hub``, ``mean``, ``std``, ``interpolation``, ``resize_mode``.
 
     Raises:
@@ -147,14 +147,14 @@ def pretrained_config(entry: Entry) -> dict[str, Any]:
     """
     import open_clip
 
-    config: dict[str, Any] = open_clip.get_pretrained_cfg(entry.architecture, entry.pretrained)
+    config: dict[str, Any] = open_clip.get_pretrained_cfg(info.architecture, info.pretrained)
     if not config:
-        tags = ", ".join(open_clip.list_pretrained_tags_by_model(entry.architecture)) or "none"
-        raise UsageError(f"open_clip has no weights {entry.pretrained!r} for {entry.architecture!r}; its tags: {tags}")
-    if config.get("quick_gelu", False) != architecture_config(entry.architecture).get("quick_gelu", False):
+        tags = ", ".join(open_clip.list_pretrained_tags_by_model(info.architecture)) or "none"
+        raise UsageError(f"open_clip has no weights {info.pretrained!r} for {info.architecture!r}; its tags: {tags}")
+    if config.get("quick_gelu", False) != architecture_config(info.architecture).get("quick_gelu", False):
         raise UsageError(
-            f"the weights {entry.pretrained!r} were trained with another activation than {entry.architecture} has; "
-            f"use open_clip:{entry.architecture}-quickgelu/{entry.pretrained}"
+            f"the weights {info.pretrained!r} were trained with another activation than {info.architecture} has; "
+            f"use open_clip:{info.architecture}-quickgelu/{info.pretrained}"
         )
     return config
 
@@ -176,11 +176,11 @@ def _folder_config(path: Path) -> dict[str, Any]:
     return config
 
 
-def _common_preprocess(entry: Entry) -> dict[str, Any]:
+def _common_preprocess(info: ModelInfo) -> dict[str, Any]:
     import open_clip
 
-    tags = open_clip.list_pretrained_tags_by_model(entry.architecture)
-    all_of_them = [_preprocess(open_clip.get_pretrained_cfg(entry.architecture, tag)) for tag in tags]
+    tags = open_clip.list_pretrained_tags_by_model(info.architecture)
+    all_of_them = [_preprocess(open_clip.get_pretrained_cfg(info.architecture, tag)) for tag in tags]
     return all_of_them[0] if all_of_them and all(each == all_of_them[0] for each in all_of_them) else {}
 
 
