@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from mmsearch.cli.exit_codes import BUSY_OR_DAMAGED
 from mmsearch.cli.options import collection_path, command, common_options
 from mmsearch.cli.output import echo, harmless, print_json
 
@@ -30,4 +31,4 @@ def doctor(repair: bool, collection: Path | None, as_json: bool, quiet: bool, ve
         if not problems and not quiet:
             echo("all is well")
     if any(problem.repaired is None for problem in problems):
-        raise click.exceptions.Exit(4)
+        raise click.exceptions.Exit(BUSY_OR_DAMAGED)

@@ -33,6 +33,7 @@ _WORDS = {
     HintKind.FOLDER_IN_QUERY: (
         "`mmsearch index {subject}` indexes it, --under {subject} searches in it, and --text takes the words"
     ),
+    HintKind.CHANGE_ARGUMENT: "give --{subject} another value",
     HintKind.WHERE_EXAMPLE: "for example --where \"width > 1000 and note != 'truncated'\"",
 }
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mmsearch.cli.exit_codes import INTERRUPTED, SKIPPED
 from mmsearch.cli.hints import with_hint, worded
 from mmsearch.cli.options import collection_path, command, common_options, device_option, precision_option, read_size
 from mmsearch.cli.output import echo, print_json, say
@@ -120,9 +121,9 @@ def index(
     else:
         _print_report(report, dry_run, quiet, verbose)
     if report.interrupted:
-        raise click.exceptions.Exit(130)
+        raise click.exceptions.Exit(INTERRUPTED)
     if strict and report.skipped:
-        raise click.exceptions.Exit(3)
+        raise click.exceptions.Exit(SKIPPED)
 
 
 def _check(

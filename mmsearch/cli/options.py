@@ -15,6 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import click
 
+from mmsearch.cli.exit_codes import FAILED, INTERRUPTED, exit_code
 from mmsearch.cli.hints import explained_error
 from mmsearch.cli.output import discard_stdout, explained, say
 from mmsearch.errors import MMSearchError, UsageError
@@ -89,10 +90,10 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
             return result
         except MMSearchError as error:
             say(f"mmsearch: {explained_error(error)}")
-            raise click.exceptions.Exit(error.exit_code) from None
+            raise click.exceptions.Exit(exit_code(error)) from None
         except KeyboardInterrupt:
             say("mmsearch: interrupted")
-            raise click.exceptions.Exit(130) from None
+            raise click.exceptions.Exit(INTERRUPTED) from None
         except BrokenPipeError:
             discard_stdout()  # whoever read us has enough, as `head` does
             raise click.exceptions.Exit(0) from None
@@ -103,15 +104,15 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
                 raise
             discard_stdout()
             say(f"mmsearch: {explained(error)}")
-            raise click.exceptions.Exit(1) from None
+            raise click.exceptions.Exit(FAILED) from None
         except MemoryError:
             say("mmsearch: there is not enough memory for this")
-            raise click.exceptions.Exit(1) from None
+            raise click.exceptions.Exit(FAILED) from None
         except Exception as error:
             if kwargs.get("verbose"):
                 raise
             say(f"mmsearch: unexpected {type(error).__name__}: {error}; run again with -v for details")
-            raise click.exceptions.Exit(1) from None
+            raise click.exceptions.Exit(FAILED) from None
 
     return run
 

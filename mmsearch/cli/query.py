@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mmsearch.cli.exit_codes import FAILED
 from mmsearch.cli.hints import with_hint
 from mmsearch.cli.options import collection_path, command, common_options, device_option, precision_option
 from mmsearch.cli.output import echo, harmless, print_json, say
@@ -140,7 +141,7 @@ def _answer_lines(
         show,
     )
     if failed:
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(FAILED)
 
 
 @dataclass(slots=True)

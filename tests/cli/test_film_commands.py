@@ -111,10 +111,10 @@ def test_index_only_video_takes_films_alone(run, reel, tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--window", "0"], "--window must lie above 0 and at most at 10 seconds"),
-        (["--window", "30"], "--window must lie above 0 and at most at 10 seconds"),
-        (["--window", "4", "--hop", "5"], "--hop must lie above 0 and at most at the window's 4 s"),
-        (["--hop", "-1"], "--hop must lie above 0"),
+        (["--window", "0"], "window must lie above 0 and at most at 10 seconds, not 0; give --window another value"),
+        (["--window", "30"], "window must lie above 0 and at most at 10 seconds, not 30; give --window another value"),
+        (["--window", "4", "--hop", "5"], "hop must lie above 0 and at most at the window's 4 s, not 5; give --hop"),
+        (["--hop", "-1"], "hop must lie above 0 and at most at the window's 10 s, not -1; give --hop another value"),
         (["--only", "movie"], "no modality 'movie'"),
     ],
 )

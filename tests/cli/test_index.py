@@ -264,9 +264,9 @@ def test_settings_of_the_index_are_kept(run, own):
     [
         (["--memory", "much"], "'much' is no amount of memory; write 500M or 4G"),
         (["--memory", "0"], "no amount of memory"),
-        (["--threads", "0"], "--threads must be at least 1, not 0"),
-        (["--workers", "0"], "--workers must be at least 1"),
-        (["--batch", "-1"], "--batch must be at least 1"),
+        (["--threads", "0"], "threads must be at least 1, not 0; give --threads another value"),
+        (["--workers", "0"], "workers must be at least 1, not 0; give --workers another value"),
+        (["--batch", "-1"], "batch must be at least 1, not -1; give --batch another value"),
         (["--recall", "1.5"], "recall must lie above 0 and at most at 1"),
         (["--recall", "0"], "recall must lie above 0 and at most at 1"),
         (["--recall", "nan"], "recall must lie above 0 and at most at 1"),

@@ -95,4 +95,5 @@ def test_pull_without_a_network_names_the_ways_out(run, monkeypatch, tmp_path):
     for name in ("clip", "clap"):
         ran = run("models", "pull", name)
         assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1)
-        assert "Ways out: " in ran.err
+        assert f"Copy {tmp_path / 'hub'} from a machine that has it; or name a checkpoint" in ran.err
+        assert "--model " in ran.err

@@ -123,7 +123,7 @@ def test_a_home_that_cannot_be_written_is_named_with_the_way_out(shell, photos, 
     code, out, err = shell("index", photos, **environment)
     assert (code, out, err.count(b"\n")) == (4, b"", 1)
     assert err.startswith(f"mmsearch: cannot create the collection at {home}/".encode())
-    assert b"-c names another place" in err
+    assert b"-c DIR names another place" in err
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a folder in use cannot be removed there")

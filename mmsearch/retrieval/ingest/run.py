@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from mmsearch.errors import UsageError
+from mmsearch.errors import Hint, HintKind, UsageError
 from mmsearch.machine import usable_cpus
 from mmsearch.notices import Notice, NoticeKind
 from mmsearch.retrieval.encoders.protocol import TextEncoder
@@ -64,13 +64,19 @@ class IngestOptions:
         for name in ("workers", "batch", "threads"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise UsageError(f"{name} must be at least 1, not {value}")
+                raise UsageError(f"{name} must be at least 1, not {value}", hint=Hint(HintKind.CHANGE_ARGUMENT, name))
         if self.check not in CHECKS:
             raise UsageError(f"check must be one of {', '.join(CHECKS)}, not {self.check!r}")
         if not 0 < self.window <= MAX_SPAN_S:
-            raise UsageError(f"window must lie above 0 and at most at {MAX_SPAN_S:g} seconds, not {self.window:g}")
+            raise UsageError(
+                f"window must lie above 0 and at most at {MAX_SPAN_S:g} seconds, not {self.window:g}",
+                hint=Hint(HintKind.CHANGE_ARGUMENT, "window"),
+            )
         if not 0 < self.hop <= self.window:
-            raise UsageError(f"hop must lie above 0 and at most at the window's {self.window:g} s, not {self.hop:g}")
+            raise UsageError(
+                f"hop must lie above 0 and at most at the window's {self.window:g} s, not {self.hop:g}",
+                hint=Hint(HintKind.CHANGE_ARGUMENT, "hop"),
+            )
         modalities_named(self.only)
 
     @property
