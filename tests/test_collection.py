@@ -307,10 +307,10 @@ class Backwards(MiniEncoder):
 def two_models(monkeypatch):
     """A catalogue of two: `mini` and `backwards`."""
 
-    def load(name: str, **_) -> MiniEncoder:
+    def load(name: str, *_, **__) -> MiniEncoder:
         return Backwards() if name == "backwards" else MiniEncoder()
 
-    monkeypatch.setattr("mmsearch.retrieval.encoders.load_encoder", load)
+    monkeypatch.setattr("mmsearch.retrieval.encoders.load.load_encoder", load)
 
 
 @pytest.mark.usefixtures("two_models")

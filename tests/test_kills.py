@@ -25,8 +25,8 @@ _DRIVER = """
 
     import numpy as np
 
-    import mmsearch.retrieval.encoders
     from mmsearch import Collection, Space, durable
+    from mmsearch.retrieval.encoders import load
     from mmsearch.retrieval.encoders.mini.encoder import MiniEncoder
     from mmsearch.retrieval.store.manifest import load_manifest
     from mmsearch.retrieval.store.snapshot import Snapshot
@@ -42,7 +42,7 @@ _DRIVER = """
         def encode_texts(self, given):
             return super().encode_texts(given)[:, ::-1].copy()
 
-    mmsearch.retrieval.encoders.load_encoder = lambda name, **_: Backwards() if name == "backwards" else MiniEncoder()
+    load.load_encoder = lambda name, *_, **__: Backwards() if name == "backwards" else MiniEncoder()
 
     def rows():
         manifest = load_manifest(home)

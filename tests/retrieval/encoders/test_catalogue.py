@@ -6,7 +6,8 @@ import dataclasses
 
 import pytest
 
-from mmsearch.errors import UsageError
+from mmsearch.cli.hints import explained_error
+from mmsearch.errors import Hint, HintKind, UsageError
 from mmsearch.retrieval.encoders.catalogue import CATALOGUE, resolve
 
 OPEN_CLIP = [info for info in CATALOGUE if info.family == "open_clip"]
@@ -115,8 +116,10 @@ def test_a_misspelt_kind_of_folder_shows_near_ones(tmp_path):
 
 
 def test_an_unknown_name_shows_near_ones_and_how_to_list():
-    with pytest.raises(UsageError, match=r"did you mean siglip2.*mmsearch models list"):
+    with pytest.raises(UsageError, match="did you mean siglip2") as error:
         resolve("siglp2")
+    assert error.value.hint == Hint(HintKind.LIST_MODELS)
+    assert "mmsearch models list" in explained_error(error.value)
 
 
 @pytest.mark.parametrize("name", ["", "open_clip:", "open_clip:ViT-B-32", "open_clip:/openai", "open_clip:ViT-B-32@"])

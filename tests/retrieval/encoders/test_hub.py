@@ -14,7 +14,8 @@ from contextlib import closing, contextmanager
 import pytest
 from huggingface_hub import constants
 
-from mmsearch.errors import ModelUnavailableError
+from mmsearch.cli.hints import explained_error
+from mmsearch.errors import Hint, HintKind, ModelUnavailableError
 from mmsearch.retrieval.encoders import hub
 from mmsearch.retrieval.encoders.catalogue import resolve
 from mmsearch.retrieval.encoders.digests import file_sha256
@@ -167,18 +168,23 @@ def test_each_head_of_a_model_needs_its_own_preprocessing(hub_cache):
 
 def test_a_model_of_sounds_that_cannot_be_fetched_names_the_ways_out(hub_cache, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(ModelUnavailableError, match=r"--model pe-av-audio@/path\)") as error:
+    with pytest.raises(ModelUnavailableError, match="pe-av-audio is not on this machine") as error:
         hub.fetch_weights(resolve("pe-av-audio"))
-    assert "mini" not in str(error.value)
+    assert error.value.hint == Hint(HintKind.NAME_CHECKPOINT, "pe-av-audio@/path")
+    assert "--model pe-av-audio@/path" in explained_error(error.value)
+    assert "mini" not in explained_error(error.value)
 
 
 def unavailable():
     with pytest.raises(ModelUnavailableError) as error:
         hub.fetch_weights(resolve("clip"))
     message = str(error.value)
-    assert "\n" not in message
+    assert constants.HF_HUB_CACHE in message
+    assert error.value.hint == Hint(HintKind.NAME_CHECKPOINT_OR_USE_MINI, "open_clip:ViT-B-32-256@/path")
+    line = explained_error(error.value)
+    assert "\n" not in line
     for way_out in (constants.HF_HUB_CACHE, "open_clip:ViT-B-32-256@/path", "--model mini"):
-        assert way_out in message
+        assert way_out in line
     return message
 
 
@@ -243,9 +249,9 @@ def test_a_hub_without_the_files_is_one_line_too(hub_cache, monkeypatch):
 
 
 def test_a_folder_gives_its_best_checkpoint_or_says_that_it_has_none(tmp_path):
-    entry = resolve(f"open_clip:ViT-B-32@{tmp_path}")
+    info = resolve(f"open_clip:ViT-B-32@{tmp_path}")
     with pytest.raises(ModelUnavailableError, match="no checkpoint"):
-        hub.weights_here(entry)
+        hub.weights_here(info)
     for name in ("a.pt", "b.safetensors", "notes.txt"):
         (tmp_path / name).touch()
-    assert hub.weights_here(entry) == tmp_path / "b.safetensors"
+    assert hub.weights_here(info) == tmp_path / "b.safetensors"
