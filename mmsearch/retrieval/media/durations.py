@@ -19,7 +19,7 @@ _ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 
 def promised_duration(source: IO[bytes], format: str, computed_s: float) -> float:
     """Seconds, 0.0 where the header promises nothing; ``computed_s`` is FFmpeg's, for formats that it reads well."""
-    if FORMATS[format].clockless or format in _NO_PROMISE:
+    if FORMATS[format].untimed or format in _NO_PROMISE:
         return 0.0
     source.seek(0)
     head = source.read(_HEAD_BYTES)

@@ -1,12 +1,13 @@
-"""What marks formats that no fixed first bytes tell: fields of a header that must agree, start codes, sync words."""
+"""Recognises formats without fixed first bytes: by header fields that must agree, by start codes, by sync words."""
 
 from __future__ import annotations
 
 import codecs
 import re
 
+from mmsearch.retrieval.media.formats import FORMATS
+
 _TGA_KINDS, _TGA_DEPTHS = (1, 2, 3, 9, 10, 11), (8, 15, 16, 24, 32)
-_TGA_ENDINGS = ("tga", "vda", "icb", "vst")
 _GSM_MARK, _GSM_FRAME = 0xD, 33
 _FLIC = (b"\x11\xaf", b"\x12\xaf")
 _MOST_ICONS = 256
@@ -22,7 +23,7 @@ _SVG = re.compile(
 
 
 def marked(head: bytes, extension: str) -> str | None:
-    """The name of the format in `formats.FORMATS`, None where nothing marks one."""
+    """The name in `formats.FORMATS` of the format that a file begins as; None where its header marks none."""
     if _is_icon(head):
         return "cur" if head[2] == 2 else "ico"
     if (
@@ -39,13 +40,13 @@ def marked(head: bytes, extension: str) -> str | None:
         return "truehd" if head[7] == 0xBA else "mlp"
     if head[:2] in (b"\x0b\x77", b"\x77\x0b") and len(head) >= 6:
         return _dolby(head if head[:1] == b"\x0b" else head[1::-1] + head[3:1:-1] + head[5:3:-1], extension)
-    if head[:1] == b"\x56" and head[1:2] >= b"\xe0" and extension in ("loas", "latm"):
+    if head[:1] == b"\x56" and head[1:2] >= b"\xe0" and extension in FORMATS["latm"].endings:
         return "latm"
-    if extension == "gsm" and all(byte >> 4 == _GSM_MARK for byte in head[::_GSM_FRAME]):
+    if extension in FORMATS["gsm"].endings and all(byte >> 4 == _GSM_MARK for byte in head[::_GSM_FRAME]):
         return "gsm"
-    if extension in _TGA_ENDINGS and _is_tga(head):
+    if extension in FORMATS["tga"].endings and _is_tga(head):
         return "tga"
-    if extension == "xbm" and _XBM.match(head):
+    if extension in FORMATS["xbm"].endings and _XBM.match(head):
         return "xbm"
     return _coded_pictures(head)
 
@@ -86,7 +87,7 @@ def _dolby(head: bytes, extension: str) -> str | None:
     version = head[5] >> 3
     if version > 16 or (head[4] >> 6 == 3 and version <= 10):
         return None
-    if extension not in ("ac3", "eac3", "ec3") and head[:2] not in head[2:]:
+    if extension not in (*FORMATS["ac3"].endings, *FORMATS["eac3"].endings) and head[:2] not in head[2:]:
         return None
     return "ac3" if version <= 10 else "eac3"
 

@@ -8,19 +8,20 @@ import re
 from dataclasses import dataclass
 
 from mmsearch.retrieval.media.formats import (
-    BY_ENDING,
+    FORMAT_BY_ENDING,
     FORMATS,
     MEDIA_ENDINGS,
     RAW_ENDINGS,
-    RAW_MAGICS,
-    UNREAD_ENDINGS,
-    UNREAD_MAGICS,
+    TEXT_ENDINGS,
     Kind,
+    endings_of,
 )
 from mmsearch.retrieval.media.headers import is_drawing, is_mpeg_audio, marked
 from mmsearch.retrieval.media.texts.text import utf16_without_mark
 from mmsearch.retrieval.media.unsupported import (
     BINARY_ENDINGS,
+    UNREAD_ENDINGS,
+    UNREAD_MAGICS,
     document_by_ending,
     document_reason,
     markup_of,
@@ -42,17 +43,15 @@ class Sniffed:
 
 
 _PLAIN = re.compile(rb"[\x20-\x7e]*")
-_TEXTUAL = ("fits", "xpm", "sphere", "voc", "y4m")
-_SIGNATURES: tuple[tuple[bytes, Kind, str, bool], ...] = (
-    *((magic, "raw", name, True) for magic, name in RAW_MAGICS),
-    *(
-        (magic, format.kind, name, name in _TEXTUAL or not _PLAIN.fullmatch(magic))
-        for name, format in FORMATS.items()
-        for magic in format.magics
-    ),
-    (b"PAR1\x15", "table", "parquet", True),
+_SURE = ("fits", "xpm", "sphere", "voc", "y4m", "raf", "orf", "x3f")
+"""Formats whose first bytes are letters that begin no text."""
+
+_SIGNATURES: tuple[tuple[bytes, str, bool], ...] = tuple(
+    (magic, name, name in _SURE or not _PLAIN.fullmatch(magic))
+    for name, format in FORMATS.items()
+    for magic in format.magics
 )
-"""Whether they alone decide: a few letters could also begin a text."""
+"""First bytes, the format, and whether they alone decide: a few letters could also begin a text."""
 
 _TIFF_MAGICS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _BMP_HEADER_SIZES = (12, 40, 52, 56, 64, 108, 124)
@@ -75,21 +74,23 @@ _BRANDS: tuple[tuple[frozenset[bytes], Kind, str], ...] = (
     (frozenset({b"3gp4", b"3gp5", b"3gp6", b"3gp7", b"3ge6", b"3gg6", b"3g2a", b"3g2b", b"3g2c"}), "video", "3gp"),
 )
 
-_TABLE_EXTENSIONS = frozenset({"csv", "tsv", "jsonl", "ndjson"})
-_SUBTITLE_EXTENSIONS = frozenset({"srt", "vtt"})
-_TEXT_EXTENSIONS = frozenset({"txt", "text", "md", "markdown", "rst"})
-_WORDS = _TABLE_EXTENSIONS | _SUBTITLE_EXTENSIONS | _TEXT_EXTENSIONS
+_NO_WEB_PAGES = frozenset(endings_of("table", "subtitles"))
+"""Endings of text files that hold no web page but by mistake, such as a failed download."""
+
 _BOMS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _CONTROL = re.compile(rb"[\x00-\x07\x0e-\x19\x1c-\x1f\x7f]")
 _MAX_HIGH_SHARE = 1 / 3
 """Western text in an 8-bit code page has fewer bytes above 127 than this; other scripts cannot be told apart."""
 
 
-def sniff(head: bytes, name: bytes | str, *, named: bool) -> Sniffed:
+def sniff(head: bytes, name: bytes | str, *, explicitly_requested: bool) -> Sniffed:
     """What a file is, from its first `HEAD_BYTES` bytes and its name.
 
-    ``named`` says that the user gave this very file, so that any kind of plain text is welcome; words in a file that is
-    named as a picture are not: that is a page that was saved in its place, or a pointer to it.
+    Args:
+        head: the beginning of the file; a text may be cut amid a character.
+        name: its name or path.
+        explicitly_requested: the user named this very file, so that plain text of any ending is read. Text in a file
+            named as a picture is not: it is a page that was saved in its place, or a pointer to it.
     """
     if not head:
         return Sniffed("empty", "empty", "empty file")
@@ -103,8 +104,8 @@ def sniff(head: bytes, name: bytes | str, *, named: bool) -> Sniffed:
     reason = unread_reason(head, extension)
     if reason is not None:
         return Sniffed("other", "unread", reason)
-    if _is_text(head) or (extension in _WORDS and with_nuls(head)):
-        return _kind_of_text(head, extension, named)
+    if _is_text(head) or (extension in TEXT_ENDINGS and with_nuls(head)):
+        return _kind_of_text(head, extension, explicitly_requested)
     if _is_transport_stream(head):
         return Sniffed("video", "mpegts")
     if not _CONTROL.search(head):
@@ -114,15 +115,15 @@ def sniff(head: bytes, name: bytes | str, *, named: bool) -> Sniffed:
 
 def _by_ending(extension: str) -> Sniffed:
     """What bytes are that nothing in them explains: some streams begin anywhere, some kinds are not read."""
-    name = BY_ENDING.get(extension)
+    name = FORMAT_BY_ENDING.get(extension)
     document = document_by_ending(extension)
-    if name is not None and FORMATS[name].bare:
+    if name is not None and FORMATS[name].by_ending:
         return Sniffed(FORMATS[name].kind, name)
     if document is not None:
         return Sniffed("other", "binary", document)
     if extension in UNREAD_ENDINGS:
         return Sniffed("other", "binary", UNREAD_ENDINGS[extension])
-    if name is not None or extension in RAW_ENDINGS:
+    if name is not None and not FORMATS[name].textual:
         return Sniffed("other", "binary", f"it does not begin as a .{extension} does: damaged, or of another kind")
     return Sniffed("other", "binary", "not a picture, text, sound or film")
 
@@ -155,9 +156,10 @@ def _by_signature(head: bytes, extension: str) -> Sniffed | None:
     for magic, reason in UNREAD_MAGICS:
         if head.startswith(magic) and (not _PLAIN.fullmatch(magic) or magic[:1] in b"%#" or not _is_text(head)):
             return Sniffed("other", "unread", reason)
-    for magic, kind, format, decides in _SIGNATURES:
+    for magic, name, decides in _SIGNATURES:
         if head.startswith(magic) and (decides or not _is_text(head)):
-            return Sniffed("video", "mjpeg") if extension in FORMATS["mjpeg"].endings else Sniffed(kind, format)
+            name = "mjpeg" if name == "jpeg" and extension in FORMATS["mjpeg"].endings else name
+            return Sniffed(FORMATS[name].kind, name)
     if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADER_SIZES:
         return Sniffed("image", "bmp")
     if _PNM.match(head):
@@ -167,8 +169,8 @@ def _by_signature(head: bytes, extension: str) -> Sniffed | None:
     if head.startswith(_ID3):
         return Sniffed("audio", _behind_id3(head, extension))
     found = _by_container(head, extension)
-    if found is None and (name := marked(head, extension)) is not None:
-        found = Sniffed(FORMATS[name].kind, name)
+    if found is None and (marked_as := marked(head, extension)) is not None:
+        found = Sniffed(FORMATS[marked_as].kind, marked_as)
     if found is None and is_drawing(head):
         found = Sniffed("other", "unread", "an SVG drawing: not read")
     return found
@@ -212,11 +214,15 @@ def _by_container(head: bytes, extension: str) -> Sniffed | None:
         return Sniffed("video" if any(mark in head[:1024] for mark in _OGG_PICTURES) else "audio", "ogg")
     if head.startswith(_MATROSKA):
         tracks = head.partition(_MATROSKA_TRACKS)[2]
-        sound_only = _MATROSKA_SOUND in tracks and _MATROSKA_PICTURES not in tracks if tracks else extension == "mka"
+        sound_only = (
+            _MATROSKA_SOUND in tracks and _MATROSKA_PICTURES not in tracks
+            if tracks
+            else extension in FORMATS["mka"].endings
+        )
         return Sniffed("audio" if sound_only else "video", "webm" if b"webm" in head[:64] else "mkv")
     if head.startswith(_ASF):
         known = _ASF_SOUND in head or _ASF_PICTURES in head
-        sound_only = _ASF_PICTURES not in head if known else extension == "wma"
+        sound_only = _ASF_PICTURES not in head if known else extension in FORMATS["wma"].endings
         return Sniffed("audio" if sound_only else "video", "asf")
     if head.startswith(b"FLV\x01"):
         return Sniffed("audio" if head[4:5] == b"\x04" else "video", "flv")
@@ -254,23 +260,22 @@ def with_nuls(head: bytes) -> bool:
     return bool(rest) and _is_text(rest) and (nuls <= len(head) // 8 or utf16_without_mark(head) is not None)
 
 
-def _kind_of_text(head: bytes, extension: str, named: bool) -> Sniffed:
+def _kind_of_text(head: bytes, extension: str, explicitly_requested: bool) -> Sniffed:
     if head.removeprefix(codecs.BOM_UTF8).startswith(b"WEBVTT"):
         return Sniffed("subtitles", "vtt")
     markup = markup_of(head)
-    reason = document_reason(extension, named)
+    reason = document_reason(extension, explicitly_requested)
     if extension in MEDIA_ENDINGS or extension in BINARY_ENDINGS:
         reason = f"{markup or 'text'} in a file named .{extension}"
-    elif markup == "a web page (HTML)" and (extension in _SUBTITLE_EXTENSIONS or extension in _TABLE_EXTENSIONS):
+    elif markup == "a web page (HTML)" and extension in _NO_WEB_PAGES:
         reason = f"{markup} in a file named .{extension}"
-    elif not extension and not named and (markup or head.startswith(b"#!")):
+    elif not extension and not explicitly_requested and (markup or head.startswith(b"#!")):
         reason = f"{markup or 'a script'}: name the file itself to index it"
     if reason is not None:
         return Sniffed("other", "text", reason)
-    if extension in _SUBTITLE_EXTENSIONS:
-        return Sniffed("subtitles", extension)
-    if extension in _TABLE_EXTENSIONS:
-        return Sniffed("table", extension)
-    if not extension or named or extension in _TEXT_EXTENSIONS:
+    if extension in TEXT_ENDINGS:
+        name = FORMAT_BY_ENDING[extension]
+        return Sniffed(FORMATS[name].kind, name)
+    if not extension or explicitly_requested:
         return Sniffed("text", "text")
     return Sniffed("other", "text", f"source code or data (.{extension}): name the file itself to index it")

@@ -1,4 +1,4 @@
-"""What files are that hold no picture, film, sound or plain text: documents, archives, programs, pointers to files."""
+"""Why files are not read: documents, archives, programs, pointers to files, and media of kinds that are not read."""
 
 from __future__ import annotations
 
@@ -103,6 +103,44 @@ BINARY_ENDINGS = (frozenset(_DOCUMENTS) | _CONTAINERS | {"exe", "dll", "parquet"
 ).union(_PLAIN, _NOT_PLAIN)
 """Of files that are no text: words in one of them are a page that was saved in its place, or a stand-in."""
 
+UNREAD_MAGICS: tuple[tuple[bytes, str], ...] = (
+    (b"MThd\x00\x00\x00\x06", "a MIDI file: notes, no sound"),
+    (b"XMF_", "a MIDI file: notes, no sound"),
+    (b"Extended Module: ", "a tracker module: not read"),
+    (b"IMPM", "a tracker module: not read"),
+    (b"OFR ", "a sound of a kind that is not read (OptimFROG)"),
+    (b"LA0", "a sound of a kind that is not read (Lossless Audio)"),
+    (b"AT&TFORM", "a DjVu document: not read"),
+    (b"v/1\x01", "an OpenEXR picture: not read"),
+    (b"#?RADIANCE", "a Radiance HDR picture: not read"),
+    (b"#?RGBE", "a Radiance HDR picture: not read"),
+    (b"%!PS", "a PostScript drawing: not read"),
+    (b"\x04%!PS", "a PostScript drawing: not read"),
+    (b"\xc5\xd0\xd3\xc6", "a PostScript drawing: not read"),
+    (b"\xd7\xcd\xc6\x9a", "a Windows metafile drawing: not read"),
+    (b"II\xbc\x01", "a JPEG XR picture: not read"),
+    (b"II\xbc\x00", "a JPEG XR picture: not read"),
+    (b"BPG\xfb", "a BPG picture: not read"),
+    (b"FLIF", "a FLIF picture: not read"),
+    (b"gimp xcf ", "a GIMP picture: not read"),
+    (b"SDPX\x00", "a DPX picture: not read"),
+    (b"XPDS", "a DPX picture: not read"),
+    (b"P7\n", "a PAM picture: not read"),
+)
+"""What pictures, films and sounds of other kinds begin with, and the reason that is given."""
+
+UNREAD_ENDINGS: dict[str, str] = {
+    **dict.fromkeys(("mid", "midi", "kar", "rmi", "xmf"), "a MIDI file: notes, no sound"),
+    **dict.fromkeys(("mod", "s3m", "xm", "it"), "a tracker module: not read"),
+    **dict.fromkeys(("swf", "braw", "r3d", "amv", "viv", "ivr", "bdmv", "ifo"), "a film of a kind that is not read"),
+    **dict.fromkeys(("yuv", "rgb24", "nv12"), "raw pictures: without a header nothing says their size"),
+    **dict.fromkeys(("pcm", "s16le", "s16be", "f32le"), "raw samples: without a header nothing says their rate"),
+    **dict.fromkeys(("aa", "ofr", "la", "snes", "spc", "nsf", "vgm"), "a sound of a kind that is not read"),
+    **dict.fromkeys(("exr", "hdr", "dcm", "pct", "pict", "wbmp", "kra", "xcf"), "a picture of a kind that is not read"),
+    **dict.fromkeys(("wmf", "emf", "cdr", "ai", "eps", "ps"), "a drawing of a kind that is not read"),
+}
+"""The same by ending, for bytes that nothing else explains."""
+
 _POINTERS = (b"version https://git-lfs.github.com/spec/", b"version https://hawser.github.com/spec/")
 _ANNEX = re.compile(rb"(?:\.\./)*(?:\.git)?/annex/objects/[^\n]+\n?(?:/annex/[^\n]*\n?)*\Z")
 _HTML = re.compile(
@@ -173,16 +211,16 @@ def markup_of(head: bytes) -> str | None:
     return "JSON" if _JSON.match(head) else None
 
 
-def document_reason(extension: str, named: bool) -> str | None:
+def document_reason(extension: str, explicitly_requested: bool) -> str | None:
     """Why a text file of an ending waits until documents are read; None where it is plain enough to be read now.
 
-    ``named``: the user gave this very file; those that are plain text are read then.
+    ``explicitly_requested``: the user named this very file; those that are plain text are read then.
     """
     if extension in _NOT_PLAIN:
         return f"{_DOCUMENTS[extension]} (.{extension}): {_NOT_YET}"
-    if extension in _PLAIN and not named:
+    if extension in _PLAIN and not explicitly_requested:
         return f"{_PLAIN[extension]} (.{extension}): {_NOT_YET}; name the file itself to index it as plain text"
-    if extension in _BESIDE and not named:
+    if extension in _BESIDE and not explicitly_requested:
         return _BESIDE[extension]
     return None
 

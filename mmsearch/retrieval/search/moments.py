@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from mmsearch.hits import FileState, Hit
 from mmsearch.retrieval.media.decode_spec import MAX_SPAN_S
-from mmsearch.retrieval.media.formats import FILM_ENDINGS
+from mmsearch.retrieval.media.formats import endings_of
 from mmsearch.types import Modality
 
 SAME = 0.97
@@ -21,7 +21,8 @@ SAME = 0.97
 
 _STANDS_OUT = 2.0  # standard deviations: by chance one row in forty lies above
 _NEARLY = 1.0  # standard deviations: by so little one kind of evidence hardly says more than another
-_SUBTITLES = (".srt", ".vtt")
+_SUBTITLES = tuple(f".{ending}" for ending in endings_of("subtitles"))
+_FILMS = tuple(f".{ending}" for ending in endings_of("video"))
 _EPSILON_S = 1e-3
 
 
@@ -45,7 +46,7 @@ def owner(path: str) -> str:
     if ending.lower() not in _SUBTITLES:
         return path
     for name in (stem, os.path.splitext(stem)[0]):
-        for film in FILM_ENDINGS:
+        for film in _FILMS:
             for there in (name + film, name + film.upper()):  # cameras write DSC_0001.MP4
                 if os.path.exists(there):
                     return there

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import Hint, HintKind, UsageError
+from mmsearch.retrieval.media.formats import FORMAT_BY_ENDING
 from mmsearch.retrieval.paths import on_disk
 from mmsearch.types import Moment
 
@@ -127,11 +128,7 @@ _PREFIX_WEIGHT = re.compile(rf"(?P<weight>{_NUMBER}):(?P<term>[^\s\d].*)", re.DO
 _WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|['’-])*")
 _FIRST_OF_PHRASE = re.compile(r"(?![ap]\.?m\b)(?:an?\s|[^\W\d_]{2,})", re.IGNORECASE)  # not: 10:am train, 1:n relation
 _LATIN_AND_GREEK = "\u03ff"  # the last letter of the scripts that formulas and units are written in
-_FILE_ENDING = re.compile(
-    r"\.(jpe?g|png|webp|gif|bmp|tiff?|jp2|avif|hei[cf]|p[bgpn]m|dng|cr[23]|nef|arw|txt|md|csv|tsv|jsonl|parquet"
-    r"|mp3|wav|flac|ogg|m4a|aac|opus|wma|aiff?|mp4|m4v|mov|mkv|webm|avi|wmv|flv|ts|mpe?g|3gp|srt|vtt)",
-    re.IGNORECASE,
-)
+_DECIMAL = re.compile(r"[\d.,]+")  # 3.264 is a number, though .264 is an ending of films
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,14 +350,14 @@ def read_time(text: str) -> float:
 
 
 def looks_like_path(term: str) -> bool:
-    """Whether a person who wrote this most likely meant a file."""
+    """Whether a person who wrote this most likely meant a file: it begins as a path or ends as a file that is read."""
     if term.startswith(("/", "./", "../", "~/", ".\\", "..\\")):
         return True
     if any(c.isspace() for c in term):
         return False
-    ending = os.path.splitext(term)[1]
+    ending = os.path.splitext(term)[1].removeprefix(".").lower()
     several = term.count("/") > 1 and not _DATE.fullmatch(term)
-    return _FILE_ENDING.fullmatch(ending) is not None or several
+    return several or (ending in FORMAT_BY_ENDING and not _DECIMAL.fullmatch(term))
 
 
 _DATE = re.compile(r"\d+/\d+/\d+")

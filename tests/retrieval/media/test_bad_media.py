@@ -115,7 +115,7 @@ def test_a_sound_that_lasts_no_time_says_so(films: ModuleType) -> None:
 @pytest.mark.parametrize("muxer", ["mp4", "matroska", "avi", "flv"])
 def test_a_header_with_nothing_behind_it_says_so(muxer: str, ten_seconds: dict[str, bytes]) -> None:
     data = ten_seconds[muxer]
-    format = sniff(data[: 1 << 14], "a", named=False).format
+    format = sniff(data[: 1 << 14], "a", explicitly_requested=False).format
     for share in (0.0005, 0.001, 0.003):
         head = data[: max(16, int(len(data) * share))]
         text = reason(head, format, seen)
@@ -125,7 +125,7 @@ def test_a_header_with_nothing_behind_it_says_so(muxer: str, ten_seconds: dict[s
 @pytest.mark.parametrize("muxer", ["matroska", "webm", "avi", "flv", "asf"])
 def test_a_film_cut_in_the_middle_gives_what_is_there_and_a_note(muxer: str, ten_seconds: dict[str, bytes]) -> None:
     data = ten_seconds[muxer][: len(ten_seconds[muxer]) // 2]
-    format = sniff(data[: 1 << 14], "a", named=False).format
+    format = sniff(data[: 1 << 14], "a", explicitly_requested=False).format
     shots, facts = seen(data, format)
     assert 2 < shots[-1].end_s < 8
     assert re.fullmatch(r"truncated: [2-7] s of (9|10) s could be read", facts.note or ""), facts.note
@@ -170,7 +170,7 @@ def test_damage_in_the_middle_costs_only_what_is_damaged(muxer: str, ten_seconds
     data = bytearray(ten_seconds[muxer])
     middle = len(data) // 2
     data[middle : middle + 3000] = np.random.default_rng(0).bytes(3000)
-    format = sniff(bytes(data[: 1 << 14]), "a", named=False).format
+    format = sniff(bytes(data[: 1 << 14]), "a", explicitly_requested=False).format
     shots, _ = seen(bytes(data), format)
     assert shots[-1].end_s > 4
     samples, _ = heard(bytes(data), format)
@@ -181,7 +181,7 @@ def test_damage_in_the_middle_costs_only_what_is_damaged(muxer: str, ten_seconds
 def test_no_damage_brings_out_anything_but_a_decode_error(muxer: str, ten_seconds: dict[str, bytes]) -> None:
     random = np.random.default_rng(1)
     whole = ten_seconds[muxer]
-    format = sniff(whole[: 1 << 14], "a", named=False).format
+    format = sniff(whole[: 1 << 14], "a", explicitly_requested=False).format
     for _ in range(12):
         data = np.frombuffer(whole, np.uint8).copy()
         for at in random.integers(0, len(data), 40):
@@ -224,7 +224,7 @@ def test_an_error_is_told_by_what_it_means(error: Callable[[], Exception], text:
 
 def test_a_wrong_extension_makes_no_difference(ten_seconds: dict[str, bytes]) -> None:
     for name in ("a.mp3", "a.jpg", "a"):
-        found = sniff(ten_seconds["matroska"][: 1 << 14], name, named=False)
+        found = sniff(ten_seconds["matroska"][: 1 << 14], name, explicitly_requested=False)
         assert (found.kind, found.format) == ("video", "mkv")
 
 
@@ -332,7 +332,7 @@ class Growing(io.BytesIO):
 
 @pytest.mark.parametrize("muxer", ["matroska", "mpegts", "flv"])
 def test_a_file_that_grows_while_it_is_read_ends_cleanly(muxer: str, ten_seconds: dict[str, bytes]) -> None:
-    format = sniff(ten_seconds[muxer][: 1 << 14], "a", named=False).format
+    format = sniff(ten_seconds[muxer][: 1 << 14], "a", explicitly_requested=False).format
     film = Film(Growing(ten_seconds[muxer]), format, SMALL, max_pixels=LIMIT)
     assert 2 < list(film.shots())[-1].end_s < 10.5
     sound = Sound(Growing(ten_seconds[muxer]), format, RATE)

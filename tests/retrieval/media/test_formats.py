@@ -1,8 +1,10 @@
-"""Every format of sounds and films that FFmpeg reads comes out at its right times, also cut and by the frame."""
+"""The table of formats is right; every format of sounds and films comes out at its right times, also cut."""
 
 from __future__ import annotations
 
+import importlib
 import io
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,11 +13,23 @@ import av
 import pytest
 from PIL import Image
 
+from mmsearch.errors import UsageError
 from mmsearch.retrieval.media.films.extract import cut_clip, save_frame
 from mmsearch.retrieval.media.films.frames import open_film
-from mmsearch.retrieval.media.formats import BY_ENDING, FILM_ENDINGS, FORMATS, MEDIA_ENDINGS
+from mmsearch.retrieval.media.formats import (
+    FORMAT_BY_ENDING,
+    FORMATS,
+    MEDIA_ENDINGS,
+    TEXT_ENDINGS,
+    Format,
+    endings_of,
+    guide_list,
+)
+from mmsearch.retrieval.media.pictures.image import load_plugin
 from mmsearch.retrieval.media.sniff import HEAD_BYTES, sniff
 from mmsearch.retrieval.media.sounds.sound import Sound
+from mmsearch.retrieval.media.unsupported import UNREAD_ENDINGS
+from mmsearch.retrieval.search.query import looks_like_path, parse_term
 
 MAX_PIXELS = 10_000_000
 RATE = 48_000
@@ -66,7 +80,7 @@ def made_film(films: ModuleType, name: str) -> tuple[bytes, str]:
 
 
 def sniffed(data: bytes, name: str) -> str:
-    found = sniff(data[:HEAD_BYTES], name, named=False)
+    found = sniff(data[:HEAD_BYTES], name, explicitly_requested=False)
     assert found.kind == FORMATS[found.format].kind
     return found.format
 
@@ -111,13 +125,80 @@ def test_a_sound_that_breaks_off_says_so(name: str, films: ModuleType) -> None:
     assert (sound.facts.note or "").startswith("truncated")
 
 
-def test_the_table_of_formats_is_sound() -> None:
-    for name, format in FORMATS.items():
-        assert format.kind in ("image", "audio", "video"), name
-        if format.kind != "image":
-            av.ContainerFormat(format.reader, "r")  # FFmpeg has it
-        for ending in format.endings:
-            assert BY_ENDING[ending] == name, "two formats go by one ending"
+# The table itself
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_reads_a_format_is_there(name: str) -> None:
+    format = FORMATS[name]
+    if format.extra is not None:
+        pytest.importorskip(format.plugin or format.reader)
+    if format.kind == "image":
+        load_plugin(name)
+        assert format.reader in Image.OPEN
+    elif format.kind in ("audio", "video"):
+        av.ContainerFormat(format.reader, "r")  # FFmpeg has it
+    elif format.kind != "raw":
+        importlib.import_module(f"mmsearch.retrieval.media.{format.reader}")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_each_ending_of_a_format_is_a_path_to_a_query_and_its_own(name: str) -> None:
+    for ending in FORMATS[name].endings:
+        assert FORMAT_BY_ENDING[ending] == name, "two formats go by one ending"
+        assert ending == ending.lower()
+        assert looks_like_path(f"holiday.{ending}")
+        assert looks_like_path(f"HOLIDAY.{ending.upper()}")
+        with pytest.raises(UsageError, match=re.escape(f"no file at holiday.{ending}")):
+            parse_term(f"holiday.{ending}")
+
+
+@pytest.mark.parametrize("word", ["3.264", "1,000.265", "hello.", "holiday.docx", "e.g", "mp4", ".mp4"])
+def test_numbers_and_other_words_with_a_dot_are_no_paths(word: str) -> None:
+    assert not looks_like_path(word)
+
+
+def found_by_name(format: Format, ending: str) -> str:
+    """What a file of an ending is found to be where nothing in its bytes tells: its kind, or why it is not read."""
+    head = b"A dog runs on the beach.\n" if format.textual else b"\x01\x02\x03\x04"
+    found = sniff(head, f"holiday.{ending}", explicitly_requested=False)
+    return found.reason or found.kind
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_sniffing_by_name_agrees_with_the_table(name: str) -> None:
+    format = FORMATS[name]
+    for ending in format.endings:
+        if format.textual or format.by_ending:
+            assert found_by_name(format, ending) == format.kind
+        elif ending in UNREAD_ENDINGS:  # a kind that is read and one that is not share it
+            assert found_by_name(format, ending) == UNREAD_ENDINGS[ending]
+        else:
+            assert found_by_name(format, ending).startswith(f"it does not begin as a .{ending} does")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_sniffing_by_first_bytes_agrees_with_the_table(name: str) -> None:
+    for magic in FORMATS[name].magics:
+        found = sniff(magic + bytes(600), "holiday", explicitly_requested=False)
+        assert (found.kind, found.format) == (FORMATS[name].kind, name)
+
+
+def test_sets_of_endings_come_from_the_table() -> None:
     assert {"jpg", "mp4", "wav", "cr2"} <= MEDIA_ENDINGS
-    assert "txt" not in MEDIA_ENDINGS
-    assert ".mp4" in FILM_ENDINGS
+    assert not TEXT_ENDINGS & MEDIA_ENDINGS
+    assert {"txt", "text", "md", "markdown", "rst", "csv", "tsv", "jsonl", "ndjson", "srt", "vtt"} == TEXT_ENDINGS
+    assert endings_of("subtitles") == ("srt", "vtt")
+    assert {"mp4", "mts"} <= set(endings_of("video"))
+    assert set(endings_of("raw", "table")) == set(endings_of("raw")) | set(endings_of("table"))
+
+
+def test_the_guide_lists_the_formats_of_the_table() -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "guide.md").read_text("utf-8")
+    _, _, rest = guide.partition("<!-- formats: made by `python -m mmsearch.retrieval.media.formats` -->\n")
+    assert rest, "docs/guide.md has lost the mark before its list of formats"
+    listed, end, _ = rest.partition("\n<!-- end of formats -->\n")
+    assert end, "docs/guide.md has lost the mark behind its list of formats"
+    assert listed == guide_list(), "run `python -m mmsearch.retrieval.media.formats` and put what it prints there"
+    for ending in FORMAT_BY_ENDING:
+        assert f"`.{ending}`" in listed

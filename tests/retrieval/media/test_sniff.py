@@ -129,7 +129,7 @@ ASF_PICTURES = bytes.fromhex("c0ef19bc4d5bcf11a8fd00805f5c442b")
     ],
 )
 def test_content_decides(head: bytes, name: str, kind: str, format: str) -> None:
-    found = sniff(head, name, named=False)
+    found = sniff(head, name, explicitly_requested=False)
     assert (found.kind, found.format) == (kind, format)
 
 
@@ -154,13 +154,13 @@ def test_content_decides(head: bytes, name: str, kind: str, format: str) -> None
     ],
 )
 def test_the_extension_decides_among_kinds_of_text(name: str, kind: str) -> None:
-    assert sniff(b"a dog on a beach\n", name, named=False).kind == kind
+    assert sniff(b"a dog on a beach\n", name, explicitly_requested=False).kind == kind
 
 
 def test_source_code_and_json_are_texts_when_the_user_names_them() -> None:
-    assert sniff(b"import os\n", "a.py", named=True).kind == "text"
-    assert sniff(b'{"a": 1}', b"a.json", named=True).kind == "text"
-    reason = sniff(b"import os\n", b"a.py", named=False).reason
+    assert sniff(b"import os\n", "a.py", explicitly_requested=True).kind == "text"
+    assert sniff(b'{"a": 1}', b"a.json", explicitly_requested=True).kind == "text"
+    reason = sniff(b"import os\n", b"a.py", explicitly_requested=False).reason
     assert reason == "source code or data (.py): name the file itself to index it"
 
 
@@ -188,12 +188,12 @@ SIDECAR = "a sidecar of a picture: not read"
     ],
 )
 def test_what_lies_beside_media_is_not_called_source_code(head: bytes, name: str, reason: str) -> None:
-    found = sniff(head, name, named=False)
+    found = sniff(head, name, explicitly_requested=False)
     assert (found.kind, found.reason) == ("other", reason)
 
 
 def test_a_sidecar_that_the_user_names_is_a_text() -> None:
-    assert sniff(b"[Version]\nAppVersion=5.8\n", "a.pp3", named=True).kind == "text"
+    assert sniff(b"[Version]\nAppVersion=5.8\n", "a.pp3", explicitly_requested=True).kind == "text"
 
 
 @pytest.mark.parametrize(
@@ -211,26 +211,29 @@ def test_a_sidecar_that_the_user_names_is_a_text() -> None:
     ],
 )
 def test_bytes_that_read_as_text_are_text(head: bytes) -> None:
-    assert sniff(head, "notes", named=False).kind == "text"
+    assert sniff(head, "notes", explicitly_requested=False).kind == "text"
 
 
 def test_what_is_neither_says_so() -> None:
-    assert sniff(b"", "a.jpg", named=False).kind == "empty"
-    assert sniff(b"\1\2\3\4", "a", named=True).reason == "not a picture, text, sound or film"
+    assert sniff(b"", "a.jpg", explicitly_requested=False).kind == "empty"
+    assert sniff(b"\1\2\3\4", "a", explicitly_requested=True).reason == "not a picture, text, sound or film"
     cyrillic = "Собака бежит по пляжу".encode("koi8-r")
-    assert sniff(cyrillic, "a.txt", named=False).reason == "text in an unknown encoding: save it as UTF-8 to index it"
+    assert (
+        sniff(cyrillic, "a.txt", explicitly_requested=False).reason
+        == "text in an unknown encoding: save it as UTF-8 to index it"
+    )
 
 
 @given(st.binary(max_size=400), st.binary(max_size=20), st.booleans())
 @example(b"\0\0\1", b"", False)  # a start code, and nothing behind it
 def test_any_bytes_under_any_name_have_a_kind_and_others_a_reason(head: bytes, name: bytes, named: bool) -> None:
-    found = sniff(head, name, named=named)
+    found = sniff(head, name, explicitly_requested=named)
     assert (found.reason is not None) == (found.kind in ("other", "empty"))
 
 
 @given(st.text(st.characters(exclude_categories=["C"]), min_size=1))
 def test_every_printable_text_without_a_signature_is_a_text(text: str) -> None:
-    found = sniff(text.encode(), "a.txt", named=False)
+    found = sniff(text.encode(), "a.txt", explicitly_requested=False)
     assert found.kind == "text" or text.startswith(
         ("%PDF-", "GIF8", "P", "RIFF", "FORM", "OggS", "II", "MM", "#!AMR", "WEBVTT")
     )
@@ -260,7 +263,7 @@ def test_every_printable_text_without_a_signature_is_a_text(text: str) -> None:
 )
 @pytest.mark.parametrize("named", [False, True])
 def test_a_kind_that_is_not_read_is_named(head: bytes, name: str, reason: str, named: bool) -> None:
-    found = sniff(head, name, named=named)
+    found = sniff(head, name, explicitly_requested=named)
     assert (found.kind, found.reason) == ("other", reason)
 
 
@@ -269,7 +272,7 @@ def test_a_kind_that_is_not_read_is_named(head: bytes, name: str, reason: str, n
     [b"MAC addresses of the house", b"TTA1 is a codec", b"IMPMPORTANT", b"wvpk?", b"LA0 to LA7", b"<html><svg>"],
 )
 def test_a_text_may_begin_with_the_letters_of_a_format(words: bytes) -> None:
-    assert sniff(words, "notes.txt", named=False).kind == "text"
+    assert sniff(words, "notes.txt", explicitly_requested=False).kind == "text"
 
 
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1\nsize 12345\n"
@@ -298,7 +301,7 @@ ANNEX = b"/annex/objects/SHA256E-s1024--4d7a214614ab2935c943f9e0ff69d22eadbb8f32
     ],
 )  # fmt: skip
 def test_words_in_a_file_named_as_something_else_are_no_text(head: bytes, name: str, reason: str, named: bool) -> None:
-    found = sniff(head, name, named=named)
+    found = sniff(head, name, explicitly_requested=named)
     assert (found.kind, found.reason) == ("other", reason)
 
 
@@ -314,7 +317,7 @@ def test_words_in_a_file_named_as_something_else_are_no_text(head: bytes, name: 
     ],
 )
 def test_a_text_that_speaks_of_such_files_is_a_text(words: bytes) -> None:
-    assert sniff(words, "README", named=False).kind == "text"
+    assert sniff(words, "README", explicitly_requested=False).kind == "text"
 
 
 def test_a_file_without_an_ending_is_a_text_unless_it_plainly_is_code_or_markup() -> None:
@@ -324,10 +327,10 @@ def test_a_file_without_an_ending_is_a_text_unless_it_plainly_is_code_or_markup(
         (b"<?xml version='1.0'?><a/>", "XML"),
         (b"#!/bin/sh\necho a dog\n", "a script"),
     ):
-        assert sniff(head, "download", named=False).reason == f"{what}: name the file itself to index it"
-        assert sniff(head, "download", named=True).kind == "text"
+        assert sniff(head, "download", explicitly_requested=False).reason == f"{what}: name the file itself to index it"
+        assert sniff(head, "download", explicitly_requested=True).kind == "text"
     for name in ("README", "LICENSE", ".profile"):
-        assert sniff(b"a dog on a beach\n", name, named=False).kind == "text"
+        assert sniff(b"a dog on a beach\n", name, explicitly_requested=False).kind == "text"
 
 
 ZIP = b"PK\3\4" + bytes(26)
@@ -363,19 +366,21 @@ ZIP = b"PK\3\4" + bytes(26)
 def test_documents_archives_and_programs_are_called_what_they_are(
     head: bytes, name: str, reason: str, named: bool
 ) -> None:
-    assert sniff(head, name, named=named).reason == reason
+    assert sniff(head, name, explicitly_requested=named).reason == reason
 
 
 def test_plain_documents_wait_but_are_read_where_they_are_named() -> None:
     for name, what in (("a.tex", "a LaTeX document"), ("a.org", "an Org document"), ("a.log", "a log")):
-        reason = sniff(b"a lighthouse\n", name, named=False).reason
+        reason = sniff(b"a lighthouse\n", name, explicitly_requested=False).reason
         assert reason == f"{what} ({name[1:]}): not read yet; name the file itself to index it as plain text"
-        assert sniff(b"a lighthouse\n", name, named=True).kind == "text"
-    assert sniff(b"-----BEGIN KEY-----\n", "server.key", named=True).kind == "text"
+        assert sniff(b"a lighthouse\n", name, explicitly_requested=True).kind == "text"
+    assert sniff(b"-----BEGIN KEY-----\n", "server.key", explicitly_requested=True).kind == "text"
 
 
 def test_nuls_and_a_missing_mark_leave_a_text_a_text() -> None:
-    assert sniff(b"The lighthouse\0keeper lights\0 the lamp", "a.txt", named=False).kind == "text"
-    assert sniff("id,caption\n1,A lighthouse\n".encode("utf-16-le"), "a.csv", named=False).kind == "table"
-    assert sniff(bytes(100), "a.txt", named=False).kind == "other"
-    assert sniff(bytes(range(256)), "a.txt", named=False).kind == "other"
+    assert sniff(b"The lighthouse\0keeper lights\0 the lamp", "a.txt", explicitly_requested=False).kind == "text"
+    assert (
+        sniff("id,caption\n1,A lighthouse\n".encode("utf-16-le"), "a.csv", explicitly_requested=False).kind == "table"
+    )
+    assert sniff(bytes(100), "a.txt", explicitly_requested=False).kind == "other"
+    assert sniff(bytes(range(256)), "a.txt", explicitly_requested=False).kind == "other"

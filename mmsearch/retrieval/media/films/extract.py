@@ -103,7 +103,7 @@ def cut_clip(
     """
     ending = _ending(out, _CLIPS)
     with clear_errors():
-        if format not in animation.FORMATS and not FORMATS[format].clockless:
+        if format not in animation.FORMATS and not FORMATS[format].untimed:
             copied = _copy(source, format, start_s, end_s, out, ending)
             if copied is not None:
                 return {"start_s": copied[0], "end_s": copied[1], "copied": True}

@@ -115,7 +115,7 @@ class FilmReader:
         # FFmpeg has no times of presentation for these in AVI; a jump would lose count.
         counting = self._format == "avi" and context.name in ("h264", "hevc")
         self._packets = Packets(self._container, self._stream, counting=counting)
-        self._can_jump = not counting and self._format != "mpegvideo" and not FORMATS[self._format].clockless
+        self._can_jump = not counting and self._format != "mpegvideo" and not FORMATS[self._format].untimed
 
     def _guard(self, width: int, height: int) -> None:
         size = square_size(width, height, self._pixel_aspect)

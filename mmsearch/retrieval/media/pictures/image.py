@@ -118,7 +118,7 @@ def guard_size(size: tuple[int, int], pixels: int, max_pixels: int) -> None:
 
 def _format_of(source: IO[bytes]) -> str:
     source.seek(0)
-    return sniff(source.read(HEAD_BYTES), b"", named=True).format
+    return sniff(source.read(HEAD_BYTES), b"", explicitly_requested=True).format
 
 
 def _decode(
@@ -266,19 +266,17 @@ def load_plugin(format: str) -> None:
     Raises:
         DecodeError: an extra is needed that is not installed.
     """
+    plugin = FORMATS[format].plugin
+    assert plugin is not None
+    try:
+        module = importlib.import_module(plugin)
+    except ImportError:
+        if (extra := FORMATS[format].extra) is None:
+            raise
+        needs = f'a {FORMATS[format].title} picture needs an extra: pip install "mmsearch[{extra}]"'
+        raise TransientDecodeError(needs) from None
     if format == "heic":
-        import pi_heif
-
-        pi_heif.register_heif_opener()
-    elif format == "jxl":
-        try:
-            importlib.import_module("pillow_jxl")
-        except ImportError:
-            raise TransientDecodeError('a JPEG XL picture needs an extra: pip install "mmsearch[jxl]"') from None
-    else:
-        plugin = FORMATS[format].plugin
-        assert plugin is not None
-        importlib.import_module(plugin)
+        module.register_heif_opener()
 
 
 def _why_unread(source: IO[bytes], format: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from mmsearch.retrieval.media.formats import MEDIA_ENDINGS
+from mmsearch.retrieval.media.formats import MEDIA_ENDINGS, TEXT_ENDINGS
 from mmsearch.retrieval.media.unsupported import BINARY_ENDINGS
 
 USUAL_NAMES = (
@@ -37,7 +37,7 @@ _KNOWN_NAMES = frozenset([*USUAL_NAMES, *_KNOWN.split()])
 _NUMBER = re.compile(r"[-+]?[\d.,\s]*\d[\d.,\s]*(?:[eE][-+]?\d+)?\s*[%€$£]?")
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}\b.{0,20}|\d{1,2}:\d{2}(?::\d{2})?.{0,10}")
 _ADDRESS = re.compile(r"\w+://\S+|www\.\S+|[/~\\]\S*|[A-Za-z]:\\.*|\S+@\S+\.\w+|[0-9a-fA-F-]{16,}")
-_ENDINGS = MEDIA_ENDINGS | BINARY_ENDINGS | {"txt", "md", "json", "xml", "html", "csv"}
+_ENDINGS = MEDIA_ENDINGS | BINARY_ENDINGS | TEXT_ENDINGS | {"json", "xml", "html"}
 _NAME = re.compile(r"[^\W\d][\w .:()/%#-]{0,40}")
 
 

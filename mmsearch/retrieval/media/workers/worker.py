@@ -178,7 +178,7 @@ def decode_file(job: dict[str, Any], settings: WorkerSettings, line: Line) -> di
     with opened_here(job) as file:
         before = os.fstat(file.fileno())
         line.say({"opened": before.st_size})
-        sniffed = sniff(file.read(HEAD_BYTES), path, named=job["named"])
+        sniffed = sniff(file.read(HEAD_BYTES), path, explicitly_requested=job["named"])
         if job.get("write"):
             return _write(file, sniffed, job, settings.max_pixels, line)
         if settings.recipe.frames is not None:

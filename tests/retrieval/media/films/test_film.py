@@ -84,7 +84,7 @@ def frame_at(data: bytes, format: str, time: float) -> np.ndarray:
 @pytest.mark.parametrize("name", CODED)
 def test_every_frame_comes_once_at_its_time(name: str, films: ModuleType, counting: Callable) -> None:
     data, format = counting(name)
-    found = sniff(data[: 1 << 14], "a", named=False)
+    found = sniff(data[: 1 << 14], "a", explicitly_requested=False)
     assert (found.kind, found.format) == ("video", format)
     frames = [(films.number_in(f.picture()), f.time) for f in open_film(io.BytesIO(data), format, LIMIT).frames()]
     assert [number for number, _ in frames] == list(range(80))
@@ -262,7 +262,7 @@ def test_every_film_of_the_evaluation_data_is_seen_to_its_end(shared: Path) -> N
     assert paths
     for path in paths:
         data = path.read_bytes()
-        found = sniff(data[: 1 << 14], path.name, named=False)
+        found = sniff(data[: 1 << 14], path.name, explicitly_requested=False)
         assert found.kind == "video"
         shots, facts = shots_of(data, found.format)
         assert facts.note is None, path

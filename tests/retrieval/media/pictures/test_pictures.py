@@ -28,7 +28,7 @@ def scene() -> Image.Image:
 
 
 def decoded(data: bytes, name: str, max_pixels: int = 1_000_000) -> np.ndarray:
-    found = sniff(data[:16384], name, named=False)
+    found = sniff(data[:16384], name, explicitly_requested=False)
     assert found.kind == "image", found.reason
     image, _ = decode_image(io.BytesIO(data), max_pixels=max_pixels, format=found.format)
     return np.asarray(image).astype(int)
@@ -112,7 +112,7 @@ def test_a_heic_with_a_track_is_one_for_ffmpeg(films: ModuleType, tmp_path: Path
     size = int.from_bytes(data[:4], "big")
     brands = b"hevc\0\0\0\0msf1hevcheic".ljust(size - 8, b"\0")[: size - 8]
     data = data[:8] + brands + data[size:]
-    found = sniff(data[:16384], "a.heics", named=False)
+    found = sniff(data[:16384], "a.heics", explicitly_requested=False)
     assert (found.kind, found.format) == ("image", "heic")
     assert has_track(io.BytesIO(data))
     assert _moving(io.BytesIO(data), found) == Sniffed("video", "mov")

@@ -79,7 +79,7 @@ def test_every_format_gives_its_sound(name: str, rate: int, films: ModuleType) -
     options = {"strict": "-2"} if codec == "vorbis" else {}
     stereo = np.repeat(films.tone(2, 48_000), 2, axis=0)
     data = films.sound_file(stereo, 48_000, format=muxer, codec=codec, options=options)
-    found = sniff(data[: 1 << 14], "a", named=False)
+    found = sniff(data[: 1 << 14], "a", explicitly_requested=False)
     assert (found.kind, found.format) == ("audio", format)
     samples = joined(data, format, rate)
     assert samples.dtype == np.float32
@@ -194,7 +194,7 @@ def test_every_sound_of_the_evaluation_data_is_heard_to_its_end(shared: Path) ->
     assert paths
     for path in paths:
         data = path.read_bytes()
-        found = sniff(data[: 1 << 14], path.name, named=False)
+        found = sniff(data[: 1 << 14], path.name, explicitly_requested=False)
         assert (found.kind, found.format) == ("audio", "ogg")
         windows, facts = heard(data, "ogg")
         assert facts.note is None
