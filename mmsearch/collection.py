@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmsearch.durable import explained_write_errors
 from mmsearch.errors import CollectionExistsError, HintKind, ReadOnlyError, UsageError
 from mmsearch.retrieval.search.session import Reader, check_space
-from mmsearch.retrieval.store.atomic_files import writing_to
+from mmsearch.retrieval.store.lock import LOCK_NAME
 from mmsearch.retrieval.store.manifest import MANIFEST_NAME, IndexSettings, Manifest, save_manifest
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.types import Modality, Moment, Report, SavedClip, SavedFrame, Space
@@ -79,13 +80,13 @@ class Collection(Reader):
             manifest = replace(manifest, primary_space=key, spaces={key: encoder.space})
             encoders[key] = encoder
         was_there = root.is_dir()
-        with writing_to(root):
+        with explained_write_errors(root):
             make_folder(root)
             try:
-                (root / "lock").touch()
+                (root / LOCK_NAME).touch()
                 save_manifest(root, manifest)
             except BaseException:  # half a collection would be in the way of the next try
-                (root / "lock").unlink(missing_ok=True)
+                (root / LOCK_NAME).unlink(missing_ok=True)
                 if not was_there:
                     root.rmdir()
                 raise
@@ -158,7 +159,7 @@ class Collection(Reader):
         from mmsearch.retrieval.encoders.routing import ModelRouting
         from mmsearch.retrieval.ingest.switch_model import space_of_each_modality
 
-        if named is not None and named.space.key not in self.manifest.in_use:
+        if named is not None and named.space.key not in self.manifest.searched_spaces:
             return ModelRouting.single(named)
         spaces = [space for space in self.spaces if space.has_model]
         if not spaces:

@@ -1,29 +1,42 @@
-"""Files that are whole and safe on the disk once they are written, or not there at all."""
+"""Writing files that survive a crash: they are on the disk whole, or they are not there.
+
+`durable_file` writes a new file, `replace_atomically` puts one in the place of another, checksums tell whether a file
+is still what was written, and `explained_write_errors` says in one line why a disk refused.
+"""
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
+import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from mmsearch.errors import MMSearchError, ReadOnlyError
+
+_NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
+_DISK_FULL = tuple(getattr(errno, name) for name in ("ENOSPC", "EDQUOT") if hasattr(errno, name))
+
 
 class Sink:
-    """What numpy, Arrow and FAISS write to: any of them then fails as the operating system does, with its own error.
+    """A file object for numpy, Arrow and FAISS to write to, which remembers the operating system's error.
 
-    numpy and FAISS write to a file of their own without saying why a disk refused; to an object they hand the bytes.
+    With a path, numpy and FAISS do not say why a disk refused to write; Arrow wraps the error in one of its own.
     """
+
+    closed = False
+    mode = "wb"
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self.failure: OSError | None = None
 
-    closed = False
-    mode = "wb"
-
     def write(self, data: Any) -> int:
-        """Write bytes; all of them or an OSError."""
+        """Write all of the bytes, or raise an OSError."""
         try:
             return self._file.write(data)
         except OSError as error:
@@ -35,7 +48,7 @@ class Sink:
         return self._file.tell()
 
     def flush(self) -> None:
-        """Hand what is buffered to the operating system."""
+        """Hand buffered bytes to the operating system."""
         try:
             self._file.flush()
         except OSError as error:
@@ -43,17 +56,17 @@ class Sink:
             raise
 
     def close(self) -> None:
-        """Nothing: `written` closes the file."""
+        """Do nothing: `durable_file` closes the file."""
 
 
 @contextmanager
-def written(path: Path, *, name_too: bool = True) -> Iterator[Sink]:
-    """A new file to be written in the block; after it the bytes and the name are durable. A failure leaves no file.
+def durable_file(path: Path, *, sync_folder: bool = True) -> Iterator[Sink]:
+    """Write a new file in the block; when it ends, the file and its name are on the disk. A failure leaves no file.
 
-    ``name_too``: False for a file that is to be renamed.
+    ``sync_folder=False``: for a file that is to be renamed, whose present name need not last.
 
     Raises:
-        OSError: what the operating system refused, with the file's name, whatever library wrote.
+        OSError: what the operating system refused, with the file's name, whichever library wrote.
     """
     try:
         with open(path, "wb") as file:
@@ -61,12 +74,12 @@ def written(path: Path, *, name_too: bool = True) -> Iterator[Sink]:
             try:
                 yield sink
             except Exception as error:
-                raise sink.failure or error from error  # FAISS and Arrow wrap it in errors of their own
+                raise sink.failure or error from error  # FAISS and Arrow raise errors of their own
             if sink.failure is not None:
                 raise sink.failure
             sink.flush()
             os.fsync(file.fileno())
-        if name_too:
+        if sync_folder:
             fsync_folder(path.parent)
     except OSError as error:
         path.unlink(missing_ok=True)
@@ -75,6 +88,19 @@ def written(path: Path, *, name_too: bool = True) -> Iterator[Sink]:
         raise
     except BaseException:
         path.unlink(missing_ok=True)
+        raise
+
+
+def replace_atomically(path: Path, data: bytes) -> None:
+    """Put ``data`` in the place of ``path``: readers see the whole old file or the whole new one."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    with durable_file(temporary, sync_folder=False) as sink:
+        sink.write(data)
+    try:
+        os.replace(temporary, path)
+        fsync_folder(path.parent)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -87,3 +113,50 @@ def fsync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def file_checksum(path: Path) -> str:
+    """128-bit BLAKE2b of a file's bytes, as hex."""
+    digest = hashlib.blake2b(digest_size=16)
+    with open(path, "rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def bytes_checksum(data: bytes) -> str:
+    """The `file_checksum` of a file that holds these bytes."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+@contextmanager
+def explained_write_errors(root: Path) -> Iterator[None]:
+    """Turn the operating system's refusals to write in ``root`` into one clear line each.
+
+    Raises:
+        ReadOnlyError: nothing may be written there.
+        MMSearchError: the disk is full or broken, or a file would be too large.
+    """
+    try:
+        yield
+    except OSError as error:
+        name = f" ({os.fsdecode(error.filename)})" if error.filename else ""
+        if error.errno in _NOT_WRITABLE:
+            raise ReadOnlyError(f"cannot write in {root}: {error.strerror}") from error
+        if error.errno in _DISK_FULL:
+            raise MMSearchError(
+                f"the disk that holds {root} is full{_free_space(root)}; everything up to the last commit is safe,"
+                " free some space and run the same command again"
+            ) from error
+        if error.errno == errno.EFBIG:
+            raise MMSearchError(f"a file in {root} would be larger than this system allows{name}") from error
+        if error.errno == errno.EIO:
+            raise MMSearchError(f"the disk that holds {root} reports an error{name}; check it") from error
+        raise
+
+
+def _free_space(root: Path) -> str:
+    try:
+        return f": {shutil.disk_usage(root).free / 1e6:.1f} MB are free, and more is needed"
+    except OSError:
+        return ""

@@ -48,7 +48,7 @@ _DRIVER = """
         manifest = load_manifest(home)
         snapshot = Snapshot(home, manifest)
         found = []
-        for key in manifest.in_use or manifest.spaces:
+        for key in manifest.searched_spaces or manifest.spaces:
             for modality in manifest.modalities(key):
                 part = snapshot.rows(key, modality)
                 paths = part.facts(["path"])["path"].to_pylist()
@@ -73,8 +73,8 @@ _DRIVER = """
             made.add(vectors(40, 1), paths=[f"/later/{i}" for i in range(40)], modality="image", space="s")
             manifest = load_manifest(home)
             (home / (manifest.indexes[0].path + ".faiss")).unlink()
-            (home / manifest.samples[0].path).unlink()
-            (home / manifest.dead[0].path).unlink()
+            (home / manifest.match_samples[0].path).unlink()
+            (home / manifest.tombstones[0].path).unlink()
             (home / max(manifest.shards, key=lambda shard: shard.min_id).path).unlink()
 
     def act():

@@ -16,9 +16,8 @@ import numpy as np
 import pytest
 
 import mmsearch
-from mmsearch import Collection, Space
+from mmsearch import Collection, Space, durable
 from mmsearch.errors import SpaceMismatchError
-from mmsearch.retrieval.store import atomic_files
 from mmsearch.retrieval.store.manifest import load_manifest, save_manifest
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.writer import Writer, open_writer
@@ -79,7 +78,9 @@ def test_rule_1_spaces_never_mix(photos, collection, tmp_path):
     renamed = tuple(replace(s, space=other.key) if s.space == ours.key else s for s in manifest.shards)
     save_manifest(
         collection.root,
-        replace(manifest, primary_space=other.key, spaces={other.key: other}, shards=renamed, samples=(), indexes=()),
+        replace(
+            manifest, primary_space=other.key, spaces={other.key: other}, shards=renamed, match_samples=(), indexes=()
+        ),
     )
     altered = Collection.open(collection.root)
     for act in (lambda: altered.search("x"), lambda: altered.index([photos]), lambda: altered.evaluate(pairs)):
@@ -92,7 +93,7 @@ def test_rule_1_an_index_of_another_space_is_not_searched(quantized):
     (entry,) = quantized.manifest.indexes
     facts = quantized.root / f"{entry.path}.json"
     facts.write_text(facts.read_text().replace('"elsewhere"', '"somewhere"', 1))
-    other = replace(entry, checksums={**entry.checksums, ".json": atomic_files.checksum(facts)})
+    other = replace(entry, checksums={**entry.checksums, ".json": durable.file_checksum(facts)})
     with open_writer(quantized.root) as writer:
         writer.publish(replace(writer.manifest, indexes=(other,)))
     with pytest.raises(SpaceMismatchError):
@@ -128,7 +129,7 @@ def test_rule_2_the_manifest_is_the_truth(tmp_path, monkeypatch):
         with monkeypatch.context() as patch:
             for name in ("fsync", "replace"):
                 patch.setattr(
-                    atomic_files.os,
+                    durable.os,
                     name,
                     lambda *a, call=getattr(os, name), crash_later=crash_later: crash_later(*a, call=call),
                 )

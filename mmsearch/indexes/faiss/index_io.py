@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from mmsearch.durable import Sink, written
+from mmsearch.durable import Sink, durable_file
 from mmsearch.errors import CollectionDamagedError
 from mmsearch.indexes.faiss.factory import ivf_of
 
@@ -20,7 +20,7 @@ def write(index: Any, target: Path | Sink) -> None:
     import faiss
 
     if isinstance(target, Path):
-        with written(target) as sink:
+        with durable_file(target) as sink:
             write(index, sink)
         return
     sink = target

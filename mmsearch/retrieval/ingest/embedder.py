@@ -21,7 +21,7 @@ from mmsearch.retrieval.media.texts.encoded_data import kept_passages
 from mmsearch.retrieval.media.texts.text import joined_notes, passages
 from mmsearch.retrieval.media.workers.decoder import Decoded, Part, TextPart
 from mmsearch.retrieval.progress import Stopwatch
-from mmsearch.retrieval.store.partial import KeptPiece, KeptPieces
+from mmsearch.retrieval.store.partial_files import PartialPiece, PartialPieces
 from mmsearch.types import MODALITIES, Modality, Span
 
 MAX_BATCH = 64
@@ -44,7 +44,7 @@ class _Open:
     """
 
     content_hash: bytes
-    known: KeptPieces
+    known: PartialPieces
     pieces: list[RowDraft] = field(default_factory=list)
     counts: dict[Modality, int] = field(default_factory=lambda: dict.fromkeys(MODALITIES, 0))
     kept: dict[Modality, int] = field(default_factory=lambda: dict.fromkeys(MODALITIES, 0))
@@ -59,7 +59,7 @@ class _Open:
         """Whether there is something to lose: several pieces, some of which are still to come or to be embedded."""
         return len(self.pieces) > 1 and (self.decoded is None or self.waiting > 0)
 
-    def add(self, piece: RowDraft) -> KeptPiece | None:
+    def add(self, piece: RowDraft) -> PartialPiece | None:
         """Take the next piece; what an earlier run made of it."""
         known, place = self.known.get(piece.modality, ()), self.counts[piece.modality]
         self.pieces.append(piece)
@@ -282,6 +282,6 @@ class Embedder:
                 yield RowDraft("text", Span(row, row + 1, "row"), text[start:end])
 
 
-def _kept(piece: RowDraft) -> KeptPiece:
+def _kept(piece: RowDraft) -> PartialPiece:
     start, end = (None, None) if piece.span is None else (piece.span.start, piece.span.end)
-    return KeptPiece(start, end, piece.continues, piece.can_go_on, piece.damage, np.stack(piece.vectors))
+    return PartialPiece(start, end, piece.continues, piece.can_go_on, piece.damage, np.stack(piece.vectors))

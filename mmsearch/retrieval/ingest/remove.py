@@ -9,8 +9,8 @@ from mmsearch.errors import UsageError
 from mmsearch.retrieval.ingest.scope import roots_of, with_removed
 from mmsearch.retrieval.ingest.stored_files import StoredFiles
 from mmsearch.retrieval.paths import lies_under, normal
-from mmsearch.retrieval.store.names import StoredNames
 from mmsearch.retrieval.store.snapshot import Snapshot
+from mmsearch.retrieval.store.stored_paths import StoredPaths
 from mmsearch.retrieval.store.writer import Writer
 from mmsearch.types import printable
 
@@ -25,12 +25,12 @@ def forget(writer: Writer, paths: Sequence[bytes]) -> int:
     known = StoredFiles(snapshot, writer.manifest.spaces)
     ids: list[int] = []
     files: set[bytes] = set()
-    stored = StoredNames(snapshot, writer.manifest.spaces)
+    stored = StoredPaths(snapshot, writer.manifest.spaces)
     roots = roots_of(writer.manifest)
     meant: list[bytes] = []
     empty: set[bytes] = set()
     for path in paths:
-        spelled = stored.meant_by(path) or [r for r in roots if lies_under(_comparable(r), _comparable(path))]
+        spelled = stored.matching(path) or [r for r in roots if lies_under(_comparable(r), _comparable(path))]
         if not spelled:
             near = stored.nearest([path])
             hint = f"; did you mean {printable(os.fsdecode(near))}?" if near else ""
@@ -41,7 +41,7 @@ def forget(writer: Writer, paths: Sequence[bytes]) -> int:
         files |= {file.path for file in found}
         ids += [row_id for file in found for row_id in file.all_ids()]
     after = with_removed(writer.manifest, meant, empty)
-    writer.commit(dead_ids=ids, roots=after.roots, removed=after.removed)
+    writer.commit(delete=ids, roots=after.roots, removed=after.removed)
     return len(files)
 
 

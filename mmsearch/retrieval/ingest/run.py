@@ -92,7 +92,7 @@ def scan_and_plan(
     filled = [encoder.space.key for encoder in routing.encoders]
     known = StoredFiles(snapshot, filled, {modality: space.key for modality, space in routing.spaces().items()})
     manifest = snapshot.manifest
-    others = [key for key in manifest.in_use if key not in filled and manifest.spaces[key].has_model]
+    others = [key for key in manifest.searched_spaces if key not in filled and manifest.spaces[key].has_model]
     scan = Scan(
         paths, manifest.excludes, options.hidden, options.follow_links, roots_of(manifest), removed_paths(manifest)
     )

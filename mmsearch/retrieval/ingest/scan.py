@@ -14,10 +14,13 @@ from mmsearch.retrieval.ingest.leftovers import kind_by_contents, kind_of_file, 
 from mmsearch.retrieval.paths import absolute as absolute  # named here too
 from mmsearch.retrieval.paths import ignores_case, normal
 from mmsearch.retrieval.paths import lies_under as lies_under
+from mmsearch.retrieval.store.lock import LOCK_NAME
+from mmsearch.retrieval.store.manifest import MANIFEST_NAME
 from mmsearch.types import FileNote, PassedOver, printable
 
 _SEPARATOR = os.fsencode(os.sep)
 EXCLUDED, REMOVED = "excluded", "removed before"
+_COLLECTION_FILES = {os.fsencode(MANIFEST_NAME), os.fsencode(LOCK_NAME)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +173,8 @@ class Scan:
                 self.unread.append(folder)
                 self._skip(folder, f"folder cannot be read: {error.strerror}")
                 continue
-            if {b"MANIFEST.json", b"lock"} <= set(names):
-                continue  # a collection
+            if set(names) >= _COLLECTION_FILES:
+                continue  # the folder is a collection
             if folder != top and (kind := kind_by_contents(folder, names)):
                 self._pass_over(folder, kind, _shown(folder))
                 continue

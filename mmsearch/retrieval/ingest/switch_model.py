@@ -16,11 +16,11 @@ from mmsearch.retrieval.ingest.run import IngestOptions, ingest
 from mmsearch.retrieval.ingest.scan import lies_under
 from mmsearch.retrieval.ingest.scope import roots_of
 from mmsearch.retrieval.progress import Watcher
-from mmsearch.retrieval.store.manifest import IndexEntry, Manifest, SampleEntry, ShardEntry
+from mmsearch.retrieval.store.manifest import IndexEntry, Manifest, MatchSampleEntry, ShardEntry
 from mmsearch.retrieval.store.writer import Writer
 from mmsearch.types import MODALITIES, Modality, Report, Space, printable
 
-Entry = TypeVar("Entry", ShardEntry, IndexEntry, SampleEntry)
+Entry = TypeVar("Entry", ShardEntry, IndexEntry, MatchSampleEntry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def ingest_with_another(
     """
     manifest = writer.manifest
     change = plan_switch(manifest, added.space, added.modalities)
-    staying = [key for key in manifest.in_use if key not in change.dropped and manifest.spaces[key].has_model]
+    staying = [key for key in manifest.searched_spaces if key not in change.dropped and manifest.spaces[key].has_model]
     notices: tuple[Notice, ...] = ()
     if staying:
         theirs = {m: key for m, key in change.space_by_modality.items() if key in staying}
@@ -76,8 +76,8 @@ def plan_switch(manifest: Manifest, space: Space, modalities: frozenset[Modality
     media: dict[Modality, str] = {
         m: key for m, key in space_of_each_modality(manifest).items() if m not in {"text", *taken}
     }
-    dropped = [k for k in manifest.in_use if k not in media.values() and manifest.spaces[k].has_model]
-    kept = [key for key in manifest.in_use if key not in dropped]
+    dropped = [k for k in manifest.searched_spaces if k not in media.values() and manifest.spaces[k].has_model]
+    kept = [key for key in manifest.searched_spaces if key not in dropped]
     leads = not kept or manifest.primary_space in dropped or "image" in taken
     order = [space.key, *kept] if leads else [*kept, space.key]
     space_by_modality: dict[Modality, str] = {"text": order[0], **media}
@@ -91,7 +91,7 @@ def space_of_each_modality(manifest: Manifest) -> dict[Modality, str]:
     """The space that embeds each modality: as the manifest says, else the first of those in use whose model can."""
     space_by_modality: dict[Modality, str] = {}
     for modality in MODALITIES:
-        able = [key for key in manifest.in_use if modality in _modalities(manifest, key)]
+        able = [key for key in manifest.searched_spaces if modality in _modalities(manifest, key)]
         if modality in manifest.space_by_modality or able:
             space_by_modality[modality] = manifest.space_by_modality.get(modality) or able[0]
     return space_by_modality
@@ -130,11 +130,11 @@ def finish_switch(writer: Writer, space: Space, change: ModelSwitch, report: Rep
         )
         for key in change.dropped:
             joined = without_space(joined, key)
-        for key in (k for k in joined.in_use if k != space.key and manifest.spaces[k].has_model):
+        for key in (k for k in joined.searched_spaces if k != space.key and manifest.spaces[k].has_model):
             joined = _without(joined, key, frozenset(m for m in MODALITIES if change.space_by_modality.get(m) != key))
         writer.publish(joined)
         return _with_notice(report, _describe_switch(manifest, space, change))
-    values = {"model": space.model, "still": " and ".join(manifest.in_use), "why": why}
+    values = {"model": space.model, "still": " and ".join(manifest.searched_spaces), "why": why}
     return _with_notice(report, Notice(NoticeKind.MODEL_WAITS, values, hint))
 
 
@@ -151,7 +151,10 @@ def _without(manifest: Manifest, key: str, modalities: frozenset[Modality]) -> M
         return tuple(entry for entry in entries if entry.space != key or entry.modality not in modalities)
 
     return replace(
-        manifest, shards=kept(manifest.shards), indexes=kept(manifest.indexes), samples=kept(manifest.samples)
+        manifest,
+        shards=kept(manifest.shards),
+        indexes=kept(manifest.indexes),
+        match_samples=kept(manifest.match_samples),
     )
 
 
@@ -164,9 +167,9 @@ def _describe_switch(manifest: Manifest, space: Space, change: ModelSwitch) -> N
 
 def is_new(manifest: Manifest, space: Space) -> bool:
     """Whether a space is to join those in use; beside vectors made elsewhere alone it is simply another one."""
-    if manifest.primary_space is None or space.key in manifest.in_use:
+    if manifest.primary_space is None or space.key in manifest.searched_spaces:
         return False
-    return any(manifest.spaces[key].has_model for key in manifest.in_use)
+    return any(manifest.spaces[key].has_model for key in manifest.searched_spaces)
 
 
 def _with_notice(report: Report, notice: Notice) -> Report:

@@ -9,7 +9,14 @@ from typing import Literal
 
 from mmsearch.retrieval.media.decode_spec import DecodeSpec
 from mmsearch.retrieval.media.resume import Beginnings, Since
-from mmsearch.retrieval.store.partial import KeptPiece, KeptPieces, forget, keep, kept_names, read_kept
+from mmsearch.retrieval.store.partial_files import (
+    PartialPiece,
+    PartialPieces,
+    append_pieces,
+    partial_names,
+    read_pieces,
+    remove_partial,
+)
 from mmsearch.types import Modality, Space
 
 KEEP_AFTER_S = 20.0
@@ -25,19 +32,19 @@ class Unfinished:
     def __init__(self, root: Path, maker: str, recipe: DecodeSpec, spaces: Mapping[Modality, Space]) -> None:
         self._root, self._maker = root, maker
         dims = {modality: space.dim for modality, space in spaces.items()}
-        self.found: dict[bytes, KeptPieces] = {}
-        self._names = set(kept_names(root))
+        self.found: dict[bytes, PartialPieces] = {}
+        self._names = set(partial_names(root))
         for name in self._names:
             digest, _, made_by = name.partition("-")
-            if made_by == maker and (kept := read_kept(root, name, dims)):
+            if made_by == maker and (kept := read_pieces(root, name, dims)):
                 self.found[bytes.fromhex(digest)] = kept
         self.places = {digest: _beginnings(kept, recipe) for digest, kept in self.found.items()}
         self._done: deque[tuple[int, bytes]] = deque()
 
-    def keep(self, content_hash: bytes, modality: Modality, first: int, pieces: Sequence[KeptPiece]) -> None:
+    def keep(self, content_hash: bytes, modality: Modality, first: int, pieces: Sequence[PartialPiece]) -> None:
         """Put pieces on the disk."""
         self._names.add(self._name(content_hash))
-        keep(self._root, self._name(content_hash), modality, first, pieces)
+        append_pieces(self._root, self._name(content_hash), modality, first, pieces)
 
     def finish(self, content_hash: bytes, after: int = 0) -> None:
         """A file is whole or good for nothing: forget what is kept of it once ``after`` files are committed."""
@@ -48,14 +55,14 @@ class Unfinished:
         """Remove what is kept of files that are finished and that are among the first so many committed ones."""
         while self._done and self._done[0][0] <= committed:
             name = self._name(self._done.popleft()[1])
-            forget(self._root, name)
+            remove_partial(self._root, name)
             self._names.discard(name)
 
     def _name(self, content_hash: bytes) -> str:
         return f"{content_hash.hex()}-{self._maker}"
 
 
-def _beginnings(kept: KeptPieces, recipe: DecodeSpec) -> Beginnings:
+def _beginnings(kept: PartialPieces, recipe: DecodeSpec) -> Beginnings:
     """With which shot and window to begin: the last ones that are kept, so that there is something to begin with."""
     places: dict[Literal["shot", "window"], Since] = {}
     shots = kept.get("video", ())
@@ -72,5 +79,5 @@ def _beginnings(kept: KeptPieces, recipe: DecodeSpec) -> Beginnings:
     return places
 
 
-def _since(index: int, piece: KeptPiece, of_shot: KeptPiece) -> Since:
+def _since(index: int, piece: PartialPiece, of_shot: PartialPiece) -> Since:
     return Since(index, piece.start or 0.0, of_shot.start or 0.0, piece.damage)

@@ -17,9 +17,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mmsearch.errors import HintKind, UsageError
-from mmsearch.retrieval.store.names import StoredNames, under_mask
 from mmsearch.retrieval.store.schema import FACT_NAMES
 from mmsearch.retrieval.store.snapshot import Rows, Snapshot
+from mmsearch.retrieval.store.stored_paths import StoredPaths, under_mask
 from mmsearch.types import printable
 
 Mask = NDArray[np.bool_]
@@ -95,10 +95,10 @@ def folders_meant(snapshot: Snapshot, under: str | os.PathLike[str]) -> tuple[by
     # A link is followed before `..` is: the shell and the system read it so.
     tops = [os.path.join(top, name) for top in (os.getcwd(), *manifest.roots)]
     written = list(dict.fromkeys(os.fsencode(os.path.abspath(top)) for top in tops))
-    stored = StoredNames(snapshot, manifest.spaces)
-    found = [path for one in written for path in stored.meant_by(one)]
+    stored = StoredPaths(snapshot, manifest.spaces)
+    found = [path for one in written for path in stored.matching(one)]
     if ".." in name.split(os.sep):
-        found += [path for top in tops for path in stored.meant_by(os.fsencode(os.path.realpath(top)))]
+        found += [path for top in tops for path in stored.matching(os.fsencode(os.path.realpath(top)))]
     if found:
         return tuple(dict.fromkeys(found))
     if any(os.path.exists(top) for top in tops):

@@ -21,7 +21,7 @@ from mmsearch.retrieval.search.filters import Filters, Mask, all_of
 from mmsearch.retrieval.search.moments import is_moment, is_timed, owner
 from mmsearch.retrieval.store.schema import FACT_NAMES, modality_of, span_of
 from mmsearch.retrieval.store.snapshot import Rows, Snapshot
-from mmsearch.retrieval.upkeep.index_files import open_index, read_sample
+from mmsearch.retrieval.upkeep.index_files import open_index, read_match_sample
 from mmsearch.types import Modality, Space
 
 _EVIDENCE: dict[Modality, str] = {"image": "picture", "text": "text", "audio": "sound", "video": "frame"}
@@ -81,7 +81,7 @@ class Searcher:
         """The rows that `match` is measured by: the stored sample, or one drawn now where none is stored yet."""
         with self._guard:
             if modality not in self._samples:
-                stored = read_sample(self.snapshot, self.space, modality)
+                stored = read_match_sample(self.snapshot, self.space, modality)
                 self._samples[modality] = stored or self._draw(modality)
             return self._samples[modality]
 

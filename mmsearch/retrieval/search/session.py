@@ -100,7 +100,7 @@ class Reader:
     @property
     def spaces(self) -> list[Space]:
         """The spaces that a query is asked in: the current one, and those of models that stand beside it."""
-        return [self.manifest.spaces[key] for key in self.manifest.in_use]
+        return [self.manifest.spaces[key] for key in self.manifest.searched_spaces]
 
     def reopen(self) -> bool:
         """Move to the newest manifest; returns whether it was another one."""

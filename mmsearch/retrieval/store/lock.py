@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from mmsearch.durable import explained_write_errors
 from mmsearch.errors import CollectionBusyError, CollectionDamagedError
-from mmsearch.retrieval.store.atomic_files import writing_to
 
 LOCK_NAME = "lock"
 
@@ -28,7 +28,7 @@ def writer_lock(root: Path) -> Iterator[None]:
     if path.is_symlink() or path.is_dir() or (path.exists() and not path.is_file()):
         raise CollectionDamagedError(f"{path} must be a plain file, and is none: remove it and run again")
     lock = FileLock(path, timeout=0)
-    with writing_to(root):
+    with explained_write_errors(root):
         try:
             lock.acquire()
         except Timeout:

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mmsearch.durable import replace_atomically
 from mmsearch.errors import CollectionDamagedError, CollectionNotFoundError, MMSearchError, NewerFormatError
-from mmsearch.retrieval.store.atomic_files import replace_atomically
 from mmsearch.retrieval.store.schema import FORMAT_VERSION
 from mmsearch.types import Modality, Space
 
@@ -57,7 +57,7 @@ class IndexEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class SampleEntry:
+class MatchSampleEntry:
     """The fixed random sample of a (space, modality) that `match` is standardised by."""
 
     path: str
@@ -69,7 +69,7 @@ class SampleEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class DeadEntry:
+class TombstoneEntry:
     """A tombstone file: the ids in it are dead. ``copy`` is a second file of the same bytes, in another folder: what
     was forgotten must not come back with the loss of one file. Older collections have none."""
 
@@ -110,7 +110,13 @@ class IndexSettings:
     recall: float = 0.98
 
 
-_JSON_KEYS = {"primary_space": "current", "secondary_spaces": "also", "space_by_modality": "serving"}
+_JSON_KEYS = {
+    "primary_space": "current",
+    "secondary_spaces": "also",
+    "space_by_modality": "serving",
+    "match_samples": "samples",
+    "tombstones": "dead",
+}
 """Fields whose keys on disk are those of format 1."""
 
 
@@ -143,14 +149,14 @@ class Manifest:
     settings: IndexSettings = field(default_factory=IndexSettings)
     shards: tuple[ShardEntry, ...] = ()
     indexes: tuple[IndexEntry, ...] = ()
-    samples: tuple[SampleEntry, ...] = ()
-    dead: tuple[DeadEntry, ...] = ()
+    match_samples: tuple[MatchSampleEntry, ...] = ()
+    tombstones: tuple[TombstoneEntry, ...] = ()
     skipped: SkippedEntry | None = None
     lost: tuple[LostEntry, ...] = ()
     mounts: dict[str, str] | None = None
 
     @property
-    def in_use(self) -> tuple[str, ...]:
+    def searched_spaces(self) -> tuple[str, ...]:
         """The keys of the spaces that a query is asked in, the current one first."""
         return (*((self.primary_space,) if self.primary_space else ()), *self.secondary_spaces)
 
@@ -170,14 +176,14 @@ class Manifest:
         chosen = [i for i in self.indexes if i.space == space and i.modality == modality]
         return sorted(chosen, key=lambda entry: entry.covers_to)
 
-    def sample_of(self, space: str, modality: Modality) -> SampleEntry | None:
+    def match_sample_of(self, space: str, modality: Modality) -> MatchSampleEntry | None:
         """The sample of a (space, modality), where one was drawn."""
-        return next((s for s in self.samples if s.space == space and s.modality == modality), None)
+        return next((s for s in self.match_samples if s.space == space and s.modality == modality), None)
 
     def files(self) -> set[str]:
         """Every file that the manifest names, relative to the collection."""
-        named = {entry.path for group in (self.shards, self.samples) for entry in group}
-        named |= {name for entry in self.dead for name in entry.files}
+        named = {entry.path for group in (self.shards, self.match_samples) for entry in group}
+        named |= {name for entry in self.tombstones for name in entry.files}
         if self.skipped is not None:
             named.add(self.skipped.path)
         for index in self.indexes:
@@ -210,8 +216,8 @@ class Manifest:
             settings=IndexSettings(**data["settings"]),
             shards=tuple(ShardEntry(**entry) for entry in data["shards"]),
             indexes=tuple(IndexEntry(**entry) for entry in data["indexes"]),
-            samples=tuple(SampleEntry(**entry) for entry in data["samples"]),
-            dead=tuple(DeadEntry(**entry) for entry in data["dead"]),
+            match_samples=tuple(MatchSampleEntry(**entry) for entry in data["samples"]),
+            tombstones=tuple(TombstoneEntry(**entry) for entry in data["dead"]),
             skipped=SkippedEntry(**data["skipped"]) if data.get("skipped") else None,
             lost=tuple(LostEntry(**entry) for entry in data.get("lost", ())),
             mounts=data.get("mounts"),

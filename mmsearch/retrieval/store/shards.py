@@ -21,10 +21,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from mmsearch.durable import written
+from mmsearch.durable import bytes_checksum, durable_file
 from mmsearch.errors import CollectionDamagedError, NewerFormatError
 from mmsearch.indexes.vectors import present
-from mmsearch.retrieval.store.atomic_files import digest
 from mmsearch.retrieval.store.schema import FACT_NAMES, FORMAT_VERSION, shard_schema, with_all_columns
 from mmsearch.types import Space
 
@@ -51,7 +50,7 @@ def write_shard(
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = 0
     with (
-        written(path) as sink,
+        durable_file(path) as sink,
         pq.ParquetWriter(
             sink,
             schema,
@@ -215,7 +214,7 @@ class Shard:
 def footer_digest(data: mmap.mmap | bytes) -> str:
     """Digest of a Parquet file's footer, of its length and of the mark behind it."""
     length = int.from_bytes(data[-8:-4], "little")
-    return digest(data[-min(8 + length, len(data)) :])
+    return bytes_checksum(data[-min(8 + length, len(data)) :])
 
 
 @contextmanager

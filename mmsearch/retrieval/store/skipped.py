@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from mmsearch.durable import written
+from mmsearch.durable import durable_file, file_checksum
 from mmsearch.errors import CollectionDamagedError
-from mmsearch.retrieval.store.atomic_files import checksum
 from mmsearch.retrieval.store.manifest import Manifest, SkippedEntry
 from mmsearch.retrieval.store.writer import Writer
 from mmsearch.types import SkipKind
@@ -78,7 +77,7 @@ def write_skipped(writer: Writer, files: Sequence[SkippedFile]) -> None:
         arrays = [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), _SCHEMA, strict=True)]
         name, manifest = writer.new_path(manifest, "skipped", ".parquet")
         path = writer.root / name
-        with written(path) as sink:
+        with durable_file(path) as sink:
             pq.write_table(pa.Table.from_arrays(arrays, schema=_SCHEMA), sink, compression="zstd")
-        entry = SkippedEntry(name, len(rows), checksum(path))
+        entry = SkippedEntry(name, len(rows), file_checksum(path))
     writer.publish(replace(manifest, skipped=entry))

@@ -16,7 +16,7 @@ from mmsearch.errors import CollectionDamagedError
 from mmsearch.indexes.vectors import present
 from mmsearch.retrieval.store.manifest import Manifest, ShardEntry
 from mmsearch.retrieval.store.shards import Shard
-from mmsearch.retrieval.store.tombstones import read_dead
+from mmsearch.retrieval.store.tombstones import read_tombstones
 from mmsearch.types import Modality
 
 
@@ -107,9 +107,9 @@ class Snapshot:
         self._guard = threading.Lock()
 
     @cached_property
-    def dead(self) -> NDArray[np.int64]:
+    def deleted_ids(self) -> NDArray[np.int64]:
         """All dead ids, ascending."""
-        parts = [read_dead(self.root, entry) for entry in self.manifest.dead]
+        parts = [read_tombstones(self.root, entry) for entry in self.manifest.tombstones]
         return np.unique(np.concatenate(parts)) if parts else np.empty(0, np.int64)
 
     def rows(self, space: str, modality: Modality) -> Rows:
@@ -118,7 +118,7 @@ class Snapshot:
             key = (space, modality)
             if key not in self._rows:
                 entries = self.manifest.shards_of(space, modality)
-                self._rows[key] = Rows([open_shard(self.root, entry) for entry in entries], self.dead)
+                self._rows[key] = Rows([open_shard(self.root, entry) for entry in entries], self.deleted_ids)
             return self._rows[key]
 
     def counts(self, space: str) -> dict[Modality, int]:

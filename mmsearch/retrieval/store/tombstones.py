@@ -9,28 +9,27 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from mmsearch.durable import written
+from mmsearch.durable import durable_file, file_checksum
 from mmsearch.errors import CollectionDamagedError
-from mmsearch.retrieval.store.atomic_files import checksum
-from mmsearch.retrieval.store.manifest import DeadEntry
+from mmsearch.retrieval.store.manifest import TombstoneEntry
 
-DEAD_COPIES = "dead-copies"
+TOMBSTONE_COPIES = "dead-copies"
 """The folder of the second file of each set of tombstones."""
 
 
-def write_dead(root: Path, name: str, ids: NDArray[np.int64]) -> DeadEntry:
+def write_tombstones(root: Path, name: str, ids: NDArray[np.int64]) -> TombstoneEntry:
     """Write ids to the file ``name`` (relative to ``root``) and to its copy, durably."""
     import pyarrow.parquet as pq
 
-    copy = f"{DEAD_COPIES}/{Path(name).name}"
-    (root / DEAD_COPIES).mkdir(exist_ok=True)
+    copy = f"{TOMBSTONE_COPIES}/{Path(name).name}"
+    (root / TOMBSTONE_COPIES).mkdir(exist_ok=True)
     for path in (root / name, root / copy):
-        with written(path) as sink:
+        with durable_file(path) as sink:
             pq.write_table(pa.table({"id": ids}), sink)
-    return DeadEntry(name, len(ids), checksum(root / name), copy)
+    return TombstoneEntry(name, len(ids), file_checksum(root / name), copy)
 
 
-def read_dead(root: Path, entry: DeadEntry) -> NDArray[np.int64]:
+def read_tombstones(root: Path, entry: TombstoneEntry) -> NDArray[np.int64]:
     """The ids in a tombstone file, or in its copy where that file is damaged or lost.
 
     Raises:
@@ -39,15 +38,15 @@ def read_dead(root: Path, entry: DeadEntry) -> NDArray[np.int64]:
     """
     first, *others = entry.files
     try:
-        return read_ids(root / first)
+        return read_tombstone_file(root / first)
     except (CollectionDamagedError, FileNotFoundError):
         for name in others:
             with suppress(CollectionDamagedError, FileNotFoundError):
-                return read_ids(root / name)
+                return read_tombstone_file(root / name)
         raise
 
 
-def read_ids(path: Path) -> NDArray[np.int64]:
+def read_tombstone_file(path: Path) -> NDArray[np.int64]:
     """The ids in one file of tombstones.
 
     Raises:
@@ -66,15 +65,17 @@ def read_ids(path: Path) -> NDArray[np.int64]:
     return ids
 
 
-def found_dead(root: Path) -> list[DeadEntry]:
+def find_tombstones(root: Path) -> list[TombstoneEntry]:
     """An entry for each set of tombstones that lies in the folder, named by a manifest or not: ids are never used
     twice, so that one more does no harm."""
     entries = []
-    names = {path.name for folder in ("dead", DEAD_COPIES) for path in (root / folder).glob("*.parquet")}
+    names = {path.name for folder in ("dead", TOMBSTONE_COPIES) for path in (root / folder).glob("*.parquet")}
     for name in sorted(names):
-        for path in (root / "dead" / name, root / DEAD_COPIES / name):
+        for path in (root / "dead" / name, root / TOMBSTONE_COPIES / name):
             with suppress(CollectionDamagedError, OSError):
-                entry = DeadEntry(path.relative_to(root).as_posix(), len(read_ids(path)), checksum(path))
+                entry = TombstoneEntry(
+                    path.relative_to(root).as_posix(), len(read_tombstone_file(path)), file_checksum(path)
+                )
                 entries.append(entry)
                 break
     return entries

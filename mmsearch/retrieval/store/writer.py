@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from mmsearch.durable import explained_write_errors, file_checksum
 from mmsearch.errors import SpaceMismatchError
-from mmsearch.retrieval.store.atomic_files import checksum, writing_to
 from mmsearch.retrieval.store.lock import writer_lock
 from mmsearch.retrieval.store.manifest import (
     MANIFEST_NAME,
@@ -25,11 +25,11 @@ from mmsearch.retrieval.store.manifest import (
     load_manifest,
     save_manifest,
 )
-from mmsearch.retrieval.store.partial import sweep_kept
+from mmsearch.retrieval.store.partial_files import sweep_partial
 from mmsearch.retrieval.store.schema import FACT_NAMES
 from mmsearch.retrieval.store.shards import Shard, write_shard
 from mmsearch.retrieval.store.snapshot import open_shard
-from mmsearch.retrieval.store.tombstones import DEAD_COPIES, write_dead
+from mmsearch.retrieval.store.tombstones import TOMBSTONE_COPIES, write_tombstones
 from mmsearch.types import Modality, Space
 
 Sized = TypeVar("Sized", ShardEntry, IndexEntry)
@@ -56,7 +56,7 @@ def open_writer(root: Path) -> Iterator[Writer]:
         CollectionBusyError, CollectionDamagedError, ReadOnlyError, MMSearchError: see `writer_lock`
             and `load_manifest`.
     """
-    with writer_lock(root), writing_to(root):
+    with writer_lock(root), explained_write_errors(root):
         writer = Writer(root, load_manifest(root))
         writer.sweep()
         yield writer
@@ -70,13 +70,13 @@ class Writer:
         self.manifest = manifest
 
     def commit(
-        self, additions: Sequence[Addition] = (), dead_ids: Iterable[int] = (), **changes: Any
+        self, additions: Sequence[Addition] = (), delete: Iterable[int] = (), **changes: Any
     ) -> list[NDArray[np.int64]]:
         """Add rows and bury ids, together or not at all; returns the ids of each addition's rows.
 
         ``changes`` replaces further fields of the manifest. Nothing is visible before the manifest is replaced.
         """
-        with writing_to(self.root):
+        with explained_write_errors(self.root):
             manifest = self.manifest
             ids: list[NDArray[np.int64]] = []
             for addition in additions:
@@ -84,7 +84,7 @@ class Writer:
                 ids.append(rows)
                 if len(rows):
                     manifest = self._with_shard(manifest, addition, rows)
-            buried = np.unique(np.fromiter(dead_ids, np.int64))
+            buried = np.unique(np.fromiter(delete, np.int64))
             if len(buried):
                 manifest = self._with_dead(manifest, buried)
             self.publish(replace(manifest, **changes))
@@ -93,7 +93,7 @@ class Writer:
     def publish(self, manifest: Manifest) -> None:
         """Make ``manifest`` the truth."""
         manifest = replace(manifest, generation=self.manifest.generation + 1)
-        with writing_to(self.root):
+        with explained_write_errors(self.root):
             save_manifest(self.root, manifest)
         self.manifest = manifest
 
@@ -136,14 +136,14 @@ class Writer:
             int(shard.ids[0]),
             int(shard.ids[-1]),
             path.stat().st_size,
-            checksum(path),
+            file_checksum(path),
             shard.footer,
         )
         return entry, manifest
 
     def _with_dead(self, manifest: Manifest, ids: NDArray[np.int64]) -> Manifest:
         name, manifest = self.new_path(manifest, "dead", ".parquet")
-        return replace(manifest, dead=(*manifest.dead, write_dead(self.root, name, ids)))
+        return replace(manifest, tombstones=(*manifest.tombstones, write_tombstones(self.root, name, ids)))
 
     def merge(self, entries: Sequence[ShardEntry], dead: NDArray[np.int64]) -> None:
         """Put one shard in the place of ``entries`` (neighbours of one space and modality), without the dead rows.
@@ -167,12 +167,12 @@ class Writer:
         named = self.manifest.files()
         oldest = time.time() - SWEEP_AFTER_S
         # Tombstones go after the shards whose rows they bury. The last: of a writer that was killed.
-        ours = ("shards/**/*", "indexes/**/*", "dead/*", f"{DEAD_COPIES}/*", "skipped/*", f".{MANIFEST_NAME}.*")
+        ours = ("shards/**/*", "indexes/**/*", "dead/*", f"{TOMBSTONE_COPIES}/*", "skipped/*", f".{MANIFEST_NAME}.*")
         for path in (path for pattern in ours for path in self.root.glob(pattern)):
             unnamed = path.is_file() and path.relative_to(self.root).as_posix() not in named
             if unnamed and path.stat().st_mtime < oldest:
                 path.unlink(missing_ok=True)
-        sweep_kept(self.root)
+        sweep_partial(self.root)
 
 
 def _living(

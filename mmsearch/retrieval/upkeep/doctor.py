@@ -12,31 +12,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmsearch.durable import file_checksum
 from mmsearch.errors import CollectionDamagedError, MMSearchError, NewerFormatError
 from mmsearch.indexes.faiss.approximate import ApproximateIndex
 from mmsearch.retrieval.paths import lies_under
-from mmsearch.retrieval.store.atomic_files import checksum
 from mmsearch.retrieval.store.lock import writer_lock
 from mmsearch.retrieval.store.manifest import (
     MANIFEST_NAME,
-    DeadEntry,
     IndexEntry,
     LostEntry,
     Manifest,
-    SampleEntry,
+    MatchSampleEntry,
     ShardEntry,
     SkippedEntry,
+    TombstoneEntry,
     load_manifest,
 )
 from mmsearch.retrieval.store.shards import Shard
 from mmsearch.retrieval.store.snapshot import Rows, Snapshot, open_shard
-from mmsearch.retrieval.store.tombstones import found_dead, read_dead, read_ids
+from mmsearch.retrieval.store.tombstones import find_tombstones, read_tombstone_file, read_tombstones
 from mmsearch.retrieval.store.writer import Writer
 from mmsearch.retrieval.upkeep.index_files import read_index_facts
 from mmsearch.retrieval.upkeep.maintain import maintain
 from mmsearch.types import MODALITIES, Modality
 
-Entry = ShardEntry | IndexEntry | SampleEntry | DeadEntry | SkippedEntry
+Entry = ShardEntry | IndexEntry | MatchSampleEntry | TombstoneEntry | SkippedEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def _repair(root: Path) -> list[Problem]:
     saved: list[int] = []
     tombstones_lost = False
     for entry, problem in bad:
-        if isinstance(entry, DeadEntry):
+        if isinstance(entry, TombstoneEntry):
             ids = _ids_left(root, entry)
             tombstones_lost |= ids is None
             saved += ids or []
@@ -109,7 +109,7 @@ def _repair(root: Path) -> list[Problem]:
     writer = Writer(root, replace(manifest, generation=manifest.generation))
     if tombstones_lost:
         saved += _derived(root, manifest)
-    writer.commit(dead_ids=saved)
+    writer.commit(delete=saved)
     for space in list(manifest.spaces.values()):
         maintain(writer, space)
     return done
@@ -121,12 +121,12 @@ _DEAD_LOST = (
 )
 
 
-def _ids_left(root: Path, entry: DeadEntry) -> list[int] | None:
+def _ids_left(root: Path, entry: TombstoneEntry) -> list[int] | None:
     """The ids of a set of tombstones from whichever of its files is whole; None where none is."""
     for name in entry.files:
         with suppress(MMSearchError, OSError):
-            if checksum(root / name) == entry.checksum:
-                ids: list[int] = read_ids(root / name).tolist()
+            if file_checksum(root / name) == entry.checksum:
+                ids: list[int] = read_tombstone_file(root / name).tolist()
                 return ids
     return None
 
@@ -150,7 +150,7 @@ def _what_was_done(entry: Entry) -> str:
 
 
 def _damaged(root: Path, manifest: Manifest) -> Iterator[tuple[Entry, Problem]]:
-    entries: list[Entry] = [*manifest.shards, *manifest.dead, *manifest.samples, *manifest.indexes]
+    entries: list[Entry] = [*manifest.shards, *manifest.tombstones, *manifest.match_samples, *manifest.indexes]
     entries += [manifest.skipped] if manifest.skipped else []
     for entry in entries:
         try:
@@ -180,14 +180,14 @@ def _check(root: Path, entry: Entry) -> None:
         shard.check_mapping()
         if np.any(np.diff(shard.ids) <= 0):
             raise CollectionDamagedError("its ids do not ascend")
-    elif isinstance(entry, DeadEntry):
-        read_dead(root, entry)
+    elif isinstance(entry, TombstoneEntry):
+        read_tombstones(root, entry)
         if entry.copy:
             try:
                 _check_sum(root / entry.copy, entry.checksum)
             except (CollectionDamagedError, OSError) as error:
                 raise CollectionDamagedError(f"its copy {entry.copy} is lost or damaged") from error
-    elif isinstance(entry, SampleEntry):
+    elif isinstance(entry, MatchSampleEntry):
         np.load(root / entry.path, allow_pickle=False)
     elif isinstance(entry, SkippedEntry):
         pass  # its checksum says enough
@@ -197,7 +197,7 @@ def _check(root: Path, entry: Entry) -> None:
 
 
 def _check_sum(path: Path, expected: str) -> None:
-    if checksum(path) != expected:
+    if file_checksum(path) != expected:
         raise CollectionDamagedError("its checksum does not fit: the file was cut or altered")
 
 
@@ -205,8 +205,8 @@ def _without(manifest: Manifest, entry: Entry) -> Manifest:
     return replace(
         manifest,
         shards=tuple(e for e in manifest.shards if e != entry),
-        dead=tuple(e for e in manifest.dead if e != entry),
-        samples=tuple(e for e in manifest.samples if e != entry),
+        tombstones=tuple(e for e in manifest.tombstones if e != entry),
+        match_samples=tuple(e for e in manifest.match_samples if e != entry),
         indexes=tuple(e for e in manifest.indexes if not _depends(e, entry)),
         skipped=None if manifest.skipped == entry else manifest.skipped,
         lost=_with_lost(manifest, entry),
@@ -237,10 +237,10 @@ def _manifest_of_shards(root: Path) -> Manifest:
     for path in sorted((root / "shards").rglob("*.parquet"), reverse=True):
         with suppress(MMSearchError, OSError):
             manifest = _with_found(root, manifest, path)
-    manifest = replace(manifest, dead=tuple(found_dead(root)))
+    manifest = replace(manifest, tombstones=tuple(find_tombstones(root)))
     highest = max((entry.max_id for entry in manifest.shards), default=0)
-    for entry in manifest.dead:  # rows that `compact` has dropped may have had the highest
-        highest = max(highest, int(read_dead(root, entry).max(initial=0)))
+    for entry in manifest.tombstones:  # rows that `compact` has dropped may have had the highest
+        highest = max(highest, int(read_tombstones(root, entry).max(initial=0)))
     sequence = max((_sequence(path) for path in root.rglob("*-*.*")), default=0)
     return _in_use(replace(manifest, next_id=highest + 1, next_seq=sequence + 1))
 
@@ -289,7 +289,7 @@ def _with_found(root: Path, manifest: Manifest, path: Path) -> Manifest:
         return manifest
     name = path.relative_to(root).as_posix()
     size = os.path.getsize(path)
-    entry = ShardEntry(name, key, modality, len(shard), low, high, size, checksum(path), shard.footer)
+    entry = ShardEntry(name, key, modality, len(shard), low, high, size, file_checksum(path), shard.footer)
     return replace(manifest, shards=(*manifest.shards, entry), spaces={**manifest.spaces, key: shard.space})
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.durable import written
+from mmsearch.durable import durable_file, file_checksum
 from mmsearch.indexes import IndexPlan, plan_index
 from mmsearch.indexes.build import calibration_queries, fitted, train_and_calibrate
 from mmsearch.indexes.calibrate import Calibration, calibrate
@@ -28,7 +28,6 @@ from mmsearch.indexes.faiss.factory import ivf_of
 from mmsearch.indexes.faiss.segments import FAR_QUANTILE, Drift, encode, merge
 from mmsearch.indexes.vectors import StoredVectors
 from mmsearch.notices import Notice, NoticeKind, index_below_recall
-from mmsearch.retrieval.store.atomic_files import checksum
 from mmsearch.retrieval.store.manifest import IndexEntry, Manifest
 from mmsearch.retrieval.store.schema import FORMAT_VERSION
 from mmsearch.retrieval.store.snapshot import Rows, Snapshot
@@ -130,7 +129,7 @@ def merge_segments(work: IndexJob, *, all_of_them: bool = False) -> None:
 
     What is dead is dropped on the way. The old segments stay until the manifest names the new one.
     """
-    dead = Snapshot(work.writer.root, work.writer.manifest).dead
+    dead = Snapshot(work.writer.root, work.writer.manifest).deleted_ids
     rows = work.rows()
     first, *later = work.entries
     indexed = first.rows + sum(entry.rows for entry in later)
@@ -261,9 +260,9 @@ def _publish(
     writes = {**files, ".json": lambda sink: sink.write((json.dumps(about, indent=1) + "\n").encode())}
     for ending, write in writes.items():
         path = writer.root / f"{stem}{ending}"
-        with written(path) as sink:
+        with durable_file(path) as sink:
             write(sink)
-        checksums[ending] = checksum(path)
+        checksums[ending] = file_checksum(path)
     end = max(entry.covers_to for entry in replaced) if covers_to is None else covers_to
     entry = IndexEntry(stem, work.space.key, work.modality, rows, end, _requested(manifest), checksums)
     gone = {one.path for one in replaced}

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mmsearch.durable import bytes_checksum
 from mmsearch.errors import CollectionDamagedError, SpaceMismatchError
 from mmsearch.indexes import VectorIndex
 from mmsearch.indexes.calibrate import Calibration
 from mmsearch.indexes.match_sample import Sample
 from mmsearch.indexes.vectors import StoredVectors, as_floats
-from mmsearch.retrieval.store.atomic_files import digest
 from mmsearch.retrieval.store.manifest import IndexEntry
 from mmsearch.retrieval.store.schema import FORMAT_VERSION
 from mmsearch.retrieval.store.snapshot import Snapshot
@@ -69,14 +69,14 @@ def read_index_facts(root: Path, entry: IndexEntry) -> dict[str, Any]:
     """
     path = (root / entry.path).with_suffix(".json")
     data = path.read_bytes()
-    if digest(data) == entry.checksums[".json"]:
+    if bytes_checksum(data) == entry.checksums[".json"]:
         facts: dict[str, Any] = json.loads(data)
         if facts["format"] <= FORMAT_VERSION:
             return facts
     raise CollectionDamagedError(f"index {path} cannot be read")
 
 
-def read_sample(snapshot: Snapshot, space: Space, modality: Modality) -> Sample | None:
+def read_match_sample(snapshot: Snapshot, space: Space, modality: Modality) -> Sample | None:
     """The stored sample of a (space, modality); None where the searcher can draw the same: there is none yet, or it is
     lost and as many rows live as when it was drawn.
 
@@ -84,7 +84,7 @@ def read_sample(snapshot: Snapshot, space: Space, modality: Modality) -> Sample 
         FileNotFoundError: it is gone; a newer manifest may have replaced it.
         CollectionDamagedError: it is cut or altered. Another sample would change the order of answers without a word.
     """
-    entry = snapshot.manifest.sample_of(space.key, modality)
+    entry = snapshot.manifest.match_sample_of(space.key, modality)
     if entry is None:
         return None
     path = snapshot.root / entry.path
@@ -92,7 +92,7 @@ def read_sample(snapshot: Snapshot, space: Space, modality: Modality) -> Sample 
     if can_be_drawn and not path.exists():
         return None
     data = path.read_bytes()
-    if digest(data) == entry.checksum:
+    if bytes_checksum(data) == entry.checksum:
         # Not `np.load`: it parses the header with `ast`, which fails now and then in threads (CPython 3.11).
         row = np.dtype([("id", "<i8"), ("vector", "<f2", (space.dim,))])
         stored = np.frombuffer(data, row, entry.rows, len(data) - entry.rows * row.itemsize)

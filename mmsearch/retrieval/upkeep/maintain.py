@@ -8,13 +8,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.durable import written
+from mmsearch.durable import durable_file, file_checksum
 from mmsearch.indexes.calibrate import TEXTS, corpus_queries
 from mmsearch.indexes.match_sample import SAMPLE_ROWS, draw
 from mmsearch.indexes.vectors import StoredVectors
 from mmsearch.notices import Notice
-from mmsearch.retrieval.store.atomic_files import checksum
-from mmsearch.retrieval.store.manifest import SampleEntry
+from mmsearch.retrieval.store.manifest import MatchSampleEntry
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.writer import Writer, merges_due
 from mmsearch.retrieval.upkeep.index_builder import IndexJob, Texts, drop_index, merge_segments, update_index
@@ -51,7 +50,7 @@ def maintain(
 
 def merge_small_shards(writer: Writer, space: str, modality: Modality) -> None:
     """Merge shards as `merges_due` says, until none is due."""
-    dead = Snapshot(writer.root, writer.manifest).dead
+    dead = Snapshot(writer.root, writer.manifest).deleted_ids
     while due := merges_due(writer.manifest.shards_of(space, modality)):
         for entries in due:
             writer.merge(entries, dead)
@@ -59,7 +58,7 @@ def merge_small_shards(writer: Writer, space: str, modality: Modality) -> None:
 
 def compact(writer: Writer) -> None:
     """One shard and one index segment for each (space, modality), no dead rows, no tombstones."""
-    dead = Snapshot(writer.root, writer.manifest).dead
+    dead = Snapshot(writer.root, writer.manifest).deleted_ids
     for key, space in writer.manifest.spaces.items():
         for modality in writer.manifest.modalities(key):
             work = IndexJob(writer, space, modality)
@@ -71,12 +70,12 @@ def compact(writer: Writer) -> None:
             if len(entries) > 1 or len(dead):
                 writer.merge(entries, dead)
         maintain(writer, space)
-    writer.publish(replace(writer.manifest, dead=()))
+    writer.publish(replace(writer.manifest, tombstones=()))
 
 
 def _update_sample(writer: Writer, space: Space, modality: Modality) -> None:
     """Draw the sample anew when the rows have grown by half since it was drawn, or were too few to fill it."""
-    entry = writer.manifest.sample_of(space.key, modality)
+    entry = writer.manifest.match_sample_of(space.key, modality)
     rows = Snapshot(writer.root, writer.manifest).rows(space.key, modality)
     count = rows.live_count
     if entry is not None and (entry.of_rows == count or SAMPLE_ROWS <= entry.of_rows <= count <= 1.5 * entry.of_rows):
@@ -86,11 +85,11 @@ def _update_sample(writer: Writer, space: Space, modality: Modality) -> None:
     stored["id"], stored["vector"] = rows.ids[positions], rows.vectors_at(positions)
     name, manifest = writer.new_path(writer.manifest, f"indexes/{space.key}/{modality}", ".npy")
     path = writer.root / name
-    with written(path) as sink:
+    with durable_file(path) as sink:
         np.save(sink, stored)
-    drawn = SampleEntry(name, space.key, modality, len(stored), count, checksum(path))
-    kept = tuple(s for s in manifest.samples if s != entry)
-    writer.publish(replace(manifest, samples=(*kept, drawn)))
+    drawn = MatchSampleEntry(name, space.key, modality, len(stored), count, file_checksum(path))
+    kept = tuple(s for s in manifest.match_samples if s != entry)
+    writer.publish(replace(manifest, match_samples=(*kept, drawn)))
 
 
 def _calibration_texts(snapshot: Snapshot, space: Space, modality: Modality, embed: EmbedTexts | None) -> Texts:

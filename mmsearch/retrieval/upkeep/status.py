@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mmsearch.indexes.calibrate import ROWS
-from mmsearch.retrieval.store.names import StoredNames, under_mask
 from mmsearch.retrieval.store.schema import FORMAT_VERSION
 from mmsearch.retrieval.store.snapshot import Snapshot
+from mmsearch.retrieval.store.stored_paths import StoredPaths, under_mask
 from mmsearch.retrieval.upkeep.index_files import measured
 from mmsearch.types import Modality, path_json, printable
 
@@ -101,7 +101,7 @@ def read_status(snapshot: Snapshot) -> Status:
 def _root_statuses(snapshot: Snapshot) -> list[RootStatus]:
     import pyarrow.compute as pc
 
-    stored = StoredNames(snapshot, snapshot.manifest.spaces)
+    stored = StoredPaths(snapshot, snapshot.manifest.spaces)
     counts = stored.rows_by_path()
     found = []
     for root in snapshot.manifest.roots:

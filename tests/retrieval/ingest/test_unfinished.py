@@ -14,7 +14,7 @@ from mmsearch import Collection
 from mmsearch.retrieval.encoders.mini.encoder import MiniEncoder
 from mmsearch.retrieval.ingest import embedder, unfinished
 from mmsearch.retrieval.media.workers.decoder import Decoder
-from mmsearch.retrieval.store import partial
+from mmsearch.retrieval.store import partial_files
 
 RATE = 8_000
 
@@ -82,7 +82,7 @@ def interrupted(monkeypatch, embedded):
     def index(collection: Collection, paths: list[Path], stretches: int) -> int:
         def pressed(encode):
             def encode_or_end(encoder, given):
-                if len(list(collection.root.glob(f"{partial.FOLDER}/*/*"))) >= stretches:
+                if len(list(collection.root.glob(f"{partial_files.PARTIAL_FOLDER}/*/*"))) >= stretches:
                     raise KeyboardInterrupt
                 return encode(encoder, given)
 
@@ -116,7 +116,7 @@ def test_ctrl_c_keeps_what_is_embedded_and_the_next_run_goes_on(
     assert (report.indexed, report.interrupted) == (1, False)
     assert len(embedded) <= whole - first + 4
     assert_same_rows(empty, clean)
-    assert not (empty.root / partial.FOLDER).exists()
+    assert not (empty.root / partial_files.PARTIAL_FOLDER).exists()
     assert empty.index([path]).unchanged == 1
 
 
@@ -178,7 +178,7 @@ def test_other_windows_are_made_anew(long_files, empty, at_once, embedded, inter
 def test_what_is_kept_may_be_damaged(long_files, empty, at_once, embedded, interrupted, tmp_path):
     path = long_files / "book.wav"
     interrupted(empty, [path], 2)
-    _, second = sorted(empty.root.glob(f"{partial.FOLDER}/*/*"))
+    _, second = sorted(empty.root.glob(f"{partial_files.PARTIAL_FOLDER}/*/*"))
     data = bytearray(second.read_bytes())
     data[len(data) // 2] ^= 0xFF
     second.write_bytes(data)
@@ -191,16 +191,16 @@ def test_what_is_kept_may_be_damaged(long_files, empty, at_once, embedded, inter
 
 def test_short_files_leave_nothing(photos, empty, monkeypatch):
     kept = []
-    monkeypatch.setattr(partial, "keep", lambda *given: kept.append(given))
-    monkeypatch.setattr(unfinished, "keep", lambda *given: kept.append(given))
+    monkeypatch.setattr(partial_files, "append_pieces", lambda *given: kept.append(given))
+    monkeypatch.setattr(unfinished, "append_pieces", lambda *given: kept.append(given))
     empty.index([photos])
     assert not kept
-    assert not (empty.root / partial.FOLDER).exists()
+    assert not (empty.root / partial_files.PARTIAL_FOLDER).exists()
 
 
 def test_pictures_that_wait_long_for_their_batch_are_not_kept(photos, empty, at_once, monkeypatch):
     kept = []
-    monkeypatch.setattr(unfinished, "keep", lambda root, name, modality, *rest: kept.append(modality))
+    monkeypatch.setattr(unfinished, "append_pieces", lambda root, name, modality, *rest: kept.append(modality))
     assert empty.index([photos]).indexed == 10
     assert "image" not in kept
 
@@ -213,12 +213,12 @@ def test_what_nobody_goes_on_with_is_swept_in_the_end(long_files, empty, at_once
     interrupted(empty, [long_files / "book.wav"], 1)
     empty.index([photos])
     empty.compact()
-    assert partial.kept_names(empty.root)
-    old = time.time() - partial.FORGOTTEN_AFTER_S - 60
-    for path in empty.root.glob(f"{partial.FOLDER}/*/*"):
+    assert partial_files.partial_names(empty.root)
+    old = time.time() - partial_files.SWEEP_PARTIAL_AFTER_S - 60
+    for path in empty.root.glob(f"{partial_files.PARTIAL_FOLDER}/*/*"):
         os.utime(path, (old, old))
     empty.index([photos])
-    assert not partial.kept_names(empty.root)
+    assert not partial_files.partial_names(empty.root)
 
 
 def test_a_decoder_that_dies_amid_a_long_file_leaves_its_pieces(long_files, empty, at_once, embedded, monkeypatch):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mmsearch import Collection
-from mmsearch.durable import Sink, written
+from mmsearch.durable import Sink, durable_file
 from mmsearch.errors import MMSearchError
 from mmsearch.indexes.faiss import index_io
 from mmsearch.retrieval.store.manifest import load_manifest
@@ -131,7 +131,7 @@ def test_numpy_arrow_and_faiss_fail_with_the_errors_of_the_operating_system(tmp_
     full = Full(room)
     real = Sink.__init__
     monkeypatch.setattr(Sink, "__init__", lambda self, file: real(self, full))
-    with pytest.raises(OSError) as error, written(path) as sink:
+    with pytest.raises(OSError) as error, durable_file(path) as sink:
         write(sink)
     assert error.value.errno == errno.ENOSPC
     assert error.value.filename == str(path)

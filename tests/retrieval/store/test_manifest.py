@@ -10,17 +10,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mmsearch import Collection
+from mmsearch import Collection, durable
 from mmsearch.errors import CollectionDamagedError, MMSearchError, NewerFormatError, ReadOnlyError
-from mmsearch.retrieval.store import atomic_files
 from mmsearch.retrieval.store.manifest import (
     MANIFEST_NAME,
-    DeadEntry,
     IndexEntry,
     IndexSettings,
     Manifest,
-    SampleEntry,
+    MatchSampleEntry,
     ShardEntry,
+    TombstoneEntry,
     load_manifest,
     save_manifest,
 )
@@ -37,8 +36,8 @@ FULL = Manifest(
     settings=IndexSettings("ivfpq", 0.9),
     shards=(ShardEntry("shards/a.parquet", SPACE.key, "image", 5, 1, 5, 999, "ab"),),
     indexes=(IndexEntry("indexes/b", SPACE.key, "image", 5, 5, "ivfpq", {".faiss": "cd", ".json": "ef"}),),
-    samples=(SampleEntry("indexes/c.npy", SPACE.key, "image", 5, 5, "01"),),
-    dead=(DeadEntry("dead/d.parquet", 1, "23"),),
+    match_samples=(MatchSampleEntry("indexes/c.npy", SPACE.key, "image", 5, 5, "01"),),
+    tombstones=(TombstoneEntry("dead/d.parquet", 1, "23"),),
 )
 
 
@@ -110,7 +109,7 @@ def test_a_crash_while_the_manifest_is_replaced_leaves_the_last_one(tmp_path, mo
     def crash(*_):
         raise RuntimeError("power cut")
 
-    monkeypatch.setattr(atomic_files.os, step, crash)
+    monkeypatch.setattr(durable.os, step, crash)
     with pytest.raises(RuntimeError):
         save_manifest(tmp_path, Manifest(generation=8))
     assert load_manifest(tmp_path) == FULL
@@ -121,7 +120,7 @@ def test_a_manifest_is_synced_before_it_is_renamed_and_its_folder_after(tmp_path
     calls = []
     for name in ("fsync", "replace"):
         monkeypatch.setattr(
-            atomic_files.os, name, lambda *a, name=name, call=getattr(os, name): (calls.append(name), call(*a))
+            durable.os, name, lambda *a, name=name, call=getattr(os, name): (calls.append(name), call(*a))
         )
     save_manifest(tmp_path, FULL)
     assert calls == ["fsync", "replace", "fsync"]
@@ -146,7 +145,7 @@ def test_a_disk_that_takes_no_writes_is_one_clear_line_and_still_searched(
         raise OSError(number, os.strerror(number))
 
     (photos / "new.txt").write_text("Too late.")
-    monkeypatch.setattr(atomic_files.os, "replace", refuse)
+    monkeypatch.setattr(durable.os, "replace", refuse)
     for write in (lambda: collection.index([photos], workers=1), lambda: collection.remove([photos])):
         with raises_explained(kind, match=words) as error:
             write()

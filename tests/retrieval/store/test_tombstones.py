@@ -33,7 +33,7 @@ def forgotten(photos, collection):
     (photos / "bread.md").write_text("Rye bread is sold out.")
     os.utime(photos / "ramp.jpg", (1, 1))
     collection.index([photos], workers=1)
-    assert collection.manifest.dead
+    assert collection.manifest.tombstones
     return collection
 
 
@@ -41,22 +41,22 @@ def forgotten(photos, collection):
 @pytest.mark.parametrize("which", [0, 1], ids=["file", "copy"])
 def test_the_loss_of_one_file_brings_nothing_back(forgotten, harm, which):
     before = names(forgotten)
-    dead = set(Snapshot(forgotten.root, forgotten.manifest).dead.tolist())
-    for entry in forgotten.manifest.dead:
+    dead = set(Snapshot(forgotten.root, forgotten.manifest).deleted_ids.tolist())
+    for entry in forgotten.manifest.tombstones:
         harm(forgotten.root / entry.files[which])
     assert names(forgotten) == before, "the other one is read"
-    assert len(Collection.doctor(forgotten.root)) == len(forgotten.manifest.dead)
+    assert len(Collection.doctor(forgotten.root)) == len(forgotten.manifest.tombstones)
     problems = Collection.doctor(forgotten.root, repair=True)
     assert {problem.repaired for problem in problems} == {"made again from its copy"}
     assert Collection.doctor(forgotten.root) == []
     assert names(forgotten) == before
     repaired = Collection.open(forgotten.root)
-    assert set(Snapshot(repaired.root, repaired.manifest).dead.tolist()) == dead
+    assert set(Snapshot(repaired.root, repaired.manifest).deleted_ids.tolist()) == dead
 
 
 def test_both_lost_is_told_and_what_the_rows_tell_is_forgotten_again(photos, forgotten, raises_explained):
     before = names(forgotten)
-    for entry in forgotten.manifest.dead:
+    for entry in forgotten.manifest.tombstones:
         for name in entry.files:
             (forgotten.root / name).unlink()
     with raises_explained(CollectionDamagedError, match=r"is missing; .*--repair"):

@@ -46,7 +46,7 @@ def files_of(root) -> set[str]:
 
 def test_ids_ascend_over_all_commits_and_are_never_given_twice(writer, rows):
     (first,) = writer.commit([rows(3)])
-    writer.commit(dead_ids=first)
+    writer.commit(delete=first)
     compact(writer)
     (second,) = writer.commit([rows(2)])
     assert first.tolist() == [1, 2, 3]
@@ -56,7 +56,7 @@ def test_ids_ascend_over_all_commits_and_are_never_given_twice(writer, rows):
 def test_new_rows_appear_and_buried_ones_go_in_one_commit(writer, rows):
     (old,) = writer.commit([rows(2)])
     before = load_manifest(writer.root)
-    writer.commit([rows(2, start=10)], dead_ids=old)
+    writer.commit([rows(2, start=10)], delete=old)
     assert writer.manifest.generation == before.generation + 1
     assert sorted(live(writer).values()) == ["text 10", "text 11"]
     assert sorted(live(writer)) == [3, 4]
@@ -71,7 +71,7 @@ def test_a_crash_between_shard_and_manifest_leaves_the_last_manifest(writer, row
 
     monkeypatch.setattr(writer_module, "save_manifest", crash)
     with pytest.raises(RuntimeError):
-        writer.commit([rows(5, start=3)], dead_ids=[1])
+        writer.commit([rows(5, start=3)], delete=[1])
     assert load_manifest(writer.root) == before == writer.manifest
     assert len(live(writer)) == 3
     unnamed = files_of(writer.root) - before.files() - {MANIFEST_NAME, "lock"}
@@ -149,7 +149,7 @@ def test_merges_take_neighbours_and_leave_few_shards(sizes):
 def test_a_merge_keeps_every_live_row_and_drops_the_dead(writer, rows):
     for start in range(0, 80, 10):
         writer.commit([rows(10, start=start)])
-    writer.commit(dead_ids=[1, 15, 80])
+    writer.commit(delete=[1, 15, 80])
     before = live(writer)
     vectors = {i: rows(10, start=(i - 1) // 10 * 10).vectors[(i - 1) % 10] for i in before}
     merge_small_shards(writer, writer.manifest.primary_space or next(iter(writer.manifest.spaces)), "text")
@@ -174,17 +174,17 @@ def test_shards_of_two_spaces_are_not_merged(writer, rows):
 def test_compacting_leaves_one_shard_for_each_modality_and_no_tombstones(writer, rows):
     for start in range(0, 30, 10):
         writer.commit([rows(10, start=start), rows(2, start=100 + start, modality="image")])
-    writer.commit(dead_ids=[1, 2, 3])
+    writer.commit(delete=[1, 2, 3])
     before = live(writer)
     compact(writer)
     assert sorted(e.modality for e in writer.manifest.shards) == ["image", "text"]
-    assert writer.manifest.dead == ()
+    assert writer.manifest.tombstones == ()
     assert live(writer) == before
 
 
 def test_compacting_a_modality_without_live_rows_leaves_nothing_of_it(writer, rows):
     (ids,) = writer.commit([rows(4)])
-    writer.commit(dead_ids=ids)
+    writer.commit(delete=ids)
     compact(writer)
     assert writer.manifest.shards == ()
     assert live(writer) == {}

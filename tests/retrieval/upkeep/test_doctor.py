@@ -86,7 +86,7 @@ def test_a_lost_manifest_is_made_again_from_the_shards(photos, collection, paths
 @pytest.mark.parametrize("harm", [cut, Path.unlink])
 def test_a_lost_sample_is_drawn_again(collection, harm):
     before = [(hit.id, hit.match) for hit in collection.search("x", k=20)]
-    sample = collection.manifest.samples[0]
+    sample = collection.manifest.match_samples[0]
     harm(collection.root / sample.path)
     assert [(hit.id, hit.match) for hit in Collection.open(collection.root).search("x", k=20)] == before
     assert [p.path for p in Collection.doctor(collection.root)] == [str(collection.root / sample.path)]
@@ -99,7 +99,7 @@ def test_a_lost_sample_is_drawn_again(collection, harm):
 def test_a_lost_sample_that_cannot_be_drawn_as_it_was_is_told(photos, collection, harm, raises_explained):
     (photos / "disc.png").unlink()
     collection.remove([photos / "disc.png"])
-    sample = next(s for s in collection.manifest.samples if s.modality == "image")
+    sample = next(s for s in collection.manifest.match_samples if s.modality == "image")
     harm(collection.root / sample.path)
     with raises_explained(CollectionDamagedError, match="doctor --repair"):
         Collection.open(collection.root).search("x")
@@ -144,7 +144,7 @@ def test_a_damaged_index_is_built_again(indexed, ending, harm, raises_explained)
 
 def test_a_damaged_tombstone_file_is_found(photos, collection, raises_explained):
     collection.remove([photos / "disc.png"])
-    (entry,) = collection.manifest.dead
+    (entry,) = collection.manifest.tombstones
     for name in entry.files:  # one would do: see test_tombstones
         cut(collection.root / name)
     with raises_explained(CollectionDamagedError, match="doctor --repair"):

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from mmsearch import Collection
+from mmsearch.durable import file_checksum
 from mmsearch.errors import CollectionDamagedError, SpaceMismatchError
 from mmsearch.indexes.calibrate import TEXTS
-from mmsearch.retrieval.store.atomic_files import checksum
 from mmsearch.retrieval.store.writer import open_writer
 from mmsearch.retrieval.upkeep import index_builder, maintain
 from mmsearch.types import Space
@@ -249,7 +249,7 @@ def rewritten(collection: Collection, number: int, **changes: object) -> None:
         path = collection.root / (entry.path + ".json")
         path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), **changes}))
         entries = list(writer.manifest.indexes)
-        entries[number] = replace(entry, checksums={**entry.checksums, ".json": checksum(path)})
+        entries[number] = replace(entry, checksums={**entry.checksums, ".json": file_checksum(path)})
         writer.publish(replace(writer.manifest, indexes=tuple(entries)))
 
 

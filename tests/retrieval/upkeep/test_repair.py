@@ -94,7 +94,7 @@ def without_later_columns(root: Path) -> Manifest:
     """Make the rows those of an earlier version, which do not say what was made of their file."""
     import pyarrow.parquet as pq
 
-    from mmsearch.retrieval.store.atomic_files import checksum
+    from mmsearch.durable import file_checksum
 
     manifest = load_manifest(root)
     entries = []
@@ -113,7 +113,7 @@ def without_later_columns(root: Path) -> Manifest:
         shards.write_shard(written, shard.space, [(shard.ids, nulls, vectors)])
         written.replace(path)
         assert pq.ParquetFile(path).metadata.num_rows == entry.rows
-        entries.append(replace(entry, bytes=path.stat().st_size, checksum=checksum(path)))
+        entries.append(replace(entry, bytes=path.stat().st_size, checksum=file_checksum(path)))
     manifest = replace(manifest, shards=tuple(entries))
     save_manifest(root, manifest)
     return manifest
@@ -160,7 +160,7 @@ def test_dead_rows_of_a_film_count_only_if_all_of_them_are_there(clean, media, t
         from mmsearch.retrieval.store.writer import open_writer
 
         with open_writer(root) as writer:
-            dead = Snapshot(root, writer.manifest).dead
+            dead = Snapshot(root, writer.manifest).deleted_ids
             writer.merge(writer.manifest.shards_of(made.space.key, "audio"), dead)
         (tmp_path / "loud.mp4").rename(films / "loud.mp4")
         made.reopen()

@@ -14,7 +14,7 @@ from mmsearch.retrieval.paths import lies_under, normal
 from mmsearch.retrieval.store.snapshot import Snapshot
 
 
-class StoredNames:
+class StoredPaths:
     """The paths of all live rows of some spaces."""
 
     def __init__(self, snapshot: Snapshot, spaces: Iterable[str]) -> None:
@@ -26,7 +26,7 @@ class StoredNames:
                 paths = rows.facts(["path"])["path"]
                 self._columns.append(paths if rows.live is None else paths.filter(pa.array(rows.live)))
 
-    def meant_by(self, path: bytes) -> list[bytes]:
+    def matching(self, path: bytes) -> list[bytes]:
         """An absolute path as rows spell it, or what lies in it; empty where nothing of it is stored.
 
         As it is written, also in another normal form of Unicode, or in another case where the disk takes the two for

@@ -1,7 +1,7 @@
 """Vectors of files that a run has begun and not finished: kept beside the shards, and seen by no answer.
 
 ``partial/<name>/<modality>-<number of the first piece>.arrows``: a stretch of a file's pieces, in their order, as the
-`digest` of an Arrow stream in hex, and the stream.
+`bytes_checksum` of an Arrow stream in hex, and the stream.
 """
 
 from __future__ import annotations
@@ -17,12 +17,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from mmsearch.durable import fsync_folder, written
-from mmsearch.retrieval.store.atomic_files import digest
+from mmsearch.durable import bytes_checksum, durable_file, fsync_folder
 from mmsearch.types import Modality, Span
 
-FOLDER = "partial"
-FORGOTTEN_AFTER_S = 30 * 86_400.0
+PARTIAL_FOLDER = "partial"
+SWEEP_PARTIAL_AFTER_S = 30 * 86_400.0
 """What no run has gone on with for so long is swept."""
 
 _ROUNDING = 1e-3  # seconds
@@ -41,7 +40,7 @@ _SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True, slots=True)
-class KeptPiece:
+class PartialPiece:
     """A piece of a file: its span, and the vectors that its row is made of, float32 ``[n, dim]``.
 
     ``can_go_on``: a run may begin with it; ``damage``: what was found wrong with the file up to its end.
@@ -61,12 +60,12 @@ class KeptPiece:
         return abs(span.start - self.start) < _ROUNDING and abs(span.end - self.end) < _ROUNDING
 
 
-KeptPieces = Mapping[Modality, Sequence[KeptPiece]]
+PartialPieces = Mapping[Modality, Sequence[PartialPiece]]
 
 
-def keep(root: Path, name: str, modality: Modality, first: int, pieces: Sequence[KeptPiece]) -> None:
+def append_pieces(root: Path, name: str, modality: Modality, first: int, pieces: Sequence[PartialPiece]) -> None:
     """Add pieces, the ``first`` of which has that number in its file, to what is kept of it."""
-    folder = root / FOLDER / name
+    folder = root / PARTIAL_FOLDER / name
     if not folder.is_dir():
         folder.mkdir(parents=True)
         fsync_folder(folder.parent)
@@ -77,22 +76,22 @@ def keep(root: Path, name: str, modality: Modality, first: int, pieces: Sequence
     with pa.ipc.new_stream(sink, _SCHEMA) as stream:
         stream.write_table(pa.Table.from_arrays(arrays, schema=_SCHEMA))
     data = sink.getvalue().to_pybytes()
-    with written(folder / f"{modality}-{first:07d}.arrows") as file:
-        file.write(digest(data).encode("ascii") + data)
+    with durable_file(folder / f"{modality}-{first:07d}.arrows") as file:
+        file.write(bytes_checksum(data).encode("ascii") + data)
 
 
-def kept_names(root: Path) -> list[str]:
+def partial_names(root: Path) -> list[str]:
     """Of what something is kept."""
-    folder = root / FOLDER
+    folder = root / PARTIAL_FOLDER
     return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
 
-def read_kept(root: Path, name: str, dims: Mapping[Modality, int]) -> dict[Modality, list[KeptPiece]]:
+def read_pieces(root: Path, name: str, dims: Mapping[Modality, int]) -> dict[Modality, list[PartialPiece]]:
     """What is kept of a file; of what is damaged, as much as lies before that. ``dims``: dimensions of the vectors."""
-    found: dict[Modality, list[KeptPiece]] = {}
+    found: dict[Modality, list[PartialPiece]] = {}
     for modality in dims:
-        pieces: list[KeptPiece] = []
-        for path in sorted((root / FOLDER / name).glob(f"{modality}-*.arrows")):
+        pieces: list[PartialPiece] = []
+        for path in sorted((root / PARTIAL_FOLDER / name).glob(f"{modality}-*.arrows")):
             first = int(path.stem.rpartition("-")[2])
             if first > len(pieces):
                 break
@@ -102,27 +101,27 @@ def read_kept(root: Path, name: str, dims: Mapping[Modality, int]) -> dict[Modal
     return found
 
 
-def _pieces(path: Path, dim: int) -> Iterator[KeptPiece]:
+def _pieces(path: Path, dim: int) -> Iterator[PartialPiece]:
     """The pieces of a stretch; none where it is damaged."""
     stored = path.read_bytes()
     sum_of, data = stored[:_DIGEST], stored[_DIGEST:]
-    if sum_of != digest(data).encode("ascii"):
+    if sum_of != bytes_checksum(data).encode("ascii"):
         return
     for row in pa.ipc.open_stream(data).read_all().to_pylist():
-        yield KeptPiece(**row | {"vectors": np.frombuffer(row["vectors"], np.float32).reshape(-1, dim)})
+        yield PartialPiece(**row | {"vectors": np.frombuffer(row["vectors"], np.float32).reshape(-1, dim)})
 
 
-def forget(root: Path, name: str) -> None:
+def remove_partial(root: Path, name: str) -> None:
     """Remove what is kept of a file."""
-    shutil.rmtree(root / FOLDER / name, ignore_errors=True)
+    shutil.rmtree(root / PARTIAL_FOLDER / name, ignore_errors=True)
     with suppress(OSError):  # others are kept
-        (root / FOLDER).rmdir()
+        (root / PARTIAL_FOLDER).rmdir()
 
 
-def sweep_kept(root: Path) -> None:
-    """Remove what no run has gone on with for `FORGOTTEN_AFTER_S`."""
-    oldest = time.time() - FORGOTTEN_AFTER_S
-    for name in kept_names(root):
+def sweep_partial(root: Path) -> None:
+    """Remove what no run has gone on with for `SWEEP_PARTIAL_AFTER_S`."""
+    oldest = time.time() - SWEEP_PARTIAL_AFTER_S
+    for name in partial_names(root):
         with suppress(OSError):
-            if max(path.stat().st_mtime for path in (root / FOLDER / name).iterdir()) < oldest:
-                forget(root, name)
+            if max(path.stat().st_mtime for path in (root / PARTIAL_FOLDER / name).iterdir()) < oldest:
+                remove_partial(root, name)
