@@ -18,7 +18,7 @@ from mmsearch.retrieval.media.decode_spec import DecodeSpec
 from mmsearch.retrieval.media.pictures.transform import ImageTransform
 from mmsearch.retrieval.media.workers.decoder import Decoder, Job
 
-_FREE = "from mmsearch.retrieval.media import worker\nworker.confine = lambda *_: None\nworker.main()\n"
+_FREE = "from mmsearch.retrieval.media.workers import worker\nworker.confine = lambda *_: None\nworker.main()\n"
 
 
 def make_pictures(folder: Path, count: int) -> list[Path]:
