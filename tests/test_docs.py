@@ -1,9 +1,11 @@
-"""The documents: they exist, their links lead somewhere, they name every command and option, their code is code."""
+"""The documents: links lead somewhere, commands and code can be pasted, the guide names every command and option."""
 
 from __future__ import annotations
 
 import ast
 import re
+import shlex
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -12,9 +14,13 @@ import pytest
 from mmsearch.cli.app import app
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ["README.md", "docs/guide.md", "docs/format.md", "docs/architecture.md"]
-PAGES = sorted({*DOCUMENTS, *(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/**/*.md"))})
-MODULES = sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("mmsearch/**/*.py"))
+DOCUMENTS = [
+    *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "benchmarks/README.md", "training/README.md"),
+    *("docs/guide.md", "docs/format.md", "docs/architecture.md", "docs/benchmarks.md", "docs/mini.md"),
+]
+PAGES = sorted({*DOCUMENTS, *(p.relative_to(ROOT).as_posix() for p in ROOT.glob("docs/**/*.md"))})
+RECORDS = sorted(path.name for path in ROOT.glob("docs/decisions/[0-9]*.md"))
+MODULES = sorted(p.relative_to(ROOT).as_posix() for p in ROOT.glob("mmsearch/**/*.py"))
 MAX_LINES = 400
 
 
@@ -30,6 +36,51 @@ def python_blocks():
         for match in re.finditer(r"^```python\n(.*?)^```", read(page), re.DOTALL | re.MULTILINE):
             line = read(page)[: match.start()].count("\n") + 2
             yield pytest.param(match[1], id=f"{page}:{line}")
+
+
+def shell_lines():
+    """Each line of the ```sh blocks, by page and number."""
+    for page in PAGES:
+        if not (ROOT / page).exists():
+            continue
+        text = read(page)
+        for match in re.finditer(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+            first = text[: match.start()].count("\n") + 2
+            for number, line in enumerate(match[1].splitlines(), first):
+                yield pytest.param(line, id=f"{page}:{number}")
+
+
+def inline_commands():
+    """Each `mmsearch …` in backticks, by page."""
+    for page in PAGES:
+        if (ROOT / page).exists():
+            prose = re.sub(r"^```.*?^```", "", read(page), flags=re.DOTALL | re.MULTILINE)
+            for line in dict.fromkeys(re.findall(r"`(mmsearch [^`]+)`", prose)):
+                yield pytest.param(line, id=f"{page}: {line}")
+
+
+def parse(line: str) -> None:
+    """Have click read an ``mmsearch …`` command, without running it.
+
+    Raises:
+        click.UsageError: there is no such command or option, or an argument is missing.
+    """
+    words = shlex.split(line)
+    assert words.pop(0) == "mmsearch"
+    context = app.make_context("mmsearch", words)
+    while isinstance(context.command, click.Group):
+        rest = [*context._protected_args, *context.args]
+        name, command, rest = context.command.resolve_command(context, rest)
+        assert command is not None
+        context = command.make_context(name, rest, parent=context)
+
+
+def anchors(page: str) -> set[str]:
+    """What ``#…`` may name in a page: its headings as GitHub writes them, and its ids."""
+    text = re.sub(r"^```.*?^```", "", read(page), flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return slugs | set(re.findall(r'<a id="([^"]+)"', text))
 
 
 def commands(group: click.Group, words: str = ""):
@@ -49,14 +100,69 @@ def test_the_documents_exist(name):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_links_within_the_project_lead_to_a_file(page):
-    targets = re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`\n]*`|```.*?```", "", read(page), flags=re.DOTALL))
-    for target in targets:
-        if not re.match(r"[a-z]+:", target):
-            name = target.partition("#")[0]
-            assert not name or (ROOT / page).parent.joinpath(name).exists(), (
-                f"{page} links to {target}, which is nowhere"
-            )
+def test_links_within_the_project_lead_to_a_file_and_a_heading(page):
+    text = re.sub(r"`[^`\n]*`|```.*?```", "", read(page), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        file = (ROOT / page).parent.joinpath(name) if name else ROOT / page
+        assert file.exists(), f"{page} links to {target}, which is nowhere"
+        if anchor and file.suffix == ".md":
+            assert anchor in anchors(file.resolve().relative_to(ROOT.resolve()).as_posix()), f"{page}: no {target}"
+
+
+@pytest.mark.parametrize("line", list(shell_lines()))
+def test_each_line_of_a_shell_block_is_one_command_that_can_be_pasted(line):
+    assert line == line.strip(), "indented, or a space at the end"
+    assert not line.startswith(("$", "#")), "a prompt or a comment"
+    words = shlex.split(line)
+    assert not [word for word in words if word.startswith(("#", "[", "("))], (
+        "a comment, or brackets for what may be left out"
+    )
+    assert words[-1] not in ("\\", "|", "&&"), "goes on in the next line"
+
+
+@pytest.mark.parametrize("line", list(shell_lines()))
+def test_the_mmsearch_commands_in_shell_blocks_are_commands(line):
+    for part in line.split(" | "):
+        if part.startswith("mmsearch "):
+            parse(part)
+
+
+@pytest.mark.parametrize("line", list(inline_commands()))
+def test_the_mmsearch_commands_in_sentences_are_commands(line):
+    with suppress(click.MissingParameter, click.exceptions.Exit):  # `mmsearch query` names a command; --version
+        parse(line)
+
+
+@pytest.mark.parametrize(
+    "line", ["mmsearch find dog", "mmsearch query", "mmsearch query dog --best", "mmsearch clip a.mp4@1-2"]
+)
+def test_a_command_that_there_is_not_is_seen(line):
+    with pytest.raises(click.UsageError):
+        parse(line)
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_each_decision_has_a_status_and_a_date_and_stands_in_the_index(name):
+    text = read(f"docs/decisions/{name}")
+    title = re.match(r"# (\d+)\. (.+)\n\n\*\*Status:\*\* (\w+), (\d{4}-\d\d-\d\d)", text)
+    assert title, f"{name} does not begin with a title, a status and a date"
+    number, words, status, date = title.groups()
+    assert int(name[:4]) == int(number)
+    assert f"| {number} | [{words}]({name}) | {status} | {date} |" in read("docs/decisions/README.md")
+
+
+def test_the_index_of_decisions_lists_no_others():
+    assert set(re.findall(r"\]\((\d{4}-[^)]+)\)", read("docs/decisions/README.md"))) == set(RECORDS)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_files_that_the_documents_name_exist(page):
+    """Paths in backticks that end in ``.py``, from the root, from the package or from `retrieval`."""
+    for path in re.findall(r"`([\w/]+/\w+\.py)`", read(page)):
+        assert any((ROOT / top / path).exists() for top in ("", "mmsearch", "mmsearch/retrieval")), f"no {path}"
 
 
 @pytest.mark.parametrize(("words", "command"), list(commands(app)), ids=[words for words, _ in commands(app)])
