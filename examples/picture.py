@@ -15,7 +15,7 @@ from photos import copy_photographs
 from rich.console import Console
 
 from mmsearch import Collection
-from mmsearch.cli.render import hit_table
+from mmsearch.cli.hit_table import print_hit_table
 
 WIDTH = 76
 
@@ -35,9 +35,9 @@ def main(target: Path) -> None:
             )
             for question in ("a cat", "a rocket launch at night"):
                 console.print(f'\n[bold green]$[/] mmsearch query "{question}" -k 3')
-                hit_table(photos.search(question, k=3), console)
+                print_hit_table(photos.search(question, k=3), console)
             console.print("\n[bold green]$[/] mmsearch query photos/moon.png -k 2")
-            hit_table(photos.search(Path("photos/moon.png"), k=2), console)
+            print_hit_table(photos.search(Path("photos/moon.png"), k=2), console)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(console.export_svg(title="mmsearch"), "utf-8")
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from mmsearch.retrieval.search.query import Query, Term
     from mmsearch.retrieval.upkeep.doctor import Problem
     from mmsearch.retrieval.upkeep.status import ModalityStatus, RootStatus, Status
-    from mmsearch.types import FileNote, Moment, PassedOver, Report, SavedClip, SavedFrame, Space, Span
+    from mmsearch.types import FileNote, Moment, PassedOver, Report, SavedClip, SavedFrame, Space, Span, Thumbnail
 
 _MODULES = {
     "mmsearch.collection": ("Collection",),
@@ -75,7 +75,17 @@ _MODULES = {
     "mmsearch.retrieval.search.query": ("Query", "Term"),
     "mmsearch.retrieval.upkeep.doctor": ("Problem",),
     "mmsearch.retrieval.upkeep.status": ("ModalityStatus", "RootStatus", "Status"),
-    "mmsearch.types": ("FileNote", "Moment", "PassedOver", "Report", "SavedClip", "SavedFrame", "Space", "Span"),
+    "mmsearch.types": (
+        "FileNote",
+        "Moment",
+        "PassedOver",
+        "Report",
+        "SavedClip",
+        "SavedFrame",
+        "Space",
+        "Span",
+        "Thumbnail",
+    ),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
@@ -121,6 +131,7 @@ __all__ = [
     "Span",
     "Status",
     "Term",
+    "Thumbnail",
     "TransientDecodeError",
     "UsageError",
     "__version__",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,9 +18,10 @@ from mmsearch.retrieval.search.session import Reader, check_space
 from mmsearch.retrieval.store.lock import LOCK_NAME
 from mmsearch.retrieval.store.manifest import MANIFEST_NAME, IndexSettings, Manifest, save_manifest
 from mmsearch.retrieval.store.snapshot import Snapshot
-from mmsearch.types import Modality, Moment, Report, SavedClip, SavedFrame, Space
+from mmsearch.types import Modality, Moment, Report, SavedClip, SavedFrame, Space, Thumbnail
 
 if TYPE_CHECKING:
+    from mmsearch.hits import Record
     from mmsearch.retrieval.encoders.protocol import Encoder
     from mmsearch.retrieval.encoders.routing import ModelRouting
     from mmsearch.retrieval.progress import Watcher
@@ -300,6 +301,21 @@ class Collection(Reader):
         from mmsearch.retrieval.media.films.clips import save_clip
 
         return SavedClip(Path(output), **save_clip(moment, Path(output), force=force))
+
+    @staticmethod
+    def thumbnails(hits: Iterable[Record], *, height: int, width: int) -> Iterator[Thumbnail]:
+        """Small pictures of hits: of a picture or a page of it, or of the frame in the middle of a film's span.
+
+        They are decoded one by one, while they are asked for, in a process of their own. Needs no collection.
+
+        Args:
+            hits: those of a search, or other records; sounds and texts have no picture.
+            height: the most pixels from top to bottom.
+            width: the most pixels from left to right; the aspect ratio is kept.
+        """
+        from mmsearch.retrieval.media.thumbnails import read_thumbnails
+
+        return read_thumbnails(hits, height, width)
 
 
 def make_folder(root: Path) -> None:

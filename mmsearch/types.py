@@ -11,10 +11,14 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from mmsearch.errors import Hint, UsageError
 from mmsearch.notices import Notice
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Modality = Literal["image", "text", "audio", "video"]
 MODALITIES: tuple[Modality, ...] = ("image", "text", "audio", "video")
@@ -301,6 +305,19 @@ class SavedClip:
         """The fields as a JSON object."""
         times = {"start_s": rounded(self.start_s), "end_s": rounded(self.end_s)}
         return {"output": str(self.output), **times, "copied": self.copied}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Thumbnail:
+    """A small picture of a hit.
+
+    Attributes:
+        pixels: RGB, uint8 ``[height, width, 3]``; None where there is no picture.
+        reason: why there is none: the file is gone, or cannot be decoded; else None.
+    """
+
+    pixels: NDArray[np.uint8] | None
+    reason: str | None = None
 
 
 def path_json(path: str) -> dict[str, str]:

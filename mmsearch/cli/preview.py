@@ -1,47 +1,87 @@
-"""Small pictures in the terminal: two pixels a character, in any terminal that has colours."""
+"""``--preview``: pictures and films among the hits as small pictures, in a grid as wide as the terminal."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+from mmsearch import Collection, Hit
+from mmsearch.cli.hit_words import file_uri
+from mmsearch.cli.output import harmless
+from mmsearch.cli.terminal_pictures import TerminalPictures
+from mmsearch.types import clock
 
-from mmsearch.cli.render import shown_path, terminal
-from mmsearch.hits import Hit
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.text import Text
 
-_WIDTH, _HEIGHT = 40, 40
+    from mmsearch import Thumbnail
+
+_GAP = 2
+_LEAST_TILE, _WIDEST_TILE = 26, 48
+_SPARE_LINES = 4
+"""Of the terminal's height: a caption, a blank line, and the next prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """How many pictures stand side by side, and the columns and lines that each may take."""
+
+    columns: int
+    tile_width: int
+    tile_height: int
+
+    @classmethod
+    def fitted(cls, count: int, width: int, height: int) -> Grid:
+        """The grid of ``count`` pictures on a terminal of so many columns and lines."""
+        columns = max(1, min(count, (width + _GAP) // (_LEAST_TILE + _GAP)))
+        tile_width = max(1, min(_WIDEST_TILE, (width - _GAP * (columns - 1)) // columns))
+        # 4:3, as a character is about twice as high as it is wide; not higher than the terminal, which would scroll
+        return cls(columns, tile_width, max(1, min(tile_width * 3 // 8, height - _SPARE_LINES)))
 
 
 def print_previews(hits: Sequence[Hit]) -> None:
-    """The pictures and films among the hits, each under its path, films at the hit; bytes are decoded in a worker."""
-    from mmsearch.retrieval.media.decode_spec import DecodeSpec
-    from mmsearch.retrieval.media.pictures.transform import ImageTransform
-    from mmsearch.retrieval.media.workers.decoder import Decoder, Job
+    """Draw the pictures and films among the hits, films at the hit's time, each under its rank and name."""
+    from rich.console import Group
+    from rich.table import Table
 
-    console = terminal()
-    fitted = ImageTransform(_HEIGHT, _WIDTH, resize="longest", draft=2.0)
-    with Decoder(1, DecodeSpec(image=fitted, frames=fitted, texts=False), slots=2) as decoder:
-        for hit in (hit for hit in hits if hit.modality in ("image", "video")):
-            console.print(f"{hit.rank}  {shown_path(hit.path)}  {hit.span or ''}".rstrip(), markup=False)
-            middle = ((hit.span.start + hit.span.end) / 2, None) if hit.span else None
-            file, parts = decoder.decode_one(Job(os.fsencode(hit.path), named=True, moment=middle))
-            pixels = parts[0].array[0] if parts else file.pixels
-            if pixels is None:
-                console.print(f"   {file.reason}", style="dim", markup=False)
-            else:
-                console.print(half_blocks(pixels))
-                decoder.release(file)
+    shown = [hit for hit in hits if hit.modality in ("image", "video")]
+    if not shown:
+        return
+    pictures = TerminalPictures()
+    console = pictures.console()
+    grid = Grid.fitted(len(shown), console.width, console.height)
+    wide, high = pictures.cell
+    thumbnails = Collection.thumbnails(shown, width=grid.tile_width * wide, height=grid.tile_height * high)
+    for start in range(0, len(shown), grid.columns):
+        row: list[RenderableType] = []
+        for hit in shown[start : start + grid.columns]:
+            thumbnail = next(thumbnails)
+            drawn = _reason(hit, thumbnail) if thumbnail.pixels is None else pictures.drawn(thumbnail.pixels)
+            row.append(Group(_caption(hit), drawn))
+        table = Table.grid(padding=(0, _GAP, 0, 0), pad_edge=False)
+        for _ in range(grid.columns):
+            table.add_column(width=grid.tile_width)
+        table.add_row(*row)
+        console.print()
+        console.print(table)
 
 
-def half_blocks(pixels: NDArray[np.uint8]):  # type: ignore[no-untyped-def]
-    """Pixels uint8 ``[height, width, 3]`` as a rich text: the upper half of each character in the upper colour."""
+def _caption(hit: Hit) -> Text:
+    """Rank, a film's time and the name in a line; the table above has the whole path."""
     from rich.text import Text
 
-    picture = Text()
-    for upper, lower in zip(pixels[::2], pixels[1::2], strict=True):
-        for top, bottom in zip(upper.tolist(), lower.tolist(), strict=True):
-            picture.append("▀", f"rgb({top[0]},{top[1]},{top[2]}) on rgb({bottom[0]},{bottom[1]},{bottom[2]})")
-        picture.append("\n")
-    return picture
+    caption = Text(no_wrap=True, overflow="ellipsis")
+    time = clock(hit.span.start) + "  " if hit.span and hit.span.unit == "s" else ""
+    caption.append(f"{hit.rank}  {time}", "dim")
+    caption.append(harmless(os.path.basename(hit.path)), f"link {file_uri(hit.path)}")
+    return caption
+
+
+def _reason(hit: Hit, thumbnail: Thumbnail) -> Text:
+    """What stands in the place of a picture that cannot be shown."""
+    from rich.text import Text
+
+    return Text(harmless("file is gone" if hit.state == "gone" else thumbnail.reason or "no picture"), "dim")

@@ -97,6 +97,8 @@ def query(
     many = terms == ("-",)
     if many and (preview or open_):
         raise UsageError("--preview and --open show one answer, not those to many lines")
+    if preview and (as_json or paths or print0):
+        raise UsageError("--preview draws below the table of hits: leave out --json, --paths and --print0")
     reading = None if many else read_line(terms, minus, as_text=text)
     with Collection.open(collection_path(collection), device=device, precision=precision) as opened:
         if reading is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -82,6 +84,17 @@ def run_process(tmp_path: Path) -> Run:
         return Ran(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode(), done.stdout)
 
     return start
+
+
+@pytest.fixture(scope="session")
+def terminal() -> ModuleType:
+    """The module ``tests/cli/terminal.py``, which runs a command in a pseudo-terminal."""
+    spec = importlib.util.spec_from_file_location("terminal", Path(__file__).parent / "terminal.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def paint(path: Path, ground: str, shape: str, size: tuple[int, int] = (96, 64)) -> Path:

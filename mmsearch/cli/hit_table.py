@@ -1,0 +1,145 @@
+"""Hits as a table on a terminal: a line for each, and under it, dim, its passage and what is to be said of the file.
+
+The path takes all the width that rank, score and span leave, and is folded at its separators where that is too little,
+so that neither folder nor name is lost.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from mmsearch import Hit
+from mmsearch.cli.hit_words import evidence, file_uri, remarks, shown_path, span
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+_GAP = 2
+_ROOM_FOR_PATH = 40
+"""Columns that a path gets before span and evidence move to the line below it."""
+_LEAST_PATH = 14
+_NAMES = re.compile(rf"[^/{re.escape(os.sep)}]*[/{re.escape(os.sep)}]+|[^/{re.escape(os.sep)}]+")
+_WORDS = re.compile(r" *[^ ]+ *| +")
+_PATH_LINES = 4
+_DETAIL_LINES = 2
+_STYLES = {"#": "dim", "score": "green", "match": "cyan", "span": "dim", "by": "dim"}
+
+
+def print_hit_table(hits: Sequence[Hit], console: Console) -> None:
+    """Rank, score, path, span and evidence; match as well where several kinds of evidence are merged by it.
+
+    Where the terminal is too narrow for all of them, evidence and then span move to the line below, and match goes.
+    """
+    from rich.text import Text
+
+    several = len({hit.evidence for hit in hits}) > 1
+    left = {"#": [str(hit.rank) for hit in hits], "score": [f"{hit.score:.3f}" for hit in hits]}
+    left |= {"match": [f"{hit.match:.1f}" for hit in hits]} if several else {}
+    right = {"span": [span(hit) for hit in hits], "by": [evidence(hit) for hit in hits]}
+    right = {name: cells for name, cells in right.items() if any(cells)}
+    widths = {name: max(len(name), *map(len, cells)) for name, cells in (left | right).items()}
+    paths = [shown_path(hit.path) for hit in hits]
+    longest = max([_cells(path) for path in paths], default=0)
+
+    def room() -> int:
+        return console.width - sum(widths[name] + _GAP for name in (*left, *right))
+
+    below: list[list[str]] = []  # columns that moved to the line below
+    while right and room() < min(longest, _ROOM_FOR_PATH):
+        below.insert(0, right.popitem()[1])
+    if "match" in left and room() < _LEAST_PATH:
+        del left["match"]
+    indent = sum(widths[name] + _GAP for name in left)
+    path_width = max(len("path"), min(longest, room()))
+
+    def line(before: dict[str, str], path: Text, after: dict[str, str]) -> Text:
+        told = Text()
+        for name, cell in before.items():
+            told.append(cell.rjust(widths[name]), _STYLES[name]).append(" " * _GAP)
+        told.append_text(path)
+        if any(after.values()):
+            told.append(" " * (path_width - path.cell_len))
+        for name, cell in after.items():
+            told.append(" " * _GAP).append(cell.ljust(widths[name]), _STYLES[name])
+        told.rstrip()
+        return told
+
+    def show(text: Text) -> None:
+        console.print(text, no_wrap=True, overflow="crop")
+
+    header = line({name: name for name in left}, Text("path"), {name: name for name in right})
+    show(Text(header.plain, "dim"))
+    for i, hit in enumerate(hits):
+        first, *rest = (_linked(part, hit) for part in folded_path(paths[i], path_width))
+        show(line({n: cells[i] for n, cells in left.items()}, first, {n: cells[i] for n, cells in right.items()}))
+        for part in rest:
+            show(Text(" " * indent).append_text(part))
+        details = "  ".join(filter(None, (*(cells[i] for cells in below), remarks(hit))))
+        for text in _wrapped(details, console.width - indent, console):
+            show(Text(" " * indent).append(text, "dim"))
+
+
+def folded_path(path: str, width: int) -> list[str]:
+    """The lines of a path, so many columns wide: cut after separators, a name that is too long after a space.
+
+    Of more than `_PATH_LINES` lines the first and the last are given.
+    """
+    lines = [""]
+    for name in _NAMES.findall(path):
+        pieces = [name] if _cells(name) <= width else _WORDS.findall(name)
+        for piece in pieces:
+            if _cells(lines[-1]) + _cells(piece.rstrip()) > width:
+                lines.append("")
+            first, *rest = _chopped(piece, width)
+            lines[-1] += first
+            lines += rest
+    lines = [line.rstrip() for line in lines if line]
+    if len(lines) > _PATH_LINES:
+        lines = [_cut(lines[0] + "…", width), *lines[1 - _PATH_LINES :]]
+    return lines or [""]
+
+
+def _chopped(piece: str, width: int) -> list[str]:
+    from rich.cells import chop_cells
+
+    return chop_cells(piece, width) if _cells(piece.rstrip()) > width else [piece]
+
+
+def _wrapped(text: str, width: int, console: Console) -> list[str]:
+    """At most `_DETAIL_LINES` lines of a text, so many columns wide."""
+    from rich.text import Text
+
+    if not text or width < 1:
+        return []
+    lines = [line.plain.rstrip() for line in Text(text).wrap(console, width)]
+    if len(lines) > _DETAIL_LINES:
+        lines = [*lines[: _DETAIL_LINES - 1], _cut(lines[_DETAIL_LINES - 1] + "…", width)]
+    return lines
+
+
+def _cut(text: str, width: int) -> str:
+    """A text that ends with an ellipsis, in so many columns."""
+    from rich.cells import set_cell_size
+
+    return text if _cells(text) <= width else set_cell_size(text[:-1], max(0, width - 1)).rstrip() + "…"
+
+
+def _linked(part: str, hit: Hit) -> Text:
+    """A piece of a hit's path, which a terminal that can opens; struck out where it is not the file any more."""
+    from rich.text import Text
+
+    text = Text(part, f"link {file_uri(hit.path)}")
+    if hit.state != "current":
+        text.stylize("strike dim")
+    return text
+
+
+def _cells(text: str) -> int:
+    """Columns that a text takes on a terminal; wide characters take two."""
+    from rich.cells import cell_len
+
+    return cell_len(text)

@@ -1,0 +1,66 @@
+"""Small pictures of files, for a person to look at: of a picture, one of its pages, or a film at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmsearch.retrieval.media.decode_spec import DecodeSpec
+from mmsearch.retrieval.media.pictures.transform import ImageTransform
+from mmsearch.retrieval.media.workers.decoder import Decoded, Decoder, Job, Part
+from mmsearch.types import Span, Thumbnail
+
+if TYPE_CHECKING:
+    from mmsearch.hits import Record
+
+_PADDING = (1, 254, 3)
+"""A colour that the edge of a picture does not have throughout, so that padding can be told from the picture."""
+
+
+def read_thumbnails(records: Iterable[Record], height: int, width: int) -> Iterator[Thumbnail]:
+    """A picture for each record, decoded in a worker: the picture or its page, or a film in the middle of the span.
+
+    A thumbnail is as large as fits ``height × width`` pixels. Where there is none it has the reason instead.
+    """
+    fitted = ImageTransform(height, width, resize="longest", fill=_PADDING, draft=2.0)
+    with Decoder(1, DecodeSpec(image=fitted, frames=fitted, texts=False), slots=2) as decoder:
+        for record in records:
+            if record.modality not in ("image", "video"):
+                yield Thumbnail(None, f"no picture: its modality is {record.modality}")
+                continue
+            job = Job(os.fsencode(record.path), named=True, moment=_moment(record))
+            decoded, parts = decoder.decode_one(job)
+            found = _pixels(decoded, parts, record.span)
+            pixels = None if found is None else _without_padding(found)
+            decoder.release(decoded)
+            yield Thumbnail(pixels, decoded.reason or ("no such page" if pixels is None else None))
+
+
+def _moment(record: Record) -> tuple[float, None] | None:
+    """The time of the frame that stands for a film, in seconds: the middle of its span."""
+    if record.modality != "video":
+        return None
+    span = record.span
+    return (0.0 if span is None else (span.start + span.end) / 2), None
+
+
+def _pixels(decoded: Decoded, parts: list[Part], span: Span | None) -> NDArray[np.uint8] | None:
+    pages = {int(part.start_s): part.array for part in parts if part.kind == "page"}
+    if pages:
+        number = int(span.start) if span is not None else min(pages)
+        return pages.get(number)
+    shots = [part.array for part in parts if part.kind == "shot"]
+    return shots[0][0] if shots else decoded.pixels
+
+
+def _without_padding(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A copy without the rows and columns that `ImageTransform` added."""
+    drawn = (pixels != np.array(_PADDING, np.uint8)).any(axis=2)
+    rows, columns = np.flatnonzero(drawn.any(axis=1)), np.flatnonzero(drawn.any(axis=0))
+    if not len(rows):
+        return pixels.copy()
+    return pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].copy()
