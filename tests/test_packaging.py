@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 import sys
 import tarfile
@@ -80,7 +81,21 @@ def test_the_metadata_names_version_licences_and_extras(wheel):
     assert metadata["License-Expression"] == "Apache-2.0"
     assert set(metadata.get_all("License-File", [])) == {"LICENSE", "mmsearch/retrieval/encoders/mini/MODEL_LICENSE"}
     assert set(metadata.get_all("Provides-Extra", [])) >= {"clip", "raw", "export", "all"}
+    assert set(metadata.get_all("Classifier", [])) >= {
+        *(f"Programming Language :: Python :: 3.{minor}" for minor in (11, 12, 13, 14)),
+        *(f"Operating System :: {system}" for system in ("POSIX :: Linux", "MacOS", "Microsoft :: Windows")),
+    }
+    assert {url.partition(",")[0] for url in metadata.get_all("Project-URL", [])} >= {"Homepage", "Changelog", "Issues"}
+    assert metadata.get_payload() == (ROOT / "README.md").read_text("utf-8")
     assert "mmsearch = mmsearch.cli:main" in wheel.read(f"{folder}/entry_points.txt").decode()
+
+
+def test_the_newest_version_of_the_changelog_is_that_of_the_package():
+    versions = re.findall(
+        r"^## (\d+\.\d+\.\d+) - (\d{4}-\d\d-\d\d)$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert versions[0][0] == __version__
+    assert versions == sorted(versions, key=lambda entry: entry[1], reverse=True)
 
 
 def test_the_base_install_asks_for_no_torch(wheel):
@@ -102,5 +117,6 @@ def test_the_sdist_holds_the_package_its_tests_and_its_documents(built):
         "docs/guide.md",
         "tests/test_packaging.py",
         "examples/app.py",
+        "examples/pictures/chelsea.jpg",
     }
     assert not [name for name in names if "__pycache__" in name or name.startswith((".venv", ".git/"))]
