@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmsearch.errors import SpaceMismatchError, UsageError
+from mmsearch.cli.hints import explained_error
+from mmsearch.errors import Hint, HintKind, SpaceMismatchError, UsageError
 from mmsearch.indexes import VectorIndex, build_index
 from mmsearch.indexes.faiss.approximate import ApproximateIndex
 from mmsearch.indexes.gpu import GpuRows
@@ -393,7 +394,9 @@ def test_ids_that_are_not_distinct_ascending_and_one_a_row_are_refused(requested
 def test_a_factory_string_of_no_use_here_is_refused_with_an_example(factory: str) -> None:
     with pytest.raises(UsageError) as error:
         build(clustered(500), requested=factory)
-    assert "IVF1024" in one_line(error)
+    assert repr(factory) in one_line(error)
+    assert error.value.hint == Hint(HintKind.INDEX_KINDS)
+    assert "IVF1024" in explained_error(error.value)
 
 
 @every_index

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mmsearch.errors import UsageError
+from mmsearch.cli.hints import explained_error
+from mmsearch.errors import Hint, HintKind, UsageError
 from mmsearch.indexes.faiss.factory import untrained
 from mmsearch.indexes.plan import IVFPQ_FROM, IndexPlan, plan_index, round_to_power_of_two
 
@@ -84,8 +85,10 @@ def test_faiss_reads_the_plan_of_any_dimension(dim: int) -> None:
 
 
 def test_a_factory_string_that_faiss_cannot_read_is_refused() -> None:
-    with pytest.raises(UsageError, match="IVF1024"):
+    with pytest.raises(UsageError, match="IVF16,PQ7000") as error:
         plan_index(1_000, 512, requested="IVF16,PQ7000")
+    assert error.value.hint == Hint(HintKind.INDEX_KINDS)
+    assert "IVF1024" in explained_error(error.value)
 
 
 def test_a_plan_comes_back_from_json_as_it_was() -> None:

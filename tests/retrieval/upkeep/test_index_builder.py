@@ -12,7 +12,7 @@ import pytest
 
 from mmsearch import Collection
 from mmsearch.durable import file_checksum
-from mmsearch.errors import CollectionDamagedError, SpaceMismatchError
+from mmsearch.errors import CollectionDamagedError, Hint, HintKind, SpaceMismatchError
 from mmsearch.indexes.calibrate import TEXTS
 from mmsearch.retrieval.store.writer import open_writer
 from mmsearch.retrieval.upkeep import index_builder, maintain
@@ -229,8 +229,9 @@ def test_a_damaged_segment_is_said_and_made_again(
 ) -> None:
     add(made, clustered(800, seed=1))
     harm(made.root / f"{made.manifest.indexes[number].path}{ending}")
-    with pytest.raises(CollectionDamagedError, match="doctor"):
+    with pytest.raises(CollectionDamagedError) as error:
         search_loaded(made)
+    assert error.value.hint == Hint(HintKind.REPAIR)
     assert Collection.doctor(made.root, repair=True)
     mended = Collection.open(made.root)
     assert sum(segments(mended)) == 2800
@@ -263,8 +264,9 @@ def test_a_segment_of_another_space_is_refused(made: Collection) -> None:
 def test_a_segment_that_is_newer_than_this_version_is_refused(made: Collection) -> None:
     add(made, clustered(800, seed=1))
     rewritten(made, 1, format=99)
-    with pytest.raises(CollectionDamagedError, match="doctor"):
+    with pytest.raises(CollectionDamagedError) as error:
         search_loaded(made)
+    assert error.value.hint == Hint(HintKind.REPAIR)
 
 
 def test_an_index_from_before_there_were_segments_is_read_and_built_again_when_outgrown(made: Collection) -> None:
