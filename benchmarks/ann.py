@@ -201,7 +201,7 @@ def prepare(folder: Path, rows: int) -> Path:
         return folder
     from synthetic import Generator
 
-    from mmsearch.indexes.calibrate import TEXTS
+    from mmsearch.indexes import TEXT_QUERY_COUNT
 
     folder.mkdir(parents=True, exist_ok=True)
     made = Generator()
@@ -212,7 +212,7 @@ def prepare(folder: Path, rows: int) -> Path:
         start += len(block)
     stored.flush()
     np.save(folder / "added.npy", next(made.pictures(1000, stream=3)))
-    np.save(folder / "tuning.npy", made.texts(TEXTS, stream=4))
+    np.save(folder / "tuning.npy", made.texts(TEXT_QUERY_COUNT, stream=4))
     queries = {"text": made.texts(QUERIES), "picture": next(made.pictures(QUERIES, stream=2)).astype(np.float32)}
     for kind, asked in queries.items():
         np.save(folder / f"{kind}.npy", asked)

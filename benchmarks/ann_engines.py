@@ -30,8 +30,7 @@ class Mmsearch(Engine):
     def build(self, rows: Any, queries: Any, folder: Path) -> None:
         import json
 
-        from mmsearch.indexes import build_index
-        from mmsearch.indexes.vectors import StoredVectors
+        from mmsearch.indexes import StoredVectors, build_index
 
         vectors = StoredVectors([np.asarray(rows, np.float16)], rows.shape[1])
         index = build_index(vectors, requested=self.kind, text_queries=queries, threads=self.threads)
@@ -43,8 +42,7 @@ class Mmsearch(Engine):
     def open(self, folder: Path, rows: Any, *, changing: bool) -> None:
         import json
 
-        from mmsearch.indexes.calibrate import Calibration
-        from mmsearch.indexes.faiss.approximate import ApproximateIndex
+        from mmsearch.indexes import ApproximateIndex, Calibration
 
         self.folder = folder
         chosen = Calibration.from_json(json.loads((folder / "calibration.json").read_text()))
@@ -55,8 +53,7 @@ class Mmsearch(Engine):
         self._rebuilt()
 
     def _rebuilt(self) -> None:
-        from mmsearch.indexes import VectorIndex
-        from mmsearch.indexes.vectors import StoredVectors
+        from mmsearch.indexes import StoredVectors, VectorIndex
 
         vectors = StoredVectors(self.blocks, self.blocks[0].shape[1])
         self.index = VectorIndex(vectors, None, self.approximate, self.calibrations[1], threads=1)
@@ -78,13 +75,12 @@ class Mmsearch(Engine):
             return self.index.search(query[None], K, allowed=allowed)[1][0]
 
     def add(self, ids: Any, rows: Any) -> None:
-        from mmsearch.indexes.faiss import index_io
-        from mmsearch.indexes.faiss.segments import encode
-        from mmsearch.indexes.vectors import as_vectors
+        from mmsearch.indexes import TrainedIndex
+        from mmsearch.indexes.vectors import as_stored_vectors
 
-        learned = index_io.read(self.folder / "learned", mapped=False)
-        segment = encode(learned, as_vectors(rows), ids, threads=self.threads)
-        index_io.write_segment(segment, self.folder / f"{ids[0]}.faiss")
+        trained = TrainedIndex.load(self.folder / "learned")
+        segment = trained.encode(as_stored_vectors(rows), ids, threads=self.threads)
+        segment.save(self.folder / f"{ids[0]}.faiss")
         with self.lock:
             self.approximate.attach(segment)
             self.blocks.append(np.asarray(rows, np.float16))
@@ -99,11 +95,11 @@ def _scaled(calibration: Any, scale: float) -> Any:
     """The calibration that probes ``scale`` times as many lists as the chosen one, and re-scores rows in proportion."""
     from dataclasses import replace
 
-    if scale == 1 or calibration.reach is None:
+    if scale == 1 or calibration.probe_margin is None:
         return calibration
-    reaches = [p["reach"] for p in calibration.curve if p["reach"] and p["nprobe"] >= scale * calibration.nprobe]
-    nearer = min(reaches, default=calibration.reach + 0.02 * np.log2(max(scale, 2)))
-    return replace(calibration, reach=nearer, candidates=round(calibration.candidates * scale**0.5))
+    margins = [p.probe_margin for p in calibration.curve if p.probe_margin and p.nprobe >= scale * calibration.nprobe]
+    margin = min(margins, default=calibration.probe_margin + 0.02 * np.log2(max(scale, 2)))
+    return replace(calibration, probe_margin=margin, candidates=round(calibration.candidates * scale**0.5))
 
 
 class MmsearchRabitq(Mmsearch):

@@ -76,15 +76,15 @@ def of_mini(count: int) -> Iterator[Line]:
     """Cuttings of photographs as `mini` embeds them; and the index that is planned for them, as it tunes itself."""
     from mmsearch.indexes import VectorIndex, build_index
     from mmsearch.indexes.plan import round_to_power_of_two
-    from mmsearch.indexes.vectors import as_vectors
+    from mmsearch.indexes.vectors import as_stored_vectors
     from mmsearch.retrieval.encoders.load import load_encoder
 
     folder, encoder = data_set("flickr8k_dev500"), load_encoder("mini")
     captions = [json.loads(line)["query"] for line in (folder / "pairs.jsonl").read_text("utf-8").splitlines()]
     texts = encoder.encode_texts(captions)
     made = cuttings(sorted((folder / "images").iterdir()), count + QUERIES, encoder)
-    pictures = as_vectors(made[:count])
-    rows, asked = pictures.take(np.arange(count)), {"text": texts[1::5], "picture": made[count:]}
+    pictures = as_stored_vectors(made[:count])
+    rows, asked = pictures.take_float32(np.arange(count)), {"text": texts[1::5], "picture": made[count:]}
     lists = round_to_power_of_two(2 * count**0.5)
     learned_from = texts[::5]  # other captions of the same photographs, which the codes hold anyway
     for kind in OF_MINI:
@@ -125,15 +125,15 @@ def cuttings(paths: Sequence[Path], count: int, encoder: Any) -> Any:
 def measure(rows: Any, learned_from: Any, asked: Line, kind: str, lists: int, first: Sequence[int]) -> Line:
     """Bytes, seconds to build, and for each kind of query the share of its ten nearest among the first candidates."""
     from mmsearch.indexes.faiss.approximate import ApproximateIndex
-    from mmsearch.indexes.faiss.factory import WEIGHTED
+    from mmsearch.indexes.faiss.factory import QUERY_WEIGHTED
     from mmsearch.indexes.faiss.probing import Probing
     from mmsearch.indexes.plan import IndexPlan
-    from mmsearch.indexes.vectors import as_vectors
+    from mmsearch.indexes.vectors import as_stored_vectors
 
-    stored = as_vectors(rows)
-    weighted = WEIGHTED if kind.startswith(WEIGHTED) else ""
+    stored = as_stored_vectors(rows)
+    weighted = QUERY_WEIGHTED if kind.startswith(QUERY_WEIGHTED) else ""
     plan = IndexPlan(
-        "faiss", "", f"{weighted}IVF{lists},{kind.removeprefix(WEIGHTED)}", train_rows=min(len(rows), 65_536)
+        "faiss", "", f"{weighted}IVF{lists},{kind.removeprefix(QUERY_WEIGHTED)}", train_rows=min(len(rows), 65_536)
     )
     started = time.process_time()
     index = ApproximateIndex.build(stored, np.arange(len(rows)), plan, seed=0, threads=1, queries=[learned_from])

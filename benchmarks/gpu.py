@@ -23,8 +23,8 @@ import numpy as np
 from run import write_results
 
 from mmsearch.indexes import build_index, gpu
-from mmsearch.indexes.exact import rescored, search_exact
-from mmsearch.indexes.vectors import StoredVectors, as_vectors
+from mmsearch.indexes.exact import rescore, search_exact
+from mmsearch.indexes.vectors import StoredVectors, as_stored_vectors
 
 DIM = 512
 K = 10
@@ -66,7 +66,7 @@ def scan(counts: Sequence[int]) -> Measured:
         start = time.perf_counter()
         rows = gpu.GpuRows(vectors)
         upload_s = time.perf_counter() - start
-        queries = random_rows(1024, seed=1).take(np.arange(1024))
+        queries = random_rows(1024, seed=1).take_float32(np.arange(1024))
         for batch, runs, on_processor in ((1, 30, 3), (1024, 5, 1)):
             asked = queries[:batch]
             expected: list[Any] = []
@@ -99,7 +99,7 @@ def on_gpu(rows: gpu.GpuRows, vectors: StoredVectors, queries: Any) -> Any:
     """Positions of the ten nearest, as `VectorIndex` finds them."""
     found = rows.nearest(queries, K)
     assert found is not None
-    return rescored(vectors, queries, found, K)[1]
+    return rescore(vectors, queries, found, K)[1]
 
 
 def random_rows(count: int, seed: int = 0) -> StoredVectors:
@@ -111,16 +111,16 @@ def random_rows(count: int, seed: int = 0) -> StoredVectors:
     for start in range(0, count, BLOCK):
         block = torch.randn((min(BLOCK, count - start), DIM), device="cuda")
         stored[start : start + len(block)] = torch.nn.functional.normalize(block, dim=1).half().cpu().numpy()
-    return as_vectors(stored)
+    return as_stored_vectors(stored)
 
 
 def assign(_: Sequence[int]) -> Measured:
     """Rows put into lists by FAISS, the way to the GPU included: from how many on it pays."""
     import faiss
 
-    worth, gpu._WORTH_PRODUCTS = gpu._WORTH_PRODUCTS, 0
+    worth, gpu._MIN_PRODUCTS = gpu._MIN_PRODUCTS, 0
     for rows, lists in ((1000, 2000), (20_000, 2000), (65_536, 2000), (524_288, 2000), (524_288, 8192)):
-        made, centroids = (random_rows(count, seed=count).take(np.arange(count)) for count in (rows, lists))
+        made, centroids = (random_rows(count, seed=count).take_float32(np.arange(count)) for count in (rows, lists))
         flat = faiss.IndexFlatIP(DIM)
         flat.add(centroids)
         yield {
@@ -130,27 +130,27 @@ def assign(_: Sequence[int]) -> Measured:
             "ms": timed(lambda flat=flat, made=made: gpu.flat_on_gpu(flat, 1).search(made, 1), 3),
             "processor_ms": timed(lambda flat=flat, made=made: flat.search(made, 1), 3),
         }
-    gpu._WORTH_PRODUCTS = worth
+    gpu._MIN_PRODUCTS = worth
 
 
 def build(_: Sequence[int]) -> Measured:
     """An index of a million generated vectors, trained and filled on the GPU or without."""
     from synthetic import Generator
 
-    from mmsearch.indexes.calibrate import TEXTS as MEASURED_TEXTS
+    from mmsearch.indexes.operating_point import TEXT_QUERY_COUNT as MEASURED_TEXTS
 
     made = Generator()
     vectors, texts = StoredVectors(list(made.pictures(1_000_000)), made.dim), made.texts(MEASURED_TEXTS, stream=4)
-    worth = gpu._WORTH_PRODUCTS
+    worth = gpu._MIN_PRODUCTS
     for where, least in {"gpu": worth, "processor": 1 << 62}.items():
-        gpu._WORTH_PRODUCTS = least
+        gpu._MIN_PRODUCTS = least
         start = time.perf_counter()
         index = build_index(vectors, text_queries=texts)
         took = time.perf_counter() - start
         assert index.calibration is not None
         recall = {kind: round(found, 3) for kind, found in index.calibration.recall.items()}
         yield {"where": where, "rows": len(vectors), "dim": made.dim, "wall_s": round(took, 1), "recall": recall}
-    gpu._WORTH_PRODUCTS = worth
+    gpu._MIN_PRODUCTS = worth
 
 
 def encode(_: Sequence[int]) -> Measured:

@@ -2,7 +2,7 @@
 
     python benchmarks/scan.py [--rows 250000] [--out FOLDER]
 
-numpy's own conversion, the one in registers (`as_floats`), FAISS on the halves where they lie. Rows are random: what
+numpy's own conversion, the one in registers (`to_float32`), FAISS on the halves where they lie. Rows are random: what
 a scan takes does not depend on them. Every way runs in turns; medians, and ratios to numpy's conversion.
 """
 
@@ -42,19 +42,19 @@ def measure(rows: int) -> list[dict[str, Any]]:
     import faiss  # noqa: F401  (so that `VectorIndex` compares halves in place)
 
     from mmsearch.indexes import VectorIndex
-    from mmsearch.indexes.vectors import as_floats, as_vectors
+    from mmsearch.indexes.vectors import as_stored_vectors, to_float32
 
     rng = np.random.default_rng(0)
     stored = np.empty((rows, DIM), np.float16)
     for start in range(0, rows, BLOCK):
         block = rng.standard_normal((min(BLOCK, rows - start), DIM), np.float32)
         stored[start : start + len(block)] = block / np.linalg.norm(block, axis=1, keepdims=True)
-    query = as_floats(stored[:1])
-    one, two = (VectorIndex(as_vectors(stored), threads=threads) for threads in (1, 2))
+    query = to_float32(stored[:1])
+    one, two = (VectorIndex(as_stored_vectors(stored), threads=threads) for threads in (1, 2))
     filters = {share: rng.random(rows) < share for share in (0.01, 0.1)}
     ways: dict[str, Callable[[], Any]] = {
         "numpy's conversion, 1 thread": lambda: product(stored, query, lambda block: block.astype(np.float32)),
-        "in registers, 1 thread": lambda: product(stored, query, as_floats),
+        "in registers, 1 thread": lambda: product(stored, query, to_float32),
         "in place, 1 thread": lambda: one.search(query, 10),
         "in place, 2 threads": lambda: two.search(query, 10),
         "in place, 1 thread, 1 % filter": lambda: one.search(query, 10, allowed=filters[0.01]),

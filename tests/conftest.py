@@ -65,9 +65,9 @@ def gpus_are_used_where_they_are_promised() -> None:
     """However few rows there are."""
     if "torch" in GPUS_EXPECTED:
         importlib.import_module("torch")  # a search uses it only where something else has imported it
-        gpu._WORTH_VALUES = 0
+        gpu._MIN_VALUES = 0
     if "faiss" in GPUS_EXPECTED:
-        gpu._WORTH_PRODUCTS = 0
+        gpu._MIN_PRODUCTS = 0
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,9 @@
 >>> scores, ids = index.search(rows[2:3], k=2)
 >>> ids.tolist(), scores.tolist()
 ([[30, 10]], [[1.0, 0.0]])
+
+This package is the door of the indexes: all other code of mmsearch imports its names from here, never from a module
+inside. Each name is imported when it is first used (PEP 562), so that ``import mmsearch.indexes`` loads nothing.
 """
 
 from __future__ import annotations
@@ -17,24 +20,66 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mmsearch.indexes.build import build_index
+    from mmsearch.indexes.build import build_index, choose_code_length, train_and_calibrate
+    from mmsearch.indexes.calibration import CORPUS_QUERIES, TEXT_QUERIES, Calibration, CalibrationPoint
+    from mmsearch.indexes.faiss.approximate import ApproximateIndex
+    from mmsearch.indexes.faiss.segments import DISTANT_QUANTILE, Drift, Segment, TrainedIndex
     from mmsearch.indexes.index import VectorIndex
-    from mmsearch.indexes.plan import IndexPlan, plan_index
+    from mmsearch.indexes.match_sample import MATCH_SAMPLE_ROWS, MatchSample, match_sample_positions
+    from mmsearch.indexes.operating_point import TEXT_QUERY_COUNT, calibrate, calibration_queries, corpus_queries
+    from mmsearch.indexes.plan import IndexPlan, check_recall_target, plan_index
+    from mmsearch.indexes.vectors import StoredVectors, to_float32, unique_small
 
-_HOMES = {
-    "IndexPlan": "mmsearch.indexes.plan",
-    "VectorIndex": "mmsearch.indexes.index",
-    "build_index": "mmsearch.indexes.build",
-    "plan_index": "mmsearch.indexes.plan",
+__all__ = [
+    "CORPUS_QUERIES",
+    "DISTANT_QUANTILE",
+    "MATCH_SAMPLE_ROWS",
+    "TEXT_QUERIES",
+    "TEXT_QUERY_COUNT",
+    "ApproximateIndex",
+    "Calibration",
+    "CalibrationPoint",
+    "Drift",
+    "IndexPlan",
+    "MatchSample",
+    "Segment",
+    "StoredVectors",
+    "TrainedIndex",
+    "VectorIndex",
+    "build_index",
+    "calibrate",
+    "calibration_queries",
+    "check_recall_target",
+    "choose_code_length",
+    "corpus_queries",
+    "match_sample_positions",
+    "plan_index",
+    "to_float32",
+    "train_and_calibrate",
+    "unique_small",
+]
+
+_MODULES = {
+    "build": ("build_index", "choose_code_length", "train_and_calibrate"),
+    "calibration": ("CORPUS_QUERIES", "TEXT_QUERIES", "Calibration", "CalibrationPoint"),
+    "faiss.approximate": ("ApproximateIndex",),
+    "faiss.segments": ("DISTANT_QUANTILE", "Drift", "Segment", "TrainedIndex"),
+    "index": ("VectorIndex",),
+    "match_sample": ("MATCH_SAMPLE_ROWS", "MatchSample", "match_sample_positions"),
+    "operating_point": ("TEXT_QUERY_COUNT", "calibrate", "calibration_queries", "corpus_queries"),
+    "plan": ("IndexPlan", "check_recall_target", "plan_index"),
+    "vectors": ("StoredVectors", "to_float32", "unique_small"),
 }
-
-__all__ = ["IndexPlan", "VectorIndex", "build_index", "plan_index"]
+_MODULE_OF = {name: f"mmsearch.indexes.{module}" for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    """Import a name when it is first used (PEP 562): a query of words builds nothing."""
-    if name not in _HOMES:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module 'mmsearch.indexes' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
+    value = getattr(importlib.import_module(_MODULE_OF[name]), name)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

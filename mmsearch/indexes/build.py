@@ -1,4 +1,4 @@
-"""Building an index: check the vectors, plan, train, add, calibrate."""
+"""Building an index: checks the vectors, plans, trains, adds the rows, calibrates."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import UsageError
-from mmsearch.indexes.calibrate import ROWS, Calibration, calibrate, corpus_queries, to_learn_from, to_measure_with
-from mmsearch.indexes.faiss import query_weighting
-from mmsearch.indexes.faiss.approximate import ApproximateIndex, drawn
-from mmsearch.indexes.faiss.factory import ivf_of, untrained
+from mmsearch.indexes.calibration import Calibration
+from mmsearch.indexes.faiss.approximate import ApproximateIndex
+from mmsearch.indexes.faiss.factory import ivf_of, untrained_index
+from mmsearch.indexes.faiss.query_weighting import distortion_bound
 from mmsearch.indexes.index import VectorIndex
-from mmsearch.indexes.plan import IndexPlan, plan_index
-from mmsearch.indexes.vectors import Floats, Positions, StoredVectors, as_vectors
+from mmsearch.indexes.operating_point import calibrate, calibration_queries, split_text_queries
+from mmsearch.indexes.plan import IndexPlan, check_recall_target, plan_index
+from mmsearch.indexes.vectors import Float32, Positions, StoredVectors, as_stored_vectors, sample_positions
 
-_CHECKED_ROWS = 16_384
+_CHECKED_ROWS = 16_384  # at a time
 _MEASURED_ROWS = 16_384
-_LOST = 0.05  # of what products vary by: vectors of CLIP models lose 0.003 to 0.02, evenly spread ones 0.23
+_MAX_DISTORTION = 0.05  # vectors of CLIP models have a bound of 0.003 to 0.02, isotropic ones 0.23
 
 
 def build_index(
@@ -28,7 +29,7 @@ def build_index(
     ids: Sequence[int] | Positions | None = None,
     *,
     requested: str = "auto",
-    text_queries: Floats | None = None,
+    text_queries: Float32 | None = None,
     recall: float = 0.98,
     memory_bytes: int | None = None,
     seed: int = 0,
@@ -36,26 +37,32 @@ def build_index(
 ) -> VectorIndex:
     """Build an index over unit vectors.
 
+    An approximate index is calibrated: its recall@10 is measured, and stands in `VectorIndex.recall`. If it stays below
+    ``recall``, because the codes are too coarse or the graph too small, the best operating point is kept and
+    `VectorIndex.reaches_target` is false.
+
     Args:
-        vectors: floats ``[n, dim]`` of unit length.
-        ids: int64, ascending and distinct; default 0 to n - 1.
+        vectors: floats ``[n, dim]`` of unit length; stored as float16.
+        ids: int64 ``[n]``, ascending and distinct; default 0 to n - 1.
         requested: ``auto``, ``exact``, ``ivfpq``, ``rabitq`` or a FAISS factory string.
-        text_queries: queries of another modality, float32 ``[q, dim]``, to calibrate with: a calibration on
-            rows alone promises what queries of words do not get.
-        recall: recall@10 that the index is tuned to.
-        memory_bytes: what training and codes may hold; default a quarter of what is free.
+        text_queries: queries of another modality, float32 ``[q, dim]``, to train and calibrate with. Without them, the
+            measured recall holds only for queries that are like the rows.
+        recall: the recall@10 to reach, above 0 and at most 1.
+        memory_bytes: memory for training and codes; default a quarter of the free memory.
         seed: of samples and clusterings.
-        threads: at most so many; default one for each processor.
+        threads: at most this many; default one for each processor.
 
     Raises:
-        UsageError: NaN, infinite or zero vectors; ids that do not ascend; a bad factory string.
+        UsageError: vectors that are no floats ``[n, dim]`` or not of unit length; ids that do not ascend; a recall out
+            of range; a factory string that FAISS cannot read, or whose index cannot be used here.
     """
+    check_recall_target(recall)
     rows = _checked(vectors)
     numbers = np.arange(len(rows), dtype=np.int64) if ids is None else np.asarray(ids, np.int64)
     if len(numbers) != len(rows) or np.any(np.diff(numbers) <= 0) or np.any(numbers < 0):
         raise UsageError(f"ids must be {len(rows)} distinct numbers from 0 on, ascending")
-    asked = partial(plan_index, len(rows), rows.dim, requested=requested, memory_bytes=memory_bytes, recall=recall)
-    plan = fitted(asked, rows, text_queries, seed=seed)
+    planner = partial(plan_index, len(rows), rows.dim, requested=requested, memory_bytes=memory_bytes, recall=recall)
+    plan = choose_code_length(planner, rows, text_queries, seed=seed)
     if plan.kind == "exact" or not len(rows):
         return VectorIndex(rows, numbers, threads=threads)
     approximate, calibration = train_and_calibrate(
@@ -64,20 +71,22 @@ def build_index(
     return VectorIndex(rows, numbers, approximate, calibration, threads=threads)
 
 
-def fitted(
-    plan: Callable[..., IndexPlan], vectors: StoredVectors, text_queries: Floats | None, *, seed: int = 0
+def choose_code_length(
+    planner: Callable[..., IndexPlan], vectors: StoredVectors, text_queries: Float32 | None, *, seed: int = 0
 ) -> IndexPlan:
-    """A plan with longer codes where ``vectors`` vary so evenly as to need them; ``plan`` is a partial `plan_index`.
+    """The plan of ``planner`` (a partial `plan_index`), with longer codes if short ones lose too much of ``vectors``.
 
-    Vectors of models differ far more in some directions than in others, and short codes say most of it.
+    Vectors of models vary far more in some directions than in others, and short codes keep most of that. Vectors that
+    vary equally in all directions need codes twice as long.
     """
-    first = plan()
-    if first.kind != "ivfpq":
-        return first
-    sample = vectors.sampled(drawn(len(vectors), _MEASURED_ROWS, seed))
-    queries = [sample] if text_queries is None else [sample, to_learn_from(text_queries)]
-    bits = 8 * ivf_of(untrained(str(first.factory), vectors.dim)).code_size
-    return first if query_weighting.lost(sample - sample.mean(axis=0), queries, bits) <= _LOST else plan(even=True)
+    plan = planner()
+    if plan.kind != "ivfpq":
+        return plan
+    sample = vectors.sample_float32(sample_positions(len(vectors), _MEASURED_ROWS, seed))
+    queries = [sample] if text_queries is None else [sample, split_text_queries(text_queries)[0]]
+    bits = 8 * ivf_of(untrained_index(str(plan.factory), vectors.dim)).code_size
+    distortion = distortion_bound(sample - sample.mean(axis=0), queries, bits)
+    return plan if distortion <= _MAX_DISTORTION else planner(isotropic=True)
 
 
 def train_and_calibrate(
@@ -85,26 +94,16 @@ def train_and_calibrate(
     ids: Positions,
     plan: IndexPlan,
     *,
-    text_queries: Floats | None = None,
+    text_queries: Float32 | None = None,
     recall: float = 0.98,
     seed: int = 0,
     threads: int | None = None,
 ) -> tuple[ApproximateIndex, Calibration]:
-    """Build what ``plan`` says over checked vectors, and measure where to run it; see `build_index`."""
+    """Build the approximate index of a ``plan`` over unit vectors, and calibrate it; arguments as in `build_index`."""
     queries = calibration_queries(vectors, text_queries, seed=seed)
-    others = [] if text_queries is None else [to_learn_from(text_queries)]
-    approximate = ApproximateIndex.build(vectors, ids, plan, seed=seed, threads=threads, queries=others)
+    training_queries = [] if text_queries is None else [split_text_queries(text_queries)[0]]
+    approximate = ApproximateIndex.build(vectors, ids, plan, seed=seed, threads=threads, queries=training_queries)
     return approximate, calibrate(approximate, vectors, ids, queries, target=recall, threads=threads)
-
-
-def calibration_queries(
-    vectors: StoredVectors, text_queries: Floats | None = None, *, seed: int = 0
-) -> dict[str, Floats]:
-    """Queries by kind, to measure with: rows of the corpus, and texts where there are any."""
-    queries = {ROWS: corpus_queries(vectors, seed=seed)}
-    if text_queries is not None and len(text_queries):
-        queries["text"] = to_measure_with(np.asarray(text_queries, np.float32))
-    return queries
 
 
 def _checked(vectors: NDArray[Any] | StoredVectors) -> StoredVectors:
@@ -120,4 +119,4 @@ def _checked(vectors: NDArray[Any] | StoredVectors) -> StoredVectors:
         raise UsageError(
             f"vector {bad[0]} is not of unit length (it has {lengths[bad[0]]:g}); {len(bad)} such of {len(array)}"
         )
-    return as_vectors(array)
+    return as_stored_vectors(array)

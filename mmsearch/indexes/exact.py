@@ -1,165 +1,144 @@
-"""Brute force: every row is compared. The oracle of all other indexes, and the fastest for few rows."""
+"""Exact search: a query is compared with every row. Ground truth for other indexes, and the fastest for few rows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.indexes.faiss import float16_scan
-from mmsearch.indexes.vectors import Floats, Half, Positions, StoredVectors, as_floats
+from mmsearch.indexes.vectors import Float16, Float32, Positions, StoredVectors, to_float32
 from mmsearch.machine import usable_cpus
 
-SLACK = 1e-5
-"""What the cosine of one row may differ by when it is summed in another order."""
+COSINE_ERROR = 1e-5
+"""How far two float32 sums of one cosine, made in different orders, may lie apart."""
 
-_CHUNK_SCORES = 1 << 22  # scores held at a time by a thread: 16 MB
-_WORTH_THREADS = 1 << 22  # products below which starting threads costs more than it saves
-_SELECTIVE = 0.25  # share of rows below which gathering them beats scanning all
-_GATHERED = 1 << 16  # rows gathered at a time by a thread: 128 MB at 512 dimensions
-_SPARE = 16  # rows looked at beyond k, so that those of nearly equal cosines are seen
-_SCANNED = 1 << 16  # rows compared in place at a time
+_CHUNK_SCORES = 1 << 22  # scores that a thread holds at a time: 16 MB
+_MIN_PRODUCTS_FOR_THREADS = 1 << 22  # below, starting threads costs more than it saves
+_SELECTIVE = 0.25  # share of allowed rows below which copying them out beats scanning all rows
+_COPIED_ROWS = 1 << 16  # rows that a thread copies out at a time: 128 MB at 512 dimensions
+_SCANNED_ROWS = 1 << 16  # rows that are compared in place at a time
+_EXTRA_ROWS = 16  # rows looked at beyond k, to notice near ties with the k-th
+
+Chunk = tuple[int, int]
+Ranked = tuple[Float32, Positions]
+"""Scores and positions, both ``[q, …]``; -inf and -1 where there is no row."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Scan:
+    """One exact search.
+
+    ``survivors`` are the positions (ascending) that are compared, None for all; ``allowed`` is a mask over all rows,
+    None if there is no filter or if ``survivors`` holds its rows. ``error`` is how far each query's scores may be off.
+    """
+
+    vectors: StoredVectors
+    queries: Float32
+    k: int
+    survivors: Positions | None
+    allowed: NDArray[np.bool_] | None
+    error: Float32
+
+    def __len__(self) -> int:
+        return len(self.vectors) if self.survivors is None else len(self.survivors)
 
 
 def search_exact(
     vectors: StoredVectors,
-    queries: Floats,
+    queries: Float32,
     k: int,
     *,
     allowed: NDArray[np.bool_] | None = None,
     threads: int | None = None,
-    passing: bool = False,
-) -> tuple[Floats, Positions]:
-    """The k rows of the highest inner product with each query.
+    release_pages: bool = False,
+) -> Ranked:
+    """The k rows with the highest inner product with each query.
 
     Args:
         vectors: float16 rows.
         queries: float32 ``[q, dim]``.
         k: rows wanted.
-        allowed: which positions may answer, bool ``[rows]``; None for all.
-        threads: at most so many; default one for each processor.
-        passing: hand mapped rows back to the system once they are compared: for a pass over many that is not repeated.
+        allowed: which rows may be found, bool ``[rows]``; None for all.
+        threads: at most this many; default one for each processor.
+        release_pages: release memory-mapped pages once they are compared; for a pass that is not repeated soon.
 
     Returns:
-        Scores (float32, descending) and positions (int64), both ``[q, k]``; ties stand by ascending position,
-        places that no row fills hold -inf and -1.
+        Scores (float32, descending) and positions (int64), both ``[q, k]``. Ties are ordered by position. If fewer
+        than k rows are allowed, the rest of a line is -inf and -1.
     """
     survivors = None
     if allowed is not None and np.count_nonzero(allowed) < _SELECTIVE * len(allowed):
         survivors, allowed = np.flatnonzero(allowed), None
-    rows = len(vectors) if survivors is None else len(survivors)
-    step = max(1, min(rows, _CHUNK_SCORES // max(len(queries), 1)))
-    workers = min(threads or usable_cpus(), -(-rows // step) if rows else 1)
-    if rows * vectors.dim >= _WORTH_THREADS and workers == 1 and (threads is None or threads > 1):
-        workers = min(threads or usable_cpus(), 16)
-        step = -(-rows // workers)
-    chunks = [(start, min(start + step, rows)) for start in range(0, rows, step)]
-    slack = SLACK * np.linalg.norm(queries, axis=1)
-    in_place = float16_scan.can_compare() and len(queries) <= float16_scan.FEW_QUERIES
+    scan = _Scan(vectors, queries, k, survivors, allowed, COSINE_ERROR * np.linalg.norm(queries, axis=1))
+    chunks, workers = _split(scan, threads)
+    in_place = float16_scan.is_available() and len(queries) <= float16_scan.MAX_QUERIES
 
-    def best_of(chunk: tuple[int, int]) -> tuple[Floats, Positions]:
-        found = _compared_in_place(vectors, queries, k, chunk, survivors, allowed, slack) if in_place else None
+    def search_chunk(chunk: Chunk) -> Ranked:
+        found = _search_in_place(scan, chunk) if in_place else None
         if found is None:
-            scores, positions = _scores(vectors, queries, chunk, survivors)
-            if allowed is not None:
-                scores[:, ~allowed[chunk[0] : chunk[1]]] = -np.inf
-            found = _shortlist(scores, np.broadcast_to(positions, scores.shape), k, slack)
-        if passing and survivors is None:
-            vectors.release(*chunk)
+            found = _search_converted(scan, chunk)
+        if release_pages and survivors is None:
+            vectors.release_pages(*chunk)
         return found
 
-    parts = list(_run(best_of, chunks, workers))
+    parts = list(_map(search_chunk, chunks, workers))
     if not parts:
         parts = [(np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64))]
-    scores = np.concatenate([part[0] for part in parts], axis=1)
-    positions = np.concatenate([part[1] for part in parts], axis=1)
-    best = rescored(vectors, queries, _shortlist(scores, positions, k, slack)[1], k)
-    if passing:
-        vectors.release()
+    candidates = _shortlist(*_concatenate(parts), k, scan.error)[1]
+    best = rescore(vectors, queries, candidates, k)
+    if release_pages:
+        vectors.release_pages()
     return best
 
 
-def rescored(vectors: StoredVectors, queries: Floats, positions: Positions, k: int) -> tuple[Floats, Positions]:
-    """The k best of candidate ``positions`` ``[q, c]`` (-1 for none) by the exact cosine of the stored vectors.
+def rescore(vectors: StoredVectors, queries: Float32, positions: Positions, k: int) -> Ranked:
+    """The k best of candidate ``positions`` ``[q, c]`` (-1 for none) by the cosine of the stored vectors.
 
-    Each row is summed by itself, so that a score does not depend on what else was asked or found.
+    Each row is summed by itself: a score depends neither on the other queries nor on the other candidates.
     """
     scores = np.full((len(queries), k), -np.inf, np.float32)
-    where = np.full((len(queries), k), -1, np.int64)
-    for row, proposed in enumerate(positions):
-        candidates = proposed[proposed >= 0]
-        rows = vectors.gathered(candidates)
-        likely = _likely(rows, queries[row], k)
-        candidates, cosines = candidates[likely], np.einsum("ij,j->i", as_floats(rows[likely]), queries[row])
+    found = np.full((len(queries), k), -1, np.int64)
+    for row, line in enumerate(positions):
+        candidates = line[line >= 0]
+        rows = vectors.take_float16(candidates)
+        kept = _prefilter(rows, queries[row], k)
+        candidates, cosines = candidates[kept], np.einsum("ij,j->i", to_float32(rows[kept]), queries[row])
         best = np.lexsort((candidates, -cosines))[:k]
-        scores[row, : len(best)], where[row, : len(best)] = cosines[best], candidates[best]
-    return scores, where
+        scores[row, : len(best)], found[row, : len(best)] = cosines[best], candidates[best]
+    return scores, found
 
 
-def cosines_of(vectors: StoredVectors, queries: Floats, positions: Positions) -> Floats:
-    """Cosines of each query and its own candidates, ``[q, c]``, to the last bits but one; -inf where there is none."""
+def candidate_cosines(vectors: StoredVectors, queries: Float32, positions: Positions) -> Float32:
+    """Cosine of each query and each of its own candidates, ``[q, c]``, within `COSINE_ERROR`; -inf for no candidate."""
     scores = np.full(positions.shape, -np.inf, np.float32)
     for row, candidates in enumerate(positions):
-        there = np.flatnonzero(candidates >= 0)
-        if len(there):
-            scores[row, there] = float16_scan.products(vectors.gathered(candidates[there]), queries[row])
+        filled = np.flatnonzero(candidates >= 0)
+        if len(filled):
+            scores[row, filled] = float16_scan.products(vectors.take_float16(candidates[filled]), queries[row])
     return scores
 
 
-def _likely(rows: Half, query: Floats, k: int) -> Positions | slice:
-    """Which of ``rows`` may be the k nearest: all of them where there are few, or where it cannot be told cheaply."""
-    width = k + _SPARE
-    if len(rows) <= width or not float16_scan.can_compare():
-        return slice(None)
-    scores, places = float16_scan.nearest(rows, query[None], width)
-    return slice(None) if cuts_ties(scores, places, k, SLACK * np.linalg.norm(query)) else places[0]
+def cuts_ties(scores: Float32, positions: Positions, k: int, error: Float32 | np.floating[Any]) -> bool:
+    """Whether rows that are not among those found, ``[q, more than k]``, may be as near as the k-th."""
+    return bool(np.any((positions[:, -1] >= 0) & (scores[:, -1] >= scores[:, k - 1] - 2 * error)))
 
 
-def cuts_ties(scores: Floats, places: Positions, k: int, slack: Floats | np.floating[Any]) -> bool:
-    """Whether rows beyond the last of those found, ``[q, k + spare]``, may be as near as the k-th."""
-    return bool(np.any((places[:, -1] >= 0) & (scores[:, -1] >= scores[:, k - 1] - 2 * slack)))
+def _split(scan: _Scan, threads: int | None) -> tuple[list[Chunk], int]:
+    """The rows in chunks, and how many threads share them."""
+    rows = len(scan)
+    step = max(1, min(rows, _CHUNK_SCORES // max(len(scan.queries), 1)))
+    workers = min(threads or usable_cpus(), -(-rows // step) if rows else 1)
+    if rows * scan.vectors.dim >= _MIN_PRODUCTS_FOR_THREADS and workers == 1 and (threads is None or threads > 1):
+        workers = min(threads or usable_cpus(), 16)
+        step = -(-rows // workers)
+    return [(start, min(start + step, rows)) for start in range(0, rows, step)], workers
 
 
-def _compared_in_place(
-    vectors: StoredVectors,
-    queries: Floats,
-    k: int,
-    chunk: tuple[int, int],
-    survivors: Positions | None,
-    allowed: NDArray[np.bool_] | None,
-    slack: Floats,
-) -> tuple[Floats, Positions] | None:
-    """Scores and positions ``[q, …]`` among which the k nearest of a chunk are; None where equal rows hide them."""
-    found: list[tuple[Floats, Positions]] = []
-    for positions, rows in _parts(vectors, chunk, survivors):
-        width = min(k + _SPARE, len(rows))
-        may = None if allowed is None else allowed[positions[0] : positions[-1] + 1]
-        scores, places = float16_scan.nearest(rows, queries, width, may)
-        if width < len(rows) and cuts_ties(scores, places, k, slack):
-            return None
-        found.append((np.where(places >= 0, scores, -np.inf), np.where(places >= 0, positions[places], -1)))
-    scores, positions = (np.concatenate([part[side] for part in found], axis=1) for side in (0, 1))
-    return scores.astype(np.float32), positions
-
-
-def _parts(
-    vectors: StoredVectors, chunk: tuple[int, int], survivors: Positions | None
-) -> Iterator[tuple[Positions, Half]]:
-    """The rows of a chunk, where they lie or gathered, with their positions."""
-    if survivors is None:
-        for first, block in vectors.slices(*chunk, _SCANNED):
-            yield np.arange(first, first + len(block)), block
-        return
-    for begin in range(chunk[0], chunk[1], _GATHERED):
-        positions = survivors[begin : min(begin + _GATHERED, chunk[1])]
-        yield positions, vectors.gathered(positions)
-
-
-def _run(
-    work: Callable[[tuple[int, int]], tuple[Floats, Positions]], chunks: list[tuple[int, int]], workers: int
-) -> Iterator[tuple[Floats, Positions]]:
+def _map(work: Callable[[Chunk], Ranked], chunks: list[Chunk], workers: int) -> Iterator[Ranked]:
     if workers == 1:
         yield from map(work, chunks)
         return
@@ -169,44 +148,88 @@ def _run(
         yield from pool.map(work, chunks)
 
 
-def _scores(
-    vectors: StoredVectors, queries: Floats, chunk: tuple[int, int], survivors: Positions | None
-) -> tuple[Floats, Positions]:
+def _concatenate(parts: list[Ranked]) -> Ranked:
+    return np.concatenate([part[0] for part in parts], axis=1), np.concatenate([part[1] for part in parts], axis=1)
+
+
+def _prefilter(rows: Float16, query: Float32, k: int) -> Positions | slice:
+    """Which of ``rows`` may be the k nearest; all of them if they are few, or if that cannot be computed cheaply."""
+    width = k + _EXTRA_ROWS
+    if len(rows) <= width or not float16_scan.is_available():
+        return slice(None)
+    scores, numbers = float16_scan.nearest(rows, query[None], width)
+    return slice(None) if cuts_ties(scores, numbers, k, COSINE_ERROR * np.linalg.norm(query)) else numbers[0]
+
+
+def _search_in_place(scan: _Scan, chunk: Chunk) -> Ranked | None:
+    """The nearest rows of a chunk (some more than k), compared as float16; None if ties with the k-th are cut off."""
+    found: list[Ranked] = []
+    for positions, rows in _iter_rows(scan, chunk):
+        width = min(scan.k + _EXTRA_ROWS, len(rows))
+        mask = None if scan.allowed is None else scan.allowed[positions[0] : positions[-1] + 1]
+        scores, numbers = float16_scan.nearest(rows, scan.queries, width, mask)
+        if width < len(rows) and cuts_ties(scores, numbers, scan.k, scan.error):
+            return None
+        filled = numbers >= 0
+        found.append((np.where(filled, scores, -np.inf).astype(np.float32), np.where(filled, positions[numbers], -1)))
+    return _concatenate(found)
+
+
+def _iter_rows(scan: _Scan, chunk: Chunk) -> Iterator[tuple[Positions, Float16]]:
+    """The rows of a chunk with their positions: views of the blocks, or copies of the survivors."""
+    if scan.survivors is None:
+        for first, block in scan.vectors.iter_float16(*chunk, _SCANNED_ROWS):
+            yield np.arange(first, first + len(block)), block
+        return
+    for begin in range(chunk[0], chunk[1], _COPIED_ROWS):
+        positions = scan.survivors[begin : min(begin + _COPIED_ROWS, chunk[1])]
+        yield positions, scan.vectors.take_float16(positions)
+
+
+def _search_converted(scan: _Scan, chunk: Chunk) -> Ranked:
+    """The nearest rows of a chunk (all that may be among the k), converted to float32 and multiplied by numpy."""
+    scores, positions = _all_scores(scan, chunk)
+    if scan.allowed is not None:
+        scores[:, ~scan.allowed[chunk[0] : chunk[1]]] = -np.inf
+    return _shortlist(scores, np.broadcast_to(positions, scores.shape), scan.k, scan.error)
+
+
+def _all_scores(scan: _Scan, chunk: Chunk) -> Ranked:
+    """Scores of all rows of a chunk, ``[q, rows]``, and their positions, ``[rows]``."""
     start, stop = chunk
-    scores = np.empty((len(queries), stop - start), np.float32)
-    if survivors is not None:
-        positions = survivors[start:stop]
-        for begin in range(0, len(positions), _GATHERED):
-            place = slice(begin, begin + _GATHERED)
-            scores[:, place] = queries @ vectors.take(positions[place]).T
+    scores = np.empty((len(scan.queries), stop - start), np.float32)
+    if scan.survivors is not None:
+        positions = scan.survivors[start:stop]
+        for begin in range(0, len(positions), _COPIED_ROWS):
+            some = slice(begin, begin + _COPIED_ROWS)
+            scores[:, some] = scan.queries @ scan.vectors.take_float32(positions[some]).T
         return scores, positions
-    for first, block in vectors.slices(start, stop):
-        place = slice(first - start, first - start + len(block))
-        scores[:, place] = queries @ as_floats(block).T
+    for first, block in scan.vectors.iter_float16(start, stop):
+        scores[:, first - start : first - start + len(block)] = scan.queries @ to_float32(block).T
     return scores, np.arange(start, stop, dtype=np.int64)
 
 
-def _shortlist(scores: Floats, positions: Positions, k: int, slack: Floats) -> tuple[Floats, Positions]:
-    """All that may be among the k best of each row once `rescored`, ``[q, c]`` padded with -inf and -1.
+def _shortlist(scores: Float32, positions: Positions, k: int, error: Float32) -> Ranked:
+    """All that may be among the k best of each line once it is rescored, ``[q, c]`` padded with -inf and -1.
 
-    Equal vectors get scores that differ in the last bits, by where they lie in a block: cutting at the k-th of
-    those would break ties by chance.
+    Equal vectors get scores that differ in the last bits, depending on where they lie in a block. To cut at the k-th
+    score would break such ties at random.
     """
     chosen = [
-        np.flatnonzero((line >= _kth(line, k) - near) & (line > -np.inf))
-        for line, near in zip(scores, slack, strict=True)
+        np.flatnonzero((line >= _kth_highest(line, k) - near) & (line > -np.inf))
+        for line, near in zip(scores, error, strict=True)
     ]
     width = max(map(len, chosen), default=0)
     top = np.full((len(scores), width), -np.inf, np.float32)
-    where = np.full((len(scores), width), -1, np.int64)
+    found = np.full((len(scores), width), -1, np.int64)
     for row, columns in enumerate(chosen):
         top[row, : len(columns)] = scores[row, columns]
-        where[row, : len(columns)] = positions[row, columns]
-    return top, where
+        found[row, : len(columns)] = positions[row, columns]
+    return top, found
 
 
-def _kth(line: Floats, k: int) -> np.float32:
-    """The k-th highest; -inf where there are no more than k."""
+def _kth_highest(line: Float32, k: int) -> np.float32:
+    """The k-th highest score; -inf if there are no more than k."""
     if len(line) <= k:
         return np.float32(-np.inf)
     return np.float32(np.partition(line, len(line) - k)[len(line) - k])

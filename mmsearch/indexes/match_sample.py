@@ -1,8 +1,8 @@
-"""`match`: a cosine standardised within its modality, so that lists of several modalities can be merged.
+"""The match score: a cosine as a z-score within its modality, so that hits of several modalities can be merged.
 
-Cosines of a query of words to texts lie far above those to pictures, whatever the words. What can be compared
-is how far a cosine stands out among the query's cosines to a random sample of the same modality: the z-score.
-The sample is fixed: the rows whose ids have the smallest hash (a bottom-k sketch, uniform over the rows).
+The cosines of a text query with texts are far higher than those with pictures, whatever the query. What can be compared
+is how far a cosine stands out among the cosines of the same query with a random sample of the same modality. The sample
+is fixed: the rows whose ids have the smallest hashes (a bottom-k sketch, uniform over the rows).
 """
 
 from __future__ import annotations
@@ -12,15 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-SAMPLE_ROWS = 1024
+MATCH_SAMPLE_ROWS = 1024
+"""Rows of a full sample."""
+
+# A prior for the standard deviation: counts as this many rows with the deviation that is usual between pictures. Few
+# rows, or nearly equal ones, would otherwise give a tiny deviation and huge scores.
 _PRIOR_ROWS, _PRIOR_DEVIATION = 8, 0.1
-"""A handful of rows tell little of how cosines scatter, and near-equal ones would blow up every difference: so many
-rows of that deviation, usual between pictures, are thought in."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """Rows drawn from a modality: ids (ascending, int64 ``[m]``) and unit vectors (float32 ``[m, dim]``)."""
+class MatchSample:
+    """A random sample of rows of a modality: ids (ascending, int64 ``[m]``) and unit vectors (float32 ``[m, dim]``)."""
 
     ids: NDArray[np.int64]
     vectors: NDArray[np.float32]
@@ -28,28 +30,30 @@ class Sample:
     def match(
         self, query: NDArray[np.float32], ids: NDArray[np.int64], cosines: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """Cosines of rows ``ids`` to a unit ``query`` ``[dim]``, each less the sample's mean, over its deviation.
+        """The z-score of each cosine of a unit ``query`` ``[dim]`` with the rows ``ids``, float32 ``[n]``.
 
-        A row that is in the sample is left out of its own measure: among few rows it would move the mean
-        towards itself and hide that it stands out.
+        A row that is in the sample does not count for its own score: in a small sample it would pull the mean towards
+        itself and hide that it stands out.
         """
         count = len(self.ids)
         if count < 2:
-            return np.zeros_like(cosines)  # nothing to stand out from
-        sample = np.einsum("ij,j->i", self.vectors, query)  # the threads of BLAS would wait for one another
-        own = self.ids[np.minimum(np.searchsorted(self.ids, ids), count - 1)] == ids
-        left = np.where(own, count - 1, count)
-        mean = (sample.sum() - np.where(own, cosines, 0)) / left
-        square = (np.square(sample).sum() - np.where(own, np.square(cosines), 0)) / left
+            return np.zeros_like(cosines)  # there is nothing to stand out from
+        sample = np.einsum("ij,j->i", self.vectors, query)  # one thread: those of BLAS would mostly wait here
+        in_sample = self.ids[np.minimum(np.searchsorted(self.ids, ids), count - 1)] == ids
+        others = np.where(in_sample, count - 1, count)
+        mean = (sample.sum() - np.where(in_sample, cosines, 0)) / others
+        square = (np.square(sample).sum() - np.where(in_sample, np.square(cosines), 0)) / others
         variance = np.maximum(square - np.square(mean), 0)
-        deviation = np.sqrt((left * variance + _PRIOR_ROWS * _PRIOR_DEVIATION**2) / (left + _PRIOR_ROWS))
-        unsure = np.sqrt(1 + 1 / left)  # the mean of few is itself uncertain: the deviation of a prediction by it
-        match: NDArray[np.float32] = ((cosines - mean) / (deviation * unsure)).astype(np.float32)
+        deviation = np.sqrt((others * variance + _PRIOR_ROWS * _PRIOR_DEVIATION**2) / (others + _PRIOR_ROWS))
+        prediction = np.sqrt(1 + 1 / others)  # the mean of a small sample is uncertain: a prediction interval
+        match: NDArray[np.float32] = ((cosines - mean) / (deviation * prediction)).astype(np.float32)
         return match
 
 
-def draw(ids: NDArray[np.int64], live: NDArray[np.bool_] | None, rows: int = SAMPLE_ROWS) -> NDArray[np.int64]:
-    """Positions (ascending) of the live rows with the smallest hashes: the same rows, whoever draws."""
+def match_sample_positions(
+    ids: NDArray[np.int64], live: NDArray[np.bool_] | None, rows: int = MATCH_SAMPLE_ROWS
+) -> NDArray[np.int64]:
+    """Positions (ascending) of the live rows whose ids have the smallest hashes: the same for the same rows."""
     positions = np.arange(len(ids)) if live is None else np.flatnonzero(live)
     if len(positions) > rows:
         hashes = _splitmix64(ids[positions].astype(np.uint64))

@@ -1,4 +1,4 @@
-"""Which index a set of vectors gets: policy alone, decided from its size, its dimension and the memory."""
+"""Which index is built: decided by the number of rows, their dimension, the memory and the recall target."""
 
 from __future__ import annotations
 
@@ -6,27 +6,35 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from mmsearch.indexes.faiss.factory import WEIGHTED, least_rows, untrained
+from mmsearch.errors import UsageError
+from mmsearch.indexes.faiss.factory import QUERY_WEIGHTED, min_training_rows, untrained_index
 from mmsearch.machine import free_memory
 
 IVFPQ_FROM = 250_000
-"""Rows from which an approximate index is built by itself: below, a scan takes some 0.01 s at 512 dimensions."""
+"""Rows from which ``auto`` builds an approximate index: to scan fewer takes some 0.01 s at 512 dimensions."""
 
-_LEAST_ROWS = 64  # below, a quantizer of 16 centroids has too little to learn from
+_MIN_ROWS = 64  # fewer are too few to train sub-quantizers of 16 centroids
 _ID_BYTES = 8
-_WIDTHS = (4, 2, 1)  # dimensions of a part of 4 bits: the first that divides them and leaves
-_PARTS = 64  # parts or more to a code
-_WIDEST = 8  # dimensions for which 4 bits still say which rows to look at
-_IN_FILE, _CENTROIDS = 16, 256  # dimensions of a code of 8 bits, and rows that it needs to be learned from
-_LEAST_PER_LIST = 39  # FAISS's own lower bound of training points for a centroid
+
+# The width of a sub-quantizer is the number of dimensions that it encodes. With 4 bits: the first of these widths that
+# divides the dimension and leaves at least so many sub-quantizers; where memory is short, at most the maximum.
+_WIDTHS = (4, 2, 1)
+_MIN_PARTS = 64
+_MAX_WIDTH = 8  # with wider ones, 4 bits no longer find good candidates
+
+_EIGHT_BIT_WIDTH, _EIGHT_BIT_CENTROIDS = 16, 256
+_MIN_ROWS_PER_LIST = 39  # FAISS's own lower bound of training points for each centroid
 
 
 @dataclass(frozen=True, slots=True)
 class IndexPlan:
-    """What to build and why. ``factory`` is a FAISS factory string (after ``QW,`` its codes are weighted),
-    None for *exact*.
+    """What to build, and why.
 
-    ``train_rows`` bounds the training sample.
+    Attributes:
+        kind: ``exact``, or a kind of approximate index; ``faiss`` for a factory string that was asked for.
+        reason: why, as a phrase for people.
+        factory: a FAISS factory string, with the prefix ``QW,`` for query-weighted codes; None for ``exact``.
+        train_rows: rows in the training sample, at most.
     """
 
     kind: Literal["exact", "ivfpq", "rabitq", "faiss"]
@@ -51,58 +59,69 @@ def plan_index(
     requested: str = "auto",
     memory_bytes: int | None = None,
     recall: float = 0.98,
-    even: bool = False,
+    isotropic: bool = False,
 ) -> IndexPlan:
-    """Decide on an index for ``n`` vectors of ``dim`` dimensions.
+    """Decide which index to build for ``n`` vectors of ``dim`` dimensions.
 
     Args:
         n: rows.
         dim: dimensions.
         requested: ``auto``, ``exact``, ``ivfpq``, ``rabitq``, or a FAISS factory string.
-        memory_bytes: what training and the codes may hold; default a quarter of what is free.
-        recall: recall@10 that is wanted; 1 is what only *exact* promises.
-        even: whether rows vary alike in all directions (`build.fitted` measures it), so that codes must say more.
+        memory_bytes: memory for training and codes; default a quarter of the free memory.
+        recall: the recall@10 to reach, above 0 and at most 1. With 1, ``auto`` is exact.
+        isotropic: whether rows vary about equally in all directions, which takes longer codes
+            (`choose_code_length` measures it).
 
     Raises:
-        UsageError: a factory string that FAISS cannot read, or whose index cannot be used here.
+        UsageError: a recall out of range, a factory string that FAISS cannot read, or whose index cannot be used here.
     """
+    check_recall_target(recall)
     if requested == "exact":
         return IndexPlan("exact", "asked for")
     if requested == "auto" and n < IVFPQ_FROM:
         return IndexPlan("exact", f"{n:,} rows, fewer than {IVFPQ_FROM:,}: a scan is fast and loses nothing")
     if requested == "auto" and recall >= 1:
-        return IndexPlan("exact", "recall 1 is asked for, which only a scan of all rows promises")
+        return IndexPlan("exact", "recall 1 is asked for, which only a scan of all rows guarantees")
     if requested in ("auto", "ivfpq", "rabitq"):
-        if n < _LEAST_ROWS:
+        if n < _MIN_ROWS:
             return IndexPlan("exact", f"{n} rows are too few to train a quantizer")
-        return _inverted(n, dim, memory_bytes, requested, f"{n:,} rows" if requested == "auto" else "asked for", even)
-    needed = least_rows(untrained(requested, dim))
+        return _plan_inverted_file(
+            n, dim, memory_bytes, requested, f"{n:,} rows" if requested == "auto" else "asked for", isotropic
+        )
+    needed = min_training_rows(untrained_index(requested, dim))
     if n < needed:
         return IndexPlan("exact", f"{requested} needs {needed:,} rows to train, and there are {n:,}")
     return IndexPlan("faiss", "asked for", requested, train_rows=min(n, 262_144))
 
 
-def _inverted(n: int, dim: int, memory_bytes: int | None, requested: str, why: str, even: bool) -> IndexPlan:
-    """About 2·√n lists, and 4 bits for every four dimensions, weighted and scanned in registers (FAISS fast-scan).
+def check_recall_target(recall: float) -> None:
+    """Raise UsageError unless a recall target lies above 0 and at most at 1."""
+    if not 0 < recall <= 1:
+        raise UsageError(f"recall must lie above 0 and at most at 1, not {recall:g}")
 
-    The codes say only which rows to look at: all candidates are re-scored from the stored vectors. They are held in
-    memory, so they get coarser where memory is short; below half a bit for a dimension codes of 8 bits for 16
-    dimensions take their place: these say more, and FAISS leaves their lists in the file, but looks each up
-    (decision 14).
+
+def _plan_inverted_file(
+    n: int, dim: int, memory_bytes: int | None, requested: str, why: str, isotropic: bool
+) -> IndexPlan:
+    """An inverted file of about 2·√n lists, with query-weighted 4-bit codes for fast scan, one for four dimensions.
+
+    Codes only select candidates, which are rescored from the stored vectors. Codes for fast scan are held in memory, so
+    that they get coarser where memory is short. Below half a bit for each dimension, 8-bit codes for 16 dimensions are
+    used instead: they find better candidates and can stay in the file, but are slower to scan (decision 14).
     """
-    lists = max(1, min(round_to_power_of_two(2 * math.sqrt(n)), n // _LEAST_PER_LIST))
-    width = next((w for w in _WIDTHS if dim % w == 0 and dim // w >= _PARTS), 1)
-    width = max(width // 2, 1) if even else width
+    lists = max(1, min(round_to_power_of_two(2 * math.sqrt(n)), n // _MIN_ROWS_PER_LIST))
+    width = next((w for w in _WIDTHS if dim % w == 0 and dim // w >= _MIN_PARTS), 1)
+    width = max(width // 2, 1) if isotropic else width
     budget = memory_bytes or _quarter_of_free_memory()
     train = min(n, max(64 * lists, 16_384), max(budget // (8 * dim), 4_096, lists))
     while n * (dim / width / 2 + _ID_BYTES) > budget and dim % (2 * width) == 0:
         width *= 2
     if requested == "rabitq":
         return IndexPlan("rabitq", "asked for", f"IVF{lists},RaBitQ", train_rows=train)
-    if width > _WIDEST and dim % _IN_FILE == 0 and train >= _CENTROIDS:
+    if width > _MAX_WIDTH and dim % _EIGHT_BIT_WIDTH == 0 and train >= _EIGHT_BIT_CENTROIDS:
         why = f"{why}, and codes that are held in memory do not fit"
-        return IndexPlan("ivfpq", why, f"{WEIGHTED}IVF{lists},PQ{dim // _IN_FILE}", train_rows=train)
-    return IndexPlan("ivfpq", why, f"{WEIGHTED}IVF{lists},PQ{dim // width}x4fsr", train_rows=train)
+        return IndexPlan("ivfpq", why, f"{QUERY_WEIGHTED}IVF{lists},PQ{dim // _EIGHT_BIT_WIDTH}", train_rows=train)
+    return IndexPlan("ivfpq", why, f"{QUERY_WEIGHTED}IVF{lists},PQ{dim // width}x4fsr", train_rows=train)
 
 
 def round_to_power_of_two(x: float) -> int:

@@ -1,4 +1,4 @@
-"""A matrix of stored vectors that lies in blocks, such as row groups mapped from files."""
+"""Stored vectors: a float16 matrix in blocks, for example row groups that are memory-mapped from files."""
 
 from __future__ import annotations
 
@@ -9,67 +9,72 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Half = NDArray[np.float16]
-Floats = NDArray[np.float32]
+Float16 = NDArray[np.float16]
+Float32 = NDArray[np.float32]
 Positions = NDArray[np.int64]
+"""Row numbers in a `StoredVectors`, from 0; -1 stands for no row."""
 
 CACHE_ROWS = 1024
-"""Rows converted to float32 at a time: their copy then stays in the processor's second-level cache."""
+"""Rows that are converted to float32 at a time, so that the copy stays in the second-level cache of the processor."""
 
 
 class StoredVectors:
-    """Float16 unit vectors ``[rows, dim]``, addressed by position, never copied as a whole.
+    """Float16 unit vectors ``[rows, dim]`` in blocks, addressed by position and never copied as a whole.
 
     Blocks may be memory maps and need not be aligned.
     """
 
-    def __init__(self, blocks: Sequence[Half], dim: int) -> None:
+    def __init__(self, blocks: Sequence[Float16], dim: int) -> None:
         self.dim = dim
         self._blocks = [block for block in blocks if len(block)]
         self._starts = np.cumsum([0] + [len(block) for block in self._blocks]).astype(np.int64)
-        self._files = _files(self._blocks)
+        self._files = _group_by_file(self._blocks)
         self._file_starts = self._starts[[file.first for file in self._files] + [len(self._blocks)]]
 
     def __len__(self) -> int:
         return int(self._starts[-1])
 
-    def take(self, positions: Positions) -> Floats:
-        """The rows at ``positions``, in their order; float32 ``[len(positions), dim]``."""
-        return as_floats(self.gathered(positions))
+    def __repr__(self) -> str:
+        return f"StoredVectors(rows={len(self)}, dim={self.dim}, blocks={len(self._blocks)})"
 
-    def sampled(self, positions: Positions) -> Floats:
-        """As `take`, of ascending positions from all over; what was mapped on the way is handed back."""
+    def take_float32(self, positions: Positions) -> Float32:
+        """The rows at ``positions``, in that order, as float32 ``[len(positions), dim]``."""
+        return to_float32(self.take_float16(positions))
+
+    def take_float16(self, positions: Positions) -> Float16:
+        """The rows at ``positions``, in that order, as they are stored: float16 ``[len(positions), dim]``."""
+        owners = np.searchsorted(self._starts, positions, side="right") - 1
+        if len(self._files) == 1:
+            return self._take_from_file(self._files[0], positions, owners)
+        taken = np.empty((len(positions), self.dim), np.float16)
+        files = np.searchsorted(self._file_starts, positions, side="right") - 1
+        for number in unique_small(files):
+            inside = np.flatnonzero(files == number)
+            taken[inside] = self._take_from_file(self._files[number], positions[inside], owners[inside])
+        return taken
+
+    def sample_float32(self, positions: Positions) -> Float32:
+        """As `take_float32`, for ascending positions spread over all rows; releases the pages that were read."""
         rows = np.empty((len(positions), self.dim), np.float32)
         for start in range(0, len(positions), CACHE_ROWS):
             some = positions[start : start + CACHE_ROWS]
-            as_floats(self.gathered(some), out=rows[start : start + len(some)])
-            self.release(int(some[0]), int(some[-1]) + 1)
+            to_float32(self.take_float16(some), out=rows[start : start + len(some)])
+            self.release_pages(int(some[0]), int(some[-1]) + 1)
         return rows
 
-    def gathered(self, positions: Positions) -> Half:
-        """As `take`, but as they are stored."""
-        owners = np.searchsorted(self._starts, positions, side="right") - 1
-        if len(self._files) == 1:
-            return self._taken(self._files[0], positions, owners)
-        taken = np.empty((len(positions), self.dim), np.float16)
-        files = np.searchsorted(self._file_starts, positions, side="right") - 1
-        for number in present(files):
-            inside = np.flatnonzero(files == number)
-            taken[inside] = self._taken(self._files[number], positions[inside], owners[inside])
-        return taken
-
-    def _taken(self, file: _File, positions: Positions, owners: Positions) -> Half:
+    def _take_from_file(self, file: _BlocksOfFile, positions: Positions, owners: Positions) -> Float16:
+        """Rows of one file; ``owners`` are the numbers of the blocks that they lie in."""
         rows = positions - self._starts[owners]
         if file.rows is None:
             block = self._blocks[file.first]
-            of_block: Half = block[rows]
+            of_block: Float16 = block[rows]
             return of_block
-        places = file.offsets[owners - file.first] + rows * (2 * self.dim)
-        taken: Half = file.rows[places].view(np.float16).reshape(len(positions), self.dim)
+        offsets = file.offsets[owners - file.first] + rows * (2 * self.dim)
+        taken: Float16 = file.rows[offsets].view(np.float16).reshape(len(positions), self.dim)
         return taken
 
-    def slices(self, start: int, stop: int, rows: int = CACHE_ROWS) -> Iterator[tuple[int, Half]]:
-        """The rows from ``start`` to ``stop`` as (position of the first, block of at most ``rows``)."""
+    def iter_float16(self, start: int, stop: int, rows: int = CACHE_ROWS) -> Iterator[tuple[int, Float16]]:
+        """The rows from ``start`` to ``stop`` in views of at most ``rows`` rows, each with its first position."""
         first = int(np.searchsorted(self._starts, start, side="right")) - 1
         for owner in range(max(first, 0), len(self._blocks)):
             base = int(self._starts[owner])
@@ -80,14 +85,15 @@ class StoredVectors:
                 end = min(begin + rows, len(block), stop - base)
                 yield base + begin, block[begin:end]
 
-    def stretches(self, start: int, stop: int, rows: int) -> Iterator[tuple[int, Floats]]:
-        """As `slices`, but float32 copies that all have ``rows`` rows except the last; gone through once.
+    def iter_float32(self, start: int, stop: int, rows: int) -> Iterator[tuple[int, Float32]]:
+        """The rows from ``start`` to ``stop`` in float32 copies of exactly ``rows`` rows (the last may be shorter).
 
-        What was read is handed back to the system, so that a pass over mapped files holds no more than a stretch.
+        Each comes with its first position. Pages that were read are released, so that a pass over mapped files holds
+        little more than one copy in memory.
         """
         filled, first = np.empty((0, self.dim), np.float32), start
         count = 0
-        for position, block in self.slices(start, stop, rows):
+        for position, block in self.iter_float16(start, stop, rows):
             begin = 0
             while begin < len(block):
                 if not count:
@@ -96,42 +102,43 @@ class StoredVectors:
                         position + begin,
                     )
                 some = min(len(filled) - count, len(block) - begin)
-                as_floats(block[begin : begin + some], out=filled[count : count + some])
+                to_float32(block[begin : begin + some], out=filled[count : count + some])
                 count, begin = count + some, begin + some
                 if count == len(filled):
                     yield first, filled
                     count = 0
-            release(block)
+            release_pages(block)
 
-    def release(self, start: int = 0, stop: int | None = None) -> None:
-        """Hand the pages of the rows from ``start`` to ``stop`` back to the system; they are read again if needed."""
-        for _, block in self.slices(start, len(self) if stop is None else stop, len(self)):
-            release(block)
+    def release_pages(self, start: int = 0, stop: int | None = None) -> None:
+        """Release the memory-mapped pages of the rows from ``start`` to ``stop``; they are read again when needed."""
+        for _, block in self.iter_float16(start, len(self) if stop is None else stop, len(self)):
+            release_pages(block)
 
 
-def as_floats(halves: Half, out: Floats | None = None) -> Floats:
-    """Finite float16 values as float32, exactly; into ``out`` where that is given.
+def to_float32(values: Float16, out: Float32 | None = None) -> Float32:
+    """Finite float16 values as float32, exactly; into ``out`` if it is given.
 
-    numpy converts one value at a time. In registers it goes ten times as fast: the bits of a half, moved to where a
-    single precision number has its exponent and fraction, say its value times 2⁻¹¹² (the biases are 15 and 127).
+    numpy converts one value at a time; this is ten times as fast. The bits of a float16, shifted to where a float32
+    has its exponent and fraction, are its value times 2⁻¹¹² (the exponent biases are 15 and 127).
     """
     bits = None if out is None else out.view(np.int32)
-    bits = np.left_shift(halves.view(np.int16), 13, out=bits, dtype=np.int32)
-    np.bitwise_and(bits, np.int32(-0x70000001), out=bits)  # of the sign, which the shift repeats, keep the first bit
-    floats: Floats = bits.view(np.float32)
+    bits = np.left_shift(values.view(np.int16), 13, out=bits, dtype=np.int32)
+    np.bitwise_and(bits, np.int32(-0x70000001), out=bits)  # the shift repeats the sign bit: keep only the first
+    floats: Float32 = bits.view(np.float32)
     return np.multiply(floats, np.float32(2.0**112), out=floats)
 
 
-class _File:
-    """Neighbouring blocks of one memory map, so that rows of all of them are gathered at once.
+class _BlocksOfFile:
+    """Neighbouring blocks of one memory map, so that rows of all of them are copied in one indexing operation.
 
-    ``rows`` has an element of a row's bytes at *every* byte of the map: indexing it copies rows from any offset,
-    aligned or not, without a loop over the blocks that they lie in. None for a block that is no map.
+    ``rows`` is an array over the map with one element (the bytes of a row) at *every* byte offset: indexing it copies
+    rows from any offset, aligned or not. None for a block that is not memory-mapped. ``offsets`` are those of the
+    blocks in the map.
     """
 
     __slots__ = ("first", "offsets", "rows")
 
-    def __init__(self, first: int, blocks: Sequence[Half], mapping: mmap.mmap | None) -> None:
+    def __init__(self, first: int, blocks: Sequence[Float16], mapping: mmap.mmap | None) -> None:
         self.first = first
         self.rows: NDArray[np.void] | None = None
         self.offsets = np.empty(0, np.int64)
@@ -139,25 +146,24 @@ class _File:
             size = blocks[0].shape[1] * 2
             self.rows = np.ndarray((len(mapping) - size + 1,), f"V{size}", buffer=mapping, strides=(1,))
             begin = self.rows.__array_interface__["data"][0]
-            places = [block.__array_interface__["data"][0] - begin for block in blocks]
-            self.offsets = np.array(places, np.int64)
+            self.offsets = np.array([block.__array_interface__["data"][0] - begin for block in blocks], np.int64)
 
 
-def _files(blocks: Sequence[Half]) -> list[_File]:
-    files: list[_File] = []
+def _group_by_file(blocks: Sequence[Float16]) -> list[_BlocksOfFile]:
+    files: list[_BlocksOfFile] = []
     start = 0
     while start < len(blocks):
-        mapping = _mapping(blocks[start])
+        mapping = _memory_map_of(blocks[start])
         stop = start + 1
-        while mapping is not None and stop < len(blocks) and _mapping(blocks[stop]) is mapping:
+        while mapping is not None and stop < len(blocks) and _memory_map_of(blocks[stop]) is mapping:
             stop += 1
-        files.append(_File(start, blocks[start:stop], mapping))
+        files.append(_BlocksOfFile(start, blocks[start:stop], mapping))
         start = stop
     return files
 
 
-def _mapping(block: Half) -> mmap.mmap | None:
-    """The memory map that a block is part of; None where it is none, or its rows do not follow one another."""
+def _memory_map_of(block: Float16) -> mmap.mmap | None:
+    """The memory map that a block is a view of; None if it is none, or if its rows are not contiguous."""
     if block.strides != (block.shape[1] * 2, 2):
         return None
     base: Any = block
@@ -166,27 +172,37 @@ def _mapping(block: Half) -> mmap.mmap | None:
     return base
 
 
-def release(block: Half) -> None:
-    """Tell the system that a mapped block is not needed now: its pages no longer count as this process's memory."""
-    mapping = _mapping(block)
+def release_pages(block: Float16) -> None:
+    """Release the pages of a memory-mapped block, so that they no longer count as memory of this process."""
+    mapping = _memory_map_of(block)
     if mapping is None or not hasattr(mmap, "MADV_DONTNEED"):
         return
     begin = np.frombuffer(mapping, np.uint8, 1).__array_interface__["data"][0]
     offset = block.__array_interface__["data"][0] - begin
-    start = -(-offset // mmap.PAGESIZE) * mmap.PAGESIZE  # a page that is only partly ours may be in use
+    start = -(-offset // mmap.PAGESIZE) * mmap.PAGESIZE  # a page that the block shares with another may be in use
     length = (offset + block.nbytes) // mmap.PAGESIZE * mmap.PAGESIZE - start
     if length > 0:
         mapping.madvise(mmap.MADV_DONTNEED, start, length)
 
 
-def present(numbers: Positions) -> list[int]:
-    """Which small numbers occur, ascending. `numpy.unique` would import numpy.ma, a tenth of a cold query."""
+def unique_small(numbers: Positions) -> list[int]:
+    """The distinct values of small non-negative integers, ascending.
+
+    `numpy.unique` would import numpy.ma, which takes a tenth of the time of a query in a new process.
+    """
     found: list[int] = np.flatnonzero(np.bincount(numbers)).tolist() if len(numbers) else []
     return found
 
 
-def as_vectors(array: NDArray[np.floating[object]] | StoredVectors) -> StoredVectors:  # type: ignore[type-var]
-    """An array ``[rows, dim]`` as one block; `StoredVectors` as they are."""
+def sample_positions(rows: int, count: int, seed: int) -> Positions:
+    """``count`` of the positions 0 to ``rows - 1``, ascending: a uniform sample without replacement."""
+    if count >= rows:
+        return np.arange(rows, dtype=np.int64)
+    return np.sort(np.random.default_rng(seed).choice(rows, count, replace=False)).astype(np.int64)
+
+
+def as_stored_vectors(array: NDArray[np.floating[object]] | StoredVectors) -> StoredVectors:  # type: ignore[type-var]
+    """An array ``[rows, dim]`` as `StoredVectors` of one float16 block; `StoredVectors` are returned as they are."""
     if isinstance(array, StoredVectors):
         return array
     return StoredVectors([np.asarray(array, dtype=np.float16)], array.shape[1])

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmsearch.indexes import exact
-from mmsearch.indexes.exact import rescored, search_exact
+from mmsearch.indexes.exact import rescore, search_exact
 from mmsearch.indexes.faiss import float16_scan
 from mmsearch.indexes.vectors import StoredVectors
 
@@ -86,8 +86,8 @@ def test_rows_compared_in_place_give_what_rows_turned_into_floats_give(
     answers = []
     for in_place in (True, False):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(float16_scan, "can_compare", lambda here=in_place: here)
-            answers.append((search_exact(vectors, asked, k, allowed=allowed), rescored(vectors, asked, proposed, k)))
+            patch.setattr(float16_scan, "is_available", lambda here=in_place: here)
+            answers.append((search_exact(vectors, asked, k, allowed=allowed), rescore(vectors, asked, proposed, k)))
     assert same(answers[0][0], answers[1][0])
     assert same(answers[0][1], answers[1][1])
 
@@ -102,8 +102,8 @@ def test_small_chunks_on_several_threads_give_what_one_chunk_gives(
     whole = search_exact(vectors, asked, k, threads=1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(exact, "_CHUNK_SCORES", scores_held)
-        patch.setattr(exact, "_WORTH_THREADS", 0)
-        patch.setattr(exact, "_GATHERED", 7)
+        patch.setattr(exact, "_MIN_PRODUCTS_FOR_THREADS", 0)
+        patch.setattr(exact, "_COPIED_ROWS", 7)
         assert same(whole, search_exact(vectors, asked, k, threads=3))
         few = np.arange(count) % 5 == 0
         among_few = search_exact(vectors, asked, k, allowed=few, threads=3)
@@ -147,7 +147,7 @@ def test_no_queries_give_no_lines() -> None:
 def test_rescoring_orders_candidates_and_passes_over_missing_ones() -> None:
     vectors = StoredVectors([np.array([[1, 0], [0.6, 0.8], [0, 1]], np.float16)], 2)
     proposed = np.array([[2, -1, 1, 0], [-1, -1, -1, 2]])
-    scores, positions = rescored(vectors, np.array([[1, 0], [1, 0]], np.float32), proposed, 3)
+    scores, positions = rescore(vectors, np.array([[1, 0], [1, 0]], np.float32), proposed, 3)
     assert positions.tolist() == [[0, 1, 2], [2, -1, -1]]
     assert np.allclose(scores, [[1, 0.6, 0], [0, -np.inf, -np.inf]], atol=1e-3)
 
@@ -161,7 +161,7 @@ def test_a_pass_over_mapped_rows_leaves_none_of_them_in_memory(tmp_path: Path, q
     before = mapped_bytes()
     search_exact(vectors, asked, 3, threads=2)
     held = mapped_bytes() - before
-    search_exact(vectors, asked, 3, threads=2, passing=True)
+    search_exact(vectors, asked, 3, threads=2, release_pages=True)
     assert held > 20_000_000
     assert mapped_bytes() - before < 5_000_000
 

@@ -11,29 +11,29 @@ import numpy as np
 import pytest
 
 from mmsearch.indexes import build_index
-from mmsearch.indexes.index import scans, wider
+from mmsearch.indexes.index import probe_factor, should_scan
 
 COLD, WARM = False, True
 
 
 def test_few_rows_left_by_a_filter_are_all_compared_and_many_are_not() -> None:
-    assert scans(1_000_000, 10_000, 10**9, WARM)
-    assert scans(20_000, 4_000, 10**9, WARM)
-    assert not scans(1_000_000, 500_000, 10**9, WARM)
-    assert not scans(10_000_000, 150_000, 10**9, WARM)
+    assert should_scan(1_000_000, 10_000, 10**9, WARM)
+    assert should_scan(20_000, 4_000, 10**9, WARM)
+    assert not should_scan(1_000_000, 500_000, 10**9, WARM)
+    assert not should_scan(10_000_000, 150_000, 10**9, WARM)
 
 
 def test_a_process_without_faiss_scans_what_is_cheap_and_loads_it_for_what_is_not() -> None:
-    assert scans(100_000, 100_000, 100_000 * 256, COLD)
-    assert not scans(10_000_000, 10_000_000, 10_000_000 * 512, COLD)
-    assert not scans(100_000, 100_000, 100_000 * 256, WARM)
+    assert should_scan(100_000, 100_000, 100_000 * 256, COLD)
+    assert not should_scan(10_000_000, 10_000_000, 10_000_000 * 512, COLD)
+    assert not should_scan(100_000, 100_000, 100_000 * 256, WARM)
 
 
 def test_more_lists_are_probed_for_more_rows_and_for_narrower_filters() -> None:
-    assert wider(10, 1.0) == 1
-    assert wider(1, 1.0) == 1
-    assert wider(1000, 1.0) == 10
-    assert wider(10, 0.25) == 2
+    assert probe_factor(10, 1.0) == 1
+    assert probe_factor(1, 1.0) == 1
+    assert probe_factor(1000, 1.0) == 10
+    assert probe_factor(10, 0.25) == 2
 
 
 @pytest.mark.parametrize("approximate", ['lambda: ApproximateIndex.load(Path("a.faiss"))', "None"])
@@ -44,7 +44,7 @@ def test_a_process_that_goes_on_asking_loads_faiss_and_one_that_asks_once_does_n
     rows = np.random.default_rng(0).normal(size=(4000, 64)).astype(np.float32)
     index = build_index(rows / np.linalg.norm(rows, axis=1, keepdims=True), requested="ivfpq")
     index._approximate.save(tmp_path / "a.faiss")
-    np.save(tmp_path / "rows.npy", index.vectors.take(np.arange(4000)).astype(np.float16))
+    np.save(tmp_path / "rows.npy", index.vectors.take_float32(np.arange(4000)).astype(np.float16))
     code = f"""
 import sys
 import numpy as np

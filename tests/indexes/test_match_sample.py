@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmsearch.indexes.match_sample import SAMPLE_ROWS, Sample, draw
+from mmsearch.indexes.match_sample import MATCH_SAMPLE_ROWS, MatchSample, match_sample_positions
 
 
 def unit(count: int, dim: int = 16, seed: int = 0) -> np.ndarray:
@@ -26,7 +26,7 @@ def deviation(cosines: np.ndarray) -> float:
 def test_a_match_is_the_cosine_less_the_mean_of_all_others_over_their_deviation(count, seed):
     rows, query = unit(count, seed=seed), unit(1, seed=seed + 1)[0]
     cosines = rows @ query
-    sample = Sample(np.arange(count), rows)
+    sample = MatchSample(np.arange(count), rows)
     found = sample.match(query, np.arange(count), cosines)
     for i in range(count):
         others = np.delete(cosines, i)
@@ -36,30 +36,30 @@ def test_a_match_is_the_cosine_less_the_mean_of_all_others_over_their_deviation(
 def test_a_row_outside_the_sample_is_measured_by_the_whole_sample():
     rows, query = unit(50), unit(1, seed=9)[0]
     others = rows @ query
-    (found,) = Sample(np.arange(50), rows).match(query, np.array([99]), np.array([0.5], np.float32))
+    (found,) = MatchSample(np.arange(50), rows).match(query, np.array([99]), np.array([0.5], np.float32))
     assert found == pytest.approx((0.5 - others.mean()) / deviation(others), abs=1e-4)
 
 
 def test_among_two_rows_none_stands_out_by_far_and_among_many_their_own_scatter_counts():
     """One of two notes must not come before a hundred photographs because it differs from the other."""
     query = np.float32([1, 0])
-    few = Sample(np.arange(2), np.float32([[0.05, 0.999], [0.12, 0.993]]))
+    few = MatchSample(np.arange(2), np.float32([[0.05, 0.999], [0.12, 0.993]]))
     assert few.match(query, np.array([1]), np.float32([0.12]))[0] < 1
     many = unit(2000, seed=3)
     cosines = many @ unit(1, seed=4)[0]
-    found = Sample(np.arange(2000), many).match(unit(1, seed=4)[0], np.array([5000]), np.float32([0.9]))[0]
+    found = MatchSample(np.arange(2000), many).match(unit(1, seed=4)[0], np.array([5000]), np.float32([0.9]))[0]
     assert found == pytest.approx((0.9 - cosines.mean()) / cosines.std(), rel=0.01)
 
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_where_nothing_is_there_to_stand_out_from_the_match_is_zero(count):
-    sample = Sample(np.arange(count), unit(count))
+    sample = MatchSample(np.arange(count), unit(count))
     assert sample.match(unit(1)[0], np.array([0]), np.array([0.9], np.float32)).tolist() == [0.0]
 
 
 def test_rows_that_are_all_alike_do_not_blow_up_small_differences():
     rows = np.repeat(unit(1), 20, axis=0)
-    found = Sample(np.arange(20), rows).match(
+    found = MatchSample(np.arange(20), rows).match(
         unit(1, seed=1)[0], np.array([99]), np.float32([rows[0] @ unit(1, seed=1)[0]])
     )
     assert abs(found[0]) < 1e-3
@@ -67,20 +67,20 @@ def test_rows_that_are_all_alike_do_not_blow_up_small_differences():
 
 def test_a_small_collection_is_its_own_sample_without_the_dead():
     live = np.array([True, False, True])
-    assert draw(np.arange(3), live).tolist() == [0, 2]
-    assert draw(np.arange(SAMPLE_ROWS), None).tolist() == list(range(SAMPLE_ROWS))
+    assert match_sample_positions(np.arange(3), live).tolist() == [0, 2]
+    assert match_sample_positions(np.arange(MATCH_SAMPLE_ROWS), None).tolist() == list(range(MATCH_SAMPLE_ROWS))
 
 
 def test_a_sample_is_the_same_whoever_draws_and_spread_over_the_rows():
     ids = np.arange(1, 50_001)
-    positions = draw(ids, None)
-    assert len(np.unique(positions)) == SAMPLE_ROWS
-    np.testing.assert_array_equal(positions, draw(ids, None))
+    positions = match_sample_positions(ids, None)
+    assert len(np.unique(positions)) == MATCH_SAMPLE_ROWS
+    np.testing.assert_array_equal(positions, match_sample_positions(ids, None))
     tenths = np.histogram(positions, bins=10, range=(0, 50_000))[0]
-    assert tenths.min() > SAMPLE_ROWS / 10 * 0.6
+    assert tenths.min() > MATCH_SAMPLE_ROWS / 10 * 0.6
 
 
 def test_a_sample_keeps_most_of_its_rows_when_rows_are_added():
-    before = set(draw(np.arange(50_000), None).tolist())
-    after = set(draw(np.arange(55_000), None).tolist())
-    assert len(before & after) > 0.85 * SAMPLE_ROWS
+    before = set(match_sample_positions(np.arange(50_000), None).tolist())
+    after = set(match_sample_positions(np.arange(55_000), None).tolist())
+    assert len(before & after) > 0.85 * MATCH_SAMPLE_ROWS

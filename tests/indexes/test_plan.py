@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mmsearch.cli.hints import explained_error
 from mmsearch.errors import Hint, HintKind, UsageError
-from mmsearch.indexes.faiss.factory import untrained
+from mmsearch.indexes.faiss.factory import untrained_index
 from mmsearch.indexes.plan import IVFPQ_FROM, IndexPlan, plan_index, round_to_power_of_two
 
 PLENTY = 1 << 34
@@ -44,7 +44,7 @@ def test_codes_get_coarser_where_memory_is_short() -> None:
 
 
 def test_codes_are_twice_as_long_where_rows_vary_evenly_if_memory_allows() -> None:
-    factories = [plan_index(1_000_000, 512, memory_bytes=m << 20, even=True).factory for m in (200, 100)]
+    factories = [plan_index(1_000_000, 512, memory_bytes=m << 20, isotropic=True).factory for m in (200, 100)]
     assert factories == ["QW,IVF2048,PQ256x4fsr", "QW,IVF2048,PQ128x4fsr"]
 
 
@@ -81,7 +81,7 @@ def test_every_plan_for_ivfpq_can_be_trained(rows: int, dim: int, memory: int) -
 
 @pytest.mark.parametrize("dim", [1, 7, 30, 384, 1152])
 def test_faiss_reads_the_plan_of_any_dimension(dim: int) -> None:
-    assert untrained(str(plan_index(1_000, dim, requested="ivfpq").factory), dim).d == dim
+    assert untrained_index(str(plan_index(1_000, dim, requested="ivfpq").factory), dim).d == dim
 
 
 def test_a_factory_string_that_faiss_cannot_read_is_refused() -> None:

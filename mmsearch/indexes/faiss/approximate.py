@@ -1,7 +1,8 @@
-"""A FAISS index behind five verbs: build, encode, candidates, save, load. It proposes ids; scores come from the store.
+"""The approximate index: a FAISS index, perhaps in several segments, that proposes candidate ids for queries.
 
-The first segment holds what it was built from. Later rows become further segments, encoded with what the first one
-learned: they are searched together, list by list, and put into one another without training anew (`segments`).
+Its scores are not used: candidates are rescored from the stored vectors. The first segment holds the rows that the
+index was trained for. Later rows are encoded into further segments (`segments`), which share its centroids: the same
+lists are searched in all of them, and they can be merged without training again.
 """
 
 from __future__ import annotations
@@ -17,20 +18,28 @@ from numpy.typing import NDArray
 from mmsearch.durable import Sink
 from mmsearch.indexes.faiss import encoding, index_io
 from mmsearch.indexes.faiss.centroids import Centroids
-from mmsearch.indexes.faiss.factory import ivf_of, matrix_of, prepare, transformed, untrained, weighting_of
-from mmsearch.indexes.faiss.probing import Probing, gaps, lists_within, nearest_lists
-from mmsearch.indexes.faiss.threads import bounded_threads
+from mmsearch.indexes.faiss.factory import (
+    apply_transforms,
+    ivf_of,
+    matrix_of,
+    prepare_training,
+    untrained_index,
+    weighting_of,
+)
+from mmsearch.indexes.faiss.probing import Probing, centroid_margins, lists_within, nearest_lists
+from mmsearch.indexes.faiss.segments import Segment, merge_into
+from mmsearch.indexes.faiss.threads import faiss_threads
 from mmsearch.indexes.plan import IndexPlan
-from mmsearch.indexes.vectors import Floats, Positions, StoredVectors
+from mmsearch.indexes.vectors import Float32, Positions, StoredVectors, sample_positions
 from mmsearch.machine import usable_cpus
 
-_WORTH_THREADS = 1 << 24  # values in a training sample
-_QUERIES_FOR_A_THREAD = 8
-_BY_QUERY, _BY_LIST = 11, 0  # FAISS's numbers for how fast scan goes through a batch
+_MIN_VALUES_FOR_THREADS = 1 << 24  # values in a training sample
+_QUERIES_PER_THREAD = 8
+_FAST_SCAN_BY_QUERY, _FAST_SCAN_BY_LIST = 11, 0  # FAISS's numbers (`implem`) for the loop order of a fast scan
 
 
 class ApproximateIndex:
-    """A trained FAISS index (inner product) over rows with ids of their own, in one or more segments."""
+    """A trained FAISS index (inner product) over rows with ids, in one or more segments."""
 
     def __init__(self, faiss_index: Any, segments: Sequence[Any] = (), *, mapped: bool = False) -> None:
         self._index = faiss_index
@@ -50,22 +59,28 @@ class ApproximateIndex:
         *,
         seed: int,
         threads: int | None,
-        queries: Sequence[Floats] = (),
+        queries: Sequence[Float32] = (),
     ) -> ApproximateIndex:
-        """Train on rows drawn with a seed, each as likely as any other, then add all of them in blocks.
+        """Train on a random sample of the rows, then add all of them in blocks.
 
-        ``queries`` of other kinds that will be asked, float32 ``[q, dim]``, say what weighted codes are to keep.
+        Args:
+            vectors: the rows.
+            ids: theirs, int64 ``[rows]``.
+            plan: its ``factory`` and ``train_rows`` say what is built.
+            seed: of the sample and of the clustering.
+            threads: at most this many; None for one for each processor.
+            queries: for query-weighted codes: float32 ``[q, dim]`` for each kind of query beside rows themselves.
         """
         import faiss
 
-        index = untrained(str(plan.factory), vectors.dim)
-        held = prepare(index, seed)
-        sample = drawn(len(vectors), plan.train_rows, seed)
-        # On small samples FAISS's threads mostly wait for one another. With two cores that other programs kept busy,
+        index = untrained_index(str(plan.factory), vectors.dim)
+        kept_alive = prepare_training(index, seed)
+        sample = sample_positions(len(vectors), plan.train_rows, seed)
+        # On small samples the threads of FAISS mostly wait for one another. On two cores that were busy otherwise,
         # 1,000 rows of 512 dimensions took 1 s with one thread and 57 s with two.
-        with bounded_threads(threads if len(sample) * vectors.dim > _WORTH_THREADS else 1):
-            encoding.train(index, vectors.sampled(sample), queries)
-            del held
+        with faiss_threads(threads if len(sample) * vectors.dim > _MIN_VALUES_FOR_THREADS else 1):
+            encoding.train(index, vectors.sample_float32(sample), queries)
+            del kept_alive
             if ivf_of(index) is None and not isinstance(index, faiss.IndexIDMap):
                 index = faiss.IndexIDMap(index)
         built = cls(index)
@@ -75,27 +90,35 @@ class ApproximateIndex:
     def add(self, vectors: StoredVectors, ids: Positions, start: int, *, threads: int | None = None) -> None:
         """Add the rows from position ``start`` on to the first segment."""
         if self._mapped:
-            raise RuntimeError("FAISS ends the process when a mapped index is added to; load it unmapped")
+            raise RuntimeError("rows cannot be added to a mapped index (FAISS would end the process): load it unmapped")
         encoding.add(self._index, vectors, ids, start, threads=threads)
 
     @property
-    def extends(self) -> bool:
-        """Whether later rows can be added to it as segments."""
+    def is_extendable(self) -> bool:
+        """Whether later rows can be added as segments: only to an inverted file."""
         return self._ivf is not None
 
     @property
     def faiss_index(self) -> Any:
-        """The first segment, as FAISS's own object."""
+        """FAISS's own object, with the first segment."""
         return self._index
 
-    def attach(self, segment: Any) -> None:
-        """Search a further segment too, made by `segments.encode` with what this index learned."""
-        index_io.share_centroids(segment, self._ivf)
-        self._segments.append(segment)
+    def attach(self, segment: Segment) -> None:
+        """Search a further segment too, which a `TrainedIndex` of this index encoded."""
+        index_io.share_centroids(segment.inverted_file, self._ivf)
+        self._segments.append(segment.inverted_file)
+
+    def merge_segments(self, dead: Positions) -> None:
+        """Merge all segments into the first one, but for the rows with the ids ``dead`` (ascending)."""
+        if self._mapped:
+            raise RuntimeError("the segments of a mapped index cannot be merged: load it unmapped")
+        merge_into(self._ivf, self._segments[1:], dead)
+        self._segments = [self._ivf]
+        self._index.ntotal = self._ivf.ntotal  # the wrapper around the inverted file has a count of its own
 
     @property
     def lists(self) -> int:
-        """How many inverted lists there are to probe; 1 where there are none."""
+        """The number of inverted lists; 1 for an index without any."""
         return int(self._ivf.nlist) if self._ivf is not None else 1
 
     @property
@@ -110,7 +133,7 @@ class ApproximateIndex:
 
     @property
     def code_bytes(self) -> int:
-        """Bytes of a row's code, without its id and its links."""
+        """Bytes of the code of a row, without its id and graph links."""
         if self._ivf is not None:
             return int(self._ivf.code_size)
         import faiss
@@ -124,50 +147,55 @@ class ApproximateIndex:
         return int(self._index.d)
 
     @property
-    def scans_fast(self) -> bool:
-        """Whether codes are compared in registers, many at a time (FAISS fast scan)."""
+    def uses_fast_scan(self) -> bool:
+        """Whether FAISS scans the codes in registers (fast scan)."""
         return self._ivf is not None and not index_io.can_be_mapped(self._ivf)
 
     def candidates(
         self,
-        queries: Floats,
+        queries: Float32,
         count: int,
         probing: Probing,
         selector: Any = None,
         *,
         threads: int | None = None,
     ) -> NDArray[np.int64]:
-        """Ids of up to ``count`` likely neighbours of each query, best first, ``[q, count]``, -1 for none.
+        """Ids of up to ``count`` likely neighbours of each query: int64 ``[q, count]``, best first, -1 for none.
 
-        ``selector`` (see `selectors.selector_of`) says which ids may answer; the others are passed over in the lists.
+        Args:
+            queries: float32 ``[q, dim]``.
+            count: candidates wanted for each query.
+            probing: which lists are probed; ignored by an index without lists.
+            selector: a FAISS selector (`selectors.selector_of`) of the ids that may be found; None for all.
+            threads: at most this many; None for one for each processor.
         """
         queries = np.ascontiguousarray(queries, np.float32)
         count = max(1, min(count, len(self)))
-        # One query has no use for more threads, and starting them costs more than it does.
-        with bounded_threads(threads if len(queries) > 1 else 1):
+        # To start threads takes longer than to answer a single query.
+        with faiss_threads(threads if len(queries) > 1 else 1):
             if self._ivf is None:
                 parameters = _parameters(self._index, count, selector)
                 found: NDArray[np.int64] = self._index.search(queries, count, params=parameters)[1]
                 return found
-            queries = self._as_lists_see(queries)
-            if probing.reach is None:
+            queries = self._transform_queries(queries)
+            if probing.probe_margin is None:
                 nearness, lists = nearest_lists(self._ivf.quantizer, queries, probing)
-                return self._in_lists(queries, count, lists, nearness, selector)
-            # Queries differ in how many lists they probe, and fast scan takes no gaps in a batch (FAISS 1.15.1 then
-            # loses answers of other queries): each is searched by itself.
-            return self._one_by_one(queries, count, probing, selector, threads)
+                return self._search_segments(queries, count, lists, nearness, selector)
+            # Queries probe different numbers of lists, and fast scan takes no gaps in a batch (FAISS 1.15.1 loses
+            # answers of other queries then): each query is searched by itself.
+            return self._search_each(queries, count, probing, selector, threads)
 
-    def _one_by_one(
-        self, queries: Floats, count: int, probing: Probing, selector: Any, threads: int | None
+    def _search_each(
+        self, queries: Float32, count: int, probing: Probing, selector: Any, threads: int | None
     ) -> NDArray[np.int64]:
         centroids = self._centroids
 
-        def one(query: Floats) -> NDArray[np.int64]:
-            with bounded_threads(1):
+        def one(query: Float32) -> NDArray[np.int64]:
+            with faiss_threads(1):
                 nearness, lists = lists_within(centroids, query, probing)
-                return self._in_lists(query[None], count, lists[None], nearness[None], selector)
+                return self._search_segments(query[None], count, lists[None], nearness[None], selector)
 
-        workers = min(threads or usable_cpus(), len(queries) // _QUERIES_FOR_A_THREAD)
+        workers = min(threads or usable_cpus(), len(queries) // _QUERIES_PER_THREAD)
         if workers < 2:
             found = [one(query) for query in queries]
         else:
@@ -181,10 +209,10 @@ class ApproximateIndex:
     def _centroids(self) -> Centroids:
         return Centroids(self._ivf.quantizer)
 
-    def _in_lists(
-        self, queries: Floats, count: int, lists: NDArray[np.int64], nearness: Floats, selector: Any
+    def _search_segments(
+        self, queries: Float32, count: int, lists: NDArray[np.int64], nearness: Float32, selector: Any
     ) -> NDArray[np.int64]:
-        """The best ids of all segments in ``lists`` ``[q, nprobe]``."""
+        """The best ids of all segments within ``lists`` ``[q, nprobe]``: int64 ``[q, count]``."""
         parts = [
             _search_lists(segment, queries, count, lists, nearness, selector)
             for segment in self._segments
@@ -198,60 +226,58 @@ class ApproximateIndex:
         order = np.argsort(-np.where(ids >= 0, scores, -np.inf), axis=1, kind="stable")[:, :count]
         return np.take_along_axis(ids, order, axis=1)
 
-    def gaps(self, queries: Floats) -> Floats:
-        """How far each list lies behind the nearest ones of each query, ``[q, lists]``; see `Probing`."""
+    def centroid_margins(self, queries: Float32) -> Float32:
+        """The margin at which each query would probe each list, float32 ``[q, lists]``; see `probing`."""
         if self._ivf is None:
             return np.zeros((len(queries), 1), np.float32)
-        return gaps(self._centroids.values, self._as_lists_see(queries))
+        return centroid_margins(self._centroids.values, self._transform_queries(queries))
 
-    def _as_lists_see(self, queries: Floats) -> Floats:
-        seen: Floats = queries @ self._weights.T if self._weights is not None else transformed(self._index, queries)
-        return seen
+    def _transform_queries(self, queries: Float32) -> Float32:
+        if self._query_matrix is not None:
+            weighted: Float32 = queries @ self._query_matrix.T
+            return weighted
+        transformed: Float32 = apply_transforms(self._index, queries)
+        return transformed
 
     @cached_property
-    def _weights(self) -> Floats | None:
-        """What queries are multiplied by, once for all: the way through FAISS takes a single one twice as long."""
+    def _query_matrix(self) -> Float32 | None:
+        """The transform of queries for query-weighted codes; numpy applies it to one query twice as fast as FAISS."""
         weighting = weighting_of(self._index)
         return None if weighting is None else matrix_of(weighting)
 
     def save(self, target: Path | Sink) -> None:
-        """Write the first segment and what was learned, as FAISS does, followed by how many bytes that took."""
+        """Write the trained index and its first segment."""
         index_io.write(self._index, target)
 
     def save_trained(self, target: Path | Sink) -> None:
-        """Write what was learned alone, so that later rows are encoded without reading all that came before."""
-        index_io.write(index_io.emptied(self._index), target)
+        """Write the trained index without rows, for `TrainedIndex.load`: to encode later rows needs no old ones."""
+        index_io.write(index_io.copy_without_rows(self._index), target)
 
     @classmethod
     def load(cls, path: Path, segments: Sequence[Path] = (), *, mapped: bool = True) -> ApproximateIndex:
-        """Read an index and its further segments; ``mapped`` leaves in the files what FAISS can search there.
+        """Read an index and its further segments; ``mapped``: memory-map what FAISS can search in the files.
 
         Raises:
-            CollectionDamagedError: a file is cut, altered or missing.
+            FileNotFoundError: a file is gone; a newer manifest may have replaced it.
+            CollectionDamagedError: a file is truncated or altered, or a segment belongs to another index.
         """
         index = index_io.read(path, mapped=mapped)
         return cls(index, [index_io.read_segment(part, index, mapped=mapped) for part in segments], mapped=mapped)
 
 
-def drawn(rows: int, count: int, seed: int) -> Positions:
-    """``count`` of ``rows`` positions, ascending: a uniform sample without replacement, the same for a seed."""
-    if count >= rows:
-        return np.arange(rows, dtype=np.int64)
-    return np.sort(np.random.default_rng(seed).choice(rows, count, replace=False)).astype(np.int64)
-
-
 def _search_lists(
-    segment: Any, queries: Floats, count: int, lists: Positions, nearness: Floats, selector: Any
-) -> tuple[Floats, Positions]:
-    """The best of the rows in ``lists`` ``[q, nprobe]``. The Python wrapper of this call takes no selector."""
+    segment: Any, queries: Float32, count: int, lists: Positions, nearness: Float32, selector: Any
+) -> tuple[Float32, Positions]:
+    """Scores and ids of the best rows within ``lists`` ``[q, nprobe]``, both ``[q, count]``."""
     import faiss
 
     parameters = _parameters(segment, lists.shape[1], selector)
     if hasattr(segment, "implem"):
-        # List by list, tables are made for each, and the best rows are met late: a single query takes a sixth longer.
-        segment.implem = _BY_QUERY if len(queries) == 1 else _BY_LIST
+        # List by list, lookup tables are made for each list, and a single query takes a sixth longer.
+        segment.implem = _FAST_SCAN_BY_QUERY if len(queries) == 1 else _FAST_SCAN_BY_LIST
     scores = np.empty((len(queries), count), np.float32)
     ids = np.empty((len(queries), count), np.int64)
+    # FAISS's Python wrapper of this call takes no selector, so the C++ method itself is called.
     segment.search_preassigned_c(
         len(queries),
         faiss.swig_ptr(queries),
@@ -267,7 +293,7 @@ def _search_lists(
 
 
 def _parameters(index: Any, effort: int, selector: Any) -> Any:
-    """How to search: ``effort`` is the lists to probe, or the width of the search in a graph."""
+    """FAISS's search parameters; ``effort`` is nprobe of an inverted file, or efSearch of a graph."""
     import faiss
 
     inner = faiss.downcast_index(index.index) if isinstance(index, faiss.IndexIDMap) else index

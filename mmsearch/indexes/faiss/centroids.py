@@ -1,7 +1,8 @@
-"""The centroids of inverted lists, thousands of which a query is compared with in registers, at four bits a value.
+"""The centroids of inverted lists, and a fast search for the nearest ones, with four bits for each value.
 
-At full precision those of a million rows are 8 MB, which each query would read anew and which push everything else out
-of the processor's caches. At four bits they are 1 MB, and say well enough which few hundred are worth a second look.
+A query is compared with thousands of centroids. In float32 those of an index of a million rows take 8 MB, which every
+query would read again, at the cost of all else in the processor's caches. With four bits a value they take 1 MB and are
+compared in registers; the nearest few hundred are then compared again in float32.
 """
 
 from __future__ import annotations
@@ -11,58 +12,58 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.indexes.vectors import Floats
+from mmsearch.indexes.vectors import Float32
 
-# The 16 values that lose the least of a normally distributed one, in deviations from its mean (J. Max, Quantizing for
-# minimum distortion, IRE Transactions on Information Theory 6, 1960, table 1).
-_ABOVE = np.array([0.1284, 0.3881, 0.6568, 0.9424, 1.256, 1.618, 2.069, 2.733], np.float32)
-_LEVELS = np.concatenate([-_ABOVE[::-1], _ABOVE])
-_BLOCK = 256  # centroids that are encoded at a time: they stay in the cache
+# The 16 levels of the optimal quantizer for a normal distribution, in standard deviations from the mean (J. Max,
+# Quantizing for minimum distortion, IRE Transactions on Information Theory 6, 1960, table 1).
+_POSITIVE_LEVELS = np.array([0.1284, 0.3881, 0.6568, 0.9424, 1.256, 1.618, 2.069, 2.733], np.float32)
+_LEVELS = np.concatenate([-_POSITIVE_LEVELS[::-1], _POSITIVE_LEVELS])
+_ENCODED_ROWS = 256  # centroids encoded at a time, so that they stay in the cache
 
 
 class Centroids:
-    """The centroids of an index, to be compared with one query after another."""
+    """The centroids of an index, searched with one query at a time."""
 
     def __init__(self, quantizer: Any) -> None:
         import faiss
 
         self.values = centroids_of(quantizer)
-        self._quantizer = quantizer  # keeps alive what the two below point at
+        self._quantizer = quantizer  # kept alive: the indexes below point into it
         self._exact = faiss.downcast_index(quantizer)
         if not isinstance(self._exact, faiss.IndexFlat):
             self._exact = faiss.IndexFlatIP(self.values.shape[1])
             self._exact.add(self.values)
-        self._coarse = _at_four_bits(self.values)
+        self._coarse = _four_bit_index(self.values)
         self._refined = faiss.IndexRefine(self._coarse, self._exact)
 
     def __len__(self) -> int:
         return len(self.values)
 
-    def nearest(self, query: Floats, width: int) -> tuple[Floats, NDArray[np.int64]]:
-        """Inner products with a query ``[dim]``, and numbers, of the ``width`` nearest, nearest first.
+    def nearest(self, query: Float32, width: int) -> tuple[Float32, NDArray[np.int64]]:
+        """Inner products with a query ``[dim]`` and numbers of the ``width`` nearest centroids, nearest first.
 
-        The products are exact. Of the last quarter a few may be missing where fewer than all are asked for.
+        The products are exact. If fewer than all are asked for, a few of the last quarter may be missing.
         """
         index = self._refined if width < len(self) else self._exact
         nearness, numbers = index.search(query[None], min(width, len(self)))
         return nearness[0], numbers[0]
 
 
-def centroids_of(quantizer: Any) -> Floats:
-    """The centroids, float32 ``[lists, dim]``: where FAISS keeps them, or a copy where it keeps them otherwise."""
+def centroids_of(quantizer: Any) -> Float32:
+    """The centroids, float32 ``[lists, dim]``: a view if FAISS keeps them as such a matrix, else a copy."""
     import faiss
 
     flat = faiss.downcast_index(quantizer)
     if not isinstance(flat, faiss.IndexFlat):
-        copy: Floats = flat.reconstruct_n(0, flat.ntotal)
+        copy: Float32 = flat.reconstruct_n(0, flat.ntotal)
         return copy
     size = flat.ntotal * flat.d
-    centroids: Floats = faiss.rev_swig_ptr(flat.get_xb(), size).reshape(flat.ntotal, flat.d)
+    centroids: Float32 = faiss.rev_swig_ptr(flat.get_xb(), size).reshape(flat.ntotal, flat.d)
     return centroids
 
 
-def _at_four_bits(centroids: Floats) -> Any:
-    """A FAISS index (inner product, fast scan) of centroids, each value at one of 16 levels of its dimension."""
+def _four_bit_index(centroids: Float32) -> Any:
+    """A FAISS index (inner product, fast scan) of centroids; each value is one of 16 levels of its dimension."""
     import faiss
 
     dim = centroids.shape[1]
@@ -70,16 +71,16 @@ def _at_four_bits(centroids: Floats) -> Any:
     codes = faiss.IndexPQ(dim, dim, 4, faiss.METRIC_INNER_PRODUCT)
     faiss.copy_array_to_vector((mean[:, None] + deviation[:, None] * _LEVELS).ravel(), codes.pq.centroids)
     codes.is_trained = True
-    for start in range(0, len(centroids), _BLOCK):
-        block = centroids[start : start + _BLOCK]
-        codes.add_sa_codes(_packed((block - mean) / np.maximum(deviation, np.finfo(np.float32).tiny)))
+    for start in range(0, len(centroids), _ENCODED_ROWS):
+        block = centroids[start : start + _ENCODED_ROWS]
+        codes.add_sa_codes(_four_bit_codes((block - mean) / np.maximum(deviation, np.finfo(np.float32).tiny)))
     packed = faiss.IndexPQFastScan(codes)
-    packed.orig_codes = None  # it would point into `codes`, which end here
+    packed.orig_codes = None  # it points into `codes`, which are freed on return
     return packed
 
 
-def _packed(values: Floats) -> NDArray[np.uint8]:
-    """The number of the level that is nearest to each value, two to a byte."""
+def _four_bit_codes(values: Float32) -> NDArray[np.uint8]:
+    """The number of the level nearest to each value ``[n, dim]``, two in a byte: uint8 ``[n, ceil(dim / 2)]``."""
     rows, dim = values.shape
     nearest = np.zeros((rows, dim + dim % 2), np.uint8)
     for bound in (_LEVELS[1:] + _LEVELS[:-1]) / 2:

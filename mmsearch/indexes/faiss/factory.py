@@ -1,4 +1,4 @@
-"""FAISS factory strings: which can be used here, how many rows they need, how they are set up to train."""
+"""FAISS factory strings: which can be used here, how many rows they need to train, and how they are set up for it."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from typing import Any
 import numpy as np
 
 from mmsearch.errors import HintKind, UsageError
-from mmsearch.indexes.vectors import Floats
+from mmsearch.indexes.vectors import Float32
 
-WEIGHTED = "QW,"
-"""Stands before a factory string whose codes are weighted by what queries ask (`weights`)."""
+QUERY_WEIGHTED = "QW,"
+"""Prefix of a factory string whose codes are weighted by queries (`query_weighting`); FAISS does not know it."""
 
-_OPQ_CENTROIDS = 256  # OPQ learns its rotation with codes of 8 bits, whatever codes the index has
+_OPQ_CENTROIDS = 256  # OPQ learns its rotation with 8-bit codes, whatever codes the index has
 
 
-def untrained(factory: str, dim: int) -> Any:
-    """The FAISS index (inner product) that a factory string describes; after `WEIGHTED`, one with weighted codes.
+def untrained_index(factory: str, dim: int) -> Any:
+    """The FAISS index (inner product) that a factory string describes, untrained and without rows.
 
     Raises:
-        UsageError: FAISS cannot read the string, or such an index cannot propose candidates under a filter.
+        UsageError: FAISS cannot read the string, or the index cannot be searched with a filter.
     """
     import faiss
 
-    if factory.startswith(WEIGHTED):
-        return _weighted(factory, dim)
+    if factory.startswith(QUERY_WEIGHTED):
+        return _untrained_weighted(factory, dim)
     try:
         index = faiss.index_factory(dim, factory, faiss.METRIC_INNER_PRODUCT)
     except RuntimeError:
@@ -44,10 +44,10 @@ def untrained(factory: str, dim: int) -> Any:
     return index
 
 
-def _weighted(factory: str, dim: int) -> Any:
+def _untrained_weighted(factory: str, dim: int) -> Any:
     import faiss
 
-    index = untrained(factory.removeprefix(WEIGHTED), dim)
+    index = untrained_index(factory.removeprefix(QUERY_WEIGHTED), dim)
     kinds = (faiss.IndexIVFPQFastScan, faiss.IndexIVFPQ)
     if not isinstance(index, kinds) or not isinstance(faiss.downcast_index(index.quantizer), faiss.IndexFlat):
         raise UsageError(f"{factory!r}: only the codes of IVF…,PQ… can be weighted, for example QW,IVF1024,PQ64x4fsr")
@@ -56,10 +56,10 @@ def _weighted(factory: str, dim: int) -> Any:
 
 
 def weighting_of(index: Any) -> Any:
-    """What queries are multiplied by in an index with weighted codes; None in others.
+    """The linear transform of queries in an index with query-weighted codes; None for other indexes.
 
-    FAISS reads the rotations that it has learned itself as linear transforms too (and 1.15.1 takes any that it
-    reads for orthonormal): their rows are of length 1.
+    FAISS reads the rotations that it learns itself as linear transforms too (version 1.15.1 takes every transform that
+    it reads for orthonormal). They are told apart by their rows, which have length 1.
     """
     import faiss
 
@@ -67,35 +67,33 @@ def weighting_of(index: Any) -> Any:
     if len(transforms) != 1 or type(transforms[0]) is not faiss.LinearTransform:
         return None
     matrix = matrix_of(transforms[0])
-    turns = len(matrix) > 0 and np.allclose(np.linalg.norm(matrix, axis=1), 1, atol=1e-4)
-    return None if turns else transforms[0]
+    is_rotation = len(matrix) > 0 and np.allclose(np.linalg.norm(matrix, axis=1), 1, atol=1e-4)
+    return None if is_rotation else transforms[0]
 
 
-def matrix_of(transform: Any) -> Floats:
-    """What a linear transform multiplies by, float32 ``[d_out, d_in]``; no rows before it has learned."""
+def matrix_of(transform: Any) -> Float32:
+    """The matrix of a linear transform, float32 ``[d_out, d_in]``; ``[0, d_in]`` before it is trained."""
     import faiss
 
-    matrix: Floats = faiss.vector_to_array(transform.A).reshape(-1, transform.d_in)
+    matrix: Float32 = faiss.vector_to_array(transform.A).reshape(-1, transform.d_in)
     return matrix
 
 
 def ivf_of(index: Any) -> Any:
-    """The inverted file inside an index; None where there is none."""
+    """The inverted file (IVF) inside an index; None if it has none."""
     import faiss
 
     try:
         ivf = faiss.downcast_index(faiss.extract_index_ivf(index))
     except RuntimeError:
         return None
-    ivf.referenced_objects = [
-        *getattr(ivf, "referenced_objects", []),
-        index,
-    ]  # a bare pointer into it: keep the whole alive
+    # `ivf` is a bare pointer into `index`, which must stay alive as long as it is used.
+    ivf.referenced_objects = [*getattr(ivf, "referenced_objects", []), index]
     return ivf
 
 
-def least_rows(index: Any) -> int:
-    """Rows needed to train an index: one for each centroid of its lists, its codes and its rotation."""
+def min_training_rows(index: Any) -> int:
+    """Rows that an index needs to be trained: as many as the most centroids or dimensions that a part of it learns."""
     ivf = ivf_of(index)
     if ivf is None:
         return 1
@@ -105,8 +103,8 @@ def least_rows(index: Any) -> int:
     return max(int(ivf.nlist), codes, rotation)
 
 
-def prepare(index: Any, seed: int) -> list[Any]:
-    """Seed the clusterings, and keep FAISS from printing about samples that are as large as the data is.
+def prepare_training(index: Any, seed: int) -> list[Any]:
+    """Seed all clusterings, and keep FAISS from warning about small samples.
 
     Returns what must be kept alive until the index is trained.
     """
@@ -115,11 +113,11 @@ def prepare(index: Any, seed: int) -> list[Any]:
     ivf = ivf_of(index)
     quantizers = [ivf.pq] if hasattr(ivf, "pq") else []
     if hasattr(ivf, "do_polysemous_training"):
-        ivf.do_polysemous_training = False  # minutes spent on an order of codes that only Hamming search uses
+        ivf.do_polysemous_training = False  # takes minutes, and only Hamming search uses it
     for rotation in _transforms(index):
         if hasattr(rotation, "pq"):
             quantizer = faiss.ProductQuantizer(rotation.d_out, rotation.M, 8)
-            rotation.pq = quantizer  # a bare pointer: FAISS does not own it
+            rotation.pq = quantizer  # a bare pointer: must be kept alive
             quantizers.append(quantizer)
     for owner in [ivf, *quantizers]:
         if owner is not None:
@@ -128,10 +126,10 @@ def prepare(index: Any, seed: int) -> list[Any]:
     return quantizers
 
 
-def transformed(index: Any, rows: Any) -> Any:
-    """Queries as the inverted file inside an index sees them: rotated, reduced or weighted by what stands before it.
+def apply_transforms(index: Any, rows: Any) -> Any:
+    """Queries after the transforms (rotation, reduction, weighting) in front of the inverted file of an index.
 
-    Rows it sees in the same way, but not where codes are weighted (`encoding`).
+    Rows go through the same transforms, except in an index with query-weighted codes (`encoding`).
     """
     rows = np.ascontiguousarray(rows, np.float32)
     for transform in _transforms(index):

@@ -1,4 +1,4 @@
-"""FAISS indexes in files: whole ones, ones that only say what was learned, and segments that leave that out."""
+"""Reading and writing FAISS indexes: whole ones, trained ones without rows, and segments without centroids."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from mmsearch.durable import Sink, durable_file
 from mmsearch.errors import CollectionDamagedError
 from mmsearch.indexes.faiss.factory import ivf_of
 
-_SIZE_BYTES = 8  # the length of the FAISS part stands at the end of a file
+_SIZE_BYTES = 8  # a file ends with the length of its FAISS part
 
 
 def write(index: Any, target: Path | Sink) -> None:
-    """Write an index as FAISS does, followed by how many bytes that took (8, little-endian)."""
+    """Write an index in FAISS's format, followed by the length of that (8 bytes, little-endian)."""
     import faiss
 
     if isinstance(target, Path):
@@ -28,7 +28,7 @@ def write(index: Any, target: Path | Sink) -> None:
 
     def put(data: bytes) -> None:
         if sink.failure is None:
-            with suppress(OSError):  # FAISS would lose it, or not let go of what it writes with
+            with suppress(OSError):  # raised below: FAISS would swallow it, or leak its writer
                 sink.write(data)
 
     faiss.write_index(index, faiss.PyCallbackIOWriter(put))
@@ -38,28 +38,28 @@ def write(index: Any, target: Path | Sink) -> None:
 
 
 def read(path: Path, *, mapped: bool) -> Any:
-    """Read an index that `write` wrote; ``mapped`` leaves in the file what FAISS can search there.
+    """Read an index that `write` wrote; ``mapped``: memory-map what FAISS can search in the file.
 
     Raises:
-        FileNotFoundError: it is gone; a newer manifest may have replaced it.
-        CollectionDamagedError: the file is cut or altered.
+        FileNotFoundError: the file is gone; a newer manifest may have replaced it.
+        CollectionDamagedError: the file is truncated or altered.
     """
     import faiss
 
     try:
         with path.open("rb") as file:
-            _check_whole(file)
+            _check_length(file)
             return faiss.read_index(_name_for_faiss(path, file), faiss.IO_FLAG_MMAP_IFC if mapped else 0)
     except FileNotFoundError:
         raise
-    except (RuntimeError, OSError, MemoryError) as error:  # altered sizes ask for any amount of memory
-        if not path.exists():  # swept between the check and the reading
+    except (RuntimeError, OSError, MemoryError) as error:  # altered sizes can ask for any amount of memory
+        if not path.exists():  # deleted between the check and the reading
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from error
         raise CollectionDamagedError(f"index {path} cannot be read") from error
 
 
 def write_segment(segment: Any, target: Path | Sink) -> None:
-    """Write an inverted file without its centroids, which the first segment has."""
+    """Write an inverted file without its centroids; the index that it belongs to has them."""
     import faiss
 
     quantizer, owned = segment.quantizer, segment.own_fields
@@ -74,11 +74,11 @@ def write_segment(segment: Any, target: Path | Sink) -> None:
 
 
 def read_segment(path: Path, index: Any, *, mapped: bool) -> Any:
-    """Read a segment of ``index``, whose centroids it shares from now on.
+    """Read a segment of ``index``, and let it share the centroids of that.
 
     Raises:
-        FileNotFoundError: it is gone; a newer manifest may have replaced it.
-        CollectionDamagedError: the file is cut or altered, or the segment of another index.
+        FileNotFoundError: the file is gone; a newer manifest may have replaced it.
+        CollectionDamagedError: the file is truncated or altered, or the segment belongs to another index.
     """
     segment, first = read(path, mapped=mapped), ivf_of(index)
     fits = first is not None and type(segment) is type(first)
@@ -89,14 +89,14 @@ def read_segment(path: Path, index: Any, *, mapped: bool) -> Any:
 
 
 def share_centroids(segment: Any, first: Any) -> None:
-    """Let a segment use the centroids of the first one, which must live as long."""
+    """Let a segment use the centroids of the inverted file ``first``."""
     segment.own_fields = False
     segment.quantizer = first.quantizer
-    segment.referenced_objects = [*getattr(segment, "referenced_objects", []), first]  # keeps it alive
+    segment.referenced_objects = [*getattr(segment, "referenced_objects", []), first]  # keeps `first` alive
 
 
-def emptied(index: Any) -> Any:
-    """A copy of an index with what it learned and none of its rows."""
+def copy_without_rows(index: Any) -> Any:
+    """A copy of a trained index without its rows."""
     import faiss
 
     copy = faiss.clone_index(index)
@@ -105,14 +105,14 @@ def emptied(index: Any) -> Any:
 
 
 def can_be_mapped(ivf: Any) -> bool:
-    """Whether FAISS searches the lists in the file; those for fast scanning it reads into memory."""
+    """Whether FAISS can search the lists of an inverted file on disk; those for fast scan are read into memory."""
     import faiss
 
     return not isinstance(faiss.downcast_InvertedLists(ivf.invlists), faiss.BlockInvertedLists)
 
 
 def _name_for_faiss(path: Path, file: IO[bytes]) -> str:
-    """The path, or where it is not UTF-8, which FAISS cannot be told, the open file's other name."""
+    """The path; or, as FAISS takes only UTF-8, a path by the descriptor of the open file."""
     try:
         str(path).encode()
     except UnicodeEncodeError:
@@ -120,10 +120,10 @@ def _name_for_faiss(path: Path, file: IO[bytes]) -> str:
     return str(path)
 
 
-def _check_whole(file: IO[bytes]) -> None:
-    """Raise RuntimeError for a file that was cut: FAISS would map it and end the process by reading past its end."""
+def _check_length(file: IO[bytes]) -> None:
+    """Raise RuntimeError for a truncated file: FAISS would map it, and reading past its end would end the process."""
     size = max(0, os.fstat(file.fileno()).st_size - _SIZE_BYTES)
     file.seek(size)
     if size != int.from_bytes(file.read(), "little"):
-        raise RuntimeError("the file has not the length that it was written with")
+        raise RuntimeError("the file does not have the length that it was written with")
     file.seek(0)

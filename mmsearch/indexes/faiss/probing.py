@@ -1,8 +1,9 @@
-"""Which inverted lists a query looks into: those nearly as near as its nearest ones, so that each takes what it needs.
+"""Which inverted lists a query probes: all whose centroids are nearly as near as its nearest ones.
 
-A picture lies close to a few centroids and far from the rest; words lie about equally far from many, and their
-neighbours are scattered over these. A fixed number of lists is too few for words or too many for pictures. What holds
-for both is a distance: all lists whose inner product with the query is at most ``reach`` below that of its tenth.
+A picture as a query is close to a few centroids and far from the others. A text query is about equally far from many,
+and its neighbours are scattered over their lists. A fixed nprobe is too small for texts or too large for pictures. A
+margin suits both: probe all lists whose inner product with the query is at most ``probe_margin`` below that of the
+tenth nearest list.
 """
 
 from __future__ import annotations
@@ -15,53 +16,65 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.indexes.faiss.centroids import Centroids
-from mmsearch.indexes.vectors import Floats
+from mmsearch.indexes.vectors import Float32
 
-NEAREST = 10
-"""The list that distances are counted from: the first few lie near by chance."""
+REFERENCE_LIST = 10
+"""Margins are counted from the list of this rank: how near the first few are varies by chance."""
 
-_MORE = 32  # lists that are looked at beyond twice as many as are probed on average
-_SURE = 0.75  # share of those looked at up to which none is missing
+_EXTRA_LISTS = 32  # centroids looked up beyond twice as many as are probed on average
+_COMPLETE_SHARE = 0.75  # share of the centroids looked up of which none is missing (see `Centroids.nearest`)
 
 
 @dataclass(frozen=True, slots=True)
 class Probing:
-    """How many lists are probed: ``nprobe`` for every query, or all within ``reach`` of its tenth (less than zero for
-    fewer than ten); ``wider`` times so many for a search that must look further."""
+    """Which lists are probed.
+
+    Attributes:
+        nprobe: the number of lists, for every query; on average, if there is a margin.
+        probe_margin: probe all lists whose inner product with the query is at most this below that of the tenth nearest
+            list; negative for fewer than ten lists. None: probe ``nprobe``.
+        probe_factor: probe this many times as many lists, for searches with a filter or a large k.
+    """
 
     nprobe: int
-    reach: float | None = None
-    wider: float = 1.0
+    probe_margin: float | None = None
+    probe_factor: float = 1.0
 
     def widened(self, factor: float) -> Probing:
-        """The same with more lists."""
-        return replace(self, wider=self.wider * factor)
+        """The same with ``factor`` times as many lists."""
+        return replace(self, probe_factor=self.probe_factor * factor)
 
 
-def nearest_lists(quantizer: Any, queries: Floats, probing: Probing) -> tuple[Floats, NDArray[np.int64]]:
-    """Inner products with the centroids, and numbers, of the ``nprobe`` nearest lists, ``[q, nprobe]``."""
-    nprobe = min(math.ceil(probing.nprobe * probing.wider), int(quantizer.ntotal))
+def nearest_lists(quantizer: Any, queries: Float32, probing: Probing) -> tuple[Float32, NDArray[np.int64]]:
+    """Inner products with the centroids and numbers of the ``nprobe`` nearest lists, both ``[q, nprobe]``."""
+    nprobe = min(math.ceil(probing.nprobe * probing.probe_factor), int(quantizer.ntotal))
     nearness, numbers = quantizer.search(queries, nprobe)
     return nearness, numbers
 
 
-def lists_within(centroids: Centroids, query: Floats, probing: Probing) -> tuple[Floats, NDArray[np.int64]]:
-    """Inner products with the centroids, and numbers, of the lists within reach of a query ``[dim]``, nearest first."""
-    assert probing.reach is not None
-    wider = max(probing.wider, 1.0)
-    width = 2 * math.ceil(probing.nprobe * wider) + _MORE
+def lists_within(centroids: Centroids, query: Float32, probing: Probing) -> tuple[Float32, NDArray[np.int64]]:
+    """Inner products with the centroids and numbers of the lists within a query's margin, nearest first, ``[n]``."""
+    assert probing.probe_margin is not None
+    factor = max(probing.probe_factor, 1.0)
+    width = 2 * math.ceil(probing.nprobe * factor) + _EXTRA_LISTS
     while True:
         nearness, numbers = centroids.nearest(query, width)
-        least = min(nearness[min(NEAREST, len(nearness)) - 1] - np.float32(probing.reach), nearness[0])
-        wanted = math.ceil(np.count_nonzero(nearness >= least) * wider)
-        if wanted <= _SURE * len(nearness) or len(nearness) == len(centroids):
+        reference = nearness[min(REFERENCE_LIST, len(nearness)) - 1]
+        least = min(reference - np.float32(probing.probe_margin), nearness[0])  # at least the nearest list
+        wanted = math.ceil(np.count_nonzero(nearness >= least) * factor)
+        if wanted <= _COMPLETE_SHARE * len(nearness) or len(nearness) == len(centroids):
             return nearness[:wanted], numbers[:wanted]
         width *= 4
 
 
-def gaps(centroids: Floats, queries: Floats) -> Floats:
-    """How far each list lies behind the tenth nearest of each query, ``[q, lists]``; below zero for the nearer ones."""
+def centroid_margins(centroids: Float32, queries: Float32) -> Float32:
+    """The margin at which each query would probe each list, float32 ``[q, lists]``: negative for the nearest nine.
+
+    Args:
+        centroids: float32 ``[lists, dim]``.
+        queries: float32 ``[q, dim]``.
+    """
     nearness = queries @ centroids.T
-    behind = max(nearness.shape[1] - NEAREST, 0)
-    gap: Floats = np.partition(nearness, behind, axis=1)[:, behind, None] - nearness
-    return gap
+    rank = max(nearness.shape[1] - REFERENCE_LIST, 0)
+    margins: Float32 = np.partition(nearness, rank, axis=1)[:, rank, None] - nearness
+    return margins

@@ -1,71 +1,117 @@
-"""Later rows: encoded with what an index has learned, kept as segments of their own, merged without training anew."""
+"""Segments: rows that came after an index was trained, encoded with it and merged without training again."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
+from mmsearch.durable import Sink
 from mmsearch.indexes.faiss import index_io
-from mmsearch.indexes.faiss.approximate import drawn
 from mmsearch.indexes.faiss.encoding import add, nearest_list
 from mmsearch.indexes.faiss.factory import ivf_of
 from mmsearch.indexes.faiss.selectors import selector_of
-from mmsearch.indexes.vectors import Floats, Positions, StoredVectors
+from mmsearch.indexes.vectors import Float32, Positions, StoredVectors, sample_positions
 
-_SAMPLE = 4096
-FAR_QUANTILE = 0.05
-"""The share of the rows that an index was built from that count as far from their centroids."""
+DISTANT_QUANTILE = 0.05
+"""The share of the rows that an index was trained for that count as distant from their centroids."""
+
+_DRIFT_SAMPLE_ROWS = 4096
+
+
+class HasFaissIndex(Protocol):
+    """An `ApproximateIndex` or a `TrainedIndex`."""
+
+    @property
+    def faiss_index(self) -> Any:
+        """FAISS's own object, with the centroids."""
+
+
+class Segment:
+    """Encoded rows of an index: a FAISS inverted file that shares the centroids of the index."""
+
+    def __init__(self, inverted_file: Any) -> None:
+        self.inverted_file = inverted_file
+
+    def __len__(self) -> int:
+        return int(self.inverted_file.ntotal)
+
+    def save(self, target: Path | Sink) -> None:
+        """Write the segment without the centroids."""
+        index_io.write_segment(self.inverted_file, target)
+
+
+class TrainedIndex:
+    """A trained index without rows: encodes later rows, and merges the segments that they were encoded into."""
+
+    def __init__(self, faiss_index: Any) -> None:
+        self._index = faiss_index
+
+    @classmethod
+    def load(cls, path: Path) -> TrainedIndex:
+        """Read what `ApproximateIndex.save_trained` wrote.
+
+        Raises:
+            FileNotFoundError: the file is gone; a newer manifest may have replaced it.
+            CollectionDamagedError: the file is truncated or altered.
+        """
+        return cls(index_io.read(path, mapped=False))
+
+    @property
+    def faiss_index(self) -> Any:
+        """FAISS's own object."""
+        return self._index
+
+    def encode(self, vectors: StoredVectors, ids: Positions, *, threads: int | None = None) -> Segment:
+        """A new segment with all ``vectors``; ``ids`` are theirs, int64 ``[rows]``."""
+        index = index_io.copy_without_rows(self._index)
+        add(index, vectors, ids, threads=threads)
+        return Segment(ivf_of(index))
+
+    def merge(self, paths: Sequence[Path], dead: Positions) -> Segment:
+        """One segment with the rows of the segments at ``paths``, in order, but for the ids ``dead`` (ascending).
+
+        Raises:
+            CollectionDamagedError: a file is truncated or altered, or belongs to another index.
+        """
+        first, *others = (index_io.read_segment(path, self._index, mapped=False) for path in paths)
+        merge_into(first, others, dead)
+        return Segment(first)
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """How well rows fit the lists of an index: ``far`` is the nearness below which `FAR_QUANTILE` of its own lay."""
+    """Measures how well later rows fit the lists of an index.
 
-    far: float
+    A row is distant if the inner product with its nearest centroid is below ``distant_threshold``, which is the
+    `DISTANT_QUANTILE` of the rows that the index was trained for.
+    """
+
+    distant_threshold: float
 
     @classmethod
-    def of(cls, index: Any, vectors: StoredVectors, seed: int = 0) -> Drift:
-        """Measured on a sample of the rows that an index was built from; ``index`` as `ApproximateIndex` keeps it."""
-        return cls(float(np.quantile(_nearness(index, vectors, seed), FAR_QUANTILE)))
+    def measure(cls, index: HasFaissIndex, vectors: StoredVectors, seed: int = 0) -> Drift:
+        """Set the threshold by a sample of the rows that ``index`` was trained for."""
+        return cls(float(np.quantile(_nearness(index, vectors, seed), DISTANT_QUANTILE)))
 
-    def share(self, index: Any, vectors: StoredVectors, seed: int = 0) -> float:
-        """The share of ``vectors`` that lies far from its centroids: `FAR_QUANTILE` where nothing has drifted."""
-        return float(np.mean(_nearness(index, vectors, seed) < self.far)) if len(vectors) else 0.0
-
-
-def _nearness(index: Any, vectors: StoredVectors, seed: int) -> Floats:
-    return nearest_list(index, vectors.sampled(drawn(len(vectors), _SAMPLE, seed)))[0]
+    def distant_share(self, index: HasFaissIndex, vectors: StoredVectors, seed: int = 0) -> float:
+        """The share of distant rows in a sample of ``vectors``: about `DISTANT_QUANTILE` if nothing has drifted."""
+        if not len(vectors):
+            return 0.0
+        return float(np.mean(_nearness(index, vectors, seed) < self.distant_threshold))
 
 
-def encode(index: Any, vectors: StoredVectors, ids: Positions, *, threads: int | None = None) -> Any:
-    """A new segment with ``vectors``, encoded by a trained inverted file (`save_trained`) that holds no rows."""
-    add(index, vectors, ids, threads=threads)
-    return ivf_of(index)
-
-
-def merge(index: Any, paths: Sequence[Path], dead: Positions, *, whole: bool) -> Any:
-    """Put segments together, in order, without the dead rows; nothing is trained or encoded anew.
-
-    Args:
-        index: the first segment's index, or one with its centroids alone.
-        paths: segments to be merged.
-        dead: ids (ascending) that are dropped.
-        whole: merge them into the first segment, whose rows ``index`` then holds (read unmapped).
-
-    Returns:
-        ``index`` itself where ``whole``, else the merged segment.
-    """
-    parts = [index_io.read_segment(path, index, mapped=False) for path in paths]
-    merged = ivf_of(index) if whole else parts.pop(0)
-    for part in parts:
-        merged.merge_from(part, 0)
+def merge_into(first: Any, others: Sequence[Any], dead: Positions) -> None:
+    """Move the rows of inverted files into the ``first`` one, then drop those with the ids ``dead`` (ascending)."""
+    for other in others:
+        first.merge_from(other, 0)
     if len(dead):
-        merged.remove_ids(selector_of(dead))
-    if not whole:
-        return merged
-    index.ntotal = merged.ntotal  # what wraps the inverted file counts for itself
-    return index
+        first.remove_ids(selector_of(dead))
+
+
+def _nearness(index: HasFaissIndex, vectors: StoredVectors, seed: int) -> Float32:
+    sample = vectors.sample_float32(sample_positions(len(vectors), _DRIFT_SAMPLE_ROWS, seed))
+    return nearest_list(index.faiss_index, sample)[0]

@@ -1,4 +1,4 @@
-"""How many threads FAISS may use. Imports FAISS only when it is asked."""
+"""How many threads FAISS uses."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def bounded_threads(count: int | None) -> Iterator[None]:
-    """Bound FAISS's threads, which are a setting of the calling thread, for a while; None leaves them."""
+def faiss_threads(count: int | None) -> Iterator[None]:
+    """Let FAISS use at most ``count`` threads inside the block; None changes nothing. Applies to the calling thread."""
     import faiss
 
     before = faiss.omp_get_max_threads()

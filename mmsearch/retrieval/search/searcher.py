@@ -13,9 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.hits import FileState, Hit
-from mmsearch.indexes import VectorIndex
-from mmsearch.indexes.match_sample import Sample, draw
-from mmsearch.indexes.vectors import StoredVectors
+from mmsearch.indexes import MatchSample, StoredVectors, VectorIndex, match_sample_positions
 from mmsearch.retrieval.search.copies import answers, copies_of, may_have_copies
 from mmsearch.retrieval.search.filters import Filters, Mask, all_of
 from mmsearch.retrieval.search.moments import is_moment, is_timed, owner
@@ -56,7 +54,7 @@ class Searcher:
         self.snapshot = snapshot
         self.space = space
         self._indexes: dict[Modality, VectorIndex] = {}
-        self._samples: dict[Modality, Sample] = {}
+        self._samples: dict[Modality, MatchSample] = {}
         self._files: dict[Modality, NDArray[np.int64]] = {}
         self._masks: dict[tuple[Modality, Filters | None, bool], Mask | None] = {}
         self._guard = threading.RLock()
@@ -77,7 +75,7 @@ class Searcher:
                 self._indexes[modality] = open_index(self.snapshot, self.space, modality)
             return self._indexes[modality]
 
-    def sample(self, modality: Modality) -> Sample:
+    def match_sample(self, modality: Modality) -> MatchSample:
         """The rows that `match` is measured by: the stored sample, or one drawn now where none is stored yet."""
         with self._guard:
             if modality not in self._samples:
@@ -85,10 +83,11 @@ class Searcher:
                 self._samples[modality] = stored or self._draw(modality)
             return self._samples[modality]
 
-    def _draw(self, modality: Modality) -> Sample:
+    def _draw(self, modality: Modality) -> MatchSample:
         rows = self.rows(modality)
-        positions = draw(rows.ids, rows.live)
-        return Sample(rows.ids[positions], StoredVectors(rows.vector_blocks, self.space.dim).take(positions))
+        positions = match_sample_positions(rows.ids, rows.live)
+        vectors = StoredVectors(rows.vector_blocks, self.space.dim)
+        return MatchSample(rows.ids[positions], vectors.take_float32(positions))
 
     def find(
         self, queries: NDArray[np.float32], k: int, wanted: SearchScope, *, depth: int | None = None
@@ -228,7 +227,7 @@ class Searcher:
     ) -> list[list[Hit]]:
         rows = self.rows(modality)
         facts = self._facts(rows, ids)
-        sample = self.sample(modality)
+        sample = self.match_sample(modality)
         hits = []
         for i in range(len(queries)):
             kept = ids[i] >= 0

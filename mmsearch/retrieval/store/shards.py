@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from mmsearch.durable import bytes_checksum, durable_file
 from mmsearch.errors import CollectionDamagedError, NewerFormatError
-from mmsearch.indexes.vectors import present
+from mmsearch.indexes import unique_small
 from mmsearch.retrieval.store.schema import FACT_NAMES, FORMAT_VERSION, shard_schema, with_all_columns
 from mmsearch.types import Space
 
@@ -186,7 +186,7 @@ class Shard:
         rows: list[dict[str, Any]] = []
         bounds = np.cumsum([0] + [self._footer.row_group(g).num_rows for g in self._groups])
         groups = np.searchsorted(bounds, positions, side="right") - 1
-        for group in present(groups):
+        for group in unique_small(groups):
             table = self._kept_group(int(group), tuple(columns))
             names, values = table.column_names, [table.column(i) for i in range(table.num_columns)]
             # One value after another, not take(): that imports pyarrow.compute, which costs more than the whole query.

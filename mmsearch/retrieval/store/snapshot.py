@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mmsearch.errors import CollectionDamagedError
-from mmsearch.indexes.vectors import present
+from mmsearch.indexes import unique_small
 from mmsearch.retrieval.store.manifest import Manifest, ShardEntry
 from mmsearch.retrieval.store.shards import Shard
 from mmsearch.retrieval.store.tombstones import read_tombstones
@@ -81,7 +81,7 @@ class Rows:
         ordered = positions[order]
         owners = np.searchsorted(self._starts, ordered, side="right") - 1
         found: list[dict[str, Any]] = []
-        for owner in present(owners):
+        for owner in unique_small(owners):
             inside = ordered[owners == owner] - self._starts[owner]
             found += self._shards[owner].facts_at(inside, columns)
         result: list[dict[str, Any]] = [{}] * len(found)
@@ -91,10 +91,10 @@ class Rows:
 
     def vectors_at(self, positions: NDArray[np.int64]) -> NDArray[np.float16]:
         """The stored vectors at ``positions``; float16 ``[len(positions), dim]``."""
-        from mmsearch.indexes.vectors import StoredVectors
+        from mmsearch.indexes import StoredVectors
 
         blocks = self.vector_blocks
-        return StoredVectors(blocks, blocks[0].shape[1]).gathered(positions)
+        return StoredVectors(blocks, blocks[0].shape[1]).take_float16(positions)
 
 
 class Snapshot:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mmsearch.durable import file_checksum
 from mmsearch.errors import CollectionDamagedError, MMSearchError, NewerFormatError
-from mmsearch.indexes.faiss.approximate import ApproximateIndex
+from mmsearch.indexes import ApproximateIndex
 from mmsearch.retrieval.paths import lies_under
 from mmsearch.retrieval.store.lock import writer_lock
 from mmsearch.retrieval.store.manifest import (

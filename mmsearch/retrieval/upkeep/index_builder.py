@@ -1,67 +1,79 @@
-"""Bringing the index of a modality up to date at the cost of the change: built once, extended, merged, seldom rebuilt.
+"""Brings the index of a modality up to date at the cost of the change: builds, extends, merges, seldom trains again.
 
-An index is a row of segments, each an entry of the manifest, in order of the ids that they cover. The first was trained
-on the rows of its time. Rows that came later are scanned while they are few, then encoded into a segment of their own
-with what the first one learned. Small segments are merged as shards are. Nothing is trained anew unless the rows have
-drifted from what was learned, measured by recall on the calibration queries; and then that is said.
+An index consists of segments, each an entry of the manifest, ordered by the ids that they cover. The first segment is
+trained on the rows of its time. Rows that come later are scanned while they are few, then encoded into a segment of
+their own with the trained index. Small segments are merged, as shards are. An index is trained again if the new rows
+have drifted from what it was trained for, so that its recall falls below the target; a notice says so.
 """
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.durable import durable_file, file_checksum
-from mmsearch.indexes import IndexPlan, plan_index
-from mmsearch.indexes.build import calibration_queries, fitted, train_and_calibrate
-from mmsearch.indexes.calibrate import Calibration, calibrate
-from mmsearch.indexes.faiss import index_io
-from mmsearch.indexes.faiss.approximate import ApproximateIndex
-from mmsearch.indexes.faiss.factory import ivf_of
-from mmsearch.indexes.faiss.segments import FAR_QUANTILE, Drift, encode, merge
-from mmsearch.indexes.vectors import StoredVectors
+from mmsearch.durable import Sink, bytes_checksum, durable_file, file_checksum
+from mmsearch.errors import CollectionDamagedError
+from mmsearch.indexes import (
+    DISTANT_QUANTILE,
+    ApproximateIndex,
+    Calibration,
+    Drift,
+    IndexPlan,
+    StoredVectors,
+    TrainedIndex,
+    calibrate,
+    calibration_queries,
+    choose_code_length,
+    plan_index,
+    train_and_calibrate,
+)
 from mmsearch.notices import Notice, NoticeKind, index_below_recall
 from mmsearch.retrieval.store.manifest import IndexEntry, Manifest
-from mmsearch.retrieval.store.schema import FORMAT_VERSION
 from mmsearch.retrieval.store.snapshot import Rows, Snapshot
 from mmsearch.retrieval.store.writer import Writer, merges_due
-from mmsearch.retrieval.upkeep.index_files import measured, read_index_facts
+from mmsearch.retrieval.upkeep.index_files import IndexFacts, latest_recall, read_all_facts
 from mmsearch.types import Modality, Space
 
 TAIL_ROWS = 512
-"""Rows up to which those that no segment covers are scanned: that takes a tenth of a millisecond for each hundred."""
+"""Rows that no segment covers are scanned up to this many; each hundred takes a tenth of a millisecond."""
 
 MEASURE_GROWTH = 1.25
-"""Recall is measured again when the rows have grown by this since it was."""
+"""Recall is measured again when the rows have grown by this factor since."""
 
 REBUILD_GROWTH = 1.25
 """An index that cannot be extended (a graph, a flat one, one of an older version) is built again at this growth."""
 
 TRAINED_GROWTH = 8
-"""Rows for each that an index was trained for, beyond which its lists are too long to be probed cheaply."""
+"""An index is trained again at this growth since it was trained: its lists are too long to be probed cheaply."""
 
-FAR_SHARE = 5 * FAR_QUANTILE
-"""Share of added rows far from their centroids from which recall is measured again at once."""
+DISTANT_SHARE = 5 * DISTANT_QUANTILE
+"""Recall is measured again at once if more than this share of added rows is distant from the centroids."""
 
-_LEARNED, _TEXTS = ".trained", ".texts.npy"
+_MIN_DRIFTED_SHARE = 0.02  # of all rows: fewer added rows say nothing about drift
+_INDEX, _TRAINED, _TEXT_QUERIES, _FACTS = ".faiss", ".trained", ".texts.npy", ".json"
 
-Plan = Callable[..., IndexPlan]
-"""`plan_index` for the rows of a modality, but for what is measured when an index is built."""
+Planner = Callable[..., IndexPlan]
+"""A partial `plan_index` for the rows of a modality; `choose_code_length` completes it."""
 
-Texts = Callable[[], NDArray[np.float32] | None]
-"""Queries of words for an index, float32 ``[q, dim]``, embedded when they are called for; None where there are none."""
+LoadTextQueries = Callable[[], NDArray[np.float32] | None]
+"""Embeds the text queries that an index is built with, float32 ``[q, dim]``; returns None if there are none."""
+
+Write = Callable[[Sink], object]
 
 
 @dataclass(frozen=True, slots=True)
 class IndexJob:
-    """What an index of a modality is made for, and with. ``memory`` and ``threads`` bound the work."""
+    """The index of a (space, modality) that is brought up to date.
+
+    ``memory`` (bytes) and ``threads`` bound the work; None for the defaults of `build_index`.
+    """
 
     writer: Writer
     space: Space
@@ -70,211 +82,256 @@ class IndexJob:
     threads: int | None = None
 
     @property
+    def root(self) -> Path:
+        """The folder of the collection."""
+        return self.writer.root
+
+    @property
     def entries(self) -> list[IndexEntry]:
-        """The segments that are there."""
+        """The segments in the manifest, in order."""
         return self.writer.manifest.indexes_of(self.space.key, self.modality)
 
     @property
     def can_be_extended(self) -> bool:
-        """Whether what the index learned was kept, so that later rows can be encoded."""
-        return bool(self.entries) and _LEARNED in self.entries[0].checksums
+        """Whether the trained index was stored, so that later rows can be encoded."""
+        return bool(self.entries) and _TRAINED in self.entries[0].checksums
 
-    def stem(self, entry: IndexEntry) -> Path:
-        """The path of a segment's files without their endings."""
-        return self.writer.root / entry.path
+    @property
+    def target(self) -> float:
+        """The recall@10 to reach."""
+        return self.writer.manifest.settings.recall
+
+    def path(self, entry: IndexEntry, ending: str = _INDEX) -> Path:
+        """The path of one of a segment's files."""
+        return (self.root / entry.path).with_suffix(ending)
+
+    def read(self, entry: IndexEntry, ending: str) -> bytes:
+        """The bytes of one of a segment's files.
+
+        Raises:
+            CollectionDamagedError: the file is gone, or differs from its checksum.
+        """
+        path = self.path(entry, ending)
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError as error:
+            raise CollectionDamagedError(f"{path} is missing") from error
+        if bytes_checksum(data) != entry.checksums[ending]:
+            raise CollectionDamagedError(f"{path} is damaged")
+        return data
+
+    def load_trained(self) -> TrainedIndex:
+        """The trained index, without rows."""
+        return TrainedIndex.load(self.path(self.entries[0], _TRAINED))
 
     def rows(self) -> Rows:
-        """The rows, as they are now."""
-        return Snapshot(self.writer.root, self.writer.manifest).rows(self.space.key, self.modality)
+        """The rows of the modality, as the manifest names them now."""
+        return Snapshot(self.root, self.writer.manifest).rows(self.space.key, self.modality)
 
     def vectors(self, rows: Rows, start: int = 0) -> tuple[StoredVectors, NDArray[np.int64]]:
-        """Vectors and ids of the rows from a position on."""
+        """Vectors and ids of the rows from position ``start`` on."""
         blocks = rows.vector_blocks
         starts = np.cumsum([0] + [len(block) for block in blocks])
         kept = [block[max(start - int(s), 0) :] for s, block in zip(starts, blocks, strict=False)]
         return StoredVectors(kept, self.space.dim), rows.ids[start:]
 
 
-def update_index(work: IndexJob, texts: Texts) -> list[Notice]:
-    """Build, extend or merge the index of a modality as its rows ask for; returns what is to be said."""
-    settings = work.writer.manifest.settings
-    rows = work.rows()
-    plan = partial(
+@dataclass(frozen=True, slots=True)
+class _NewSegment:
+    """A segment to publish: what writes its files by ending, its facts, its rows, and the last id that it covers."""
+
+    files: Mapping[str, Write]
+    facts: IndexFacts
+    rows: int
+    covers_to: int
+
+
+def update_index(job: IndexJob, text_queries: LoadTextQueries) -> list[Notice]:
+    """Build, extend or merge the index of a modality, as its rows require; returns notices for the user."""
+    settings = job.writer.manifest.settings
+    rows = job.rows()
+    planner = partial(
         plan_index,
         rows.live_count,
-        work.space.dim,
+        job.space.dim,
         requested=settings.index,
-        memory_bytes=work.memory,
+        memory_bytes=job.memory,
         recall=settings.recall,
     )
-    entries = work.entries
-    if plan().kind == "exact":
-        drop_index(work.writer, work.space.key, work.modality)
+    entries = job.entries
+    if planner().kind == "exact":
+        drop_index(job.writer, job.space.key, job.modality)
         return []
-    if not entries or entries[0].requested != _requested(work.writer.manifest):
-        return _build(work, rows, plan, texts)
+    if not entries or entries[0].requested != _requested(job.writer.manifest):
+        return _build(job, rows, planner, text_queries)
     covered = int(np.searchsorted(rows.ids, entries[-1].covers_to, side="right"))
-    if not work.can_be_extended:
+    if not job.can_be_extended:
         outgrown = len(rows) > REBUILD_GROWTH * entries[0].rows or 2 * rows.live_count < entries[0].rows
-        return _build(work, rows, plan, texts) if outgrown else []
+        return _build(job, rows, planner, text_queries) if outgrown else []
     notices: list[Notice] = []
     if len(rows) - covered > TAIL_ROWS:
-        notices = _extend(work, rows, covered, plan, texts)
-    merge_segments(work)
+        notices = _extend(job, rows, covered, planner, text_queries)
+    merge_segments(job)
     return notices
 
 
-def merge_segments(work: IndexJob, *, all_of_them: bool = False) -> None:
-    """Merge neighbouring small segments; all into the first where they outweigh it, or ``all_of_them`` are to be.
+def merge_segments(job: IndexJob, *, all_of_them: bool = False) -> None:
+    """Merge small neighbouring segments, without their dead rows.
 
-    What is dead is dropped on the way. The old segments stay until the manifest names the new one.
+    All segments are merged into the first one if they outweigh it, or with ``all_of_them``. The files of the old
+    segments stay until the manifest names the new one.
     """
-    dead = Snapshot(work.writer.root, work.writer.manifest).deleted_ids
-    rows = work.rows()
-    first, *later = work.entries
+    dead = Snapshot(job.root, job.writer.manifest).deleted_ids
+    rows = job.rows()
+    first, *later = job.entries
     indexed = first.rows + sum(entry.rows for entry in later)
     outweighed = sum(entry.rows for entry in later) > first.rows or indexed > 2 * rows.live_count
     if outweighed or (all_of_them and (later or indexed > rows.live_count)):
-        _merge_all(work, dead)
+        _merge_all(job, dead)
         return
-    while due := merges_due(work.entries[1:]):
+    while due := merges_due(job.entries[1:]):
+        trained = job.load_trained()
         for entries in due:
-            learned = index_io.read(work.stem(first).with_suffix(_LEARNED), mapped=False)
-            merged = merge(learned, [_faiss(work, e) for e in entries], dead, whole=False)
-            facts = _newest_facts(work, entries)
-            files = {".faiss": lambda sink, made=merged: index_io.write_segment(made, sink)}
-            _publish(work, entries, files, facts, int(merged.ntotal))
+            merged = trained.merge([job.path(entry) for entry in entries], dead)
+            facts = _merged_facts(entries, read_all_facts(job.root, entries))
+            segment = _NewSegment({_INDEX: merged.save}, facts, len(merged), _covers_to(entries))
+            _publish(job, segment, replaced=entries)
 
 
 def drop_index(writer: Writer, space: str, modality: Modality) -> None:
-    """Name no index of a modality any more."""
+    """Remove the index of a modality from the manifest."""
     kept = tuple(i for i in writer.manifest.indexes if (i.space, i.modality) != (space, modality))
     if kept != writer.manifest.indexes:
         writer.publish(replace(writer.manifest, indexes=kept))
 
 
-def _build(work: IndexJob, rows: Rows, plan: Plan, texts: Texts, why: Notice | None = None) -> list[Notice]:
-    vectors, ids = work.vectors(rows)
-    asked = texts()
-    fits = fitted(plan, vectors, asked)
-    target = work.writer.manifest.settings.recall
+def _build(job: IndexJob, rows: Rows, planner: Planner, text_queries: LoadTextQueries) -> list[Notice]:
+    vectors, ids = job.vectors(rows)
+    texts = text_queries()
+    plan = choose_code_length(planner, vectors, texts)
     approximate, calibration = train_and_calibrate(
-        vectors, ids, fits, text_queries=asked, recall=target, threads=work.threads
+        vectors, ids, plan, text_queries=texts, recall=job.target, threads=job.threads
     )
-    facts: dict[str, Any] = {"plan": fits.to_json(), "calibration": calibration.to_json(), "measured_rows": len(rows)}
-    files: dict[str, Any] = {".faiss": approximate.save}
-    if approximate.extends:
-        files[_LEARNED] = approximate.save_trained
-        facts["far"] = Drift.of(approximate.faiss_index, vectors).far
-        if asked is not None:
-            files[_TEXTS] = lambda sink: np.save(sink, np.asarray(asked, np.float16))
-    _publish(work, work.entries, files, facts, len(rows), covers_to=int(rows.ids[-1]))
-    return ([why] if why else []) + _recall_notice(work, calibration, target)
+    facts = IndexFacts(job.space, plan, calibration=calibration, measured_rows=len(rows))
+    files: dict[str, Write] = {_INDEX: approximate.save}
+    if approximate.is_extendable:
+        files[_TRAINED] = approximate.save_trained
+        facts = replace(facts, distant_threshold=Drift.measure(approximate, vectors).distant_threshold)
+        if texts is not None:
+            files[_TEXT_QUERIES] = lambda sink: np.save(sink, np.asarray(texts, np.float16))
+    _publish(job, _NewSegment(files, facts, len(rows), int(rows.ids[-1])), replaced=job.entries)
+    return [] if calibration.reached else [index_below_recall(job.modality, job.target, calibration.recall)]
 
 
-def _recall_notice(work: IndexJob, calibration: Calibration, target: float) -> list[Notice]:
-    return [] if calibration.reached else [index_below_recall(work.modality, target, calibration.recall)]
-
-
-def _extend(work: IndexJob, rows: Rows, covered: int, plan: Plan, texts: Texts) -> list[Notice]:
-    """Encode the rows that no segment covers into a new one; measure again, or train anew, where that is due."""
-    first, *later = work.entries
-    base = read_index_facts(work.writer.root, first)
-    learned = index_io.read(work.stem(first).with_suffix(_LEARNED), mapped=False)
-    vectors, ids = work.vectors(rows, covered)
-    far = Drift(base["far"]).share(learned, vectors)
-    segment = encode(learned, vectors, ids, threads=work.threads)
-    facts: dict[str, Any] = {"plan": base["plan"], "rows": len(ids), "far_share": far}
+def _extend(job: IndexJob, rows: Rows, covered: int, planner: Planner, text_queries: LoadTextQueries) -> list[Notice]:
+    """Encode the rows from position ``covered`` on into a segment; measure or train again if that is due."""
+    entries = job.entries
+    all_facts = read_all_facts(job.root, entries)
+    first, last = all_facts[0], latest_recall(job.root, entries, all_facts)
+    assert first.calibration is not None
+    assert first.measured_rows is not None
+    assert first.distant_threshold is not None
+    trained = job.load_trained()
+    vectors, ids = job.vectors(rows, covered)
+    share = Drift(first.distant_threshold).distant_share(trained, vectors)
+    segment = trained.encode(vectors, ids, threads=job.threads)
+    facts = IndexFacts(job.space, first.plan, rows=len(ids), distant_share=share)
     notices: list[Notice] = []
-    last = measured(work.writer.root, work.entries)
-    drifted = far > FAR_SHARE and len(ids) > 0.02 * len(rows)
-    if drifted or len(rows) > MEASURE_GROWTH * last["measured_rows"]:
-        path = work.stem(first).with_suffix(".faiss")
-        whole = ApproximateIndex.load(path, [_faiss(work, entry) for entry in later])
-        whole.attach(segment)
-        new, old = _measured_again(work, rows, whole), Calibration.from_json(base["calibration"])
-        outgrown = len(rows) > TRAINED_GROWTH * base["measured_rows"]
-        if outgrown or (old.reached and not new.reached):
-            values = {"rows": len(rows), "trained_for": base["measured_rows"], "far_share": None if outgrown else far}
-            why = Notice(NoticeKind.INDEX_TRAINED_ANEW, {"modality": work.modality, **values})
-            return _build(work, rows, plan, texts, why)
-        facts |= {"calibration": new.to_json(), "measured_rows": len(rows)}
+    drifted = share > DISTANT_SHARE and len(ids) > _MIN_DRIFTED_SHARE * len(rows)
+    if drifted or len(rows) > MEASURE_GROWTH * last.rows:
+        index = ApproximateIndex.load(job.path(entries[0]), [job.path(entry) for entry in entries[1:]])
+        index.attach(segment)
+        calibration = _calibrate_again(job, rows, index)
+        outgrown = len(rows) > TRAINED_GROWTH * first.measured_rows
+        if outgrown or (first.calibration.reached and not calibration.reached):
+            why = {"rows": len(rows), "trained_for": first.measured_rows, "far_share": None if outgrown else share}
+            trained_anew = Notice(NoticeKind.INDEX_TRAINED_ANEW, {"modality": job.modality, **why})
+            return [trained_anew, *_build(job, rows, planner, text_queries)]
+        facts = replace(facts, calibration=calibration, measured_rows=len(rows))
         if drifted:
-            values = {"modality": work.modality, "far_share": far, "recall": dict(new.recall)}
+            values = {"modality": job.modality, "far_share": share, "recall": dict(calibration.recall)}
             notices = [Notice(NoticeKind.INDEX_MEASURED_ANEW, values)]
-    files = {".faiss": lambda sink: index_io.write_segment(segment, sink)}
-    _publish(work, [], files, facts, len(ids), covers_to=int(ids[-1]))
+    _publish(job, _NewSegment({_INDEX: segment.save}, facts, len(ids), int(ids[-1])))
     return notices
 
 
-def _measured_again(work: IndexJob, rows: Rows, whole: ApproximateIndex) -> Calibration:
-    """Recall of all segments together, on the texts that the index was built with and rows of today."""
-    vectors, ids = work.vectors(rows)
-    path = work.stem(work.entries[0]).with_suffix(_TEXTS)
-    texts = np.load(path, allow_pickle=False).astype(np.float32) if path.exists() else None
-    target = work.writer.manifest.settings.recall
+def _calibrate_again(job: IndexJob, rows: Rows, index: ApproximateIndex) -> Calibration:
+    """Calibrate all segments together, with rows of today and the text queries that the index was built with."""
+    vectors, ids = job.vectors(rows)
+    first = job.entries[0]
+    texts = None
+    if _TEXT_QUERIES in first.checksums:
+        texts = np.load(io.BytesIO(job.read(first, _TEXT_QUERIES)), allow_pickle=False).astype(np.float32)
     queries = calibration_queries(vectors, texts)
-    return calibrate(whole, vectors, ids, queries, target=target, threads=work.threads)
+    return calibrate(index, vectors, ids, queries, target=job.target, threads=job.threads)
 
 
-def _merge_all(work: IndexJob, dead: NDArray[np.int64]) -> None:
-    entries = work.entries
-    stem = work.stem(entries[0])
-    index = index_io.read(stem.with_suffix(".faiss"), mapped=False)
-    merged = merge(index, [_faiss(work, entry) for entry in entries[1:]], dead, whole=True)
-    files: dict[str, Any] = {".faiss": lambda sink: index_io.write(merged, sink)}
-    for ending in (_LEARNED, _TEXTS):
-        if ending in entries[0].checksums:
-            files[ending] = lambda sink, kept=ending: sink.write(stem.with_suffix(kept).read_bytes())
-    base = read_index_facts(work.writer.root, entries[0])
-    facts = {**base, **_newest_facts(work, entries), "far": base["far"]}
-    _publish(work, entries, files, facts, int(ivf_of(merged).ntotal))
+def _merge_all(job: IndexJob, dead: NDArray[np.int64]) -> None:
+    """Merge all segments into the first one, which keeps its trained index and text queries."""
+    entries = job.entries
+    first, *later = entries
+    kept = {ending: job.read(first, ending) for ending in (_TRAINED, _TEXT_QUERIES) if ending in first.checksums}
+    index = ApproximateIndex.load(job.path(first), [job.path(entry) for entry in later], mapped=False)
+    index.merge_segments(dead)
+    files: dict[str, Write] = {_INDEX: index.save}
+    files |= {ending: partial(_write_bytes, data) for ending, data in kept.items()}
+    all_facts = read_all_facts(job.root, entries)
+    facts = replace(_merged_facts(entries, all_facts), distant_threshold=all_facts[0].distant_threshold)
+    _publish(job, _NewSegment(files, facts, len(index), _covers_to(entries)), replaced=entries)
 
 
-def _newest_facts(work: IndexJob, entries: Sequence[IndexEntry]) -> dict[str, Any]:
-    """Facts of merged segments: of the newest, with the newest calibration among them, and the far share of all."""
-    told = [read_index_facts(work.writer.root, entry) for entry in entries]
-    facts = {**told[-1], "rows": sum(entry.rows for entry in entries)}
-    for one in told:
-        facts |= {key: one[key] for key in ("calibration", "measured_rows") if key in one}
-    shares = [(entry.rows, one["far_share"]) for entry, one in zip(entries, told, strict=True) if "far_share" in one]
+def _merged_facts(entries: Sequence[IndexEntry], all_facts: Sequence[IndexFacts]) -> IndexFacts:
+    """The facts of merged segments: the newest calibration among them, and the distant share of all their rows."""
+    merged = replace(all_facts[-1], rows=sum(entry.rows for entry in entries), distant_threshold=None)
+    for facts in all_facts:
+        if facts.calibration is not None:
+            merged = replace(merged, calibration=facts.calibration, measured_rows=facts.measured_rows)
+    shares = [
+        (entry.rows, facts.distant_share)
+        for entry, facts in zip(entries, all_facts, strict=True)
+        if facts.distant_share is not None
+    ]
     if shares:
-        facts["far_share"] = sum(rows * share for rows, share in shares) / max(sum(rows for rows, _ in shares), 1)
-    return facts
+        share = sum(rows * share for rows, share in shares) / max(sum(rows for rows, _ in shares), 1)
+        merged = replace(merged, distant_share=share)
+    return merged
 
 
-def _publish(
-    work: IndexJob,
-    replaced: Sequence[IndexEntry],
-    files: dict[str, Any],
-    facts: dict[str, Any],
-    rows: int,
-    *,
-    covers_to: int | None = None,
-) -> None:
-    """Write a segment's files and let the manifest name it in the place of ``replaced``."""
-    writer = work.writer
-    stem, manifest = writer.new_path(writer.manifest, f"indexes/{work.space.key}/{work.modality}", "")
+def _covers_to(entries: Sequence[IndexEntry]) -> int:
+    return max(entry.covers_to for entry in entries)
+
+
+def _publish(job: IndexJob, segment: _NewSegment, *, replaced: Sequence[IndexEntry] = ()) -> None:
+    """Write the files of a segment, then name it in the manifest instead of the ``replaced`` ones."""
+    writer = job.writer
+    stem, manifest = writer.new_path(writer.manifest, f"indexes/{job.space.key}/{job.modality}", "")
+    facts = (json.dumps(segment.facts.to_json(), indent=1) + "\n").encode()
+    files: dict[str, Write] = {**segment.files, _FACTS: partial(_write_bytes, facts)}
     checksums = {}
-    about = {**facts, "format": FORMAT_VERSION, "space": work.space.to_json()}
-    writes = {**files, ".json": lambda sink: sink.write((json.dumps(about, indent=1) + "\n").encode())}
-    for ending, write in writes.items():
+    for ending, write in files.items():
         path = writer.root / f"{stem}{ending}"
         with durable_file(path) as sink:
             write(sink)
         checksums[ending] = file_checksum(path)
-    end = max(entry.covers_to for entry in replaced) if covers_to is None else covers_to
-    entry = IndexEntry(stem, work.space.key, work.modality, rows, end, _requested(manifest), checksums)
+    entry = IndexEntry(
+        path=stem,
+        space=job.space.key,
+        modality=job.modality,
+        rows=segment.rows,
+        covers_to=segment.covers_to,
+        requested=_requested(manifest),
+        checksums=checksums,
+    )
     gone = {one.path for one in replaced}
     kept = [one for one in manifest.indexes if one.path not in gone]
     ordered = sorted([*kept, entry], key=lambda one: (one.space, one.modality, one.covers_to))
     writer.publish(replace(manifest, indexes=tuple(ordered)))
 
 
-def _faiss(work: IndexJob, entry: IndexEntry) -> Path:
-    return work.stem(entry).with_suffix(".faiss")
+def _write_bytes(data: bytes, sink: Sink) -> None:
+    sink.write(data)
 
 
 def _requested(manifest: Manifest) -> str:
-    """What an index was built for: another request or recall target makes it stale."""
+    """What an index was built for: with another kind or recall target it is built again."""
     return f"{manifest.settings.index} recall {manifest.settings.recall:g}"

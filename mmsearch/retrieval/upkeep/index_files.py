@@ -1,9 +1,10 @@
-"""Indexes and samples of a collection, opened for searching. All are disposable: the shards can make them again."""
+"""Opening the indexes and match samples of a collection. All of them can be made again from the shards."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,78 +12,146 @@ import numpy as np
 
 from mmsearch.durable import bytes_checksum
 from mmsearch.errors import CollectionDamagedError, SpaceMismatchError
-from mmsearch.indexes import VectorIndex
-from mmsearch.indexes.calibrate import Calibration
-from mmsearch.indexes.match_sample import Sample
-from mmsearch.indexes.vectors import StoredVectors, as_floats
+from mmsearch.indexes import Calibration, IndexPlan, MatchSample, StoredVectors, VectorIndex, to_float32
 from mmsearch.retrieval.store.manifest import IndexEntry
 from mmsearch.retrieval.store.schema import FORMAT_VERSION
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.types import Modality, Space
 
 if TYPE_CHECKING:
-    from mmsearch.indexes.faiss.approximate import ApproximateIndex
+    from mmsearch.indexes import ApproximateIndex
+
+
+@dataclass(frozen=True, slots=True)
+class IndexFacts:
+    """What the JSON file of an index segment says.
+
+    Attributes:
+        space: of its rows.
+        plan: what the first segment was built by.
+        rows: encoded rows, of a segment that was added or merged.
+        calibration: if recall was measured when the segment was written.
+        measured_rows: rows of the whole index when recall was measured.
+        distant_threshold: of the first segment: see `mmsearch.indexes.Drift`. In the file: ``far``.
+        distant_share: of the rows of a segment that was added or merged. In the file: ``far_share``.
+    """
+
+    space: Space
+    plan: IndexPlan
+    rows: int | None = None
+    calibration: Calibration | None = None
+    measured_rows: int | None = None
+    distant_threshold: float | None = None
+    distant_share: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The object in the file; what is None is left out."""
+        known = {
+            "plan": self.plan.to_json(),
+            "rows": self.rows,
+            "calibration": self.calibration.to_json() if self.calibration else None,
+            "measured_rows": self.measured_rows,
+            "far": self.distant_threshold,
+            "far_share": self.distant_share,
+            "format": FORMAT_VERSION,
+            "space": self.space.to_json(),
+        }
+        return {key: value for key, value in known.items() if value is not None}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], entry: IndexEntry) -> IndexFacts:
+        """The inverse of `to_json`. Older versions did not write ``measured_rows``: it is taken from the entry."""
+        calibration = Calibration.from_json(data["calibration"]) if "calibration" in data else None
+        return cls(
+            space=Space.from_json(data["space"]),
+            plan=IndexPlan.from_json(data["plan"]),
+            rows=data.get("rows"),
+            calibration=calibration,
+            measured_rows=data.get("measured_rows", entry.rows if calibration else None),
+            distant_threshold=data.get("far"),
+            distant_share=data.get("far_share"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredRecall:
+    """The newest calibration of an index, and how many rows the index had then."""
+
+    calibration: Calibration
+    rows: int
 
 
 def open_index(snapshot: Snapshot, space: Space, modality: Modality) -> VectorIndex:
-    """The index of a (space, modality) over the snapshot's rows; exact where none was built."""
+    """The index of a (space, modality) over the rows of a snapshot; exact if none was built.
+
+    Its FAISS files are loaded when a search first needs them.
+
+    Raises:
+        SpaceMismatchError: the index is of another space.
+        CollectionDamagedError: its JSON file is altered, or of a newer format.
+    """
     rows = snapshot.rows(space.key, modality)
     vectors = StoredVectors(rows.vector_blocks, space.dim)
     entries = snapshot.manifest.indexes_of(space.key, modality)
     if not entries:
         return VectorIndex(vectors, rows.ids)
-    stems = [snapshot.root / entry.path for entry in entries]
-    for entry, stem in zip(entries, stems, strict=True):
-        facts = read_index_facts(snapshot.root, entry)
-        if facts["space"] != space.to_json():
-            raise SpaceMismatchError(f"index {stem} is of space {facts['space']}, not of {space.to_json()}")
-    first, *later = (stem.with_suffix(".faiss") for stem in stems)
+    all_facts = read_all_facts(snapshot.root, entries)
+    for entry, facts in zip(entries, all_facts, strict=True):
+        if facts.space != space:
+            raise SpaceMismatchError(f"index {snapshot.root / entry.path} is of space {facts.space}, not of {space}")
+    first, *later = ((snapshot.root / entry.path).with_suffix(".faiss") for entry in entries)
 
     def load() -> ApproximateIndex:
-        from mmsearch.indexes.faiss.approximate import ApproximateIndex
+        from mmsearch.indexes import ApproximateIndex
 
         return ApproximateIndex.load(first, later)
 
-    return VectorIndex(
-        vectors,
-        rows.ids,
-        load,
-        Calibration.from_json(measured(snapshot.root, entries)["calibration"]),
-        entries[-1].covers_to,
-    )
+    calibration = latest_recall(snapshot.root, entries, all_facts).calibration
+    return VectorIndex(vectors, rows.ids, load, calibration, entries[-1].covers_to)
 
 
-def measured(root: Path, entries: Sequence[IndexEntry]) -> dict[str, Any]:
-    """The facts of the newest segment with which recall was measured, and of how many rows that was."""
-    for entry in reversed(entries):
-        facts = read_index_facts(root, entry)
-        if "calibration" in facts:
-            return {"measured_rows": entry.rows, **facts}
-    raise CollectionDamagedError(f"index {root / entries[0].path} has no calibration")
-
-
-def read_index_facts(root: Path, entry: IndexEntry) -> dict[str, Any]:
-    """Plan and calibration of an index, from the JSON file beside it.
+def read_index_facts(root: Path, entry: IndexEntry) -> IndexFacts:
+    """Read the JSON file of a segment.
 
     Raises:
-        CollectionDamagedError: the file is cut or altered, or of a newer format.
+        FileNotFoundError: it is gone; a newer manifest may have replaced it.
+        CollectionDamagedError: it is altered, or of a newer format.
     """
     path = (root / entry.path).with_suffix(".json")
     data = path.read_bytes()
     if bytes_checksum(data) == entry.checksums[".json"]:
-        facts: dict[str, Any] = json.loads(data)
+        facts = json.loads(data)
         if facts["format"] <= FORMAT_VERSION:
-            return facts
+            return IndexFacts.from_json(facts, entry)
     raise CollectionDamagedError(f"index {path} cannot be read")
 
 
-def read_match_sample(snapshot: Snapshot, space: Space, modality: Modality) -> Sample | None:
-    """The stored sample of a (space, modality); None where the searcher can draw the same: there is none yet, or it is
-    lost and as many rows live as when it was drawn.
+def read_all_facts(root: Path, entries: Sequence[IndexEntry]) -> list[IndexFacts]:
+    """The facts of all segments of an index, each read once; raises what `read_index_facts` does."""
+    return [read_index_facts(root, entry) for entry in entries]
+
+
+def latest_recall(root: Path, entries: Sequence[IndexEntry], all_facts: Sequence[IndexFacts]) -> MeasuredRecall:
+    """The newest calibration among the facts of an index.
+
+    Raises:
+        CollectionDamagedError: none of the segments has one.
+    """
+    for facts in reversed(all_facts):
+        if facts.calibration is not None and facts.measured_rows is not None:
+            return MeasuredRecall(facts.calibration, facts.measured_rows)
+    raise CollectionDamagedError(f"index {root / entries[0].path} has no calibration")
+
+
+def read_match_sample(snapshot: Snapshot, space: Space, modality: Modality) -> MatchSample | None:
+    """The stored match sample of a (space, modality).
+
+    None if the caller can draw the same one: none is stored yet, or it is lost and the number of live rows is still the
+    one that it was drawn from.
 
     Raises:
         FileNotFoundError: it is gone; a newer manifest may have replaced it.
-        CollectionDamagedError: it is cut or altered. Another sample would change the order of answers without a word.
+        CollectionDamagedError: it is altered, and another sample would change the order of hits silently.
     """
     entry = snapshot.manifest.match_sample_of(space.key, modality)
     if entry is None:
@@ -93,10 +162,10 @@ def read_match_sample(snapshot: Snapshot, space: Space, modality: Modality) -> S
         return None
     data = path.read_bytes()
     if bytes_checksum(data) == entry.checksum:
-        # Not `np.load`: it parses the header with `ast`, which fails now and then in threads (CPython 3.11).
+        # Not `np.load`: it parses the header with `ast`, which sometimes fails in threads (CPython 3.11).
         row = np.dtype([("id", "<i8"), ("vector", "<f2", (space.dim,))])
         stored = np.frombuffer(data, row, entry.rows, len(data) - entry.rows * row.itemsize)
-        return Sample(stored["id"], as_floats(stored["vector"]))
+        return MatchSample(stored["id"], to_float32(stored["vector"]))
     if can_be_drawn:
         return None
     raise CollectionDamagedError(f"{path} is damaged")

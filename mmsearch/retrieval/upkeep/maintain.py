@@ -1,4 +1,4 @@
-"""Keeping a collection in order after rows came or went: small shards merged, samples drawn, indexes built."""
+"""Upkeep after rows were added or removed: merges small shards, draws match samples, brings indexes up to date."""
 
 from __future__ import annotations
 
@@ -9,18 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.durable import durable_file, file_checksum
-from mmsearch.indexes.calibrate import TEXTS, corpus_queries
-from mmsearch.indexes.match_sample import SAMPLE_ROWS, draw
-from mmsearch.indexes.vectors import StoredVectors
+from mmsearch.indexes import (
+    MATCH_SAMPLE_ROWS,
+    TEXT_QUERY_COUNT,
+    StoredVectors,
+    corpus_queries,
+    match_sample_positions,
+)
 from mmsearch.notices import Notice
 from mmsearch.retrieval.store.manifest import MatchSampleEntry
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.writer import Writer, merges_due
-from mmsearch.retrieval.upkeep.index_builder import IndexJob, Texts, drop_index, merge_segments, update_index
-from mmsearch.retrieval.upkeep.probe_texts import phrases
+from mmsearch.retrieval.upkeep.index_builder import IndexJob, LoadTextQueries, drop_index, merge_segments, update_index
+from mmsearch.retrieval.upkeep.probe_texts import make_probe_texts
 from mmsearch.types import Modality, Space
 
-_BATCH = 64  # phrases embedded at a time
+_BATCH = 64  # texts embedded at a time
 
 EmbedTexts = Callable[[Sequence[str]], NDArray[np.float32]]
 """Texts to unit vectors ``[n, dim]`` of the space; `TextEncoder.encode_texts`."""
@@ -34,17 +38,22 @@ def maintain(
     threads: int | None = None,
     embed: EmbedTexts | None = None,
 ) -> list[Notice]:
-    """Merge small shards, then bring samples and indexes of the space up to date; returns what is to be said.
+    """Merge small shards, then bring the match samples and indexes of a space up to date; returns notices for the user.
 
-    ``memory`` and ``threads`` bound the building of indexes; ``embed`` embeds the phrases that they are measured with.
+    Args:
+        writer: of the collection.
+        space: its modalities are maintained.
+        memory: bytes for building indexes; default a quarter of the free memory.
+        threads: for building indexes, at most; default one for each processor.
+        embed: embeds the probe texts that indexes are calibrated with; None for a space without a text encoder.
     """
     notices: list[Notice] = []
     for modality in writer.manifest.modalities(space.key):
         merge_small_shards(writer, space.key, modality)
-        _update_sample(writer, space, modality)
+        _update_match_sample(writer, space, modality)
         snapshot = Snapshot(writer.root, writer.manifest)
-        texts = _calibration_texts(snapshot, space, modality, embed)
-        notices += update_index(IndexJob(writer, space, modality, memory, threads), texts)
+        text_queries = _text_queries(snapshot, space, modality, embed)
+        notices += update_index(IndexJob(writer, space, modality, memory, threads), text_queries)
     return notices
 
 
@@ -57,15 +66,15 @@ def merge_small_shards(writer: Writer, space: str, modality: Modality) -> None:
 
 
 def compact(writer: Writer) -> None:
-    """One shard and one index segment for each (space, modality), no dead rows, no tombstones."""
+    """Leave one shard and one index segment for each (space, modality), without dead rows and tombstones."""
     dead = Snapshot(writer.root, writer.manifest).deleted_ids
     for key, space in writer.manifest.spaces.items():
         for modality in writer.manifest.modalities(key):
-            work = IndexJob(writer, space, modality)
-            if work.entries and work.can_be_extended:
-                merge_segments(work, all_of_them=True)
-            elif work.rows().live is not None:
-                drop_index(writer, key, modality)  # built again without the dead rows
+            job = IndexJob(writer, space, modality)
+            if job.entries and job.can_be_extended:
+                merge_segments(job, all_of_them=True)
+            elif job.rows().live is not None:
+                drop_index(writer, key, modality)  # `maintain` builds it again without the dead rows
             entries = writer.manifest.shards_of(key, modality)
             if len(entries) > 1 or len(dead):
                 writer.merge(entries, dead)
@@ -73,14 +82,16 @@ def compact(writer: Writer) -> None:
     writer.publish(replace(writer.manifest, tombstones=()))
 
 
-def _update_sample(writer: Writer, space: Space, modality: Modality) -> None:
-    """Draw the sample anew when the rows have grown by half since it was drawn, or were too few to fill it."""
+def _update_match_sample(writer: Writer, space: Space, modality: Modality) -> None:
+    """Draw the match sample again if the rows have grown by half since, or were too few to fill it."""
     entry = writer.manifest.match_sample_of(space.key, modality)
     rows = Snapshot(writer.root, writer.manifest).rows(space.key, modality)
     count = rows.live_count
-    if entry is not None and (entry.of_rows == count or SAMPLE_ROWS <= entry.of_rows <= count <= 1.5 * entry.of_rows):
+    if entry is not None and (
+        entry.of_rows == count or MATCH_SAMPLE_ROWS <= entry.of_rows <= count <= 1.5 * entry.of_rows
+    ):
         return
-    positions = draw(rows.ids, rows.live)
+    positions = match_sample_positions(rows.ids, rows.live)
     stored = np.empty(len(positions), [("id", "<i8"), ("vector", "<f2", (space.dim,))])
     stored["id"], stored["vector"] = rows.ids[positions], rows.vectors_at(positions)
     name, manifest = writer.new_path(writer.manifest, f"indexes/{space.key}/{modality}", ".npy")
@@ -92,24 +103,24 @@ def _update_sample(writer: Writer, space: Space, modality: Modality) -> None:
     writer.publish(replace(manifest, match_samples=(*kept, drawn)))
 
 
-def _calibration_texts(snapshot: Snapshot, space: Space, modality: Modality, embed: EmbedTexts | None) -> Texts:
-    """Queries of words: phrases that people might type, and the collection's own texts, which are most like its theme.
+def _text_queries(snapshot: Snapshot, space: Space, modality: Modality, embed: EmbedTexts | None) -> LoadTextQueries:
+    """Text queries for an index: half probe texts, half texts of the collection, in random order.
 
-    Half of either, mixed; more of one where there are fewer of the other.
+    If there are fewer of the collection, there are more probe texts. An index of texts gets probe texts only.
     """
 
-    def texts() -> NDArray[np.float32] | None:
-        stored = modality != "text" and "text" in snapshot.manifest.modalities(space.key)
+    def load() -> NDArray[np.float32] | None:
         parts: list[NDArray[np.float32]] = []
-        if stored:
-            own = StoredVectors(snapshot.rows(space.key, "text").vector_blocks, space.dim)
-            parts.append(corpus_queries(own, seed=1, count=TEXTS if embed is None else TEXTS // 2))
+        if modality != "text" and "text" in snapshot.manifest.modalities(space.key):
+            stored = StoredVectors(snapshot.rows(space.key, "text").vector_blocks, space.dim)
+            count = TEXT_QUERY_COUNT if embed is None else TEXT_QUERY_COUNT // 2
+            parts.append(corpus_queries(stored, seed=1, count=count))
         if embed is not None:
-            asked = phrases(TEXTS - sum(map(len, parts)))
-            parts += [embed(asked[start : start + _BATCH]) for start in range(0, len(asked), _BATCH)]
+            texts = make_probe_texts(TEXT_QUERY_COUNT - sum(map(len, parts)))
+            parts += [embed(texts[start : start + _BATCH]) for start in range(0, len(texts), _BATCH)]
         if not parts:
             return None
         mixed = np.concatenate(parts)
         return mixed[np.random.default_rng(0).permutation(len(mixed))]
 
-    return texts
+    return load

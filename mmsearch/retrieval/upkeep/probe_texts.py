@@ -1,7 +1,7 @@
-"""Phrases of the kind that people type, to measure an index with: thousands of scenes, things, actions and sounds.
+"""Probe texts: queries such as people type, to calibrate an index with. Scenes, things, actions, sounds, ideas.
 
-They are composed from small word lists by patterns, each drawn as often as the others, with a seed: the same phrases on
-every machine. They need not be beautiful, but varied: recall is measured for what lies all over the space of texts.
+They are composed from word lists by patterns, all equally likely, with a seed: the same texts on every machine. They
+need not read well, but must vary, so that recall is measured all over the space of texts.
 """
 
 from __future__ import annotations
@@ -98,14 +98,14 @@ _PATTERNS = (
 )
 
 
-def phrases(count: int, *, seed: int = 0) -> list[str]:
-    """``count`` different phrases (some 100,000 can be had), the same for a seed."""
+def make_probe_texts(count: int, *, seed: int = 0) -> list[str]:
+    """``count`` distinct texts, always the same for a seed; about 100,000 can be made."""
     rng = random.Random(seed)
     lists = {kind: words.split("|") for kind, words in _WORDS.items()}
-    made: dict[str, None] = {}
+    made: dict[str, None] = {}  # a set in order of insertion
     while len(made) < count:
         pattern = _PATTERNS[rng.randrange(len(_PATTERNS))]
-        phrase = re.sub(r"{(\w+)}", lambda slot: rng.choice(lists[slot[1]]), pattern)
-        phrase = re.sub(r"(s|x|ch|sh)\+s\b", r"\1es", phrase).replace("+s", "s")
-        made[re.sub(r"\ba (?=[aeiou])", "an ", phrase)] = None
+        text = re.sub(r"{(\w+)}", lambda slot: rng.choice(lists[slot[1]]), pattern)
+        text = re.sub(r"(s|x|ch|sh)\+s\b", r"\1es", text).replace("+s", "s")
+        made[re.sub(r"\ba (?=[aeiou])", "an ", text)] = None
     return list(made)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mmsearch.indexes.calibrate import ROWS
+from mmsearch.indexes import CORPUS_QUERIES
 from mmsearch.retrieval.store.schema import FORMAT_VERSION
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.stored_paths import StoredPaths, under_mask
-from mmsearch.retrieval.upkeep.index_files import measured
+from mmsearch.retrieval.upkeep.index_files import latest_recall, read_all_facts
 from mmsearch.types import Modality, path_json, printable
 
 
@@ -119,7 +120,8 @@ def _modality_status(snapshot: Snapshot, space: str, modality: Modality) -> Moda
     if rows.live is not None:
         paths = paths.filter(rows.live)
     entries = manifest.indexes_of(space, modality)
-    facts = measured(snapshot.root, entries) if entries else None
+    facts = read_all_facts(snapshot.root, entries)
+    calibration = latest_recall(snapshot.root, entries, facts).calibration if entries else None
     return ModalityStatus(
         space=space,
         modality=modality,
@@ -127,14 +129,17 @@ def _modality_status(snapshot: Snapshot, space: str, modality: Modality) -> Moda
         files=len(paths.unique()),
         dead=len(rows) - rows.live_count,
         shards=len(manifest.shards_of(space, modality)),
-        index=facts["plan"]["factory"] if facts else "exact",
+        index=(facts[-1].plan.factory or facts[-1].plan.kind) if facts else "exact",
         segments=len(entries),
-        recall=_named(facts["calibration"]["recall"], modality) if facts else {},
-        measured_on=_named(facts["calibration"]["queries"], modality) if facts else {},
+        recall=_named(calibration.recall, modality) if calibration else {},
+        measured_on=_named(calibration.queries, modality) if calibration else {},
     )
 
 
-def _named(by_kind: dict[str, Any], modality: Modality) -> dict[str, Any]:
+def _named(by_kind: Mapping[str, Any], modality: Modality) -> dict[str, Any]:
     """By kind of query, words first; rows are named by what they are: pictures, sounds, passages of texts."""
     own = "passage" if modality == "text" else modality
-    return {own if kind == ROWS else kind: by_kind[kind] for kind in sorted(by_kind, key=lambda kind: kind == ROWS)}
+    return {
+        own if kind == CORPUS_QUERIES else kind: by_kind[kind]
+        for kind in sorted(by_kind, key=lambda kind: kind == CORPUS_QUERIES)
+    }

@@ -16,7 +16,7 @@ from mmsearch.indexes.faiss.approximate import ApproximateIndex
 from mmsearch.indexes.faiss.probing import Probing
 from mmsearch.indexes.faiss.selectors import selector_of
 from mmsearch.indexes.plan import plan_index
-from mmsearch.indexes.vectors import StoredVectors, as_vectors
+from mmsearch.indexes.vectors import StoredVectors, as_stored_vectors
 
 ROOT = Path(mmsearch.__path__[0]).parent
 ROWS, DIM = 600, 16
@@ -55,7 +55,7 @@ def ids() -> np.ndarray:
 def build(rows: np.ndarray, ids: np.ndarray) -> Build:
     def built(requested: str) -> ApproximateIndex:
         plan = plan_index(ROWS, DIM, requested=requested)
-        return ApproximateIndex.build(as_vectors(rows), ids, plan, seed=0, threads=None)
+        return ApproximateIndex.build(as_stored_vectors(rows), ids, plan, seed=0, threads=None)
 
     return built
 
@@ -79,7 +79,7 @@ def test_it_proposes_a_row_for_itself(factory: str, build: Build, rows: np.ndarr
 def test_under_a_filter_it_proposes_only_what_is_allowed(factory: str, spread: int, rows: np.ndarray) -> None:
     ids = np.arange(ROWS, dtype=np.int64) * spread
     plan = plan_index(ROWS, DIM, requested=factory)
-    built = ApproximateIndex.build(as_vectors(rows), ids, plan, seed=0, threads=None)
+    built = ApproximateIndex.build(as_stored_vectors(rows), ids, plan, seed=0, threads=None)
     proposed = built.candidates(rows[:20].astype(np.float32), 50, ALL_LISTS, selector_of(ids[::2]))
     assert np.count_nonzero(proposed >= 0) > 500
     assert np.all(np.isin(proposed[proposed >= 0], ids[::2]))
@@ -96,7 +96,7 @@ def test_rows_can_be_added_to_an_index_that_was_read_into_memory(
     build("ivfpq").save(tmp_path / "a.faiss")
     late = unit_rows(5, DIM, seed=3)
     loaded = ApproximateIndex.load(tmp_path / "a.faiss", mapped=False)
-    loaded.add(as_vectors(late), np.arange(9000, 9005), 0)
+    loaded.add(as_stored_vectors(late), np.arange(9000, 9005), 0)
     assert len(loaded) == ROWS + 5
     assert 9002 in loaded.candidates(late[2:3], 50, ALL_LISTS)
 
@@ -106,7 +106,7 @@ def test_adding_to_a_mapped_index_is_refused_before_faiss_ends_the_process(
 ) -> None:
     build("IVF16,SQ8").save(tmp_path / "a.faiss")
     with pytest.raises(RuntimeError, match="unmapped"):
-        ApproximateIndex.load(tmp_path / "a.faiss").add(as_vectors(unit_rows(5, DIM)), np.arange(9000, 9005), 0)
+        ApproximateIndex.load(tmp_path / "a.faiss").add(as_stored_vectors(unit_rows(5, DIM)), np.arange(9000, 9005), 0)
 
 
 def test_the_number_of_threads_that_faiss_uses_is_left_as_it_was(rows: np.ndarray, ids: np.ndarray) -> None:
@@ -115,7 +115,9 @@ def test_the_number_of_threads_that_faiss_uses_is_left_as_it_was(rows: np.ndarra
     before = faiss.omp_get_max_threads()
     try:
         faiss.omp_set_num_threads(3)
-        ApproximateIndex.build(as_vectors(rows), ids, plan_index(ROWS, DIM, requested="ivfpq"), seed=0, threads=2)
+        ApproximateIndex.build(
+            as_stored_vectors(rows), ids, plan_index(ROWS, DIM, requested="ivfpq"), seed=0, threads=2
+        )
         assert faiss.omp_get_max_threads() == 3
     finally:
         faiss.omp_set_num_threads(before)
@@ -140,7 +142,7 @@ def test_a_file_cut_anywhere_is_damage_and_never_the_end_of_the_process(
     build(factory).save(tmp_path / "whole.faiss")
     program = f"""
 from pathlib import Path
-from mmsearch.errors import CollectionDamagedError
+from mmsearch.errors import CollectionDamagedError, Hint, HintKind
 from mmsearch.indexes.faiss.approximate import ApproximateIndex
 folder = Path({str(tmp_path)!r})
 whole = (folder / "whole.faiss").read_bytes()
@@ -150,7 +152,7 @@ for length in lengths:
     try:
         ApproximateIndex.load(folder / "cut.faiss", mapped={mapped})
     except CollectionDamagedError as error:
-        assert "doctor" in str(error) and chr(10) not in str(error)
+        assert error.hint == Hint(HintKind.REPAIR) and chr(10) not in str(error)
     else:
         raise SystemExit(f"cut to {{length}} of {{len(whole)}} bytes, it was loaded")
 """

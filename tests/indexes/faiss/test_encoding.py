@@ -14,7 +14,7 @@ from mmsearch.indexes.faiss.approximate import ApproximateIndex
 from mmsearch.indexes.faiss.factory import ivf_of, weighting_of
 from mmsearch.indexes.faiss.probing import Probing
 from mmsearch.indexes.plan import IndexPlan
-from mmsearch.indexes.vectors import as_vectors
+from mmsearch.indexes.vectors import as_stored_vectors
 
 ROWS, DIM = 2000, 32
 EVERY_LIST = Probing(10_000)
@@ -45,7 +45,9 @@ def words(turn: np.ndarray) -> np.ndarray:
 def built(rows: np.ndarray, factory: str, words: np.ndarray | None = None) -> ApproximateIndex:
     plan = IndexPlan("faiss", "", factory, train_rows=len(rows))
     queries = [] if words is None else [words]
-    return ApproximateIndex.build(as_vectors(rows), np.arange(len(rows)), plan, seed=0, threads=1, queries=queries)
+    return ApproximateIndex.build(
+        as_stored_vectors(rows), np.arange(len(rows)), plan, seed=0, threads=1, queries=queries
+    )
 
 
 def found(index: ApproximateIndex, queries: np.ndarray, rows: np.ndarray, count: int = 40) -> float:
@@ -75,7 +77,7 @@ def test_each_row_is_put_into_the_list_whose_centroid_is_nearest_whatever_the_co
 def test_products_with_weighted_centroids_are_those_with_the_centroids(rows: np.ndarray, words: np.ndarray) -> None:
     """So the lists that a query probes are those that it would probe without weights."""
     plain, weighted = (built(rows, f"{prefix}IVF8,PQ8x4fsr", words) for prefix in ("", "QW,"))
-    assert np.allclose(plain.gaps(words), weighted.gaps(words), atol=1e-4)
+    assert np.allclose(plain.centroid_margins(words), weighted.centroid_margins(words), atol=1e-4)
 
 
 def test_a_weighted_index_is_searched_by_faiss_as_it_is(rows: np.ndarray, words: np.ndarray, tmp_path: Path) -> None:
@@ -100,7 +102,7 @@ def test_which_codes_are_weighted_is_still_known_when_the_index_was_read(
 
 def test_rows_that_come_later_are_encoded_as_the_first_ones_were(rows: np.ndarray, words: np.ndarray) -> None:
     early = built(rows[:1500], "QW,IVF8,PQ8x4fsr", words)
-    early.add(as_vectors(rows[1500:]), np.arange(1500, ROWS), 0)
+    early.add(as_stored_vectors(rows[1500:]), np.arange(1500, ROWS), 0)
     assert len(early) == ROWS
     late = early.candidates(rows[1500:], 40, EVERY_LIST)
     assert np.mean([own in line for own, line in zip(range(1500, ROWS), late, strict=True)]) > 0.95

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mmsearch.cli.hints import explained_error
 from mmsearch.errors import UsageError
 from mmsearch.indexes.faiss.approximate import ApproximateIndex
-from mmsearch.indexes.faiss.factory import least_rows, untrained
+from mmsearch.indexes.faiss.factory import min_training_rows, untrained_index
 from mmsearch.indexes.plan import plan_index
 from mmsearch.indexes.vectors import StoredVectors
 
@@ -29,7 +30,7 @@ from mmsearch.indexes.vectors import StoredVectors
 def test_an_index_trains_on_as_few_rows_as_are_said_and_prints_nothing(
     factory: str, rows: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert least_rows(untrained(factory, 32)) == rows
+    assert min_training_rows(untrained_index(factory, 32)) == rows
     vectors = np.random.default_rng(0).normal(size=(rows, 32))
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
     plan = plan_index(rows, 32, requested=factory)
@@ -62,6 +63,7 @@ def test_with_too_few_rows_to_train_the_plan_is_exact_and_says_why(factory: str)
 )
 def test_a_string_that_cannot_be_used_is_refused_in_one_line_with_an_example(factory: str) -> None:
     with pytest.raises(UsageError) as error:
-        untrained(factory, 32)
-    assert "IVF1024,PQ64x4fsr" in str(error.value)
+        untrained_index(factory, 32)
+    assert "IVF1024,PQ64x4fsr" in explained_error(error.value)
+    assert repr(factory) in str(error.value)
     assert "\n" not in str(error.value)

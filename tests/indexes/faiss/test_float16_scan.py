@@ -52,7 +52,7 @@ def test_products_stand_in_the_order_of_the_rows() -> None:
 def test_rows_are_seen_in_place_and_not_copied() -> None:
     rows = unit_rows(8, 16)
     index = faiss.IndexScalarQuantizer(16, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
-    held = float16_scan._lend(index, rows)
+    held = float16_scan._set_codes(index, rows)
     rows[5] = 0
     rows[5, 0] = 1
     axis = np.eye(16, dtype=np.float32)[:1]
@@ -60,7 +60,7 @@ def test_rows_are_seen_in_place_and_not_copied() -> None:
     assert np.shares_memory(held, rows)
 
 
-def test_a_faiss_that_lends_no_memory_gets_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_faiss_that_set_codess_no_memory_gets_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = unit_rows(30, 16)
     before = float16_scan.nearest(rows, rows[:2].astype(np.float32), 5)
     monkeypatch.setattr(faiss, "MaybeOwnedVectorUInt8", SimpleNamespace())
@@ -69,6 +69,6 @@ def test_a_faiss_that_lends_no_memory_gets_a_copy(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_process_without_faiss_is_not_made_to_load_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert float16_scan.can_compare()
+    assert float16_scan.is_available()
     monkeypatch.delitem(sys.modules, "faiss")
-    assert not float16_scan.can_compare()
+    assert not float16_scan.is_available()

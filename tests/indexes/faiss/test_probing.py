@@ -8,9 +8,9 @@ import pytest
 
 from mmsearch.indexes.faiss.approximate import ApproximateIndex
 from mmsearch.indexes.faiss.centroids import Centroids
-from mmsearch.indexes.faiss.probing import Probing, gaps, lists_within
+from mmsearch.indexes.faiss.probing import Probing, centroid_margins, lists_within
 from mmsearch.indexes.plan import IndexPlan
-from mmsearch.indexes.vectors import as_vectors
+from mmsearch.indexes.vectors import as_stored_vectors
 
 DIM = 16
 
@@ -35,12 +35,12 @@ def probed(centroids: Centroids, query: np.ndarray, probing: Probing) -> set[int
     return set(lists_within(centroids, query, probing)[1].tolist())
 
 
-@pytest.mark.parametrize("reach", [-0.1, 0.0, 0.07, 3.0])
-def test_all_lists_within_reach_of_the_tenth_are_probed_and_no_other(centroids: Centroids, reach: float) -> None:
+@pytest.mark.parametrize("margin", [-0.1, 0.0, 0.07, 3.0])
+def test_all_lists_within_the_margin_of_the_tenth_are_probed_and_no_other(centroids: Centroids, margin: float) -> None:
     for query in queries(20):
-        near, lists = lists_within(centroids, query, Probing(1, reach))
-        (behind,) = gaps(centroids.values, query[None])
-        assert set(lists.tolist()) == set(np.flatnonzero(behind <= max(reach, behind.min()) + 1e-6).tolist())
+        near, lists = lists_within(centroids, query, Probing(1, margin))
+        (margins,) = centroid_margins(centroids.values, query[None])
+        assert set(lists.tolist()) == set(np.flatnonzero(margins <= max(margin, margins.min()) + 1e-6).tolist())
         assert np.all(np.diff(near) <= 0), "nearest first"
 
 
@@ -51,7 +51,7 @@ def test_a_query_close_to_one_centroid_probes_fewer_than_one_that_is_far_from_al
 
 def test_looking_wider_adds_lists_and_takes_none_away(centroids: Centroids) -> None:
     for query in queries(10):
-        few, more = (probed(centroids, query, Probing(4, 0.05, wider)) for wider in (1.0, 2.0))
+        few, more = (probed(centroids, query, Probing(4, 0.05, factor)) for factor in (1.0, 2.0))
         assert few <= more
         assert len(more) == min(2 * len(few), 64)
         assert len(probed(centroids, query, Probing(4, 0.05, 1000))) == 64
@@ -59,10 +59,10 @@ def test_looking_wider_adds_lists_and_takes_none_away(centroids: Centroids) -> N
 
 def test_more_lists_are_found_than_are_looked_at_first() -> None:
     many = of(queries(2000, seed=0))
-    (behind,) = gaps(many.values, queries(1))
+    (margins,) = centroid_margins(many.values, queries(1))
     for count in (200, 500, 2000):
-        reach = float(np.sort(behind)[count - 1]) + 1e-6
-        assert probed(many, queries(1)[0], Probing(1, reach)) == set(np.argsort(behind)[:count].tolist())
+        margin = float(np.sort(margins)[count - 1]) + 1e-6
+        assert probed(many, queries(1)[0], Probing(1, margin)) == set(np.argsort(margins)[:count].tolist())
 
 
 @pytest.mark.parametrize("factory", ["IVF256,PQ8x4fsr", "IVF256,SQ8", "IVF256,RaBitQ", "IVF256_HNSW16,SQ8"])
@@ -70,9 +70,9 @@ def test_in_a_batch_each_query_gets_what_it_gets_alone(factory: str) -> None:
     """Queries differ in the lists that they probe: what one leaves out must not take answers from another."""
     rows = queries(6000, seed=3)
     plan = IndexPlan("faiss", "", factory, train_rows=6000)
-    built = ApproximateIndex.build(as_vectors(rows), np.arange(6000), plan, seed=0, threads=1)
-    for reach in (-0.05, 0.02, 0.1):
-        together = built.candidates(rows[:200], 20, Probing(1, reach))
+    built = ApproximateIndex.build(as_stored_vectors(rows), np.arange(6000), plan, seed=0, threads=1)
+    for margin in (-0.05, 0.02, 0.1):
+        together = built.candidates(rows[:200], 20, Probing(1, margin))
         assert np.mean([own in line for own, line in zip(range(200), together, strict=True)]) > 0.9
         for row in range(0, 200, 40):
-            assert np.array_equal(together[row], built.candidates(rows[row : row + 1], 20, Probing(1, reach))[0])
+            assert np.array_equal(together[row], built.candidates(rows[row : row + 1], 20, Probing(1, margin))[0])

@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 
 from mmsearch.errors import CollectionDamagedError
-from mmsearch.indexes.faiss import index_io
 from mmsearch.indexes.faiss.approximate import ApproximateIndex
 from mmsearch.indexes.faiss.probing import Probing
-from mmsearch.indexes.faiss.segments import Drift, encode, merge
+from mmsearch.indexes.faiss.segments import Drift, TrainedIndex
 from mmsearch.indexes.faiss.selectors import selector_of
 from mmsearch.indexes.plan import plan_index
-from mmsearch.indexes.vectors import as_vectors
+from mmsearch.indexes.vectors import as_stored_vectors
 
 FACTORIES = [
     "ivfpq",
@@ -38,18 +37,17 @@ class Parts:
     def __init__(self, factory: str, rows: np.ndarray, folder: Path) -> None:
         self.rows, self.ids, self.folder = rows, np.arange(len(rows), dtype=np.int64) * 2 + 10, folder
         plan = plan_index(EARLY, DIM, requested=factory)
-        early = ApproximateIndex.build(as_vectors(rows[:EARLY]), self.ids[:EARLY], plan, seed=0, threads=1)
+        early = ApproximateIndex.build(as_stored_vectors(rows[:EARLY]), self.ids[:EARLY], plan, seed=0, threads=1)
         early.save(folder / "first.faiss")
-        early.save_trained(folder / "learned.faiss")
+        early.save_trained(folder / "trained.faiss")
 
-    def learned(self) -> object:
-        return index_io.read(self.folder / "learned.faiss", mapped=False)
+    def trained(self) -> TrainedIndex:
+        return TrainedIndex.load(self.folder / "trained.faiss")
 
     def later(self, start: int, stop: int) -> Path:
         """Encode later rows into a segment file."""
-        segment = encode(self.learned(), as_vectors(self.rows[start:stop]), self.ids[start:stop])
         path = self.folder / f"{start}.faiss"
-        index_io.write_segment(segment, path)
+        self.trained().encode(as_stored_vectors(self.rows[start:stop]), self.ids[start:stop]).save(path)
         return path
 
 
@@ -94,7 +92,7 @@ def test_segments_are_one_index_cut_in_pieces(factory: str, parts: Callable[[str
     made = parts(factory)
     index = ApproximateIndex.load(made.folder / "first.faiss", [made.later(600, 700), made.later(700, 900)])
     whole = ApproximateIndex.load(made.folder / "first.faiss", mapped=False)
-    whole.add(as_vectors(made.rows), made.ids, 600)
+    whole.add(as_stored_vectors(made.rows), made.ids, 600)
     for probing in (Probing(1), Probing(3), Probing(0, 0.05), ALL_LISTS):
         one, other = (i.candidates(made.rows[::9].astype(np.float32), 40, probing) for i in (index, whole))
         assert np.mean([len(set(a) & set(b)) / len(set(b)) for a, b in zip(one, other, strict=True)]) > 0.97
@@ -105,9 +103,9 @@ def test_merging_keeps_the_living_and_drops_the_dead(factory: str, parts: Callab
     made = parts(factory)
     later = [made.later(600, 700), made.later(700, 800), made.later(800, 900)]
     dead = made.ids[650:750]
-    merged = merge(made.learned(), later, dead, whole=False)
-    assert merged.ntotal == 200
-    index_io.write_segment(merged, made.folder / "merged.faiss")
+    merged = made.trained().merge(later, dead)
+    assert len(merged) == 200
+    merged.save(made.folder / "merged.faiss")
     index = ApproximateIndex.load(made.folder / "first.faiss", [made.folder / "merged.faiss"])
     proposed = index.candidates(made.rows[600:900].astype(np.float32), 60, ALL_LISTS)
     assert not np.any(np.isin(proposed, dead))
@@ -117,10 +115,12 @@ def test_merging_keeps_the_living_and_drops_the_dead(factory: str, parts: Callab
 @every_kind
 def test_all_segments_merge_into_the_first(factory: str, parts: Callable[[str], Parts]) -> None:
     made = parts(factory)
-    first = index_io.read(made.folder / "first.faiss", mapped=False)
     dead = made.ids[[3, 650]]
-    whole = merge(first, [made.later(600, 700), made.later(700, 900)], dead, whole=True)
-    index_io.write(whole, made.folder / "whole.faiss")
+    later = [made.later(600, 700), made.later(700, 900)]
+    whole = ApproximateIndex.load(made.folder / "first.faiss", later, mapped=False)
+    whole.merge_segments(dead)
+    assert len(whole) == 898
+    whole.save(made.folder / "whole.faiss")
     index = ApproximateIndex.load(made.folder / "whole.faiss")
     assert len(index) == 898
     assert finds(index, made, 700, 900) > 0.98
@@ -133,14 +133,14 @@ def test_a_segment_does_not_hold_the_centroids_again(parts: Callable[[str], Part
     centroids = 512 * DIM * 4
     path = made.later(600, 610)
     assert path.stat().st_size < centroids
-    assert (made.folder / "learned.faiss").stat().st_size > centroids
+    assert (made.folder / "trained.faiss").stat().st_size > centroids
 
 
 def test_a_segment_of_another_index_is_refused(parts: Callable[[str], Parts], tmp_path: Path) -> None:
     made = parts("IVF8,SQ8")
     path = made.later(600, 610)
     plan = plan_index(EARLY, DIM, requested="IVF16,SQ8")
-    other = ApproximateIndex.build(as_vectors(made.rows[:EARLY]), made.ids[:EARLY], plan, seed=0, threads=1)
+    other = ApproximateIndex.build(as_stored_vectors(made.rows[:EARLY]), made.ids[:EARLY], plan, seed=0, threads=1)
     other.save(tmp_path / "other.faiss")
     with pytest.raises(CollectionDamagedError, match="no segment of the index"):
         ApproximateIndex.load(tmp_path / "other.faiss", [path])
@@ -148,9 +148,23 @@ def test_a_segment_of_another_index_is_refused(parts: Callable[[str], Parts], tm
 
 def test_rows_like_those_learned_from_do_not_drift_and_others_do(parts: Callable[[str], Parts]) -> None:
     made = parts("IVF16,SQ8")
-    learned = made.learned()
-    drift = Drift.of(learned, as_vectors(made.rows[:EARLY]))
-    assert drift.share(learned, as_vectors(made.rows[EARLY:])) < 0.2
+    trained = made.trained()
+    drift = Drift.measure(trained, as_stored_vectors(made.rows[:EARLY]))
+    assert drift.distant_share(trained, as_stored_vectors(made.rows[EARLY:])) < 0.2
     strangers = np.random.default_rng(1).normal(size=(200, DIM))
     strangers /= np.linalg.norm(strangers, axis=1, keepdims=True)
-    assert drift.share(learned, as_vectors(strangers)) > 0.5
+    assert drift.distant_share(trained, as_stored_vectors(strangers)) > 0.5
+
+
+def test_a_trained_index_encodes_each_segment_by_itself(parts: Callable[[str], Parts]) -> None:
+    made = parts("IVF8,SQ8")
+    trained = made.trained()
+    segments = [trained.encode(as_stored_vectors(made.rows[600:some]), made.ids[600:some]) for some in (700, 650)]
+    assert [len(segment) for segment in segments] == [100, 50]
+
+
+def test_segments_of_a_mapped_index_are_not_merged(parts: Callable[[str], Parts]) -> None:
+    made = parts("IVF8,SQ8")
+    index = ApproximateIndex.load(made.folder / "first.faiss", [made.later(600, 700)])
+    with pytest.raises(RuntimeError, match="unmapped"):
+        index.merge_segments(np.empty(0, np.int64))

@@ -13,7 +13,7 @@ import pytest
 from mmsearch import Collection
 from mmsearch.durable import file_checksum
 from mmsearch.errors import CollectionDamagedError, Hint, HintKind, SpaceMismatchError
-from mmsearch.indexes.calibrate import TEXTS
+from mmsearch.indexes import TEXT_QUERY_COUNT, ApproximateIndex
 from mmsearch.retrieval.store.writer import open_writer
 from mmsearch.retrieval.upkeep import index_builder, maintain
 from mmsearch.types import Space
@@ -147,7 +147,7 @@ def test_an_index_that_no_longer_reaches_its_target_is_trained_anew_and_says_why
 
     def fails(*args: object, **options: object) -> object:
         calibration = worse(*args, **options)
-        return type(calibration)(1, 20, 0.95, {"row": 0.5}, {"row": 512}, [])
+        return replace(calibration, recall={"row": 0.5}, queries={"row": 512})
 
     monkeypatch.setattr(index_builder, "calibrate", fails)
     (notice,) = maintained(made, clustered(1000, seed=1, centres=9))
@@ -174,7 +174,7 @@ def maintained(collection: Collection, vectors: np.ndarray) -> list[str]:
     return [str(notice) for notice in notices]
 
 
-@pytest.mark.parametrize(("own", "phrases"), [(800, TEXTS // 2), (3, TEXTS - 3)])
+@pytest.mark.parametrize(("own", "phrases"), [(800, TEXT_QUERY_COUNT // 2), (3, TEXT_QUERY_COUNT - 3)])
 def test_it_is_measured_with_phrases_and_with_texts_of_the_collection(own: int, phrases: int, tmp_path: Path) -> None:
     asked: list[str] = []
 
@@ -202,7 +202,7 @@ def test_a_crash_while_merging_leaves_the_old_segments(made: Collection, monkeyp
     def crash(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(index_builder.index_io, "write", crash)
+    monkeypatch.setattr(ApproximateIndex, "save", crash)
     with pytest.raises(KeyboardInterrupt):
         made.compact()
     monkeypatch.undo()
@@ -252,6 +252,33 @@ def rewritten(collection: Collection, number: int, **changes: object) -> None:
         entries = list(writer.manifest.indexes)
         entries[number] = replace(entry, checksums={**entry.checksums, ".json": file_checksum(path)})
         writer.publish(replace(writer.manifest, indexes=tuple(entries)))
+
+
+@pytest.mark.parametrize("ending", [".trained", ".texts.npy"])
+@pytest.mark.parametrize("missing", [False, True], ids=["altered", "missing"])
+def test_what_is_copied_to_a_merged_index_is_compared_with_its_checksum(
+    ending: str, missing: bool, tmp_path: Path
+) -> None:
+    """Altered bytes would otherwise get a new checksum, and never be noticed again."""
+    collection = Collection.create(tmp_path / "c.mms", model=None, index="IVF8,SQ8")
+    add(collection, clustered(700, seed=1), "text")
+    add(collection, clustered(700))
+    add(collection, clustered(600, seed=2))
+    first, later = collection.manifest.indexes_of(SPACE.key, "image")
+    assert ending in first.checksums
+    path = collection.root / f"{first.path}{ending}"
+    data = path.read_bytes()
+    path.unlink()
+    if not missing:
+        path.write_bytes(data[:-40] + bytes(40))
+    before = collection.manifest
+    with pytest.raises(CollectionDamagedError, match=path.name) as error:
+        collection.compact()
+    assert error.value.hint == Hint(HintKind.REPAIR)
+    collection.reopen()
+    assert collection.manifest.indexes_of(SPACE.key, "image") == before.indexes_of(SPACE.key, "image") == [first, later]
+    assert Collection.doctor(collection.root, repair=True)
+    assert Collection.doctor(collection.root) == []
 
 
 def test_a_segment_of_another_space_is_refused(made: Collection) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
 from mmsearch.indexes import VectorIndex, build_index
-from mmsearch.indexes.calibrate import Calibration, corpus_queries, to_learn_from, to_measure_with
 from mmsearch.indexes.faiss.probing import Probing
+from mmsearch.indexes.operating_point import corpus_queries, split_text_queries
 
 
 def clustered(rows: int, seed: int = 0) -> np.ndarray:
@@ -34,19 +32,18 @@ def test_the_recall_stated_at_each_point_is_the_share_of_true_neighbours_found_t
     assert index.calibration is not None
     chose = corpus_queries(index.vectors, seed=0)[::2]
     for point in index.calibration.curve[:: len(index.calibration.curve) // 8]:
-        probing = Probing(point["nprobe"], point["reach"])
-        on = chose[: point["queries"]["row"]]
-        assert point["row"] == pytest.approx(recall_at(index, on, probing, point["candidates"]), abs=0.005)
+        on = chose[: point.queries["row"]]
+        measured = recall_at(index, on, point.probing, point.candidates)
+        assert point.recall["row"] == pytest.approx(measured, abs=0.005)
 
 
 def test_points_far_below_the_target_are_tried_on_few_queries_and_those_near_it_on_all(index: VectorIndex) -> None:
     assert index.calibration is not None
-    on = {point["queries"]["row"]: [] for point in index.calibration.curve}
+    on = {point.queries["row"]: [] for point in index.calibration.curve}
     for point in index.calibration.curve:
-        on[point["queries"]["row"]].append(point)
+        on[point.queries["row"]].append(min(point.recall["row"], point.recall["text"]))
     assert sorted(on) == [64, 512]
-    best_of_few = max(min(p["row"], p["text"]) for p in on[64])
-    assert best_of_few < 0.9 - 0.03 < max(min(p["row"], p["text"]) for p in on[512])
+    assert max(on[64]) < 0.9 - 0.03 < max(on[512])
 
 
 def test_the_recall_stated_was_measured_on_queries_that_had_no_say_in_the_choice(index: VectorIndex) -> None:
@@ -63,10 +60,10 @@ def test_every_kind_of_query_reaches_the_target_and_cheaper_points_do_not(index:
     assert calibration is not None
     assert calibration.reached
     chosen = (calibration.nprobe, calibration.candidates)
-    cheaper = [p for p in calibration.curve if p["nprobe"] <= chosen[0] and p["candidates"] <= chosen[1]]
-    cheaper = [p for p in cheaper if (p["nprobe"], p["candidates"]) != chosen]
+    cheaper = [p for p in calibration.curve if p.nprobe <= chosen[0] and p.candidates <= chosen[1]]
+    cheaper = [p for p in cheaper if (p.nprobe, p.candidates) != chosen]
     assert cheaper
-    assert all(min(point["row"], point["text"]) < 0.92 for point in cheaper)
+    assert all(min(point.recall["row"], point.recall["text"]) < 0.92 for point in cheaper)
 
 
 def test_where_the_target_is_out_of_reach_the_best_is_taken_and_said() -> None:
@@ -81,21 +78,15 @@ def test_where_the_target_is_out_of_reach_the_best_is_taken_and_said() -> None:
 def test_with_rows_alone_to_measure_more_lists_are_probed_than_rows_need() -> None:
     alone = build_index(clustered(6000), requested="IVF64,SQ8", recall=0.9).calibration
     assert alone is not None
-    enough = [p["nprobe"] for p in alone.curve if p["row"] >= 0.92]
+    enough = [p.nprobe for p in alone.curve if p.recall["row"] >= 0.92]
     assert alone.nprobe >= 4 * min(enough)
 
 
-def test_texts_that_codes_are_learned_from_are_not_measured_with() -> None:
+def test_texts_that_train_codes_do_not_measure() -> None:
     texts = np.arange(300, dtype=np.float32)[:, None]
-    learned, measured = to_learn_from(texts), to_measure_with(texts)
-    assert len(learned) == 100
-    assert sorted(np.concatenate([learned, measured]).ravel().tolist()) == list(range(300))
+    training, measuring = split_text_queries(texts)
+    assert len(training) == 100
+    assert sorted(np.concatenate([training, measuring]).ravel().tolist()) == list(range(300))
     few = texts[:60]
-    assert to_learn_from(few) is few
-    assert to_measure_with(few) is few
-
-
-def test_a_calibration_comes_back_from_json_as_it_was(index: VectorIndex) -> None:
-    assert index.calibration is not None
-    data = json.loads(json.dumps(index.calibration.to_json()))
-    assert Calibration.from_json(data) == index.calibration
+    assert split_text_queries(few)[0] is few
+    assert split_text_queries(few)[1] is few
