@@ -339,8 +339,10 @@ def checked_settings(settings: IndexSettings, index: str | None, recall: float |
     Raises:
         UsageError: an index that cannot be built, or a recall outside (0, 1].
     """
-    if recall is not None and not 0 < recall <= 1:
-        raise UsageError(f"recall must lie above 0 and at most at 1, not {recall:g}")
+    if recall is not None:
+        from mmsearch.indexes import check_recall_target
+
+        check_recall_target(recall)
     if index is not None and index not in ("auto", "exact", "ivfpq"):
         from mmsearch.indexes import plan_index
 
