@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mmsearch import Collection
+from mmsearch.cli.hints import with_hint
 from mmsearch.retrieval.ingest import mounts
 
 
@@ -33,7 +34,7 @@ def made(media, empty) -> Collection:
 
 def kept(report) -> list[tuple[str, int]]:
     """The folders that are said to be kept, with the number of their files."""
-    assert all("--prune-missing" in note.reason for note in report.kept)
+    assert all("--prune-missing" in with_hint(note.reason, note.hint) for note in report.kept)
     return [(Path(note.path).name, int(note.reason.split(": ")[1].split()[0])) for note in report.kept]
 
 

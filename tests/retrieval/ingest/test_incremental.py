@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from mmsearch import Collection
+from mmsearch.cli.hints import with_hint
+from mmsearch.errors import Hint, HintKind
 
 
 def balanced(report) -> bool:
@@ -95,7 +97,8 @@ def test_items_of_a_root_that_is_missing_or_suddenly_empty_are_kept_and_that_is_
     (kept,) = report.kept
     assert kept.path == str(photos)
     assert "10 items kept" in kept.reason
-    assert "--prune-missing" in kept.reason
+    assert kept.hint == Hint(HintKind.FORGET_MISSING)
+    assert "--prune-missing" in with_hint(kept.reason, kept.hint)
     assert paths_in(collection) == before
     report = collection.index([photos], workers=1, prune_missing=True)
     assert report.removed == 10

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mmsearch.errors import UsageError
+from mmsearch.cli.hints import with_hint
+from mmsearch.errors import Hint, HintKind, UsageError
 from mmsearch.retrieval.ingest.scan import Scan, absolute, excluded
 
 
@@ -79,9 +80,10 @@ def test_links_are_listed_as_skipped_unless_they_are_followed(tmp_path):
     (tmp_path / "in" / "way").symlink_to(tmp_path / "out")
     scan = Scan(absolute([tmp_path / "in"]))
     assert relative(scan, tmp_path) == ["in/a.txt"]
-    assert [(Path(note.path).name, note.reason) for note in scan.skipped] == [
-        ("way", "symbolic link; --follow-links follows it")
-    ]
+    (note,) = scan.skipped
+    assert (Path(note.path).name, note.reason) == ("way", "symbolic link")
+    assert note.hint == Hint(HintKind.FOLLOW_LINKS)
+    assert with_hint(note.reason, note.hint) == "symbolic link; --follow-links follows it"
     assert relative(Scan(absolute([tmp_path / "in"]), follow_links=True), tmp_path) == ["in/a.txt", "in/way/b.txt"]
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from mmsearch import Collection
-from mmsearch.errors import UsageError
+from mmsearch.cli.hints import explained_error
+from mmsearch.errors import Hint, HintKind, UsageError
 
 
 def put(folder: Path, *names: str) -> None:
@@ -228,8 +229,10 @@ def test_without_a_path_a_root_that_is_missing_is_kept_and_said(made, media, kno
 
 
 def test_without_a_path_and_a_root_it_is_wrong_use(empty):
-    with pytest.raises(UsageError, match="name a folder"):
+    with pytest.raises(UsageError, match="nothing was indexed in .* yet") as error:
         empty.index()
+    assert error.value.hint == Hint(HintKind.INDEX_FOLDER)
+    assert "name a folder" in explained_error(error.value)
 
 
 def test_a_folder_inside_a_root_is_no_root_of_its_own(made, media):
