@@ -115,7 +115,8 @@ class Collection(Reader):
                 it is complete it takes the place of the models all of whose media it embeds, or stands beside them.
             index: ``auto``, ``exact``, ``ivfpq`` or a FAISS factory string; kept for later runs.
             recall: recall@10 that an approximate index is tuned to; kept for later runs.
-            dry_run: only say what would be done.
+            dry_run: write nothing; the report says what would be done, which files would be skipped and why, and which
+                would be embedded again. Files are judged by their names, times and first bytes.
             watch: called with a `Progress` as the work goes on.
             options: the fields of `IngestOptions`.
 
@@ -123,9 +124,11 @@ class Collection(Reader):
             UsageError: a path that does not exist, no path and nothing indexed yet, a bad option.
             CollectionBusyError: another process writes to the collection.
         """
-        from mmsearch.retrieval.ingest.run import IngestOptions, ingest, preview
+        from mmsearch.retrieval.index_run import index_files, index_with_new_model
+        from mmsearch.retrieval.ingest.options import IngestOptions
+        from mmsearch.retrieval.ingest.preview import preview
         from mmsearch.retrieval.ingest.scope import roots_of, with_choices
-        from mmsearch.retrieval.ingest.switch_model import ingest_with_another, is_new
+        from mmsearch.retrieval.ingest.switch_model import is_switch
         from mmsearch.retrieval.paths import absolute, on_disk
         from mmsearch.retrieval.progress import no_progress
         from mmsearch.retrieval.store.writer import open_writer
@@ -139,7 +142,7 @@ class Collection(Reader):
 
             def planned() -> Report:
                 manifest = with_choices(self.manifest, tops, chosen.exclude, chosen.lift)
-                return preview(Snapshot(self.root, manifest), self._routing(named), tops, chosen)
+                return preview(Snapshot(self.root, manifest), self._routing(named), tops, chosen, watch or no_progress)
 
             return self._retrying(planned)
         with open_writer(self.root) as writer:
@@ -148,10 +151,10 @@ class Collection(Reader):
             decided = replace(with_choices(writer.manifest, tops, chosen.exclude, chosen.lift), settings=settings)
             if decided != writer.manifest:
                 writer.publish(decided)
-            if named is not None and is_new(writer.manifest, named.space):
-                report = ingest_with_another(writer, named, self._own, tops, chosen, watch or no_progress)
+            if named is not None and is_switch(writer.manifest, named.space):
+                report = index_with_new_model(writer, named, self._own, tops, chosen, watch or no_progress)
             else:
-                report = ingest(writer, self._routing(named), tops, chosen, watch or no_progress)
+                report = index_files(writer, self._routing(named), tops, chosen, watch or no_progress)
         self.reopen()
         return report
 
@@ -237,12 +240,12 @@ class Collection(Reader):
         Raises:
             UsageError: nothing under a path is known.
         """
-        from mmsearch.retrieval.ingest.remove import forget
-        from mmsearch.retrieval.ingest.scan import absolute
+        from mmsearch.retrieval.ingest.remove import remove_paths
+        from mmsearch.retrieval.paths import absolute
         from mmsearch.retrieval.store.writer import open_writer
 
         with open_writer(self.root) as writer:
-            forgotten = forget(writer, absolute(paths))
+            forgotten = remove_paths(writer, absolute(paths))
         self.reopen()
         return forgotten
 

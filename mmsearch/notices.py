@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -57,6 +57,15 @@ def _switched(model: str, beside: list[str], dropped: list[str]) -> str:
     return told + (f"; the vectors of {' and '.join(dropped)} are dropped" if dropped else "")
 
 
+def _waits(model: str, searched: Sequence[str], missing: str | None) -> str:
+    why = (
+        "the run was stopped; run it again to go on"
+        if missing is None
+        else f"{missing} is missing; run again when it is back"
+    )
+    return f"{model} is not searched with yet, {' and '.join(searched)} still is: {why}"
+
+
 def _trained_anew(modality: str, rows: int, trained_for: int, far_share: float | None) -> str:
     why = f"it has {rows:,} rows and was trained for {trained_for:,}"
     if far_share is not None:
@@ -94,7 +103,7 @@ _SENTENCES: dict[NoticeKind, Callable[..., str]] = {
         f"{_files(files)} new to {' and '.join(models)} too, embedded with it"
     ),
     NoticeKind.MODEL_SWITCHED: _switched,
-    NoticeKind.MODEL_WAITS: lambda model, still, why: f"{model} is not searched with yet, {still} still is: {why}",
+    NoticeKind.MODEL_WAITS: _waits,
     NoticeKind.SPACE_NOT_SEARCHED: "not searched with {model}: {reason}".format,
     NoticeKind.WORDS_UNKNOWN: _words_unknown,
     NoticeKind.TEXT_SPLIT: (

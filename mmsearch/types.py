@@ -184,9 +184,9 @@ SkipKind = Literal["content", "transient"]
 them changes; or in the moment (memory, permissions, time), so that the next run tries again."""
 
 
-NoteKind = Literal["part", "whole", "column"]
-"""What a note tells of a file that was indexed: that only part of it was used; something else, with nothing left out;
-or which column its texts are of, where that was guessed."""
+NoteKind = Literal["part", "whole", "column", "again"]
+"""What a note says of a file that is indexed: that only part of it was used; something else, with nothing left out;
+which column its texts are of, where that was guessed; or, in a dry run, why it would be embedded again."""
 
 
 @dataclass(frozen=True, slots=True)

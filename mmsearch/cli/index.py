@@ -133,8 +133,8 @@ def _check(
     from mmsearch.collection import Collection, checked_settings
     from mmsearch.errors import HintKind, UsageError
     from mmsearch.retrieval.ingest.excludes import checked_patterns
-    from mmsearch.retrieval.ingest.run import IngestOptions
-    from mmsearch.retrieval.ingest.scan import missing, no_such_path
+    from mmsearch.retrieval.ingest.options import IngestOptions
+    from mmsearch.retrieval.ingest.scan import missing_paths, no_such_path_error
     from mmsearch.retrieval.paths import absolute, on_disk
     from mmsearch.retrieval.store.manifest import IndexSettings
 
@@ -145,8 +145,8 @@ def _check(
         if not paths:
             raise UsageError(f"there is no collection at {home} yet", hint=HintKind.INDEX_FOLDER)
         # One that a collection knows may be an unmounted disk.
-        for path in missing([on_disk(path) or path for path in absolute(paths)]):
-            raise no_such_path(path)
+        for path in missing_paths([on_disk(path) or path for path in absolute(paths)]):
+            raise no_such_path_error(path)
 
 
 @contextmanager
@@ -187,6 +187,7 @@ def _print_report(report: Report, dry_run: bool, quiet: bool, verbose: bool) -> 
         _print_skipped(report.skipped, verbose)
         _print_notes("used in part", [note for note in report.marked if note.kind == "part"], verbose)
         _print_notes("note", [note for note in report.marked if note.kind == "whole"], verbose)
+        _print_notes("to embed again", [note for note in report.marked if note.kind == "again"], verbose)
         columns = [note for note in report.marked if note.kind == "column"]
         _print_notes("note", columns, verbose, "; --text-column names another")
         _print_passed_over(report.passed_over)

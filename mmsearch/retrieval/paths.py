@@ -1,4 +1,4 @@
-"""Paths as bytes: made absolute, compared, and found under other spellings of one name."""
+"""Paths as bytes: made absolute, compared, found under another spelling; and times that show a file has changed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def lies_under(path: bytes, root: bytes) -> bool:
 
 
 def normal(path: bytes | str, fold: bool = False) -> str:
-    """A path by which names compare that Unicode takes for the same (NFC), with ``fold`` also those in another case."""
+    """A path in Unicode form NFC, so that equal names compare equal; with ``fold`` also without case."""
     text = os.fsdecode(path)
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)
@@ -28,7 +28,7 @@ def normal(path: bytes | str, fold: bool = False) -> str:
 
 
 def ignores_case(folder: bytes) -> bool:
-    """Whether the file system there finds a name in another case; False where nothing in the folder tells."""
+    """Whether a folder's file system finds a name in another case; False if no name in the folder shows it."""
     try:
         with os.scandir(folder) as listing:
             for entry in listing:
@@ -41,7 +41,7 @@ def ignores_case(folder: bytes) -> bool:
 
 
 def on_disk(path: bytes) -> bytes | None:
-    """The path as the disk spells it, where it has such a name in another normal form of Unicode; None where not."""
+    """The path as the disk spells it, which may use another Unicode normal form; None if there is no such file."""
     if os.path.lexists(path):
         return path
     if path.isascii():
@@ -56,3 +56,12 @@ def on_disk(path: bytes) -> bytes | None:
     except OSError:
         return None
     return same[0] if same else None
+
+
+def status_change_ns(facts: os.stat_result) -> int | None:
+    """When a file's content or attributes last changed, in nanoseconds; None if the system does not keep that time.
+
+    No tool can set this time, so it shows a change that keeps size and modification time. On Windows the field of that
+    name is the time of creation.
+    """
+    return None if os.name == "nt" else facts.st_ctime_ns

@@ -75,7 +75,7 @@ def test_strict_ends_with_code_3_if_a_file_was_skipped(index, album, known):
 def test_dry_run_tells_what_would_be_done_and_makes_nothing(index, album, tmp_path):
     ran = index(album, "--dry-run")
     assert ran.code == 0
-    assert ran.out.startswith("8 files: 8 to read")
+    assert ran.out.startswith("8 files: 7 to read, 1 skipped")
     assert not (tmp_path / "new.mms").exists()
 
 

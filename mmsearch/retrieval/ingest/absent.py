@@ -1,38 +1,30 @@
-"""Files that were not seen: deleted, or away for a while with their folder or disk?"""
+"""Files that a scan did not find: deleted, or on a folder or disk that is missing for the moment?"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from mmsearch.errors import Hint, HintKind
-from mmsearch.retrieval.ingest.mounts import State, mount_state, mounts_above, nearest
-from mmsearch.retrieval.ingest.scan import lies_under
+from mmsearch.retrieval.ingest.mounts import MountState, mount_state, mounts_above, nearest_mount
 from mmsearch.retrieval.ingest.stored_files import StoredFile
+from mmsearch.retrieval.paths import lies_under
 from mmsearch.types import FileNote, counted, printable
 
-_REASONS: dict[State, str] = {"absent": "is not mounted", "another": "is another disk than before"}
-
-
-class Why(NamedTuple):
-    """The folder that keeps a file's rows, and what is the matter with it."""
-
-    folder: bytes
-    reason: str
+_REASONS: dict[MountState, str] = {"absent": "is not mounted", "another": "is another disk than before"}
 
 
 @dataclass(slots=True)
-class AbsentFiles:
-    """A folder whose files are kept although they were not seen."""
+class AbsentFolder:
+    """A folder or disk that seems to be missing for the moment, and the stored files under it, which are kept."""
 
     folder: bytes
     reason: str
     files: dict[bytes, StoredFile] = field(default_factory=dict)
 
     def note(self) -> FileNote:
-        """What is said of them."""
+        """The note for the report."""
         folder = os.fsdecode(self.folder)
         files = counted(len(self.files), "item")
         return FileNote(
@@ -42,53 +34,57 @@ class AbsentFiles:
         )
 
 
-class Absences:
-    """Why files may be absent: what a scan of ``paths`` saw in which folders, and on which disks files lay before.
+class AbsenceChecker:
+    """Tells deleted files from files whose folder or disk is missing.
 
-    ``mounts`` is None where no run has noted the disks yet; what is mounted now then counts as what was.
+    Args:
+        paths: the paths that were scanned.
+        seen: everything that the scan saw.
+        mounts: the mount points that files lay on when they were indexed, with the identities of their file systems;
+            None: no run has noted them yet, and what is mounted now counts.
     """
 
     def __init__(self, paths: Sequence[bytes], seen: Iterable[bytes], mounts: Mapping[bytes, str] | None) -> None:
         self._paths = paths
         self._mounts = dict(mounts or {})
-        self._noted = mounts is not None
-        self._held: set[bytes] = set()
+        self._mounts_are_noted = mounts is not None
+        self._seen_or_above: set[bytes] = set()
         for path in seen:
-            while path not in self._held:
-                self._held.add(path)
+            while path not in self._seen_or_above:
+                self._seen_or_above.add(path)
                 path = os.path.dirname(path)
-        self._states: dict[bytes, State] = {}
+        self._states: dict[bytes, MountState] = {}
         self._new_mounts: dict[bytes, bytes | None] = {}
 
-    def on_absent_disk(self, path: bytes) -> bool:
-        """Whether the disk that a file lay on is not there now."""
-        mount = nearest(path, self._mounts)
-        return mount is not None and self._state(mount) != "there"
+    def is_on_absent_disk(self, path: bytes) -> bool:
+        """Whether the disk that a file lay on is not mounted now."""
+        mount = nearest_mount(path, self._mounts)
+        return mount is not None and self._state(mount) != "present"
 
-    def why_kept(self, path: bytes) -> Why | None:
-        """Why a file that is gone is not taken for deleted; None where it is."""
-        mount = nearest(path, self._mounts)
-        if mount is not None and (state := self._state(mount)) != "there":
-            return Why(mount, _REASONS[state])
-        new = self._covering(os.path.dirname(path)) if self._noted else None
-        if new is not None:
-            return Why(new, _REASONS["another"])
+    def absent_folder(self, path: bytes) -> AbsentFolder | None:
+        """The folder whose absence explains that a file was not found, without files; None: the file was deleted."""
+        mount = nearest_mount(path, self._mounts)
+        if mount is not None and (state := self._state(mount)) != "present":
+            return AbsentFolder(mount, _REASONS[state])
+        new_mount = self._new_mount_over(os.path.dirname(path)) if self._mounts_are_noted else None
+        if new_mount is not None:
+            return AbsentFolder(new_mount, _REASONS["another"])
         return self._empty_folder(path)
 
-    def _state(self, mount: bytes) -> State:
+    def _state(self, mount: bytes) -> MountState:
         if mount not in self._states:
             self._states[mount] = mount_state(mount, self._mounts[mount])
         return self._states[mount]
 
-    def _covering(self, folder: bytes) -> bytes | None:
-        """A disk that was mounted over the folder of a file since the file was indexed."""
+    def _new_mount_over(self, folder: bytes) -> bytes | None:
+        """A disk that was mounted over a folder since the files in it were indexed."""
         if folder not in self._new_mounts:
             new = [mount for mount in mounts_above([folder]) if mount not in self._mounts]
             self._new_mounts[folder] = max(new, key=len, default=None)
         return self._new_mounts[folder]
 
-    def _empty_folder(self, path: bytes) -> Why | None:
-        """The outermost folder, from the named path down, in which nothing was seen any more."""
+    def _empty_folder(self, path: bytes) -> AbsentFolder | None:
+        """The outermost folder above a file, from the scanned path down, in which the scan saw nothing."""
         root = max((top for top in self._paths if lies_under(path, top)), key=len, default=path)
         folders = [path] if path == root else []
         folder = path
@@ -96,6 +92,6 @@ class Absences:
             folder = os.path.dirname(folder)
             folders.append(folder)
         for folder in reversed(folders):
-            if folder not in self._held:
-                return Why(folder, "is suddenly empty" if os.path.isdir(folder) else "is missing")
+            if folder not in self._seen_or_above:
+                return AbsentFolder(folder, "is suddenly empty" if os.path.isdir(folder) else "is missing")
         return None

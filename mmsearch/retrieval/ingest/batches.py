@@ -1,4 +1,4 @@
-"""Batches: what waits to be embedded together, and where each vector belongs."""
+"""Batches: items wait until there are enough to embed them at once; each vector then goes where it belongs."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from numpy.typing import NDArray
 
 from mmsearch.retrieval.progress import Stopwatch
 
-Vector = NDArray[np.float32]
 T = TypeVar("T")
 
 _BATCH_S = 1.0  # batches grow while they take less: commits must not wait for a long one
 
 
-class Batch(Generic[T]):
-    """Gathers items and embeds them together, at most ``most`` at once. It begins with ``first`` and doubles while
-    that stays quick; ``first`` = ``most`` fixes it.
+class Batcher(Generic[T]):
+    """Gathers items and embeds them in batches.
 
-    ``encode`` takes a list of items and gives float32 ``[len(items), dim]``.
+    Args:
+        encode: takes a list of items and returns float32 vectors ``[len(items), dim]``.
+        clock: takes the time of ``encode``.
+        first: the size of the first batch; batches double while they take less than half a second.
+        most: the largest size; equal to ``first`` for batches of one size.
     """
 
     def __init__(
@@ -32,27 +34,27 @@ class Batch(Generic[T]):
         self._size = first
         self._most = most
         self._items: list[T] = []
-        self._sinks: list[Callable[[Vector], Any]] = []
+        self._callbacks: list[Callable[[NDArray[np.float32]], Any]] = []
 
-    def add(self, item: T, sink: Callable[[Vector], Any]) -> None:
-        """Let an item wait; ``sink`` is handed its vector once it is embedded."""
+    def add(self, item: T, on_vector: Callable[[NDArray[np.float32]], Any]) -> None:
+        """Add an item; ``on_vector`` is called with its vector ``[dim]`` when its batch has been embedded."""
         self._items.append(item)
-        self._sinks.append(sink)
+        self._callbacks.append(on_vector)
 
     @property
     def is_full(self) -> bool:
-        """Whether enough is waiting."""
+        """Whether a whole batch is waiting."""
         return len(self._items) >= self._size
 
     def run(self) -> None:
-        """Embed all that is waiting."""
+        """Embed all items that are waiting."""
         while self._items:
             items, self._items = self._items[: self._size], self._items[self._size :]
-            sinks, self._sinks = self._sinks[: self._size], self._sinks[self._size :]
+            callbacks, self._callbacks = self._callbacks[: self._size], self._callbacks[self._size :]
             start = time.perf_counter()
             with self._clock.timing("encode"):
                 vectors = self._encode(items)
             if len(items) == self._size and time.perf_counter() - start < _BATCH_S / 2:
                 self._size = min(2 * self._size, self._most)
-            for sink, vector in zip(sinks, vectors, strict=True):
-                sink(vector)
+            for on_vector, vector in zip(callbacks, vectors, strict=True):
+                on_vector(vector)

@@ -1,4 +1,4 @@
-"""Committing on a thread of its own, so that encoding never waits for the disk."""
+"""Commits rows on a thread of its own, so that encoding does not wait for the disk."""
 
 from __future__ import annotations
 
@@ -20,30 +20,33 @@ COMMIT_ROWS = 16_384
 
 
 @dataclass(frozen=True, slots=True)
-class FileRows:
-    """All rows of one file, and the ids that they take the place of: committed together or not at all."""
+class FileUpdate:
+    """The new rows of one file and the ids of the rows that they replace; committed together or not at all."""
 
     rows: list[StoredRows]
-    replaces: list[int] = field(default_factory=list)
+    replaced_ids: list[int] = field(default_factory=list)
 
 
 class Committer:
-    """Gathers files and commits them every few seconds. At most two commits wait; `add` blocks beyond that."""
+    """Gathers updates of files and commits them every few seconds, in order; use `close` at the end.
+
+    At most two commits wait; `add` blocks beyond that. ``added`` and ``committed`` count files.
+    """
 
     def __init__(self, writer: Writer, clock: Stopwatch) -> None:
         self._writer = writer
         self._clock = clock
-        self._gathered: list[FileRows] = []
+        self._gathered: list[FileUpdate] = []
         self._rows = 0
         self._since = time.monotonic()
-        self._queue: queue.Queue[list[FileRows] | None] = queue.Queue(maxsize=2)
+        self._queue: queue.Queue[list[FileUpdate] | None] = queue.Queue(maxsize=2)
         self._failure: BaseException | None = None
         self.added = self.committed = 0
         self._thread = threading.Thread(target=self._run, name="mmsearch-commit", daemon=True)
         self._thread.start()
 
-    def add(self, file: FileRows) -> None:
-        """Take a file; raises what went wrong in an earlier commit."""
+    def add(self, file: FileUpdate) -> None:
+        """Add the update of a file; raises the error of an earlier commit."""
         if not self._gathered:
             self._since = time.monotonic()
         self._gathered.append(file)
@@ -52,12 +55,12 @@ class Committer:
         self.commit_if_due()
 
     def commit_if_due(self) -> None:
-        """Commit what was gathered if it is old or large enough."""
+        """Commit the gathered updates if they are old or large enough."""
         if self._rows >= COMMIT_ROWS or time.monotonic() - self._since >= COMMIT_AFTER_S:
             self.flush()
 
     def flush(self) -> None:
-        """Commit what was gathered."""
+        """Commit the gathered updates."""
         self._raise_failure()
         if self._gathered:
             self._queue.put(self._gathered)
@@ -79,7 +82,7 @@ class Committer:
     def _run(self) -> None:
         while (files := self._queue.get()) is not None:
             if self._failure is not None:
-                continue  # keep taking, so that nobody waits for a place in the queue
+                continue  # keep taking, so that `flush` does not wait for a place in the queue
             try:
                 with self._clock.timing("write"):
                     self._commit(files)
@@ -87,7 +90,7 @@ class Committer:
             except BaseException as error:
                 self._failure = error
 
-    def _commit(self, files: list[FileRows]) -> None:
+    def _commit(self, files: list[FileUpdate]) -> None:
         groups: dict[tuple[Space, Modality], list[StoredRows]] = {}
         for file in files:
             for rows in file.rows:
@@ -101,4 +104,4 @@ class Committer:
             )
             for (space, modality), group in groups.items()
         ]
-        self._writer.commit(additions, [row_id for file in files for row_id in file.replaces])
+        self._writer.commit(additions, [row_id for file in files for row_id in file.replaced_ids])

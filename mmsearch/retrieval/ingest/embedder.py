@@ -1,4 +1,4 @@
-"""Decoded files in, rows with vectors out: pictures, passages, frames and sounds gathered into batches."""
+"""Embeds decoded files in batches: pictures, passages, frames and windows of sound go in, rows come out."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from mmsearch.retrieval.encoders.protocol import VideoEncoder
 from mmsearch.retrieval.encoders.routing import ModelRouting
-from mmsearch.retrieval.ingest.batches import Batch, Vector
-from mmsearch.retrieval.ingest.rows import RowDraft, stored_rows
+from mmsearch.retrieval.ingest.batches import Batcher
+from mmsearch.retrieval.ingest.rows import RowDraft, rows_of_file
 from mmsearch.retrieval.ingest.stored_files import StoredRows
-from mmsearch.retrieval.ingest.unfinished import KEEP_AFTER_S, Unfinished
+from mmsearch.retrieval.ingest.unfinished import KEEP_AFTER_S, UnfinishedFiles
 from mmsearch.retrieval.media.texts.encoded_data import kept_passages
 from mmsearch.retrieval.media.texts.text import joined_notes, passages
 from mmsearch.retrieval.media.workers.decoder import Decoded, Part, TextPart
@@ -29,55 +29,74 @@ TEXT_BATCH = 256
 _FIRST_BATCH = 8
 _MOST_SOUNDS = 16  # ten seconds each
 _MOST_SHOTS = 8
-_LOOK_EVERY_S = 1.0  # for files that are to be kept
+_LOOK_EVERY_S = 1.0  # for files whose vectors are to be kept
 MAX_PASSAGES = 100_000
-"""Of a text file; the rows of a table are bounded where it is read."""
+"""Passages of a text file that are embedded; the rows of a table are bounded where the table is read."""
 
-Done = tuple[Decoded, list[StoredRows]]
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedFile:
+    """A decoded file and all its rows; no rows if there is no text in it."""
+
+    decoded: Decoded
+    rows: list[StoredRows]
 
 
 @dataclass(slots=True)
-class _Open:
-    """A file some of which still waits: its pieces in order, and what is known of it once it is decoded.
+class _PendingFile:
+    """A file that is not embedded to its end.
 
-    ``known`` is what an earlier run has embedded of it; of each modality, ``kept`` pieces are on the disk.
+    Attributes:
+        content_hash: the hash of its content.
+        earlier: the pieces that an earlier run embedded and kept on disk.
+        pieces: its parts so far, in order.
+        counts: the number of its parts so far, by modality.
+        kept: how many of them are on disk, by modality.
+        kept_at: when some were last written to disk, by ``time.monotonic()``.
+        waiting: how many vectors are still to come.
+        decoded: the end of its decoding, once it has come.
+        passages: the first part with each text; later parts with the same text share its vector.
+        cut: whether passages beyond `MAX_PASSAGES` were left out.
     """
 
     content_hash: bytes
-    known: PartialPieces
+    earlier: PartialPieces
     pieces: list[RowDraft] = field(default_factory=list)
     counts: dict[Modality, int] = field(default_factory=lambda: dict.fromkeys(MODALITIES, 0))
     kept: dict[Modality, int] = field(default_factory=lambda: dict.fromkeys(MODALITIES, 0))
     kept_at: float = field(default_factory=time.monotonic)
     waiting: int = 0
     decoded: Decoded | None = None
-    wordings: dict[str, RowDraft] = field(default_factory=dict)
+    passages: dict[str, RowDraft] = field(default_factory=dict)
     cut: bool = False
 
     @property
     def is_long(self) -> bool:
-        """Whether there is something to lose: several pieces, some of which are still to come or to be embedded."""
+        """Whether work on it could be lost: it has several parts, and more are to come or to be embedded."""
         return len(self.pieces) > 1 and (self.decoded is None or self.waiting > 0)
 
     def add(self, piece: RowDraft) -> PartialPiece | None:
-        """Take the next piece; what an earlier run made of it."""
-        known, place = self.known.get(piece.modality, ()), self.counts[piece.modality]
+        """Add the next part; returns the same part as an earlier run embedded it, if one did."""
+        earlier, place = self.earlier.get(piece.modality, ()), self.counts[piece.modality]
         self.pieces.append(piece)
         self.counts[piece.modality] += 1
-        if place < len(known) and known[place].is_of(piece.span) and len(known[place].vectors) == piece.waits_for:
-            return known[place]
-        return None
+        if place >= len(earlier) or len(earlier[place].vectors) != piece.vector_count:
+            return None
+        return earlier[place] if earlier[place].is_of(piece.span) else None
 
     def fill(self, modality: Modality, count: int) -> None:
-        """Take the pieces from an earlier run that decoding left out, so that there are ``count``."""
-        for known in self.known.get(modality, ())[self.counts[modality] : count]:
-            span = Span(known.start or 0.0, known.end or 0.0, "s")
-            piece = RowDraft(modality, span, None, known.continues, known.can_go_on, known.damage, len(known.vectors))
-            piece.vectors = list(known.vectors)
+        """Add parts that an earlier run embedded and decoding therefore left out, until there are ``count``."""
+        for kept in self.earlier.get(modality, ())[self.counts[modality] : count]:
+            span = Span(kept.start or 0.0, kept.end or 0.0, "s")
+            piece = RowDraft(modality, span, None, kept.continues, kept.can_go_on, kept.damage, len(kept.vectors))
+            piece.vectors = list(kept.vectors)
             self.add(piece)
 
-    def embedded(self) -> Iterator[tuple[Modality, int, list[RowDraft]]]:
-        """Of each modality the pieces that are embedded and not kept yet, up to one that waits; the first's number."""
+    def to_keep(self) -> Iterator[tuple[Modality, int, list[RowDraft]]]:
+        """The parts to write to disk: embedded, not there yet, and before any that waits.
+
+        Yields, for each modality, the number of the first such part and all of them.
+        """
         for modality, first in self.kept.items():
             pieces = [piece for piece in self.pieces if piece.modality == modality][first:]
             done = list(itertools.takewhile(lambda piece: piece.is_embedded, pieces))
@@ -86,10 +105,14 @@ class _Open:
 
 
 class Embedder:
-    """Embeds decoded files. Each comes out once, with all its rows, when the last of them has its vector.
+    """Embeds decoded files. Each comes out once, with all its rows, when the last of its vectors is there.
 
-    ``release`` is called for a picture when its pixels are no longer needed. ``unfinished`` keeps what is embedded
-    of files that take long.
+    Args:
+        routing: the models.
+        release: called with a picture when its pixels are no longer needed.
+        clock: takes the time of encoding.
+        unfinished: keeps vectors of files that take long.
+        batch: pictures or frames that are embedded at once; None: more and more, up to `MAX_BATCH`.
     """
 
     def __init__(
@@ -97,80 +120,85 @@ class Embedder:
         routing: ModelRouting,
         release: Callable[[Decoded], None],
         clock: Stopwatch,
-        unfinished: Unfinished,
+        unfinished: UnfinishedFiles,
         *,
         batch: int | None = None,
     ) -> None:
-        self._serving = routing
+        self._routing = routing
         self._release = release
         self._unfinished = unfinished
         self._looked_at = time.monotonic()
-        self._open: dict[bytes, _Open] = {}
-        self._finished: list[_Open] = []
+        self._pending: dict[bytes, _PendingFile] = {}
+        self._finished: list[_PendingFile] = []
 
         first = batch or _FIRST_BATCH
-        self._pictures = Batch(self._encode_pictures, clock, first, batch or MAX_BATCH)
-        self._texts = Batch(self._encode_texts, clock, TEXT_BATCH, TEXT_BATCH)
-        self._sounds = Batch(
+        self._pictures = Batcher(self._encode_pictures, clock, first, batch or MAX_BATCH)
+        self._texts = Batcher(self._encode_texts, clock, TEXT_BATCH, TEXT_BATCH)
+        self._sounds = Batcher(
             self._encode_sounds, clock, min(first, _MOST_SOUNDS), min(batch or _MOST_SOUNDS, _MOST_SOUNDS)
         )
-        self._films = Batch(self._encode_films, clock, min(first, _MOST_SHOTS), min(batch or _MOST_SHOTS, _MOST_SHOTS))
-        self._batches: tuple[Batch[Any], ...] = (self._pictures, self._texts, self._sounds, self._films)
+        self._films = Batcher(
+            self._encode_films, clock, min(first, _MOST_SHOTS), min(batch or _MOST_SHOTS, _MOST_SHOTS)
+        )
+        self._batches: tuple[Batcher[Any], ...] = (self._pictures, self._texts, self._sounds, self._films)
 
-    def add_part(self, part: Part) -> Iterator[Done]:
-        """Take a part of a film, a sound or a picture of several pages; yields files that are done."""
-        file = self._opened(part.path, part.content_hash)
+    def add_part(self, part: Part) -> Iterator[EmbeddedFile]:
+        """Add a part of a film, a sound or a picture of several pages; yields files that are complete now."""
+        file = self._pending_file(part.path, part.content_hash)
         span = Span(part.start_s, part.end_s, "page" if part.kind == "page" else "s")
         if part.kind == "page":
-            self._wait(file, RowDraft("image", span), self._pictures, [part.array])
+            self._enqueue(file, RowDraft("image", span), self._pictures, [part.array])
         elif part.kind == "window":
             file.fill("audio", part.index)
             piece = RowDraft("audio", span, can_go_on=part.can_go_on, damage=part.damage)
-            self._wait(file, piece, self._sounds, [part.array])
+            self._enqueue(file, piece, self._sounds, [part.array])
         else:
             file.fill("video", part.index)
             piece = RowDraft("video", span, None, part.continues, part.can_go_on, part.damage)
-            if isinstance(self._serving.video, VideoEncoder):
-                self._wait(file, piece, self._films, [part.array])
+            if isinstance(self._routing.video, VideoEncoder):
+                self._enqueue(file, piece, self._films, [part.array])
             else:
-                self._wait(file, piece, self._pictures, list(part.array))
+                self._enqueue(file, piece, self._pictures, list(part.array))
         yield from self._run_full()
 
-    def add_texts(self, part: TextPart) -> Iterator[Done]:
-        """Take some rows of a table; yields files that are done."""
-        file = self._opened(part.path, part.content_hash)
-        yield from self._wait_for_passages(file, self._cells(part.texts))
+    def add_texts(self, part: TextPart) -> Iterator[EmbeddedFile]:
+        """Add some rows of a table; yields files that are complete now."""
+        file = self._pending_file(part.path, part.content_hash)
+        yield from self._enqueue_passages(file, self._table_passages(part.texts))
 
-    def drop(self, path: bytes, for_now: bool = False) -> None:
-        """Forget the parts of a file that could not be decoded to its end; ``for_now``: another run may do better."""
-        file = self._open.pop(path, None)
-        if file is not None and not for_now:
+    def drop(self, path: bytes, *, may_work_later: bool = False) -> None:
+        """Drop the parts of a file that was not decoded to its end.
+
+        With ``may_work_later`` what is kept of it on disk stays for another run.
+        """
+        file = self._pending.pop(path, None)
+        if file is not None and not may_work_later:
             self._unfinished.finish(file.content_hash)
 
     def keep(self, patience_s: float | None = None) -> None:
-        """Put on the disk what is embedded of files that were begun, or kept last, so long ago, and are not done."""
+        """Write to disk what is embedded of long files that were begun, or written last, ``patience_s`` seconds ago."""
         patience_s = KEEP_AFTER_S if patience_s is None else patience_s
         now = self._looked_at = time.monotonic()
-        for file in self._open.values():
+        for file in self._pending.values():
             if file.is_long and now - file.kept_at >= patience_s:
-                for modality, first, pieces in file.embedded():
+                for modality, first, pieces in file.to_keep():
                     self._unfinished.keep(file.content_hash, modality, first, [_kept(piece) for piece in pieces])
                     file.kept[modality] += len(pieces)
                 file.kept_at = now
 
-    def _opened(self, path: bytes, content_hash: bytes) -> _Open:
-        file = self._open.get(path)
+    def _pending_file(self, path: bytes, content_hash: bytes) -> _PendingFile:
+        file = self._pending.get(path)
         if file is None:
-            file = self._open[path] = _Open(content_hash, self._unfinished.found.get(content_hash, {}))
-            file.kept |= {modality: len(pieces) for modality, pieces in file.known.items()}
+            file = self._pending[path] = _PendingFile(content_hash, self._unfinished.kept.get(content_hash, {}))
+            file.kept |= {modality: len(pieces) for modality, pieces in file.earlier.items()}
         return file
 
-    def add(self, decoded: Decoded) -> Iterator[Done]:
-        """Take a decoded file; yields those that are done. A text without words yields no rows."""
-        file = self._opened(decoded.path, decoded.content_hash)
+    def add(self, decoded: Decoded) -> Iterator[EmbeddedFile]:
+        """Add the end of a file's decoding; yields files that are complete now."""
+        file = self._pending_file(decoded.path, decoded.content_hash)
         if decoded.kind == "image" and decoded.pixels is not None:
-            self._wait(file, RowDraft("image"), self._pictures, [decoded])
-        yield from self._wait_for_passages(file, self._passages(decoded))
+            self._enqueue(file, RowDraft("image"), self._pictures, [decoded])
+        yield from self._enqueue_passages(file, self._passages(decoded))
         if file.cut:
             note = joined_notes(decoded.facts.note, f"only its first {MAX_PASSAGES:,} passages are indexed")
             decoded = replace(decoded, facts=replace(decoded.facts, note=note))
@@ -179,21 +207,21 @@ class Embedder:
             self._finished.append(file)
         yield from self._run_full()
 
-    def flush(self) -> Iterator[Done]:
-        """Embed what waits for its batch to fill."""
+    def flush(self) -> Iterator[EmbeddedFile]:
+        """Embed all that waits for a batch to fill; yields files that are complete now."""
         for batch in self._batches:
             batch.run()
-        yield from self._done()
+        yield from self._complete()
 
-    def _wait(self, file: _Open, piece: RowDraft, batch: Batch[Any], items: Sequence[Any]) -> None:
-        """Let a piece wait for the vectors of its items, but for those that are known."""
-        piece.waits_for = len(items)
-        known = file.add(piece)
-        if known is not None:
-            piece.vectors = list(known.vectors)
+    def _enqueue(self, file: _PendingFile, piece: RowDraft, batch: Batcher[Any], items: Sequence[Any]) -> None:
+        """Add a part to its file and its items to a batch, unless an earlier run embedded them."""
+        piece.vector_count = len(items)
+        earlier = file.add(piece)
+        if earlier is not None:
+            piece.vectors = list(earlier.vectors)
             return
 
-        def sink(vector: Vector) -> None:
+        def on_vector(vector: NDArray[np.float32]) -> None:
             piece.vectors.append(vector)
             file.waiting -= 1
             if not file.waiting and file.decoded is not None:
@@ -201,41 +229,41 @@ class Embedder:
 
         file.waiting += len(items)
         for item in items:
-            batch.add(item, sink)
+            batch.add(item, on_vector)
 
-    def _wait_for_passages(self, file: _Open, pieces: Iterator[RowDraft]) -> Iterator[Done]:
-        """Let passages wait for their vectors, those of one wording for the same one; full batches are embedded."""
+    def _enqueue_passages(self, file: _PendingFile, pieces: Iterator[RowDraft]) -> Iterator[EmbeddedFile]:
+        """Add passages to a batch, those with the same text once; embeds full batches."""
         for piece in pieces:
             if piece.span is not None and piece.span.unit == "char" and len(file.pieces) >= MAX_PASSAGES:
                 file.cut = True
                 return
-            first = file.wordings.setdefault(piece.passage or "", piece)
+            first = file.passages.setdefault(piece.passage or "", piece)
             if first is piece:
-                self._wait(file, piece, self._texts, [piece.passage])
+                self._enqueue(file, piece, self._texts, [piece.passage])
                 if self._texts.is_full:
                     yield from self._run_full()
             else:
                 piece.vectors = first.vectors
                 file.add(piece)
 
-    def _run_full(self) -> Iterator[Done]:
+    def _run_full(self) -> Iterator[EmbeddedFile]:
         for batch in self._batches:
             if batch.is_full:
                 batch.run()
         if time.monotonic() - self._looked_at >= _LOOK_EVERY_S:
             self.keep()
-        yield from self._done()
+        yield from self._complete()
 
-    def _done(self) -> Iterator[Done]:
+    def _complete(self) -> Iterator[EmbeddedFile]:
         files, self._finished = self._finished, []
         for file in files:
             assert file.decoded is not None
-            self._open.pop(file.decoded.path, None)
-            yield file.decoded, stored_rows(file.decoded, file.pieces, self._serving.spaces())
+            self._pending.pop(file.decoded.path, None)
+            yield EmbeddedFile(file.decoded, rows_of_file(file.decoded, file.pieces, self._routing.spaces()))
 
     def _encode_pictures(self, items: list[Decoded | NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Pictures, and the frames of films that are embedded by their frames."""
-        image = self._serving.image
+        image = self._routing.image
         assert image is not None
         pixels = np.stack([item.pixels if isinstance(item, Decoded) else item for item in items])  # type: ignore[misc]
         for item in items:
@@ -244,19 +272,19 @@ class Embedder:
         return image.encode_images(pixels)
 
     def _encode_texts(self, items: list[str]) -> NDArray[np.float32]:
-        assert self._serving.text is not None
-        return self._serving.text.encode_texts(items)
+        assert self._routing.text is not None
+        return self._routing.text.encode_texts(items)
 
     def _encode_sounds(self, items: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-        assert self._serving.audio is not None
-        return self._serving.audio.encode_sounds(items)
+        assert self._routing.audio is not None
+        return self._routing.audio.encode_sounds(items)
 
     def _encode_films(self, items: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        assert isinstance(self._serving.video, VideoEncoder)
-        return self._serving.video.encode_films(items)
+        assert isinstance(self._routing.video, VideoEncoder)
+        return self._routing.video.encode_films(items)
 
     def _passages(self, file: Decoded) -> Iterator[RowDraft]:
-        tower = self._serving.text
+        tower = self._routing.text
         if tower is None:
             return
         count, limit = tower.count_tokens, tower.max_tokens
@@ -265,13 +293,13 @@ class Embedder:
 
             for start_s, end_s, text in timed_passages([Cue(*cue) for cue in file.cues], count, limit):
                 yield RowDraft("text", Span(start_s, end_s, "s"), text)
-        yield from self._cells(file.texts or ())
+        yield from self._table_passages(file.texts or ())
         for span, passage in kept_passages(file.text or "", file.cuts, count, limit):
             yield RowDraft("text", span, passage)
 
-    def _cells(self, texts: Iterable[tuple[int, str]]) -> Iterator[RowDraft]:
-        """The passages of a table's texts; a text that comes again at once is cut once."""
-        tower = self._serving.text
+    def _table_passages(self, texts: Iterable[tuple[int, str]]) -> Iterator[RowDraft]:
+        """The passages of a table's texts; a text that is repeated in the next row is cut only once."""
+        tower = self._routing.text
         if tower is None:
             return
         last, spans = "", list[tuple[int, int]]()

@@ -20,10 +20,15 @@ IGNORE_FILE = b".mmsearchignore"
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One pattern. ``text``: as it was written. ``base``: the folder it is relative to, normal, ending in ``/``.
+    """One exclude pattern, compiled.
 
-    ``excludes``: False where the pattern begins with ``!``. ``folders``: files do not match. ``names``: the one name
-    that its last part stands for.
+    Attributes:
+        text: the pattern as it was written.
+        base: the folder that it is relative to, as `normal` gives it, ending in ``/``.
+        excludes: False if the pattern begins with ``!``, so that it includes what it matches.
+        regex: matches paths relative to ``base``; those of folders end in ``/``.
+        folders: only folders match.
+        literal_name: the last part of the pattern, if it has no wildcards.
     """
 
     text: str
@@ -31,10 +36,10 @@ class Rule:
     excludes: bool
     regex: re.Pattern[str]
     folders: bool
-    names: str | None
+    literal_name: str | None
 
     def matches(self, path: str, is_folder: bool) -> bool:
-        """Whether a normal absolute path itself matches; what lies in a folder that matches does not."""
+        """Whether an absolute path, as `normal` gives it, matches itself; paths in a folder that matches do not."""
         if not path.startswith(self.base) or (self.folders and not is_folder):
             return False
         target = path[len(self.base) :] + ("/" if is_folder else "")
@@ -49,7 +54,7 @@ class Rule:
 
 @lru_cache(1024)
 def _compiled(pattern: str) -> tuple[re.Pattern[str], bool] | None:
-    """The expression for a pattern, and whether it excludes; None for a blank line or a comment."""
+    """The regular expression of a pattern, and whether it excludes; None for a blank line or a comment."""
     regex, excludes = GitIgnoreSpecPattern.pattern_to_regex(pattern)
     if regex is None:
         return None
@@ -65,12 +70,12 @@ def _rule(pattern: str, text: str, base: str, fold: bool) -> Rule | None:
         return None
     last = pattern.removeprefix("!").rstrip("/").rpartition("/")[2]
     literal = _unescaped(last)
-    names = None if literal is None else normal(literal, fold)
-    return Rule(text, base, compiled[1], compiled[0], pattern.rstrip(" ").endswith("/"), names)
+    name = None if literal is None else normal(literal, fold)
+    return Rule(text, base, compiled[1], compiled[0], pattern.rstrip(" ").endswith("/"), name)
 
 
 def read_ignore_file(path: bytes, fold: bool) -> tuple[list[Rule], list[str]]:
-    """The rules of a ``.mmsearchignore``, and the lines in it that are no patterns.
+    """The rules of a ``.mmsearchignore`` file, and its lines that are not patterns.
 
     Raises:
         OSError: it cannot be read.
@@ -93,7 +98,7 @@ def read_ignore_file(path: bytes, fold: bool) -> tuple[list[Rule], list[str]]:
 
 
 def folder_base(folder: bytes, fold: bool) -> str:
-    """A folder as the ``base`` of rules."""
+    """A folder in the form of `Rule.base`."""
     return normal(folder, fold).rstrip("/") + "/"
 
 
@@ -117,7 +122,7 @@ def rules_below(root: bytes, patterns: Iterable[str], fold: bool) -> list[Rule]:
 
 
 def _through_links(pattern: str, root: bytes) -> list[str]:
-    """An absolute pattern, also as it reads where it, or the root, leads over a link."""
+    """An absolute pattern, and the same with symbolic links on its way, or on the way to the root, resolved."""
     parts = pattern.rstrip("/").split("/")
     literal = [_unescaped(part) for part in parts[:-1]]
     known = literal.index(None) if None in literal else len(literal)
@@ -133,7 +138,7 @@ def _through_links(pattern: str, root: bytes) -> list[str]:
 
 
 def checked_patterns(patterns: Sequence[str], tops: Sequence[bytes]) -> list[str]:
-    """Patterns of a run as they are kept: without a meaning that hangs on the working folder.
+    """Patterns in the form that is kept for later runs, which does not depend on the working folder.
 
     ``./x``, ``../x`` and ``~/x`` become absolute. A pattern such as ``media/private``, which a shell completes from
     the working folder, stands for that path as well if it lies below one of ``tops``.
@@ -158,7 +163,7 @@ def checked_patterns(patterns: Sequence[str], tops: Sequence[bytes]) -> list[str
 
 
 def _readings(pattern: str, tops: Sequence[bytes]) -> list[str]:
-    """A pattern without its ``!``, as it is kept; two where it may be meant from the working folder as well."""
+    """The forms of a pattern, without its ``!``, that are kept: two if it may be relative to the working folder."""
     if pattern.startswith("~"):
         home = os.path.expanduser(pattern.split("/")[0])
         if home.startswith("/"):
@@ -166,7 +171,7 @@ def _readings(pattern: str, tops: Sequence[bytes]) -> list[str]:
     if pattern in (".", "..") or pattern.startswith(("./", "../")):
         return [_from_here(pattern)]
     trailing = len(pattern) - len(pattern.rstrip(" "))
-    if trailing:  # in a file they are dropped, as a shell's argument they were meant
+    if trailing:  # the syntax drops trailing spaces in a file; an argument of a shell has them on purpose
         pattern = pattern[:-trailing] + "\\ " * trailing
     if pattern.startswith("#"):
         pattern = "\\" + pattern
@@ -188,7 +193,7 @@ def _escaped(path: str) -> str:
 
 
 def _unescaped(pattern: str) -> str | None:
-    """The one name that a pattern stands for; None where it has wildcards."""
+    """The name that a pattern without wildcards matches; None if it has wildcards."""
     if re.search(r"(?<!\\)(?:\\\\)*[*?\[]", pattern):
         return None
     return re.sub(r"\\(.)", r"\1", pattern)

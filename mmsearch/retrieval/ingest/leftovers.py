@@ -1,4 +1,4 @@
-"""What programs leave beside a person's files: recycle bins, snapshots, previews, caches. One table of their names."""
+"""Files and folders that programs create beside a user's own: recycle bins, snapshots, previews, caches, by name."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ BIN, VERSIONS, PREVIEWS, CACHE, SYSTEM = (
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """Names that a program gives. ``fold``: also in another case, where its file systems ignore that.
+    """Names that a program gives to files or folders that are not the user's own.
 
-    A ``pattern`` matches the whole name (or, with a ``/``, the names of the last folders) and is a regular expression.
-    ``files``: it is one of files, not of folders.
+    Attributes:
+        kind: what they are, for the report.
+        pattern: a regular expression for the whole name or, if it contains a ``/``, for the names of the last folders.
+        fold: match in any case, because the file systems that the program runs on ignore case.
+        files: match files; otherwise folders.
     """
 
     kind: str
@@ -81,12 +84,18 @@ TABLE = (
     Leftover(SYSTEM, r"\.mmsearchignore", fold=False, files=True),
 )
 
+_FILE_ENDINGS = (".db", ".ini", "\r")  # of the names of files in the table that do not begin with a dot
+_PREVIEW_ENDINGS = (".lrv", ".thm", ".lrf")
+_PREVIEW = re.compile(r"(?P<stem>.+)\.(lrv|thm|lrf)", re.IGNORECASE | re.DOTALL)
+_FILM = re.compile(r"\.(mp4|mov|m4v|360|insv|avi|mpe?g|mts|m2ts|3gp|mkv|crw|cr2)", re.IGNORECASE)
+_CACHE_TAG = b"Signature: 8a477f597d28d172789f06886806bc55"
+
 FOLDERS = tuple(entry for entry in TABLE if not entry.files)
 FILES = tuple(entry for entry in TABLE if entry.files)
 
 
 def _joined(entries: tuple[Leftover, ...]) -> re.Pattern[str]:
-    """One expression for all, each a group of its own, on the end of a path."""
+    """One regular expression, matched at the end of a path, with a group for each entry."""
     groups = (f"(?P<_{i}>{'(?i:' if e.fold else '(?:'}{e.pattern}))" for i, e in enumerate(entries))
     return re.compile(rf"(?:^|.*/)(?:{'|'.join(groups)})\Z", re.DOTALL)
 
@@ -95,26 +104,20 @@ _FOLDERS, _FILES = _joined(FOLDERS), _joined(FILES)
 
 
 def kind_of_folder(path: str) -> str | None:
-    """The kind of leftovers that a folder with this path holds; None for a person's own."""
+    """The kind of leftovers in a folder, by its path; None for a folder of the user's own."""
     match = _FOLDERS.match(path)
     return None if match is None else FOLDERS[int(str(match.lastgroup)[1:])].kind
 
 
 def kind_of_file(name: str, beside: Collection[bytes]) -> str | None:
-    """The kind of leftover that a file of this name is among the names beside it; None for a person's own."""
-    if name.startswith(".") or name.casefold().endswith(_FILE_ENDINGS):  # a scan asks of every file
+    """The kind of leftover that a file is, by its name and the names beside it; None for a file of the user's own."""
+    if name.startswith(".") or name.casefold().endswith(_FILE_ENDINGS):  # a scan calls this for every file
         match = _FILES.match(name)
         if match is not None:
             return FILES[int(str(match.lastgroup)[1:])].kind
     if name[-4:].casefold() in _PREVIEW_ENDINGS and _is_preview_of_film(name, beside):
         return PREVIEWS
     return None
-
-
-_FILE_ENDINGS = (".db", ".ini", "\r")  # of the names of files in the table that do not begin with a dot
-_PREVIEW_ENDINGS = (".lrv", ".thm", ".lrf")
-_PREVIEW = re.compile(r"(?P<stem>.+)\.(lrv|thm|lrf)", re.IGNORECASE | re.DOTALL)
-_FILM = re.compile(r"\.(mp4|mov|m4v|360|insv|avi|mpe?g|mts|m2ts|3gp|mkv|crw|cr2)", re.IGNORECASE)
 
 
 def _is_preview_of_film(name: str, beside: Collection[bytes]) -> bool:
@@ -138,11 +141,8 @@ def _is_preview_of_film(name: str, beside: Collection[bytes]) -> bool:
     return False
 
 
-_CACHE_TAG = b"Signature: 8a477f597d28d172789f06886806bc55"
-
-
 def kind_by_contents(folder: bytes, names: Collection[bytes]) -> str | None:
-    """The kind of leftovers that a folder holds by what lies in it: a tagged cache, the store of a version control.
+    """The kind of leftovers in a folder, by the names in it: a tagged cache, or the store of a version control.
 
     Tags: https://bford.info/cachedir/ (CACHEDIR.TAG), and those by which PhotoPrism and immich know their own.
     """

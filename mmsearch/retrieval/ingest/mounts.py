@@ -1,4 +1,4 @@
-"""Disks below indexed folders: where files lay on another disk than the folder above, and whether it is still there."""
+"""Mount points under indexed folders: which disks files lie on, and whether these are still mounted."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-State = Literal["there", "absent", "another"]
+MountState = Literal["present", "absent", "another"]
 
 
 def mounts_above(folders: Iterable[bytes]) -> dict[bytes, str]:
-    """The mount points that any of the folders lies on, with the identity of their file systems; "/" does not count."""
+    """The mount points at or above any of the folders, without "/", and the identities of their file systems."""
     devices: dict[bytes, int | None] = {}
     found: dict[bytes, str] = {}
     for folder in folders:
@@ -27,15 +27,15 @@ def mounts_above(folders: Iterable[bytes]) -> dict[bytes, str]:
     return found
 
 
-def mount_state(mount: bytes, identity: str) -> State:
-    """Whether the file system that was mounted at ``mount`` is there now, is not, or is another one."""
+def mount_state(mount: bytes, identity: str) -> MountState:
+    """Whether the file system with that identity is mounted at ``mount`` now, none is, or another one."""
     device = device_of(mount)
     if device is None or device == device_of(os.path.dirname(mount)):
         return "absent"
-    return "there" if identity_of(mount) == identity else "another"
+    return "present" if identity_of(mount) == identity else "another"
 
 
-def nearest(path: bytes, mounts: Mapping[bytes, str]) -> bytes | None:
+def nearest_mount(path: bytes, mounts: Mapping[bytes, str]) -> bytes | None:
     """The innermost of the mount points that ``path`` lies under."""
     while mounts:
         if path in mounts:
@@ -48,7 +48,7 @@ def nearest(path: bytes, mounts: Mapping[bytes, str]) -> bytes | None:
 
 
 def device_of(folder: bytes) -> int | None:
-    """The number of the device that a folder lies on; None where there is no such folder."""
+    """The number of the device that a folder lies on; None if there is no such folder."""
     try:
         return os.stat(folder).st_dev
     except OSError:
@@ -56,7 +56,7 @@ def device_of(folder: bytes) -> int | None:
 
 
 def identity_of(folder: bytes) -> str:
-    """What tells the file system of a folder from others: its own id, which outlives a restart, else its device."""
+    """The identity of a folder's file system: its own id, which survives a restart, or else its device number."""
     statvfs = getattr(os, "statvfs", None)  # not on Windows
     try:
         if statvfs is not None and (own := statvfs(folder).f_fsid):
@@ -67,7 +67,7 @@ def identity_of(folder: bytes) -> str:
 
 
 def is_gone(path: bytes) -> bool:
-    """Whether there is no such name any more; of a name that may not be looked at nothing is known."""
+    """Whether a path does not exist any more; False if it cannot be looked at."""
     try:
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -78,7 +78,7 @@ def is_gone(path: bytes) -> bool:
 
 
 def behind_dangling_link(path: bytes) -> bool:
-    """Whether a path leads through a link to what is not there, as to a disk that is not mounted."""
+    """Whether a path leads through a symbolic link whose target is missing, such as a disk that is not mounted."""
     above = os.path.dirname(path)
     while above != path:
         if os.path.lexists(above):

@@ -3,35 +3,66 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from mmsearch.notices import Notice
 from mmsearch.retrieval.encoders.routing import ModelRouting
-from mmsearch.retrieval.ingest.committer import Committer, FileRows
-from mmsearch.retrieval.ingest.completeness import CutOptions, Made
-from mmsearch.retrieval.ingest.embedder import Done, Embedder
+from mmsearch.retrieval.ingest.committer import Committer, FileUpdate
+from mmsearch.retrieval.ingest.embedder import EmbeddedFile, Embedder
+from mmsearch.retrieval.ingest.expected_rows import CutOptions, ExpectedRows
 from mmsearch.retrieval.ingest.plan import IngestPlan
-from mmsearch.retrieval.ingest.reuse import Reuse
+from mmsearch.retrieval.ingest.reuse import RowReuse
 from mmsearch.retrieval.ingest.scan import FoundFile
-from mmsearch.retrieval.ingest.skip_memory import SkipMemory, maker_of
-from mmsearch.retrieval.ingest.stored_files import StoredFile, StoredFiles, StoredRows
-from mmsearch.retrieval.ingest.unfinished import Unfinished
+from mmsearch.retrieval.ingest.skip_memory import SkipMemory, vector_digest
+from mmsearch.retrieval.ingest.stored_files import StoredFiles, StoredRows
+from mmsearch.retrieval.ingest.unfinished import UnfinishedFiles
 from mmsearch.retrieval.media.texts.text import kind_of
 from mmsearch.retrieval.media.workers.decoder import Decoded, Decoder, Job, Part, TextPart
 from mmsearch.retrieval.progress import Progress, Stopwatch, Watcher
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.writer import Writer
-from mmsearch.types import FileNote, Modality, NoteKind, SkipKind
+from mmsearch.types import FileNote, NoteKind, SkipKind
 
-_KEEP_AT_END_AFTER_S = 2.0  # less work than that is done again
+_KEEP_AT_END_AFTER_S = 2.0  # seconds of work on a long file from which it is kept when a run is interrupted
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineJob:
+    """What `run_pipeline` works on and with.
+
+    Attributes:
+        plan: the files to read, rename and delete; files that turn out to have moved are noted in it.
+        writer: commits rows.
+        routing: the models.
+        stored: the files that have rows.
+        skips: remembers the files that are skipped.
+        cut: the options that decide which rows a file is cut into.
+        batch: pictures or frames that are embedded at once; None: see `Embedder`.
+        clock: takes the seconds of each stage.
+        watch: called with the progress.
+    """
+
+    plan: IngestPlan
+    writer: Writer
+    routing: ModelRouting
+    stored: StoredFiles
+    skips: SkipMemory
+    cut: CutOptions
+    batch: int | None
+    clock: Stopwatch
+    watch: Watcher
+
+    @property
+    def space_keys(self) -> list[str]:
+        """The keys of the spaces that are filled."""
+        return [encoder.space.key for encoder in self.routing.encoders]
 
 
 @dataclass(slots=True)
-class Outcome:
-    """What became of the files of a plan."""
+class PipelineResult:
+    """What became of the files of a plan: numbers of files and of rows, and notes on files."""
 
     indexed: int = 0
     unchanged: int = 0
@@ -40,222 +71,197 @@ class Outcome:
     rows: int = 0
     skipped: list[FileNote] = field(default_factory=list)
     marked: list[FileNote] = field(default_factory=list)
-    notices: list[Notice] = field(default_factory=list)
     interrupted: bool = False
 
 
-def run_pipeline(
-    plan: IngestPlan,
-    writer: Writer,
-    routing: ModelRouting,
-    known: StoredFiles,
-    decoder: Decoder,
-    *,
-    wanted: CutOptions,
-    skips: SkipMemory,
-    batch: int | None = None,
-    clock: Stopwatch,
-    watch: Watcher,
-) -> Outcome:
+def run_pipeline(job: PipelineJob, decoder: Decoder) -> PipelineResult:
     """Read, embed and commit what the plan says. Ctrl-C ends it early, with all that was embedded committed."""
-    committer = Committer(writer, clock)
-    spaces = {modality: space.key for modality, space in routing.spaces().items()}
-    reuse = Reuse(Snapshot(writer.root, writer.manifest), known, spaces, wanted, plan.movable)
-    maker = maker_of(decoder.recipe, spaces, wanted.text_column)
-    unfinished = Unfinished(writer.root, maker, decoder.recipe, routing.spaces())
-    embedder = Embedder(routing, decoder.release, clock, unfinished, batch=batch)
-    run = _Run(plan, known, reuse, committer, embedder, unfinished, spaces, wanted, skips, clock, watch)
+    run = _PipelineRun(job, decoder)
     try:
         run.rename()
-        run.read(decoder)
-        run.forget()
+        run.read()
+        run.delete_missing()
     except KeyboardInterrupt:
-        run.outcome.interrupted = True
-        embedder.keep(_KEEP_AT_END_AFTER_S)
+        run.result.interrupted = True
+        run.embedder.keep(_KEEP_AT_END_AFTER_S)
     finally:
-        committer.close()
-    unfinished.forget(committer.committed)
-    if run.twins:
-        run.copy_twins(writer, [encoder.space.key for encoder in routing.encoders])
-    return run.outcome
+        run.committer.close()
+    run.unfinished.remove_finished(run.committer.committed)
+    if run.duplicates_in_run:
+        run.copy_rows_to_duplicates()
+    return run.result
 
 
-class _Run:
-    """The state of one run: what waits, what was met before, what became of it."""
+class _PipelineRun:
+    """The state of one run: its queues, the contents that it has met, and the result so far."""
 
-    def __init__(
-        self,
-        plan: IngestPlan,
-        known: StoredFiles,
-        reuse: Reuse,
-        committer: Committer,
-        embedder: Embedder,
-        unfinished: Unfinished,
-        spaces: Mapping[Modality, str],
-        wanted: CutOptions,
-        skips: SkipMemory,
-        clock: Stopwatch,
-        watch: Watcher,
-    ) -> None:
-        self._plan = plan
-        self._known = known
-        self._reuse = reuse
-        self._spaces = spaces
-        self._wanted = wanted
-        self._skips = skips
-        self._todo = {found.path: found for found in plan.todo}
-        self._committer = committer
-        self._embedder = embedder
-        self._unfinished = unfinished
-        self._clock = clock
-        self._watch = watch
+    def __init__(self, job: PipelineJob, decoder: Decoder) -> None:
+        self._job = job
+        self._plan = job.plan
+        self._decoder = decoder
+        spaces = job.routing.spaces()
+        self._space_by_modality = {modality: space.key for modality, space in spaces.items()}
+        self._reuse = RowReuse(
+            Snapshot(job.writer.root, job.writer.manifest),
+            job.stored,
+            self._space_by_modality,
+            job.cut,
+            job.plan.has_left_its_place,
+        )
+        digest = vector_digest(decoder.recipe, self._space_by_modality, job.cut.text_column)
+        self.unfinished = UnfinishedFiles(job.writer.root, digest, decoder.recipe, spaces)
+        self.committer = Committer(job.writer, job.clock)
+        self.embedder = Embedder(job.routing, decoder.release, job.clock, self.unfinished, batch=job.batch)
+        self.duplicates_in_run: list[Decoded] = []
+        self.result = PipelineResult()
+        self._to_read = {found.path: found for found in job.plan.to_read}
         self._new_contents: set[bytes] = set()
-        self._refused: dict[bytes, str] = {}
-        self.twins: list[Decoded] = []
-        self.outcome = Outcome()
+        self._unusable_contents: dict[bytes, str] = {}
+        self._done = 0
 
     def rename(self) -> None:
-        """Files whose name changed in case alone keep their rows."""
+        """Give files whose names changed in case only their rows under the new name."""
         for old, found in self._plan.renamed:
-            self._commit_rows([rows.under_name(found) for rows in self._known.stored_rows(old)], old.all_ids())
-            self.outcome.moved += 1
+            rows = [rows.for_file(found) for rows in self._job.stored.stored_rows(old)]
+            self._commit(rows, replaced_ids=old.all_ids())
+            self.result.moved += 1
 
-    def read(self, decoder: Decoder) -> None:
+    def read(self) -> None:
         """Decode and embed the new and changed files."""
-        total = len(self._plan.todo)
-        done = 0
-        for file in decoder.map(self._jobs()):
-            if file is None:
-                self._finish(self._embedder.flush())  # decoding is the slower side: do not let rows wait
-                self._committer.commit_if_due()
-                continue
-            if isinstance(file, Part):
-                self._finish(self._embedder.add_part(file))
-                at_s = None if file.kind == "page" else file.end_s
-                path = os.fsdecode(file.path)
-                at = Progress("encode", done, total, self._committer.committed, path, at_s, file.of_s)
-                self._watch(at)
-                continue
-            if isinstance(file, TextPart):
-                self._finish(self._embedder.add_texts(file))
-                self._committer.commit_if_due()
-                self._watch(Progress("encode", done, total, self._committer.committed, os.fsdecode(file.path)))
-                continue
-            done += 1
-            self._take(file, decoder)
-            self._committer.commit_if_due()
-            self._unfinished.forget(self._committer.committed)
-            self._watch(Progress("encode", done, total, self._committer.committed, os.fsdecode(file.path)))
-        self._finish(self._embedder.flush())
+        for item in self._decoder.map(self._decode_jobs()):
+            if item is None:  # decoding is the slower side: do not let rows wait
+                self._handle_embedded(self.embedder.flush())
+                self.committer.commit_if_due()
+            elif isinstance(item, Part):
+                self._handle_embedded(self.embedder.add_part(item))
+                at_s = None if item.kind == "page" else item.end_s
+                self._report_progress(item.path, at_s, item.of_s)
+            elif isinstance(item, TextPart):
+                self._handle_embedded(self.embedder.add_texts(item))
+                self.committer.commit_if_due()
+                self._report_progress(item.path)
+            else:
+                self._done += 1
+                self._handle_decoded(item)
+                self.committer.commit_if_due()
+                self.unfinished.remove_finished(self.committer.committed)
+                self._report_progress(item.path)
+        self._handle_embedded(self.embedder.flush())
 
-    def forget(self) -> None:
-        """Bury the rows of files that are gone and that turned up nowhere else."""
-        for file in self._plan.vanished.values():
-            self._commit_rows([], file.all_ids())
-        self.outcome.removed = len(self._plan.vanished)
+    def delete_missing(self) -> None:
+        """Delete the rows of files that are gone and were found nowhere else."""
+        for file in self._plan.deleted.values():
+            self._commit([], replaced_ids=file.all_ids())
+        self.result.removed = len(self._plan.deleted)
 
-    def copy_twins(self, writer: Writer, spaces: list[str]) -> None:
-        """Give files whose content was first met in this very run the rows of that first file."""
-        known = StoredFiles(Snapshot(writer.root, writer.manifest), spaces)
-        self._committer = Committer(writer, self._clock)
-        for file in self.twins:
-            same = known.with_content(file.content_hash)
-            if same:
-                first = max(same, key=lambda one: max(one.all_ids()))
-                self._copy(file, [rows.under_name(_found(file)) for rows in known.stored_rows(first)])
-            elif file.content_hash in self._refused:
-                self._refuse(file, self._refused[file.content_hash])
-        self._committer.close()
+    def copy_rows_to_duplicates(self) -> None:
+        """Give files with the same content as another file of this run the rows of that file."""
+        writer = self._job.writer
+        stored = StoredFiles(Snapshot(writer.root, writer.manifest), self._job.space_keys)
+        self.committer = Committer(writer, self._job.clock)
+        for file in self.duplicates_in_run:
+            same_content = stored.with_content(file.content_hash)
+            if same_content:
+                first = max(same_content, key=lambda one: max(one.all_ids()))
+                self._copy_rows(file, [rows.for_file(_found_file(file)) for rows in stored.stored_rows(first)])
+            elif file.content_hash in self._unusable_contents:
+                self._skip_unusable(file, self._unusable_contents[file.content_hash])
+        self.committer.close()
 
-    def _jobs(self) -> Iterator[Job]:
-        for found in self._plan.todo:
-            hashes = self._reuse.hashes(found)
-            yield Job(found.path, found.named, hashes, self._unfinished.places, self._wanted.text_column)
+    def _decode_jobs(self) -> Iterator[Job]:
+        for found in self._plan.to_read:
+            known = self._reuse.known_hashes(found)
+            yield Job(found.path, found.named, known, self.unfinished.beginnings, self._job.cut.text_column)
 
-    def _take(self, file: Decoded, decoder: Decoder) -> None:
+    def _handle_decoded(self, file: Decoded) -> None:
         if file.outcome == "skipped":
-            self._embedder.drop(file.path, for_now=file.why == "transient")
-            if file.path in self._plan.served:
-                self.outcome.unchanged += 1
+            self.embedder.drop(file.path, may_work_later=file.why == "transient")
+            if file.path in self._plan.in_other_spaces:
+                self.result.unchanged += 1
             else:
                 self._skip(file, file.why, file.reason or "cannot be read")
         elif file.outcome == "same":
-            self._take_same(file)
-            self._unfinished.finish(file.content_hash)
+            self._handle_known_content(file)
+            self.unfinished.finish(file.content_hash)
         elif file.content_hash in self._new_contents:
-            decoder.release(file)
-            self._embedder.drop(file.path)
-            self.twins.append(file)
+            self._decoder.release(file)
+            self.embedder.drop(file.path)
+            self.duplicates_in_run.append(file)
         else:
             self._new_contents.add(file.content_hash)
             if file.column_guessed:
                 self._mark(file, f"texts taken from column {file.column!r}", "column")
-            self._finish(self._embedder.add(file))
+            self._handle_embedded(self.embedder.add(file))
 
-    def _take_same(self, file: Decoded) -> None:
-        """A content that has rows already: a touched, a moved or a copied file."""
-        source = self._reuse.find(file.path, file.content_hash)
-        before = source.before
-        rows = [stored.under_name(_found(file)) for stored in source.rows]
-        if source.how == "touched":
+    def _handle_known_content(self, file: Decoded) -> None:
+        """Store rows for a file whose content has rows already: it was touched, moved or copied."""
+        reusable = self._reuse.find(file.path, file.content_hash)
+        before = reusable.before
+        rows = [stored.for_file(_found_file(file)) for stored in reusable.rows]
+        if reusable.origin == "touched":
             assert before is not None
             if (before.size, before.mtime_ns, before.ctime_ns) != (file.size, file.mtime_ns, file.ctime_ns):
-                self._commit_rows(rows, before.all_ids())
-            self.outcome.unchanged += 1
-        elif source.how == "moved":
+                self._commit(rows, replaced_ids=before.all_ids())
+            self.result.unchanged += 1
+        elif reusable.origin == "moved":
             assert before is not None
-            self._plan.take(before)
-            self._commit_rows(rows, before.all_ids() + self._own_ids(file))
-            self.outcome.moved += 1
+            self._plan.note_moved(before)
+            self._commit(rows, replaced_ids=before.all_ids() + self._own_ids(file))
+            self.result.moved += 1
         else:
-            self._copy(file, rows)
+            self._copy_rows(file, rows)
 
-    def _copy(self, file: Decoded, rows: list[StoredRows]) -> None:
+    def _copy_rows(self, file: Decoded, rows: list[StoredRows]) -> None:
         self._mark(file, rows[0].items[0].facts.note)
-        self._commit_rows(rows, self._own_ids(file))
-        self.outcome.indexed += 1
+        self._commit(rows, replaced_ids=self._own_ids(file))
+        self.result.indexed += 1
 
-    def _finish(self, done: Iterator[Done]) -> None:
-        for file, rows in done:
+    def _handle_embedded(self, files: Iterator[EmbeddedFile]) -> None:
+        for embedded in files:
+            file, rows = embedded.decoded, embedded.rows
             if not rows:
-                self._refuse(file, "there is no text in it")
+                self._skip_unusable(file, "there is no text in it")
             elif not all(np.isfinite(stored.vectors).all() for stored in rows):
-                self._refuse(file, "the model made no finite vector of it")
+                self._skip_unusable(file, "the model made no finite vector of it")
             else:
                 self._mark(file, file.facts.note)
-                self._commit_rows(self._saying_what_was_made(file, rows), self._own_ids(file))
-                self.outcome.indexed += 1
-            self._unfinished.finish(file.content_hash, self._committer.added)
+                self._commit(self._with_expected_rows(file, rows), replaced_ids=self._own_ids(file))
+                self.result.indexed += 1
+            self.unfinished.finish(file.content_hash, self.committer.added)
 
-    def _refuse(self, file: Decoded, reason: str) -> None:
-        """A file that was read and has nothing to store; what its path held before is there no more."""
-        self._refused[file.content_hash] = reason
+    def _skip_unusable(self, file: Decoded, reason: str) -> None:
+        """Skip a file that was read but gives no row, and delete the rows that its path had before."""
+        self._unusable_contents[file.content_hash] = reason
         self._skip(file, "content", reason)
         if own := self._own_ids(file):
-            self._commit_rows([], own)
+            self._commit([], replaced_ids=own)
 
     def _skip(self, file: Decoded, why: SkipKind, reason: str) -> None:
-        self.outcome.skipped.append(FileNote(os.fsdecode(file.path), reason))
-        self._skips.add(self._todo[file.path], why, reason)
+        self.result.skipped.append(FileNote(os.fsdecode(file.path), reason))
+        self._job.skips.add(self._to_read[file.path], why, reason)
 
-    def _saying_what_was_made(self, file: Decoded, rows: list[StoredRows]) -> list[StoredRows]:
-        counts = dict.fromkeys(self._spaces, 0) | {stored.modality: len(stored.items) for stored in rows}
-        guessed = self._wanted.text_column is None
-        made = Made(counts, self._wanted.window, self._wanted.hop, file.column, guessed).to_text()
-        return [replace(stored, items=[replace(item, made=made) for item in stored.items]) for stored in rows]
+    def _with_expected_rows(self, file: Decoded, rows: list[StoredRows]) -> list[StoredRows]:
+        counts = dict.fromkeys(self._space_by_modality, 0) | {stored.modality: len(stored.items) for stored in rows}
+        cut = self._job.cut
+        expected = ExpectedRows(counts, cut.window, cut.hop, file.column, cut.text_column is None).to_text()
+        return [replace(stored, items=[replace(item, made=expected) for item in stored.items]) for stored in rows]
 
     def _mark(self, file: Decoded, note: str | None, kind: NoteKind | None = None) -> None:
         if note:
-            self.outcome.marked.append(FileNote(os.fsdecode(file.path), note, kind=kind or kind_of(note)))
+            self.result.marked.append(FileNote(os.fsdecode(file.path), note, kind=kind or kind_of(note)))
 
     def _own_ids(self, file: Decoded) -> list[int]:
-        own: StoredFile | None = self._known.by_path.get(file.path)
+        own = self._job.stored.by_path.get(file.path)
         return own.all_ids() if own else []
 
-    def _commit_rows(self, rows: list[StoredRows], replaces: list[int]) -> None:
-        self._committer.add(FileRows(rows, replaces))
-        self.outcome.rows += sum(len(stored.items) for stored in rows)
+    def _commit(self, rows: list[StoredRows], *, replaced_ids: list[int]) -> None:
+        self.committer.add(FileUpdate(rows, replaced_ids))
+        self.result.rows += sum(len(stored.items) for stored in rows)
+
+    def _report_progress(self, path: bytes, at_s: float | None = None, of_s: float | None = None) -> None:
+        total, committed = len(self._plan.to_read), self.committer.committed
+        self._job.watch(Progress("encode", self._done, total, committed, os.fsdecode(path), at_s, of_s))
 
 
-def _found(file: Decoded) -> FoundFile:
+def _found_file(file: Decoded) -> FoundFile:
     return FoundFile(file.path, file.size, file.mtime_ns, ctime_ns=file.ctime_ns)

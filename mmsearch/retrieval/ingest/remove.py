@@ -1,4 +1,4 @@
-"""Forgetting files: their rows get tombstones; the files themselves are never touched."""
+"""Removing files from a collection: their rows are deleted; the files themselves are never touched."""
 
 from __future__ import annotations
 
@@ -15,32 +15,36 @@ from mmsearch.retrieval.store.writer import Writer
 from mmsearch.types import printable
 
 
-def forget(writer: Writer, paths: Sequence[bytes]) -> int:
-    """Bury every row under ``paths``, in all spaces; returns the number of files.
+def remove_paths(writer: Writer, paths: Sequence[bytes]) -> int:
+    """Delete the rows of all files under ``paths``, in all spaces; returns the number of files.
+
+    Later runs pass the paths over, until one of them is named again.
 
     Raises:
-        UsageError: the collection knows nothing under one of the paths.
+        UsageError: no stored file lies under one of the paths; nothing is deleted then.
     """
     snapshot = Snapshot(writer.root, writer.manifest)
-    known = StoredFiles(snapshot, writer.manifest.spaces)
+    stored = StoredFiles(snapshot, writer.manifest.spaces)
+    stored_paths = StoredPaths(snapshot, writer.manifest.spaces)
+    roots = roots_of(writer.manifest)
     ids: list[int] = []
     files: set[bytes] = set()
-    stored = StoredPaths(snapshot, writer.manifest.spaces)
-    roots = roots_of(writer.manifest)
-    meant: list[bytes] = []
+    removed: list[bytes] = []
     empty: set[bytes] = set()
     for path in paths:
-        spelled = stored.matching(path) or [r for r in roots if lies_under(_comparable(r), _comparable(path))]
-        if not spelled:
-            near = stored.nearest([path])
-            hint = f"; did you mean {printable(os.fsdecode(near))}?" if near else ""
-            raise UsageError(f"{printable(os.fsdecode(path))} is not in the collection; nothing was removed{hint}")
-        found = list(known.under(spelled))
-        meant += spelled
-        empty |= set() if found else set(spelled)
+        spellings = stored_paths.matching(path) or [r for r in roots if lies_under(_comparable(r), _comparable(path))]
+        if not spellings:
+            near = stored_paths.nearest([path])
+            suggestion = f"; did you mean {printable(os.fsdecode(near))}?" if near else ""
+            raise UsageError(
+                f"{printable(os.fsdecode(path))} is not in the collection; nothing was removed{suggestion}"
+            )
+        found = list(stored.under(spellings))
+        removed += spellings
+        empty |= set() if found else set(spellings)
         files |= {file.path for file in found}
         ids += [row_id for file in found for row_id in file.all_ids()]
-    after = with_removed(writer.manifest, meant, empty)
+    after = with_removed(writer.manifest, removed, empty)
     writer.commit(delete=ids, roots=after.roots, removed=after.removed)
     return len(files)
 

@@ -1,4 +1,4 @@
-"""Where the rows of a file come from whose content is stored already: from itself, from where it lay, from a copy."""
+"""Stored rows for files whose content is stored already: their own, those of where they lay before, or of a copy."""
 
 from __future__ import annotations
 
@@ -8,81 +8,88 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from mmsearch.retrieval.ingest.completeness import CutOptions
-from mmsearch.retrieval.ingest.deleted_rows import DeletedContents
+from mmsearch.retrieval.ingest.deleted_rows import DeletedRows
+from mmsearch.retrieval.ingest.expected_rows import CutOptions
 from mmsearch.retrieval.ingest.scan import FoundFile
 from mmsearch.retrieval.ingest.stored_files import StoredFile, StoredFiles, StoredRows
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.types import Modality
 
+RowOrigin = Literal["touched", "moved", "copied"]
+
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """Rows for a file. *touched*: its own. *moved*: those of the file at ``before``, which is there no more. *copied*:
-    those of another file, or dead ones."""
+class ReusableRows:
+    """Stored rows for a file that need not be embedded.
 
-    how: Literal["touched", "moved", "copied"]
+    ``origin``: *touched*: they are the file's own; its times may have changed. *moved*: they belong to the file
+    ``before``, which is no longer where it was. *copied*: they belong to another file, or are deleted.
+    """
+
+    origin: RowOrigin
     rows: list[StoredRows]
     before: StoredFile | None = None
 
 
-class Reuse:
-    """Finds stored rows by content. ``movable`` says of a known file whether it left the place where it lay."""
+class RowReuse:
+    """Finds stored rows by the content of a file.
+
+    ``is_gone`` says whether a stored file has left its place for good, so that its rows may move.
+    """
 
     def __init__(
         self,
         snapshot: Snapshot,
-        known: StoredFiles,
+        stored: StoredFiles,
         space_by_modality: Mapping[Modality, str],
-        wanted: CutOptions,
-        movable: Callable[[StoredFile], bool],
+        options: CutOptions,
+        is_gone: Callable[[StoredFile], bool],
     ) -> None:
         self._snapshot = snapshot
-        self._known = known
-        self._serving = space_by_modality
-        self._wanted = wanted
-        self._movable = movable
+        self._stored = stored
+        self._space_by_modality = space_by_modality
+        self._options = options
+        self._is_gone = is_gone
         self._moved: set[bytes] = set()
-        self._offered: dict[int, frozenset[bytes]] = {}
+        self._hashes_by_size: dict[int, frozenset[bytes]] = {}
 
     @cached_property
-    def _buried(self) -> DeletedContents:
-        return DeletedContents(self._snapshot, self._serving, self._wanted)
+    def _deleted(self) -> DeletedRows:
+        return DeletedRows(self._snapshot, self._space_by_modality, self._options)
 
-    def hashes(self, found: FoundFile) -> frozenset[bytes]:
-        """Hashes of contents of the file's size that need not be embedded."""
-        if found.size not in self._offered:  # there may be many of one size, such as bitmaps
-            live = (d for d in self._known.hashes_of_size(found.size) if self._live(b"", d) is not None)
-            self._offered[found.size] = self._buried.hashes_of_size(found.size) | frozenset(live)
-        own = self._known.by_path.get(found.path)
-        if own is not None and own.size == found.size and self._live(own.path, own.content_hash) is not None:
-            return self._offered[found.size] | {own.content_hash}
-        return self._offered[found.size]
+    def known_hashes(self, found: FoundFile) -> frozenset[bytes]:
+        """Hashes of contents of the file's size whose rows are stored."""
+        if found.size not in self._hashes_by_size:  # many files may have one size, such as bitmaps
+            live = (d for d in self._stored.hashes_of_size(found.size) if self._find_live(b"", d) is not None)
+            self._hashes_by_size[found.size] = self._deleted.hashes_of_size(found.size) | frozenset(live)
+        own = self._stored.by_path.get(found.path)
+        if own is not None and own.size == found.size and self._find_live(own.path, own.content_hash) is not None:
+            return self._hashes_by_size[found.size] | {own.content_hash}
+        return self._hashes_by_size[found.size]
 
-    def find(self, path: bytes, content_hash: bytes) -> Source:
-        """Rows for the file at ``path``, whose content is among those that `hashes` named."""
-        live = self._live(path, content_hash)
+    def find(self, path: bytes, content_hash: bytes) -> ReusableRows:
+        """Rows for the file at ``path``, whose content hash is one of those that `known_hashes` gave."""
+        live = self._find_live(path, content_hash)
         if live is not None:
-            how, before = live
-            if how == "moved":
+            origin, before = live
+            if origin == "moved":
                 self._moved.add(before.path)
-            return Source(how, self._known.stored_rows(before), before)
-        rows = self._buried.stored_rows(content_hash)
-        if rows is None:  # the one that could have moved here was taken by another copy
-            rows = self._known.stored_rows(self._known.with_content(content_hash)[0])
-        return Source("copied", rows)
+            return ReusableRows(origin, self._stored.stored_rows(before), before)
+        rows = self._deleted.stored_rows(content_hash)
+        if rows is None:  # another copy has taken over the rows of the file that was moved
+            rows = self._stored.stored_rows(self._stored.with_content(content_hash)[0])
+        return ReusableRows("copied", rows)
 
-    def _live(
-        self, path: bytes, content_hash: bytes
-    ) -> tuple[Literal["touched", "moved", "copied"], StoredFile] | None:
-        files = [file for file in self._known.with_content(content_hash) if self._known.is_whole(file)]
-        named = [f for f in files if all(made.has_column(self._wanted) for _, made in f.made)]
-        own = next((file for file in named if file.path == path), None)
+    def _find_live(self, path: bytes, content_hash: bytes) -> tuple[RowOrigin, StoredFile] | None:
+        complete = [file for file in self._stored.with_content(content_hash) if self._stored.is_complete(file)]
+        usable = [f for f in complete if all(rows.has_text_column(self._options) for _, rows in f.expected)]
+        own = next((file for file in usable if file.path == path), None)
         if own is not None:
             return "touched", own
-        gone = [file for file in named if file.path not in self._moved and self._movable(file)]
+        gone = [file for file in usable if file.path not in self._moved and self._is_gone(file)]
         if gone:
             return "moved", max(gone, key=lambda file: os.path.basename(file.path) == os.path.basename(path))
-        same = (file for file in files if all(made.is_as(self._wanted) for _, made in file.made))
-        copy = next(same, None)
-        return None if copy is None else ("copied", copy)
+        for file in complete:
+            if all(rows.is_cut_by(self._options) for _, rows in file.expected):
+                return "copied", file
+        return None

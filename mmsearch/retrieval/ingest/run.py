@@ -1,4 +1,4 @@
-"""One indexing run from paths to a report: scan, diff, pipeline, then shards, samples and indexes put in order."""
+"""Ingesting files: a scan of the paths, a plan of what to do, the pipeline that does it, and a report."""
 
 from __future__ import annotations
 
@@ -7,103 +7,94 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from mmsearch.errors import Hint, HintKind, UsageError
 from mmsearch.machine import usable_cpus
 from mmsearch.notices import Notice, NoticeKind
-from mmsearch.retrieval.encoders.protocol import TextEncoder
 from mmsearch.retrieval.encoders.routing import ModelRouting
-from mmsearch.retrieval.ingest.completeness import CutOptions
 from mmsearch.retrieval.ingest.embedder import MAX_BATCH
 from mmsearch.retrieval.ingest.excludes import checked_patterns
 from mmsearch.retrieval.ingest.mounts import mounts_above
-from mmsearch.retrieval.ingest.pipeline import Outcome, run_pipeline
-from mmsearch.retrieval.ingest.plan import CHECKS, Check, IngestPlan, make_plan
-from mmsearch.retrieval.ingest.scan import Scan, lies_under
+from mmsearch.retrieval.ingest.options import IngestOptions
+from mmsearch.retrieval.ingest.pipeline import PipelineJob, PipelineResult, run_pipeline
+from mmsearch.retrieval.ingest.plan import IngestPlan, make_plan
+from mmsearch.retrieval.ingest.scan import Scan
 from mmsearch.retrieval.ingest.scope import removed_paths, roots_of, with_roots
-from mmsearch.retrieval.ingest.skip_memory import SkipMemory, reader_of
+from mmsearch.retrieval.ingest.skip_memory import SkipMemory, decoder_digest
 from mmsearch.retrieval.ingest.stored_files import StoredFiles
-from mmsearch.retrieval.media.decode_spec import HOP_S, MAX_SPAN_S, WINDOW_S
 from mmsearch.retrieval.media.workers.decoder import Decoder
+from mmsearch.retrieval.paths import lies_under
 from mmsearch.retrieval.progress import Progress, Stopwatch, Watcher
 from mmsearch.retrieval.store.manifest import Manifest
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.writer import Writer
-from mmsearch.retrieval.upkeep.maintain import maintain
-from mmsearch.types import Modality, Report, modalities_named, printable
+from mmsearch.types import Report, printable
 
 
 @dataclass(frozen=True, slots=True)
-class IngestOptions:
-    """How a run goes about its work; see ``mmsearch index --help``.
+class PlannedRun:
+    """A run over ``paths`` that has been planned: the files with rows, the files skipped before, and the plan."""
 
-    ``memory`` bounds, in bytes, what building an index may hold, and ``threads`` what it may use; ``batch`` the
-    pictures, frames or passages embedded at once; ``workers`` the decoding processes. Sound is embedded in windows of
-    ``window`` seconds, one every ``hop``. ``exclude`` is kept for later runs; ``lift`` takes back what was kept of it,
-    and removals: patterns and paths, or ``all``. ``check`` says what tells that a file has not changed: its *times*,
-    its modification time alone (*mtime*), or its *content*, which is read. ``retry_skipped``: open files again that
-    were skipped before and have not changed.
+    paths: Sequence[bytes]
+    stored: StoredFiles
+    skips: SkipMemory
+    plan: IngestPlan
+
+
+def ingest(
+    writer: Writer, routing: ModelRouting, paths: Sequence[bytes], options: IngestOptions, watch: Watcher
+) -> Report:
+    """Bring the rows of the models' spaces up to date with the files under ``paths``; indexes stay as they are.
+
+    Ctrl-C ends the run early: all that was embedded is committed, and the report says ``interrupted``.
+
+    Raises:
+        UsageError: a path does not exist and no file under it is stored.
     """
-
-    only: tuple[Modality, ...] = ()
-    exclude: tuple[str, ...] = ()
-    lift: tuple[str, ...] = ()
-    hidden: bool = False
-    follow_links: bool = False
-    text_column: str | None = None
-    workers: int | None = None
-    batch: int | None = None
-    memory: int | None = None
-    threads: int | None = None
-    prune_missing: bool = False
-    check: Check = "times"
-    retry_skipped: bool = False
-    window: float = WINDOW_S
-    hop: float = HOP_S
-
-    def __post_init__(self) -> None:
-        for name in ("workers", "batch", "threads"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UsageError(f"{name} must be at least 1, not {value}", hint=Hint(HintKind.CHANGE_ARGUMENT, name))
-        if self.check not in CHECKS:
-            raise UsageError(f"check must be one of {', '.join(CHECKS)}, not {self.check!r}")
-        if not 0 < self.window <= MAX_SPAN_S:
-            raise UsageError(
-                f"window must lie above 0 and at most at {MAX_SPAN_S:g} seconds, not {self.window:g}",
-                hint=Hint(HintKind.CHANGE_ARGUMENT, "window"),
-            )
-        if not 0 < self.hop <= self.window:
-            raise UsageError(
-                f"hop must lie above 0 and at most at the window's {self.window:g} s, not {self.hop:g}",
-                hint=Hint(HintKind.CHANGE_ARGUMENT, "hop"),
-            )
-        modalities_named(self.only)
-
-    @property
-    def wanted(self) -> CutOptions:
-        """What is made of files."""
-        return CutOptions(self.window, self.hop, self.text_column)
+    start = time.perf_counter()
+    clock = Stopwatch()
+    watch(Progress("scan"))
+    with clock.timing("scan"):
+        run = plan_run(Snapshot(writer.root, writer.manifest), routing, paths, options)
+    _note_roots(writer, routing, paths, options)
+    _note_mounts(writer, run)
+    result = PipelineResult()
+    if run.plan.has_work:
+        job = PipelineJob(
+            run.plan, writer, routing, run.stored, run.skips, options.cut, options.batch, clock=clock, watch=watch
+        )
+        with open_decoder(routing, options) as decoder:
+            result = run_pipeline(job, decoder)
+    run.skips.save(writer, lambda path: _was_out_of_reach(path, run))
+    if not result.interrupted:
+        if options.prune_missing:
+            _drop_missing_roots(writer, paths)
+        _drop_moved_roots(writer, run)
+    return make_report(run.plan, result, clock, time.perf_counter() - start)
 
 
-def scan_and_plan(
-    snapshot: Snapshot, routing: ModelRouting, paths: Sequence[bytes], options: IngestOptions, skips: SkipMemory
-) -> tuple[StoredFiles, IngestPlan]:
-    """What the collection knows, and what a run over ``paths`` would do."""
-    filled = [encoder.space.key for encoder in routing.encoders]
-    known = StoredFiles(snapshot, filled, {modality: space.key for modality, space in routing.spaces().items()})
+def plan_run(snapshot: Snapshot, routing: ModelRouting, paths: Sequence[bytes], options: IngestOptions) -> PlannedRun:
+    """Scan ``paths`` and plan what a run over them has to do.
+
+    Raises:
+        UsageError: a path does not exist and no file under it is stored.
+    """
     manifest = snapshot.manifest
+    filled = [encoder.space.key for encoder in routing.encoders]
+    stored = StoredFiles(snapshot, filled, {modality: space.key for modality, space in routing.spaces().items()})
     others = [key for key in manifest.searched_spaces if key not in filled and manifest.spaces[key].has_model]
+    spec = routing.recipe(options.only, options.window, options.hop)
+    digest = decoder_digest(spec, filled, options.text_column)
+    skips = SkipMemory(snapshot.root, manifest, digest, retry=options.retry_skipped)
     scan = Scan(
         paths, manifest.excludes, options.hidden, options.follow_links, roots_of(manifest), removed_paths(manifest)
     )
     plan = make_plan(
         scan,
-        known,
-        elsewhere=StoredFiles(snapshot, others) if others else None,
+        stored,
+        stored_elsewhere=StoredFiles(snapshot, others) if others else None,
         kinds=routing.recipe().kinds,
         prune_missing=options.prune_missing,
         check=options.check,
-        mounts=_mounts(manifest),
+        mounts=_noted_mounts(manifest),
         skips=skips,
     )
     plan.notices += [
@@ -111,74 +102,38 @@ def scan_and_plan(
         for pattern in options.exclude
         if set(checked_patterns([pattern], [*paths, *roots_of(manifest)])) <= set(scan.unmatched)
     ]
-    return known, plan
+    return PlannedRun(paths, stored, skips, plan)
 
 
-def _skip_memory(snapshot: Snapshot, routing: ModelRouting, options: IngestOptions) -> SkipMemory:
-    recipe = routing.recipe(options.only, options.window, options.hop)
-    reader = reader_of(recipe, [encoder.space.key for encoder in routing.encoders], options.text_column)
-    return SkipMemory(snapshot.root, snapshot.manifest, reader, retry=options.retry_skipped)
-
-
-def preview(snapshot: Snapshot, routing: ModelRouting, paths: Sequence[bytes], options: IngestOptions) -> Report:
-    """The report of a run that reads no file: ``indexed`` counts what would be opened."""
-    start = time.perf_counter()
-    _, plan = scan_and_plan(snapshot, routing, paths, options, _skip_memory(snapshot, routing, options))
-    outcome = Outcome(indexed=len(plan.todo), moved=len(plan.renamed), removed=len(plan.vanished))
-    return _report(plan, outcome, Stopwatch(), start)
-
-
-def ingest(
-    writer: Writer, routing: ModelRouting, paths: Sequence[bytes], options: IngestOptions, watch: Watcher
-) -> Report:
-    """Bring the rows of the encoders' spaces up to date with what lies under ``paths``."""
-    start = time.perf_counter()
-    clock = Stopwatch()
-    watch(Progress("scan"))
-    with clock.timing("scan"):
-        snapshot = Snapshot(writer.root, writer.manifest)
-        skips = _skip_memory(snapshot, routing, options)
-        known, plan = scan_and_plan(snapshot, routing, paths, options, skips)
-    _remember(writer, routing, paths, options)
-    _note_mounts(writer, plan, known, paths)
-    outcome = Outcome()
-    if plan.todo or plan.renamed or plan.vanished:
-        with _decoder(routing, options) as decoder:
-            outcome = run_pipeline(
-                plan,
-                writer,
-                routing,
-                known,
-                decoder,
-                batch=options.batch,
-                wanted=options.wanted,
-                skips=skips,
-                clock=clock,
-                watch=watch,
-            )
-    skips.save(writer, lambda path: _is_out_of_sight(path, plan, paths))
-    if not outcome.interrupted:
-        if options.prune_missing:
-            _drop_missing_roots(writer, paths)
-        _drop_moved_roots(writer, plan, known)
-        watch(Progress("index"))
-        with clock.timing("index"):
-            for encoder in routing.encoders:
-                embed = encoder.encode_texts if isinstance(encoder, TextEncoder) else None
-                outcome.notices += maintain(
-                    writer, encoder.space, memory=options.memory, threads=options.threads, embed=embed
-                )
-    return _report(plan, outcome, clock, start)
-
-
-def _decoder(routing: ModelRouting, options: IngestOptions) -> Decoder:
+def open_decoder(routing: ModelRouting, options: IngestOptions) -> Decoder:
+    """The decoding workers of a run, not started yet."""
     workers = options.workers or usable_cpus()
     slots = (options.batch or MAX_BATCH) + 2 * workers
     return Decoder(workers, routing.recipe(options.only, options.window, options.hop), slots)
 
 
-def _remember(writer: Writer, routing: ModelRouting, paths: Sequence[bytes], options: IngestOptions) -> None:
-    """Note which roots the collection is made of, so that a change of model can find them all again."""
+def make_report(plan: IngestPlan, result: PipelineResult, clock: Stopwatch, seconds: float) -> Report:
+    """The report of a run that took ``seconds`` in all."""
+    return Report(
+        found=plan.found,
+        indexed=result.indexed,
+        unchanged=plan.unchanged + result.unchanged,
+        moved=result.moved,
+        removed=result.removed,
+        rows=result.rows,
+        skipped=(*plan.skipped, *result.skipped, *plan.skipped_before),
+        marked=tuple(result.marked),
+        kept=plan.kept,
+        passed_over=plan.passed_over,
+        notices=tuple(plan.notices),
+        interrupted=result.interrupted,
+        seconds=seconds,
+        stages=dict(clock.seconds),
+    )
+
+
+def _note_roots(writer: Writer, routing: ModelRouting, paths: Sequence[bytes], options: IngestOptions) -> None:
+    """Note the roots of the collection, so that a change of model can find all of them again."""
     roots = with_roots(writer.manifest, paths, options.hidden)
     spaces = {encoder.space.key: encoder.space for encoder in routing.encoders}
     if roots != writer.manifest.roots or not spaces.keys() <= writer.manifest.spaces.keys():
@@ -193,64 +148,47 @@ def _remember(writer: Writer, routing: ModelRouting, paths: Sequence[bytes], opt
 
 
 def _drop_missing_roots(writer: Writer, paths: Sequence[bytes]) -> None:
-    """What lay under them was forgotten; nothing needs to wait for them any more."""
-    gone = {os.fsdecode(path) for path in paths if not os.path.exists(path)}
-    if gone & set(writer.manifest.roots):
-        kept = tuple(root for root in writer.manifest.roots if root not in gone)
+    """Drop roots that do not exist: their rows were deleted, and a change of model need not wait for them."""
+    missing = {os.fsdecode(path) for path in paths if not os.path.exists(path)}
+    if missing & set(writer.manifest.roots):
+        kept = tuple(root for root in writer.manifest.roots if root not in missing)
         writer.publish(replace(writer.manifest, roots=kept))
 
 
-def _drop_moved_roots(writer: Writer, plan: IngestPlan, known: StoredFiles) -> None:
-    """A root that is gone and whose files were all found elsewhere is a root no more."""
+def _drop_moved_roots(writer: Writer, run: PlannedRun) -> None:
+    """Drop roots that do not exist any more and whose files were all found elsewhere."""
+    moved_from = run.plan.moved_from
     roots = [os.fsencode(root) for root in writer.manifest.roots]
-    left = [root for root in roots if any(lies_under(path, root) for path in plan.taken) and not os.path.lexists(root)]
-    moved = {root for root in left if all(file.path in plan.taken for file in known.under([root]))}
+    left = [root for root in roots if any(lies_under(path, root) for path in moved_from) and not os.path.lexists(root)]
+    moved = {root for root in left if all(file.path in moved_from for file in run.stored.under([root]))}
     if moved:
         writer.publish(replace(writer.manifest, roots=tuple(os.fsdecode(r) for r in roots if r not in moved)))
 
 
-def _note_mounts(writer: Writer, plan: IngestPlan, known: StoredFiles, paths: Sequence[bytes]) -> None:
-    """Note the disks that files lie on now. Those whose files are kept stay noted as they were."""
-    before = _mounts(writer.manifest)
-    folders = {os.path.dirname(path) for path in plan.seen}
+def _note_mounts(writer: Writer, run: PlannedRun) -> None:
+    """Note the mount points that files lie on now; those of missing disks, whose files are kept, stay noted."""
+    before = _noted_mounts(writer.manifest)
+    folders = {os.path.dirname(path) for path in run.plan.seen}
     if before is None:
-        folders |= {os.path.dirname(path) for path in known.by_path}
-    kept = [kept.folder for kept in plan.absent]
-    away = {m for folder in kept for m in before or () if lies_under(m, folder) or lies_under(folder, m)}
-    now = {m: i for m, i in mounts_above(folders).items() if not any(lies_under(m, folder) for folder in kept)}
-    seen = {m for m in before or () if any(lies_under(m, path) or lies_under(path, m) for path in paths)}
-    stay = {m: i for m, i in (before or {}).items() if m in away or m not in seen}
+        folders |= {os.path.dirname(path) for path in run.stored.by_path}
+    absent = [absent.folder for absent in run.plan.absent]
+    missing = {m for folder in absent for m in before or () if lies_under(m, folder) or lies_under(folder, m)}
+    now = {m: i for m, i in mounts_above(folders).items() if not any(lies_under(m, folder) for folder in absent)}
+    scanned = {m for m in before or () if any(lies_under(m, path) or lies_under(path, m) for path in run.paths)}
+    stay = {m: i for m, i in (before or {}).items() if m in missing or m not in scanned}
     noted = {os.fsdecode(mount): identity for mount, identity in sorted((now | stay).items())}
     if noted != writer.manifest.mounts:
         writer.publish(replace(writer.manifest, mounts=noted))
 
 
-def _mounts(manifest: Manifest) -> dict[bytes, str] | None:
+def _noted_mounts(manifest: Manifest) -> dict[bytes, str] | None:
     noted = manifest.mounts
     return None if noted is None else {os.fsencode(mount): identity for mount, identity in noted.items()}
 
 
-def _is_out_of_sight(path: bytes, plan: IngestPlan, paths: Sequence[bytes]) -> bool:
-    """Whether a run over ``paths`` says nothing of a file: it lies elsewhere, or where everything is kept."""
-    if path in plan.seen:
+def _was_out_of_reach(path: bytes, run: PlannedRun) -> bool:
+    """Whether a run could not look at a file: it lies outside its paths, or in a folder that is missing."""
+    if path in run.plan.seen:
         return False
-    return not any(lies_under(path, top) for top in paths) or any(lies_under(path, k.folder) for k in plan.absent)
-
-
-def _report(plan: IngestPlan, outcome: Outcome, clock: Stopwatch, start: float) -> Report:
-    return Report(
-        found=plan.found,
-        indexed=outcome.indexed,
-        unchanged=plan.unchanged + outcome.unchanged,
-        moved=outcome.moved,
-        removed=outcome.removed,
-        rows=outcome.rows,
-        skipped=(*plan.skipped, *outcome.skipped, *plan.remembered),
-        marked=tuple(outcome.marked),
-        kept=plan.kept,
-        passed_over=plan.passed_over,
-        notices=(*plan.notices, *outcome.notices),
-        interrupted=outcome.interrupted,
-        seconds=time.perf_counter() - start,
-        stages=dict(clock.seconds),
-    )
+    outside = not any(lies_under(path, top) for top in run.paths)
+    return outside or any(lies_under(path, absent.folder) for absent in run.plan.absent)

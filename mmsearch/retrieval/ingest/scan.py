@@ -1,4 +1,4 @@
-"""Finding files: what lies under the paths that a person names, and what is passed over on purpose."""
+"""Finding files: a walk of the paths of a run, which notes what it skips and what it passes over on purpose."""
 
 from __future__ import annotations
 
@@ -8,24 +8,21 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from mmsearch.errors import Hint, HintKind, UsageError
-from mmsearch.retrieval.filetimes import status_change_ns
-from mmsearch.retrieval.ingest.excludes import IGNORE_FILE, Rule, checked_patterns, read_ignore_file, rules_below
+from mmsearch.retrieval.ingest.excludes import IGNORE_FILE, Rule, read_ignore_file, rules_below
 from mmsearch.retrieval.ingest.leftovers import kind_by_contents, kind_of_file, kind_of_folder
-from mmsearch.retrieval.paths import absolute as absolute  # named here too
-from mmsearch.retrieval.paths import ignores_case, normal
-from mmsearch.retrieval.paths import lies_under as lies_under
+from mmsearch.retrieval.paths import ignores_case, lies_under, normal, status_change_ns
 from mmsearch.retrieval.store.lock import LOCK_NAME
 from mmsearch.retrieval.store.manifest import MANIFEST_NAME
 from mmsearch.types import FileNote, PassedOver, printable
 
 _SEPARATOR = os.fsencode(os.sep)
+_COLLECTION_NAMES = {os.fsencode(MANIFEST_NAME), os.fsencode(LOCK_NAME)}
 EXCLUDED, REMOVED = "excluded", "removed before"
-_COLLECTION_FILES = {os.fsencode(MANIFEST_NAME), os.fsencode(LOCK_NAME)}
 
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A file that the scan saw. ``named``: the person gave this very path."""
+    """A file that the scan found. ``named``: its very path was given, rather than that of a folder above it."""
 
     path: bytes
     size: int
@@ -35,19 +32,22 @@ class FoundFile:
 
     @classmethod
     def of(cls, path: bytes, facts: os.stat_result, *, named: bool = False) -> FoundFile:
-        """A file by what the system says of it."""
+        """A file with the size and times that ``os.stat`` gave."""
         return cls(path, facts.st_size, facts.st_mtime_ns, named, status_change_ns(facts))
 
 
 @dataclass(frozen=True, slots=True)
-class _Within:
-    """What holds in a folder: its rules, those that decide first at the end, and whether names mind case."""
+class _FolderRules:
+    """The exclude rules that hold in a folder, the ones that decide first at the end.
+
+    ``fold``: the file system ignores case, so that rules match names in any case.
+    """
 
     rules: tuple[tuple[Rule, ...], ...]
     fold: bool
 
     def decide(self, path: bytes, is_folder: bool) -> Rule | None:
-        """The rule that says what becomes of a path; None where none does."""
+        """The rule that decides about a path; None if no rule matches."""
         if not any(self.rules):
             return None
         name = normal(path, self.fold)
@@ -60,18 +60,21 @@ class _Within:
 
 @dataclass(slots=True)
 class Scan:
-    """Walks folders once. What it tells beside the files fills while `files` is consumed.
+    """One walk over files and folders. The attributes below are complete once `files` has been consumed.
 
     Args:
-        paths: where to look; a path that is named is never passed over itself.
-        exclude: patterns as `checked_patterns` makes them, relative to the root.
-        hidden: also names that begin with a dot.
-        follow_links: also what symbolic links lead to.
-        roots: what the collection was made of: a root inside another counts as named when that one is walked.
-        removed: paths that were forgotten by name, and stay so.
+        paths: files and folders to walk; these themselves are never passed over.
+        exclude: patterns as `checked_patterns` returns them, relative to the root.
+        hidden: include names that begin with a dot.
+        follow_links: follow symbolic links.
+        roots: the collection's roots; a root inside another is walked as if it had been named.
+        removed: paths that were removed from the collection, and stay so.
 
-    ``unread`` holds what could not be listed or looked at: nothing may be concluded of what is in it. ``left_out``
-    holds what was passed over by a rule, a removal or as a leftover, by kind: what is known of it is to go.
+    Attributes:
+        skipped: files and folders that are not indexed, with reasons.
+        unreadable: files and folders whose contents are unknown: rows of files in them must be kept.
+        passed_over_paths: paths that were passed over by a rule, a removal or as a leftover, with the kind: rows of
+            files in them are to be deleted.
     """
 
     paths: Sequence[bytes]
@@ -81,38 +84,39 @@ class Scan:
     roots: Sequence[bytes] = ()
     removed: Collection[bytes] = ()
     skipped: list[FileNote] = field(default_factory=list)
-    unread: list[bytes] = field(default_factory=list)
-    left_out: dict[bytes, str] = field(default_factory=dict)
-    _passed: dict[str, dict[str, int]] = field(default_factory=dict)
+    unreadable: list[bytes] = field(default_factory=list)
+    passed_over_paths: dict[bytes, str] = field(default_factory=dict)
+    _passed_over_names: dict[str, dict[str, int]] = field(default_factory=dict)
     _unmatched: dict[str, None] = field(default_factory=dict)
-    _tops: list[bytes] = field(default_factory=list)
+    _starts: list[bytes] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.removed = frozenset(self.removed)
         self._unmatched = dict.fromkeys(self.exclude)
         inside = [root for root in self.roots if any(lies_under(root, path) for path in self.paths)]
-        self._tops = sorted(dict.fromkeys([*self.paths, *inside]), key=os.path.isdir)  # files first: they are named
+        self._starts = sorted(dict.fromkeys([*self.paths, *inside]), key=os.path.isdir)  # files first: they are named
 
     @property
     def passed_over(self) -> tuple[PassedOver, ...]:
-        """What was passed over on purpose, by kind."""
+        """A summary of what was passed over, by kind."""
         return tuple(
-            PassedOver(kind, sum(names.values()), tuple(names)) for kind, names in sorted(self._passed.items())
+            PassedOver(kind, sum(names.values()), tuple(names))
+            for kind, names in sorted(self._passed_over_names.items())
         )
 
     @property
     def unmatched(self) -> list[str]:
-        """The patterns of ``exclude`` that nothing matched."""
+        """The patterns of ``exclude`` that matched no path."""
         return list(self._unmatched)
 
     def files(self) -> Iterator[FoundFile]:
-        """Every regular file, each once, folders in order of name."""
+        """Every regular file, once; folders are walked in order of name."""
         visited: set[tuple[int, int]] = set()
-        for path in self._tops:
+        for path in self._starts:
             try:
                 facts = os.stat(path)
             except OSError:
-                continue  # the caller has said so: see `missing`
+                continue  # the caller reports these: see `missing_paths`
             if stat.S_ISDIR(facts.st_mode):
                 yield from self._walk(path, visited)
             elif stat.S_ISREG(facts.st_mode):
@@ -121,14 +125,14 @@ class Scan:
                 self._skip(path, "not a regular file")
 
     @property
-    def set_aside(self) -> set[bytes]:
-        """What was passed over because a person said so: their own files, where leftovers of a system are nobody's."""
-        return {path for path, kind in self.left_out.items() if kind in (EXCLUDED, REMOVED)}
+    def excluded_or_removed(self) -> set[bytes]:
+        """The paths that were passed over because of an exclude rule or a removal, not as leftovers of a program."""
+        return {path for path, kind in self.passed_over_paths.items() if kind in (EXCLUDED, REMOVED)}
 
-    def leaves_out(self, path: bytes) -> bool:
-        """Whether the walk has passed over a file, or a folder that it lies in, on purpose."""
-        while path not in self._tops:
-            if path in self.left_out:
+    def has_passed_over(self, path: bytes) -> bool:
+        """Whether the walk passed over a path, or a folder above it, on purpose."""
+        while path not in self._starts:
+            if path in self.passed_over_paths:
                 return True
             above = os.path.dirname(path)
             if above == path:
@@ -136,16 +140,16 @@ class Scan:
             path = above
         return False
 
-    def reaches(self, path: bytes, root: bytes) -> bool:
-        """Whether a walk of ``root`` comes to a path inside it: nothing between the two is passed over."""
-        within = self._top_rules(root)
+    def would_reach(self, path: bytes, root: bytes) -> bool:
+        """Whether a walk that starts at ``root`` finds ``path``, because nothing between the two is passed over."""
+        folder_rules = self._top_rules(root)
         for folder in _between(root, path):
             try:
-                within = self._with_ignore_file(os.path.dirname(folder), within)
+                folder_rules = self._with_ignore_file(os.path.dirname(folder), folder_rules)
             except OSError:
                 return False
             is_folder = folder != path or os.path.isdir(folder)
-            rule = within.decide(folder, is_folder)
+            rule = folder_rules.decide(folder, is_folder)
             if self._reason(folder, rule, is_folder, []) or self._is_hidden(folder, rule):
                 return False
         return True
@@ -154,11 +158,11 @@ class Scan:
         try:
             stack = [(top, self._rules_at(top))]
         except OSError as error:
-            self.unread.append(top)
+            self.unreadable.append(top)
             self._skip(top, f"{error.filename!r} cannot be read: {error.strerror}")
             return
         while stack:
-            folder, within = stack.pop()
+            folder, folder_rules = stack.pop()
             try:
                 identity = os.stat(folder)
                 if (identity.st_dev, identity.st_ino) in visited:
@@ -168,25 +172,25 @@ class Scan:
                     entries = sorted(listing, key=lambda entry: entry.name)
                 names = [entry.name for entry in entries]
                 if IGNORE_FILE in names:
-                    within = self._with_ignore_file(folder, within)
+                    folder_rules = self._with_ignore_file(folder, folder_rules)
             except OSError as error:
-                self.unread.append(folder)
+                self.unreadable.append(folder)
                 self._skip(folder, f"folder cannot be read: {error.strerror}")
                 continue
-            if set(names) >= _COLLECTION_FILES:
-                continue  # the folder is a collection
+            if set(names) >= _COLLECTION_NAMES:
+                continue  # the folder of a collection
             if folder != top and (kind := kind_by_contents(folder, names)):
                 self._pass_over(folder, kind, _shown(folder))
                 continue
             subfolders = []
             for entry in entries:
-                if self._passed_over(entry, within, names):
+                if self._is_passed_over(entry, folder_rules, names):
                     continue
                 facts = self._stat(entry)
                 if facts is None:
                     continue
                 if stat.S_ISDIR(facts.st_mode):
-                    subfolders.append((entry.path, within))
+                    subfolders.append((entry.path, folder_rules))
                 elif stat.S_ISREG(facts.st_mode):
                     yield FoundFile.of(entry.path, facts)
                 else:
@@ -199,49 +203,49 @@ class Scan:
                 return entry.stat()
             self._skip(entry.path, "symbolic link", Hint(HintKind.FOLLOW_LINKS))
         except OSError as error:
-            self.unread.append(entry.path)
+            self.unreadable.append(entry.path)
             self._skip(entry.path, f"cannot be read: {error.strerror}")
         return None
 
-    def _rules_at(self, top: bytes) -> _Within:
-        """What holds below a named path: as its root has it, without the rule that would leave out the path itself."""
+    def _rules_at(self, top: bytes) -> _FolderRules:
+        """The rules below a named path: those from its root down, without a rule that excludes the path itself."""
         roots = [root for root in self.roots if lies_under(top, root)]
         root = min(roots, key=len, default=top)
-        within = self._top_rules(root)
+        folder_rules = self._top_rules(root)
         for folder in _between(root, top):
-            within = self._with_ignore_file(os.path.dirname(folder), within)
-            rule = within.decide(folder, True)
+            folder_rules = self._with_ignore_file(os.path.dirname(folder), folder_rules)
+            rule = folder_rules.decide(folder, True)
             if rule is not None and rule.excludes:
-                rules = tuple(tuple(r for r in part if r.text != rule.text) for part in within.rules)
-                within = _Within(rules, within.fold)
-        return within
+                rules = tuple(tuple(r for r in part if r.text != rule.text) for part in folder_rules.rules)
+                folder_rules = _FolderRules(rules, folder_rules.fold)
+        return folder_rules
 
-    def _top_rules(self, root: bytes) -> _Within:
+    def _top_rules(self, root: bytes) -> _FolderRules:
         fold = ignores_case(root)
-        return _Within((tuple(rules_below(root, self.exclude, fold)),), fold)
+        return _FolderRules((tuple(rules_below(root, self.exclude, fold)),), fold)
 
-    def _with_ignore_file(self, folder: bytes, within: _Within) -> _Within:
-        """The rules with those of a folder's own file, which decide before those of the folders above it.
+    def _with_ignore_file(self, folder: bytes, folder_rules: _FolderRules) -> _FolderRules:
+        """The rules, with those of the folder's own ``.mmsearchignore`` put before those of the folders above it.
 
         Raises:
-            OSError: there is one and it cannot be read; what it would pass over must not be indexed.
+            OSError: the file exists and cannot be read; files that it excludes must not be indexed.
         """
         path = os.path.join(folder, IGNORE_FILE)
         try:
-            rules, wrong = read_ignore_file(path, within.fold)
+            rules, wrong = read_ignore_file(path, folder_rules.fold)
         except FileNotFoundError:
-            return within
+            return folder_rules
         for line in wrong:
             self._skip(path, f"{line!r} is no pattern")
-        *above, given = within.rules  # those of the run decide first
-        return _Within((*above, tuple(rules), given), within.fold)
+        *above, given = folder_rules.rules  # those of the run decide first
+        return _FolderRules((*above, tuple(rules), given), folder_rules.fold)
 
-    def _passed_over(self, entry: os.DirEntry[bytes], within: _Within, names: Sequence[bytes]) -> bool:
+    def _is_passed_over(self, entry: os.DirEntry[bytes], folder_rules: _FolderRules, names: Sequence[bytes]) -> bool:
         is_folder = self._is_folder(entry)
-        rule = within.decide(entry.path, is_folder)
+        rule = folder_rules.decide(entry.path, is_folder)
         if rule is not None and self._unmatched:
-            for mine in within.rules[-1]:
-                if mine.text in self._unmatched and mine.matches(normal(entry.path, within.fold), is_folder):
+            for mine in folder_rules.rules[-1]:
+                if mine.text in self._unmatched and mine.matches(normal(entry.path, folder_rules.fold), is_folder):
                     del self._unmatched[mine.text]
         reason = self._reason(entry.path, rule, is_folder, names)
         if reason is not None:
@@ -252,9 +256,9 @@ class Scan:
     def _reason(
         self, path: bytes, rule: Rule | None, is_folder: bool, names: Sequence[bytes]
     ) -> tuple[str, str] | None:
-        """Why a path is passed over, and a name for it; None where it is not, or is merely hidden.
+        """The kind of reason why a path is passed over, and a name for it; None if it is not, or is only hidden.
 
-        A rule with ``!`` that says the very name takes in what would be a leftover.
+        A rule with ``!`` that names a leftover of a program includes it.
         """
         if path in self.removed:
             return REMOVED, os.fsdecode(path)
@@ -275,8 +279,8 @@ class Scan:
             return False
 
     def _pass_over(self, path: bytes, kind: str, name: str) -> None:
-        self.left_out[path] = kind
-        names = self._passed.setdefault(kind, {})
+        self.passed_over_paths[path] = kind
+        names = self._passed_over_names.setdefault(kind, {})
         names[name] = names.get(name, 0) + 1
 
     def _skip(self, path: bytes, reason: str, hint: Hint | None = None) -> None:
@@ -293,8 +297,10 @@ def _between(root: bytes, path: bytes) -> list[bytes]:
 
 
 def _named_by(rule: Rule | None, path: bytes) -> bool:
-    """Whether a rule with ``!`` says the very name of a path."""
-    return rule is not None and not rule.excludes and rule.names in (_shown(path), normal(_shown(path), fold=True))
+    """Whether a rule with ``!`` names this path without wildcards."""
+    return (
+        rule is not None and not rule.excludes and rule.literal_name in (_shown(path), normal(_shown(path), fold=True))
+    )
 
 
 def _shown(path: bytes) -> str:
@@ -305,20 +311,12 @@ def _name(path: bytes) -> bytes:
     return path[path.rfind(_SEPARATOR) + 1 :]
 
 
-def excluded(relative: bytes, patterns: Sequence[str]) -> bool:
-    """Whether patterns leave out a file at a path relative to its root, or a folder above it."""
-    within = _Within((tuple(rules_below(b"/", checked_patterns(patterns, ()), False)),), False)
-    path = os.path.join(b"/", relative)
-    rules = [within.decide(part, part != path) for part in _between(b"/", path)]
-    return any(rule is not None and rule.excludes for rule in rules)
-
-
-def missing(paths: Sequence[bytes]) -> list[bytes]:
-    """Which of the paths lead to nothing: no such name, or a link whose target is gone."""
+def missing_paths(paths: Sequence[bytes]) -> list[bytes]:
+    """The paths that do not exist, or are links whose targets do not."""
     return [path for path in paths if not os.path.exists(path)]
 
 
-def no_such_path(path: bytes) -> UsageError:
-    """The error for a path that was never there."""
+def no_such_path_error(path: bytes) -> UsageError:
+    """The error for a path that does not exist and of which no file is stored."""
     shown = printable(os.fsdecode(path))
     return UsageError(f"{shown} does not exist; give a folder or a file")

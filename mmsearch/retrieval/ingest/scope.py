@@ -1,4 +1,4 @@
-"""What a run decides for later ones: which roots there are, what is passed over, what stays forgotten."""
+"""What a collection keeps for later runs: its roots, its exclude patterns, and the paths that were removed."""
 
 from __future__ import annotations
 
@@ -23,13 +23,16 @@ def roots_of(manifest: Manifest) -> list[bytes]:
 
 
 def with_choices(manifest: Manifest, paths: Sequence[bytes], exclude: Sequence[str], lift: Sequence[str]) -> Manifest:
-    """The manifest with what a run over ``paths`` decides.
+    """The manifest with the choices of a run over ``paths`` added.
 
-    Patterns of ``exclude`` are added to those that are kept. A path that is named is forgotten no longer. ``lift``
-    takes back: a pattern, a path that was removed, or ``all``.
+    Args:
+        manifest: the manifest before the run.
+        paths: the paths of the run; those that were removed before are indexed again.
+        exclude: patterns to add to those that are kept.
+        lift: patterns and removed paths to take back, or ``all``.
 
     Raises:
-        UsageError: a pattern that cannot be read, or nothing to lift.
+        UsageError: a pattern that cannot be read, or one of ``lift`` that is not kept.
     """
     excludes, removed = dict.fromkeys(manifest.excludes), dict.fromkeys(manifest.removed)
     for what in lift:
@@ -51,7 +54,7 @@ def with_choices(manifest: Manifest, paths: Sequence[bytes], exclude: Sequence[s
 
 
 def _lifted(what: str, kept: Sequence[str]) -> set[str]:
-    """Which of the patterns and paths that are kept are meant."""
+    """The kept patterns and paths that ``what`` names."""
     (path,) = absolute([what])
     meant = {what, os.fsdecode(path)}
     with suppress(UsageError):
@@ -60,28 +63,30 @@ def _lifted(what: str, kept: Sequence[str]) -> set[str]:
 
 
 def with_roots(manifest: Manifest, paths: Sequence[bytes], hidden: bool) -> tuple[str, ...]:
-    """The roots when ``paths`` are among them. A path inside a root is one of its own where a walk of that root would
-    pass it over, for it was named."""
+    """The roots after a run over ``paths``.
+
+    A path inside a root becomes a root of its own if a walk of that root would pass it over.
+    """
     roots = roots_of(manifest)
     scan = Scan(paths, manifest.excludes, hidden, roots=roots, removed=removed_paths(manifest))
     added: list[bytes] = []
     for path in dict.fromkeys(paths):
-        if not any(lies_under(path, root) and scan.reaches(path, root) for root in (*roots, *added)):
+        if not any(lies_under(path, root) and scan.would_reach(path, root) for root in (*roots, *added)):
             added.append(path)
-    kept = [r for r in roots if not any(r != p and lies_under(r, p) and scan.reaches(r, p) for p in added)]
+    kept = [r for r in roots if not any(r != p and lies_under(r, p) and scan.would_reach(r, p) for p in added)]
     return tuple(os.fsdecode(root) for root in dict.fromkeys((*kept, *added)))
 
 
 def removed_paths(manifest: Manifest) -> frozenset[bytes]:
-    """The paths that were forgotten by name."""
+    """The paths that were removed from the collection."""
     return frozenset(os.fsencode(path) for path in manifest.removed)
 
 
 def with_removed(manifest: Manifest, paths: Sequence[bytes], empty: Collection[bytes]) -> Manifest:
-    """The manifest when ``paths`` are forgotten: they stay so in later runs, and roots among them are dropped.
+    """The manifest after ``paths`` were removed: later runs pass them over, and roots among them are dropped.
 
-    Nothing is kept of a path that is ``empty``, a root of which nothing was stored, nor of one outside all roots, which
-    comes back by nothing but its own name.
+    A path is not noted if it is in ``empty`` (a root without stored files), or lies outside all roots, because only
+    its own name can bring it back.
     """
     roots = roots_of(manifest)
     related = [p for p in paths if any(lies_under(p, root) or lies_under(root, p) for root in roots)]

@@ -1,4 +1,4 @@
-"""Skipped files are remembered with what they were, and looked at again when they or what reads them has changed."""
+"""The memory of skipped files: they are opened again only when they, the decoders or the options have changed."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from mmsearch.retrieval.store.writer import Writer
 from mmsearch.types import FileNote, Modality, SkipKind
 
 
-def reader_of(recipe: DecodeSpec, spaces: Iterable[str], text_column: str | None) -> str:
-    """A digest of all that decides whether a file is read: the decoders, the models, and what was asked for."""
-    asked = (sorted(recipe.kinds), sorted(recipe.only), sorted(spaces), text_column)
-    return _digest(f"{_decoders()} {asked!r}".encode())
+def decoder_digest(spec: DecodeSpec, spaces: Iterable[str], text_column: str | None) -> str:
+    """A digest of all that decides whether a file can be read: the decoders, the models and the options of a run."""
+    options = (sorted(spec.kinds), sorted(spec.only), sorted(spaces), text_column)
+    return _digest(f"{_installed_decoders()} {options!r}".encode())
 
 
-def maker_of(recipe: DecodeSpec, spaces: Mapping[Modality, str], text_column: str | None) -> str:
-    """A digest of all that decides which pieces a file is cut into, and which vectors are made of them."""
-    asked = ({**recipe.to_json(), "only": None}, sorted(spaces.items()), text_column)
-    return _digest(f"{_decoders()} {asked!r}".encode())
+def vector_digest(spec: DecodeSpec, spaces: Mapping[Modality, str], text_column: str | None) -> str:
+    """A digest of all that decides which parts a file is cut into and which vectors are made of them."""
+    options = ({**spec.to_json(), "only": None}, sorted(spaces.items()), text_column)
+    return _digest(f"{_installed_decoders()} {options!r}".encode())
 
 
 @cache
-def _decoders() -> str:
-    """A digest of our decoders and of the installed packages that they may use: a new one may read more."""
+def _installed_decoders() -> str:
+    """A digest of the package's decoders and of the installed packages that they use: a newer one may read more."""
     digest = hashlib.blake2b(digest_size=8)
     folder = Path(mmsearch.retrieval.media.__file__).parent
     for path in sorted(folder.rglob("*.py")):
@@ -65,25 +65,25 @@ def _digest(data: bytes) -> str:
 
 
 class SkipMemory:
-    """What the collection remembers of skipped files, for a run that reads as ``reader`` says.
+    """The files that earlier runs skipped, and those that this run skips.
 
-    With ``retry`` nothing is passed over; what is skipped again is remembered all the same.
+    ``digest`` is the `decoder_digest` of this run. With ``retry`` no file is recalled, so that all are opened again.
     """
 
-    def __init__(self, root: Path, manifest: Manifest, reader: str, *, retry: bool = False) -> None:
+    def __init__(self, root: Path, manifest: Manifest, digest: str, *, retry: bool = False) -> None:
         try:
             files = read_skipped(root, manifest)
         except (FileNotFoundError, CollectionDamagedError):
-            files = []  # they are looked at once more, no harm is done
+            files = []  # the files are opened once more, no harm is done
         self._before = {file.path: file for file in files}
         self._now: dict[bytes, SkippedFile] = {}
-        self._reader = reader
+        self._digest = digest
         self._retry = retry
 
-    def recalled(self, found: FoundFile) -> FileNote | None:
-        """Why the file was skipped before, where it would be again; None where it is to be looked at."""
+    def recall(self, found: FoundFile) -> FileNote | None:
+        """The note of an earlier run that skipped the file, if it would be skipped again; None: it must be opened."""
         file = self._before.get(found.path)
-        if file is None or self._retry or file.why == "transient" or file.reader != self._named(found.named):
+        if file is None or self._retry or file.why == "transient" or file.reader != self._digest_for(found):
             return None
         if (file.size, file.mtime_ns) != (found.size, found.mtime_ns):
             return None
@@ -94,16 +94,20 @@ class SkipMemory:
 
     def add(self, found: FoundFile, why: SkipKind, reason: str) -> None:
         """Remember that a file was skipped."""
-        reader = self._named(found.named)
-        self._now[found.path] = SkippedFile(found.path, found.size, found.mtime_ns, found.ctime_ns, why, reason, reader)
+        digest = self._digest_for(found)
+        self._now[found.path] = SkippedFile(found.path, found.size, found.mtime_ns, found.ctime_ns, why, reason, digest)
 
-    def save(self, writer: Writer, still: Callable[[bytes], bool]) -> None:
-        """Put what was learned into the collection; of files that this run did not skip, ``still`` says which stay."""
-        kept = {path: file for path, file in self._before.items() if path in self._now or still(path)}
+    def save(self, writer: Writer, was_out_of_reach: Callable[[bytes], bool]) -> None:
+        """Store the memory in the collection.
+
+        Files that an earlier run skipped and this one did not are forgotten, unless ``was_out_of_reach`` says of their
+        path that this run could not look at it.
+        """
+        kept = {path: file for path, file in self._before.items() if path in self._now or was_out_of_reach(path)}
         files = kept | self._now
         if files != self._before:
             write_skipped(writer, list(files.values()))
 
-    def _named(self, named: bool) -> str:
-        """A file that a person names is read more readily, so it is another reader that skips it."""
-        return f"{self._reader}+named" if named else self._reader
+    def _digest_for(self, found: FoundFile) -> str:
+        """Named files have a digest of their own: more kinds of text are read of them."""
+        return f"{self._digest}+named" if found.named else self._digest

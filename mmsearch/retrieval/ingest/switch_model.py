@@ -1,21 +1,17 @@
-"""Changing models: a new space grows beside the old ones and joins them, or takes their place, when it is complete."""
+"""Changing models: a new space is filled beside the others, and is searched or replaces them when it is complete."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from mmsearch.errors import Hint, HintKind, MMSearchError
 from mmsearch.notices import Notice, NoticeKind
 from mmsearch.retrieval.encoders.catalogue import resolve
-from mmsearch.retrieval.encoders.protocol import Encoder
-from mmsearch.retrieval.encoders.routing import ModelRouting
-from mmsearch.retrieval.ingest.run import IngestOptions, ingest
-from mmsearch.retrieval.ingest.scan import lies_under
 from mmsearch.retrieval.ingest.scope import roots_of
-from mmsearch.retrieval.progress import Watcher
+from mmsearch.retrieval.paths import lies_under
 from mmsearch.retrieval.store.manifest import IndexEntry, Manifest, MatchSampleEntry, ShardEntry
 from mmsearch.retrieval.store.writer import Writer
 from mmsearch.types import MODALITIES, Modality, Report, Space, printable
@@ -25,7 +21,7 @@ Entry = TypeVar("Entry", ShardEntry, IndexEntry, MatchSampleEntry)
 
 @dataclass(frozen=True, slots=True)
 class ModelSwitch:
-    """The spaces in use once another is complete, and ``dropped``, those it replaces; keys, as in `Manifest`."""
+    """The spaces to search once a new one is complete, and the ``dropped`` ones it replaces; keys, as in `Manifest`."""
 
     primary_space: str
     secondary_spaces: tuple[str, ...]
@@ -33,44 +29,11 @@ class ModelSwitch:
     dropped: tuple[str, ...]
 
 
-def ingest_with_another(
-    writer: Writer,
-    added: Encoder,
-    load: Callable[[Space], Encoder],
-    paths: Sequence[bytes],
-    options: IngestOptions,
-    watch: Watcher,
-) -> Report:
-    """Fill the space of a model that the collection does not use yet, from all its roots, and let it join.
-
-    Models that stay in use (``load`` makes them) embed what is new under ``paths`` first, so that nothing there is left
-    to one model alone.
-    """
-    manifest = writer.manifest
-    change = plan_switch(manifest, added.space, added.modalities)
-    staying = [key for key in manifest.searched_spaces if key not in change.dropped and manifest.spaces[key].has_model]
-    notices: tuple[Notice, ...] = ()
-    if staying:
-        theirs = {m: key for m, key in change.space_by_modality.items() if key in staying}
-        own = ModelRouting(tuple(load(manifest.spaces[key]) for key in staying), theirs)
-        before = ingest(writer, own, paths, options, watch)
-        if before.interrupted:
-            return before
-        if before.indexed:
-            models = [encoder.space.model for encoder in own.encoders]
-            told = Notice(NoticeKind.MODEL_CAUGHT_UP, {"files": before.indexed, "models": models})
-            notices = (*before.notices, told)
-    routing = ModelRouting.single(added, texts=change.primary_space == added.space.key)
-    report = ingest(writer, routing, roots_to_read(writer.manifest, paths), options, watch)
-    report = replace(report, notices=tuple(dict.fromkeys((*notices, *report.notices))))
-    return finish_switch(writer, added.space, change, report)
-
-
 def plan_switch(manifest: Manifest, space: Space, modalities: frozenset[Modality]) -> ModelSwitch:
-    """How ``space``, whose model embeds ``modalities``, joins the spaces in use.
+    """Which spaces are searched, and which dropped, once ``space``, whose model embeds ``modalities``, is complete.
 
-    It takes over the media it embeds. Models left with none go; the others stay beside it for theirs. Texts belong to
-    the model that embeds pictures. Vectors made elsewhere are never dropped.
+    The new model embeds its media from then on. A model that is left without media is dropped, another stays for its
+    own. Texts are embedded by the model that embeds pictures. Vectors made elsewhere are never dropped.
     """
     taken = modalities - {"text"}
     media: dict[Modality, str] = {
@@ -88,7 +51,7 @@ def plan_switch(manifest: Manifest, space: Space, modalities: frozenset[Modality
 
 
 def space_of_each_modality(manifest: Manifest) -> dict[Modality, str]:
-    """The space that embeds each modality: as the manifest says, else the first of those in use whose model can."""
+    """The space of each modality: as the manifest says, or else the first searched space whose model embeds it."""
     space_by_modality: dict[Modality, str] = {}
     for modality in MODALITIES:
         able = [key for key in manifest.searched_spaces if modality in _modalities(manifest, key)]
@@ -98,54 +61,56 @@ def space_of_each_modality(manifest: Manifest) -> dict[Modality, str]:
 
 
 def _modalities(manifest: Manifest, key: str) -> frozenset[Modality]:
-    """What the model of a space embeds: as the catalogue says, else as the rows tell."""
+    """The modalities that the model of a space embeds, by the catalogue, or else those that have rows."""
     try:
         return resolve(manifest.spaces[key].model).modalities
-    except MMSearchError:  # a checkpoint that has gone, or vectors made elsewhere
+    except MMSearchError:  # the checkpoint is missing, or the vectors were made elsewhere
         return frozenset(manifest.modalities(key))
 
 
 def roots_to_read(manifest: Manifest, paths: Sequence[bytes]) -> list[bytes]:
-    """The paths of a run that fills a new space: also every root that the collection was made of and that is there."""
+    """The paths of a run that fills a new space: those that are named, and every root of the collection that exists."""
     tops = list(dict.fromkeys(paths))
     return tops + [r for r in roots_of(manifest) if os.path.exists(r) and not any(lies_under(r, top) for top in tops)]
 
 
-def finish_switch(writer: Writer, space: Space, change: ModelSwitch, report: Report) -> Report:
-    """Search ``space`` too from now on, and drop those it replaces, once all roots have been read for it."""
+def finish_switch(writer: Writer, space: Space, switch: ModelSwitch, report: Report) -> Report:
+    """Take ``space`` into use and drop the spaces it replaces, if its run was not interrupted and no root is missing.
+
+    Returns the report with a notice that says which of the two happened.
+    """
     manifest = writer.manifest
     missing = [root for root in manifest.roots if not os.path.exists(os.fsencode(root))]
-    hint = None
-    if report.interrupted:
-        why = "the run was stopped; run it again to go on"
-    elif missing:
-        why = f"{printable(missing[0])} is missing; run again when it is back"
-        hint = Hint(HintKind.REMOVE, printable(missing[0]))
-    else:
+    hint = Hint(HintKind.REMOVE, printable(missing[0])) if missing and not report.interrupted else None
+    if not report.interrupted and not missing:
         joined = replace(
             manifest,
-            primary_space=change.primary_space,
-            secondary_spaces=change.secondary_spaces,
-            space_by_modality=change.space_by_modality,
+            primary_space=switch.primary_space,
+            secondary_spaces=switch.secondary_spaces,
+            space_by_modality=switch.space_by_modality,
         )
-        for key in change.dropped:
+        for key in switch.dropped:
             joined = without_space(joined, key)
         for key in (k for k in joined.searched_spaces if k != space.key and manifest.spaces[k].has_model):
-            joined = _without(joined, key, frozenset(m for m in MODALITIES if change.space_by_modality.get(m) != key))
+            joined = _without(joined, key, frozenset(m for m in MODALITIES if switch.space_by_modality.get(m) != key))
         writer.publish(joined)
-        return _with_notice(report, _describe_switch(manifest, space, change))
-    values = {"model": space.model, "still": " and ".join(manifest.searched_spaces), "why": why}
+        return _with_notice(report, _switch_notice(manifest, space, switch))
+    values = {
+        "model": space.model,
+        "searched": manifest.searched_spaces,
+        "missing": None if report.interrupted else printable(missing[0]),
+    }
     return _with_notice(report, Notice(NoticeKind.MODEL_WAITS, values, hint))
 
 
 def without_space(manifest: Manifest, key: str) -> Manifest:
-    """The manifest with nothing of the space in it."""
+    """The manifest without a space and its rows."""
     emptied = _without(manifest, key, frozenset(MODALITIES))
     return replace(emptied, spaces={k: space for k, space in manifest.spaces.items() if k != key})
 
 
 def _without(manifest: Manifest, key: str, modalities: frozenset[Modality]) -> Manifest:
-    """The manifest without a space's rows of some modalities: another model embeds these now."""
+    """The manifest without a space's rows of some modalities."""
 
     def kept(entries: Iterable[Entry]) -> tuple[Entry, ...]:
         return tuple(entry for entry in entries if entry.space != key or entry.modality not in modalities)
@@ -158,15 +123,15 @@ def _without(manifest: Manifest, key: str, modalities: frozenset[Modality]) -> M
     )
 
 
-def _describe_switch(manifest: Manifest, space: Space, change: ModelSwitch) -> Notice:
-    keys = (change.primary_space, *change.secondary_spaces)
+def _switch_notice(manifest: Manifest, space: Space, switch: ModelSwitch) -> Notice:
+    keys = (switch.primary_space, *switch.secondary_spaces)
     beside = [manifest.spaces[key].model for key in keys if key != space.key]
-    dropped = [manifest.spaces[key].model for key in change.dropped]
+    dropped = [manifest.spaces[key].model for key in switch.dropped]
     return Notice(NoticeKind.MODEL_SWITCHED, {"model": space.model, "beside": beside, "dropped": dropped})
 
 
-def is_new(manifest: Manifest, space: Space) -> bool:
-    """Whether a space is to join those in use; beside vectors made elsewhere alone it is simply another one."""
+def is_switch(manifest: Manifest, space: Space) -> bool:
+    """Whether filling ``space`` changes the models of a collection, rather than adding the first one."""
     if manifest.primary_space is None or space.key in manifest.searched_spaces:
         return False
     return any(manifest.spaces[key].has_model for key in manifest.searched_spaces)

@@ -1,4 +1,4 @@
-"""Files that take long: what is embedded of them is kept every so often, and a later run goes on from there."""
+"""Files that take long to embed: their vectors are kept on disk now and then, so that a later run can go on."""
 
 from __future__ import annotations
 
@@ -20,64 +20,73 @@ from mmsearch.retrieval.store.partial_files import (
 from mmsearch.types import Modality, Space
 
 KEEP_AFTER_S = 20.0
-"""What is lost of a long file is the work of so long, and that of the batch that is being embedded."""
+"""Seconds of work on a long file that may be lost, beside the batch that is being embedded."""
 
 
-class Unfinished:
-    """What is kept of the files that are being read. ``maker`` tells runs apart that make other pieces of a file.
+class UnfinishedFiles:
+    """The vectors that are kept on disk of files that are not embedded to their end.
 
-    ``found`` is what earlier runs left, by the hash of the content.
+    Args:
+        root: the collection's folder.
+        digest: the `vector_digest` of the run: vectors of a run with another digest are not used.
+        spec: what the run decodes.
+        spaces: the space of each modality.
+
+    Attributes:
+        kept: what earlier runs kept, by the hash of the file's content.
+        beginnings: where decoding may begin in those files, by the hash of the file's content.
     """
 
-    def __init__(self, root: Path, maker: str, recipe: DecodeSpec, spaces: Mapping[Modality, Space]) -> None:
-        self._root, self._maker = root, maker
+    def __init__(self, root: Path, digest: str, spec: DecodeSpec, spaces: Mapping[Modality, Space]) -> None:
+        self._root, self._digest = root, digest
         dims = {modality: space.dim for modality, space in spaces.items()}
-        self.found: dict[bytes, PartialPieces] = {}
+        self.kept: dict[bytes, PartialPieces] = {}
         self._names = set(partial_names(root))
         for name in self._names:
-            digest, _, made_by = name.partition("-")
-            if made_by == maker and (kept := read_pieces(root, name, dims)):
-                self.found[bytes.fromhex(digest)] = kept
-        self.places = {digest: _beginnings(kept, recipe) for digest, kept in self.found.items()}
-        self._done: deque[tuple[int, bytes]] = deque()
+            content_hash, _, of_digest = name.partition("-")
+            if of_digest == digest and (pieces := read_pieces(root, name, dims)):
+                self.kept[bytes.fromhex(content_hash)] = pieces
+        self.beginnings = {content_hash: _beginnings(pieces, spec) for content_hash, pieces in self.kept.items()}
+        self._finished: deque[tuple[int, bytes]] = deque()
 
     def keep(self, content_hash: bytes, modality: Modality, first: int, pieces: Sequence[PartialPiece]) -> None:
-        """Put pieces on the disk."""
+        """Write pieces of a file to disk; ``first`` is the number of the first of them among its modality's."""
         self._names.add(self._name(content_hash))
         append_pieces(self._root, self._name(content_hash), modality, first, pieces)
 
     def finish(self, content_hash: bytes, after: int = 0) -> None:
-        """A file is whole or good for nothing: forget what is kept of it once ``after`` files are committed."""
+        """Mark a file as embedded or unusable: its pieces are removed once ``after`` files are committed."""
         if self._name(content_hash) in self._names:
-            self._done.append((after, content_hash))
+            self._finished.append((after, content_hash))
 
-    def forget(self, committed: int) -> None:
-        """Remove what is kept of files that are finished and that are among the first so many committed ones."""
-        while self._done and self._done[0][0] <= committed:
-            name = self._name(self._done.popleft()[1])
+    def remove_finished(self, committed: int) -> None:
+        """Remove the pieces of finished files, now that so many files are ``committed``."""
+        while self._finished and self._finished[0][0] <= committed:
+            name = self._name(self._finished.popleft()[1])
             remove_partial(self._root, name)
             self._names.discard(name)
 
     def _name(self, content_hash: bytes) -> str:
-        return f"{content_hash.hex()}-{self._maker}"
+        return f"{content_hash.hex()}-{self._digest}"
 
 
-def _beginnings(kept: PartialPieces, recipe: DecodeSpec) -> Beginnings:
-    """With which shot and window to begin: the last ones that are kept, so that there is something to begin with."""
+def _beginnings(kept: PartialPieces, spec: DecodeSpec) -> Beginnings:
+    """The last shot and the last window that are kept and that decoding may begin with."""
     places: dict[Literal["shot", "window"], Since] = {}
-    shots = kept.get("video", ())
-    last = len(shots) - 1
-    if last > 0 and shots[last].can_go_on:
-        of_shot = next(shot for shot in reversed(shots) if not shot.continues)
-        places["shot"] = _since(last, shots[last], of_shot)
+    pieces = kept.get("video", ())
+    last = len(pieces) - 1
+    if last > 0 and pieces[last].can_go_on:
+        shot = next(piece for piece in reversed(pieces) if not piece.continues)
+        places["shot"] = _beginning(last, pieces[last], shot)
     windows = kept.get("audio", ())
-    for index in range(len(windows) - 1, 0, -1):  # the very last window of a sound ends with it, off the others' grid
-        if abs((windows[index].start or 0.0) - index * recipe.hop_s) < 0.5 / (recipe.sample_rate or 1):
+    for index in range(len(windows) - 1, 0, -1):
+        # The very last window of a sound ends where the sound does, so that it may start between two hops.
+        if abs((windows[index].start or 0.0) - index * spec.hop_s) < 0.5 / (spec.sample_rate or 1):
             if windows[index].can_go_on:
-                places["window"] = _since(index, windows[index], windows[index])
+                places["window"] = _beginning(index, windows[index], windows[index])
             break
     return places
 
 
-def _since(index: int, piece: PartialPiece, of_shot: PartialPiece) -> Since:
-    return Since(index, piece.start or 0.0, of_shot.start or 0.0, piece.damage)
+def _beginning(index: int, piece: PartialPiece, shot: PartialPiece) -> Since:
+    return Since(index, piece.start or 0.0, shot.start or 0.0, piece.damage)

@@ -13,7 +13,8 @@ import pytest
 
 from mmsearch.errors import UsageError
 from mmsearch.retrieval.ingest.excludes import checked_patterns
-from mmsearch.retrieval.ingest.scan import Scan, absolute
+from mmsearch.retrieval.ingest.scan import Scan
+from mmsearch.retrieval.paths import absolute
 
 
 def put(folder: Path, *names: str) -> None:

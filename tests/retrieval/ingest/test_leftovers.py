@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mmsearch.retrieval.ingest.scan import Scan, absolute
+from mmsearch.retrieval.ingest.scan import Scan
+from mmsearch.retrieval.paths import absolute
 
 FOLDERS = [
     "#recycle",

@@ -10,7 +10,9 @@ import pytest
 
 from mmsearch.cli.hints import with_hint
 from mmsearch.errors import Hint, HintKind, UsageError
-from mmsearch.retrieval.ingest.scan import Scan, absolute, excluded
+from mmsearch.retrieval.ingest.excludes import checked_patterns, rules_below
+from mmsearch.retrieval.ingest.scan import Scan
+from mmsearch.retrieval.paths import absolute
 
 
 def put(folder: Path, *names: str) -> None:
@@ -71,8 +73,12 @@ def test_exclude_does_not_match_the_names_above_the_root(tmp_path):
 
 
 def test_exclude_minds_case():
-    assert excluded(b"Raw", ["Raw"])
-    assert not excluded(b"Raw", ["raw"])
+    def excludes(pattern: str, path: str) -> bool:
+        (rule,) = rules_below(b"/", checked_patterns([pattern], ()), fold=False)
+        return rule.excludes and rule.matches(path, False)
+
+    assert excludes("Raw", "/Raw")
+    assert not excludes("raw", "/Raw")
 
 
 def test_links_are_listed_as_skipped_unless_they_are_followed(tmp_path):

@@ -129,7 +129,7 @@ def test_they_are_opened_again_on_demand(mixed, empty, opened, how):
 def test_another_reader_looks_again(mixed, empty, opened, monkeypatch):
     empty.index([mixed], workers=1)
     opened.clear()
-    monkeypatch.setattr(skip_memory, "_decoders", lambda: "a later version")
+    monkeypatch.setattr(skip_memory, "_installed_decoders", lambda: "a later version")
     empty.index([mixed], workers=1)
     assert set(opened) == SKIPPED
 

@@ -42,7 +42,8 @@ class Job:
     ``named``: the user gave this very file. ``known``: hashes of contents that need no decoding. ``since``: by the hash
     of their content, which films and sounds need no decoding of what lies before a shot or window. ``moment``: of a
     film or sound, only what is there from one time to another, in seconds; the second may be None: what is there at the
-    first. ``write``: put that into a new file, as a *frame* or a *clip*, instead of handing it on.
+    first. ``write``: put that into a new file, as a *frame* or a *clip*, instead of handing it on. ``sniff_only``: find
+    out from the first bytes whether the file would be decoded or skipped, and decode nothing.
     """
 
     path: bytes
@@ -52,6 +53,7 @@ class Job:
     text_column: str | None = None
     moment: tuple[float, float | None] | None = None
     write: tuple[Literal["frame", "clip"], bytes] | None = None
+    sniff_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +96,12 @@ class Decoded:
     *decoded*: ``pixels`` (uint8 ``[height, width, 3]``, a view that lasts until `Decoder.release`), ``text`` and its
     ``cuts`` (see `encoded.Kept`), the ``(row, text)`` pairs of a table in ``texts``, the ``(start_s, end_s, text)`` of
     subtitles in ``cues``; what is in a film or sound came before, as `Part`. *same*: the contents hash to one of the
-    job's ``known``. *skipped*: for ``reason``, which lies where ``why`` says; such a file has no hash, and its parts
-    count for nothing.
+    job's ``known``. *sniffed*: the file would be decoded. *skipped*: for ``reason``, which lies where ``why`` says;
+    such a file has no hash, and its parts count for nothing.
     """
 
     path: bytes
-    outcome: Literal["decoded", "same", "skipped"]
+    outcome: Literal["decoded", "same", "skipped", "sniffed"]
     kind: DecodedKind | None = None
     content_hash: bytes = b""
     size: int = 0
@@ -298,6 +300,7 @@ class Decoder:
             "text_column": job.text_column,
             "moment": job.moment,
             "write": job.write and (job.write[0], base64.b64encode(job.write[1]).decode("ascii")),
+            "sniff_only": job.sniff_only,
             "slot": slot,
         }
         line = json.dumps(request).encode("ascii") + b"\n"

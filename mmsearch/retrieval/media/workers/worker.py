@@ -24,7 +24,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import DecodeError, TransientDecodeError, UsageError
-from mmsearch.retrieval.filetimes import status_change_ns
 from mmsearch.retrieval.media.dates import date_in_name
 from mmsearch.retrieval.media.decode_spec import DecodeSpec
 from mmsearch.retrieval.media.formats import Kind
@@ -40,6 +39,7 @@ from mmsearch.retrieval.media.workers.confine import confine, limit_resources
 from mmsearch.retrieval.media.workers.opener import opened_here, received, split_off_opener
 from mmsearch.retrieval.media.workers.slots import open_shared
 from mmsearch.retrieval.media.workers.streams import PartKind, Stream, decode_film, decode_moment, decode_sound
+from mmsearch.retrieval.paths import status_change_ns
 from mmsearch.types import Facts, Modality, SkipKind
 
 _MODALITIES: dict[Kind, Modality] = {
@@ -186,16 +186,19 @@ def decode_file(job: dict[str, Any], settings: WorkerSettings, line: Line) -> di
         reason = _unwanted(sniffed, before.st_size, settings.recipe)
         if reason is not None:
             return _skipped(reason)
-        file.seek(0)
-        content_hash = hash_file(file)
         reply: dict[str, Any] = {
-            "outcome": "same",
+            "outcome": "sniffed",
             "kind": _KINDS.get(sniffed.kind, sniffed.kind),
-            "content_hash": content_hash.hex(),
+            "content_hash": "",
             "size": before.st_size,
             "mtime_ns": before.st_mtime_ns,
             "ctime_ns": status_change_ns(before),
         }
+        if job.get("sniff_only"):
+            return reply
+        file.seek(0)
+        content_hash = hash_file(file)
+        reply |= {"outcome": "same", "content_hash": content_hash.hex()}
         if content_hash.hex() not in job["known"]:
             file.seek(0)
             line = replace(line, content_hash=content_hash.hex())

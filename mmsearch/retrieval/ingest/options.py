@@ -1,0 +1,106 @@
+"""The options of an indexing run, checked when they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Literal
+
+from mmsearch.errors import Hint, HintKind, UsageError
+from mmsearch.retrieval.ingest.expected_rows import CutOptions
+from mmsearch.retrieval.media.decode_spec import HOP_S, MAX_SPAN_S, WINDOW_S
+from mmsearch.types import Modality, modalities_named
+
+Check = Literal["times", "mtime", "content"]
+CHECKS: tuple[Check, ...] = ("times", "mtime", "content")
+
+_LISTS = ("only", "exclude", "lift")
+_COUNTS = ("workers", "batch", "memory", "threads")
+_FLAGS = ("hidden", "follow_links", "prune_missing", "retry_skipped")
+_SECONDS = ("window", "hop")
+
+
+@dataclass(frozen=True, slots=True)
+class IngestOptions:
+    """Options of an indexing run: which files are read, and how.
+
+    Attributes:
+        only: modalities of the files to read: ``image``, ``text``, ``audio``, ``video``. Empty: all that the
+            collection's models embed.
+        exclude: patterns, in the syntax of .gitignore, of files and folders to pass over. Kept for later runs.
+        lift: patterns and removed paths that earlier runs kept and that no longer hold, or ``all``.
+        hidden: read files and folders whose names begin with a dot, too.
+        follow_links: follow symbolic links; otherwise each is reported as skipped.
+        text_column: the column of .csv, .tsv, .jsonl and .parquet files that holds the texts. None: guessed for each
+            file.
+        workers: decoding processes, at least 1. None: one for each processor.
+        batch: pictures or frames embedded at once, at least 1. None: 8 at first, up to 64 while that is fast.
+        memory: bytes that building an index may take. None: a quarter of the free memory.
+        threads: threads that build an index, at least 1. None: one for each processor.
+        prune_missing: forget files that lay in folders or on disks that are missing or empty now.
+        check: what shows that a file has not changed. ``times``: size, modification time and, where the system has
+            it, the time of status change. ``mtime``: size and modification time. ``content``: its hash, for which
+            every file is read.
+        retry_skipped: open files again that an earlier run skipped and that have not changed.
+        window: seconds of sound in one row, above 0 and at most 10.
+        hop: seconds from the start of one window of sound to the next, above 0 and at most ``window``.
+
+    Raises:
+        UsageError: a value outside these bounds, or of another type.
+    """
+
+    only: Sequence[Modality] = ()
+    exclude: Sequence[str] = ()
+    lift: Sequence[str] = ()
+    hidden: bool = False
+    follow_links: bool = False
+    text_column: str | None = None
+    workers: int | None = None
+    batch: int | None = None
+    memory: int | None = None
+    threads: int | None = None
+    prune_missing: bool = False
+    check: Check = "times"
+    retry_skipped: bool = False
+    window: float = WINDOW_S
+    hop: float = HOP_S
+
+    def __post_init__(self) -> None:
+        for name in _LISTS:
+            value = getattr(self, name)
+            if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
+                raise UsageError(f"{name} must be a list of strings, not {value!r}")
+            object.__setattr__(self, name, tuple(value))
+        for name in _COUNTS:
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if not isinstance(value, Integral):
+                raise UsageError(f"{name} must be a whole number, not {value!r}")
+            if value < 1:
+                raise UsageError(f"{name} must be at least 1, not {value}", hint=Hint(HintKind.CHANGE_ARGUMENT, name))
+        for name in _FLAGS:
+            if not isinstance(getattr(self, name), bool):
+                raise UsageError(f"{name} must be True or False, not {getattr(self, name)!r}")
+        for name in _SECONDS:
+            if not isinstance(getattr(self, name), Real):
+                raise UsageError(f"{name} must be a number of seconds, not {getattr(self, name)!r}")
+        if self.check not in CHECKS:
+            raise UsageError(f"check must be one of {', '.join(CHECKS)}, not {self.check!r}")
+        if not 0 < self.window <= MAX_SPAN_S:
+            raise UsageError(
+                f"window must lie above 0 and at most at {MAX_SPAN_S:g} seconds, not {self.window:g}",
+                hint=Hint(HintKind.CHANGE_ARGUMENT, "window"),
+            )
+        if not 0 < self.hop <= self.window:
+            raise UsageError(
+                f"hop must lie above 0 and at most at the window's {self.window:g} s, not {self.hop:g}",
+                hint=Hint(HintKind.CHANGE_ARGUMENT, "hop"),
+            )
+        modalities_named(self.only)
+
+    @property
+    def cut(self) -> CutOptions:
+        """Those that decide which rows a file is cut into."""
+        return CutOptions(self.window, self.hop, self.text_column)
