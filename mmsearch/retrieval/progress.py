@@ -1,4 +1,4 @@
-"""What an indexing run tells those who watch it."""
+"""Progress of long work: what it reports while it runs, and the seconds that its stages take."""
 
 from __future__ import annotations
 
@@ -9,17 +9,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mmsearch.types import path_json
+from mmsearch.types import clock, path_json
 
 Stage = Literal["scan", "decode", "encode", "write", "index"]
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where the run is: ``done`` of ``total`` files read, ``committed`` of them safe on disk.
+    """How far an indexing run, or the reading of a query's file, has come.
 
-    ``at_s``: amid the film or sound ``path``, how far it has been read, in seconds; ``of_s``: how long its header says
-    that it lasts.
+    Attributes:
+        stage: ``scan`` (looking for files), ``decode`` (reading files), ``encode`` (reading and embedding files),
+            ``write`` (storing rows) or ``index`` (updating indexes).
+        done: the number of files that have been read.
+        total: the number of files to read; 0 before it is known.
+        committed: the number of files whose rows are safe on disk.
+        path: the file that was read last; None between files.
+        at_s: how far the film or sound ``path`` has been read, in seconds; None outside films and sounds.
+        of_s: how long that film or sound lasts, in seconds, according to its header; None if that does not say.
     """
 
     stage: Stage
@@ -31,23 +38,34 @@ class Progress:
     of_s: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """One event of ``--progress json``."""
-        told = {"stage": self.stage, "done": self.done, "total": self.total, "committed": self.committed}
+        """An event as JSON: stage and counts, and within a film or sound also ``path``, ``at_s`` and ``of_s``."""
+        counts = {"stage": self.stage, "done": self.done, "total": self.total, "committed": self.committed}
         if self.at_s is None:
-            return told
+            return counts
         of_s = {} if self.of_s is None else {"of_s": round(self.of_s, 3)}
-        return {**told, **path_json(self.path or ""), "at_s": round(self.at_s, 3), **of_s}
+        return {**counts, **path_json(self.path or ""), "at_s": round(self.at_s, 3), **of_s}
+
+    def __repr__(self) -> str:
+        shown = f"<Progress {self.stage}"
+        if self.total:
+            shown += f" {self.done:,}/{self.total:,} files, {self.committed:,} committed"
+        if self.path is not None:
+            shown += f", {self.path!r}"
+        if self.at_s is not None:
+            shown += f" at {clock(self.at_s)}" + ("" if self.of_s is None else f" of {clock(self.of_s)}")
+        return shown + ">"
 
 
 Watcher = Callable[[Progress], None]
+"""A function that is called with the progress of long work."""
 
 
 def no_progress(_: Progress) -> None:
-    """Watch nothing."""
+    """A `Watcher` that ignores progress."""
 
 
 class Stopwatch:
-    """Seconds spent in each stage. Stages overlap, so they may add up to more than the run took."""
+    """Seconds spent in each stage. Stages overlap, so that their sum may exceed the time of the run."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
