@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 import mmsearch.retrieval.media
-from mmsearch.errors import CollectionDamagedError
+from mmsearch.errors import CollectionDamagedError, Hint
 from mmsearch.retrieval.ingest.scan import FoundFile
 from mmsearch.retrieval.media.decode_spec import DecodeSpec
 from mmsearch.retrieval.store.manifest import Manifest
@@ -90,12 +90,13 @@ class SkipMemory:
         if None not in (file.ctime_ns, found.ctime_ns) and file.ctime_ns != found.ctime_ns:
             return None
         self._now[file.path] = file
-        return FileNote(os.fsdecode(file.path), file.reason, known=True)
+        return FileNote(os.fsdecode(file.path), file.reason, known=True, hint=file.hint)
 
-    def add(self, found: FoundFile, why: SkipKind, reason: str) -> None:
+    def add(self, found: FoundFile, why: SkipKind, reason: str, hint: Hint | None = None) -> None:
         """Remember that a file was skipped."""
+        times = (found.mtime_ns, found.ctime_ns)
         digest = self._digest_for(found)
-        self._now[found.path] = SkippedFile(found.path, found.size, found.mtime_ns, found.ctime_ns, why, reason, digest)
+        self._now[found.path] = SkippedFile(found.path, found.size, *times, why, reason, digest, hint)
 
     def save(self, writer: Writer, was_out_of_reach: Callable[[bytes], bool]) -> None:
         """Store the memory in the collection.

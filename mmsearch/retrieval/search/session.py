@@ -322,7 +322,7 @@ class Reader:
         from mmsearch.retrieval.store.skipped import read_skipped
 
         files = self._retrying(lambda: read_skipped(self.root, self.manifest))
-        return [FileNote(os.fsdecode(file.path), file.reason) for file in sorted(files, key=lambda file: file.path)]
+        return [FileNote(os.fsdecode(f.path), f.reason, hint=f.hint) for f in sorted(files, key=lambda file: file.path)]
 
 
 def check_space(encoder: Encoder, space: Space) -> None:

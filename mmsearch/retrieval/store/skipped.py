@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from mmsearch.durable import durable_file, file_checksum
-from mmsearch.errors import CollectionDamagedError
+from mmsearch.errors import CollectionDamagedError, Hint, HintKind
 from mmsearch.retrieval.store.manifest import Manifest, SkippedEntry
 from mmsearch.retrieval.store.writer import Writer
 from mmsearch.types import SkipKind
@@ -27,13 +28,26 @@ _SCHEMA = pa.schema(
         pa.field("why", _WORDS, nullable=False),
         pa.field("reason", _WORDS, nullable=False),
         pa.field("reader", _WORDS, nullable=False),
+        pa.field("hint", _WORDS),
+        pa.field("hint_subject", pa.string()),
     ]
 )
 
 
 @dataclass(frozen=True, slots=True)
 class SkippedFile:
-    """A file that was skipped: as it was then, the reason, where that lies, and what had read it (see `reader_of`)."""
+    """A file that was skipped, with the size and times that it had then.
+
+    Attributes:
+        path: its absolute path.
+        size: in bytes.
+        mtime_ns: its modification time.
+        ctime_ns: its time of status change; None if the system does not keep it.
+        why: whether the reason lies in the file or in the moment.
+        reason: why it was skipped, in words.
+        reader: the `decoder_digest` of the run that skipped it.
+        hint: a way out, if there is one.
+    """
 
     path: bytes
     size: int
@@ -42,6 +56,7 @@ class SkippedFile:
     why: SkipKind
     reason: str
     reader: str
+    hint: Hint | None = None
 
 
 def read_skipped(root: Path, manifest: Manifest) -> list[SkippedFile]:
@@ -63,7 +78,20 @@ def read_skipped(root: Path, manifest: Manifest) -> list[SkippedFile]:
         raise
     except (pa.ArrowException, OSError, ValueError) as error:
         raise CollectionDamagedError(f"{path} is damaged") from error
-    return [SkippedFile(*row) for row in zip(*(columns[name] for name in _SCHEMA.names), strict=True)]
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return [SkippedFile(hint=_hint_of(row.pop("hint"), row.pop("hint_subject")), **row) for row in rows]
+
+
+def _hint_of(kind: str | None, subject: str | None) -> Hint | None:
+    """The hint in two columns; None also for a kind of a later version, which this one cannot word."""
+    if kind is None or kind not in HintKind.__members__.values():
+        return None
+    return Hint(HintKind(kind), subject or "")
+
+
+def _row_of(file: SkippedFile) -> tuple[Any, ...]:
+    hint = (None, None) if file.hint is None else (file.hint.kind.value, file.hint.subject)
+    return (*(getattr(file, name) for name in _SCHEMA.names[:-2]), *hint)
 
 
 def write_skipped(writer: Writer, files: Sequence[SkippedFile]) -> None:
@@ -73,7 +101,7 @@ def write_skipped(writer: Writer, files: Sequence[SkippedFile]) -> None:
     manifest = writer.manifest
     entry = None
     if files:
-        rows = [tuple(getattr(file, name) for name in _SCHEMA.names) for file in files[:MOST_SKIPPED]]
+        rows = [_row_of(file) for file in files[:MOST_SKIPPED]]
         arrays = [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), _SCHEMA, strict=True)]
         name, manifest = writer.new_path(manifest, "skipped", ".parquet")
         path = writer.root / name

@@ -42,8 +42,7 @@ class Job:
     ``named``: the user gave this very file. ``known``: hashes of contents that need no decoding. ``since``: by the hash
     of their content, which films and sounds need no decoding of what lies before a shot or window. ``moment``: of a
     film or sound, only what is there from one time to another, in seconds; the second may be None: what is there at the
-    first. ``write``: put that into a new file, as a *frame* or a *clip*, instead of handing it on. ``sniff_only``: find
-    out from the first bytes whether the file would be decoded or skipped, and decode nothing.
+    first. ``write``: put that into a new file, as a *frame* or a *clip*. ``sniff_only``: only recognise the file.
     """
 
     path: bytes
