@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from mmsearch.errors import MMSearchError, ReadOnlyError
+from mmsearch.types import sized
 
 _NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
 _DISK_FULL = tuple(getattr(errno, name) for name in ("ENOSPC", "EDQUOT") if hasattr(errno, name))
@@ -157,6 +158,6 @@ def explained_write_errors(root: Path) -> Iterator[None]:
 
 def _free_space(root: Path) -> str:
     try:
-        return f": {shutil.disk_usage(root).free / 1e6:.1f} MB are free, and more is needed"
+        return f": {sized(shutil.disk_usage(root).free)} are free, and more is needed"
     except OSError:
         return ""

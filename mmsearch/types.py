@@ -129,6 +129,14 @@ def counted(count: int, noun: str, plural: str | None = None) -> str:
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
+def sized(size: int) -> str:
+    """A number of bytes as a person reads it: ``812 B``, ``3.4 kB``, ``120 MB``."""
+    for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= factor:
+            return f"{size / factor:,.{1 if size < 10 * factor else 0}f} {unit}"
+    return f"{size} B"
+
+
 @dataclass(frozen=True, slots=True)
 class Moment:
     """What is in a film or sound from ``start_s`` to ``end_s``, in seconds; None for what is there at the start."""

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmsearch.types import FileNote, Report, Space, Span, clock, counted, path_json, printable
+from mmsearch.types import FileNote, Report, Space, Span, clock, counted, path_json, printable, sized
 
 SPACE = Space("mini", "weights", "processing", 256)
 
@@ -88,6 +88,11 @@ def test_a_report_tells_all_its_counts():
 def test_one_is_counted_in_the_singular():
     assert [counted(count, "file") for count in (0, 1, 2, 1234)] == ["0 files", "1 file", "2 files", "1,234 files"]
     assert [counted(count, "hit is", "hits are") for count in (1, 2)] == ["1 hit is", "2 hits are"]
+
+
+def test_bytes_are_named_in_the_unit_that_fits():
+    sizes = {0: "0 B", 999: "999 B", 1234: "1.2 kB", 37_456: "37 kB", 4_580_000_000: "4.6 GB", 10**16: "10,000 TB"}
+    assert {size: sized(size) for size in sizes} == sizes
 
 
 def test_a_note_tells_its_kind_where_it_has_one():

@@ -11,9 +11,10 @@ def main() -> None:
 
     prepare_streams()
     from mmsearch.cli.app import app
+    from mmsearch.cli.completers import COMPLETE_VARIABLE
 
     try:
-        app()
+        app(complete_var=COMPLETE_VARIABLE)
     except SystemExit as end:
         sys.exit(finished(end.code))
     except OSError as error:  # of what click prints itself: help, and words about a wrong call

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from mmsearch import __version__
-from mmsearch.cli.options import common_options
+from mmsearch.cli.options import WholeSummaries, common_options
 
 # Where each command lives: the module under mmsearch.cli, and the name in it.
 COMMANDS = {
@@ -22,10 +22,11 @@ COMMANDS = {
     "compact": ("compact", "compact"),
     "doctor": ("doctor", "doctor"),
     "models": ("models", "models"),
+    "completion": ("completion", "completion"),
 }
 
 
-class Commands(click.Group):
+class Commands(WholeSummaries):
     """A group that imports a command when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -45,6 +46,8 @@ class Commands(click.Group):
     cls=Commands,
     name="mmsearch",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="The options of a command: mmsearch COMMAND --help. "
+    "To have bash, zsh or fish complete commands, options and models: mmsearch completion --help.",
 )
 @click.version_option(__version__, prog_name="mmsearch", message="%(prog)s %(version)s")
 @common_options

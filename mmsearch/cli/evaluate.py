@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from mmsearch.cli import completers
 from mmsearch.cli.hints import with_hint
 from mmsearch.cli.options import collection_path, command, common_options
 from mmsearch.cli.output import echo, print_json, say
@@ -18,6 +19,7 @@ from mmsearch.cli.output import echo, print_json, say
     default="collection",
     metavar="WHICH",
     show_default=True,
+    shell_complete=completers.words("collection", "pairs"),
     help="What is ranked: the collection, or only the files of the pairs.",
 )
 @common_options

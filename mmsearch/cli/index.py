@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mmsearch.cli import completers
 from mmsearch.cli.exit_codes import INTERRUPTED, SKIPPED
 from mmsearch.cli.hints import with_hint, worded
 from mmsearch.cli.options import collection_path, command, common_options, device_option, precision_option, read_size
@@ -24,8 +25,20 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--model", default="auto", metavar="NAME", help="See `mmsearch models list`; auto: the collection's own.")
-@click.option("--only", metavar="MODALITY", multiple=True, help="Index image, text, audio or video alone; repeatable.")
+@click.option(
+    "--model",
+    default="auto",
+    metavar="NAME",
+    shell_complete=completers.model_names,
+    help="See `mmsearch models list`; auto: the collection's own.",
+)
+@click.option(
+    "--only",
+    metavar="MODALITY",
+    multiple=True,
+    shell_complete=completers.modalities,
+    help="Index image, text, audio or video alone; repeatable.",
+)
 @click.option("--exclude", metavar="GLOB", multiple=True, help="Pass over such files, as .gitignore; kept; repeatable.")
 @click.option("--lift", metavar="WHAT", multiple=True, help="Take back an exclude or a removal that is kept, or all.")
 @click.option("--hidden", is_flag=True, help="Also files and folders whose names begin with a dot.")
@@ -33,7 +46,13 @@ if TYPE_CHECKING:
 @click.option("--text-column", metavar="NAME", help="Column of .csv, .jsonl and .parquet that holds the texts.")
 @click.option("--window", metavar="SECONDS", type=float, help="Sound is embedded in windows so long (10).")
 @click.option("--hop", metavar="SECONDS", type=float, help="A window of sound begins every so many seconds (5).")
-@click.option("--index", "index_kind", metavar="KIND", help="auto, exact, ivfpq or a FAISS factory string; kept.")
+@click.option(
+    "--index",
+    "index_kind",
+    metavar="KIND",
+    shell_complete=completers.index_kinds,
+    help="auto, exact, ivfpq or a FAISS factory string; kept.",
+)
 @click.option("--recall", type=float, help="Recall@10 that an index is tuned to (0.98); kept.")
 @click.option("--memory", metavar="SIZE", help="What building an index may hold, such as 4G.")
 @click.option("--threads", metavar="N", type=int, help="Threads that build an index; default one for each processor.")
@@ -55,7 +74,13 @@ if TYPE_CHECKING:
 @click.option("--retry-skipped", is_flag=True, help="Open files again that were skipped before.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.option("--strict", is_flag=True, help="End with code 3 if any file was skipped.")
-@click.option("--progress", default="auto", metavar="HOW", help="auto, none, or json: an event a line on stderr.")
+@click.option(
+    "--progress",
+    default="auto",
+    metavar="HOW",
+    shell_complete=completers.words("auto", "none", "json"),
+    help="auto, none, or json: an event a line on stderr.",
+)
 @common_options
 @command
 def index(
@@ -200,7 +225,7 @@ def _print_report(report: Report, dry_run: bool, quiet: bool, verbose: bool) -> 
     ]
     told = ", ".join(f"{count:,} {what}" for count, what in counts if count) or "nothing to do"
     rate = 0 if dry_run else report.indexed / report.seconds
-    speed = f", {rate:.0f} files/s" if rate >= 1 else ""
+    speed = f", {counted(round(rate), 'file')}/s" if rate >= 1 else ""
     echo(f"{counted(report.found, 'file')}: {told} ({report.seconds:.1f} s{speed})")
     if report.interrupted:
         say("stopped: what was embedded is kept; the same command goes on from there")

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from mmsearch.cli.options import command, json_option, quiet_option, verbose_option
+from mmsearch.cli import completers
+from mmsearch.cli.options import WholeSummaries, command, json_option, quiet_option, verbose_option
 from mmsearch.cli.output import echo, print_json
+from mmsearch.cli.render import is_terminal, terminal
+from mmsearch.types import MODALITIES, sized
 
 if TYPE_CHECKING:
     from mmsearch.models import ModelInfo
 
 
-@click.group("models")
+@click.group("models", cls=WholeSummaries)
 def models() -> None:
     """List models, fetch their weights, export them."""
 
@@ -24,25 +28,65 @@ def models() -> None:
 def list_models(as_json: bool) -> None:
     """List the models of the catalogue and whether they can run here at once."""
     from mmsearch.models import catalogue, is_ready
-    from mmsearch.types import MODALITIES
 
     rows = [(info, is_ready(info)) for info in catalogue()]
     if as_json:
         print_json({"models": [_facts(info, here) for info, here in rows]})
         return
+    if is_terminal():
+        _print_table(rows)
+    else:
+        _print_lines(rows)
+
+
+_ELSEWHERE = (
+    "from disk: open_clip:ARCHITECTURE@/path, clap@/path, pe-av-audio@/path, pe-av-video@/path",
+    "any open_clip model: open_clip:ARCHITECTURE/TAG",
+)
+
+
+def _print_lines(rows: Sequence[tuple[ModelInfo, bool]]) -> None:
+    """A model a line, for other programs."""
     echo(f"{'name':<16} {'here':<5} {'dim':>5} {'download':>9}  {'embeds':<22} {'licence':<34} note")
     for info, here in rows:
-        size = f"{info.download_mb:,} MB" if info.download_mb else "built in"
-        mark = "yes" if here else "no"
-        embeds = " ".join(modality for modality in MODALITIES if modality in info.modalities)
-        facts = f"{info.name:<16} {mark:<5} {info.dim or '?':>5} {size:>9}  {embeds:<22} {info.licence:<34}"
-        echo(f"{facts} {info.note}")
-    echo("from disk: open_clip:ARCHITECTURE@/path, clap@/path, pe-av-audio@/path, pe-av-video@/path")
-    echo("any open_clip model: open_clip:ARCHITECTURE/TAG")
+        facts = f"{info.name:<16} {_mark(here):<5} {info.dim or '?':>5} {_size(info):>9}  {_embeds(info):<22}"
+        echo(f"{facts} {info.licence:<34} {info.note}")
+    for line in _ELSEWHERE:
+        echo(line)
+
+
+def _print_table(rows: Sequence[tuple[ModelInfo, bool]]) -> None:
+    """A line for each model, and below it, dim, its note and licence: for a terminal of any usual width."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    console = terminal()
+    width = max(len(info.name) for info, _ in rows)
+    console.print(Text(f"{'name':<{width}}  here   dim  download  embeds", "dim"))
+    for info, here in rows:
+        facts = f"{info.name:<{width}}  {_mark(here):<4}  {info.dim or '?':>4}  {_size(info):>8}  {_embeds(info)}"
+        console.print(Text(facts, "bold" if here else ""))
+        console.print(Padding(Text(f"{info.note} · {info.licence}", "dim"), (0, 0, 0, width + 2)))
+    for line in _ELSEWHERE:
+        console.print(Text(line))
+
+
+def _mark(here: bool) -> str:
+    return "yes" if here else "no"
+
+
+def _size(info: ModelInfo) -> str:
+    if info.is_built_in:
+        return "built in"
+    return "?" if info.download_mb is None else sized(info.download_mb * 10**6)
+
+
+def _embeds(info: ModelInfo) -> str:
+    return " ".join(modality for modality in MODALITIES if modality in info.modalities)
 
 
 @models.command("pull")
-@click.argument("name")
+@click.argument("name", shell_complete=completers.model_names)
 @quiet_option
 @verbose_option
 @command
@@ -57,7 +101,7 @@ def pull(name: str, quiet: bool, verbose: bool) -> None:
 
 
 @models.command("export")
-@click.argument("name")
+@click.argument("name", shell_complete=completers.exportable_models)
 @quiet_option
 @verbose_option
 @command

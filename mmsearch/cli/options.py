@@ -15,6 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import click
 
+from mmsearch.cli import completers
 from mmsearch.cli.exit_codes import FAILED, INTERRUPTED, exit_code
 from mmsearch.cli.hints import explained_error
 from mmsearch.cli.output import discard_stdout, explained, say
@@ -22,6 +23,21 @@ from mmsearch.errors import MMSearchError, UsageError
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+class WholeSummaries(click.Group):
+    """A group whose help shows the first sentence of each command in full, over several lines where it must."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the names of the commands and their first sentences."""
+        commands = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
+        shown = {name: command for name, command in commands.items() if command is not None and not command.hidden}
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, one.get_short_help_str(_WHOLE)) for name, one in shown.items()])
+
+
+_WHOLE = 1000
+"""More characters than a sentence has."""
 
 
 def _given_before(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
@@ -50,13 +66,19 @@ verbose_option = click.option(
     "--verbose", "-v", is_flag=True, callback=_given_before, help="Say more: every file, every traceback."
 )
 device_option = click.option(
-    "--device", default="auto", metavar="NAME", show_default=True, help="auto, cpu, cuda or mps."
+    "--device",
+    default="auto",
+    metavar="NAME",
+    show_default=True,
+    shell_complete=completers.devices,
+    help="auto, cpu, cuda or mps.",
 )
 precision_option = click.option(
     "--precision",
     default="auto",
     metavar="NAME",
     show_default=True,
+    shell_complete=completers.precisions,
     help="auto, float32, bfloat16, float16 or int8.",
 )
 

@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import click
-
+from mmsearch import Hit, MMSearchError
 from mmsearch.cli.output import say
-from mmsearch.hits import Hit
 from mmsearch.types import clock
 
 _MAC_VLC = Path("/Applications/VLC.app/Contents/MacOS/VLC")
+_OPENERS = ("xdg-open", "wslview")
+"""Programs that open a file with the program that is set up for its kind; `xdg-open` is that of Linux desktops."""
+
+_PATIENCE_S = 3.0
+"""An opener that fails does so at once; one that still runs shows the file itself."""
 
 
 def open_hit(hit: Hit) -> None:
-    """Open the file of a hit, at the hit's time where a player that can is installed."""
+    """Open the file of a hit, at the hit's time where a player that can is installed.
+
+    Raises:
+        MMSearchError: the file is gone, or the system has no program that opens it.
+    """
+    if hit.state == "gone":
+        raise MMSearchError(f"cannot open {hit.path}: the file is gone")
     if hit.modality not in ("audio", "video") or hit.span is None:
-        click.launch(hit.path)
+        _open(hit.path)
         return
     command = player_command(hit.path, hit.span.start)
     if command is None:
+        _open(hit.path)
         say(f"opened by the system's player; the hit is at {clock(hit.span.start)} (mpv or VLC would start there)")
-        click.launch(hit.path)
         return
-    subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
+    _start(command)
 
 
 def player_command(path: str, start_s: float) -> list[str] | None:
@@ -39,3 +47,30 @@ def player_command(path: str, start_s: float) -> list[str] | None:
     if vlc:
         return [vlc, f"--start-time={start_s:.3f}", Path(path).absolute().as_uri()]
     return None
+
+
+def _open(path: str) -> None:
+    """Open a file with the program that the system has for its kind."""
+    if sys.platform == "win32":
+        try:
+            os.startfile(path)
+        except OSError as error:
+            raise MMSearchError(f"cannot open {path}: {error.strerror or error}") from error
+        return
+    names = ("open",) if sys.platform == "darwin" else _OPENERS
+    opener = next(filter(None, map(shutil.which, names)), None)
+    if opener is None:
+        raise MMSearchError(f"cannot open {path}: no {' or '.join(names)} is installed")
+    started = _start([opener, path])
+    try:
+        code = started.wait(_PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        return
+    if code != 0:
+        raise MMSearchError(f"cannot open {path}: {Path(opener).name} found no program for it")
+
+
+def _start(command: list[str]) -> subprocess.Popen[bytes]:
+    """Start a program that goes on when this one ends; what it says is not for this terminal."""
+    nowhere = subprocess.DEVNULL
+    return subprocess.Popen(command, stdin=nowhere, stdout=nowhere, stderr=nowhere, start_new_session=True)

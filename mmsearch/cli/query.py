@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mmsearch.cli import completers
 from mmsearch.cli.exit_codes import FAILED
 from mmsearch.cli.hints import with_hint
 from mmsearch.cli.options import collection_path, command, common_options, device_option, precision_option
@@ -27,11 +28,19 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("terms", metavar="TERM...", nargs=-1, required=True)
-@click.option("--minus", metavar="TERM", multiple=True, help="Push away from this; repeatable.")
+@click.argument("terms", metavar="TERM...", nargs=-1, required=True, shell_complete=completers.files)
+@click.option(
+    "--minus", metavar="TERM", multiple=True, shell_complete=completers.files, help="Push away from this; repeatable."
+)
 @click.option("-k", default=10, show_default=True, help="How many hits.")
-@click.option("--to", metavar="MODALITY", multiple=True, help="Answer with image, text, audio or video; repeatable.")
-@click.option("--under", metavar="DIR", help="Only files in this folder.")
+@click.option(
+    "--to",
+    metavar="MODALITY",
+    multiple=True,
+    shell_complete=completers.modalities,
+    help="Answer with image, text, audio or video; repeatable.",
+)
+@click.option("--under", metavar="DIR", shell_complete=completers.folders, help="Only files in this folder.")
 @click.option("--after", metavar="DATE", help="Only what was taken (or changed) from then on.")
 @click.option("--before", metavar="DATE", help="Only what was taken (or changed) before.")
 @click.option("--where", metavar="CONDITION", help='On columns of the shards, such as "width > 1000".')

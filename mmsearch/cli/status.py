@@ -9,7 +9,7 @@ import click
 
 from mmsearch.cli.options import collection_path, command, common_options
 from mmsearch.cli.output import echo, harmless, print_json
-from mmsearch.types import counted
+from mmsearch.types import counted, sized
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ def status(skipped: bool, collection: Path | None, as_json: bool, quiet: bool, v
     echo(f"model       {facts.model or 'none yet'}" + (f"  (space {facts.space})" if facts.space else ""))
     for key, model in facts.beside.items():
         echo(f"beside      {model}  (space {key})")
-    echo(f"on disk     {facts.bytes / 1e6:,.1f} MB, format {facts.format}, generation {facts.generation}")
+    echo(f"on disk     {sized(facts.bytes)}, format {facts.format}, generation {facts.generation}")
     for root in facts.roots:
         echo(f"root        {harmless(root.path)}  {_held(root)}")
     for pattern in facts.excludes:

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from mmsearch.cli.output import harmless
 from mmsearch.errors import UsageError
 from mmsearch.retrieval.progress import Progress, Watcher, no_progress
-from mmsearch.types import clock
+from mmsearch.types import clock, counted
 
 _STAGES = {"scan": "scanning", "decode": "reading", "encode": "embedding", "write": "writing", "index": "indexing"}
 _PATIENCE_S, _EVERY_S = 0.5, 0.1
@@ -118,7 +118,7 @@ def _bar() -> Iterator[Watcher]:
                 description=_STAGES[progress.stage] + _place(progress),
                 completed=progress.done,
                 total=progress.total or None,
-                speed=f"{speed:.0f} files/s" if progress.done else "",
+                speed=f"{counted(round(speed), 'file')}/s" if progress.done else "",
             )
 
         yield watch

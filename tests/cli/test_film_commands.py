@@ -282,6 +282,56 @@ def test_open_gives_no_picture_or_subtitle_file_to_a_player(ask, run, player, re
     assert not (tmp_path / "mpv.called").exists()
 
 
+@pytest.mark.skipif(sys.platform == "darwin", reason="opens with `open`")
+def test_open_opens_the_first_hit(ask, player, reel):
+    opened = player("xdg-open")
+    ran = ask("potatoes behind a barn", "--to", "text", "--open")
+    assert (ran.code, ran.err) == (0, "")
+    assert opened() == [str(reel / "notes.csv")]
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="there is always `open`")
+@pytest.mark.parametrize("question", ["a disc", "night train"])
+def test_without_a_program_that_opens_files_one_line_says_so(ask, player, question):
+    ran = ask(question, "--to", "image" if question == "a disc" else "video", "--open")
+    assert ran.code == 1
+    assert len(ran.lines) > 0, "the hits are printed all the same"
+    assert re.fullmatch(r"mmsearch: cannot open \S+: no xdg-open or wslview is installed\n", ran.err)
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="opens with `open`")
+def test_the_noise_of_an_opener_that_fails_becomes_one_line(run_process, reel, home, tmp_path):
+    opener = tmp_path / "programs" / "xdg-open"
+    opener.parent.mkdir()
+    opener.write_text("#!/bin/sh\necho noise\necho 'x-www-browser: not found' >&2\nexit 3\n")
+    opener.chmod(0o755)
+    asked = ("query", "a disc", "--to", "image", "-k", "1", "--open", "-c", home)
+    ran = run_process(*asked, env={**os.environ, "PATH": str(opener.parent)})
+    assert (ran.code, len(ran.lines)) == (1, 1)
+    assert ran.err == f"mmsearch: cannot open {reel / 'disc.png'}: xdg-open found no program for it\n"
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="opens with `open`")
+def test_a_program_that_goes_on_running_is_not_waited_for(ask, player, monkeypatch, tmp_path):
+    monkeypatch.setattr("mmsearch.cli.play._PATIENCE_S", 0.2)
+    (tmp_path / "programs" / "xdg-open").write_text("#!/bin/sh\nexec /bin/sleep 5\n")
+    (tmp_path / "programs" / "xdg-open").chmod(0o755)
+    start = time.monotonic()
+    assert ask("a disc", "--to", "image", "--open").code == 0
+    assert time.monotonic() - start < 4.5
+
+
+def test_a_file_that_is_gone_is_not_opened(run, reel, tmp_path, player):
+    opened = player("xdg-open")
+    (tmp_path / "here.txt").write_text("Potatoes grow behind the barn.")
+    assert run("index", tmp_path / "here.txt", "-c", tmp_path / "c.mms", "--workers", 1).code == 0
+    (tmp_path / "here.txt").unlink()
+    ran = run("query", "potatoes", "-c", tmp_path / "c.mms", "--open")
+    assert (ran.code, ran.err) == (1, f"mmsearch: cannot open {tmp_path / 'here.txt'}: the file is gone\n")
+    assert not (tmp_path / "xdg-open.called").exists()
+    assert opened is not None
+
+
 # --- eval ------------------------------------------------------------------------------------------------------
 
 

@@ -43,7 +43,9 @@ def test_every_option_says_what_it_is_for(command):
             assert parameter.help.rstrip(")").endswith("."), f"the help of {parameter.opts} is no sentence"
 
 
-@pytest.mark.parametrize("command", [command for words, command in ALL if words[0] not in ("models", "frame", "clip")])
+@pytest.mark.parametrize(
+    "command", [command for words, command in ALL if words[0] not in ("models", "frame", "clip", "completion")]
+)
 def test_all_commands_on_a_collection_share_the_common_options(command):
     options = {name for parameter in command.params for name in parameter.opts}
     assert options >= {"-c", "--collection", "--json", "-q", "--quiet", "-v", "--verbose"}
@@ -54,7 +56,20 @@ def test_the_commands_are_those_of_the_contract():
     assert names == {
         *("index", "query", "frame", "clip", "status", "remove", "eval", "compact", "doctor"),
         *("models", "models list", "models pull", "models export"),
+        "completion",
     }
+
+
+@pytest.mark.parametrize(("group", "words"), [(app, []), (app.get_command(click.Context(app), "models"), ["models"])])
+@pytest.mark.parametrize("columns", [50, 80, 200])
+def test_the_help_shows_the_first_sentence_of_each_command_whole(run, monkeypatch, group, words, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    told = " ".join(run(*words, "--help").out.split())
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        sentence = " ".join(group.get_command(context, name).help.split("\n\n")[0].split())
+        assert f"{name} {sentence.rstrip('.').partition('. ')[0]}" in told
+    assert "..." not in told.partition("Commands:")[2].replace("COMMAND [ARGS]...", "")
 
 
 def test_version(run):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import os
 import re
-import sys
 
 import pytest
 
@@ -162,14 +161,6 @@ def test_preview_of_a_file_that_is_gone_gives_the_reason(run, album, tmp_path):
     ran = run("query", "a circle", "-c", tmp_path / "p.mms", "--preview")
     assert ran.code == 0
     assert "file is gone" in ran.out
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="opens with xdg-open or open")
-def test_open_opens_the_first_hit(query, indexed, monkeypatch):
-    opened = []
-    monkeypatch.setattr("click.launch", opened.append)
-    assert query("bread on a table", "--to", "text", "--open").code == 0
-    assert opened == [str(indexed.folder / "bread.txt")]
 
 
 def test_verbose_tells_the_times_on_stderr(query):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -21,6 +22,8 @@ def test_status_tells_what_is_in_the_collection(run, indexed):
     assert "mini" in out
     assert f"root        {indexed.folder}" in out
     assert "5 files, 1 shard, index exact" in out
+    assert re.search(r"^on disk     \d+ kB, format 1, generation \d+$", out, re.MULTILINE), "not 0.0 MB"
+    assert not re.search(r"\b1 (files|rows|shards|segments|queries)\b", out)
 
 
 def test_status_json_has_the_same_as_numbers(run, indexed):

@@ -134,7 +134,7 @@ def test_a_manifest_is_synced_before_it_is_renamed_and_its_folder_after(tmp_path
         (
             errno.ENOSPC,
             MMSearchError,
-            "is full: .* MB are free, and more is needed; everything up to the last commit is safe",
+            r"is full: \S+ [kMGT]?B are free, and more is needed; everything up to the last commit is safe",
         ),
     ],
 )

@@ -11,9 +11,8 @@ from typing import IO, Any
 
 from mmsearch.errors import DecodeError
 from mmsearch.retrieval.media.texts.cells import USUAL_NAMES, has_header, is_known_name
-from mmsearch.retrieval.media.texts.encoded_data import amount
 from mmsearch.retrieval.media.texts.lines import MAX_LINE, Lines, decoded
-from mmsearch.types import counted
+from mmsearch.types import counted, sized
 
 _DELIMITERS = ("\t", ";", "|", ",")
 _NONE = "\x1f"  # `Lines` leaves no control characters, so this cuts nowhere
@@ -73,7 +72,7 @@ class DelimitedTable:
                 if column < len(row):
                     yield number, row[column]
             if lines.cut:
-                self.notes.append(f"{counted(lines.cut, 'row')} of over {amount(MAX_LINE)} cut")
+                self.notes.append(f"{counted(lines.cut, 'row')} of over {sized(MAX_LINE)} cut")
 
     def _read(self, lines: Lines) -> Iterator[list[str]]:
         reader = csv.reader(itertools.islice(lines, self._above, None), **self._options)

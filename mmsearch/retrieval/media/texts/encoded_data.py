@@ -15,7 +15,7 @@ import numpy as np
 
 from mmsearch.errors import DecodeError
 from mmsearch.retrieval.media.texts.text import CountTokens, joined_notes, passages
-from mmsearch.types import Span
+from mmsearch.types import Span, sized
 
 BREAK = "\0"
 """Stands where a long piece was left out: no passage reaches over it. `decode_text` leaves no other NUL."""
@@ -75,8 +75,8 @@ def note_of(left_out: int, repeated: int) -> str | None:
     """What is to be said of characters that were left out; see `Kept`."""
     encoded = left_out - repeated
     return joined_notes(
-        f"{amount(encoded)} of encoded data left out" if encoded else None,
-        f"{amount(repeated)} of repeated characters left out" if repeated else None,
+        f"{sized(encoded)} of encoded data left out" if encoded else None,
+        f"{sized(repeated)} of repeated characters left out" if repeated else None,
     )
 
 
@@ -89,7 +89,7 @@ def without_encoded_data(text: str) -> Kept:
     kept = readable_part(text)
     if kept.left_out and kept.left_out == kept.repeated and not kept.text.replace(BREAK, " ").strip():
         what = "one repeated character" if _period(text) == 1 else "the same characters over and over"
-        raise DecodeError(f"nothing but {what} in it ({amount(kept.left_out)})")
+        raise DecodeError(f"nothing but {what} in it ({sized(kept.left_out)})")
     return kept
 
 
@@ -149,14 +149,6 @@ def encoded_spans(text: str) -> list[tuple[int, int]]:
     if short and short < _GOOD_PART * len(text):
         spans = [(start, end) for start, end in spans if end - start >= _SHORT]
     return spans
-
-
-def amount(size: int) -> str:
-    """A number of bytes, to be read by a person."""
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= factor:
-            return f"{size / factor:.{1 if size < 10 * factor else 0}f} {unit}"
-    return f"{size} B"
 
 
 def _found(text: str) -> Iterator[tuple[int, int]]:

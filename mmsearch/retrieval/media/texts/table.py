@@ -10,10 +10,10 @@ from typing import IO, Protocol
 from mmsearch.errors import DecodeError
 from mmsearch.retrieval.media.texts.cells import USUAL_NAMES, is_words
 from mmsearch.retrieval.media.texts.delimited import DelimitedTable
-from mmsearch.retrieval.media.texts.encoded_data import BREAK, amount, note_of, readable_part
+from mmsearch.retrieval.media.texts.encoded_data import BREAK, note_of, readable_part
 from mmsearch.retrieval.media.texts.nested import JsonLinesTable, ParquetTable
 from mmsearch.retrieval.media.texts.text import joined_notes
-from mmsearch.types import counted
+from mmsearch.types import counted, sized
 
 MAX_TABLE_BYTES = 128 * 1024 * 1024
 """Larger tables (for Parquet: a larger column, unpacked) are refused."""
@@ -164,9 +164,9 @@ class _Cleaner:
     def notes(self) -> Iterator[str | None]:
         yield note_of(self._left_out, self._repeated)
         if self._cut:
-            yield f"{counted(self._cut, 'cell')} of over {amount(MAX_CELL)} cut"
+            yield f"{counted(self._cut, 'cell')} of over {sized(MAX_CELL)} cut"
         if self._left < 0:
-            yield f"only its first rows are indexed: a table of {amount(self._size)} may give {self._most:,}"
+            yield f"only its first rows are indexed: a table of {sized(self._size)} may give {self._most:,}"
 
 
 def _choose(table: _Table, column: str | None) -> int:

@@ -32,7 +32,7 @@ from mmsearch.retrieval.media.pictures.pages import MAX_PAGES, decode_pages, pag
 from mmsearch.retrieval.media.pictures.raw import decode_raw
 from mmsearch.retrieval.media.resume import Since
 from mmsearch.retrieval.media.sniff import HEAD_BYTES, Sniffed, sniff
-from mmsearch.retrieval.media.texts.encoded_data import BREAK, amount, without_encoded_data
+from mmsearch.retrieval.media.texts.encoded_data import BREAK, without_encoded_data
 from mmsearch.retrieval.media.texts.table import packed, read_table
 from mmsearch.retrieval.media.texts.text import MAX_TEXT_BYTES, decode_text, joined_notes
 from mmsearch.retrieval.media.workers.confine import confine, limit_resources
@@ -41,6 +41,7 @@ from mmsearch.retrieval.media.workers.slots import open_shared
 from mmsearch.retrieval.media.workers.streams import PartKind, Stream, decode_film, decode_moment, decode_sound
 from mmsearch.retrieval.paths import status_change_ns
 from mmsearch.types import Facts, Modality, SkipKind
+from mmsearch.types import Facts, Modality, SkipKind, sized
 
 _MODALITIES: dict[Kind, Modality] = {
     "image": "image",
@@ -324,7 +325,7 @@ def _decode_text(file: IO[bytes]) -> dict[str, Any]:
     text, note = decode_text(file.read())
     kept = without_encoded_data(text)
     if kept.left_out and not kept.text.replace(BREAK, " ").strip():
-        raise DecodeError(f"nothing but encoded data in it ({amount(kept.left_out)})")
+        raise DecodeError(f"nothing but encoded data in it ({sized(kept.left_out)})")
     return {"text": kept.text, "cuts": kept.cuts, "facts": _facts(Facts(note=joined_notes(note, kept.note)))}
 
 
