@@ -67,6 +67,7 @@ def parse(line: str) -> None:
     """
     words = shlex.split(line)
     assert words.pop(0) == "mmsearch"
+    words = words[: words.index(">")] if ">" in words else words
     context = app.make_context("mmsearch", words)
     while isinstance(context.command, click.Group):
         rest = [*context._protected_args, *context.args]
