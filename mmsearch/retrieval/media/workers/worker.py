@@ -40,7 +40,6 @@ from mmsearch.retrieval.media.workers.opener import opened_here, received, split
 from mmsearch.retrieval.media.workers.slots import open_shared
 from mmsearch.retrieval.media.workers.streams import PartKind, Stream, decode_film, decode_moment, decode_sound
 from mmsearch.retrieval.paths import status_change_ns
-from mmsearch.types import Facts, Modality, SkipKind
 from mmsearch.types import Facts, Modality, SkipKind, sized
 
 _MODALITIES: dict[Kind, Modality] = {
