@@ -11,7 +11,8 @@ import pytest
 
 import mmsearch
 from mmsearch import Collection, Space
-from mmsearch.errors import CollectionDamagedError, MMSearchError, SpaceMismatchError, UsageError
+from mmsearch.cli.hints import explained_error
+from mmsearch.errors import CollectionDamagedError, HintKind, MMSearchError, SpaceMismatchError, UsageError
 from mmsearch.retrieval.encoders.mini.encoder import MiniEncoder
 
 # --- making and opening ----------------------------------------------------------------------------------------
@@ -175,8 +176,10 @@ def test_vectors_made_elsewhere_are_stored_at_unit_length_and_found(tmp_path):
         assert hit.score == pytest.approx(1, abs=1e-3)
     with pytest.raises(UsageError, match="made elsewhere and has no model here; search it by a vector"):
         made.search("words")
-    with pytest.raises(UsageError, match="made elsewhere; name the model"):
+    with pytest.raises(UsageError, match="made elsewhere: a model that is to embed files must be named") as error:
         made.index([tmp_path])
+    assert error.value.hint.kind is HintKind.NAME_MODEL
+    assert "name the model that is to embed files" in explained_error(error.value)
 
 
 def test_vectors_of_a_collections_own_space_join_its_rows(collection):

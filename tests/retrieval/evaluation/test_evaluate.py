@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmsearch import Collection
-from mmsearch.errors import UsageError
+from mmsearch.cli.hints import explained_error
+from mmsearch.errors import Hint, HintKind, UsageError
 from mmsearch.retrieval.evaluation.evaluate import DirectionScores, ranks_of, read_pairs
 
 
@@ -187,8 +188,10 @@ def test_relevant_files_are_sought_each_in_its_own_modality(dial):
 
 def test_pairs_of_another_collection_are_wrong_use(dial, tmp_path):
     pairs = write_pairs(tmp_path / "pairs.jsonl", {"query_file": "a", "relevant": ["b"]})
-    with pytest.raises(UsageError, match="no file that .* names is in the collection; `mmsearch index"):
+    with pytest.raises(UsageError, match="no file that .* names is in the collection") as error:
         dial.evaluate(pairs)
+    assert error.value.hint == Hint(HintKind.INDEX_FOLDER, str(tmp_path))
+    assert "is in the collection; `mmsearch index" in explained_error(error.value)
 
 
 def test_words_cannot_be_embedded_without_a_model(dial):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 from PIL import Image
 
 from mmsearch import Query
-from mmsearch.errors import UsageError
+from mmsearch.cli.hints import explained_error
+from mmsearch.errors import HintKind, UsageError
 from mmsearch.retrieval.search.query import (
     Moment,
     as_query,
@@ -73,9 +75,11 @@ def test_a_term_is_read_by_what_it_looks_like(written, value, weight):
 )
 def test_what_looks_like_a_path_but_is_none_says_how_to_ask_for_text(written):
     assert looks_like_path(written.removesuffix("^2").removeprefix("3:"))
-    with pytest.raises(UsageError, match="mmsearch query --text") as error:
+    with pytest.raises(UsageError, match="no file at ") as error:
         parse_term(written)
     assert error.value.exit_code == 2
+    assert error.value.hint.kind is HintKind.TAKE_AS_WORDS
+    assert "mmsearch query --text" in explained_error(error.value)
     assert isinstance(parse_term(written, as_text=True).value, str)
 
 
@@ -90,9 +94,11 @@ def test_a_forced_file_must_be_there():
 
 @pytest.mark.parametrize("folder", ["./trip", "trip/", "file:trip", "file:./trip", ".", "..", "/", "./trip@5"])
 def test_a_folder_is_not_searched_by(folder):
-    with pytest.raises(UsageError, match="is a folder; .*mmsearch index.*--under.*--text") as error:
+    with pytest.raises(UsageError, match="is a folder; ") as error:
         parse_term(folder)
-    assert "\n" not in str(error.value)
+    assert error.value.hint.kind is HintKind.FOLDER_IN_QUERY
+    assert re.search("is a folder; .*mmsearch index.*--under.*--text", explained_error(error.value))
+    assert "\n" not in explained_error(error.value)
 
 
 @pytest.mark.parametrize(
@@ -228,8 +234,8 @@ def test_a_weight_belongs_to_a_plain_word_or_a_phrase(written, value, weight):
 def test_a_weight_that_cannot_be_is_one_clear_line(written, said):
     with pytest.raises(UsageError) as error:
         parse_terms([written, "cat"])
-    assert said in str(error.value)
-    assert "\n" not in str(error.value)
+    assert said in explained_error(error.value)
+    assert "\n" not in explained_error(error.value)
 
 
 @pytest.mark.parametrize("weight", [float("nan"), float("inf"), 1e30, "heavy", None])
