@@ -1,39 +1,42 @@
-"""Collection: the façade that joins the rooms. A folder on disk, a model, and the questions one can ask."""
+"""The façade: `Collection` makes, opens and changes collections, and answers queries (see `collection_queries`)."""
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.durable import explained_write_errors
-from mmsearch.errors import CollectionExistsError, HintKind, ReadOnlyError, UsageError
-from mmsearch.retrieval.search.session import Reader, check_space
-from mmsearch.retrieval.store.lock import LOCK_NAME
-from mmsearch.retrieval.store.manifest import MANIFEST_NAME, IndexSettings, Manifest, save_manifest
-from mmsearch.retrieval.store.snapshot import Snapshot
+from mmsearch.collection_contents import CollectionContents
+from mmsearch.collection_queries import CollectionQueries
+from mmsearch.retrieval.media.decode_spec import HOP_S, WINDOW_S
+from mmsearch.retrieval.progress import Watcher, no_progress
+from mmsearch.retrieval.search.session import Session
+from mmsearch.retrieval.store.manifest import MANIFEST_NAME, IndexSettings, Manifest
 from mmsearch.types import Modality, Moment, Report, SavedClip, SavedFrame, Space, Thumbnail
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from mmsearch.hits import Record
-    from mmsearch.retrieval.encoders.protocol import Encoder
-    from mmsearch.retrieval.encoders.routing import ModelRouting
-    from mmsearch.retrieval.progress import Watcher
+    from mmsearch.retrieval.ingest.options import Check
     from mmsearch.retrieval.upkeep.doctor import Problem
 
 
-class Collection(Reader):
-    """Files turned into vectors, and ways to find them. Reading is safe from several threads.
+class Collection(CollectionQueries, CollectionContents):
+    """Vectors of files, and ways to find them. Use `create` or `open`; several threads may read at once.
 
     A collection reads what its manifest named when it was opened; `reopen` moves it to the newest. It writes
-    under a lock, one process at a time. Use `create` or `open`.
+    under a lock, one process at a time. As a context manager it is closed at the end of the block.
     """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
 
     @classmethod
     def create(
@@ -62,15 +65,13 @@ class Collection(Reader):
             UsageError: other files are there.
             ModelUnavailableError: the model cannot be loaded.
         """
+        from mmsearch.retrieval.store.create import check_free, create_files
+        from mmsearch.retrieval.upkeep.index_settings import changed_settings
+
         root = Path(path).expanduser().absolute()
-        if (root / MANIFEST_NAME).exists():
-            raise CollectionExistsError(f"there is a collection at {root} already; open it")
-        if root.is_dir() and any(root.iterdir()):
-            raise UsageError(f"{root} holds other files; name a new or an empty folder")
-        if root.exists() and not root.is_dir():
-            raise UsageError(f"{root} is a file; name a folder")
-        manifest = Manifest(settings=checked_settings(IndexSettings(), index, recall))
-        encoders: dict[str, Encoder] = {}
+        check_free(root)
+        manifest = Manifest(settings=changed_settings(IndexSettings(), index, recall))
+        encoder = None
         if model is not None:
             from mmsearch.models import best
             from mmsearch.retrieval.encoders.load import load_encoder
@@ -79,21 +80,52 @@ class Collection(Reader):
             encoder = load_encoder(name, device=device, precision=precision)
             key = encoder.space.key
             manifest = replace(manifest, primary_space=key, spaces={key: encoder.space})
-            encoders[key] = encoder
-        was_there = root.is_dir()
-        with explained_write_errors(root):
-            make_folder(root)
-            try:
-                (root / LOCK_NAME).touch()
-                save_manifest(root, manifest)
-            except BaseException:  # half a collection would be in the way of the next try
-                (root / LOCK_NAME).unlink(missing_ok=True)
-                if not was_there:
-                    root.rmdir()
-                raise
-        collection = cls(root, device=device, precision=precision)
-        collection._encoders = encoders
-        return collection
+        create_files(root, manifest)
+        session = Session(root, device=device, precision=precision)
+        if encoder is not None:
+            session.keep_encoder(encoder)
+        return cls(session)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], *, device: str = "auto", precision: str = "auto") -> Self:
+        """Open a collection. That takes no lock; the methods that write take it when they are called.
+
+        Args:
+            path: its folder.
+            device: what models run on: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+            precision: of the models: ``auto``, ``float32``, ``bfloat16``, ``float16`` or ``int8``.
+
+        Raises:
+            CollectionNotFoundError: there is no collection at ``path``.
+            CollectionDamagedError: its manifest cannot be read; `doctor` may mend it.
+            NewerFormatError: a newer version of mmsearch wrote it.
+        """
+        return cls(Session(Path(path).expanduser().absolute(), device=device, precision=precision))
+
+    @classmethod
+    def exists(cls, path: str | os.PathLike[str]) -> bool:
+        """Whether there is a collection at a path, damaged or not.
+
+        Args:
+            path: its folder.
+        """
+        return (Path(path).expanduser() / MANIFEST_NAME).exists()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of models and mapped files. After that, every other call raises a `CollectionClosedError`."""
+        self._session.close()
+
+    def reopen(self) -> bool:
+        """Move to the newest manifest, as another process wrote it; returns whether it was another one."""
+        return self._session.reopen()
 
     def index(
         self,
@@ -104,84 +136,83 @@ class Collection(Reader):
         recall: float | None = None,
         dry_run: bool = False,
         watch: Watcher | None = None,
-        **options: Any,
+        only: Sequence[Modality] = (),
+        exclude: Sequence[str] = (),
+        lift: Sequence[str] = (),
+        hidden: bool = False,
+        follow_links: bool = False,
+        text_column: str | None = None,
+        workers: int | None = None,
+        batch: int | None = None,
+        memory: int | None = None,
+        threads: int | None = None,
+        prune_missing: bool = False,
+        check: Check = "times",
+        retry_skipped: bool = False,
+        window: float = WINDOW_S,
+        hop: float = HOP_S,
     ) -> Report:
-        """Find and embed what is new or changed under ``paths``; forget what is gone.
+        """Find and embed what is new or changed under ``paths``, and forget files that are gone.
 
         Args:
-            paths: folders and files; none stands for all that were indexed before. What is named is indexed also where
-                a scan would pass it over.
+            paths: folders and files; none stands for all that were indexed before. A file that is named is indexed even
+                if a scan of its folder would pass it over.
             model: another model than the collection's: a new space is built beside the old ones, from all roots. When
-                it is complete it takes the place of the models all of whose media it embeds, or stands beside them.
+                it is complete, models all of whose modalities it embeds are dropped; the others stay beside it.
             index: ``auto``, ``exact``, ``ivfpq`` or a FAISS factory string; kept for later runs.
             recall: recall@10 that an approximate index is tuned to; kept for later runs.
             dry_run: write nothing; the report says what would be done, which files would be skipped and why, and which
                 would be embedded again. Files are judged by their names, times and first bytes.
             watch: called with a `Progress` as the work goes on.
-            options: the fields of `IngestOptions`.
+            only: modalities of the files to read, default all that the models embed.
+            exclude: patterns, in the syntax of .gitignore, of files and folders to pass over; kept for later runs.
+            lift: patterns and removed paths that earlier runs kept and that no longer hold, or ``all``.
+            hidden: read files and folders whose names begin with a dot, too.
+            follow_links: follow symbolic links; otherwise each is reported as skipped.
+            text_column: the column of tables that holds the texts; default it is guessed for each file.
+            workers: decoding processes, default one for each processor.
+            batch: pictures or frames embedded at once, default 8 at first and up to 64 while that is fast.
+            memory: bytes that building an index may take, default a quarter of the free memory.
+            threads: threads that build an index, default one for each processor.
+            prune_missing: forget files that lay in folders or on disks that are missing or empty now.
+            check: what shows that a file has not changed: ``times`` (size, modification and status change), ``mtime``
+                (size and modification time) or ``content`` (its hash; every file is read).
+            retry_skipped: open files again that an earlier run skipped and that have not changed.
+            window: seconds of sound in one row, above 0 and at most 10.
+            hop: seconds from the start of one window of sound to the next, at most ``window``.
 
         Raises:
-            UsageError: a path that does not exist, no path and nothing indexed yet, a bad option.
+            UsageError: a path that does not exist, no path and nothing indexed yet, or a bad option.
             CollectionBusyError: another process writes to the collection.
+            ModelUnavailableError: a model cannot be loaded.
         """
-        from mmsearch.retrieval.index_run import index_files, index_with_new_model
+        from mmsearch.retrieval.index_run import IndexRequest, preview_index, run_index
         from mmsearch.retrieval.ingest.options import IngestOptions
-        from mmsearch.retrieval.ingest.preview import preview
-        from mmsearch.retrieval.ingest.scope import roots_of, with_choices
-        from mmsearch.retrieval.ingest.switch_model import is_switch
-        from mmsearch.retrieval.paths import absolute, on_disk
-        from mmsearch.retrieval.progress import no_progress
-        from mmsearch.retrieval.store.writer import open_writer
 
-        chosen = IngestOptions(**options)
-        tops = [on_disk(path) or path for path in absolute(paths)] or roots_of(self.manifest)
-        if not tops:
-            raise UsageError(f"nothing was indexed in {self.root} yet", hint=HintKind.INDEX_FOLDER)
-        named = None if model in (None, "auto") else self._load(str(model))
+        options = IngestOptions(
+            only=only,
+            exclude=exclude,
+            lift=lift,
+            hidden=hidden,
+            follow_links=follow_links,
+            text_column=text_column,
+            workers=workers,
+            batch=batch,
+            memory=memory,
+            threads=threads,
+            prune_missing=prune_missing,
+            check=check,
+            retry_skipped=retry_skipped,
+            window=window,
+            hop=hop,
+        )
+        request = IndexRequest(paths, model, index, recall, options)
+        session, load, watch = self._session, self._session.load_for_indexing, watch or no_progress
         if dry_run:
-
-            def planned() -> Report:
-                manifest = with_choices(self.manifest, tops, chosen.exclude, chosen.lift)
-                return preview(Snapshot(self.root, manifest), self._routing(named), tops, chosen, watch or no_progress)
-
-            return self._retrying(planned)
-        with open_writer(self.root) as writer:
-            self.reopen()
-            settings = checked_settings(writer.manifest.settings, index, recall)
-            decided = replace(with_choices(writer.manifest, tops, chosen.exclude, chosen.lift), settings=settings)
-            if decided != writer.manifest:
-                writer.publish(decided)
-            if named is not None and is_switch(writer.manifest, named.space):
-                report = index_with_new_model(writer, named, self._own, tops, chosen, watch or no_progress)
-            else:
-                report = index_files(writer, self._routing(named), tops, chosen, watch or no_progress)
-        self.reopen()
+            return session.retrying(lambda: preview_index(session.snapshot, request, load, watch))
+        report = run_index(session.snapshot, request, load, watch)
+        session.reopen()
         return report
-
-    def _routing(self, named: Encoder | None) -> ModelRouting:
-        """The models that a run of `index` embeds with: one that is named and not in use, else the collection's own."""
-        from mmsearch.retrieval.encoders.routing import ModelRouting
-        from mmsearch.retrieval.ingest.switch_model import space_of_each_modality
-
-        if named is not None and named.space.key not in self.manifest.searched_spaces:
-            return ModelRouting.single(named)
-        spaces = [space for space in self.spaces if space.has_model]
-        if not spaces:
-            raise UsageError(
-                f"{self.root} holds vectors made elsewhere: a model that is to embed files must be named",
-                hint=HintKind.NAME_MODEL,
-            )
-        return ModelRouting(tuple(self._own(space) for space in spaces), space_of_each_modality(self.manifest))
-
-    def _own(self, space: Space) -> Encoder:
-        encoder = self._load(space.model)
-        check_space(encoder, space)
-        return encoder
-
-    def _load(self, model: str) -> Encoder:
-        from mmsearch.retrieval.encoders.load import load_encoder
-
-        return load_encoder(model, device=self._device, precision=self._precision, throughput=True)
 
     def add(
         self,
@@ -219,7 +250,7 @@ class Collection(Reader):
         rows = addition(target, vectors, [os.fspath(p) for p in paths], modality, texts, facts)
         with open_writer(self.root) as writer:
             (ids,) = writer.commit([rows], primary_space=writer.manifest.primary_space or target.key)
-            loaded = self._encoders.get(target.key)  # loading a model is no part of storing vectors
+            loaded = self._session.loaded_encoder(target)  # loading a model is no part of storing vectors
             maintain(writer, target, embed=loaded.encode_texts if isinstance(loaded, TextEncoder) else None)
         self.reopen()
         return ids
@@ -319,35 +350,3 @@ class Collection(Reader):
         from mmsearch.retrieval.media.thumbnails import read_thumbnails
 
         return read_thumbnails(hits, height, width)
-
-
-def make_folder(root: Path) -> None:
-    """Make a collection's folder and those above it.
-
-    Raises:
-        ReadOnlyError: it cannot be made there: no such disk, no right to write, a file where a folder should be.
-    """
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        where = f" ({error.filename})" if error.filename and Path(error.filename) != root else ""
-        raise ReadOnlyError(f"cannot create the collection at {root}: {error.strerror}{where}") from error
-
-
-def checked_settings(settings: IndexSettings, index: str | None, recall: float | None) -> IndexSettings:
-    """Settings with what was asked for now.
-
-    Raises:
-        UsageError: an index that cannot be built, or a recall outside (0, 1].
-    """
-    if recall is not None:
-        from mmsearch.indexes import check_recall_target
-
-        check_recall_target(recall)
-    if index is not None and index not in ("auto", "exact", "ivfpq"):
-        from mmsearch.indexes import plan_index
-
-        plan_index(1_000_000, 512, requested=index)
-    return replace(settings, index=index or settings.index, recall=recall or settings.recall)

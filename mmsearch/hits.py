@@ -5,15 +5,17 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, SupportsIndex, overload
 
 from mmsearch.errors import MMSearchError
 from mmsearch.notices import Notice
 from mmsearch.types import Modality, Space, Span, path_json, printable, rounded
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     import pyarrow as pa
+    from numpy.typing import NDArray
 
 FileState = Literal["current", "changed", "gone"]
 """Whether a row's file is still what was embedded: the same size and modification time, others, or no such file."""
@@ -173,6 +175,20 @@ class Hits(list[Hit]):
         if importlib.util.find_spec("pandas") is None:
             raise MMSearchError("to_pandas needs pandas, which is not installed; to_arrow needs nothing more")
         return self.to_arrow().to_pandas()
+
+
+class RowVectors(NamedTuple):
+    """Stored vectors and the rows that they are of.
+
+    Attributes:
+        ids: of the rows, int64 ``[n]``.
+        paths: of the rows, n of them.
+        vectors: unit vectors as they are stored (rounded to float16), float32 ``[n, dim]``.
+    """
+
+    ids: NDArray[np.int64]
+    paths: list[str]
+    vectors: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,9 @@ class NoticeKind(StrEnum):
     MODEL_SWITCHED = "model_switched"
     MODEL_WAITS = "model_waits"
     SPACE_NOT_SEARCHED = "space_not_searched"
+    QUERY_READ_AS = "query_read_as"
+    TERM_IS_FILE = "term_is_file"
+    TERM_IS_WORDS = "term_is_words"
     WORDS_UNKNOWN = "words_unknown"
     TEXT_SPLIT = "text_split"
     FILE_SAMPLED = "file_sampled"
@@ -105,6 +108,9 @@ _SENTENCES: dict[NoticeKind, Callable[..., str]] = {
     NoticeKind.MODEL_SWITCHED: _switched,
     NoticeKind.MODEL_WAITS: _waits,
     NoticeKind.SPACE_NOT_SEARCHED: "not searched with {model}: {reason}".format,
+    NoticeKind.QUERY_READ_AS: "asked: {terms}".format,
+    NoticeKind.TERM_IS_FILE: "{term} is taken as the file of that name; text:{term} asks for the words".format,
+    NoticeKind.TERM_IS_WORDS: "{term} is taken as words; ./{term} is the folder of that name".format,
     NoticeKind.WORDS_UNKNOWN: _words_unknown,
     NoticeKind.TEXT_SPLIT: (
         "longer than the {tokens} tokens that {model} reads at once: asked as the mean of {passages} passages".format

@@ -153,7 +153,7 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Collection:
 
 
 @dataclass
-class QueryVectors:
+class EncodedCounts:
     """What went through the model since the last `clear`."""
 
     texts: list[str] = field(default_factory=list)
@@ -168,9 +168,9 @@ class QueryVectors:
 
 
 @pytest.fixture
-def embedded(monkeypatch: pytest.MonkeyPatch) -> QueryVectors:
+def embedded(monkeypatch: pytest.MonkeyPatch) -> EncodedCounts:
     """Counts the texts, pictures and sounds that `mini` embeds."""
-    seen = QueryVectors()
+    seen = EncodedCounts()
     encode_texts, encode_images = MiniEncoder.encode_texts, MiniEncoder.encode_images
     encode_sounds = MiniEncoder.encode_sounds
 

@@ -28,9 +28,9 @@ def clip(moment: str, output: Path, force: bool, as_json: bool, quiet: bool, ver
     the key frame before FROM on; else they are coded anew.
     """
     from mmsearch.retrieval.media.films.clips import save_clip
-    from mmsearch.retrieval.search.query import needed_moment
+    from mmsearch.retrieval.search.query_line import read_moment
 
-    facts = save_clip(needed_moment(moment, span=True), output, force=force)
+    facts = save_clip(read_moment(moment, span=True), output, force=force)
     if as_json:
         times = {name: rounded(facts[name]) for name in ("start_s", "end_s")}
         print_json({"output": str(output), **facts, **times})

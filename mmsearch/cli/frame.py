@@ -25,9 +25,9 @@ def frame(moment: str, output: Path, force: bool, as_json: bool, quiet: bool, ve
     TIME is seconds, 1:23 or 1:02:03.5, as a query prints it.
     """
     from mmsearch.retrieval.media.films.clips import save_frame
-    from mmsearch.retrieval.search.query import needed_moment
+    from mmsearch.retrieval.search.query_line import read_moment
 
-    facts = save_frame(needed_moment(moment, span=False), output, force=force)
+    facts = save_frame(read_moment(moment, span=False), output, force=force)
     if as_json:
         print_json({"output": str(output), **facts, "time_s": rounded(facts["time_s"])})
     elif not quiet:

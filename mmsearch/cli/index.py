@@ -155,17 +155,18 @@ def _check(
     home: Path, paths: tuple[Path, ...], index_kind: str | None, recall: float | None, options: dict[str, Any]
 ) -> None:
     """Raise what is wrong with the call before a collection is made for it."""
-    from mmsearch.collection import Collection, checked_settings
+    from mmsearch.collection import Collection
     from mmsearch.errors import HintKind, UsageError
     from mmsearch.retrieval.ingest.excludes import checked_patterns
     from mmsearch.retrieval.ingest.options import IngestOptions
     from mmsearch.retrieval.ingest.scan import missing_paths, no_such_path_error
     from mmsearch.retrieval.paths import absolute, on_disk
     from mmsearch.retrieval.store.manifest import IndexSettings
+    from mmsearch.retrieval.upkeep.index_settings import changed_settings
 
     IngestOptions(**options)
     checked_patterns(options["exclude"], ())
-    checked_settings(IndexSettings(), index_kind, recall)
+    changed_settings(IndexSettings(), index_kind, recall)
     if not Collection.exists(home):
         if not paths:
             raise UsageError(f"there is no collection at {home} yet", hint=HintKind.INDEX_FOLDER)

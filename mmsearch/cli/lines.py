@@ -14,7 +14,8 @@ from mmsearch.cli.hints import explained_error
 from mmsearch.cli.output import say
 from mmsearch.errors import MMSearchError, UsageError
 from mmsearch.hits import Answer
-from mmsearch.retrieval.search.query import Query, Reading
+from mmsearch.retrieval.search.query import Query
+from mmsearch.retrieval.search.query_line import QueryLine
 
 BATCH = 64
 LONGEST = 1 << 20
@@ -91,9 +92,9 @@ def batches(lines: Iterable[Line], size: int = BATCH) -> Iterator[list[Line]]:
 
 def answer_lines(
     stream: IO[bytes],
-    read: Callable[[str], Reading],
+    read: Callable[[str], QueryLine],
     ask: Callable[[list[Query]], Sequence[Answer | MMSearchError]],
-    show: Callable[[Line, Reading, Answer], None],
+    show: Callable[[Line, QueryLine, Answer], None],
 ) -> int:
     """Answer every line of a stream in turn; what is wrong with one is said, and the others go on.
 
@@ -103,10 +104,10 @@ def answer_lines(
     failed = 0
     for batch in batches(read_lines(stream)):
         readings = [_reading(line, read) for line in batch]
-        answers = iter(ask([reading.query for reading in readings if isinstance(reading, Reading)]))
+        answers = iter(ask([reading.query for reading in readings if isinstance(reading, QueryLine)]))
         for line, reading in zip(batch, readings, strict=True):
-            answer = next(answers) if isinstance(reading, Reading) else reading
-            if isinstance(answer, MMSearchError) or not isinstance(reading, Reading):
+            answer = next(answers) if isinstance(reading, QueryLine) else reading
+            if isinstance(answer, MMSearchError) or not isinstance(reading, QueryLine):
                 failed += 1
                 error = answer if isinstance(answer, MMSearchError) else reading
                 assert isinstance(error, MMSearchError)
@@ -117,7 +118,7 @@ def answer_lines(
     return failed
 
 
-def _reading(line: Line, read: Callable[[str], Reading]) -> Reading | MMSearchError:
+def _reading(line: Line, read: Callable[[str], QueryLine]) -> QueryLine | MMSearchError:
     if isinstance(line.words, MMSearchError):
         return line.words
     try:

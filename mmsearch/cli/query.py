@@ -90,7 +90,7 @@ def query(
     """
     from mmsearch.cli.watch import reading_shown
     from mmsearch.collection import Collection
-    from mmsearch.retrieval.search.query import read_line
+    from mmsearch.retrieval.search.query_line import read_query_line
 
     options: dict[str, Any] = {
         "to": modalities_named(to),
@@ -108,14 +108,14 @@ def query(
         raise UsageError("--preview and --open show one answer, not those to many lines")
     if preview and (as_json or paths or print0):
         raise UsageError("--preview draws below the table of hits: leave out --json, --paths and --print0")
-    reading = None if many else read_line(terms, minus, as_text=text)
+    reading = None if many else read_query_line(terms, minus, as_text=text)
     with Collection.open(collection_path(collection), device=device, precision=precision) as opened:
         if reading is None:
             _answer_lines(opened, minus, text, k, options, output)
             return
         with reading_shown(output.is_silent) as watch:
             answer = opened.ask(reading.query, k, watch=watch, **options)
-    output.say_notices((*reading.remarks, *answer.notices))
+    output.say_notices((*reading.notices, *answer.notices))
     output.show(answer)
     if preview:
         from mmsearch.cli.preview import print_previews
@@ -133,10 +133,10 @@ def _answer_lines(
     """Answer the lines of standard input, each a TERM by itself; exits with 1 where some could not be answered."""
     from mmsearch.cli.lines import answer_lines
     from mmsearch.cli.watch import reading_shown
-    from mmsearch.retrieval.search.query import Reading, read_line
+    from mmsearch.retrieval.search.query_line import QueryLine, read_query_line
 
-    def show(line: Line, reading: Reading, answer: Answer) -> None:
-        output.say_notices((*reading.remarks, *answer.notices), f"line {line.number}: ")
+    def show(line: Line, reading: QueryLine, answer: Answer) -> None:
+        output.say_notices((*reading.notices, *answer.notices), f"line {line.number}: ")
         output.show(answer, line)
 
     def ask(queries: list[Query]) -> list[Answer | MMSearchError]:
@@ -147,7 +147,7 @@ def _answer_lines(
         raise UsageError("standard input is closed: there are no queries to read")
     failed = answer_lines(
         sys.stdin.buffer,
-        lambda words: read_line([words], minus, as_text=text),
+        lambda words: read_query_line([words], minus, as_text=text),
         ask,
         show,
     )

@@ -5,20 +5,89 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+from mmsearch.errors import HintKind, UsageError
 from mmsearch.notices import Notice, NoticeKind
+from mmsearch.retrieval.encoders.abilities import check_space
 from mmsearch.retrieval.encoders.protocol import Encoder, TextEncoder
 from mmsearch.retrieval.encoders.routing import ModelRouting
 from mmsearch.retrieval.ingest.options import IngestOptions
+from mmsearch.retrieval.ingest.preview import preview
 from mmsearch.retrieval.ingest.run import ingest
-from mmsearch.retrieval.ingest.switch_model import finish_switch, plan_switch, roots_to_read
+from mmsearch.retrieval.ingest.scope import roots_of, with_choices
+from mmsearch.retrieval.ingest.switch_model import (
+    finish_switch,
+    is_switch,
+    plan_switch,
+    roots_to_read,
+    space_of_each_modality,
+)
+from mmsearch.retrieval.paths import absolute, on_disk
 from mmsearch.retrieval.progress import Progress, Watcher
-from mmsearch.retrieval.store.writer import Writer
+from mmsearch.retrieval.store.manifest import Manifest
+from mmsearch.retrieval.store.snapshot import Snapshot
+from mmsearch.retrieval.store.writer import Writer, open_writer
+from mmsearch.retrieval.upkeep.index_settings import changed_settings
 from mmsearch.retrieval.upkeep.maintain import maintain
 from mmsearch.types import Report, Space
+
+LoadModel = Callable[[str], Encoder]
+"""The encoder of a model, by its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRequest:
+    """What `Collection.index` is asked for.
+
+    Attributes:
+        paths: folders and files; empty for all that were indexed before.
+        model: None for the models of the collection.
+        index: the kind of index; None leaves it as it is.
+        recall: the recall that an approximate index is tuned to; None leaves it as it is.
+        options: how files are read.
+    """
+
+    paths: Sequence[str | os.PathLike[str]]
+    model: str | None
+    index: str | None
+    recall: float | None
+    options: IngestOptions
+
+
+def preview_index(snapshot: Snapshot, request: IndexRequest, load: LoadModel, watch: Watcher) -> Report:
+    """The report of a run that writes nothing and embeds nothing."""
+    tops = _paths_to_read(snapshot, request)
+    model = _requested_model(request, load)
+    manifest = with_choices(snapshot.manifest, tops, request.options.exclude, request.options.lift)
+    routing = _routing(snapshot.root, manifest, model, load)
+    return preview(Snapshot(snapshot.root, manifest), routing, tops, request.options, watch)
+
+
+def run_index(snapshot: Snapshot, request: IndexRequest, load: LoadModel, watch: Watcher) -> Report:
+    """Embed what is new or changed, as `Collection.index` says.
+
+    Args:
+        snapshot: of the collection as it is; the newest is read once the lock is held.
+        request: what is asked for.
+        load: makes models that embed many items.
+        watch: called as the work goes on.
+    """
+    options = request.options
+    tops = _paths_to_read(snapshot, request)
+    model = _requested_model(request, load)
+    with open_writer(snapshot.root) as writer:
+        settings = changed_settings(writer.manifest.settings, request.index, request.recall)
+        chosen = replace(with_choices(writer.manifest, tops, options.exclude, options.lift), settings=settings)
+        if chosen != writer.manifest:
+            writer.publish(chosen)
+        if model is not None and is_switch(writer.manifest, model.space):
+            return index_with_new_model(writer, model, lambda space: _load_own(space, load), tops, options, watch)
+        return index_files(writer, _routing(writer.root, writer.manifest, model, load), tops, options, watch)
 
 
 def index_files(
@@ -77,3 +146,34 @@ def index_with_new_model(
     report = index_files(writer, routing, roots_to_read(writer.manifest, paths), options, watch)
     report = replace(report, notices=tuple(dict.fromkeys((*notices, *report.notices))))
     return finish_switch(writer, new_encoder.space, switch, report)
+
+
+def _paths_to_read(snapshot: Snapshot, request: IndexRequest) -> list[bytes]:
+    tops = [on_disk(path) or path for path in absolute(request.paths)] or roots_of(snapshot.manifest)
+    if not tops:
+        raise UsageError(f"nothing was indexed in {snapshot.root} yet", hint=HintKind.INDEX_FOLDER)
+    return tops
+
+
+def _requested_model(request: IndexRequest, load: LoadModel) -> Encoder | None:
+    return None if request.model in (None, "auto") else load(str(request.model))
+
+
+def _routing(root: Path, manifest: Manifest, model: Encoder | None, load: LoadModel) -> ModelRouting:
+    """The models that a run embeds with: the requested one if it is not in use yet, else those of the collection."""
+    if model is not None and model.space.key not in manifest.searched_spaces:
+        return ModelRouting.single(model)
+    spaces = [manifest.spaces[key] for key in manifest.searched_spaces if manifest.spaces[key].has_model]
+    if not spaces:
+        raise UsageError(
+            f"{root} holds vectors made elsewhere: a model that is to embed files must be named",
+            hint=HintKind.NAME_MODEL,
+        )
+    return ModelRouting(tuple(_load_own(space, load) for space in spaces), space_of_each_modality(manifest))
+
+
+def _load_own(space: Space, load: LoadModel) -> Encoder:
+    """The model of one of the collection's spaces."""
+    encoder = load(space.model)
+    check_space(encoder, space)
+    return encoder

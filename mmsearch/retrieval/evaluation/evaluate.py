@@ -1,8 +1,8 @@
 """Recall@k, MRR and mAP of a collection on a PAIRS file, by brute force and through the index.
 
-The two are measured apart so that the model's loss and the index's loss can be told from each other. A pool
-is ranked by file: a file's score is that of its best row. Ties count as worst rank. Pairs with spans are scored by
-moment as well: a row answers if it overlaps a span of the right file by half, intersection over union.
+Both are measured, because the difference is what the index loses; the rest is what the model loses. Files are ranked by
+their best row; of equal scores, relevant files come last. Pairs with spans are scored by moment as well: a row answers
+if its temporal intersection over union with a span of a relevant file is at least one half.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from mmsearch.retrieval.media.decode_spec import MAX_SPAN_S
 from mmsearch.retrieval.search.query import Query
 from mmsearch.retrieval.search.query_vectors import embed_all, embed_query
 from mmsearch.retrieval.search.searcher import Searcher
+from mmsearch.retrieval.search.session import Session
 from mmsearch.types import Modality
 
 RECALL_AT = (1, 5, 10)
@@ -32,16 +33,27 @@ MOMENT_IOU = 0.5
 """Temporal intersection over union from which a moment counts as found."""
 
 INDEX_DEPTH = 100
-"""How deep MRR and mAP look through the index."""
+"""Rows that are searched through the index for MRR and mAP."""
 
-_HELD_SCORES = 8_000_000  # of a full ranking, for as many queries at a time: 100 MB with their ids
-_SAME = 1e-6  # cosines closer than float32 arithmetic can tell apart are ties
+_MOST_SCORES = 8_000_000  # held at a time; 100 MB with their ids
+_TIE = 1e-6  # cosines closer than float32 arithmetic can tell apart
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class DirectionScores:
-    """Scores of one direction, one way of looking up. ``recall``: share of queries answered in the first k."""
+    """Scores of one direction and one way of looking up.
+
+    Attributes:
+        direction: what is asked and what answers, such as ``text → image``.
+        via: ``brute force`` or ``index``.
+        recall: the share of queries with an answer among the first k, by k.
+        mrr: mean reciprocal rank of the first answer.
+        map: mean average precision.
+        queries: how many there were.
+        pool: files, or moments, that were ranked.
+        model: whose vectors were compared.
+    """
 
     direction: str
     via: str
@@ -61,7 +73,13 @@ class DirectionScores:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What `evaluate` measured: each direction by brute force and through the index."""
+    """What `Collection.evaluate` measured.
+
+    Attributes:
+        space: the key of the primary space.
+        directions: the scores of each direction, by brute force and through the index.
+        notices: pairs that could not be scored.
+    """
 
     space: str
     directions: tuple[DirectionScores, ...]
@@ -75,7 +93,14 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """What is ranked: rows of an index, each belonging to a file (``owner``, int64 ``[rows]``)."""
+    """What is ranked.
+
+    Attributes:
+        index: of the rows.
+        owner: the number of the file that each row belongs to, int64 ``[rows]``.
+        allowed: the rows that count, bool ``[rows]``; None for all.
+        files: how many files there are.
+    """
 
     index: VectorIndex
     owner: NDArray[np.int64]
@@ -83,12 +108,22 @@ class Pool:
     files: int
 
 
+def evaluate_session(session: Session, path: Path, *, pool: str) -> Scores:
+    """`evaluate` over the spaces that queries are asked in."""
+
+    def scores() -> Scores:
+        spaces = session.spaces or [session.primary_space]
+        return evaluate([(session.searcher(space), session.encoder(space)) for space in spaces], path, pool=pool)
+
+    return session.retrying(scores)
+
+
 def evaluate(spaces: Sequence[tuple[Searcher, Encoder | None]], path: Path, *, pool: str = "collection") -> Scores:
     """Score the spaces of a collection, each by itself, on the pairs in ``path``.
 
     Args:
-        spaces: what is searched, and the space's model; None for vectors made elsewhere, which pairs of files alone
-            can score.
+        spaces: what is searched, and the space's model; None for vectors made elsewhere, which only pairs of files can
+            score.
         path: a PAIRS file.
         pool: ``collection`` ranks all files of the wanted modality, ``pairs`` only those that the pairs name.
 
@@ -123,7 +158,7 @@ def evaluate(spaces: Sequence[tuple[Searcher, Encoder | None]], path: Path, *, p
 def _directions(
     files: _Files, encoder: Encoder | None, pairs: Sequence[Pair], pool: str, failures: list[CannotEmbedError]
 ) -> list[DirectionScores]:
-    """Every direction that the pairs allow in one space; ``failures`` takes why the model cannot be asked in others."""
+    """Every direction that the pairs allow in one space; ``failures`` collects why the model cannot embed others."""
     directions: list[DirectionScores] = []
     named = {files.modality[name] for pair in pairs for name in pair.relevant if name in files.modality}
     for modality in (m for m in files.searcher.modalities if m in named):
@@ -136,17 +171,17 @@ def _directions(
                 except CannotEmbedError as failure:
                     failures.append(failure)
                     continue
-                directions += _forwards(files, group, vectors, modality, pool)
-                directions += _moments(files, group, vectors, modality)
+                directions += _score_files(files, group, vectors, modality, pool)
+                directions += _score_moments(files, group, vectors, modality)
                 if kind == "text":
-                    directions += _backwards(files, group, vectors, modality)
+                    directions += _score_texts(files, group, vectors, modality)
     return directions
 
 
 class _Files:
-    """Where the collection's files are in one space: modality and positions of rows, by path.
+    """The collection's files in one space: modality and rows of each, by path.
 
-    A film with rows of several modalities counts as what it is seen by. ``elsewhere``: files of other spaces.
+    A film with rows of several modalities counts as video. ``elsewhere`` are files that only other spaces have.
     """
 
     def __init__(self, searcher: Searcher) -> None:
@@ -165,7 +200,7 @@ class _Files:
             self.modality |= {p: modality for i, p in enumerate(paths) if live is None or live[i]}
 
     def may_be(self, path: bytes, modality: Modality) -> bool:
-        """Whether a file is of a modality; one that is not in the collection may be of any, and is missed in each."""
+        """Whether a file is of a modality. One that is not in the collection counts in every modality, as missed."""
         return path not in self.elsewhere and self.modality.get(path, modality) == modality
 
     def vector(self, path: bytes) -> Floats | None:
@@ -180,7 +215,7 @@ class _Files:
 
 
 def _embed(encoder: Encoder | None, files: _Files, pairs: Sequence[Pair]) -> Floats:
-    """A vector for each pair's query; files of the collection are not read again."""
+    """A unit vector for each pair's query, float32 ``[pairs, dim]``; files of the collection are not decoded again."""
     if pairs[0].query is not None:
         if encoder is None:
             raise UsageError(f"space {files.searcher.space.key} has no model here that could embed the pairs' words")
@@ -199,7 +234,7 @@ def _embed(encoder: Encoder | None, files: _Files, pairs: Sequence[Pair]) -> Flo
     )
 
 
-def _forwards(
+def _score_files(
     files: _Files, pairs: Sequence[Pair], vectors: Floats, modality: Modality, pool: str
 ) -> list[DirectionScores]:
     """Query → relevant files."""
@@ -213,7 +248,7 @@ def _forwards(
         allowed = inside if allowed is None else inside & allowed
     counted = owner if allowed is None else owner[allowed]
     source = "text" if pairs[0].query is not None else files.modality.get(pairs[0].query_file or b"", "file")
-    return _both_ways(
+    return _score_by_brute_force_and_index(
         f"{source} → {modality}",
         vectors,
         Pool(files.searcher.index(modality), owner, allowed, len(np.unique(counted))),
@@ -222,7 +257,7 @@ def _forwards(
     )
 
 
-def _moments(files: _Files, pairs: Sequence[Pair], vectors: Floats, modality: Modality) -> list[DirectionScores]:
+def _score_moments(files: _Files, pairs: Sequence[Pair], vectors: Floats, modality: Modality) -> list[DirectionScores]:
     """Query → moments of films and sounds, for the pairs that state spans: rows that are short enough are the pool."""
     timed = [i for i, pair in enumerate(pairs) if pair.spans]
     if not timed:
@@ -242,7 +277,7 @@ def _moments(files: _Files, pairs: Sequence[Pair], vectors: Floats, modality: Mo
     pool = Pool(files.searcher.index(modality), np.arange(len(rows)), allowed, int(np.count_nonzero(allowed)))
     source = "text" if pairs[0].query is not None else "file"
     name = f"{source} → moment"
-    return _both_ways(name, vectors[timed], pool, relevant, [-1] * len(timed))
+    return _score_by_brute_force_and_index(name, vectors[timed], pool, relevant, [-1] * len(timed))
 
 
 def _iou(start: NDArray[Any], end: NDArray[Any], from_s: float, to_s: float) -> NDArray[Any]:
@@ -252,7 +287,7 @@ def _iou(start: NDArray[Any], end: NDArray[Any], from_s: float, to_s: float) -> 
     return np.asarray(np.divide(shared, union, out=np.zeros_like(union), where=np.isfinite(union) & (union > 0)))
 
 
-def _backwards(files: _Files, pairs: Sequence[Pair], vectors: Floats, modality: Modality) -> list[DirectionScores]:
+def _score_texts(files: _Files, pairs: Sequence[Pair], vectors: Floats, modality: Modality) -> list[DirectionScores]:
     """Relevant files → the texts of the pairs, which make a pool of their own."""
     texts: dict[str, int] = {}
     first: list[int] = []
@@ -268,7 +303,7 @@ def _backwards(files: _Files, pairs: Sequence[Pair], vectors: Floats, modality: 
     found = [(files.vector(name), sorted(right)) for name, right in answers.items()]
     settings = files.searcher.snapshot.manifest.settings
     index = build_index(vectors[first], requested=settings.index, recall=settings.recall)
-    return _both_ways(
+    return _score_by_brute_force_and_index(
         f"{modality} → {'query' if modality == 'text' else 'text'}",
         np.stack([vector for vector, _ in found if vector is not None]),
         Pool(index, np.arange(len(first)), None, len(first)),
@@ -277,13 +312,13 @@ def _backwards(files: _Files, pairs: Sequence[Pair], vectors: Floats, modality: 
     )
 
 
-def _both_ways(
+def _score_by_brute_force_and_index(
     direction: str, queries: Floats, pool: Pool, relevant: Sequence[Sequence[int]], own: Sequence[int]
 ) -> list[DirectionScores]:
     """Scores by brute force and through the index. ``own``: for each query, the file that may not answer, or -1.
 
-    The index is asked for as many rows as a person asks for, since it looks harder when more are wanted; MRR and
-    mAP take a second search, `INDEX_DEPTH` deep, and count what stands deeper as not found.
+    For recall the index is asked for as many rows as people ask for, because it probes more lists when more are wanted.
+    MRR and mAP take a second search, `INDEX_DEPTH` deep; what is ranked lower counts as not found.
     """
     wanted = [len(right) for right in relevant]
 
@@ -294,7 +329,7 @@ def _both_ways(
     if pool.index.kind == "exact":
         shallow = deep = brute
     else:
-        pool.index.load()  # or the first queries would be scanned, and brute force be called the index
+        pool.index.load()  # else the first queries would be answered by brute force
         shallow, deep = ranks(max(RECALL_AT), False), ranks(INDEX_DEPTH, False)
     return [
         _scores(direction, "brute force", brute, brute, wanted, pool.files),
@@ -308,7 +343,7 @@ def _ranks(
     """For each query the ranks of its relevant files among the first ``depth`` rows, its own file left out."""
     ranks: list[NDArray[np.int64]] = []
     depth = min(depth + (max(own) >= 0), max(len(pool.owner), 1))
-    step = max(1, min(256, _HELD_SCORES // depth))
+    step = max(1, min(256, _MOST_SCORES // depth))
     for start in range(0, len(queries), step):
         part = slice(start, start + step)
         scores, ids = pool.index.search(queries[part], depth, allowed=pool.allowed, exact=exact)
@@ -322,8 +357,13 @@ def _ranks(
 def ranks_of(scores: Floats, owners: NDArray[np.int64], relevant: Iterable[int], own: int = -1) -> NDArray[np.int64]:
     """Ranks (from 1, ascending) of the relevant files in a list of rows by descending score.
 
-    A file stands where its best row stands. Other files of the same score come before a relevant one;
-    relevant ones do not push each other down except by their own places.
+    A file has the rank of its best row. Other files of the same score come before a relevant one.
+
+    Args:
+        scores: of the rows, descending, float32 ``[rows]``.
+        owners: the file of each row, int64 ``[rows]``.
+        relevant: the files whose ranks are wanted.
+        own: a file that does not count, or -1.
     """
     keep = owners != own
     owners, scores = owners[keep], scores[keep]
@@ -332,7 +372,7 @@ def ranks_of(scores: Floats, owners: NDArray[np.int64], relevant: Iterable[int],
     owners, scores = owners[best], scores[best]
     right = np.isin(owners, np.fromiter(relevant, np.int64))
     wrong_scores = -scores[~right]
-    before = np.searchsorted(wrong_scores, -scores[right] + _SAME, side="right")
+    before = np.searchsorted(wrong_scores, -scores[right] + _TIE, side="right")
     ranks: NDArray[np.int64] = before + np.arange(1, len(before) + 1)
     return ranks
 
@@ -346,12 +386,12 @@ def _scores(
     pool: int,
 ) -> DirectionScores:
     """Recall from the shallow ranks, MRR and mAP from the deep ones."""
-    recall = {k: float(np.mean(_first(shallow) <= k)) for k in RECALL_AT}
+    recall = {k: float(np.mean(_first_ranks(shallow) <= k)) for k in RECALL_AT}
     precision = [float(np.sum(np.arange(1, len(r) + 1) / r)) / n for r, n in zip(deep, wanted, strict=True)]
-    reciprocal = float(np.mean(1 / _first(deep)))
+    reciprocal = float(np.mean(1 / _first_ranks(deep)))
     return DirectionScores(direction, via, recall, reciprocal, float(np.mean(precision)), len(deep), pool)
 
 
-def _first(ranks: Sequence[NDArray[np.int64]]) -> NDArray[np.float64]:
+def _first_ranks(ranks: Sequence[NDArray[np.int64]]) -> NDArray[np.float64]:
     """The rank of each query's first answer, infinite where none was found."""
     return np.array([r[0] if len(r) else np.inf for r in ranks])

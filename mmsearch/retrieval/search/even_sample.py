@@ -1,4 +1,4 @@
-"""A bounded sample, evenly spread, of things that come one after another and of which nobody knows how many."""
+"""A bounded, evenly spread sample of a stream whose length is not known."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ T = TypeVar("T")
 
 
 class EvenSample(Generic[T]):
-    """All of what is offered, up to ``most`` (an even number); of more, every ``stride``-th from the first on.
+    """All items, up to ``most`` (an even number); of more, every ``stride``-th from the first on.
 
-    Where another would be one too many, every other one is dropped and the stride doubled: more than half of ``most``
-    stay, ``stride`` apart, and of n things no more than ``most · (1 + log2(n / most))`` were ever held.
+    When there is one too many, every other item is dropped and the stride doubles. So more than half of ``most`` stay,
+    and of n items no more than ``most · (1 + log2(n / most))`` are ever taken in.
     """
 
     def __init__(self, most: int) -> None:
@@ -22,14 +22,14 @@ class EvenSample(Generic[T]):
 
     @property
     def is_whole(self) -> bool:
-        """Whether all that was offered is held."""
+        """Whether all items that were offered are held."""
         return self.stride == 1
 
-    def offer(self, thing: T) -> None:
-        """Take the next thing, or pass over it."""
+    def offer(self, item: T) -> None:
+        """Take in the next item, or pass over it."""
         if self.offered % self.stride == 0 and len(self.held) == self._most:
             self.held = self.held[::2]
             self.stride *= 2
         if self.offered % self.stride == 0:
-            self.held.append(thing)
+            self.held.append(item)
         self.offered += 1

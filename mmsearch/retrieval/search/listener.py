@@ -1,4 +1,4 @@
-"""Who hears of the files that queries are asked by, while they are read."""
+"""What a query by a file reports while the file is read: how far that is, and what is to be said of it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from mmsearch.notices import Notice
 from mmsearch.retrieval.progress import Watcher, no_progress
 
 
-def _unsaid(_: Notice) -> None:
-    """Leave it unsaid."""
+def _ignore(_: Notice) -> None:
+    """Do nothing with a notice."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueryListener:
-    """``remark`` is told what is to be said of one query, ``watch`` how far a file has been read."""
+    """``notice`` is called with each notice of one query, ``progress`` as its file is read."""
 
-    remark: Callable[[Notice], None] = _unsaid
-    watch: Watcher = no_progress
+    notice: Callable[[Notice], None] = _ignore
+    progress: Watcher = no_progress
 
 
-NOBODY = QueryListener()
+NO_LISTENER = QueryListener()

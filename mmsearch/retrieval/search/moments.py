@@ -1,7 +1,8 @@
-"""Hits of one film or sound gathered on its clock: the best moment first, with the evidence that meets there.
+"""The best moments of a film or sound: rows that overlap in time are fused.
 
-A film's picture, its sound and its subtitles are rows of their own, perhaps of several spaces. What they say of one
-moment is fused; a row longer than a span may be (a whole film, a long shot) lends its match to the moments in it.
+The pictures of a film, its sound and its subtitles are rows of their own, perhaps of several spaces. Rows at one time
+are evidence for one moment. A row that is longer than a moment (a whole film, a long shot) adds its match to the
+moments inside it.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from mmsearch.retrieval.media.decode_spec import MAX_SPAN_S
 from mmsearch.retrieval.media.formats import endings_of
 from mmsearch.types import Modality
 
-SAME = 0.97
+SAME_COSINE = 0.97
 """Neighbouring moments whose vectors have at least this cosine show the same: they are listed once."""
 
-_STANDS_OUT = 2.0  # standard deviations: by chance one row in forty lies above
-_NEARLY = 1.0  # standard deviations: by so little one kind of evidence hardly says more than another
+_STRONG_MATCH = 2.0  # standard deviations: by chance one row in forty lies above
+_CLOSE_MATCH = 1.0  # standard deviations: two kinds of evidence that differ by less are about as strong
 _SUBTITLES = tuple(f".{ending}" for ending in endings_of("subtitles"))
 _FILMS = tuple(f".{ending}" for ending in endings_of("video"))
 _EPSILON_S = 1e-3
@@ -37,8 +38,8 @@ def is_moment(hit: Hit) -> bool:
     return hit.span.end - hit.span.start <= MAX_SPAN_S + _EPSILON_S
 
 
-def owner(path: str) -> str:
-    """The file whose clock a row is on: the film that subtitles lie beside, else the file itself.
+def clock_file(path: str) -> str:
+    """The file that a row's times refer to: for subtitles the film beside them, else the file itself.
 
     ``film.srt`` and ``film.en.srt`` belong to ``film.mp4``.
     """
@@ -47,23 +48,29 @@ def owner(path: str) -> str:
         return path
     for name in (stem, os.path.splitext(stem)[0]):
         for film in _FILMS:
-            for there in (name + film, name + film.upper()):  # cameras write DSC_0001.MP4
-                if os.path.exists(there):
-                    return there
+            for candidate in (name + film, name + film.upper()):  # cameras write DSC_0001.MP4
+                if os.path.exists(candidate):
+                    return candidate
     return path
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredSpan:
-    """A span of a file, what is to be said for it, and how well it matches in all."""
+    """A moment of a file.
+
+    Attributes:
+        at: the row whose span it has.
+        evidence: the rows that overlap it and match best, one of each kind, the best first.
+        match: all of the evidence fused.
+    """
 
     at: Hit
     evidence: tuple[Hit, ...]
     match: float
 
-    def as_hit(self, path: str, kind: Modality, *, alone: bool) -> Hit:
-        """The hit that shows it. ``alone``: with its own score, not that of the row by which the file is ranked."""
-        ranked_by = self.at if alone else self.evidence[0]
+    def as_hit(self, path: str, kind: Modality, *, own_score: bool) -> Hit:
+        """The moment as a hit of a file. ``own_score``: with the score of its row, not of the best evidence."""
+        ranked_by = self.at if own_score else self.evidence[0]
         text = next((hit.text for hit in self.evidence if hit.text), None)
         names = tuple(dict.fromkeys(name for hit in self.evidence for name in hit.evidence))
         facts = self.at if path == self.at.path else replace(self.at, state=_state_of(path))
@@ -83,65 +90,72 @@ class ScoredSpan:
 
 
 def moments_of(rows: Sequence[Hit]) -> list[ScoredSpan]:
-    """The moments of one file among its rows, best first. Rows that are longer than a moment, or hold one of their own
-    kind (a short film of several shots), only lend their match; words have no smaller scale, however long they stand.
+    """The moments of one file, best first, made from its rows.
 
-    A row whose own kind says far less than another is no moment: what that other shows at the time has its own.
+    Rows that are longer than a moment, or that contain a row of their own kind (a short film of several shots), are no
+    moments: they only add their match. Subtitles are always moments, however long they are shown. A moment is left out
+    if its own kind of evidence is much weaker there than another, which has a moment of its own.
     """
     short = [row for row in rows if is_moment(row) or row.modality == "text"]
     moments = []
-    told = []
-    for at in (row for row in short if not any(_holds(row, other) for other in short)):
+    strong = []
+    for at in (row for row in short if not any(_contains(row, other) for other in short)):
         best: dict[str, Hit] = {}
         for row in rows:
             kind = row.evidence[0]
             if _overlap(at, row) > 0 and (kind not in best or row.match > best[kind].match):
                 best[kind] = row
         ordered = sorted(best.values(), key=lambda hit: (-hit.match, hit.id))
-        evidence = [ordered[0], *(hit for hit in ordered[1:] if hit.match >= _STANDS_OUT)]
-        moments.append(ScoredSpan(at, tuple(evidence), fused([hit.match for hit in evidence])))
-        if best[at.evidence[0]].match >= min(_STANDS_OUT, ordered[0].match - _NEARLY):
-            told.append(moments[-1])
-    return sorted(told or moments, key=_best_first)
+        evidence = [ordered[0], *(hit for hit in ordered[1:] if hit.match >= _STRONG_MATCH)]
+        moments.append(ScoredSpan(at, tuple(evidence), fuse_matches([hit.match for hit in evidence])))
+        if best[at.evidence[0]].match >= min(_STRONG_MATCH, ordered[0].match - _CLOSE_MATCH):
+            strong.append(moments[-1])
+    return sorted(strong or moments, key=_best_first)
 
 
 def _best_first(moment: ScoredSpan) -> tuple[float, bool, float, int]:
-    """By match; of moments that owe it to one row, first those of that row's kind."""
+    """By match; of moments with the same best evidence, first those of its kind."""
     borrowed = moment.at.evidence != moment.evidence[0].evidence
     return -moment.match, borrowed, -moment.at.match, moment.at.id
 
 
-def _holds(row: Hit, other: Hit) -> bool:
-    """Whether a row is of a larger scale than another of its kind: it begins and ends with or around it."""
+def _contains(row: Hit, other: Hit) -> bool:
+    """Whether a row's span contains that of another row of its kind, and is longer."""
     if row.evidence != other.evidence or row.path != other.path or _length(row) <= _length(other):
         return False
     return _overlap(row, other) >= _length(other) - _EPSILON_S
 
 
-def fused(matches: Sequence[float]) -> float:
+def fuse_matches(matches: Sequence[float]) -> float:
     """One match of several kinds of evidence: the logarithm of the sum of their exponentials.
 
-    With one kind it is that match; with several it lies above the greatest, by at most the logarithm of their number.
+    Of one it is that match; of n it lies above the greatest, by at most log(n).
     """
     greatest = max(matches)
     return greatest + math.log(sum(math.exp(match - greatest) for match in matches))
 
 
-def distinct(moments: Sequence[ScoredSpan], cosine: Callable[[Hit, Hit], float]) -> list[ScoredSpan]:
-    """Moments of one file, best first, without those that overlap a better one by half or show the same beside it."""
+def drop_repeats(moments: Sequence[ScoredSpan], similarity: Callable[[Hit, Hit], float]) -> list[ScoredSpan]:
+    """Moments of one file, best first, without those that repeat a better one: they overlap it by half, or are its
+    neighbour and show the same.
+
+    Args:
+        moments: best first.
+        similarity: gives the cosine of two rows.
+    """
     kept: list[ScoredSpan] = []
     for moment in moments:
-        if not any(_repeats(moment.at, better.at, cosine) for better in kept):
+        if not any(_repeats(moment.at, better.at, similarity) for better in kept):
             kept.append(moment)
     return kept
 
 
-def _repeats(hit: Hit, better: Hit, cosine: Callable[[Hit, Hit], float]) -> bool:
+def _repeats(hit: Hit, better: Hit, similarity: Callable[[Hit, Hit], float]) -> bool:
     shorter = min(_length(hit), _length(better))
     overlap = _overlap(hit, better)
     if overlap >= shorter / 2:
         return True
-    return hit.evidence == better.evidence and overlap > -_EPSILON_S and cosine(hit, better) >= SAME
+    return hit.evidence == better.evidence and overlap > -_EPSILON_S and similarity(hit, better) >= SAME_COSINE
 
 
 def _length(hit: Hit) -> float:

@@ -1,6 +1,6 @@
-"""From a file, or a moment of one, to the vector it is searched by: decoded in a worker, embedded part by part.
+"""A file, or a moment of one, as the vector to search by: decoded in a worker, embedded part by part.
 
-However long a file is, it stands for a bounded number of its parts, which are spread evenly over it.
+Of a long file, a bounded number of parts are embedded, spread evenly over it.
 """
 
 from __future__ import annotations
@@ -25,17 +25,16 @@ from mmsearch.retrieval.media.texts.encoded_data import kept_passages
 from mmsearch.retrieval.media.workers.decoder import Decoded, Decoder, Job, Part, TextPart
 from mmsearch.retrieval.progress import Progress
 from mmsearch.retrieval.search.even_sample import EvenSample
-from mmsearch.retrieval.search.listener import NOBODY, QueryListener
+from mmsearch.retrieval.search.listener import NO_LISTENER, QueryListener
 from mmsearch.retrieval.search.word_coverage import notice_of_text
 from mmsearch.types import MODALITIES, Modality, clock, printable
 
 Vector = NDArray[np.float32]
 
-_PARTS = 16  # frames or windows that are embedded at a time
-_WAITING_BYTES = 128 << 20  # of those that may wait: what is dropped from a sample before costs nothing
-_MOST_PARTS = 128
-"""Shots, windows or pages that a file is searched by. A mean of 64 comes close to that of all."""
-_MOST_PASSAGES = 512  # and rows of a table; a passage costs a tenth of what a picture does, or less
+_PARTS_AT_ONCE = 16  # frames or windows that are embedded at a time
+_WAITING_BYTES = 128 << 20  # decoded parts held before they are embedded: those dropped from the sample cost nothing
+_MOST_PARTS = 128  # shots, windows or pages of a file; the mean of 64 comes close to that of all
+_MOST_PASSAGES = 512  # or rows of a table; embedding a passage takes a tenth of a picture's time, or less
 _NOT_EMBEDDED: dict[Modality, str] = {
     "image": "pictures",
     "text": "texts",
@@ -48,41 +47,41 @@ def embed_file(
     path: Path,
     encoder: Encoder,
     moment: tuple[float, float | None] | None = None,
-    told: QueryListener = NOBODY,
+    listener: QueryListener = NO_LISTENER,
 ) -> Vector:
-    """What a file is searched by, float32 ``[dim]``, of any length above 0.
+    """The vector of a file, float32 ``[dim]``, of any length above 0.
 
-    A text stands for the mean of its passages, a film for that of its shots (where the model embeds no frames, of its
-    sound), a sound for that of its windows: what the stored rows of the file say, too (see `query.stored`). Of very
-    many of them, some that are evenly spread are taken.
+    Of a text it is the mean of its passages, of a film that of its shots (of its sound, if the model embeds no frames),
+    of a sound that of its windows: the same as of the file's stored rows, see `stored_vectors`. If these are very many,
+    an even sample of them is taken.
 
     Args:
         path: the file.
         encoder: the model.
-        moment: only what is there from … to, in seconds, or at a time; of a film, the mean of the frames there.
-        told: hears how far it has been read and, where it is too long to be embedded whole, what was taken of it.
+        moment: from … to in seconds, or a time and None; only that part of a film or sound is embedded, frame by frame.
+        listener: is called as the file is read and, if only a sample of it was embedded, with a notice.
 
     Raises:
-        NoSuchFileError: it is not there, or is a folder.
+        NoSuchFileError: there is no such file, or it is a folder.
         CannotEmbedError: the model embeds no such files.
         DecodeError: it cannot be read, or there is nothing in it.
     """
     _check_there(path)
-    return _embed_file(path, str(path), encoder, moment, told)
+    return _embed_file(path, str(path), encoder, moment, listener)
 
 
-def embed_bytes(data: bytes, encoder: Encoder, told: QueryListener = NOBODY) -> Vector:
-    """What the bytes of a file are searched by; see `embed_file`."""
+def embed_bytes(data: bytes, encoder: Encoder, listener: QueryListener = NO_LISTENER) -> Vector:
+    """The vector of a file's bytes; see `embed_file`."""
     import tempfile  # costs a query by a file that is named some milliseconds
 
     with tempfile.TemporaryDirectory(prefix="mmsearch-") as folder:
         path = Path(folder, "query")
         path.write_bytes(data)
-        return _embed_file(path, "the bytes given", encoder, None, told)
+        return _embed_file(path, "the bytes given", encoder, None, listener)
 
 
 def _check_there(path: Path) -> None:
-    """Raise what is to be said of a file that is not there; whether it can be read shows when it is."""
+    """Raise a `NoSuchFileError` if there is no such file; whether it can be read shows when it is decoded."""
     try:
         mode = os.stat(path).st_mode
     except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL in the name
@@ -94,27 +93,27 @@ def _check_there(path: Path) -> None:
 
 
 def _embed_file(
-    path: Path, name: str, encoder: Encoder, moment: tuple[float, float | None] | None, told: QueryListener
+    path: Path, name: str, encoder: Encoder, moment: tuple[float, float | None] | None, listener: QueryListener
 ) -> Vector:
-    """`embed_file` of a file that is there; ``name`` is what errors and notices call it."""
+    """`embed_file` of a file that exists; ``name`` is what errors and notices call it."""
     name = printable(name)
     recipe = _recipe(encoder)
-    mean = _Mean(encoder, by_shot=moment is None)
-    passages = _Passages(encoder)
+    mean = _MeanOfParts(encoder, by_shot=moment is None)
+    passages = _MeanOfPassages(encoder)
     with Decoder(1, recipe, slots=2) as decoder:
         for decoded in decoder.map([Job(os.fsencode(os.path.abspath(path)), named=True, moment=moment)]):
             if isinstance(decoded, Part):
                 at_s = None if decoded.kind == "page" else decoded.end_s
-                told.watch(Progress("decode", path=name, at_s=at_s, of_s=decoded.of_s))
+                listener.progress(Progress("decode", path=name, at_s=at_s, of_s=decoded.of_s))
                 mean.add(decoded)
             elif isinstance(decoded, TextPart):
-                told.watch(Progress("decode", path=name))
+                listener.progress(Progress("decode", path=name))
                 passages.add(text for _, text in decoded.texts)
             elif decoded is not None:
                 file = decoded
         _check(file, name, recipe, encoder)
         if mean.count:
-            _tell_of(told, name, mean.sample())
+            _report_sample(listener, name, mean.sample())
             return mean.vector()
         if moment is not None:
             raise DecodeError(f"cannot search by a time in {name}: it is no film or sound")
@@ -123,43 +122,43 @@ def _embed_file(
             return vector
     passages.add([text for *_, text in file.texts or file.cues] or [file.text or ""])
     vector = passages.vector(name)
-    _tell_of(told, name, passages.sample("cues" if file.cues else "rows"))
+    _report_sample(listener, name, passages.sample("cues" if file.cues else "rows"))
     if notice := passages.notice(name):
-        told.remark(notice)
+        listener.notice(notice)
     return vector
 
 
-def _tell_of(told: QueryListener, name: str, sample: str | None) -> None:
+def _report_sample(listener: QueryListener, name: str, sample: str | None) -> None:
     if sample is not None:
-        told.remark(Notice(NoticeKind.FILE_SAMPLED, {"file": name, "sample": sample}))
+        listener.notice(Notice(NoticeKind.FILE_SAMPLED, {"file": name, "sample": sample}))
 
 
 @dataclass(slots=True)
-class _Taken:
-    """A shot as its frames, or a window or a page, until it is embedded; then its vector."""
+class _SampledPart:
+    """A part that may go into the mean: a shot's frames, a window or a page, until it is embedded; then its vector."""
 
     items: list[NDArray[Any]]
     vector: Vector | None = None
 
 
-class _Mean:
-    """The mean of a film's shots, each pooled from its frames as its row is, or of a sound's windows.
+class _MeanOfParts:
+    """The mean of the shots of a film, the windows of a sound or the pages of a document, embedded a few at a time.
 
-    They are embedded a few at a time. A film that comes with its sound stands for its frames alone. ``by_shot``:
-    False lets each frame count by itself.
+    A shot's frames are pooled as those of its row are; without ``by_shot`` each frame is a part of its own. If a film
+    comes with its sound, only its frames count.
     """
 
     def __init__(self, encoder: Encoder, by_shot: bool) -> None:
         self._encoder = encoder
         self._by_shot = by_shot
         self._kind: str | None = None
-        self._taken = EvenSample[_Taken](_MOST_PARTS)
+        self._sample = EvenSample[_SampledPart](_MOST_PARTS)
         self._end_s = 0.0
 
     @property
     def count(self) -> int:
         """How many parts there were."""
-        return self._taken.offered
+        return self._sample.offered
 
     def add(self, part: Part) -> None:
         self._kind = self._kind or part.kind
@@ -169,39 +168,39 @@ class _Mean:
         by_frame = part.kind == "shot" and not isinstance(self._encoder, VideoEncoder)
         items = list(part.array) if by_frame else [part.array]
         for own in [items] if self._by_shot else [[item] for item in items]:
-            self._taken.offer(_Taken(own))
-        if sum(item.nbytes for taken in self._waiting() for item in taken.items) >= _WAITING_BYTES:
+            self._sample.offer(_SampledPart(own))
+        if sum(item.nbytes for waiting in self._waiting() for item in waiting.items) >= _WAITING_BYTES:
             self._embed()
 
     def vector(self) -> Vector:
         self._embed()
         total: Any = 0.0
-        for taken in self._taken.held:
-            assert taken.vector is not None
-            total = total + taken.vector.astype(np.float64)
-        mean: Vector = np.asarray(total / len(self._taken.held), np.float32)
+        for part in self._sample.held:
+            assert part.vector is not None
+            total = total + part.vector.astype(np.float64)
+        mean: Vector = np.asarray(total / len(self._sample.held), np.float32)
         return mean
 
     def sample(self) -> str | None:
-        """What was taken of the parts; None where it is all of them."""
-        held = len(self._taken.held)
-        if self._taken.is_whole:
+        """Which parts were embedded, in words; None if all were."""
+        held = len(self._sample.held)
+        if self._sample.is_whole:
             return None
         if self._kind == "page":
             return f"{held} of its {self.count:,} pages"
         return f"{held} {'shots' if self._kind == 'shot' else 'windows'} spread over its {clock(self._end_s)}"
 
-    def _waiting(self) -> list[_Taken]:
-        return [taken for taken in self._taken.held if taken.vector is None]
+    def _waiting(self) -> list[_SampledPart]:
+        return [part for part in self._sample.held if part.vector is None]
 
     def _embed(self) -> None:
-        group: list[_Taken] = []
+        group: list[_SampledPart] = []
         items: list[NDArray[Any]] = []
         waiting = self._waiting()
-        for taken in waiting:
-            group.append(taken)
-            items += taken.items
-            if len(items) >= _PARTS or taken is waiting[-1]:
+        for part in waiting:
+            group.append(part)
+            items += part.items
+            if len(items) >= _PARTS_AT_ONCE or part is waiting[-1]:
                 vectors = np.split(self._encode()(items), np.cumsum([len(one.items) for one in group])[:-1])
                 for one, own in zip(group, vectors, strict=True):
                     one.vector, one.items = pooled(own), []
@@ -231,7 +230,7 @@ def _check(file: Decoded, name: str, recipe: DecodeSpec, encoder: Encoder) -> No
 
 
 def _recipe(encoder: Encoder) -> DecodeSpec:
-    """What decoding is to make of a file for one model."""
+    """What decoding makes of a file for one model."""
     frames = encoder.frame_transform if isinstance(encoder, VideoEncoder) else None
     image = encoder.image_transform if isinstance(encoder, ImageEncoder) else None
     return DecodeSpec(
@@ -242,7 +241,7 @@ def _recipe(encoder: Encoder) -> DecodeSpec:
     )
 
 
-class _Passages:
+class _MeanOfPassages:
     """The mean of the passages of a text, or of those of a table's rows or of subtitles."""
 
     def __init__(self, encoder: Encoder) -> None:
@@ -265,11 +264,11 @@ class _Passages:
         return mean
 
     def notice(self, name: str) -> Notice | None:
-        """What is to be said where the model can read none of the passages."""
+        """A notice if the model can read none of the passages."""
         return notice_of_text(self._passages.held, text_tower(self._encoder), name)
 
     def sample(self, of: str) -> str | None:
-        """What was taken for the vector; None where it is all. ``of``: what the texts are, in plural."""
+        """Which texts were embedded, in words; None if all were. ``of``: what the texts are, in plural."""
         passages, texts = self._passages, self._texts
         if texts.is_whole:
             return None if passages.is_whole else f"{len(passages.held)} of its {passages.offered:,} passages"

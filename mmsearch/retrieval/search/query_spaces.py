@@ -22,22 +22,28 @@ from mmsearch.retrieval.search.query_vectors import embed_all
 from mmsearch.retrieval.search.word_coverage import WordCoverage, word_coverage
 from mmsearch.types import Space
 
-Stored = Callable[[Space, Encoder | None, Sequence[Path]], dict[Path, NDArray[np.float32]]]
+ReadStored = Callable[[Space, Encoder | None, Sequence[Path]], dict[Path, NDArray[np.float32]]]
+"""Vectors of those files that are indexed in a space; see `stored_vectors`."""
 
 
 @dataclass(slots=True)
-class QueryVectors:
-    """Queries as unit vectors (float32 ``[dim]``) by space and by number of the query; and what that took.
+class EmbeddedQueries:
+    """Queries as vectors, and what embedding them took. Queries go by number.
 
-    ``failures``: why a query cannot be asked in any space, by its number. ``notices`` are on all queries, ``remarks``
-    on one; ``read`` are the queries whose words some model can read.
+    Attributes:
+        vectors: unit vectors, float32 ``[dim]``, by space and query.
+        failures: why a query could not be embedded in any space.
+        notices: on all queries.
+        notices_of: on one query.
+        understood: the queries whose words some model can read.
+        took_ms: milliseconds by stage: ``load``, ``embed``.
     """
 
     vectors: dict[Space, dict[int, NDArray[np.float32]]] = field(default_factory=dict)
     failures: dict[int, MMSearchError] = field(default_factory=dict)
     notices: list[Notice] = field(default_factory=list)
-    remarks: dict[int, list[Notice]] = field(default_factory=dict)
-    read: set[int] = field(default_factory=set)
+    notices_of: dict[int, list[Notice]] = field(default_factory=dict)
+    understood: set[int] = field(default_factory=set)
     took_ms: dict[str, float] = field(default_factory=lambda: {"load": 0.0, "embed": 0.0})
 
     @property
@@ -45,22 +51,22 @@ class QueryVectors:
         """The first space that answers."""
         return next(iter(self.vectors))
 
-    def take(self, number: int, by_one_model: WordCoverage) -> None:
-        """Take note of what one model makes of a query."""
-        for notice in by_one_model.notices:
-            self.remark(number, notice)
-        if by_one_model.read:
-            self.read.add(number)
+    def add_coverage(self, number: int, coverage: WordCoverage) -> None:
+        """Record what one model makes of a query's words."""
+        for notice in coverage.notices:
+            self.add_notice(number, notice)
+        if coverage.read:
+            self.understood.add(number)
 
-    def remark(self, number: int, notice: Notice) -> None:
-        """Take note of what is to be said of a query; what several models say is said once."""
-        own = self.remarks.setdefault(number, [])
+    def add_notice(self, number: int, notice: Notice) -> None:
+        """Record a notice on one query; what several models say is kept once."""
+        own = self.notices_of.setdefault(number, [])
         if notice not in own:
             own.append(notice)
 
 
 def read_queries(queries: Sequence[Any]) -> tuple[dict[int, Query], dict[int, MMSearchError]]:
-    """What an app gave as queries, by number, and what is wrong with those that are none."""
+    """Queries by number, and the errors of those that are none."""
     read: dict[int, Query] = {}
     wrong: dict[int, MMSearchError] = {}
     for i, query in enumerate(queries):
@@ -75,18 +81,22 @@ def embed_in_spaces(
     queries: dict[int, Query],
     spaces: Sequence[Space],
     load: Callable[[Space], Encoder | None],
-    stored: Stored,
+    read_stored: ReadStored,
     watch: Watcher = no_progress,
-) -> QueryVectors:
-    """Queries (by number) as vectors of each space whose model embeds them.
+) -> EmbeddedQueries:
+    """Embed queries in each space whose model can.
 
-    ``load`` gives the model of a space, ``stored`` the vectors of files that are indexed in it.
-    ``watch`` is told how far a file has been read.
+    Args:
+        queries: by number.
+        spaces: the spaces to ask, the first one being needed most.
+        load: gives the model of a space.
+        read_stored: gives the vectors of files that are indexed in a space.
+        watch: called as a file is read.
 
     Raises:
-        ModelUnavailableError: the first space's model cannot be loaded; that of another is a notice.
+        ModelUnavailableError: the first space's model cannot be loaded; that of another becomes a notice.
     """
-    done = QueryVectors()
+    done = EmbeddedQueries()
     numbers, asked = list(queries), list(queries.values())
     files = list(dict.fromkeys(file for query in asked for file in query.whole_files))
     failures: dict[int, list[MMSearchError]] = {}
@@ -101,22 +111,23 @@ def embed_in_spaces(
             done.notices.append(Notice(NoticeKind.SPACE_NOT_SEARCHED, values, error.hint))
             continue
         loaded = time.perf_counter()
-        found, errors = embed_all(
+        vectors, failed = embed_all(
             asked,
             space,
             encoder,
-            stored(space, encoder, files) if files else None,
-            lambda i: QueryListener(partial(done.remark, numbers[i]), watch),
+            read_stored(space, encoder, files) if files else None,
+            lambda i: QueryListener(partial(done.add_notice, numbers[i]), watch),
         )
-        if found:
-            done.vectors[space] = {numbers[i]: vector for i, vector in found.items()}
-        for i in found:
-            done.take(numbers[i], word_coverage(asked[i], encoder))
-        for i, failure in errors.items():
+        if vectors:
+            done.vectors[space] = {numbers[i]: vector for i, vector in vectors.items()}
+        for i in vectors:
+            done.add_coverage(numbers[i], word_coverage(asked[i], encoder))
+        for i, failure in failed.items():
             failures.setdefault(numbers[i], []).append(failure)
         done.took_ms["load"] += 1e3 * (loaded - start)
         done.took_ms["embed"] += 1e3 * (time.perf_counter() - loaded)
-    for i, errors_of_one in failures.items():
-        if not any(i in found for found in done.vectors.values()):  # a bad file, before a wrong model
-            done.failures[i] = min(errors_of_one, key=lambda failure: isinstance(failure, CannotEmbedError))
+    for i, own in failures.items():
+        if not any(i in vectors for vectors in done.vectors.values()):
+            # That a file is bad says more than that some model embeds no such files.
+            done.failures[i] = min(own, key=lambda failure: isinstance(failure, CannotEmbedError))
     return done

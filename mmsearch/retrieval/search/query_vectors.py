@@ -1,4 +1,4 @@
-"""From terms to one unit vector: each is embedded by what it is, and their weighted sum is scaled to length 1."""
+"""A query as one unit vector: each term is embedded, and the weighted sum is scaled to length 1."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mmsearch.errors import CannotEmbedError, DecodeError, MMSearchError, SpaceMismatchError, UsageError
 from mmsearch.retrieval.encoders.abilities import image_tower, text_tower
 from mmsearch.retrieval.encoders.protocol import Encoder, TextEncoder
-from mmsearch.retrieval.search.listener import NOBODY, QueryListener
+from mmsearch.retrieval.search.listener import NO_LISTENER, QueryListener
 from mmsearch.retrieval.search.query import Query, Term
 from mmsearch.retrieval.search.query_texts import passages_of, texts_of
 from mmsearch.types import Moment, Space
@@ -22,8 +22,13 @@ Vector = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What needs no embedding of its own: unit vectors of texts (embedded together), and of files that are indexed."""
+class ReadyVectors:
+    """Vectors of terms that need no embedding of their own.
+
+    Attributes:
+        texts: unit vectors, float32 ``[dim]``, of texts that were embedded as one batch.
+        files: float32 ``[dim]`` of any length above 0, of files that are indexed.
+    """
 
     texts: Mapping[str, Vector] = field(default_factory=dict)
     files: Mapping[Path, Vector] = field(default_factory=dict)
@@ -34,39 +39,51 @@ def embed_all(
     space: Space,
     encoder: Encoder | None,
     files: Mapping[Path, Vector] | None = None,
-    told: Callable[[int], QueryListener] = lambda _: NOBODY,
+    listener_of: Callable[[int], QueryListener] = lambda _: NO_LISTENER,
 ) -> tuple[dict[int, Vector], dict[int, MMSearchError]]:
-    """The queries that a space's model embeds, by number, as unit vectors, float32 ``[dim]``; and why others are not.
+    """Embed queries in one space.
 
-    ``files``: vectors of files that are stored in the space, of any length above 0. ``told``: who hears of the
-    files of a query, by its number. What can be wrong: `embed_query`.
+    Args:
+        queries: go by their number in the results.
+        space: the space.
+        encoder: its model; None for vectors made elsewhere.
+        files: vectors of files that are stored in the space, float32 ``[dim]``, of any length above 0.
+        listener_of: the listener of a query.
+
+    Returns:
+        Unit vectors, float32 ``[dim]``, of the queries that could be embedded, and the errors of the others (see
+        `embed_query`).
     """
     texts = _embed_texts(texts_of(queries), encoder) if isinstance(encoder, TextEncoder) else {}
-    known = Known(texts, files or {})
+    ready = ReadyVectors(texts, files or {})
     vectors: dict[int, Vector] = {}
     failures: dict[int, MMSearchError] = {}
     for i, query in enumerate(queries):
         try:
-            vectors[i] = embed_query(query, space, encoder, known, told(i))
+            vectors[i] = embed_query(query, space, encoder, ready, listener_of(i))
         except (UsageError, DecodeError) as failure:
             failures[i] = failure
     return vectors, failures
 
 
 def embed_query(
-    query: Query, space: Space, encoder: Encoder | None, known: Known | None = None, told: QueryListener = NOBODY
+    query: Query,
+    space: Space,
+    encoder: Encoder | None,
+    ready: ReadyVectors | None = None,
+    listener: QueryListener = NO_LISTENER,
 ) -> Vector:
-    """The query as a unit vector, float32 ``[dim]``. ``encoder`` may be None where all terms are vectors or known.
+    """The query as a unit vector, float32 ``[dim]``. ``encoder`` may be None if all terms are vectors or ready.
 
     Raises:
-        CannotEmbedError: a term is of a kind that the model does not embed.
-        UsageError: terms cancel out.
-        SpaceMismatchError: a vector of another dimension than the space's.
+        CannotEmbedError: the model embeds no such term.
+        UsageError: the terms cancel out.
+        SpaceMismatchError: a vector has another dimension than the space.
         DecodeError: a file cannot be read.
     """
-    vectors = [_embed(term, space, encoder, known or Known(), told) for term in query.terms]
+    vectors = [_embed_term(term, space, encoder, ready or ReadyVectors(), listener) for term in query.terms]
     if len(vectors) == 1 and isinstance(query.terms[0].value, str):
-        return vectors[0]  # the encoder's own bits
+        return vectors[0]  # bit for bit what the encoder gave
     weights = np.array([term.weight for term in query.terms], np.float32)
     return unit(weights @ np.stack(vectors))
 
@@ -96,34 +113,36 @@ def _embed_texts(texts: Sequence[str], tower: TextEncoder) -> dict[str, Vector]:
     return embedded
 
 
-def _embed(term: Term, space: Space, encoder: Encoder | None, known: Known, told: QueryListener) -> Vector:
+def _embed_term(
+    term: Term, space: Space, encoder: Encoder | None, ready: ReadyVectors, listener: QueryListener
+) -> Vector:
     value = term.value
     if isinstance(value, np.ndarray) and value.ndim == 1:
-        return _vector(value, space)
-    if isinstance(value, Path) and value in known.files:
-        return unit(known.files[value])
+        return _checked_vector(value, space)
+    if isinstance(value, Path) and value in ready.files:
+        return unit(ready.files[value])
     if encoder is None:
         raise CannotEmbedError(
             f"space {space.key} was filled with vectors made elsewhere and has no model here; search it by a vector"
         )
     if isinstance(value, str):
-        return known.texts[value] if value in known.texts else _embed_texts([value], text_tower(encoder))[value]
+        return ready.texts[value] if value in ready.texts else _embed_texts([value], text_tower(encoder))[value]
     if isinstance(value, Path | Moment | bytes):
-        return unit(_embed_file(value, encoder, told))
+        return unit(_embed_file(value, encoder, listener))
     return _embed_picture(value, encoder)
 
 
-def _embed_file(value: Path | Moment | bytes, encoder: Encoder, told: QueryListener) -> Vector:
+def _embed_file(value: Path | Moment | bytes, encoder: Encoder, listener: QueryListener) -> Vector:
     from mmsearch.retrieval.search.query_files import embed_bytes, embed_file
 
     if isinstance(value, Moment):
-        return embed_file(value.path, encoder, (value.start_s, value.end_s), told)
+        return embed_file(value.path, encoder, (value.start_s, value.end_s), listener)
     if isinstance(value, Path):
-        return embed_file(value, encoder, told=told)
-    return embed_bytes(value, encoder, told)
+        return embed_file(value, encoder, listener=listener)
+    return embed_bytes(value, encoder, listener)
 
 
-def _vector(value: NDArray[Any], space: Space) -> Vector:
+def _checked_vector(value: NDArray[Any], space: Space) -> Vector:
     if value.shape != (space.dim,):
         raise SpaceMismatchError(
             f"the query vector has {len(value)} dimensions, of another space than {space.key} with {space.dim}"
@@ -142,7 +161,7 @@ def _embed_picture(value: Any, encoder: Encoder) -> Vector:
             raise UsageError(f"a picture is uint8 [height, width, 3], not {value.dtype} {list(value.shape)}")
         value = Image.fromarray(value)
     try:
-        picture = to_srgb(ImageOps.exif_transpose(value))  # as a file's picture is made upright and coloured
+        picture = to_srgb(ImageOps.exif_transpose(value))  # as the pictures of files are
     except OSError as error:
         raise DecodeError(f"cannot search by the picture: {error}") from error
     pixels = tower.image_transform.apply(picture)

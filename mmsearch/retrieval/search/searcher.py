@@ -1,4 +1,4 @@
-"""Look up: unit vectors in, rows out, over one snapshot and one space. A searcher never changes."""
+"""Looking up: unit vectors in, rows out, over one snapshot and one space."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import datetime as dt
 import os
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from mmsearch.hits import FileState, Hit
 from mmsearch.indexes import MatchSample, StoredVectors, VectorIndex, match_sample_positions
-from mmsearch.retrieval.search.copies import answers, copies_of, may_have_copies
+from mmsearch.retrieval.search.copies import copies_of, count_distinct, may_have_copies
 from mmsearch.retrieval.search.filters import Filters, Mask, all_of
-from mmsearch.retrieval.search.moments import is_moment, is_timed, owner
+from mmsearch.retrieval.search.moments import clock_file, is_moment, is_timed
 from mmsearch.retrieval.store.schema import FACT_NAMES, modality_of, span_of
 from mmsearch.retrieval.store.snapshot import Rows, Snapshot
 from mmsearch.retrieval.upkeep.index_files import open_index, read_match_sample
@@ -25,30 +25,49 @@ from mmsearch.types import Modality, Space
 _EVIDENCE: dict[Modality, str] = {"image": "picture", "text": "text", "audio": "sound", "video": "frame"}
 
 
+_MASKS = 16  # filters whose masks are kept: a byte for each row
+_ROWS_PER_FILE = 4  # rows of one film or sound that are expected among the best
+_ROOM_FOR_SELF = 256  # rows of the query file itself that may stand before the k that are asked for
+
+
 @dataclass(frozen=True, slots=True)
 class SearchScope:
-    """What rows may answer.
+    """The rows that may answer.
 
-    ``to``: modalities, none meaning all; *video* asks for films, whatever of them answers: frames, sound, subtitles.
-    ``without``: for each query, paths whose rows may not. ``exact``: compare every row.
+    Attributes:
+        to: modalities, empty for all; ``video`` asks for films, whatever row of them answers: frames, sound, subtitles.
+        filters: conditions that the rows must meet.
+        excluded_paths: for each query, paths whose rows may not answer it.
+        exact: compare every row, though there may be an index.
     """
 
     to: tuple[Modality, ...] = ()
     filters: Filters | None = None
-    without: Sequence[Sequence[bytes]] = ()
+    excluded_paths: Sequence[Sequence[bytes]] = ()
     exact: bool = False
 
     def searches(self, modality: Modality) -> bool:
         """Whether rows of a modality may answer."""
-        return not self.to or modality in self.to or self.of_films_alone(modality)
+        return not self.to or modality in self.to or self.only_from_films(modality)
 
-    def of_films_alone(self, modality: Modality) -> bool:
-        """Whether of a modality only what belongs to films may answer."""
+    def only_from_films(self, modality: Modality) -> bool:
+        """Whether only those rows of a modality may answer that belong to films."""
         return "video" in self.to and modality in ("audio", "text") and modality not in self.to
 
 
+@dataclass(frozen=True, slots=True)
+class _LookUp:
+    """What is looked up in one modality: which positions may answer, how many answers and how many rows are wanted."""
+
+    modality: Modality
+    scope: SearchScope
+    mask: Mask | None
+    k: int
+    depth: int
+
+
 class Searcher:
-    """Answers queries about one space of a snapshot. Indexes and samples open when first used; thread-safe."""
+    """Answers queries about one space of a snapshot. Indexes and samples are opened on first use; thread-safe."""
 
     def __init__(self, snapshot: Snapshot, space: Space) -> None:
         self.snapshot = snapshot
@@ -61,7 +80,7 @@ class Searcher:
 
     @property
     def modalities(self) -> list[Modality]:
-        """What the space has rows of."""
+        """The modalities that the space has rows of."""
         return self.snapshot.manifest.modalities(self.space.key)
 
     def rows(self, modality: Modality) -> Rows:
@@ -76,7 +95,7 @@ class Searcher:
             return self._indexes[modality]
 
     def match_sample(self, modality: Modality) -> MatchSample:
-        """The rows that `match` is measured by: the stored sample, or one drawn now where none is stored yet."""
+        """The rows that `match` is measured by: the stored sample, or one drawn now if none is stored yet."""
         with self._guard:
             if modality not in self._samples:
                 stored = read_match_sample(self.snapshot, self.space, modality)
@@ -90,27 +109,27 @@ class Searcher:
         return MatchSample(rows.ids[positions], vectors.take_float32(positions))
 
     def find(
-        self, queries: NDArray[np.float32], k: int, wanted: SearchScope, *, depth: int | None = None
+        self, queries: NDArray[np.float32], k: int, scope: SearchScope, *, depth: int | None = None
     ) -> list[list[Hit]]:
         """The rows among which the k best answers to each query are, as hits without a rank.
 
         Args:
             queries: unit vectors, float32 ``[q, dim]``.
-            k: answers wanted of each: films and sounds (all rows of one count as one), or rows of other files.
-            wanted: what may answer.
-            depth: rows looked at in each modality at first; default k, of films and sounds more.
+            k: answers wanted of each; all rows of a film or sound make one answer, each row of other files makes one.
+            scope: which rows may answer.
+            depth: rows looked at in each modality at first; default k, for films and sounds more.
         """
         found: list[list[Hit]] = [[] for _ in queries]
         for modality in self.modalities:
-            if wanted.searches(modality):
-                mask = self._mask(modality, wanted)
-                first = depth or (_SPANS_OF_FILE * k if modality in ("audio", "video") else k)
-                for i, query in enumerate(self._search(modality, queries, k, mask, wanted, first)):
-                    found[i] += query
+            if scope.searches(modality):
+                rows = depth or (_ROWS_PER_FILE * k if modality in ("audio", "video") else k)
+                look_up = _LookUp(modality, scope, self.mask(modality, scope), k, rows)
+                for i, hits in enumerate(self._search(look_up, queries)):
+                    found[i] += hits
         return found
 
     def cosine(self, one: Hit, other: Hit) -> float | None:
-        """The cosine of the stored vectors of two rows of one modality; None where they are not both of this space."""
+        """The cosine of the stored vectors of two rows of one modality; None if they are not both of this space."""
         if one.modality not in self.modalities:
             return None
         rows = self.rows(one.modality)
@@ -119,9 +138,9 @@ class Searcher:
         a, b = rows.vectors_at(rows.positions(np.array([one.id, other.id], np.int64))).astype(np.float32)
         return float(a @ b)
 
-    def _mask(self, modality: Modality, wanted: SearchScope) -> Mask | None:
-        """Which positions may answer; kept, for an app asks again and again within one filter."""
-        key = (modality, wanted.filters or None, wanted.of_films_alone(modality))
+    def mask(self, modality: Modality, scope: SearchScope) -> Mask | None:
+        """Which positions may answer, bool ``[rows]``; None for all. Kept: an app asks again with the same filter."""
+        key = (modality, scope.filters or None, scope.only_from_films(modality))
         with self._guard:
             if key not in self._masks:
                 made = self._make_mask(*key)
@@ -130,10 +149,10 @@ class Searcher:
                 self._masks[key] = made
             return self._masks[key]
 
-    def _make_mask(self, modality: Modality, filters: Filters | None, of_films_alone: bool) -> Mask | None:
+    def _make_mask(self, modality: Modality, filters: Filters | None, only_from_films: bool) -> Mask | None:
         rows = self.rows(modality)
         masks = [filters.mask(rows) if filters else None, rows.live]
-        if of_films_alone:
+        if only_from_films:
             masks.append(_of_films(rows, modality))
         given = [mask for mask in masks if mask is not None]
         if not given:
@@ -142,60 +161,47 @@ class Searcher:
         mask.flags.writeable = False  # so that what the index makes of it is kept too
         return mask
 
-    def _search(
-        self,
-        modality: Modality,
-        queries: NDArray[np.float32],
-        k: int,
-        mask: Mask | None,
-        wanted: SearchScope,
-        depth: int,
-    ) -> list[list[Hit]]:
+    def _search(self, look_up: _LookUp, queries: NDArray[np.float32]) -> list[list[Hit]]:
+        modality, scope = look_up.modality, look_up.scope
         rows = self.rows(modality)
-        room = _ROOM_FOR_SELF if any(wanted.without) else 1  # one more shows whether the last has a copy
-        depth = min(depth + room, max(len(rows), 1))
-        scores, ids = self.index(modality).search(queries, depth, allowed=mask, exact=wanted.exact)
+        room = _ROOM_FOR_SELF if any(scope.excluded_paths) else 1  # one more shows whether the last has a copy
+        look_up = replace(look_up, depth=min(look_up.depth + room, max(len(rows), 1)))
+        scores, ids = self.index(modality).search(queries, look_up.depth, allowed=look_up.mask, exact=scope.exact)
         found = self._hits(modality, queries, scores, ids)
         for i, hits in enumerate(found):
-            banned = set(wanted.without[i]) if i < len(wanted.without) else set()
-            copied = may_have_copies(hits)
-            if ids[i, -1] >= 0 and (copied or any(map(is_timed, hits))):
-                hits += self._of_further_files(modality, queries[i : i + 1], k, mask, wanted, hits, banned, depth)
-            found[i] = [hit for hit in hits if not _is_banned(hit, banned)]
-            if copied:
-                found[i] = copies_of(rows, found[i], mask, banned).told(found[i])
-            found[i] += self._moments_within(modality, queries[i : i + 1], found[i])
+            excluded = set(scope.excluded_paths[i]) if i < len(scope.excluded_paths) else set()
+            has_copies = may_have_copies(hits)
+            if ids[i, -1] >= 0 and (has_copies or any(map(is_timed, hits))):
+                hits += self._search_other_files(look_up, queries[i : i + 1], hits, excluded)
+            found[i] = [hit for hit in hits if not _is_excluded(hit, excluded)]
+            if has_copies:
+                found[i] = copies_of(rows, found[i], look_up.mask, excluded).add_to(found[i])
+            found[i] += self._best_moment_per_film(modality, queries[i : i + 1], found[i])
         return found
 
-    def _of_further_files(
-        self,
-        modality: Modality,
-        query: NDArray[np.float32],
-        k: int,
-        mask: Mask | None,
-        wanted: SearchScope,
-        hits: list[Hit],
-        banned: set[bytes],
-        depth: int,
+    def _search_other_files(
+        self, look_up: _LookUp, query: NDArray[np.float32], hits: list[Hit], excluded: set[bytes]
     ) -> list[Hit]:
-        """Rows of other contents, where the first rows were of fewer than k: a long film fills any list by itself, and
-        so do the copies of a photograph."""
-        further: list[Hit] = []
-        allowed = np.ones(len(self.rows(modality)), np.bool_) if mask is None else mask.copy()
-        met = hits
+        """Rows of other files, if the first rows make fewer than k answers: a long film, or the many copies of a
+        photograph, may fill any list by themselves."""
+        modality, mask = look_up.modality, look_up.mask
+        others: list[Hit] = []
         rows = self.rows(modality)
-        while met and answers(h for h in (*hits, *further) if not _is_banned(h, banned)) < k:
-            if any(map(is_timed, met)):
+        allowed = np.ones(len(rows), np.bool_) if mask is None else mask.copy()
+        last = hits
+        while last and count_distinct(h for h in (*hits, *others) if not _is_excluded(h, excluded)) < look_up.k:
+            if any(map(is_timed, last)):
                 files = self._file_numbers(modality)
-                positions = rows.positions(np.array([h.id for h in met if is_timed(h)], np.int64))
+                positions = rows.positions(np.array([h.id for h in last if is_timed(h)], np.int64))
                 allowed &= ~np.isin(files, files[positions])
-            allowed[rows.positions(np.array([h.id for h in met], np.int64))] = False
-            if may_have_copies(met):
-                allowed[copies_of(rows, met, None, set()).positions] = False
-            scores, ids = self.index(modality).search(query, depth, allowed=allowed, exact=wanted.exact)
-            (met,) = self._hits(modality, query, scores, ids)
-            further += met
-        return further
+            allowed[rows.positions(np.array([h.id for h in last], np.int64))] = False
+            if may_have_copies(last):
+                allowed[copies_of(rows, last, None, set()).positions] = False
+            exact = look_up.scope.exact
+            scores, ids = self.index(modality).search(query, look_up.depth, allowed=allowed, exact=exact)
+            (last,) = self._hits(modality, query, scores, ids)
+            others += last
+        return others
 
     def _file_numbers(self, modality: Modality) -> NDArray[np.int64]:
         """For each row a number that the rows of one file share; int64 ``[rows]``."""
@@ -205,14 +211,14 @@ class Searcher:
                 self._files[modality] = paths.indices.to_numpy().astype(np.int64)
             return self._files[modality]
 
-    def _moments_within(self, modality: Modality, query: NDArray[np.float32], hits: list[Hit]) -> list[Hit]:
-        """The best moment of each film of which only a longer row was found: that one must not stand unexplained."""
-        explained = {hit.path for hit in hits if is_timed(hit) and is_moment(hit)}
+    def _best_moment_per_film(self, modality: Modality, query: NDArray[np.float32], hits: list[Hit]) -> list[Hit]:
+        """The best moment of each film or sound of which only longer rows were found: a hit shows where in the film."""
+        with_moment = {hit.path for hit in hits if is_timed(hit) and is_moment(hit)}
         found: list[Hit] = []
         for longer in (hit for hit in hits if is_timed(hit) and not is_moment(hit)):
-            if longer.path in explained:
+            if longer.path in with_moment:
                 continue
-            explained.add(longer.path)
+            with_moment.add(longer.path)
             files = self._file_numbers(modality)
             own = files == files[self.rows(modality).positions(np.array([longer.id], np.int64))[0]]
             live = self.rows(modality).live
@@ -233,7 +239,7 @@ class Searcher:
             kept = ids[i] >= 0
             match = sample.match(queries[i], ids[i][kept], scores[i][kept])
             numbers = zip(ids[i][kept].tolist(), scores[i][kept].tolist(), match.tolist(), strict=True)
-            hits.append([_hit(row_id, score, z, facts[row_id]) for row_id, score, z in numbers])
+            hits.append([hit_of_row(row_id, score, z, facts[row_id]) for row_id, score, z in numbers])
         return hits
 
     def _facts(self, rows: Rows, ids: NDArray[np.int64]) -> dict[int, dict[str, Any]]:
@@ -242,13 +248,8 @@ class Searcher:
         return dict(zip(wanted, found, strict=True))
 
 
-_MASKS = 16  # filters whose rows are kept: a byte for each row
-_SPANS_OF_FILE = 4  # rows of one film or sound that are expected among the best
-_ROOM_FOR_SELF = 256  # rows of the query file itself that may stand before the k that are asked for
-
-
-def _is_banned(hit: Hit, banned: set[bytes]) -> bool:
-    return bool(banned) and not banned.isdisjoint((os.fsencode(hit.path), os.fsencode(owner(hit.path))))
+def _is_excluded(hit: Hit, excluded: set[bytes]) -> bool:
+    return bool(excluded) and not excluded.isdisjoint((os.fsencode(hit.path), os.fsencode(clock_file(hit.path))))
 
 
 def _of_films(rows: Rows, modality: Modality) -> Mask:
@@ -262,7 +263,8 @@ def _of_films(rows: Rows, modality: Modality) -> Mask:
     return np.asarray(timed.to_numpy(), np.bool_)
 
 
-def _hit(row_id: int, score: float, match: float, row: dict[str, Any]) -> Hit:
+def hit_of_row(row_id: int, score: float, match: float, row: dict[str, Any]) -> Hit:
+    """A row as a hit without a rank; ``row``: its facts by column."""
     modality = modality_of(row)
     taken_at: dt.datetime | None = row["taken_at"]
     span = span_of(row)

@@ -1,4 +1,4 @@
-"""Queries by files that are indexed: the stored rows say what a file is searched by, so that it is not read again."""
+"""Queries by files that are indexed: their stored vectors are used, so that they are not decoded again."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from mmsearch.retrieval.store.snapshot import Rows
 from mmsearch.types import Modality
 
 Vector = NDArray[np.float32]
-_Name = tuple[bytes, int, int]  # path, size in bytes, time of change in nanoseconds
+_FileVersion = tuple[bytes, int, int]  # path, size in bytes, time of change in nanoseconds
 
 _COLUMNS = ("path", "size", "mtime_ns", "span_start", "span_end", "span_unit", "width")
-_SAME_S = 0.01  # times of windows are multiples of a sample
+_SAME_S = 0.01  # windows begin at whole samples
 
 
 @dataclass(slots=True)
-class _Found:
+class _FileRows:
     """The live rows of one file in one modality: their facts, in order of id, and their positions."""
 
     facts: list[dict[str, Any]]
@@ -33,24 +33,24 @@ class _Found:
 
 
 def stored_vectors(searcher: Searcher, encoder: Encoder | None, files: Sequence[Path]) -> dict[Path, Vector]:
-    """What indexed files are searched by in a space, as `embed_file` makes it but for the rounding to halves.
+    """The vectors of files that are indexed in a space: those that `embed_file` makes, rounded to float16.
 
-    Left out, to be decoded, are files that are not indexed in this space, that have another size or time of change
-    than when they were, and those whose rows are not what decoding would give (subtitles, sounds cut otherwise).
+    Left out are files that are not indexed in this space, that have changed since (by size and modification time), and
+    those whose rows differ from what a query is cut into (subtitles, sounds in other windows).
 
     Returns:
         Float32 ``[dim]`` by file, of any length above 0.
     """
-    names = {file: _names(file) for file in files}
-    wanted = {name for own in names.values() for name in own}
-    found: dict[_Name, dict[Modality, _Found]] = {}
+    versions = {file: _versions(file) for file in files}
+    wanted = {version for own in versions.values() for version in own}
+    found: dict[_FileVersion, dict[Modality, _FileRows]] = {}
     for modality in searcher.modalities if wanted else ():
-        for name, own in _rows_of(searcher.rows(modality), wanted).items():
-            found.setdefault(name, {})[modality] = own
+        for version, rows in _rows_of(searcher.rows(modality), wanted).items():
+            found.setdefault(version, {})[modality] = rows
     vectors: dict[Path, Vector] = {}
-    for file, own_names in names.items():
-        by_modality = next((found[name] for name in own_names if name in found), None)
-        chosen = _rows_that_stand_for_it(by_modality, encoder) if by_modality else None
+    for file, own_versions in versions.items():
+        by_modality = next((found[version] for version in own_versions if version in found), None)
+        chosen = _rows_to_average(by_modality, encoder) if by_modality else None
         if chosen is not None:
             modality, positions = chosen
             halves = searcher.rows(modality).vectors_at(np.array(positions, np.int64))
@@ -58,8 +58,8 @@ def stored_vectors(searcher: Searcher, encoder: Encoder | None, files: Sequence[
     return vectors
 
 
-def _names(file: Path) -> list[_Name]:
-    """What the rows of a file must say: its path, or where a link leads; its size and time of change."""
+def _versions(file: Path) -> list[_FileVersion]:
+    """What the rows of a file must have: its path, or where a link leads, its size and modification time."""
     try:
         facts = os.stat(file)
         paths = (os.path.abspath(file), os.path.realpath(file))
@@ -68,35 +68,33 @@ def _names(file: Path) -> list[_Name]:
     return [(os.fsencode(path), facts.st_size, facts.st_mtime_ns) for path in dict.fromkeys(paths)]
 
 
-def _rows_of(rows: Rows, wanted: set[_Name]) -> dict[_Name, _Found]:
-    """The live rows of the wanted files. Paths are compared only where size and time of change are those of one."""
+def _rows_of(rows: Rows, wanted: set[_FileVersion]) -> dict[_FileVersion, _FileRows]:
+    """The live rows of the wanted files. Paths are compared only of rows with the right size and time."""
     numbers = rows.facts(["size", "mtime_ns"])
     likely = np.isin(numbers["mtime_ns"].to_numpy(), [mtime for _, _, mtime in wanted])
     likely &= np.isin(numbers["size"].to_numpy(), [size for _, size, _ in wanted])
     if rows.live is not None:
         likely &= rows.live
     positions = np.flatnonzero(likely)
-    found: dict[_Name, _Found] = {}
+    found: dict[_FileVersion, _FileRows] = {}
     for position, facts in zip(positions.tolist(), rows.facts_at(positions, _COLUMNS), strict=True):
-        name = (facts["path"], facts["size"], facts["mtime_ns"])
-        if name in wanted:
-            own = found.setdefault(name, _Found([], []))
+        version = (facts["path"], facts["size"], facts["mtime_ns"])
+        if version in wanted:
+            own = found.setdefault(version, _FileRows([], []))
             own.facts.append(facts)
             own.positions.append(position)
     return found
 
 
-def _rows_that_stand_for_it(
-    found: dict[Modality, _Found], encoder: Encoder | None
-) -> tuple[Modality, list[int]] | None:
-    """The rows whose mean a file is searched by; None where they do not say it."""
+def _rows_to_average(found: dict[Modality, _FileRows], encoder: Encoder | None) -> tuple[Modality, list[int]] | None:
+    """The rows whose mean is the file's vector; None if the file must be decoded."""
     if "video" in found:
         return "video", [_longest(found["video"])]
     if "audio" in found:
         own = found["audio"]
         is_film = own.facts[0]["width"] is not None
         by_frames = is_film and isinstance(encoder, ImageEncoder | VideoEncoder)
-        return None if by_frames or not _as_queries_are_cut(own.facts) else ("audio", own.positions)
+        return None if by_frames or not _are_query_windows(own.facts) else ("audio", own.positions)
     if len(found) > 1:  # a text and the pictures in it
         return None
     ((modality, own),) = found.items()
@@ -106,14 +104,14 @@ def _rows_that_stand_for_it(
     return None if timed else (modality, own.positions)
 
 
-def _longest(film: _Found) -> int:
-    """The position of a film's longest row, which stands for the whole of it."""
+def _longest(film: _FileRows) -> int:
+    """The position of a film's longest row, that of the whole film."""
     spans = [(facts["span_end"] or 0.0) - (facts["span_start"] or 0.0) for facts in film.facts]
     return film.positions[spans.index(max(spans))]
 
 
-def _as_queries_are_cut(windows: Sequence[dict[str, Any]]) -> bool:
-    """Whether rows of a sound are the windows that a query is cut into; an index may have been asked for others."""
+def _are_query_windows(windows: Sequence[dict[str, Any]]) -> bool:
+    """Whether rows of a sound are the windows that a query is cut into; it may have been indexed in others."""
     if any(facts["span_unit"] != "s" for facts in windows):
         return len(windows) == 1  # vectors made elsewhere
     spans = sorted((facts["span_start"], facts["span_end"]) for facts in windows)

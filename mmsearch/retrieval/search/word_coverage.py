@@ -1,7 +1,8 @@
-"""Whether a model can read the words of a query: by its own vocabulary where that tells, else by letters and script.
+"""Whether a model can read the words of a query.
 
-A word that a tokenizer has no pieces for is one and the same token whatever it means, so that "собака" and "犬" find
-one picture. Byte-level tokenizers have pieces for all; there the model's languages decide.
+A tokenizer may have no pieces for a word; all such words are the same token, so that "собака" and "犬" find the same
+picture. The model's vocabulary tells which these are. Byte-level tokenizers have pieces for every word; there the
+scripts of the languages that the model was trained on decide.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from mmsearch.retrieval.search.query_texts import passages_of, texts_of
 
 @dataclass(frozen=True, slots=True)
 class WordCoverage:
-    """What a model makes of a query's words. ``read``: at least of one term; else its hits mean nothing.
+    """How much of a query's words a model can read.
 
-    ``notices`` say what is lost.
+    Attributes:
+        read: whether it can read at least one term; else the hits mean nothing.
+        notices: which words it cannot read, and which texts it reads in parts.
     """
 
     read: bool
@@ -30,7 +33,7 @@ class WordCoverage:
 
 
 def word_coverage(query: Query, encoder: Encoder | None) -> WordCoverage:
-    """What the model makes of the words in a query; other terms always mean something."""
+    """How much of a query's words a model can read; terms that are no words always count as read."""
     if not isinstance(encoder, TextEncoder):
         return WordCoverage(True, ())
     texts = texts_of([query])
@@ -50,7 +53,7 @@ def word_coverage(query: Query, encoder: Encoder | None) -> WordCoverage:
 
 
 def notice_of_text(passages: Iterable[str], encoder: TextEncoder, file: str) -> Notice | None:
-    """What is to be said of a text by which is searched; None where the model reads any passage of it."""
+    """A notice on a text file to search by; None if the model can read any passage of it."""
     words: list[str] = []
     for passage in passages:
         unknown, mostly = unknown_words(passage, encoder)
@@ -74,7 +77,7 @@ def unknown_words(text: str, encoder: TextEncoder) -> tuple[list[str], bool]:
 
 
 def scripts_of(model: str) -> frozenset[str] | None:
-    """The scripts that a model of that name reads, as Unicode names them; None for all, and where nobody knows."""
+    """The scripts that a model reads, by their Unicode names; None for all scripts, and for unknown models."""
     info = _model_info(model)
     return info.scripts if info else None
 

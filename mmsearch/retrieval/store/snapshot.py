@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,12 @@ class Rows:
         """The named columns of all rows, in order of position."""
         tables = [shard.facts(columns) for shard in self._shards]
         return pa.concat_tables(table.replace_schema_metadata(None) for table in tables)
+
+    def tables(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """The named columns of all rows, one row group after another, in order of position."""
+        for shard in self._shards:
+            for group in range(len(shard.vector_blocks)):
+                yield shard.facts_of_group(group, columns)
 
     def facts_at(self, positions: NDArray[np.int64], columns: Sequence[str]) -> list[dict[str, Any]]:
         """The named columns of the rows at ``positions`` (any order), one dict a row, in the order given."""

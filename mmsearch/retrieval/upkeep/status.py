@@ -9,10 +9,11 @@ from typing import Any
 
 from mmsearch.indexes import CORPUS_QUERIES
 from mmsearch.retrieval.store.schema import FORMAT_VERSION
+from mmsearch.retrieval.store.skipped import read_skipped
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.stored_paths import StoredPaths, under_mask
 from mmsearch.retrieval.upkeep.index_files import latest_recall, read_all_facts
-from mmsearch.types import Modality, path_json, printable
+from mmsearch.types import FileNote, Modality, path_json, printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,12 @@ def read_status(snapshot: Snapshot) -> Status:
             for modality in manifest.modalities(key)
         ],
     )
+
+
+def skipped_files(snapshot: Snapshot) -> list[FileNote]:
+    """The files that are remembered to have been skipped, each with the reason, in order of path."""
+    files = read_skipped(snapshot.root, snapshot.manifest)
+    return [FileNote(os.fsdecode(f.path), f.reason, hint=f.hint) for f in sorted(files, key=lambda file: file.path)]
 
 
 def _root_statuses(snapshot: Snapshot) -> list[RootStatus]:

@@ -29,7 +29,7 @@ from mmsearch.retrieval.media.pictures.image import load_plugin
 from mmsearch.retrieval.media.sniff import HEAD_BYTES, sniff
 from mmsearch.retrieval.media.sounds.sound import Sound
 from mmsearch.retrieval.media.unsupported import UNREAD_ENDINGS
-from mmsearch.retrieval.search.query import looks_like_path, parse_term
+from mmsearch.retrieval.search.query_line import looks_like_path, read_query_line
 
 MAX_PIXELS = 10_000_000
 RATE = 48_000
@@ -150,7 +150,7 @@ def test_each_ending_of_a_format_is_a_path_to_a_query_and_its_own(name: str) -> 
         assert looks_like_path(f"holiday.{ending}")
         assert looks_like_path(f"HOLIDAY.{ending.upper()}")
         with pytest.raises(UsageError, match=re.escape(f"no file at holiday.{ending}")):
-            parse_term(f"holiday.{ending}")
+            read_query_line([f"holiday.{ending}"])
 
 
 @pytest.mark.parametrize("word", ["3.264", "1,000.265", "hello.", "holiday.docx", "e.g", "mp4", ".mp4"])

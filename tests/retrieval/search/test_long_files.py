@@ -19,7 +19,7 @@ from mmsearch.retrieval.search import query_files
 from mmsearch.retrieval.search.even_sample import EvenSample
 from mmsearch.retrieval.search.listener import QueryListener
 from mmsearch.retrieval.search.query_files import embed_file
-from mmsearch.retrieval.search.query_spaces import QueryVectors
+from mmsearch.retrieval.search.query_spaces import EmbeddedQueries
 from mmsearch.types import Moment
 
 RATE = 16_000
@@ -88,9 +88,9 @@ def at_most(monkeypatch):
     return bound
 
 
-def remarks_on(path: Path, encoder: MiniEncoder) -> list[str]:
+def notices_on(path: Path, encoder: MiniEncoder) -> list[str]:
     told: list[str] = []
-    embed_file(path, encoder, told=QueryListener(lambda notice: told.append(str(notice))))
+    embed_file(path, encoder, listener=QueryListener(lambda notice: told.append(str(notice))))
     return told
 
 
@@ -121,7 +121,7 @@ def test_the_bounds_are_even_so_that_halving_keeps_the_gaps_equal():
 
 def test_of_a_long_sound_no_more_windows_are_embedded_than_are_held(place, mini, heard, at_most):
     at_most(8)
-    assert remarks_on(place / "book.wav", mini) == [
+    assert notices_on(place / "book.wav", mini) == [
         f"{place / 'book.wav'}: searched by 8 windows spread over its 00:02:30"
     ]
     assert sum(heard) == 8
@@ -151,7 +151,7 @@ def test_a_short_sound_is_the_mean_of_all_its_windows_to_the_bit(place, mini):
     assert len(vectors) == 2
     expected = ((vectors[0].astype(np.float64) + vectors[1].astype(np.float64)) / 2).astype(np.float32)
     np.testing.assert_array_equal(embed_file(place / "short.wav", mini), expected)
-    assert remarks_on(place / "short.wav", mini) == []
+    assert notices_on(place / "short.wav", mini) == []
 
 
 def test_a_moment_of_a_long_file_says_nothing(place, mini, at_most):
@@ -175,9 +175,9 @@ def test_a_moment_of_a_long_file_says_nothing(place, mini, at_most):
     ],
 )
 def test_any_long_file_is_sampled_and_says_so(place, mini, at_most, name, sample):
-    assert remarks_on(place / name, mini) == []
+    assert notices_on(place / name, mini) == []
     at_most(8, 16)
-    assert remarks_on(place / name, mini) == [f"{place / name}: searched by {sample}"]
+    assert notices_on(place / name, mini) == [f"{place / name}: searched by {sample}"]
 
 
 def test_of_a_table_the_rows_of_the_sample_alone_are_embedded(place, mini, at_most, embedded):
@@ -190,7 +190,7 @@ def test_rows_that_are_long_are_cut_into_no_more_passages_than_any_text(tmp_path
     cell = " ".join(["Boats lie in the harbour."] * 60)
     (tmp_path / "long.csv").write_text("\n".join(["text", *(f"{i} {cell}" for i in range(20))]))
     at_most(passages=16)
-    (told,) = remarks_on(tmp_path / "long.csv", mini)
+    (told,) = notices_on(tmp_path / "long.csv", mini)
     assert told.endswith(": searched by 15 passages from 10 of its 20 rows")
 
 
@@ -216,10 +216,10 @@ def test_an_indexed_file_is_searched_by_all_of_its_rows(place, tmp_path, at_most
 
 
 def test_what_several_models_say_of_a_file_is_said_once():
-    embedded = QueryVectors()
+    embedded = EmbeddedQueries()
     for notice in ("by 97 windows", "by 97 windows", "by 90 shots"):
-        embedded.remark(3, notice)
-    assert embedded.remarks == {3: ["by 97 windows", "by 90 shots"]}
+        embedded.add_notice(3, notice)
+    assert embedded.notices_of == {3: ["by 97 windows", "by 90 shots"]}
 
 
 def test_who_watches_hears_how_far_a_sound_has_been_read(place, gallery):

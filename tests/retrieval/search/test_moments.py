@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmsearch.hits import Hit
-from mmsearch.retrieval.search.moments import SAME, distinct, fused, is_moment, is_timed, moments_of, owner
+from mmsearch.retrieval.search.moments import (
+    SAME_COSINE,
+    clock_file,
+    drop_repeats,
+    fuse_matches,
+    is_moment,
+    is_timed,
+    moments_of,
+)
 from mmsearch.types import Modality, Span
 
 FRAME, SOUND, SUBTITLE = "frame", "sound", "subtitle"
@@ -52,24 +60,24 @@ matches = st.lists(st.floats(-40, 40), min_size=1, max_size=6)
 
 @given(st.floats(-1e6, 1e6))
 def test_one_match_stands_for_itself(match):
-    assert fused([match]) == match
+    assert fuse_matches([match]) == match
 
 
 @given(matches)
 def test_several_matches_lie_above_the_greatest_by_at_most_the_logarithm_of_their_number(found):
-    together = fused(found)
+    together = fuse_matches(found)
     assert max(found) <= together <= max(found) + math.log(len(found)) + 1e-9
 
 
 @given(matches, st.randoms())
 def test_the_order_of_matches_does_not_matter(found, random):
     shuffled = random.sample(found, len(found))
-    assert fused(shuffled) == pytest.approx(fused(found), abs=1e-9)
+    assert fuse_matches(shuffled) == pytest.approx(fuse_matches(found), abs=1e-9)
 
 
 @given(matches, st.floats(0.1, 5))
 def test_a_better_match_of_any_kind_makes_the_whole_better(found, more):
-    assert fused([found[0] + more, *found[1:]]) >= fused(found)
+    assert fuse_matches([found[0] + more, *found[1:]]) >= fuse_matches(found)
 
 
 # --- which rows are moments ------------------------------------------------------------------------------------
@@ -121,7 +129,7 @@ def test_picture_sound_and_subtitle_of_one_time_meet():
     elsewhere = row(20, 24, 1.0)
     best = moments_of([frame, sound, words, elsewhere])[0]
     assert best.evidence == (sound, words, frame)
-    assert best.match == pytest.approx(fused([3.0, 2.5, 2.0]))
+    assert best.match == pytest.approx(fuse_matches([3.0, 2.5, 2.0]))
     hit = best.as_hit("/film.mp4", "video", alone=False)
     assert (hit.evidence, hit.text) == ((SOUND, SUBTITLE, FRAME), "words at 4")
     assert (hit.id, hit.score, hit.match) == (sound.id, sound.score, best.match)
@@ -160,7 +168,7 @@ def test_words_that_stand_longer_than_a_moment_are_found_all_the_same():
 def test_a_subtitle_of_no_length_is_a_moment():
     frame, words = row(3, 6, 2.5), row(4, 4, 3.0, SUBTITLE)
     best = moments_of([frame, words])[0]
-    assert best.match == pytest.approx(fused([3.0, 2.5]))
+    assert best.match == pytest.approx(fuse_matches([3.0, 2.5]))
 
 
 def test_a_moment_alone_has_the_score_of_its_own_row():
@@ -176,24 +184,24 @@ def test_a_moment_alone_has_the_score_of_its_own_row():
 
 def test_of_moments_that_overlap_by_half_the_better_is_kept():
     windows = moments_of([row(start, start + 10, 5 - abs(start - 10) / 5, SOUND) for start in (0, 5, 10, 15, 20)])
-    assert spans(distinct(windows, nothing_alike)) == [(10, 20), (0, 10), (20, 30)]
+    assert spans(drop_repeats(windows, nothing_alike)) == [(10, 20), (0, 10), (20, 30)]
 
 
 def test_moments_that_overlap_by_less_than_half_are_both_kept():
     moments = moments_of([row(0, 10, 3.0), row(6, 16, 2.0)])
-    assert len(distinct(moments, nothing_alike)) == 2
+    assert len(drop_repeats(moments, nothing_alike)) == 2
 
 
 def test_neighbours_that_show_the_same_are_listed_once():
     first, second, later = row(0, 10, 3.0), row(10, 20, 2.9), row(50, 60, 2.8)
     moments = moments_of([first, second, later])
-    assert spans(distinct(moments, lambda one, other: SAME)) == [(0, 10), (50, 60)]
-    assert spans(distinct(moments, lambda one, other: SAME - 0.01)) == [(0, 10), (10, 20), (50, 60)]
+    assert spans(drop_repeats(moments, lambda one, other: SAME_COSINE)) == [(0, 10), (50, 60)]
+    assert spans(drop_repeats(moments, lambda one, other: SAME_COSINE - 0.01)) == [(0, 10), (10, 20), (50, 60)]
 
 
 def test_neighbours_of_two_kinds_are_never_the_same():
     moments = moments_of([row(0, 5, 3.0), row(5, 10, 2.9, SUBTITLE)])
-    assert len(distinct(moments, lambda one, other: 1.0)) == 2
+    assert len(drop_repeats(moments, lambda one, other: 1.0)) == 2
 
 
 # --- whose clock -----------------------------------------------------------------------------------------------
@@ -215,17 +223,17 @@ def test_neighbours_of_two_kinds_are_never_the_same():
 )
 def test_subtitles_are_on_the_clock_of_the_film_beside_them(tmp_path, subtitles, film):
     (tmp_path / film).touch()
-    assert owner(str(tmp_path / subtitles)) == str(tmp_path / film)
+    assert clock_file(str(tmp_path / subtitles)) == str(tmp_path / film)
 
 
 @pytest.mark.parametrize("path", ["lone.srt", "lone.en.srt", "film.mp4", "sound.wav", "notes.txt", ".srt"])
 def test_any_other_file_has_a_clock_of_its_own(tmp_path, path):
     (tmp_path / "other.mp4").touch()
     Path(tmp_path, "notes.mp4").touch()
-    assert owner(str(tmp_path / path)) == str(tmp_path / path)
+    assert clock_file(str(tmp_path / path)) == str(tmp_path / path)
 
 
 def test_a_film_and_its_subtitles_in_two_languages_are_one_file(tmp_path):
     (tmp_path / "film.mp4").touch()
-    owners = {owner(str(tmp_path / name)) for name in ("film.mp4", "film.srt", "film.en.srt", "film.de.vtt")}
+    owners = {clock_file(str(tmp_path / name)) for name in ("film.mp4", "film.srt", "film.en.srt", "film.de.vtt")}
     assert owners == {str(tmp_path / "film.mp4")}

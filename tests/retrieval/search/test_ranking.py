@@ -67,7 +67,7 @@ def test_each_film_is_listed_once_at_its_best_moment():
 
 def test_all_spans_lists_each_moment_by_itself():
     rows = [found("/a.mp4", "frame", match, (5 * i, 5 * i + 5)) for i, match in enumerate((3.0, 4.0, 2.0))]
-    hits = rank([*rows, found("/b.mp4", "frame", 3.5, (2, 4))], 10, all_spans=alike)
+    hits = rank([*rows, found("/b.mp4", "frame", 3.5, (2, 4))], 10, similarity=alike)
     assert [(hit.path, hit.span.start) for hit in hits] == [("/a.mp4", 5), ("/b.mp4", 2), ("/a.mp4", 0), ("/a.mp4", 10)]
     assert [hit.score for hit in hits] == pytest.approx([0.4, 0.35, 0.3, 0.2])
 
@@ -157,7 +157,7 @@ def test_ties_are_broken_the_same_way_whatever_the_order():
 
 def test_nothing_found_is_no_hit():
     assert rank([], 10) == []
-    assert rank([], 10, all_spans=alike) == []
+    assert rank([], 10, similarity=alike) == []
 
 
 def test_a_film_of_thousands_of_rows_is_gathered_at_once():

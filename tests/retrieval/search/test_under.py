@@ -11,7 +11,7 @@ import pytest
 
 from mmsearch import Collection
 from mmsearch.errors import UsageError
-from mmsearch.retrieval.search.query import parse_term
+from mmsearch.retrieval.search.query_line import read_query_line
 
 COMPOSED = unicodedata.normalize("NFC", "Été à Malmö")
 DECOMPOSED = unicodedata.normalize("NFD", COMPOSED)
@@ -51,7 +51,7 @@ def test_a_file_to_search_by_and_a_folder_to_index_are_found_in_another_form_too
     assert empty.manifest.roots == (str(media / DECOMPOSED),)
     (hit,) = empty.search(media / COMPOSED / "jour" / "a.txt", include_self=True)
     assert hit.path == str(file)
-    assert parse_term(str(media / COMPOSED / "jour" / "a.txt")).value == file
+    assert read_query_line([str(media / COMPOSED / "jour" / "a.txt")]).query.terms[0].value == file
 
 
 def test_two_folders_whose_names_differ_in_form_alone_both_answer(made, media):

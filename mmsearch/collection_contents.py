@@ -1,0 +1,200 @@
+"""The calls of a `Collection` that give out what it holds: counts, records, vectors, tables."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmsearch.errors import MMSearchError
+from mmsearch.retrieval.search.options import SearchOptions
+from mmsearch.retrieval.search.session import Session
+from mmsearch.types import FileNote, Modality, Space
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from mmsearch.hits import Record, RowVectors
+    from mmsearch.retrieval.encoders.protocol import Encoder
+    from mmsearch.retrieval.search.searcher import Searcher
+    from mmsearch.retrieval.store.manifest import Manifest
+    from mmsearch.retrieval.upkeep.status import Status
+
+
+class CollectionContents:
+    """What a `Collection` holds. Its rows are pictures, passages of texts, windows of sounds, and shots of films."""
+
+    _session: Session
+
+    @property
+    def root(self) -> Path:
+        """The collection's folder."""
+        return self._session.root
+
+    @property
+    def space(self) -> Space:
+        """The primary space: the one that texts are embedded in.
+
+        Raises:
+            UsageError: the collection has no vectors yet, and no model.
+            CollectionClosedError: it is closed.
+        """
+        return self._session.primary_space
+
+    @property
+    def spaces(self) -> list[Space]:
+        """The spaces that a query is asked in: the primary one, and those of models that stand beside it."""
+        return self._session.spaces
+
+    @property
+    def manifest(self) -> Manifest:
+        """What is alive, as of the last `open`, `reopen` or write through this object."""
+        return self._session.manifest
+
+    def __len__(self) -> int:
+        """The number of rows that a search looks at; files of several passages, shots or windows have several."""
+        return self.count()
+
+    def __bool__(self) -> bool:
+        """True, also if there are no rows."""
+        return True
+
+    def __iter__(self) -> Iterator[Record]:
+        """Every row that a search looks at, as a `Record`."""
+        from mmsearch.retrieval.search.contents import iter_records
+
+        return iter_records(self._session)
+
+    def __repr__(self) -> str:
+        name = f"{type(self).__name__}({str(self.root)!r}"
+        if self._session.is_closed:
+            return f"{name}, closed)"
+        try:
+            models = ", ".join(space.model for space in self.spaces) or "none yet"
+            return f"{name}, model={models!r}, rows={len(self):,})"
+        except (MMSearchError, OSError):  # damaged: what is wrong is told when it is used
+            return f"{name})"
+
+    def count(
+        self,
+        *,
+        to: Modality | Sequence[Modality] | None = None,
+        under: str | os.PathLike[str] | None = None,
+        after: str | dt.date | None = None,
+        before: str | dt.date | None = None,
+        where: str | None = None,
+        space: str | Space | None = None,
+    ) -> int:
+        """The number of rows that `search` would look at with the same options.
+
+        Args:
+            to: modalities, default all.
+            under: only files in this folder.
+            after: only what was taken or changed from this date on.
+            before: only what was taken or changed before this date.
+            where: a condition on the columns of a shard, such as ``width > 1000``.
+            space: a space by key, model name or as a `Space`; default all in use.
+
+        Raises:
+            UsageError: a bad option, or a folder that is not there.
+        """
+        from mmsearch.retrieval.search.contents import count_rows
+
+        options = SearchOptions(to=to, under=under, after=after, before=before, where=where, space=space)
+        return count_rows(self._session, options)
+
+    def items(
+        self,
+        *,
+        to: Modality | Sequence[Modality] | None = None,
+        under: str | os.PathLike[str] | None = None,
+        after: str | dt.date | None = None,
+        before: str | dt.date | None = None,
+        where: str | None = None,
+        space: str | Space | None = None,
+        batch: int = 1024,
+        vectors: bool = False,
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows that `search` would look at with the same options, as Arrow batches in order of space, modality, id.
+
+        The columns are ``id`` and those of a shard, which `where` takes, and maybe ``vector``. Bytes of a path that are
+        not UTF-8 are shown as ``\\xNN``. A writer does not disturb the iteration.
+
+        Args:
+            to: modalities, default all.
+            under: only files in this folder.
+            after: only what was taken or changed from this date on.
+            before: only what was taken or changed before this date.
+            where: a condition on the columns of a shard, such as ``width > 1000``.
+            space: a space by key, model name or as a `Space`; default all in use.
+            batch: rows in a batch, at most.
+            vectors: add the stored unit vectors, as float32 lists of the space's dimension.
+
+        Raises:
+            UsageError: a bad option, a folder that is not there, or vectors of several spaces.
+        """
+        from mmsearch.retrieval.search.contents import iter_batches
+
+        options = SearchOptions(to=to, under=under, after=after, before=before, where=where, space=space)
+        return iter_batches(self._session, options, batch, vectors)
+
+    def get(self, row_id: int) -> Record:
+        """A row by its id, as `Hit.id` or `add` give it.
+
+        Args:
+            row_id: the id.
+
+        Raises:
+            NoSuchRowError: there is no row with that id, or no more.
+        """
+        from mmsearch.retrieval.search.contents import read_record
+
+        return read_record(self._session, row_id)
+
+    def vectors(self, ids: Iterable[int]) -> RowVectors:
+        """Stored vectors by the ids of their rows: a tuple of ids, paths, and float32 ``[n, dim]``, in the order given.
+
+        Args:
+            ids: of rows of one space.
+
+        Raises:
+            NoSuchRowError: there is no row with one of the ids.
+            SpaceMismatchError: the rows are of several spaces.
+        """
+        from mmsearch.retrieval.search.contents import read_vectors
+
+        return read_vectors(self._session, ids)
+
+    def status(self) -> Status:
+        """Counts of rows and files, the indexes and their measured recall, models, roots and size on disk."""
+        from mmsearch.retrieval.upkeep.status import read_status
+
+        return self._session.retrying(lambda: read_status(self._session.snapshot))
+
+    def skipped(self) -> list[FileNote]:
+        """The files that `Collection.index` skipped and remembers, each with the reason, in order of path."""
+        from mmsearch.retrieval.upkeep.status import skipped_files
+
+        return self._session.retrying(lambda: skipped_files(self._session.snapshot))
+
+    def encoder(self, space: Space | None = None) -> Encoder | None:
+        """The model of a space, loaded on first use; None for vectors made elsewhere.
+
+        Args:
+            space: default the primary one.
+
+        Raises:
+            SpaceMismatchError: the model on this machine makes vectors of another space.
+            ModelUnavailableError: it cannot be loaded.
+        """
+        return self._session.encoder(space or self.space)
+
+    def searcher(self, space: Space | None = None) -> Searcher:
+        """The searcher of a space over the present snapshot: vectors in, rows out.
+
+        Args:
+            space: default the primary one.
+        """
+        return self._session.searcher(space or self.space)

@@ -1,0 +1,248 @@
+"""The calls of a `Collection` that answer queries, each with all its options."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from mmsearch.errors import MMSearchError
+from mmsearch.hits import Answer, Hits
+from mmsearch.retrieval.progress import Watcher
+from mmsearch.retrieval.search.engine import answer_one, answer_queries, search_each, several
+from mmsearch.retrieval.search.options import SearchOptions
+from mmsearch.retrieval.search.query import Query, TermValue
+from mmsearch.retrieval.search.session import Session
+from mmsearch.types import Modality, Space
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mmsearch.retrieval.evaluation.evaluate import Scores
+
+QueryInput: TypeAlias = "TermValue | Query | Sequence[float]"
+"""A str (always text), a `Path`, a `Moment` of a film or sound, a PIL image, a uint8 array ``[height, width, 3]``, the
+bytes of a file, a vector (float array ``[dim]`` or list of floats), or a `Query` of several of these."""
+
+
+class CollectionQueries:
+    """What a `Collection` can be asked. Several threads may ask at once."""
+
+    _session: Session
+
+    def search(
+        self,
+        query: QueryInput,
+        k: int = 10,
+        *,
+        offset: int = 0,
+        min_match: float | None = None,
+        to: Modality | Sequence[Modality] | None = None,
+        under: str | os.PathLike[str] | None = None,
+        after: str | dt.date | None = None,
+        before: str | dt.date | None = None,
+        where: str | None = None,
+        include_self: bool = False,
+        all_spans: bool = False,
+        exact: bool = False,
+        space: str | Space | None = None,
+        watch: Watcher | None = None,
+    ) -> Hits:
+        """Find the rows that are nearest to a query.
+
+        Args:
+            query: a str (always text), a `Path`, a `Moment` of a film or sound, a PIL image, a uint8 array
+                ``[height, width, 3]``, the bytes of a file, a vector (float array ``[dim]`` or list of floats), or a
+                `Query` of several of these.
+            k: how many hits.
+            offset: how many of the best hits to leave out: the second page of ten is ``offset=10``.
+            min_match: leave out hits with a lower `Hit.match`.
+            to: modalities that may answer, default all. ``video`` asks for films by whatever of them answers.
+            under: only files in this folder.
+            after: only what was taken (or, if that is not known, changed) from this date on: a date or datetime, or
+                ``2023``, ``2023-05``, ``2023-05-17``, ``2023-05-17T14:30``.
+            before: only what was taken or changed before this date.
+            where: a condition on the columns of a shard, such as ``width > 1000 and note is None``.
+            include_self: let the files that the query is asked by answer too.
+            all_spans: make each moment of a film or sound a hit; else each file is one hit, by its best moment.
+            exact: compare every row, though there may be an index.
+            space: the key of a space, its model's name, or a `Space`. Default all spaces in use, merged by match; for a
+                vector the primary one.
+            watch: called with a `Progress` while a file is read to search by it.
+
+        Raises:
+            UsageError: an empty query, one that no model of the collection embeds, a bad option, a folder that is not
+                there, or a collection without vectors.
+            NoSuchFileError: the file to search by is not there.
+            DecodeError: it cannot be read.
+            SpaceMismatchError: a vector of another dimension, or a space that the collection does not have.
+            ModelUnavailableError: the model cannot be loaded.
+            CollectionClosedError: the collection is closed.
+        """
+        options = SearchOptions(
+            k, offset, min_match, to, under, after, before, where, include_self, all_spans, exact, space, watch
+        )
+        return answer_one(self._session, query, options).hits
+
+    def search_many(
+        self,
+        queries: Iterable[QueryInput],
+        k: int = 10,
+        *,
+        offset: int = 0,
+        min_match: float | None = None,
+        to: Modality | Sequence[Modality] | None = None,
+        under: str | os.PathLike[str] | None = None,
+        after: str | dt.date | None = None,
+        before: str | dt.date | None = None,
+        where: str | None = None,
+        include_self: bool = False,
+        all_spans: bool = False,
+        exact: bool = False,
+        space: str | Space | None = None,
+        watch: Watcher | None = None,
+    ) -> list[Hits]:
+        """Find the rows that are nearest to each of several queries, embedded and looked up as one batch.
+
+        Args:
+            queries: each what `search` takes; vectors may also be the rows of an array ``[n, dim]``.
+
+        The options are those of `search`, for all queries.
+
+        Raises:
+            MMSearchError: what `search` raises; if one query is wrong, the text says which.
+        """
+        options = SearchOptions(
+            k, offset, min_match, to, under, after, before, where, include_self, all_spans, exact, space, watch
+        )
+        return search_each(self._session, queries, options)
+
+    def ask(
+        self,
+        query: QueryInput,
+        k: int = 10,
+        *,
+        offset: int = 0,
+        min_match: float | None = None,
+        to: Modality | Sequence[Modality] | None = None,
+        under: str | os.PathLike[str] | None = None,
+        after: str | dt.date | None = None,
+        before: str | dt.date | None = None,
+        where: str | None = None,
+        include_self: bool = False,
+        all_spans: bool = False,
+        exact: bool = False,
+        space: str | Space | None = None,
+        watch: Watcher | None = None,
+    ) -> Answer:
+        """Search, and give back with the hits what is to be said of them and how long it took.
+
+        The arguments and errors are those of `search`.
+        """
+        options = SearchOptions(
+            k, offset, min_match, to, under, after, before, where, include_self, all_spans, exact, space, watch
+        )
+        return answer_one(self._session, query, options)
+
+    def ask_many(
+        self,
+        queries: Iterable[QueryInput],
+        k: int = 10,
+        *,
+        offset: int = 0,
+        min_match: float | None = None,
+        to: Modality | Sequence[Modality] | None = None,
+        under: str | os.PathLike[str] | None = None,
+        after: str | dt.date | None = None,
+        before: str | dt.date | None = None,
+        where: str | None = None,
+        include_self: bool = False,
+        all_spans: bool = False,
+        exact: bool = False,
+        space: str | Space | None = None,
+        watch: Watcher | None = None,
+    ) -> list[Answer | MMSearchError]:
+        """Answer several queries as one batch. A query that cannot be asked has its error in its place.
+
+        Args:
+            queries: each what `search` takes; vectors may also be the rows of an array ``[n, dim]``.
+
+        The options are those of `search`, for all queries.
+
+        Raises:
+            UsageError: something is wrong with the options.
+        """
+        options = SearchOptions(
+            k, offset, min_match, to, under, after, before, where, include_self, all_spans, exact, space, watch
+        )
+        return answer_queries(self._session, several(queries), options)
+
+    def similar(
+        self,
+        row_id: int,
+        k: int = 10,
+        *,
+        offset: int = 0,
+        min_match: float | None = None,
+        to: Modality | Sequence[Modality] | None = None,
+        under: str | os.PathLike[str] | None = None,
+        after: str | dt.date | None = None,
+        before: str | dt.date | None = None,
+        where: str | None = None,
+        include_self: bool = False,
+        all_spans: bool = False,
+        exact: bool = False,
+    ) -> Hits:
+        """Find the rows that are nearest to a stored row, by its vector; nothing is decoded or embedded.
+
+        Args:
+            row_id: the id of the row, as `Hit.id` gives it. Rows of its space answer.
+            include_self: let the row's own file answer too.
+
+        The other options are those of `search`.
+
+        Raises:
+            NoSuchRowError: there is no such row.
+            UsageError: a bad option.
+        """
+        from mmsearch.retrieval.search.contents import similar_rows
+
+        options = SearchOptions(k, offset, min_match, to, under, after, before, where, include_self, all_spans, exact)
+        return similar_rows(self._session, row_id, options)
+
+    def encode(
+        self, values: Iterable[QueryInput], *, space: str | Space | None = None, watch: Watcher | None = None
+    ) -> NDArray[np.float32]:
+        """Embed texts, pictures, sounds or files with the collection's model, as queries are embedded.
+
+        Args:
+            values: each what `search` takes as a query.
+            space: whose model embeds them, by key, model name or as a `Space`; default the primary one.
+            watch: called with a `Progress` while a file is read.
+
+        Returns:
+            Unit vectors, float32 ``[n, dim]``.
+
+        Raises:
+            MMSearchError: one of the values cannot be embedded; the text says which.
+        """
+        from mmsearch.retrieval.search.encode import encode_values
+
+        return encode_values(self._session, values, space, watch)
+
+    def evaluate(self, pairs: str | os.PathLike[str], *, pool: str = "collection") -> Scores:
+        """Measure recall@k, MRR and mAP of the collection's models and indexes on queries with known answers.
+
+        Args:
+            pairs: a file of JSON lines such as ``{"query": "a dog", "relevant": ["1.jpg"]}``, paths relative to it.
+            pool: ``collection`` ranks all files of the relevant files' modality, ``pairs`` only those of the pairs.
+
+        Raises:
+            UsageError: the file is not valid, or none of its files is in the collection.
+        """
+        from mmsearch.retrieval.evaluation.evaluate import evaluate_session
+
+        return evaluate_session(self._session, Path(pairs), pool=pool)

@@ -1,0 +1,225 @@
+"""Rows out of a collection: as records, as vectors, as Arrow batches, or just counted."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from mmsearch.errors import NoSuchRowError, SpaceMismatchError, UsageError
+from mmsearch.hits import Hits, Record, RowVectors
+from mmsearch.retrieval.search.engine import answer_one, search_scope
+from mmsearch.retrieval.search.filters import Mask
+from mmsearch.retrieval.search.options import SearchOptions
+from mmsearch.retrieval.search.searcher import hit_of_row
+from mmsearch.retrieval.search.session import Session
+from mmsearch.retrieval.store.schema import FACT_NAMES
+from mmsearch.retrieval.store.snapshot import Rows, Snapshot
+from mmsearch.types import Modality, Space, printable
+
+_RECORD_FIELDS = tuple(field.name for field in dataclasses.fields(Record))
+_RECORDS_AT_ONCE = 1024
+_MOST_EXAMPLES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The rows of one modality of a space, and which of them are meant: bool ``[rows]``, None for all."""
+
+    space: Space
+    modality: Modality
+    rows: Rows
+    mask: Mask | None
+
+    @property
+    def count(self) -> int:
+        return len(self.rows) if self.mask is None else int(np.count_nonzero(self.mask))
+
+
+def count_rows(session: Session, options: SearchOptions) -> int:
+    """How many rows a search with these options would look at."""
+    return session.retrying(lambda: sum(part.count for part in _parts(session, options)))
+
+
+def iter_batches(session: Session, options: SearchOptions, batch: int, with_vectors: bool) -> Iterator[pa.RecordBatch]:
+    """The rows that a search with these options would look at, as `Collection.items` gives them.
+
+    Raises:
+        UsageError: a bad option, or vectors of several spaces are asked for.
+    """
+    if batch < 1:
+        raise UsageError(f"batch must be at least 1, not {batch}")
+    parts = session.retrying(lambda: _parts(session, options))
+    spaces = {part.space for part in parts}
+    if with_vectors and len(spaces) > 1:
+        raise UsageError(f"vectors of several spaces do not fit into one column: name one of {_keys(spaces)}")
+    return _batches(parts, batch, with_vectors)
+
+
+def _batches(parts: Sequence[_Part], batch: int, with_vectors: bool) -> Iterator[pa.RecordBatch]:
+    for part in parts:
+        start = 0
+        for table in part.rows.tables(FACT_NAMES):
+            stop = start + len(table)
+            columns = {"id": pa.array(part.rows.ids[start:stop])}
+            columns |= {name: _readable(name, table[name]) for name in FACT_NAMES}
+            if with_vectors:
+                halves = part.rows.vectors_at(np.arange(start, stop))
+                flat = pa.array(halves.astype(np.float32).reshape(-1))
+                columns["vector"] = pa.FixedSizeListArray.from_arrays(flat, part.space.dim)
+            whole = pa.table(columns)
+            if part.mask is not None:
+                whole = whole.filter(pa.array(part.mask[start:stop]))
+            yield from whole.combine_chunks().to_batches(max_chunksize=batch)
+            start = stop
+
+
+def _readable(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A stored column as people read it: paths as text, words not as numbers of a dictionary."""
+    if name == "path":
+        try:
+            return column.cast(pa.string())
+        except pa.ArrowInvalid:  # a name that is not UTF-8
+            import os
+
+            return pa.chunked_array([[printable(os.fsdecode(path)) for path in column.to_pylist()]], pa.string())
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+
+
+def iter_records(session: Session) -> Iterator[Record]:
+    """Every row that a search would look at, as records, space by space and modality by modality in order of id."""
+    for part in session.retrying(lambda: _parts(session, SearchOptions())):
+        positions = np.arange(len(part.rows)) if part.mask is None else np.flatnonzero(part.mask)
+        for start in range(0, len(positions), _RECORDS_AT_ONCE):
+            yield from _records(part.rows, positions[start : start + _RECORDS_AT_ONCE])
+
+
+def read_record(session: Session, row_id: int) -> Record:
+    """A row by its id.
+
+    Raises:
+        NoSuchRowError: there is no such row.
+    """
+
+    def read() -> Record:
+        part, positions = _find_one(session.snapshot, row_id)
+        return next(_records(part.rows, positions))
+
+    return session.retrying(read)
+
+
+def read_vectors(session: Session, ids: Iterable[int]) -> RowVectors:
+    """Stored vectors by the ids of their rows, in that order.
+
+    Raises:
+        NoSuchRowError: there is no row of one of the ids.
+        SpaceMismatchError: the rows are of several spaces.
+    """
+    wanted = np.array(list(ids), np.int64)
+
+    def read() -> RowVectors:
+        snapshot = session.snapshot
+        found = np.zeros(len(wanted), np.bool_)
+        paths = [""] * len(wanted)
+        spaces: dict[Space, None] = {}
+        pieces: list[tuple[NDArray[np.int64], NDArray[np.float16]]] = []
+        for part in _all_parts(snapshot):
+            positions = _live_positions(part.rows, wanted)
+            places = np.flatnonzero(positions >= 0)
+            if not len(places):
+                continue
+            found[places] = True
+            spaces[part.space] = None
+            pieces.append((places, part.rows.vectors_at(positions[places])))
+            for place, record in zip(places.tolist(), _records(part.rows, positions[places]), strict=True):
+                paths[place] = record.path
+        if not found.all():
+            raise _no_such_rows(session, wanted[~found])
+        if len(spaces) > 1:
+            raise SpaceMismatchError(f"the rows are of several spaces: {_keys(spaces)}; ask for those of one")
+        dim = next(iter(spaces)).dim if spaces else 0
+        vectors = np.empty((len(wanted), dim), np.float32)
+        for places, halves in pieces:
+            vectors[places] = halves
+        return RowVectors(wanted, paths, vectors)
+
+    return session.retrying(read)
+
+
+def similar_rows(session: Session, row_id: int, options: SearchOptions) -> Hits:
+    """The rows that are nearest to a row, by its stored vector; see `Collection.similar`.
+
+    Raises:
+        NoSuchRowError: there is no such row.
+    """
+
+    def read() -> tuple[Space, NDArray[np.float32], bytes]:
+        part, positions = _find_one(session.snapshot, row_id)
+        vector = part.rows.vectors_at(positions)[0].astype(np.float32)
+        path: bytes = part.rows.facts_at(positions, ["path"])[0]["path"]
+        return part.space, vector, path
+
+    space, vector, path = session.retrying(read)
+    excluded = {} if options.include_self else {0: [path]}
+    return answer_one(session, vector, dataclasses.replace(options, space=space), excluded).hits
+
+
+def _parts(session: Session, options: SearchOptions) -> list[_Part]:
+    """The rows that a search with these options would look at; opens their shards."""
+    scope = search_scope(session, options)
+    spaces = session.spaces if options.space is None else [session.find_space(options.space)]
+    parts = []
+    for space in spaces:
+        searcher = session.searcher(space)
+        for modality in searcher.modalities:
+            if scope.searches(modality):
+                parts.append(_Part(space, modality, searcher.rows(modality), searcher.mask(modality, scope)))
+    return parts
+
+
+def _all_parts(snapshot: Snapshot) -> Iterator[_Part]:
+    """All rows of the collection, also of spaces that are not searched unless they are named."""
+    for key, space in snapshot.manifest.spaces.items():
+        for modality in snapshot.manifest.modalities(key):
+            rows = snapshot.rows(key, modality)
+            yield _Part(space, modality, rows, rows.live)
+
+
+def _find_one(snapshot: Snapshot, row_id: int) -> tuple[_Part, NDArray[np.int64]]:
+    """Where a row is: its part, and its position as int64 ``[1]``."""
+    wanted = np.array([row_id], np.int64)
+    for part in _all_parts(snapshot):
+        positions = _live_positions(part.rows, wanted)
+        if positions[0] >= 0:
+            return part, positions
+    raise NoSuchRowError(f"the collection at {snapshot.root} has no row {row_id}")
+
+
+def _live_positions(rows: Rows, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The positions of the ids' rows, int64 ``[len(ids)]``; -1 where there is no row, or none that is alive."""
+    positions = rows.positions(ids)
+    inside = positions < len(rows)
+    found = np.zeros(len(ids), np.bool_)
+    found[inside] = rows.ids[positions[inside]] == ids[inside]
+    if rows.live is not None:
+        found[found] = rows.live[positions[found]]
+    return np.where(found, positions, -1)
+
+
+def _records(rows: Rows, positions: NDArray[np.int64]) -> Iterator[Record]:
+    for row_id, facts in zip(rows.ids[positions].tolist(), rows.facts_at(positions, FACT_NAMES), strict=True):
+        hit = hit_of_row(row_id, 0.0, 0.0, facts)
+        yield Record(**{name: getattr(hit, name) for name in _RECORD_FIELDS})
+
+
+def _no_such_rows(session: Session, ids: NDArray[np.int64]) -> NoSuchRowError:
+    examples = ", ".join(map(str, ids[:_MOST_EXAMPLES].tolist())) + (", …" if len(ids) > _MOST_EXAMPLES else "")
+    return NoSuchRowError(f"the collection at {session.root} has no row {examples}")
+
+
+def _keys(spaces: Iterable[Space]) -> str:
+    return ", ".join(sorted(space.key for space in spaces))

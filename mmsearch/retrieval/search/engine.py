@@ -1,0 +1,207 @@
+"""From queries to answers: embed, look up in every space that is asked, fuse what is found, group it by file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmsearch.errors import MMSearchError, UsageError
+from mmsearch.hits import Answer, Hit, Hits, Level
+from mmsearch.retrieval.encoders.protocol import Encoder
+from mmsearch.retrieval.progress import no_progress
+from mmsearch.retrieval.search.filters import folders_meant, make_filters
+from mmsearch.retrieval.search.options import SearchOptions
+from mmsearch.retrieval.search.query import Query
+from mmsearch.retrieval.search.query_spaces import EmbeddedQueries, embed_in_spaces, read_queries
+from mmsearch.retrieval.search.ranking import rank
+from mmsearch.retrieval.search.searcher import SearchScope
+from mmsearch.retrieval.search.session import Session
+from mmsearch.types import MODALITIES, Modality, Space, modalities_named
+
+_SPANS_PER_HIT = 8  # rows looked at for each moment that is wanted: neighbours say the same
+
+ExcludedPaths = Mapping[int, Sequence[bytes]]
+"""Paths that may not answer a query, by its number."""
+
+
+def answer_queries(
+    session: Session, queries: Sequence[Any], options: SearchOptions, excluded: ExcludedPaths | None = None
+) -> list[Answer | MMSearchError]:
+    """Answer several queries as one batch; a query that cannot be asked has its error in its place.
+
+    Args:
+        session: the collection.
+        queries: whatever `Query` takes as a term, or a `Query`.
+        options: for all of them.
+        excluded: default the files that each query is asked by, unless ``options.include_self``.
+
+    Raises:
+        UsageError: something is wrong with the options.
+    """
+    asked, failed = read_queries(queries)
+    if not asked:
+        return list(failed.values())
+    scope = search_scope(session, options)
+    if excluded is None:
+        excluded = {} if options.include_self else {i: query.files for i, query in asked.items()}
+    by_spaces: dict[tuple[Space, ...], EmbeddedQueries] = {}
+
+    def look_up() -> tuple[EmbeddedQueries, dict[int, Hits], float]:
+        spaces = tuple(spaces_to_ask(session, asked.values(), options.space, scope))  # others after a change of model
+        if spaces not in by_spaces:
+
+            def stored(space: Space, encoder: Encoder | None, files: Sequence[Path]) -> dict[Path, NDArray[np.float32]]:
+                return _stored_vectors(session, space, encoder, files)
+
+            by_spaces[spaces] = embed_in_spaces(asked, spaces, session.encoder, stored, options.watch or no_progress)
+        start = time.perf_counter()
+        hits = _find(session, by_spaces[spaces], options, scope, excluded)
+        return by_spaces[spaces], hits, 1e3 * (time.perf_counter() - start)
+
+    embedded, hits, search_ms = session.retrying(look_up)
+    took_ms = {**embedded.took_ms, "search": search_ms}
+    failed |= embedded.failures
+
+    def answer(i: int) -> Answer:
+        notices = (*embedded.notices, *embedded.notices_of.get(i, ()))
+        level: Level | None = None if i in embedded.understood else "nothing"
+        return Answer(asked[i].describe(), embedded.first, hits[i], took_ms, notices, level)
+
+    return [failed[i] if i in failed else answer(i) for i in range(len(queries))]
+
+
+def answer_one(session: Session, query: Any, options: SearchOptions, excluded: ExcludedPaths | None = None) -> Answer:
+    """Answer a query.
+
+    Raises:
+        MMSearchError: it cannot be asked, or something is wrong with the options.
+    """
+    (answer,) = answer_queries(session, [query], options, excluded)
+    if isinstance(answer, MMSearchError):
+        raise answer
+    return answer
+
+
+def search_each(session: Session, queries: Iterable[Any], options: SearchOptions) -> list[Hits]:
+    """The hits of several queries, answered as one batch.
+
+    Raises:
+        MMSearchError: one of them cannot be asked; the text says which.
+    """
+    answers = answer_queries(session, several(queries), options)
+    failures = {i: answer for i, answer in enumerate(answers) if isinstance(answer, MMSearchError)}
+    if failures:
+        raise first_failure("query", failures, len(answers))
+    return [answer.hits for answer in answers if isinstance(answer, Answer)]
+
+
+def first_failure(noun: str, failures: Mapping[int, MMSearchError], count: int) -> MMSearchError:
+    """The error of the first of several things that failed, by number; its text says which: ``query 2 of 3: …``."""
+    i = min(failures)
+    error = type(failures[i])(f"{noun} {i + 1} of {count}: {failures[i]}", hint=failures[i].hint)
+    error.__cause__ = failures[i]
+    return error
+
+
+def several(queries: Iterable[Any]) -> list[Any]:
+    """Queries as a list.
+
+    Raises:
+        UsageError: it is one query, which can be iterated over but should not be.
+    """
+    if isinstance(queries, str | bytes | Path | Query) or (isinstance(queries, np.ndarray) and queries.ndim == 1):
+        raise UsageError("several queries are a list, and this is one: put it into a list, or call search")
+    return list(queries)
+
+
+def search_scope(session: Session, options: SearchOptions) -> SearchScope:
+    """The rows that may answer, as the options say.
+
+    Raises:
+        UsageError: an unknown modality, a folder that is not there, a date or a condition that cannot be read.
+    """
+    named = (options.to,) if isinstance(options.to, str) else options.to or ()
+    under = options.under
+    folders = () if under is None else session.retrying(lambda: folders_meant(session.snapshot, under))
+    filters = make_filters(under=folders, after=options.after, before=options.before, where=options.where)
+    return SearchScope(modalities_named(named), filters, exact=options.exact)
+
+
+def spaces_to_ask(
+    session: Session, queries: Iterable[Query], space: str | Space | None, scope: SearchScope
+) -> list[Space]:
+    """The spaces that may answer: the one that is named, else those in use that have rows in the scope.
+
+    A query with a vector is asked in the primary space, unless another is named.
+
+    Raises:
+        SpaceMismatchError: the collection has no space of that name.
+        UsageError: nothing of the modalities in the scope is indexed, or the collection has no space at all.
+    """
+    if space is not None:
+        spaces = [session.find_space(space)]
+    elif any(query.has_vector for query in queries):
+        spaces = [session.primary_space]
+    else:
+        spaces = session.spaces or [session.primary_space]
+    manifest = session.manifest
+    indexed = {modality for space in spaces for modality in manifest.modalities(space.key)}
+    if scope.to and indexed and not any(map(scope.searches, indexed)):
+        raise UsageError(f"nothing of {', '.join(scope.to)} is indexed; there is: {_in_order(indexed)}")
+    answering = [space for space in spaces if any(map(scope.searches, manifest.modalities(space.key)))]
+    return answering or spaces[:1]
+
+
+def _stored_vectors(
+    session: Session, space: Space, encoder: Encoder | None, files: Sequence[Path]
+) -> dict[Path, NDArray[np.float32]]:
+    from mmsearch.retrieval.search.stored_vectors import stored_vectors
+
+    return session.retrying(lambda: stored_vectors(session.searcher(space), encoder, files))
+
+
+def _find(
+    session: Session,
+    embedded: EmbeddedQueries,
+    options: SearchOptions,
+    scope: SearchScope,
+    excluded: ExcludedPaths,
+) -> dict[int, Hits]:
+    """The hits of each query that was embedded, by its number."""
+    wanted = options.offset + options.k
+    depth = _SPANS_PER_HIT * wanted if options.all_spans else None
+    rows: dict[int, list[Hit]] = {}
+    for space, vectors in embedded.vectors.items():
+        without = [excluded.get(i, ()) for i in vectors] if excluded else []
+        found = session.searcher(space).find(
+            np.stack(list(vectors.values())), wanted, replace(scope, excluded_paths=without), depth=depth
+        )
+        for i, hits in zip(vectors, found, strict=True):
+            rows[i] = rows.get(i, []) + hits
+
+    def similarity(one: Hit, other: Hit) -> float:
+        """The cosine of two rows' stored vectors; 0 where they are of two spaces."""
+        cosines = (session.searcher(space).cosine(one, other) for space in embedded.vectors)
+        return next((cosine for cosine in cosines if cosine is not None), 0.0)
+
+    def ranked(found: Sequence[Hit]) -> Hits:
+        hits = rank(
+            found,
+            wanted,
+            to=scope.to,
+            min_match=options.min_match,
+            similarity=similarity if options.all_spans else None,
+        )
+        return Hits(hits[options.offset :])
+
+    return {i: ranked(found) for i, found in rows.items()}
+
+
+def _in_order(modalities: set[Modality]) -> str:
+    return ", ".join(modality for modality in MODALITIES if modality in modalities)

@@ -1,0 +1,44 @@
+"""The options of a search, as one value; the public calls of a collection spell each of them out."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mmsearch.errors import UsageError
+from mmsearch.retrieval.progress import Watcher
+from mmsearch.types import Modality, Space
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """What `Collection.search` documents, in the order of its parameters.
+
+    Raises:
+        UsageError: k below 1, an offset below 0, or a match that is no number.
+    """
+
+    k: int = 10
+    offset: int = 0
+    min_match: float | None = None
+    to: Modality | Sequence[Modality] | None = None
+    under: str | os.PathLike[str] | None = None
+    after: str | dt.date | None = None
+    before: str | dt.date | None = None
+    where: str | None = None
+    include_self: bool = False
+    all_spans: bool = False
+    exact: bool = False
+    space: str | Space | None = None
+    watch: Watcher | None = None
+
+    def __post_init__(self) -> None:
+        if self.k < 1:
+            raise UsageError(f"k must be at least 1, not {self.k}")
+        if self.offset < 0:
+            raise UsageError(f"offset must be at least 0, not {self.offset}")
+        if self.min_match is not None and math.isnan(self.min_match):
+            raise UsageError("min_match must be a number, not NaN")

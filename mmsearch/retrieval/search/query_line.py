@@ -1,0 +1,269 @@
+"""A query as a person writes it on a command line: words, files, moments of films, weights."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmsearch.errors import Hint, HintKind, UsageError
+from mmsearch.notices import Notice, NoticeKind
+from mmsearch.retrieval.media.formats import FORMAT_BY_ENDING
+from mmsearch.retrieval.search.query import (
+    Query,
+    Term,
+    as_spelled_on_disk,
+    checked_value,
+    describe_value,
+    describe_weight,
+)
+from mmsearch.types import Moment
+
+_PLUS = "+"
+_MISPLACED_PLUS = "a lone + stands between two terms, as in: beach + dog; text:+ asks for the sign itself"
+_MOST_WEIGHT = 1000.0
+_NUMBER = r"(?:\d+(?:\.\d+)?|\.\d+)"
+_SUFFIX_WEIGHT = re.compile(rf"(?P<term>.*\S)\^(?P<weight>[+-]?{_NUMBER})", re.DOTALL)
+_PREFIX_WEIGHT = re.compile(rf"(?P<weight>{_NUMBER}):(?P<term>[^\s\d].*)", re.DOTALL)
+_WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|['’-])*")
+_FIRST_OF_PHRASE = re.compile(r"(?![ap]\.?m\b)(?:an?\s|[^\W\d_]{2,})", re.IGNORECASE)  # not: 10:am train, 1:n relation
+_LATIN_AND_GREEK = "\u03ff"  # the last letter of the scripts that formulas and units are written in
+_DECIMAL = re.compile(r"[\d.,]+")  # 3.264 is a number, though .264 is an ending of films
+_DATE = re.compile(r"\d+/\d+/\d+")
+_TIME = r"(?:\d+:)?(?:\d{1,2}:)?\d+(?:\.\d+)?"
+_MOMENT = re.compile(rf"(?P<path>.+)@(?P<start>{_TIME})(?:-(?P<end>{_TIME}))?", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class QueryLine:
+    """A command line read as a query.
+
+    Attributes:
+        query: what it asks.
+        notices: how it was read, where that is not obvious.
+    """
+
+    query: Query
+    notices: tuple[Notice, ...] = ()
+
+
+def read_query_line(terms: Sequence[str], minus: Sequence[str] = (), *, as_text: bool = False) -> QueryLine:
+    """Read the arguments of a command line as one query.
+
+    Neighbouring bare words are one phrase. Terms of their own are: a file or a moment of one (``clip.mp4@1:23``), an
+    argument with white space in it (it was quoted), one with a weight (``beach^2``, ``2:beach``), and what a lone ``+``
+    parts. ``text:`` takes a word literally, ``file:`` names a file. Only plain words, phrases and files have weights:
+    ``E=mc^2``, ``m^2`` and ``16:9`` are words.
+
+    Args:
+        terms: the arguments.
+        minus: arguments that push away, each a term of its own.
+        as_text: take all arguments literally, as words.
+
+    Raises:
+        UsageError: nothing is asked, an argument looks like a path but there is no such file, or a weight is not valid.
+    """
+    notices: list[Notice] = []
+    towards = [_read_run(run, as_text, notices) for run in _runs(terms, as_text)]
+    query = Query(*towards, minus=[_read_run([term], as_text, notices) for term in minus])
+    if len(query.terms) > 1 or query.terms[0].weight != 1:
+        notices.insert(0, Notice(NoticeKind.QUERY_READ_AS, {"terms": _spell_out(query)}))
+    return QueryLine(query, tuple(notices))
+
+
+def read_moment(term: str, *, span: bool) -> Moment:
+    """Read ``clip.mp4@1:23``, or with ``span`` ``clip.mp4@1:23-1:31``.
+
+    Raises:
+        UsageError: it is no moment of a file, or has an end though ``span`` is False, or none though it is True; the
+            text shows how to write one.
+    """
+    moment = moment_in(term)
+    wanted = "FILE@FROM-TO, for example film.mp4@1:23-1:31" if span else "FILE@TIME, for example film.mp4@1:23"
+    if moment is None:
+        raise UsageError(f"{term} names no time in a file; write {wanted}")
+    if (moment.end_s is None) == span:
+        raise UsageError(f"{term} {'does not say to when' if span else 'is more than one frame'}; write {wanted}")
+    return moment
+
+
+def moment_in(term: str) -> Moment | None:
+    """The moment that ``clip.mp4@83``, ``clip.mp4@1:23-1:31`` or ``clip.mp4@1:02:03.5`` names; None for other terms.
+
+    Raises:
+        UsageError: there is no such file, or the end is before the start.
+    """
+    match = _MOMENT.fullmatch(term)
+    if match is None or os.path.exists(term):
+        return None
+    path = os.path.expanduser(match["path"])
+    if not os.path.isfile(path) and not looks_like_path(match["path"]):
+        return None
+    start = seconds_of(match["start"])
+    end = seconds_of(match["end"]) if match["end"] else None
+    if end is not None and end <= start:
+        raise UsageError(f"{term} ends before it begins; write FILE@FROM-TO, for example {match['path']}@1:23-1:31")
+    return Moment(_existing_file(path), start, end)
+
+
+def seconds_of(time: str) -> float:
+    """``83``, ``1:23`` or ``1:02:03.5`` in seconds."""
+    seconds = 0.0
+    for part in time.split(":"):
+        seconds = 60 * seconds + float(part)
+    return seconds
+
+
+def looks_like_path(term: str) -> bool:
+    """Whether a person who wrote this most likely meant a file: it begins as a path or ends as a file that is read."""
+    if term.startswith(("/", "./", "../", "~/", ".\\", "..\\")):
+        return True
+    if any(c.isspace() for c in term):
+        return False
+    ending = os.path.splitext(term)[1].removeprefix(".").lower()
+    several = term.count("/") > 1 and not _DATE.fullmatch(term)
+    return several or (ending in FORMAT_BY_ENDING and not _DECIMAL.fullmatch(term))
+
+
+def _runs(terms: Sequence[str], as_text: bool) -> list[list[str]]:
+    """The arguments, those that make one phrase together."""
+    runs: list[list[str]] = []
+    after_word, after_plus = False, False
+    for term in terms:
+        if term == _PLUS and not as_text:
+            if after_plus or not runs:
+                raise UsageError(_MISPLACED_PLUS)
+            after_word, after_plus = False, True
+            continue
+        is_word = _is_bare_word(term, as_text)
+        if is_word and after_word:
+            runs[-1].append(term)
+        else:
+            runs.append([term])
+        after_word, after_plus = is_word, False
+    if after_plus:
+        raise UsageError(_MISPLACED_PLUS)
+    return runs
+
+
+def _is_bare_word(term: str, as_text: bool) -> bool:
+    """Whether an argument is a word that makes a phrase with its neighbours."""
+    if not term or any(c.isspace() for c in term):
+        return False
+    if as_text or term.startswith("text:"):
+        return True
+    if term.startswith("file:") or looks_like_path(term) or ("/" in term and os.path.exists(term)):
+        return False
+    moment = _MOMENT.fullmatch(term)
+    return _split_weight(term) is None and not (moment and looks_like_path(moment["path"]))
+
+
+def _read_run(run: Sequence[str], as_text: bool, notices: list[Notice]) -> Term:
+    if len(run) > 1:
+        return Term(" ".join(word if as_text else word.removeprefix("text:") for word in run))
+    (term,) = run
+    if as_text:
+        return Term(checked_value(term))
+    if term.startswith("text:"):
+        return Term(checked_value(term.removeprefix("text:")))
+    return _read_file(term, notices) or _read_weighted(term, notices) or _read_rest(term, notices)
+
+
+def _read_file(term: str, notices: list[Notice]) -> Term | None:
+    """A term that is a file's name, whatever else it may look like."""
+    if not os.path.exists(term) or os.path.isdir(term):
+        return None
+    if not looks_like_path(term) and "/" not in term:
+        notices.append(Notice(NoticeKind.TERM_IS_FILE, {"term": term}))
+    return Term(Path(term))
+
+
+def _read_weighted(term: str, notices: list[Notice]) -> Term | None:
+    """A term with a weight; None if it has none."""
+    if term.startswith("file:") and os.path.exists(os.path.expanduser(term.removeprefix("file:"))):
+        return None
+    split = _split_weight(term)
+    if split is None:
+        return None
+    weight, rest = split
+    if weight < 0:
+        raise UsageError(f"{term}: a weight is not negative", hint=Hint(HintKind.SUBTRACT, rest))
+    if weight == 0:
+        raise UsageError(f"{term}: a weight of 0 asks for nothing; leave the term out, or give a weight above 0")
+    if weight > _MOST_WEIGHT:
+        raise UsageError(f"{term}: a weight is at most {_MOST_WEIGHT:g}; to ask for these words: text:{term}")
+    inner = _read_run([rest], False, notices)
+    return Term(inner.value, inner.weight * weight)
+
+
+def _read_rest(term: str, notices: list[Notice]) -> Term:
+    """A moment, a file in another spelling, or words."""
+    if term.startswith("file:"):
+        name = term.removeprefix("file:")
+        return Term(moment_in(name) or _existing_file(os.path.expanduser(name)))
+    if moment := moment_in(term):
+        return Term(moment)
+    path = as_spelled_on_disk(os.path.expanduser(term)) if looks_like_path(term) else term
+    if os.path.isdir(path) and not _is_path_in_one_word(term):
+        notices.append(Notice(NoticeKind.TERM_IS_WORDS, {"term": term}))
+        return Term(checked_value(term))
+    if os.path.exists(path):
+        return Term(_existing_file(path))
+    if not looks_like_path(term):
+        return Term(checked_value(term))
+    raise UsageError(f"no file at {term}", hint=Hint(HintKind.TAKE_AS_WORDS, term))
+
+
+def _is_path_in_one_word(term: str) -> bool:
+    return os.sep in term or "/" in term or term in (".", "..")
+
+
+def _split_weight(term: str) -> tuple[float, str] | None:
+    """A term's weight and the rest of it; None where ``^2`` or ``2:`` is part of the words."""
+    prefix = _PREFIX_WEIGHT.fullmatch(term)
+    if prefix and _may_follow_a_weight(prefix["term"]):
+        return float(prefix["weight"]), prefix["term"]
+    suffix = _SUFFIX_WEIGHT.fullmatch(term)
+    if suffix and (_names_a_file(suffix["term"]) or _is_plain_word(suffix["term"].split()[-1])):
+        return float(suffix["weight"]), suffix["term"]
+    return None
+
+
+def _may_follow_a_weight(term: str) -> bool:
+    if term.startswith("text:") or _names_a_file(term) or _split_weight(term) is not None:
+        return True
+    words = term.split()
+    return _is_plain_word(term) if len(words) == 1 else _FIRST_OF_PHRASE.match(term) is not None
+
+
+def _names_a_file(term: str) -> bool:
+    """Whether a term is, or is plainly meant as, a file or a moment of one."""
+    moment = _MOMENT.fullmatch(term)
+    names = [term.removeprefix("file:"), *([moment["path"].removeprefix("file:")] if moment else [])]
+    return term.startswith("file:") or any(os.path.isfile(name) or looks_like_path(name) for name in names)
+
+
+def _is_plain_word(word: str) -> bool:
+    """Whether it is a word, not part of a formula or a unit: it has three letters, or is of another script."""
+    other_script = any(c > _LATIN_AND_GREEK and c.isalpha() for c in word)
+    return _WORD.fullmatch(word) is not None and (other_script or sum(c.isalpha() for c in word) >= 3)
+
+
+def _spell_out(query: Query) -> str:
+    """The terms of a query with the signs between them, words in quotes: ``"beach" + file:sea.jpg^2 - "people"``."""
+    spelled = ""
+    for term in query.terms:
+        value = f'"{term.value}"' if isinstance(term.value, str) else describe_value(term.value)
+        spelled += (" - " if term.weight < 0 else " + " if spelled else "") + value + describe_weight(term)
+    return spelled
+
+
+def _existing_file(path: str) -> Path:
+    path = as_spelled_on_disk(path)
+    if not os.path.exists(path):
+        raise UsageError(f"no file at {path}")
+    if os.path.isdir(path):
+        raise UsageError(f"{path} is a folder; a query takes a file", hint=Hint(HintKind.FOLDER_IN_QUERY, path))
+    return Path(path)
