@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mmsearch.collection_contents import CollectionContents
 from mmsearch.collection_queries import CollectionQueries
+from mmsearch.errors import UsageError
 from mmsearch.retrieval.media.decode_spec import HOP_S, WINDOW_S
 from mmsearch.retrieval.progress import Watcher, no_progress
 from mmsearch.retrieval.search.session import Session
@@ -258,6 +259,8 @@ class Collection(CollectionQueries, CollectionContents):
     def _space_to_fill(self, vectors: NDArray[Any], space: str | Space | None) -> Space:
         if isinstance(space, Space):
             return space
+        if space is None and self.manifest.primary_space is None:
+            raise UsageError(f"the collection at {self.root} has no space yet: name one, as in add(…, space='mine')")
         if space is None:
             return self.space
         for known in self.manifest.spaces.values():

@@ -68,7 +68,9 @@ def test_rule_1_spaces_never_mix(photos, collection, tmp_path):
     assert len(collection.search("x", k=50, to=["image"])) == 8
     assert len(collection.search(np.ones(512), k=50, space="wide")) == 5
     writer = Writer(collection.root, load_manifest(collection.root))
-    one, two = (writer.manifest.shards_of(key, "image")[0] for key in (ours.key, collection._find_space("wide").key))
+    one, two = (
+        writer.manifest.shards_of(key, "image")[0] for key in (ours.key, collection._session.find_space("wide").key)
+    )
     with pytest.raises(SpaceMismatchError) as error:
         writer.merge([one, two], np.empty(0, np.int64))
     assert names(error, one.space, two.space)
@@ -319,10 +321,17 @@ MAY_NOT_IMPORT = {
     "mmsearch.indexes": [
         "mmsearch.retrieval",
         "mmsearch.collection",
-        "mmsearch.retrieval.search.session",
+        "mmsearch.collection_queries",
+        "mmsearch.collection_contents",
         "mmsearch.cli",
     ],
-    "mmsearch.retrieval": ["mmsearch.collection", "mmsearch.retrieval.search.session", "mmsearch.cli"],
+    "mmsearch.retrieval": [
+        "mmsearch.collection",
+        "mmsearch.collection_queries",
+        "mmsearch.collection_contents",
+        "mmsearch.cli",
+    ],
+    "mmsearch.retrieval.search": ["mmsearch.retrieval.ingest", "mmsearch.retrieval.evaluation"],
     "mmsearch.retrieval.media": [
         "mmsearch.retrieval.encoders",
         "mmsearch.retrieval.store",
@@ -337,7 +346,8 @@ MAY_NOT_IMPORT = {
         "mmsearch.indexes",
     ],
     "mmsearch.collection": ["mmsearch.cli"],
-    "mmsearch.retrieval.search.session": ["mmsearch.cli", "mmsearch.collection"],
+    "mmsearch.collection_queries": ["mmsearch.cli", "mmsearch.collection"],
+    "mmsearch.collection_contents": ["mmsearch.cli", "mmsearch.collection"],
     "mmsearch.types": ["mmsearch.retrieval", "mmsearch.indexes", "mmsearch.collection", "mmsearch.cli"],
     "mmsearch.errors": ["mmsearch"],
 }

@@ -122,11 +122,10 @@ def checked_value(value: Any) -> TermValue:
     if isinstance(value, list) and (_is_numbers(value) or (value and _is_numbers(value[0]))):
         value = _vector_of(value)
     if isinstance(value, np.ndarray):
-        if value.ndim == 2:
-            raise UsageError(f"a query is one vector [dim], not {list(value.shape)}: search_many takes several")
         if value.ndim not in (1, 3):
+            several = ": search_many takes several vectors" if value.ndim == 2 else ""
             raise UsageError(
-                f"an array to search by is a vector [dim] or a picture [height, width, 3], not {list(value.shape)}"
+                f"a query is one vector [dim], a picture is uint8 [height, width, 3]; this is {list(value.shape)}{several}"
             )
     if isinstance(value, str | bytes | np.ndarray | Moment) or type(value).__module__.startswith("PIL."):
         checked: TermValue = value

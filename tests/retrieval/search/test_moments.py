@@ -130,7 +130,7 @@ def test_picture_sound_and_subtitle_of_one_time_meet():
     best = moments_of([frame, sound, words, elsewhere])[0]
     assert best.evidence == (sound, words, frame)
     assert best.match == pytest.approx(fuse_matches([3.0, 2.5, 2.0]))
-    hit = best.as_hit("/film.mp4", "video", alone=False)
+    hit = best.as_hit("/film.mp4", "video", own_score=False)
     assert (hit.evidence, hit.text) == ((SOUND, SUBTITLE, FRAME), "words at 4")
     assert (hit.id, hit.score, hit.match) == (sound.id, sound.score, best.match)
 
@@ -174,9 +174,9 @@ def test_a_subtitle_of_no_length_is_a_moment():
 def test_a_moment_alone_has_the_score_of_its_own_row():
     film, shot = row(0, 60, 5.0), row(10, 20, 2.0)
     (moment,) = moments_of([film, shot])
-    hit = moment.as_hit("/film.mp4", "video", alone=True)
+    hit = moment.as_hit("/film.mp4", "video", own_score=True)
     assert (hit.id, hit.score) == (shot.id, shot.score)
-    assert moment.as_hit("/film.mp4", "video", alone=False).id == film.id
+    assert moment.as_hit("/film.mp4", "video", own_score=False).id == film.id
 
 
 # --- moments that say the same ---------------------------------------------------------------------------------

@@ -83,13 +83,15 @@ def test_inside_a_query_a_list_is_a_vector_and_a_pair_has_a_weight():
 
 @pytest.mark.parametrize("vectors", [np.ones((2, 256)), [[0.1, 0.2], [0.3, 0.4]], np.ones((1, 256), np.float16)])
 def test_several_vectors_are_no_query_and_the_call_for_them_is_named(vectors):
-    with pytest.raises(UsageError, match=r"a query is one vector \[dim\], not \[\d, \d+\]: search_many takes several"):
+    with pytest.raises(UsageError, match=r"a query is one vector \[dim\], .* this is \[\d, \d+\]: search_many takes"):
         as_query(vectors)
 
 
 @pytest.mark.parametrize("array", [np.ones(()), np.ones((2, 2, 2, 2))])
 def test_an_array_of_another_shape_is_no_query(array):
-    with pytest.raises(UsageError, match=r"a vector \[dim\] or a picture \[height, width, 3\], not \["):
+    with pytest.raises(
+        UsageError, match=r"one vector \[dim\], a picture is uint8 \[height, width, 3\]; this is \[[^:]*$"
+    ):
         as_query(array)
 
 
