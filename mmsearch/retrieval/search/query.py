@@ -121,12 +121,11 @@ def checked_value(value: Any) -> TermValue:
         return Path(as_spelled_on_disk(os.fspath(value)))
     if isinstance(value, list) and (_is_numbers(value) or (value and _is_numbers(value[0]))):
         value = _vector_of(value)
-    if isinstance(value, np.ndarray):
-        if value.ndim not in (1, 3):
-            several = ": search_many takes several vectors" if value.ndim == 2 else ""
-            raise UsageError(
-                f"a query is one vector [dim], a picture is uint8 [height, width, 3]; this is {list(value.shape)}{several}"
-            )
+    if isinstance(value, np.ndarray) and value.ndim not in (1, 3):
+        shape, several = list(value.shape), ": search_many takes several vectors" if value.ndim == 2 else ""
+        raise UsageError(
+            f"a query is one vector [dim], a picture is uint8 [height, width, 3]; this is {shape}{several}"
+        )
     if isinstance(value, str | bytes | np.ndarray | Moment) or type(value).__module__.startswith("PIL."):
         checked: TermValue = value
         return checked
