@@ -177,7 +177,7 @@ def test_a_folder_whose_file_cannot_be_read_is_not_indexed(media):
     scan = Scan(absolute([media]))
     assert sorted(os.path.basename(file.path) for file in scan.files()) == [b"a.txt", b"p.txt", b"x.tmp.txt"]
     assert "real" in scan.skipped[0].path
-    assert scan.unread == [os.fsencode(media / "real")]
+    assert scan.unreadable == [os.fsencode(media / "real")]
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="compares with git")
