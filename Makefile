@@ -7,11 +7,13 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 .PHONY: demo test check bench bench-ann picture gpu clean
 
 $(VENV)/.base: pyproject.toml
+	@echo "installing mmsearch and what it needs into $(VENV); this takes a minute or more and prints nothing"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) --editable .
 	touch $@
 
 $(VENV)/.demo: $(VENV)/.base
+	@echo "installing scikit-image, which brings the photographs of the demo"
 	$(PIP) --editable ".[demo]"
 	touch $@
 
@@ -49,7 +51,7 @@ bench-ann: $(VENV)/.bench  ## this index engine beside its rivals (ROWS=200000);
 	$(BIN)/python benchmarks/ann.py --rows $(or $(ROWS),200000) --work .bench-ann
 	$(BIN)/python benchmarks/plot.py
 
-picture: $(VENV)/.demo  ## draw the README's picture of the terminal anew
+picture: $(VENV)/.base  ## draw the README's picture of the terminal anew
 	$(BIN)/python examples/picture.py docs/terminal.svg
 
 gpu: $(VENV)/.base  ## put faiss-gpu in the place of faiss-cpu: both own the module `faiss`

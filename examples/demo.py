@@ -24,6 +24,7 @@ def main() -> None:
         os.environ["MMSEARCH_COLLECTION"] = str(Path(folder, "demo.mms"))
         own = [str(Path(name).expanduser().absolute()) for name in sys.argv[1:]]
         os.chdir(folder)
+        print("copying the photographs that scikit-image brings along", flush=True)
         copy_photographs(Path("photos"))
         mmsearch("index", "photos", *own)
         for question in QUESTIONS:

@@ -7,39 +7,55 @@ from __future__ import annotations
 
 import io
 import os
+import re
+import shlex
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from photos import copy_photographs
+from media import make_media
 from rich.console import Console
-
-from mmsearch import Collection
-from mmsearch.cli.hit_table import print_hit_table
+from rich.text import Text
 
 WIDTH = 76
+COMMANDS = (
+    "mmsearch index media",
+    'mmsearch query "a cat" -k 2',
+    'mmsearch query "a rocket at night" --to video',
+    'mmsearch query "waves on the beach" --to audio -k 2',
+)
 
 
 def main(target: Path) -> None:
     target = target.absolute()
     console = Console(width=WIDTH, record=True, force_terminal=True, file=io.StringIO(), highlight=False)
     with tempfile.TemporaryDirectory(prefix="mmsearch-picture-") as folder:
-        os.chdir(folder)
-        copy_photographs(Path("photos"))
-        with Collection.create("photos.mms", model="mini") as photos:
-            console.print("[bold green]$[/] mmsearch index ./photos")
-            report = photos.index(["photos"])
-            speed = report.indexed / report.seconds
-            console.print(
-                f"{report.found} files: {report.indexed} indexed ({report.seconds:.1f} s, {speed:.0f} files/s)"
-            )
-            for question in ("a cat", "a rocket launch at night"):
-                console.print(f'\n[bold green]$[/] mmsearch query "{question}" -k 3')
-                print_hit_table(photos.search(question, k=3), console)
-            console.print("\n[bold green]$[/] mmsearch query photos/moon.png -k 2")
-            print_hit_table(photos.search(Path("photos/moon.png"), k=2), console)
+        make_media(Path(folder, "media"))
+        for i, command in enumerate(COMMANDS):
+            console.print(Text.assemble("\n" if i else "", ("$ ", "bold green"), command))
+            console.print(Text.from_ansi(printed(command, Path(folder))))
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(console.export_svg(title="mmsearch"), "utf-8")
+    # rich names a font that viewers would fetch from another site; any monospaced one has the same widths.
+    drawn = re.sub(r"@font-face \{.*?\}\s*", "", console.export_svg(title="mmsearch"), flags=re.DOTALL)
+    target.write_text(drawn, "utf-8")
+
+
+def printed(command: str, folder: Path) -> str:
+    """What a command prints on a terminal of `WIDTH` columns when it runs in ``folder``."""
+    terminal = {"FORCE_COLOR": "1", "TERM": "xterm-256color", "COLUMNS": str(WIDTH)}
+    environment = {**os.environ, **terminal, "MMSEARCH_COLLECTION": str(folder / "media.mms")}
+    environment.pop("NO_COLOR", None)
+    arguments = shlex.split(command)[1:]
+    done = subprocess.run(
+        [sys.executable, "-m", "mmsearch", *arguments],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return done.stdout.rstrip("\n")
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -67,8 +69,33 @@ def test_the_demo_indexes_real_photographs_and_yours_and_answers_three_questions
 
 
 @pytest.mark.usefixtures("photographs")
-def test_the_picture_of_the_terminal_can_be_drawn_again(tmp_path):
-    run_example("picture.py", tmp_path / "terminal.svg")
+def test_the_demo_says_what_it_does_before_it_does_it():
+    lines = run_example("demo.py").splitlines()
+    assert lines[0] == "copying the photographs that scikit-image brings along"
+    assert next(line for line in lines if line.startswith("$ ")) == "$ mmsearch index photos"
+
+
+def test_make_says_that_pip_is_at_work_and_prints_nothing():
+    makefile = (EXAMPLES.parent / "Makefile").read_text()
+    base, demo = (re.search(rf"^\$\(VENV\)/\.{name}:.*\n((?:\t.*\n)+)", makefile, re.M)[1] for name in ("base", "demo"))
+    for recipe in (base, demo):
+        said, quiet = recipe.find("@echo"), recipe.find("$(PIP)")
+        assert -1 < said < quiet
+
+
+def words_of(drawn):
+    """The words of a picture of a terminal, line by line, without what differs from run to run."""
+    lines = {}
+    for y, text in re.findall(r'<text [^>]*\by="([\d.]+)"[^>]*>([^<]*)</text>', drawn):
+        lines.setdefault(float(y), []).extend(html.unescape(text).split())
+    return [[re.sub(r"^\(?-?\d+\.\d+$|^\d+$", "0", word) for word in words] for _, words in sorted(lines.items())]
+
+
+def test_the_picture_of_the_terminal_shows_what_the_commands_print_now(tmp_path):
+    run_example("picture.py", tmp_path / "terminal.svg", PYTHONPATH=str(EXAMPLES.parent))
     drawn = (tmp_path / "terminal.svg").read_text("utf-8")
     assert drawn.startswith("<svg")
-    assert "chelsea.png" in drawn
+    assert words_of(drawn) == words_of((EXAMPLES.parent / "docs" / "terminal.svg").read_text("utf-8"))
+    words = [word for line in words_of(drawn) for word in line]
+    assert {"media/chelsea.jpg", "media/holiday.mp4", "media/waves.wav", "00:00:12–00:00:16"} <= set(words)
+    assert not re.findall(r'url\("?https?:', drawn), "whoever looks at it fetches nothing"

@@ -59,7 +59,7 @@ def print_hit_table(hits: Sequence[Hit], console: Console) -> None:
     def line(before: dict[str, str], path: Text, after: dict[str, str]) -> Text:
         told = Text()
         for name, cell in before.items():
-            told.append(cell.rjust(widths[name]), _STYLES[name]).append(" " * _GAP)
+            told.append(" " * (widths[name] - len(cell))).append(cell, _STYLES[name]).append(" " * _GAP)
         told.append_text(path)
         if any(after.values()):
             told.append(" " * (path_width - path.cell_len))
