@@ -76,6 +76,7 @@ def test_dry_run_tells_what_would_be_done_and_makes_nothing(index, album, tmp_pa
     ran = index(album, "--dry-run")
     assert ran.code == 0
     assert ran.out.startswith("8 files: 7 to read, 1 skipped")
+    assert f"skipped: {album / 'empty.jpg'}: empty file" in ran.err
     assert not (tmp_path / "new.mms").exists()
 
 
@@ -83,6 +84,13 @@ def test_dry_run_leaves_a_collection_as_it_is(run, own, painted):
     manifest = (own.home / "MANIFEST.json").read_bytes()
     assert run("index", own.folder.parent, "-c", own.home, "--dry-run").code == 0
     assert (own.home / "MANIFEST.json").read_bytes() == manifest
+
+
+def test_dry_run_tells_which_files_would_be_embedded_again(run, own):
+    text = own.folder / "bread.txt"
+    text.write_text("Another text altogether.")
+    ran = run("index", own.folder, "-c", own.home, "--dry-run")
+    assert f"to embed again: {text}: changed since it was indexed" in ran.err
 
 
 def test_dry_run_leaves_nothing_in_the_temporary_folder(index, album, tmp_path, monkeypatch):
