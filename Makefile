@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check bench bench-ann picture gpu clean
+.PHONY: demo test check bench bench-ann picture docs gpu clean
 
 $(VENV)/.base: pyproject.toml
 	@echo "installing mmsearch and what it needs into $(VENV); this takes a minute or more and prints nothing"
@@ -53,6 +53,9 @@ bench-ann: $(VENV)/.bench  ## this index engine beside its rivals (ROWS=200000);
 
 picture: $(VENV)/.base  ## draw the README's picture of the terminal anew
 	$(BIN)/python examples/picture.py docs/terminal.svg
+
+docs: $(VENV)/.check  ## write docs/api.md from the docstrings
+	$(BIN)/python docs/make_api.py
 
 gpu: $(VENV)/.base  ## put faiss-gpu in the place of faiss-cpu: both own the module `faiss`
 	$(BIN)/python -m pip uninstall --quiet --yes faiss-cpu

@@ -35,12 +35,13 @@ if TYPE_CHECKING:
         TransientDecodeError,
         UsageError,
     )
-    from mmsearch.hits import Answer, Hit, Hits, Record
+    from mmsearch.hits import Answer, Hit, Hits, Record, RowVectors
     from mmsearch.notices import Notice, NoticeKind
     from mmsearch.retrieval.evaluation.evaluate import DirectionScores, Scores
     from mmsearch.retrieval.ingest.options import IngestOptions
     from mmsearch.retrieval.progress import Progress
     from mmsearch.retrieval.search.query import Query, Term
+    from mmsearch.retrieval.search.query_line import QueryLine, read_moment, read_query_line
     from mmsearch.retrieval.upkeep.doctor import Problem
     from mmsearch.retrieval.upkeep.status import ModalityStatus, RootStatus, Status
     from mmsearch.types import FileNote, Moment, PassedOver, Report, SavedClip, SavedFrame, Space, Span, Thumbnail
@@ -67,12 +68,13 @@ _MODULES = {
         "TransientDecodeError",
         "UsageError",
     ),
-    "mmsearch.hits": ("Answer", "Hit", "Hits", "Record"),
+    "mmsearch.hits": ("Answer", "Hit", "Hits", "Record", "RowVectors"),
     "mmsearch.notices": ("Notice", "NoticeKind"),
     "mmsearch.retrieval.evaluation.evaluate": ("DirectionScores", "Scores"),
     "mmsearch.retrieval.ingest.options": ("IngestOptions",),
     "mmsearch.retrieval.progress": ("Progress",),
     "mmsearch.retrieval.search.query": ("Query", "Term"),
+    "mmsearch.retrieval.search.query_line": ("QueryLine", "read_moment", "read_query_line"),
     "mmsearch.retrieval.upkeep.doctor": ("Problem",),
     "mmsearch.retrieval.upkeep.status": ("ModalityStatus", "RootStatus", "Status"),
     "mmsearch.types": (
@@ -119,10 +121,12 @@ __all__ = [
     "Problem",
     "Progress",
     "Query",
+    "QueryLine",
     "ReadOnlyError",
     "Record",
     "Report",
     "RootStatus",
+    "RowVectors",
     "SavedClip",
     "SavedFrame",
     "Scores",
@@ -135,16 +139,20 @@ __all__ = [
     "TransientDecodeError",
     "UsageError",
     "__version__",
+    "read_moment",
+    "read_query_line",
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used (PEP 562), so that ``import mmsearch`` costs nothing."""
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module 'mmsearch' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_MODULE_OF[name]), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # or a type checker would take any name for one that is there
+
+    def __getattr__(name: str) -> Any:
+        """Import a public name when it is first used (PEP 562), so that ``import mmsearch`` costs nothing."""
+        if name not in _MODULE_OF:
+            raise AttributeError(f"module 'mmsearch' has no attribute {name!r}")
+        value = getattr(importlib.import_module(_MODULE_OF[name]), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

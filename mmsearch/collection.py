@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from mmsearch.collection_contents import CollectionContents
 from mmsearch.collection_queries import CollectionQueries
 from mmsearch.errors import UsageError
-from mmsearch.retrieval.media.decode_spec import HOP_S, WINDOW_S
 from mmsearch.retrieval.progress import Watcher, no_progress
 from mmsearch.retrieval.search.session import Session
 from mmsearch.retrieval.store.manifest import MANIFEST_NAME, IndexSettings, Manifest
@@ -150,8 +149,8 @@ class Collection(CollectionQueries, CollectionContents):
         prune_missing: bool = False,
         check: Check = "times",
         retry_skipped: bool = False,
-        window: float = WINDOW_S,
-        hop: float = HOP_S,
+        window: float = 10.0,
+        hop: float = 5.0,
     ) -> Report:
         """Find and embed what is new or changed under ``paths``, and forget files that are gone.
 
@@ -271,6 +270,9 @@ class Collection(CollectionQueries, CollectionContents):
     def remove(self, paths: Sequence[str | os.PathLike[str]]) -> int:
         """Forget files and folders, in every space; files are never touched. Returns the number of files forgotten.
 
+        Args:
+            paths: of files, or of folders with all that is in them.
+
         Raises:
             UsageError: nothing under a path is known.
         """
@@ -297,7 +299,17 @@ class Collection(CollectionQueries, CollectionContents):
 
     @staticmethod
     def doctor(path: str | os.PathLike[str], *, repair: bool = False) -> list[Problem]:
-        """Verify every file of a collection, and mend what can be mended; a static method, as it may not open."""
+        """Verify every file of a collection: checksums, rows, spaces, ids. Works also if it cannot be opened.
+
+        Args:
+            path: the collection's folder.
+            repair: mend what can be mended. Files of damaged shards are embedded again by the next `index`; damaged
+                indexes are built again; a lost manifest is made from the shards.
+
+        Raises:
+            CollectionNotFoundError: there is no collection.
+            CollectionBusyError: it is to be repaired while another process writes to it.
+        """
         from mmsearch.retrieval.upkeep.doctor import examine
 
         return examine(Path(path).expanduser().absolute(), repair=repair)

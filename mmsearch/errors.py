@@ -42,7 +42,12 @@ class HintKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """A way out of an error or a notice; ``subject`` is what it is about: a path, a model, a term."""
+    """A way out of an error or a notice, for an app or the command line to put into words.
+
+    Attributes:
+        kind: what can be done.
+        subject: what it is about: a path, a model, a term; may be empty.
+    """
 
     kind: HintKind
     subject: str = ""
@@ -55,19 +60,16 @@ class MMSearchError(Exception):
         hint: a way out, where there is one that the text does not name.
     """
 
-    exit_code = 1
-    default_hint: HintKind | None = None
+    _default_hint: HintKind | None = None
 
     def __init__(self, message: str = "", *, hint: Hint | HintKind | None = None) -> None:
         super().__init__(message)
-        kind = hint if hint is not None else self.default_hint
+        kind = hint if hint is not None else self._default_hint
         self.hint = Hint(kind) if isinstance(kind, HintKind) else kind
 
 
 class UsageError(MMSearchError):
     """The call itself is wrong: a bad option, an empty query, a path that is none."""
-
-    exit_code = 2
 
 
 class CannotEmbedError(UsageError):
@@ -97,7 +99,7 @@ class NoSuchFileError(UsageError, DecodeError):
 class CollectionNotFoundError(MMSearchError):
     """There is no collection at a path."""
 
-    default_hint = HintKind.INDEX_OR_NAME_COLLECTION
+    _default_hint = HintKind.INDEX_OR_NAME_COLLECTION
 
 
 class NoSuchRowError(UsageError):
@@ -115,24 +117,20 @@ class CollectionClosedError(UsageError):
 class CollectionBusyError(MMSearchError):
     """Another process is writing to the collection."""
 
-    exit_code = 4
-
 
 class CollectionDamagedError(MMSearchError):
     """The collection on disk cannot be read: cut, altered, or of a newer format."""
 
-    exit_code = 4
-    default_hint = HintKind.REPAIR
+    _default_hint = HintKind.REPAIR
 
 
 class NewerFormatError(CollectionDamagedError):
     """A newer version of mmsearch wrote it; nothing is damaged."""
 
-    default_hint = HintKind.UPGRADE
+    _default_hint = HintKind.UPGRADE
 
 
 class ReadOnlyError(MMSearchError):
     """The collection lies where nothing can be written."""
 
-    exit_code = 4
-    default_hint = HintKind.NAME_COLLECTION
+    _default_hint = HintKind.NAME_COLLECTION

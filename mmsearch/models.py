@@ -25,6 +25,9 @@ def catalogue() -> tuple[ModelInfo, ...]:
 def is_ready(model: str | ModelInfo) -> bool:
     """Whether a model can run without a download: its packages and weights, or its export, are on this machine.
 
+    Args:
+        model: a name, or an entry of the catalogue.
+
     Raises:
         UsageError: there is no such model.
     """

@@ -35,7 +35,13 @@ class NoticeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A notice: its ``kind``, the ``values`` that it is about, and maybe a ``hint``. ``str(notice)`` is a sentence."""
+    """Something to be said of a run or an answer. ``str(notice)`` is a sentence.
+
+    Attributes:
+        kind: what it is about.
+        values: the values of its sentence by name, such as the model or the words.
+        hint: a way out, where there is one.
+    """
 
     kind: NoticeKind
     values: Mapping[str, Any] = field(default_factory=dict, hash=False)

@@ -42,10 +42,13 @@ _ELSEWHERE = "elsewhere"
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """An embedding space: vectors may be compared only inside one.
+    """An embedding space: only vectors of the same space may be compared.
 
-    ``model`` is a catalogue name or a path, ``weights`` a digest of the weights, ``processing`` a digest of
-    preprocessing and tokenizer, ``dim`` the length of its vectors.
+    Attributes:
+        model: a name of the catalogue, a path, or the name of vectors made elsewhere.
+        weights: a digest of the model's weights.
+        processing: a digest of its preprocessing and tokenizer.
+        dim: the dimension of its vectors.
     """
 
     model: str
@@ -55,7 +58,12 @@ class Space:
 
     @classmethod
     def of_vectors(cls, name: str, dim: int) -> Space:
-        """The space of vectors that were made outside mmsearch: known by name, without a model here."""
+        """The space of vectors that were made outside mmsearch: it has a name, and no model here.
+
+        Args:
+            name: any name.
+            dim: the dimension of the vectors.
+        """
         return cls(name, _ELSEWHERE, _ELSEWHERE, dim)
 
     @property
@@ -81,7 +89,11 @@ class Space:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Space:
-        """The inverse of `to_json`."""
+        """The inverse of `to_json`.
+
+        Args:
+            data: what it gave.
+        """
         return cls(str(data["model"]), str(data["weights"]), str(data["processing"]), int(data["dim"]))
 
     def __str__(self) -> str:
@@ -93,7 +105,13 @@ SpanUnit = Literal["s", "char", "row", "page"]
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The part of a file that a row stands for: seconds, characters of a text, rows of a table, or pages."""
+    """The part of a file that a row stands for.
+
+    Attributes:
+        start: where it begins, counted from 0.
+        end: where it ends, exclusive.
+        unit: ``s`` (seconds), ``char`` (characters of a text), ``row`` (of a table) or ``page``.
+    """
 
     start: float
     end: float
@@ -139,7 +157,13 @@ def sized(size: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What is in a film or sound from ``start_s`` to ``end_s``, in seconds; None for what is there at the start."""
+    """A part of a film or sound to search by or to save, or one time in it.
+
+    Attributes:
+        path: the film or sound.
+        start_s: seconds from its start.
+        end_s: the end of the part, in seconds; None for the one frame, or what is heard, at ``start_s``.
+    """
 
     path: Path
     start_s: float
@@ -199,8 +223,16 @@ which column its texts are of, where that was guessed; or, in a dry run, why it 
 
 @dataclass(frozen=True, slots=True)
 class FileNote:
-    """A file and what is to be said of it: why it was skipped or kept, or, with a ``kind``, how it was used.
-    ``hint`` is a way out."""
+    """What is to be said of one file: why it was skipped or kept, or how it was used.
+
+    Attributes:
+        path: the file.
+        reason: what is to be said.
+        known: whether an earlier run said it already.
+        kind: of a file that was indexed: ``part`` (only a part of it was used), ``column`` (the column of texts was
+            guessed) or ``whole``; of others None.
+        hint: a way out, where there is one.
+    """
 
     path: str
     reason: str
@@ -218,8 +250,13 @@ class FileNote:
 
 @dataclass(frozen=True, slots=True)
 class PassedOver:
-    """What a scan passed over on purpose: ``kind`` (such as ``excluded``), how many files and folders, and the names or
-    patterns that they go by."""
+    """Files and folders that a scan passed over on purpose.
+
+    Attributes:
+        kind: why, such as ``excluded``.
+        count: how many.
+        names: their names, or the patterns that they match.
+    """
 
     kind: str
     count: int
@@ -232,9 +269,23 @@ class PassedOver:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What an indexing run did, counted in files. found = indexed + unchanged + moved + len(skipped).
+    """What an indexing run did, counted in files: found = indexed + unchanged + moved + len(skipped).
 
-    ``marked``: how files were used, where there is something to be said of it, each note with its kind.
+    Attributes:
+        found: files under the paths.
+        indexed: files that were embedded, in a dry run those that would be read.
+        unchanged: files that were indexed before and have not changed.
+        moved: files that were recognised at another path by their content.
+        removed: files that are gone and were forgotten.
+        rows: rows that were written.
+        skipped: files that were not indexed, each with the reason.
+        marked: files that were indexed, but only in part, or with a guess.
+        kept: missing folders and disks whose files stay in the collection.
+        passed_over: what was not looked at on purpose.
+        notices: what else is to be said.
+        interrupted: whether the run was stopped; what was embedded is kept.
+        seconds: how long it took.
+        stages: seconds by stage; stages overlap.
     """
 
     found: int = 0

@@ -100,6 +100,7 @@ class VectorIndex:
         self._guard = threading.Lock()
 
     def __len__(self) -> int:
+        """The number of rows."""
         return len(self.vectors)
 
     def __repr__(self) -> str:

@@ -74,7 +74,11 @@ def read_query_line(terms: Sequence[str], minus: Sequence[str] = (), *, as_text:
 
 
 def read_moment(term: str, *, span: bool) -> Moment:
-    """Read ``clip.mp4@1:23``, or with ``span`` ``clip.mp4@1:23-1:31``.
+    """Read a moment of a film or sound as a person writes it.
+
+    Args:
+        term: ``clip.mp4@1:23``, or with a span ``clip.mp4@1:23-1:31``.
+        span: whether it must have an end; without, it must have none.
 
     Raises:
         UsageError: it is no moment of a file, or has an end though ``span`` is False, or none though it is True; the

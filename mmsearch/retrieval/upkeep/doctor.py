@@ -41,7 +41,13 @@ Entry = ShardEntry | IndexEntry | MatchSampleEntry | TombstoneEntry | SkippedEnt
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with a file, and what was done about it (None where nothing was)."""
+    """What is wrong with a file.
+
+    Attributes:
+        path: the file.
+        reason: what is wrong.
+        repaired: what was done about it; None if nothing was.
+    """
 
     path: str
     reason: str

@@ -18,9 +18,20 @@ from mmsearch.types import FileNote, Modality, path_json, printable
 
 @dataclass(frozen=True, slots=True)
 class ModalityStatus:
-    """A modality of a space: live rows, files and shards; its index, and recall@10 by kind of query if measured.
+    """One modality of a space: its rows, and its index.
 
-    Kinds of queries are ``text``, and the modality itself (``passage`` for texts): its own rows as queries.
+    Attributes:
+        space: the key of the space.
+        modality: ``image``, ``text``, ``audio`` or ``video``.
+        rows: live rows.
+        files: files that they are of.
+        dead: rows that were forgotten and are still on disk.
+        shards: files that hold the rows.
+        index: ``exact``, or the FAISS factory string of the index.
+        segments: parts of the index.
+        recall: measured recall@10 by kind of query: ``text``, and the modality itself (``passage`` for texts) for its
+            own rows as queries; empty for exact search.
+        measured_on: the number of queries by kind.
     """
 
     space: str
@@ -37,7 +48,14 @@ class ModalityStatus:
 
 @dataclass(frozen=True, slots=True)
 class RootStatus:
-    """A path that was indexed: live files and rows in it, and whether it is there now."""
+    """A path that was indexed.
+
+    Attributes:
+        path: the folder or file.
+        files: live files in it.
+        rows: live rows of them.
+        there: whether it exists now.
+    """
 
     path: str
     files: int
@@ -51,9 +69,21 @@ class RootStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What `Collection.status` tells. ``bytes`` is what the files that the manifest names take on disk; ``beside`` maps
-    the keys of spaces that are searched beside the current one to their models. ``excludes`` and ``removed`` are the
-    patterns and paths that later runs pass over; ``skipped`` counts the files that are remembered to have been skipped.
+    """What is in a collection.
+
+    Attributes:
+        root: the collection's folder.
+        format: the version of the file format.
+        generation: the number of the manifest; each change counts one up.
+        model: the model of the primary space; None if there is none yet.
+        space: the key of the primary space.
+        beside: the models of the other spaces that are searched, by the spaces' keys.
+        roots: the paths that were indexed.
+        excludes: patterns that later runs pass over.
+        removed: paths that later runs pass over.
+        bytes: size on disk of the files in use.
+        skipped: how many files are remembered to have been skipped.
+        modalities: every modality of every space.
     """
 
     root: str

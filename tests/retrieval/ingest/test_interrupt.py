@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mmsearch import Collection
+from mmsearch.cli.exit_codes import exit_code
 from mmsearch.errors import CollectionBusyError
 from mmsearch.retrieval.ingest import committer
 from mmsearch.retrieval.store.lock import writer_lock
@@ -138,7 +139,7 @@ with writer_lock(Path({str(collection.root)!r})):
         ):
             with pytest.raises(CollectionBusyError, match=f"by process {process.pid}") as error:
                 write()
-            assert error.value.exit_code == 4
+            assert exit_code(error.value) == 4
         assert len(collection.search("x", k=20)) == 10
         assert len(Collection.open(collection.root).search("x", k=20)) == 10
     finally:

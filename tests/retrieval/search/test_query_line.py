@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mmsearch.cli.exit_codes import exit_code
 from mmsearch.cli.hints import explained_error
 from mmsearch.errors import HintKind, UsageError
 from mmsearch.retrieval.search.query import Query, Term, as_query
@@ -80,7 +81,7 @@ def test_what_looks_like_a_path_but_is_none_says_how_to_ask_for_text(written):
     assert looks_like_path(written.removesuffix("^2").removeprefix("3:"))
     with pytest.raises(UsageError, match="no file at ") as error:
         parse_term(written)
-    assert error.value.exit_code == 2
+    assert exit_code(error.value) == 2
     assert error.value.hint.kind is HintKind.TAKE_AS_WORDS
     assert "mmsearch query --text" in explained_error(error.value)
     assert isinstance(parse_term(written, as_text=True).value, str)

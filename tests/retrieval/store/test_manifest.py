@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mmsearch import Collection, durable
+from mmsearch.cli.exit_codes import exit_code
 from mmsearch.errors import CollectionDamagedError, MMSearchError, NewerFormatError, ReadOnlyError
 from mmsearch.retrieval.store.manifest import (
     MANIFEST_NAME,
@@ -62,7 +63,7 @@ def test_a_manifest_that_was_cut_anywhere_is_damaged(tmp_path, cut, raises_expla
     path.write_bytes(whole[: int(cut * len(whole))])
     with raises_explained(CollectionDamagedError, match="doctor --repair") as error:
         load_manifest(tmp_path)
-    assert error.value.exit_code == 4
+    assert exit_code(error.value) == 4
 
 
 def test_a_manifest_that_was_altered_does_not_fit_its_checksum(tmp_path):
@@ -162,4 +163,4 @@ def test_a_lock_that_cannot_be_made_on_a_read_only_disk_is_one_clear_line(
     monkeypatch.setattr("filelock.FileLock.acquire", refuse)
     with raises_explained(ReadOnlyError, match="-c DIR") as error:
         collection.index([photos])
-    assert error.value.exit_code == 4
+    assert exit_code(error.value) == 4
