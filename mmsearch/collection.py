@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from mmsearch.hits import Record
-    from mmsearch.retrieval.ingest.options import Check
+    from mmsearch.retrieval.ingest.options import Check, IngestOptions
     from mmsearch.retrieval.upkeep.doctor import Problem
 
 
@@ -213,6 +213,30 @@ class Collection(CollectionQueries, CollectionContents):
         report = run_index(session.snapshot, request, load, watch)
         session.reopen()
         return report
+
+    @staticmethod
+    def check_index(
+        paths: Sequence[str | os.PathLike[str]],
+        *,
+        index: str | None = None,
+        recall: float | None = None,
+        options: IngestOptions | None = None,
+    ) -> None:
+        """Check the arguments of a first `index` before a collection is created for it, which is left if they fail.
+
+        Args:
+            paths: folders and files that are to be indexed.
+            index: as for `index`.
+            recall: as for `index`.
+            options: its other options.
+
+        Raises:
+            UsageError: a path that does not exist, a pattern that cannot be read, or an index or recall that cannot be.
+        """
+        from mmsearch.retrieval.index_run import IndexRequest, check_first_run
+        from mmsearch.retrieval.ingest.options import IngestOptions
+
+        check_first_run(IndexRequest(paths, None, index, recall, options or IngestOptions()))
 
     def add(
         self,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import mmsearch
-from mmsearch import Collection, Space
+from mmsearch import Collection, IngestOptions, Space
 from mmsearch.cli.hints import explained_error
 from mmsearch.errors import CollectionDamagedError, HintKind, MMSearchError, SpaceMismatchError, UsageError
 from mmsearch.retrieval.encoders.mini.encoder import MiniEncoder
@@ -396,3 +396,18 @@ def test_errors_of_damage_reach_an_app_as_one_line(collection):
     with pytest.raises(CollectionDamagedError) as error:
         Collection.open(collection.root)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({"paths": ["nowhere"]}, "nowhere does not exist"),
+        ({"options": IngestOptions(exclude=["!"])}, "cannot read the pattern '!'"),
+        ({"recall": 2}, "recall"),
+        ({"index": "ivf-maybe"}, "ivf-maybe"),
+    ],
+)
+def test_the_arguments_of_a_first_run_can_be_checked_before_a_collection_is_made(photos, arguments, reason):
+    Collection.check_index([photos], options=IngestOptions(exclude=["*.tmp"]), index="ivfpq", recall=0.9)
+    with pytest.raises(UsageError, match=reason):
+        Collection.check_index(**{"paths": [photos], **arguments})

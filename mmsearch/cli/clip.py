@@ -8,7 +8,7 @@ import click
 
 from mmsearch.cli.options import command, json_option, quiet_option, verbose_option
 from mmsearch.cli.output import echo, print_json
-from mmsearch.types import clock, rounded
+from mmsearch.types import clock
 
 
 @click.command()
@@ -27,13 +27,11 @@ def clip(moment: str, output: Path, force: bool, as_json: bool, quiet: bool, ver
     FROM and TO are seconds, 1:23 or 1:02:03.5. Streams are copied as they are where the kind of file allows that, from
     the key frame before FROM on; else they are coded anew.
     """
-    from mmsearch.retrieval.media.films.clips import save_clip
-    from mmsearch.retrieval.search.query_line import read_moment
+    from mmsearch import Collection, read_moment
 
-    facts = save_clip(read_moment(moment, span=True), output, force=force)
+    saved = Collection.save_clip(read_moment(moment, span=True), output, force=force)
     if as_json:
-        times = {name: rounded(facts[name]) for name in ("start_s", "end_s")}
-        print_json({"output": str(output), **facts, **times})
+        print_json(saved.to_json())
     elif not quiet:
-        how = "copied" if facts["copied"] else "coded anew"
-        echo(f"{output}: {clock(facts['start_s'])}–{clock(facts['end_s'])}, {how}")
+        how = "copied" if saved.copied else "coded anew"
+        echo(f"{output}: {clock(saved.start_s)}–{clock(saved.end_s)}, {how}")

@@ -16,7 +16,7 @@ from mmsearch.types import counted
 @command
 def compact(collection: Path | None, as_json: bool, quiet: bool, verbose: bool) -> None:
     """Merge all shards of a modality into one and drop forgotten rows from disk."""
-    from mmsearch.collection import Collection
+    from mmsearch import Collection
 
     with Collection.open(collection_path(collection)) as opened:
         before, after = opened.compact()

@@ -20,7 +20,7 @@ def doctor(repair: bool, collection: Path | None, as_json: bool, quiet: bool, ve
 
     Ends with code 4 if anything is wrong and not mended.
     """
-    from mmsearch.collection import Collection
+    from mmsearch import Collection
 
     problems = Collection.doctor(collection_path(collection), repair=repair)
     if as_json:

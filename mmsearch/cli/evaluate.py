@@ -30,7 +30,7 @@ def evaluate(pairs: Path, pool: str, collection: Path | None, as_json: bool, qui
     A line of PAIRS: {"query": "a dog on the beach", "relevant": ["images/1.jpg"]}, paths relative to the file. With
     "spans": [[61.0, 66.5]] moments are scored as well: R@k at a temporal IoU of 0.5.
     """
-    from mmsearch.collection import Collection
+    from mmsearch import Collection
 
     with Collection.open(collection_path(collection)) as opened:
         scores = opened.evaluate(pairs, pool=pool)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mmsearch.errors import CollectionBusyError, CollectionDamagedError, MMSearchError, ReadOnlyError, UsageError
+from mmsearch import CollectionBusyError, CollectionDamagedError, MMSearchError, ReadOnlyError, UsageError
 
 FAILED = 1
 WRONG_USE = 2

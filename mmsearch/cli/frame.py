@@ -8,7 +8,7 @@ import click
 
 from mmsearch.cli.options import command, json_option, quiet_option, verbose_option
 from mmsearch.cli.output import echo, print_json
-from mmsearch.types import clock, rounded
+from mmsearch.types import clock
 
 
 @click.command()
@@ -24,11 +24,10 @@ def frame(moment: str, output: Path, force: bool, as_json: bool, quiet: bool, ve
 
     TIME is seconds, 1:23 or 1:02:03.5, as a query prints it.
     """
-    from mmsearch.retrieval.media.films.clips import save_frame
-    from mmsearch.retrieval.search.query_line import read_moment
+    from mmsearch import Collection, read_moment
 
-    facts = save_frame(read_moment(moment, span=False), output, force=force)
+    saved = Collection.save_frame(read_moment(moment, span=False), output, force=force)
     if as_json:
-        print_json({"output": str(output), **facts, "time_s": rounded(facts["time_s"])})
+        print_json(saved.to_json())
     elif not quiet:
-        echo(f"{output}: {facts['width']} × {facts['height']}, the frame at {clock(facts['time_s'])}")
+        echo(f"{output}: {saved.width} × {saved.height}, the frame at {clock(saved.time_s)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mmsearch.errors import Hint, HintKind, MMSearchError
+from mmsearch import Hint, HintKind, MMSearchError
 
 _WORDS = {
     HintKind.INDEX_FOLDER: "`mmsearch index {subject}` adds it",

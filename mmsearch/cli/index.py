@@ -19,8 +19,7 @@ from mmsearch.cli.output import echo, print_json, say
 from mmsearch.types import counted, modalities_named
 
 if TYPE_CHECKING:
-    from mmsearch.collection import Collection
-    from mmsearch.types import FileNote, PassedOver, Report
+    from mmsearch import Collection, FileNote, PassedOver, Report
 
 
 @click.command()
@@ -155,30 +154,19 @@ def _check(
     home: Path, paths: tuple[Path, ...], index_kind: str | None, recall: float | None, options: dict[str, Any]
 ) -> None:
     """Raise what is wrong with the call before a collection is made for it."""
-    from mmsearch.collection import Collection
-    from mmsearch.errors import HintKind, UsageError
-    from mmsearch.retrieval.ingest.excludes import checked_patterns
-    from mmsearch.retrieval.ingest.options import IngestOptions
-    from mmsearch.retrieval.ingest.scan import missing_paths, no_such_path_error
-    from mmsearch.retrieval.paths import absolute, on_disk
-    from mmsearch.retrieval.store.manifest import IndexSettings
-    from mmsearch.retrieval.upkeep.index_settings import changed_settings
+    from mmsearch import Collection, HintKind, IngestOptions, UsageError
 
-    IngestOptions(**options)
-    checked_patterns(options["exclude"], ())
-    changed_settings(IndexSettings(), index_kind, recall)
-    if not Collection.exists(home):
-        if not paths:
-            raise UsageError(f"there is no collection at {home} yet", hint=HintKind.INDEX_FOLDER)
-        # One that a collection knows may be an unmounted disk.
-        for path in missing_paths([on_disk(path) or path for path in absolute(paths)]):
-            raise no_such_path_error(path)
+    if Collection.exists(home):
+        return
+    if not paths:
+        raise UsageError(f"there is no collection at {home} yet", hint=HintKind.INDEX_FOLDER)
+    Collection.check_index(paths, index=index_kind, recall=recall, options=IngestOptions(**options))
 
 
 @contextmanager
 def _opened(path: Path, model: str, device: str, precision: str, dry_run: bool, quiet: bool) -> Iterator[Collection]:
     """The collection at ``path``, made now if there is none; a dry run makes it where it is thrown away."""
-    from mmsearch.collection import Collection
+    from mmsearch import Collection
 
     with ExitStack() as stack:
         if Collection.exists(path):

@@ -10,12 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO
 
+from mmsearch import Answer, MMSearchError, Query, QueryLine, UsageError
 from mmsearch.cli.hints import explained_error
 from mmsearch.cli.output import say
-from mmsearch.errors import MMSearchError, UsageError
-from mmsearch.hits import Answer
-from mmsearch.retrieval.search.query import Query
-from mmsearch.retrieval.search.query_line import QueryLine
 
 BATCH = 64
 LONGEST = 1 << 20

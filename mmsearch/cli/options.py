@@ -15,11 +15,11 @@ from typing import Any, ParamSpec, TypeVar
 
 import click
 
+from mmsearch import MMSearchError, UsageError
 from mmsearch.cli import completers
 from mmsearch.cli.exit_codes import FAILED, INTERRUPTED, exit_code
 from mmsearch.cli.hints import explained_error
 from mmsearch.cli.output import discard_stdout, explained, say
-from mmsearch.errors import MMSearchError, UsageError
 
 P = ParamSpec("P")
 R = TypeVar("R")

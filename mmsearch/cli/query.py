@@ -10,21 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mmsearch import MMSearchError, UsageError
 from mmsearch.cli import completers
 from mmsearch.cli.exit_codes import FAILED
 from mmsearch.cli.hints import with_hint
 from mmsearch.cli.options import collection_path, command, common_options, device_option, precision_option
 from mmsearch.cli.output import echo, harmless, print_json, say
 from mmsearch.cli.render import print_hits, print_paths
-from mmsearch.errors import MMSearchError, UsageError
 from mmsearch.types import counted, modalities_named
 
 if TYPE_CHECKING:
+    from mmsearch import Answer, Collection, Notice, Query, QueryLine
     from mmsearch.cli.lines import Line
-    from mmsearch.collection import Collection
-    from mmsearch.hits import Answer
-    from mmsearch.notices import Notice
-    from mmsearch.retrieval.search.query import Query
 
 
 @click.command()
@@ -88,9 +85,8 @@ def query(
     (FILE@1:23 or FILE@1:23-1:31), a word with a weight (TERM^2 or 2:TERM), and what a lone + parts. text: before it
     takes a word literally, file: names a file. A lone - reads queries from standard input, one a line.
     """
+    from mmsearch import Collection, read_query_line
     from mmsearch.cli.watch import reading_shown
-    from mmsearch.collection import Collection
-    from mmsearch.retrieval.search.query_line import read_query_line
 
     options: dict[str, Any] = {
         "to": modalities_named(to),
@@ -131,9 +127,9 @@ def _answer_lines(
     opened: Collection, minus: Sequence[str], text: bool, k: int, options: dict[str, Any], output: _Output
 ) -> None:
     """Answer the lines of standard input, each a TERM by itself; exits with 1 where some could not be answered."""
+    from mmsearch import read_query_line
     from mmsearch.cli.lines import answer_lines
     from mmsearch.cli.watch import reading_shown
-    from mmsearch.retrieval.search.query_line import QueryLine, read_query_line
 
     def show(line: Line, reading: QueryLine, answer: Answer) -> None:
         output.say_notices((*reading.notices, *answer.notices), f"line {line.number}: ")

@@ -17,7 +17,7 @@ from mmsearch.types import counted
 @command
 def remove(paths: tuple[Path, ...], collection: Path | None, as_json: bool, quiet: bool, verbose: bool) -> None:
     """Forget items; the files themselves are never touched."""
-    from mmsearch.collection import Collection
+    from mmsearch import Collection
 
     with Collection.open(collection_path(collection)) as opened:
         count = opened.remove(paths)

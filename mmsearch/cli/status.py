@@ -14,8 +14,7 @@ from mmsearch.types import counted, sized
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mmsearch.retrieval.upkeep.status import ModalityStatus, RootStatus
-    from mmsearch.types import FileNote
+    from mmsearch import FileNote, ModalityStatus, RootStatus
 
 
 @click.command()
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 @command
 def status(skipped: bool, collection: Path | None, as_json: bool, quiet: bool, verbose: bool) -> None:
     """Show what is in the collection, how it is indexed and with which model."""
-    from mmsearch.collection import Collection
+    from mmsearch import Collection
 
     with Collection.open(collection_path(collection)) as opened:
         if skipped:

@@ -7,20 +7,22 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 
+from mmsearch import Progress, UsageError
 from mmsearch.cli.output import harmless
-from mmsearch.errors import UsageError
-from mmsearch.retrieval.progress import Progress, Watcher, no_progress
 from mmsearch.types import clock, counted
+
+Watcher = Callable[[Progress], None]
+"""A function that is called with the progress of long work."""
 
 _STAGES = {"scan": "scanning", "decode": "reading", "encode": "embedding", "write": "writing", "index": "indexing"}
 _PATIENCE_S, _EVERY_S = 0.5, 0.1
 
 
 def watching(how: str, quiet: bool) -> AbstractContextManager[Watcher]:
-    """A watcher: *auto* is a bar where stderr is a terminal, *json* an event a line, *none* silence.
+    """A watcher: *auto* is a bar where stderr is a terminal, *json* an event a line, *none* nothing.
 
     Raises:
         UsageError: another word.
@@ -31,7 +33,11 @@ def watching(how: str, quiet: bool) -> AbstractContextManager[Watcher]:
         return nullcontext(_print_event)
     if how == "auto" and sys.stderr.isatty() and not quiet:
         return _bar()
-    return nullcontext(no_progress)
+    return nullcontext(_show_nothing)
+
+
+def _show_nothing(progress: Progress) -> None:
+    """The watcher of work that is not shown."""
 
 
 def _print_event(progress: Progress) -> None:
@@ -60,7 +66,7 @@ def reading_shown(quiet: bool) -> Iterator[Watcher]:
     It comes only once reading has taken a while, and is gone when the query is answered.
     """
     if quiet or not sys.stderr.isatty():
-        yield no_progress
+        yield _show_nothing
         return
     due = time.monotonic() + _PATIENCE_S
     shown = False

@@ -16,9 +16,11 @@ from mmsearch.notices import Notice, NoticeKind
 from mmsearch.retrieval.encoders.abilities import check_space
 from mmsearch.retrieval.encoders.protocol import Encoder, TextEncoder
 from mmsearch.retrieval.encoders.routing import ModelRouting
+from mmsearch.retrieval.ingest.excludes import checked_patterns
 from mmsearch.retrieval.ingest.options import IngestOptions
 from mmsearch.retrieval.ingest.preview import preview
 from mmsearch.retrieval.ingest.run import ingest
+from mmsearch.retrieval.ingest.scan import missing_paths, no_such_path_error
 from mmsearch.retrieval.ingest.scope import roots_of, with_choices
 from mmsearch.retrieval.ingest.switch_model import (
     finish_switch,
@@ -29,7 +31,7 @@ from mmsearch.retrieval.ingest.switch_model import (
 )
 from mmsearch.retrieval.paths import absolute, on_disk
 from mmsearch.retrieval.progress import Progress, Watcher
-from mmsearch.retrieval.store.manifest import Manifest
+from mmsearch.retrieval.store.manifest import IndexSettings, Manifest
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.writer import Writer, open_writer
 from mmsearch.retrieval.upkeep.index_settings import changed_settings
@@ -57,6 +59,18 @@ class IndexRequest:
     index: str | None
     recall: float | None
     options: IngestOptions
+
+
+def check_first_run(request: IndexRequest) -> None:
+    """Check a run in a collection that is yet to be created.
+
+    Raises:
+        UsageError: a path that does not exist, a pattern that cannot be read, or an index or recall that cannot be.
+    """
+    checked_patterns(request.options.exclude, ())
+    changed_settings(IndexSettings(), request.index, request.recall)
+    for path in missing_paths([on_disk(path) or path for path in absolute(request.paths)]):
+        raise no_such_path_error(path)
 
 
 def preview_index(snapshot: Snapshot, request: IndexRequest, load: LoadModel, watch: Watcher) -> Report:
