@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     )
     from mmsearch.hits import Answer, Hit, Hits, Record, RowVectors
     from mmsearch.notices import Notice, NoticeKind
-    from mmsearch.retrieval.evaluation.evaluate import DirectionScores, Scores
+    from mmsearch.retrieval.evaluation.scores import DirectionScores, Scores
     from mmsearch.retrieval.ingest.options import IngestOptions
     from mmsearch.retrieval.progress import Progress
     from mmsearch.retrieval.search.query import Query, Term
@@ -70,7 +70,7 @@ _MODULES = {
     ),
     "mmsearch.hits": ("Answer", "Hit", "Hits", "Record", "RowVectors"),
     "mmsearch.notices": ("Notice", "NoticeKind"),
-    "mmsearch.retrieval.evaluation.evaluate": ("DirectionScores", "Scores"),
+    "mmsearch.retrieval.evaluation.scores": ("DirectionScores", "Scores"),
     "mmsearch.retrieval.ingest.options": ("IngestOptions",),
     "mmsearch.retrieval.progress": ("Progress",),
     "mmsearch.retrieval.search.query": ("Query", "Term"),

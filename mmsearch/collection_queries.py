@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mmsearch.retrieval.evaluation.evaluate import Scores
+    from mmsearch.retrieval.evaluation.scores import Scores
 
 QueryInput: TypeAlias = "TermValue | Query | Sequence[float]"
 """A str (always text), a `Path`, a `Moment` of a film or sound, a PIL image, a uint8 array ``[height, width, 3]``, the

@@ -10,7 +10,7 @@ import pytest
 
 from mmsearch import Collection
 from mmsearch.errors import UsageError
-from mmsearch.retrieval.evaluation.evaluate import DirectionScores, Scores
+from mmsearch.retrieval.evaluation.scores import DirectionScores, Scores
 
 
 def write_pairs(path: Path, *lines: dict) -> Path:
