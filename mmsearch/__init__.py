@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         TransientDecodeError,
         UsageError,
     )
+    from mmsearch.extracts import SavedClip, SavedFrame, Thumbnail
     from mmsearch.hits import Answer, Hit, Hits, Record, RowVectors
     from mmsearch.notices import Notice, NoticeKind
     from mmsearch.retrieval.evaluation.scores import DirectionScores, Scores
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from mmsearch.retrieval.search.query_line import QueryLine, read_moment, read_query_line
     from mmsearch.retrieval.upkeep.doctor import Problem
     from mmsearch.retrieval.upkeep.status import ModalityStatus, RootStatus, Status
-    from mmsearch.types import FileNote, Moment, PassedOver, Report, SavedClip, SavedFrame, Space, Span, Thumbnail
+    from mmsearch.types import FileNote, Moment, PassedOver, Report, Space, Span
 
 _MODULES = {
     "mmsearch.collection": ("Collection",),
@@ -68,6 +69,7 @@ _MODULES = {
         "TransientDecodeError",
         "UsageError",
     ),
+    "mmsearch.extracts": ("SavedClip", "SavedFrame", "Thumbnail"),
     "mmsearch.hits": ("Answer", "Hit", "Hits", "Record", "RowVectors"),
     "mmsearch.notices": ("Notice", "NoticeKind"),
     "mmsearch.retrieval.evaluation.scores": ("DirectionScores", "Scores"),
@@ -77,17 +79,7 @@ _MODULES = {
     "mmsearch.retrieval.search.query_line": ("QueryLine", "read_moment", "read_query_line"),
     "mmsearch.retrieval.upkeep.doctor": ("Problem",),
     "mmsearch.retrieval.upkeep.status": ("ModalityStatus", "RootStatus", "Status"),
-    "mmsearch.types": (
-        "FileNote",
-        "Moment",
-        "PassedOver",
-        "Report",
-        "SavedClip",
-        "SavedFrame",
-        "Space",
-        "Span",
-        "Thumbnail",
-    ),
+    "mmsearch.types": ("FileNote", "Moment", "PassedOver", "Report", "Space", "Span"),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

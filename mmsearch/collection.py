@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from mmsearch.collection_contents import CollectionContents
 from mmsearch.collection_queries import CollectionQueries
 from mmsearch.errors import UsageError
+from mmsearch.extracts import SavedClip, SavedFrame, Thumbnail
 from mmsearch.retrieval.progress import Watcher, no_progress
 from mmsearch.retrieval.search.session import Session
 from mmsearch.retrieval.store.manifest import MANIFEST_NAME, IndexSettings, Manifest
-from mmsearch.types import Modality, Moment, Report, SavedClip, SavedFrame, Space, Thumbnail
+from mmsearch.types import Modality, Moment, Report, Space
 
 if TYPE_CHECKING:
     from typing import Self
@@ -54,7 +55,7 @@ class Collection(CollectionQueries, CollectionContents):
         Args:
             path: its folder, new or empty.
             model: a catalogue name, ``open_clip:…``, ``auto`` (the best model whose weights are on this machine,
-                else the built-in `mini`), or None for vectors made elsewhere alone.
+                else the built-in `mini`), or None for a collection of vectors made elsewhere.
             index: ``auto``, ``exact``, ``ivfpq`` or a FAISS factory string.
             recall: recall@10 that an approximate index is tuned to.
             device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
@@ -158,7 +159,7 @@ class Collection(CollectionQueries, CollectionContents):
             paths: folders and files; none stands for all that were indexed before. A file that is named is indexed even
                 if a scan of its folder would pass it over.
             model: another model than the collection's: a new space is built beside the old ones, from all roots. When
-                it is complete, models all of whose modalities it embeds are dropped; the others stay beside it.
+                it is complete, it replaces models whose modalities it embeds all; other models stay beside it.
             index: ``auto``, ``exact``, ``ivfpq`` or a FAISS factory string; kept for later runs.
             recall: recall@10 that an approximate index is tuned to; kept for later runs.
             dry_run: write nothing; the report says what would be done, which files would be skipped and why, and which
@@ -360,7 +361,7 @@ class Collection(CollectionQueries, CollectionContents):
         """Write a part of a film or sound as a file. Needs no collection.
 
         Coded streams are copied where the kind of file allows that, from the key frame before the start on; else they
-        are coded anew.
+        are encoded again.
 
         Args:
             moment: the film or sound and the part of it, ``Moment(path, start_s, end_s)``.

@@ -74,7 +74,7 @@ class CollectionContents:
         try:
             models = ", ".join(space.model for space in self.spaces) or "none yet"
             return f"{name}, model={models!r}, rows={len(self):,})"
-        except (MMSearchError, OSError):  # damaged: what is wrong is told when it is used
+        except (MMSearchError, OSError):  # damaged: the calls that read it say so
             return f"{name})"
 
     def count(

@@ -138,7 +138,7 @@ class CollectionQueries:
         space: str | Space | None = None,
         watch: Watcher | None = None,
     ) -> Answer:
-        """Search, and give back with the hits what is to be said of them and how long it took.
+        """Search, and give back notices and timings with the hits.
 
         The arguments and errors are those of `search`.
         """

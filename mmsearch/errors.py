@@ -1,4 +1,4 @@
-"""Errors of mmsearch: a message for everybody, and apart from it a hint that names the way out.
+"""Errors of mmsearch: each has a message that fits everywhere, and maybe a hint at what can be done.
 
 The command line words hints as commands and options; an app may word them its own way, or leave them out.
 """
@@ -24,7 +24,7 @@ class HintKind(StrEnum):
     NAME_CHECKPOINT_OR_USE_MINI = "name_checkpoint_or_use_mini"  # [the same]
     LEAVE_DEVICE = "leave_device"  # leave the device to the model
     LEAVE_PRECISION = "leave_precision"  # leave the precision to the model
-    EMBED_ANEW = "embed_anew"  # embed everything with the model of today [model]
+    EMBED_ANEW = "embed_anew"  # embed everything again with the model as it is now [model]
     ADD_SOUND_MODEL = "add_sound_model"  # add a model that embeds sounds
     INDEX_KINDS = "index_kinds"  # kinds of indexes that can be asked for
     MORE_MEMORY = "more_memory"  # give an index more memory, or compare every row
@@ -69,7 +69,7 @@ class MMSearchError(Exception):
 
 
 class UsageError(MMSearchError):
-    """The call itself is wrong: a bad option, an empty query, a path that is none."""
+    """The call itself is wrong: a bad option, an empty query, a path that does not exist."""
 
 
 class CannotEmbedError(UsageError):

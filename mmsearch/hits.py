@@ -193,15 +193,15 @@ class RowVectors(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The hits of one query, and what is to be said of them.
+    """The hits of one query, with notices and timings.
 
     Attributes:
         query: the terms, as a person would write them.
         space: the first space that answered.
         hits: in order of rank.
         took_ms: milliseconds by stage: ``load`` (the model), ``embed``, ``search``.
-        notices: what is to be said: words that a model does not know, a space that was not searched.
-        level: ``nothing`` where no model can read the query's words, so that the hits mean nothing; else None.
+        notices: remarks, such as on words that a model does not know or on a space that was not searched.
+        level: ``nothing`` if no model can read the query's words, so that the hits mean nothing; else None.
     """
 
     query: list[str]

@@ -1,4 +1,4 @@
-"""Notices: what is to be said of a run or an answer apart from its result, as records and as plain sentences."""
+"""Notices: remarks on a run or an answer, as records that apps can tell apart, and as plain sentences."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from enum import StrEnum
 from typing import Any
 
 from mmsearch.errors import Hint, HintKind
+
+_MOST_NAMED = 3  # words or files that a sentence lists
 
 
 class NoticeKind(StrEnum):
@@ -35,7 +37,7 @@ class NoticeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something to be said of a run or an answer. ``str(notice)`` is a sentence.
+    """A remark on a run or an answer. ``str(notice)`` is a sentence.
 
     Attributes:
         kind: what it is about.
@@ -62,8 +64,8 @@ def _files(count: int) -> str:
 def _switched(model: str, beside: list[str], dropped: list[str]) -> str:
     if dropped and not beside:
         return f"the collection is now searched with {model}; the vectors before it are dropped"
-    told = f"the collection is now searched with {model}, and with {' and '.join(beside)} for the rest"
-    return told + (f"; the vectors of {' and '.join(dropped)} are dropped" if dropped else "")
+    switched = f"the collection is now searched with {model}, and with {' and '.join(beside)} for the rest"
+    return switched + (f"; the vectors of {' and '.join(dropped)} are dropped" if dropped else "")
 
 
 def _waits(model: str, searched: Sequence[str], missing: str | None) -> str:
@@ -92,7 +94,6 @@ def _words_unknown(
     return (f"{file}: " if file else "") + f"{reads} does not know {named}{meaning}{more}"
 
 
-_MOST_NAMED = 3
 _SENTENCES: dict[NoticeKind, Callable[..., str]] = {
     NoticeKind.EXCLUDE_UNMATCHED: "nothing matched the exclude pattern {pattern}".format,
     NoticeKind.NO_LONGER_INDEXED: lambda files: (

@@ -11,14 +11,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from mmsearch.errors import Hint, UsageError
 from mmsearch.notices import Notice
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 Modality = Literal["image", "text", "audio", "video"]
 MODALITIES: tuple[Modality, ...] = ("image", "text", "audio", "video")
@@ -28,7 +24,7 @@ def modalities_named(names: Iterable[str]) -> tuple[Modality, ...]:
     """Modalities by their names.
 
     Raises:
-        UsageError: there is none of that name.
+        UsageError: an unknown name.
     """
     wanted = set(names)
     unknown = sorted(wanted.difference(MODALITIES))
@@ -176,11 +172,16 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What decoding learned about a file besides its contents. ``note`` marks a file used only in part, or one whose
-    encoding was guessed.
+    """What decoding learned about a file besides its content.
 
-    ``taken_from`` says where ``taken_at`` is written: *exif*, *exif digitized*, *exif changed*, *xmp*, *iptc*, *png*,
-    *raw*, *film*, *sound*, *name*.
+    Attributes:
+        width: of a picture or film, in pixels.
+        height: of a picture or film, in pixels.
+        duration_s: of a film or sound, in seconds.
+        taken_at: when it was made, in local time.
+        note: set if only part of the file was used, or its encoding was guessed.
+        taken_from: where ``taken_at`` was found: ``exif``, ``exif digitized``, ``exif changed``, ``xmp``, ``iptc``,
+            ``png``, ``raw``, ``film``, ``sound`` or ``name``.
     """
 
     width: int | None = None
@@ -193,10 +194,19 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One row to be stored, all but its vector: a file, or one span of it.
+    """One row to be stored, without its vector: a file, or one span of it.
 
-    ``ctime_ns`` is the file's time of status change, where the system has one; ``made`` says what was made of the whole
-    file, as the store's column of that name does.
+    Attributes:
+        path: of the file.
+        content_hash: of the file, 128-bit BLAKE2b.
+        size: of the file, in bytes.
+        mtime_ns: its modification time.
+        modality: of the row.
+        span: the part of the file that the row is of; None for all of it.
+        passage: the text, for texts.
+        facts: what decoding learned about the file.
+        ctime_ns: the file's time of status change, if the system has one.
+        made: the rows that were made of the whole file, as the store's column of that name.
     """
 
     path: bytes
@@ -212,25 +222,25 @@ class Item:
 
 
 SkipKind = Literal["content", "transient"]
-"""Where the reason lies that a file is skipped: in the file and in what was asked for, so that it stays until one of
-them changes; or in the moment (memory, permissions, time), so that the next run tries again."""
+"""Why a file is skipped: because of its content and what was asked for, which holds until one of them changes; or for a
+reason that may pass (memory, permissions, time), so that the next run tries again."""
 
 
 NoteKind = Literal["part", "whole", "column", "again"]
-"""What a note says of a file that is indexed: that only part of it was used; something else, with nothing left out;
-which column its texts are of, where that was guessed; or, in a dry run, why it would be embedded again."""
+"""What a note on an indexed file is about: ``part`` (only part of it was used), ``whole`` (something else, nothing was
+left out), ``column`` (the column of texts was guessed), or ``again`` (in a dry run: why it would be embedded again)."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileNote:
-    """What is to be said of one file: why it was skipped or kept, or how it was used.
+    """A remark on one file: why it was skipped or kept, or how it was used.
 
     Attributes:
         path: the file.
-        reason: what is to be said.
-        known: whether an earlier run said it already.
+        reason: the remark.
+        known: whether an earlier run reported it already.
         kind: of a file that was indexed: ``part`` (only a part of it was used), ``column`` (the column of texts was
-            guessed) or ``whole``; of others None.
+            guessed), ``whole`` (another remark), ``again`` (in a dry run: it would be embedded again); of others None.
         hint: a way out, where there is one.
     """
 
@@ -282,7 +292,7 @@ class Report:
         marked: files that were indexed, but only in part, or with a guess.
         kept: missing folders and disks whose files stay in the collection.
         passed_over: what was not looked at on purpose.
-        notices: what else is to be said.
+        notices: other remarks.
         interrupted: whether the run was stopped; what was embedded is kept.
         seconds: how long it took.
         stages: seconds by stage; stages overlap.
@@ -321,62 +331,6 @@ class Report:
             "seconds": round(self.seconds, 3),
             "stages": {name: round(value, 3) for name, value in self.stages.items()},
         }
-
-
-@dataclass(frozen=True, slots=True)
-class SavedFrame:
-    """A frame that was written as a picture.
-
-    Attributes:
-        output: the file that was written.
-        time_s: when the film shows the frame, in seconds from its start.
-        width: in pixels.
-        height: in pixels.
-    """
-
-    output: Path
-    time_s: float
-    width: int
-    height: int
-
-    def to_json(self) -> dict[str, Any]:
-        """The fields as a JSON object."""
-        return {"output": str(self.output), "time_s": rounded(self.time_s), "width": self.width, "height": self.height}
-
-
-@dataclass(frozen=True, slots=True)
-class SavedClip:
-    """A part of a film or sound that was written as a file.
-
-    Attributes:
-        output: the file that was written.
-        start_s: where it starts, in seconds of the source. A copied film starts at a key frame.
-        end_s: where it ends.
-        copied: True where the coded streams were copied, False where they were coded anew.
-    """
-
-    output: Path
-    start_s: float
-    end_s: float
-    copied: bool
-
-    def to_json(self) -> dict[str, Any]:
-        """The fields as a JSON object."""
-        times = {"start_s": rounded(self.start_s), "end_s": rounded(self.end_s)}
-        return {"output": str(self.output), **times, "copied": self.copied}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Thumbnail:
-    """A small picture of a hit.
-
-    Attributes:
-        pixels: RGB, uint8 ``[height, width, 3]``; None where there is no picture.
-        reason: why there is none: the file is gone, or cannot be decoded; else None.
-    """
-
-    pixels: NDArray[np.uint8] | None
-    reason: str | None = None
 
 
 def path_json(path: str) -> dict[str, str]:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from mmsearch.extracts import Thumbnail
 from mmsearch.retrieval.media.decode_spec import DecodeSpec
 from mmsearch.retrieval.media.pictures.transform import ImageTransform
 from mmsearch.retrieval.media.workers.decoder import Decoded, Decoder, Job, Part
-from mmsearch.types import Span, Thumbnail
+from mmsearch.types import Span
 
 if TYPE_CHECKING:
     from mmsearch.hits import Record

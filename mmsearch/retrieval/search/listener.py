@@ -1,4 +1,4 @@
-"""What a query by a file reports while the file is read: how far that is, and what is to be said of it."""
+"""What a query by a file reports while the file is read: progress and notices."""
 
 from __future__ import annotations
 

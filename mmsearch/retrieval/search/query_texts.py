@@ -1,4 +1,4 @@
-"""The words of queries: which there are, and in parts that a model reads whole."""
+"""The texts in queries, cut into passages that a model can read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def texts_of(queries: Iterable[Query]) -> list[str]:
 
 
 def passages_of(text: str, tower: TextEncoder) -> list[str]:
-    """A text in parts that the tower reads whole, cut as a text file is; one where it fits."""
+    """A text as passages that the model reads without cutting them off, split as text files are; often just one."""
     if 2 * len(text.encode("utf-8", "replace")) <= tower.max_tokens:  # a byte is a token, or at the very most two
         return [text]
     from mmsearch.retrieval.media.texts.text import passages

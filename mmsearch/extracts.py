@@ -1,0 +1,69 @@
+"""Frames, clips and thumbnails: what is taken out of films, sounds and pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmsearch.types import rounded
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class SavedFrame:
+    """A frame that was written as a picture.
+
+    Attributes:
+        output: the file that was written.
+        time_s: when the film shows the frame, in seconds from its start.
+        width: in pixels.
+        height: in pixels.
+    """
+
+    output: Path
+    time_s: float
+    width: int
+    height: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as a JSON object."""
+        return {"output": str(self.output), "time_s": rounded(self.time_s), "width": self.width, "height": self.height}
+
+
+@dataclass(frozen=True, slots=True)
+class SavedClip:
+    """A part of a film or sound that was written as a file.
+
+    Attributes:
+        output: the file that was written.
+        start_s: where it starts, in seconds of the source. A copied film starts at a key frame.
+        end_s: where it ends.
+        copied: True if the coded streams were copied, False if they were encoded again.
+    """
+
+    output: Path
+    start_s: float
+    end_s: float
+    copied: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as a JSON object."""
+        times = {"start_s": rounded(self.start_s), "end_s": rounded(self.end_s)}
+        return {"output": str(self.output), **times, "copied": self.copied}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Thumbnail:
+    """A small picture of a hit.
+
+    Attributes:
+        pixels: RGB, uint8 ``[height, width, 3]``; None where there is no picture.
+        reason: why there is none: the file is gone, or cannot be decoded; else None.
+    """
+
+    pixels: NDArray[np.uint8] | None
+    reason: str | None = None
