@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,13 +12,12 @@ import click
 
 from mmsearch.cli import completers
 from mmsearch.cli.exit_codes import INTERRUPTED, SKIPPED
-from mmsearch.cli.hints import with_hint, worded
 from mmsearch.cli.options import collection_path, command, common_options, device_option, precision_option, read_size
-from mmsearch.cli.output import echo, print_json, say
-from mmsearch.types import counted, modalities_named
+from mmsearch.cli.output import print_json, say
+from mmsearch.types import modalities_named
 
 if TYPE_CHECKING:
-    from mmsearch import Collection, FileNote, PassedOver, Report
+    from mmsearch import Collection
 
 
 @click.command()
@@ -113,6 +111,7 @@ def index(
     verbose: bool,
 ) -> None:
     """Find and embed what is new or changed under PATHs (none: all that was indexed before), forget what is gone."""
+    from mmsearch.cli.index_report import print_report
     from mmsearch.cli.watch import watching
 
     watched = watching(progress, quiet or as_json)
@@ -143,7 +142,7 @@ def index(
     if as_json:
         print_json(report.to_json())
     else:
-        _print_report(report, dry_run, quiet, verbose)
+        print_report(report, dry_run, quiet, verbose)
     if report.interrupted:
         raise click.exceptions.Exit(INTERRUPTED)
     if strict and report.skipped:
@@ -190,84 +189,3 @@ def _chosen(model: str) -> str:
     if best.is_built_in:
         return "model mini: built in, small, English; better ones: `mmsearch models list`"
     return f"model {best.name}: the best whose weights are on this machine ({best.note})"
-
-
-def _print_report(report: Report, dry_run: bool, quiet: bool, verbose: bool) -> None:
-    for notice in report.notices:
-        say(with_hint(str(notice), notice.hint))
-    for kept in report.kept:
-        say(with_hint(kept.reason, kept.hint))
-    if not quiet:
-        _print_skipped(report.skipped, verbose)
-        _print_notes("used in part", [note for note in report.marked if note.kind == "part"], verbose)
-        _print_notes("note", [note for note in report.marked if note.kind == "whole"], verbose)
-        _print_notes("to embed again", [note for note in report.marked if note.kind == "again"], verbose)
-        columns = [note for note in report.marked if note.kind == "column"]
-        _print_notes("note", columns, verbose, "; --text-column names another")
-        _print_passed_over(report.passed_over)
-    counts = [
-        (report.indexed, "to read" if dry_run else "indexed"),
-        (report.unchanged, "unchanged"),
-        (report.moved, "moved"),
-        (report.removed, "to forget" if dry_run else "removed"),
-        (len(report.skipped), "skipped"),
-    ]
-    told = ", ".join(f"{count:,} {what}" for count, what in counts if count) or "nothing to do"
-    rate = 0 if dry_run else report.indexed / report.seconds
-    speed = f", {counted(round(rate), 'file')}/s" if rate >= 1 else ""
-    echo(f"{counted(report.found, 'file')}: {told} ({report.seconds:.1f} s{speed})")
-    if report.interrupted:
-        say("stopped: what was embedded is kept; the same command goes on from there")
-
-
-def _print_passed_over(passed: Sequence[PassedOver]) -> None:
-    """One line on stderr: how many files and folders of each kind, and what they are called."""
-    told = []
-    for one in passed:
-        names = ", ".join(one.names[:_NAMES]) + (", …" if len(one.names) > _NAMES else "")
-        told.append((f"{one.count:,} × " if one.count > 1 else "") + f"{one.kind} ({names})")
-    if told:
-        say(f"passed over: {'; '.join(told)}")
-
-
-def _print_skipped(notes: Sequence[FileNote], verbose: bool) -> None:
-    """What is new; of what was skipped before and has not changed, the number."""
-    new = [note for note in notes if verbose or not note.known]
-    _print_notes("skipped", new, verbose)
-    if known := len(notes) - len(new):
-        say(f"skipped: {known:,} known from before (listed by `mmsearch status --skipped`)")
-
-
-def _print_notes(what: str, notes: Sequence[FileNote], verbose: bool, advice: str = "") -> None:
-    """Notes on stderr, grouped by reason, the commonest first; each by itself with -v or where there are few."""
-    groups: dict[object, list[FileNote]] = {}
-    for i, note in enumerate(notes):
-        groups.setdefault(i if verbose or len(notes) <= _FEW else _kind(note.reason), []).append(note)
-    told = sorted(groups.values(), key=len, reverse=True)
-    shown = len(told) if verbose else _REASONS
-    for same in told[:shown]:
-        say(f"{what}: {_as_one(same)}{advice}")
-    if others := sum(map(len, told[shown:])):
-        say(f"{what}: {counted(others, 'file')} for other reasons; -v lists every file")
-
-
-def _as_one(notes: Sequence[FileNote]) -> str:
-    """What is said of files for which the reason is of one kind; one of them stands for all."""
-    first = notes[0]
-    if len(notes) == 1:
-        return f"{first.path}: {with_hint(first.reason, first.hint)}"
-    if all(note.reason == first.reason for note in notes):
-        return f"{len(notes):,} × {first.reason} (such as {first.path})" + (
-            "" if first.hint is None else f"; {worded(first.hint)}"
-        )
-    return f"{counted(len(notes), 'file')} such as {first.path}: {with_hint(first.reason, first.hint)}"
-
-
-def _kind(reason: str) -> str:
-    """A reason without what differs from file to file: numbers and quoted names."""
-    return re.sub(r"'[^']*'|\d+([.,]\d+)*", "…", reason)
-
-
-_NAMES = 3  # of what was passed over, of each kind
-_FEW = 5  # notes that are told one by one
-_REASONS = 20  # told one by one, the commonest first

@@ -75,9 +75,25 @@ def test_strict_ends_with_code_3_if_a_file_was_skipped(index, album, known):
 def test_dry_run_tells_what_would_be_done_and_makes_nothing(index, album, tmp_path):
     ran = index(album, "--dry-run")
     assert ran.code == 0
-    assert ran.out.startswith("8 files: 7 to read, 1 skipped")
-    assert f"skipped: {album / 'empty.jpg'}: empty file" in ran.err
+    assert ran.out.startswith("8 files: 7 to read, 1 to skip (")
+    assert f"to skip: {album / 'empty.jpg'}: empty file" in ran.err
     assert not (tmp_path / "new.mms").exists()
+
+
+def test_dry_run_names_each_file_that_it_would_skip_also_those_that_are_known(index, album):
+    (album / "tool.py").write_text("print('a lighthouse')")
+    reasons = (
+        f"to skip: {album / 'empty.jpg'}: empty file\n",
+        f"to skip: {album / 'tool.py'}: source code or data (.py): name the file itself to index it\n",
+    )
+    first = index(album, "--dry-run")
+    assert all(reason in first.err for reason in reasons)
+    assert first.out.startswith("9 files: 7 to read, 2 to skip (")
+    index(album)
+    again = index(album, "--dry-run")
+    assert all(reason in again.err for reason in reasons)
+    assert "known from before" not in again.err
+    assert again.out.startswith("9 files: 7 unchanged, 2 to skip (")
 
 
 def test_dry_run_leaves_a_collection_as_it_is(run, own, painted):
@@ -86,10 +102,11 @@ def test_dry_run_leaves_a_collection_as_it_is(run, own, painted):
     assert (own.home / "MANIFEST.json").read_bytes() == manifest
 
 
-def test_dry_run_tells_which_files_would_be_embedded_again(run, own):
-    text = own.folder / "bread.txt"
+def test_dry_run_tells_which_files_would_be_embedded_again(index, album):
+    index(album, "--only", "text")
+    text = album / "bread.txt"
     text.write_text("Another text altogether.")
-    ran = run("index", own.folder, "-c", own.home, "--dry-run")
+    ran = index(album, "--only", "text", "--dry-run")
     assert f"to embed again: {text}: changed since it was indexed" in ran.err
 
 
