@@ -90,7 +90,7 @@ def ours(root: Path, data: Path, threads: int) -> list[dict[str, Any]]:
 
 def fill(root: Path, stored: Any, tuning: Any, threads: int) -> None:
     """A collection with all rows and its index; made in one commit, for `Collection.add` indexes what it is given."""
-    from mmsearch.retrieval.ingest.external_vectors import addition
+    from mmsearch.retrieval.ingest.external_vectors import checked_addition
     from mmsearch.retrieval.store.writer import open_writer
     from mmsearch.retrieval.upkeep.maintain import maintain
 
@@ -101,7 +101,7 @@ def fill(root: Path, stored: Any, tuning: Any, threads: int) -> None:
         for start in range(0, len(stored), BLOCK):
             block = stored[start : start + BLOCK]
             names = [f"/photos/{start + row:08d}.jpg" for row in range(len(block))]
-            writer.commit([addition(space, block, names, "image", None, None)], primary_space=space.key)
+            writer.commit([checked_addition(space, block, names, "image", None, None)], primary_space=space.key)
         maintain(writer, space, threads=threads, embed=lambda texts: np.resize(tuning, (len(texts), space.dim)))
 
 

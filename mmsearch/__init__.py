@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from mmsearch.extracts import SavedClip, SavedFrame, Thumbnail
     from mmsearch.hits import Answer, Hit, Hits, Record, RowVectors
     from mmsearch.notices import Notice, NoticeKind
+    from mmsearch.own_facts import OwnFacts
     from mmsearch.retrieval.evaluation.scores import DirectionScores, Scores
     from mmsearch.retrieval.ingest.options import IngestOptions
     from mmsearch.retrieval.progress import Progress
@@ -72,6 +73,7 @@ _MODULES = {
     "mmsearch.extracts": ("SavedClip", "SavedFrame", "Thumbnail"),
     "mmsearch.hits": ("Answer", "Hit", "Hits", "Record", "RowVectors"),
     "mmsearch.notices": ("Notice", "NoticeKind"),
+    "mmsearch.own_facts": ("OwnFacts",),
     "mmsearch.retrieval.evaluation.scores": ("DirectionScores", "Scores"),
     "mmsearch.retrieval.ingest.options": ("IngestOptions",),
     "mmsearch.retrieval.progress": ("Progress",),
@@ -109,6 +111,7 @@ __all__ = [
     "NoSuchRowError",
     "Notice",
     "NoticeKind",
+    "OwnFacts",
     "PassedOver",
     "Problem",
     "Progress",

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from mmsearch.collection_contents import CollectionContents
 from mmsearch.collection_queries import CollectionQueries
-from mmsearch.errors import UsageError
+from mmsearch.collection_rows import CollectionRows
 from mmsearch.extracts import SavedClip, SavedFrame, Thumbnail
 from mmsearch.retrieval.progress import Watcher, no_progress
 from mmsearch.retrieval.search.session import Session
 from mmsearch.retrieval.store.manifest import MANIFEST_NAME, IndexSettings, Manifest
-from mmsearch.types import Modality, Moment, Report, Space
+from mmsearch.types import Modality, Moment, Report
 
 if TYPE_CHECKING:
     from typing import Self
@@ -29,7 +26,7 @@ if TYPE_CHECKING:
     from mmsearch.retrieval.upkeep.doctor import Problem
 
 
-class Collection(CollectionQueries, CollectionContents):
+class Collection(CollectionQueries, CollectionContents, CollectionRows):
     """Vectors of files, and ways to find them. Use `create` or `open`; several threads may read at once.
 
     A collection reads what its manifest named when it was opened; `reopen` moves it to the newest. It writes
@@ -238,77 +235,6 @@ class Collection(CollectionQueries, CollectionContents):
         from mmsearch.retrieval.ingest.options import IngestOptions
 
         check_first_run(IndexRequest(paths, None, index, recall, options or IngestOptions()))
-
-    def add(
-        self,
-        vectors: NDArray[np.floating[Any]],
-        *,
-        paths: Sequence[str | os.PathLike[str]],
-        modality: Modality,
-        texts: Sequence[str] | None = None,
-        facts: Mapping[str, Sequence[Any]] | None = None,
-        space: str | Space | None = None,
-    ) -> NDArray[np.int64]:
-        """Store vectors made elsewhere.
-
-        Args:
-            vectors: floats ``[n, dim]``, of any length above zero; stored at unit length.
-            paths: the n files (or names) that they stand for.
-            modality: what they are.
-            texts: the n passages, for modality ``text``.
-            facts: further columns of a shard by name, n values each.
-            space: the space they are of: None for the current one, a `Space`, or a name for vectors made elsewhere.
-
-        Returns:
-            The new rows' ids, int64 ``[n]``.
-
-        Raises:
-            SpaceMismatchError: another dimension than the space's.
-            UsageError: NaN, infinite or zero vectors, or lists of other lengths.
-        """
-        from mmsearch.retrieval.encoders.protocol import TextEncoder
-        from mmsearch.retrieval.ingest.external_vectors import addition
-        from mmsearch.retrieval.store.writer import open_writer
-        from mmsearch.retrieval.upkeep.maintain import maintain
-
-        target = self._space_to_fill(vectors, space)
-        rows = addition(target, vectors, [os.fspath(p) for p in paths], modality, texts, facts)
-        with open_writer(self.root) as writer:
-            (ids,) = writer.commit([rows], primary_space=writer.manifest.primary_space or target.key)
-            loaded = self._session.loaded_encoder(target)  # loading a model is no part of storing vectors
-            maintain(writer, target, embed=loaded.encode_texts if isinstance(loaded, TextEncoder) else None)
-        self.reopen()
-        return ids
-
-    def _space_to_fill(self, vectors: NDArray[Any], space: str | Space | None) -> Space:
-        if isinstance(space, Space):
-            return space
-        if space is None and self.manifest.primary_space is None:
-            raise UsageError(f"the collection at {self.root} has no space yet: name one, as in add(…, space='mine')")
-        if space is None:
-            return self.space
-        for known in self.manifest.spaces.values():
-            if space in (known.key, known.model):
-                return known
-        return Space.of_vectors(space, int(np.shape(vectors)[-1]))
-
-    def remove(self, paths: Sequence[str | os.PathLike[str]]) -> int:
-        """Forget files and folders, in every space; files are never touched. Returns the number of files forgotten.
-
-        Args:
-            paths: of files, or of folders with all that is in them.
-
-        Raises:
-            UsageError: nothing under a path is known.
-        """
-        from mmsearch.retrieval.ingest.remove import remove_paths
-        from mmsearch.retrieval.paths import absolute
-        from mmsearch.retrieval.store.writer import open_writer
-
-        with open_writer(self.root) as writer:
-            forgotten = remove_paths(writer, absolute(paths))
-        self.reopen()
-        return forgotten
 
     def compact(self) -> tuple[int, int]:
         """Merge all shards of a modality into one and drop dead rows; returns the number of shards before and after."""

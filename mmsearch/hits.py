@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, SupportsIndex, overl
 
 from mmsearch.errors import MMSearchError
 from mmsearch.notices import Notice
+from mmsearch.own_facts import NO_OWN_FACTS, OwnFacts
 from mmsearch.types import Modality, Space, Span, path_json, printable, rounded
 
 if TYPE_CHECKING:
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-FileState = Literal["current", "changed", "gone"]
-"""Whether a row's file is still what was embedded: the same size and modification time, others, or no such file."""
+FileState = Literal["current", "changed", "gone", "none"]
+"""Whether a row's file is still what was embedded: the same size and modification time, others, or no such file;
+*none* for a row that was added under a name that was no file."""
 
 Level = Literal["nothing"]
 """How far an answer can be believed."""
@@ -42,6 +44,7 @@ class Record:
         taken_from: where ``taken_at`` was found: ``exif``, ``xmp``, ``name`` and others.
         note: set where only part of the file was used, or its encoding was guessed.
         content_hash: 128-bit BLAKE2b of the file's content; empty where it is not known.
+        facts: the row's values in columns of the user's own (see `Collection.add`); those without a value are left out.
     """
 
     id: int
@@ -57,6 +60,7 @@ class Record:
     taken_from: str | None = None
     note: str | None = None
     content_hash: bytes = b""
+    facts: OwnFacts = NO_OWN_FACTS
 
     def to_json(self) -> dict[str, Any]:
         """The fields as a JSON object; a path that is not valid UTF-8 adds ``path_b64``."""
@@ -73,6 +77,7 @@ class Record:
             "taken_at": self.taken_at.isoformat() if self.taken_at else None,
             "taken_from": self.taken_from,
             "note": self.note,
+            **({"facts": self.facts.to_json()} if self.facts else {}),
         }
 
     def __repr__(self) -> str:
@@ -134,7 +139,9 @@ class Hits(list[Hit]):
     def to_arrow(self) -> pa.Table:
         """A row for each hit, a column for each attribute of `Hit`, the span as three of them; always one schema.
 
-        Bytes of a path that are not UTF-8 are shown as ``\\xNN``; `Hit.path` has them exactly.
+        Columns of the user's own that any of the hits has a value in follow, under their names; with ``facts.`` before
+        a name that is one of `Hit`. Bytes of a path that are not UTF-8 are shown as ``\\xNN``; `Hit.path` has them
+        exactly.
         """
         import pyarrow as pa
 
@@ -162,7 +169,11 @@ class Hits(list[Hit]):
             "copies": (pa.list_(words), ([printable(path) for path in hit.copies] for hit in self)),
         }
         arrays = [pa.array(list(values), type=kind) for kind, values in columns.values()]
-        return pa.Table.from_arrays(arrays, names=list(columns))
+        table = pa.Table.from_arrays(arrays, names=list(columns))
+        for name in dict.fromkeys(name for hit in self for name in hit.facts):
+            own = pa.array([hit.facts.get(name) for hit in self])
+            table = table.append_column(f"facts.{name}" if name in columns else name, own)
+        return table
 
     def to_pandas(self) -> pd.DataFrame:
         """The table of `to_arrow` as a data frame.

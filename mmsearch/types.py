@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from mmsearch.errors import Hint, UsageError
 from mmsearch.notices import Notice
+from mmsearch.own_facts import NO_OWN_FACTS, OwnFacts
 
 Modality = Literal["image", "text", "audio", "video"]
 MODALITIES: tuple[Modality, ...] = ("image", "text", "audio", "video")
@@ -207,6 +208,7 @@ class Item:
         facts: what decoding learned about the file.
         ctime_ns: the file's time of status change, if the system has one.
         made: the rows that were made of the whole file, as the store's column of that name.
+        own_facts: values in columns of the user's own.
     """
 
     path: bytes
@@ -219,6 +221,7 @@ class Item:
     facts: Facts = field(default_factory=Facts)
     ctime_ns: int | None = None
     made: str | None = None
+    own_facts: OwnFacts = NO_OWN_FACTS
 
 
 SkipKind = Literal["content", "transient"]

@@ -172,7 +172,7 @@ def test_vectors_made_elsewhere_are_stored_at_unit_length_and_found(tmp_path):
     assert ids.tolist() == list(range(1, 21))
     for i in (0, 7, 19):
         hit = made.search(vectors[i] * 3, k=1)[0]
-        assert (hit.id, hit.path, hit.width, hit.state) == (ids[i], f"/pictures/{i}.jpg", i, "gone")
+        assert (hit.id, hit.path, hit.width, hit.state) == (ids[i], f"/pictures/{i}.jpg", i, "none")
         assert hit.score == pytest.approx(1, abs=1e-3)
     with pytest.raises(UsageError, match="made elsewhere and has no model here; search it by a vector"):
         made.search("words")
@@ -204,7 +204,7 @@ GOOD = {"paths": ["/a", "/b"], "modality": "image", "space": "s"}
         (np.ones((3, 2)), {}, "3 vectors, but 2 values of path"),
         (np.ones((2, 2)), {"texts": ["one"]}, "2 vectors, but 1 values of passage"),
         (np.ones((2, 2)), {"facts": {"width": [1]}}, "2 vectors, but 1 values of width"),
-        (np.ones((2, 2)), {"facts": {"colour": [1, 2]}}, "no column 'colour'"),
+        (np.ones((2, 2)), {"facts": {"colour": [1]}}, "2 vectors, but 1 values of colour"),
         (np.ones((2, 2)), {"facts": {"path": [b"x", b"y"]}}, "no column 'path' to fill"),
         (np.ones((2, 2)), {"facts": {"width": ["wide", "wider"]}}, "values of width do not fit int32"),
         (np.ones((2, 2)), {"modality": "smell"}, "no modality 'smell'"),

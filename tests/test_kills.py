@@ -84,7 +84,7 @@ _DRIVER = """
             Collection.doctor(home, repair=True)
         else:
             made = Collection.open(home)
-            made.add(vectors(400, 2), paths=[f"/new/{i}" for i in range(400)], modality="image", space="s")
+            made.upsert(vectors(400, 2), paths=[f"/new/{i}" for i in range(400)], modality="image", space="s")
             made.compact()
 
     def in_child(work):

@@ -111,7 +111,8 @@ def test_rule_2_the_manifest_is_the_truth(tmp_path, monkeypatch):
         return sum(n for key in manifest.spaces for n in Snapshot(made.root, manifest).counts(key).values())
 
     def change() -> None:
-        made.add(vectors(4, 8), paths=["/a", "/b", "/c", "/d"], modality="image", space="s")
+        names = [f"/{made.manifest.next_id + i}" for i in range(4)]
+        made.add(vectors(4, 8), paths=names, modality="image", space="s")
         made.compact()
 
     change()

@@ -132,6 +132,8 @@ def _linked(part: str, hit: Hit) -> Text:
     """A piece of a hit's path, which a terminal that can opens; struck out where it is not the file any more."""
     from rich.text import Text
 
+    if hit.state == "none":  # a name, not a file
+        return Text(part)
     text = Text(part, f"link {file_uri(hit.path)}")
     if hit.state != "current":
         text.stylize("strike dim")

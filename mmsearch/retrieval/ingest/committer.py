@@ -12,6 +12,7 @@ import numpy as np
 from mmsearch.retrieval.ingest.stored_files import StoredRows
 from mmsearch.retrieval.progress import Stopwatch
 from mmsearch.retrieval.store.schema import facts_table
+from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.writer import Addition, Writer
 from mmsearch.types import Modality, Space
 
@@ -95,11 +96,13 @@ class Committer:
         for file in files:
             for rows in file.rows:
                 groups.setdefault((rows.space, rows.modality), []).append(rows)
+        has_own = any(item.own_facts for file in files for rows in file.rows for item in rows.items)
+        own_types = Snapshot(self._writer.root, self._writer.manifest).own_types if has_own else None
         additions = [
             Addition(
                 space,
                 modality,
-                facts_table([item for rows in group for item in rows.items]),
+                facts_table([item for rows in group for item in rows.items], own_types),
                 np.concatenate([rows.vectors for rows in group]),
             )
             for (space, modality), group in groups.items()

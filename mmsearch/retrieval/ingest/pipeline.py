@@ -244,7 +244,8 @@ class _PipelineRun:
         counts = dict.fromkeys(self._space_by_modality, 0) | {stored.modality: len(stored.items) for stored in rows}
         cut = self._job.cut
         expected = ExpectedRows(counts, cut.window, cut.hop, file.column, cut.text_column is None).to_text()
-        return [replace(stored, items=[replace(item, made=expected) for item in stored.items]) for stored in rows]
+        own = self._reuse.own_facts(file.path)
+        return [replace(s, items=[replace(item, made=expected, own_facts=own) for item in s.items]) for s in rows]
 
     def _mark(self, file: Decoded, note: str | None, kind: NoteKind | None = None) -> None:
         if note:

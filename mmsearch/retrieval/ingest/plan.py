@@ -189,7 +189,7 @@ def _add_missing_files(plan: IngestPlan, scan: Scan, stored: StoredFiles, prune_
     absent: dict[bytes, AbsentFolder] = {}
     for file in stored.under(scan.paths):
         path = file.path
-        if path in plan.seen or path in accounted or scan.has_passed_over(path):
+        if path in plan.seen or path in accounted or scan.has_passed_over(path) or file.is_name:
             continue
         if any(lies_under(path, folder) for folder in scan.unreadable) or not is_gone(path):
             continue

@@ -1,24 +1,30 @@
-"""Removing files from a collection: their rows are deleted; the files themselves are never touched."""
+"""Removing files and rows from a collection: rows are deleted; the files themselves are never touched."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mmsearch.errors import UsageError
+from mmsearch.retrieval.ingest.external_vectors import checked_ids
 from mmsearch.retrieval.ingest.scope import roots_of, with_removed
 from mmsearch.retrieval.ingest.stored_files import StoredFiles
-from mmsearch.retrieval.paths import lies_under, normal
+from mmsearch.retrieval.paths import absolute, lies_under, normal
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.stored_paths import StoredPaths
 from mmsearch.retrieval.store.writer import Writer
 from mmsearch.types import printable
 
 
-def remove_paths(writer: Writer, paths: Sequence[bytes]) -> int:
+def remove_paths(writer: Writer, paths: Sequence[str | os.PathLike[str]]) -> int:
     """Delete the rows of all files under ``paths``, in all spaces; returns the number of files.
 
-    Later runs pass the paths over, until one of them is named again.
+    A name that rows were added under is taken exactly as it is written; anything else is a path and made absolute.
+    Later runs pass these paths over, until one of them is named again.
 
     Raises:
         UsageError: no stored file lies under one of the paths; nothing is deleted then.
@@ -31,7 +37,13 @@ def remove_paths(writer: Writer, paths: Sequence[bytes]) -> int:
     files: set[bytes] = set()
     removed: list[bytes] = []
     empty: set[bytes] = set()
-    for path in paths:
+    for given in paths:
+        name = os.fsencode(given)
+        if name in stored.by_path and not os.path.isabs(name):
+            files.add(name)
+            ids += stored.by_path[name].all_ids()
+            continue
+        (path,) = absolute([given])
         spellings = stored_paths.matching(path) or [r for r in roots if lies_under(_comparable(r), _comparable(path))]
         if not spellings:
             near = stored_paths.nearest([path])
@@ -47,6 +59,19 @@ def remove_paths(writer: Writer, paths: Sequence[bytes]) -> int:
     after = with_removed(writer.manifest, removed, empty)
     writer.commit(delete=ids, roots=after.roots, removed=after.removed)
     return len(files)
+
+
+def remove_rows(writer: Writer, ids: Sequence[int] | NDArray[np.integer[Any]]) -> int:
+    """Delete rows by their ids; returns how many.
+
+    Raises:
+        NoSuchRowError: there is no row of one of the ids; nothing is deleted then.
+        UsageError: an id is given twice, or ids are no whole numbers.
+    """
+    found = checked_ids(Snapshot(writer.root, writer.manifest), ids, "removed")
+    if len(found):
+        writer.commit(delete=found.tolist())
+    return len(found)
 
 
 def _comparable(path: bytes) -> bytes:

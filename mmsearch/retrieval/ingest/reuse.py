@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from mmsearch.own_facts import OwnFacts
 from mmsearch.retrieval.ingest.deleted_rows import DeletedRows
 from mmsearch.retrieval.ingest.expected_rows import CutOptions
+from mmsearch.retrieval.ingest.file_facts import FileFacts
 from mmsearch.retrieval.ingest.scan import FoundFile
 from mmsearch.retrieval.ingest.stored_files import StoredFile, StoredFiles, StoredRows
 from mmsearch.retrieval.store.snapshot import Snapshot
@@ -56,6 +58,14 @@ class RowReuse:
     @cached_property
     def _deleted(self) -> DeletedRows:
         return DeletedRows(self._snapshot, self._space_by_modality, self._options)
+
+    @cached_property
+    def _file_facts(self) -> FileFacts:
+        return FileFacts(self._snapshot)
+
+    def own_facts(self, path: bytes) -> OwnFacts:
+        """Facts of a user's own that a file keeps when it is embedded anew."""
+        return self._file_facts.of(path)
 
     def known_hashes(self, found: FoundFile) -> frozenset[bytes]:
         """Hashes of contents of the file's size whose rows are stored."""

@@ -41,6 +41,11 @@ class StoredFile:
         """The modalities that it has rows in."""
         return {modality for _, modality in self.ids}
 
+    @property
+    def is_name(self) -> bool:
+        """Whether its rows were added under a name that was no file (see `schema.is_without_file`)."""
+        return not (self.size or self.mtime_ns or self.content_hash)
+
     def all_ids(self) -> list[int]:
         """The ids of all its rows."""
         return [row_id for ids in self.ids.values() for row_id in ids]
@@ -161,7 +166,7 @@ def read_rows(snapshot: Snapshot, ids: Mapping[tuple[str, Modality], list[int]])
     for (space, modality), row_ids in ids.items():
         rows = snapshot.rows(space, modality)
         positions = rows.positions(np.array(row_ids, np.int64))
-        items = [item_of(row) for row in rows.facts_at(positions, FACT_NAMES)]
+        items = [item_of(row) for row in rows.facts_at(positions, [*FACT_NAMES, *rows.own_types])]
         stored.append(StoredRows(snapshot.manifest.spaces[space], modality, items, rows.vectors_at(positions)))
     return stored
 

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from mmsearch.errors import NoSuchRowError, SpaceMismatchError, UsageError
 from mmsearch.hits import Hits, Record, RowVectors
+from mmsearch.retrieval.search.conditions import Mask
 from mmsearch.retrieval.search.engine import answer_one, search_scope
-from mmsearch.retrieval.search.filters import Mask
 from mmsearch.retrieval.search.options import SearchOptions
 from mmsearch.retrieval.search.searcher import hit_of_row
 from mmsearch.retrieval.search.session import Session
+from mmsearch.retrieval.store.own_columns import joint_types, with_types
 from mmsearch.retrieval.store.schema import FACT_NAMES
 from mmsearch.retrieval.store.snapshot import Rows, Snapshot
 from mmsearch.types import Modality, Space, printable
@@ -61,12 +62,14 @@ def iter_batches(session: Session, options: SearchOptions, batch: int, with_vect
 
 
 def _batches(parts: Sequence[_Part], batch: int, with_vectors: bool) -> Iterator[pa.RecordBatch]:
+    own_types = joint_types(part.rows.own_types for part in parts)
+    names = [*FACT_NAMES, *own_types]
     for part in parts:
         start = 0
-        for table in part.rows.tables(FACT_NAMES):
+        for table in (with_types(table, own_types) for table in part.rows.tables(names)):
             stop = start + len(table)
             columns = {"id": pa.array(part.rows.ids[start:stop])}
-            columns |= {name: _readable(name, table[name]) for name in FACT_NAMES}
+            columns |= {name: _readable(name, table[name]) for name in names}
             if with_vectors:
                 halves = part.rows.vectors_at(np.arange(start, stop))
                 flat = pa.array(halves.astype(np.float32).reshape(-1))
@@ -211,7 +214,8 @@ def _live_positions(rows: Rows, ids: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _records(rows: Rows, positions: NDArray[np.int64]) -> Iterator[Record]:
-    for row_id, facts in zip(rows.ids[positions].tolist(), rows.facts_at(positions, FACT_NAMES), strict=True):
+    names = [*FACT_NAMES, *rows.own_types]
+    for row_id, facts in zip(rows.ids[positions].tolist(), rows.facts_at(positions, names), strict=True):
         hit = hit_of_row(row_id, 0.0, 0.0, facts)
         yield Record(**{name: getattr(hit, name) for name in _RECORD_FIELDS})
 

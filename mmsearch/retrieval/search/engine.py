@@ -129,7 +129,15 @@ def search_scope(session: Session, options: SearchOptions) -> SearchScope:
     named = (options.to,) if isinstance(options.to, str) else options.to or ()
     under = options.under
     folders = () if under is None else session.retrying(lambda: folders_meant(session.snapshot, under))
-    filters = make_filters(under=folders, after=options.after, before=options.before, where=options.where)
+    filters = session.retrying(
+        lambda: make_filters(
+            under=folders,
+            after=options.after,
+            before=options.before,
+            where=options.where,
+            own_columns=lambda: session.snapshot.own_types,
+        )
+    )
     return SearchScope(modalities_named(named), filters, exact=options.exact)
 
 

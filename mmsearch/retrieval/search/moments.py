@@ -80,6 +80,7 @@ class ScoredSpan:
             copies=own.copies if own else (),
             content_hash=own.content_hash if own else b"",
             id=ranked_by.id,
+            facts=ranked_by.facts,
             score=ranked_by.score,
             match=self.match,
             path=path,

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from mmsearch.hits import FileState, Hit
 from mmsearch.indexes import MatchSample, StoredVectors, VectorIndex, match_sample_positions
+from mmsearch.retrieval.search.conditions import Mask, all_of
 from mmsearch.retrieval.search.copies import copies_of, count_distinct, may_have_copies
-from mmsearch.retrieval.search.filters import Filters, Mask, all_of
+from mmsearch.retrieval.search.filters import Filters
 from mmsearch.retrieval.search.moments import clock_file, is_moment, is_timed
-from mmsearch.retrieval.store.schema import FACT_NAMES, modality_of, span_of
+from mmsearch.retrieval.store.schema import FACT_NAMES, is_without_file, modality_of, own_facts_of, span_of
 from mmsearch.retrieval.store.snapshot import Rows, Snapshot
 from mmsearch.retrieval.upkeep.index_files import open_index, read_match_sample
 from mmsearch.types import Modality, Space
@@ -244,7 +245,7 @@ class Searcher:
 
     def _facts(self, rows: Rows, ids: NDArray[np.int64]) -> dict[int, dict[str, Any]]:
         wanted = sorted({row_id for row_id in ids.ravel().tolist() if row_id >= 0})
-        found = rows.facts_at(rows.positions(np.array(wanted, np.int64)), FACT_NAMES)
+        found = rows.facts_at(rows.positions(np.array(wanted, np.int64)), [*FACT_NAMES, *rows.own_types])
         return dict(zip(wanted, found, strict=True))
 
 
@@ -287,10 +288,13 @@ def hit_of_row(row_id: int, score: float, match: float, row: dict[str, Any]) -> 
         note=row["note"],
         taken_from=row["taken_from"],
         content_hash=row["content_hash"] or b"",
+        facts=own_facts_of(row),
     )
 
 
 def _state(row: dict[str, Any]) -> FileState:
+    if is_without_file(row):
+        return "none"
     try:
         facts = os.stat(row["path"])
     except OSError:

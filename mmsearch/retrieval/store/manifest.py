@@ -94,8 +94,18 @@ class SkippedEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class FactUpdateEntry:
+    """A file of facts that were changed after their rows were written, by row id (`fact_updates`)."""
+
+    path: str
+    rows: int
+    checksum: str
+
+
+@dataclass(frozen=True, slots=True)
 class LostEntry:
-    """Rows of a (space, modality) were lost to damage: files with rows before ``before_id`` alone may lack some."""
+    """Rows of a (space, modality) were lost to damage: files of which all rows have ids below ``before_id`` may lack
+    some."""
 
     space: str
     modality: Modality
@@ -151,6 +161,7 @@ class Manifest:
     indexes: tuple[IndexEntry, ...] = ()
     match_samples: tuple[MatchSampleEntry, ...] = ()
     tombstones: tuple[TombstoneEntry, ...] = ()
+    fact_updates: tuple[FactUpdateEntry, ...] = ()
     skipped: SkippedEntry | None = None
     lost: tuple[LostEntry, ...] = ()
     mounts: dict[str, str] | None = None
@@ -182,7 +193,7 @@ class Manifest:
 
     def files(self) -> set[str]:
         """Every file that the manifest names, relative to the collection."""
-        named = {entry.path for group in (self.shards, self.match_samples) for entry in group}
+        named = {entry.path for group in (self.shards, self.match_samples, self.fact_updates) for entry in group}
         named |= {name for entry in self.tombstones for name in entry.files}
         if self.skipped is not None:
             named.add(self.skipped.path)
@@ -218,6 +229,7 @@ class Manifest:
             indexes=tuple(IndexEntry(**entry) for entry in data["indexes"]),
             match_samples=tuple(MatchSampleEntry(**entry) for entry in data["samples"]),
             tombstones=tuple(TombstoneEntry(**entry) for entry in data["dead"]),
+            fact_updates=tuple(FactUpdateEntry(**entry) for entry in data.get("fact_updates", ())),
             skipped=SkippedEntry(**data["skipped"]) if data.get("skipped") else None,
             lost=tuple(LostEntry(**entry) for entry in data.get("lost", ())),
             mounts=data.get("mounts"),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
+from mmsearch.own_facts import NO_OWN_FACTS, OwnFacts
 from mmsearch.types import Facts, Item, Modality, Space, Span, SpanUnit
 
 FORMAT_VERSION = 1
@@ -36,21 +37,35 @@ FACT_FIELDS = [
 FACT_SCHEMA = pa.schema(FACT_FIELDS)
 FACT_NAMES = [field.name for field in FACT_FIELDS]
 
+RESERVED_PREFIX = "mms_"
+"""Columns that the format gains later begin with it, so that they never meet a user's own."""
 
-def shard_schema(space: Space) -> pa.Schema:
-    """All columns of a shard of ``space``; the schema's metadata carries format version and space."""
+FORMAT_COLUMNS = frozenset(("id", "vector", *FACT_NAMES))
+
+
+def is_own_column(name: str) -> bool:
+    """Whether a column of a shard is a user's own, not one of the format."""
+    return name not in FORMAT_COLUMNS and not name.startswith(RESERVED_PREFIX)
+
+
+def shard_schema(space: Space, own_fields: Sequence[pa.Field] = ()) -> pa.Schema:
+    """All columns of a shard, with a user's own. The schema's metadata carries the format's version and the space."""
     element = pa.field("element", pa.float16(), nullable=False)
     fields = [
         pa.field("id", pa.int64(), nullable=False),
         *FACT_FIELDS,
+        *own_fields,
         pa.field("vector", pa.list_(element, space.dim), nullable=False),
     ]
     metadata = {"mmsearch.format": str(FORMAT_VERSION), "mmsearch.space": json.dumps(space.to_json())}
     return pa.schema(fields, metadata=metadata)
 
 
-def facts_table(items: Sequence[Item]) -> pa.Table:
-    """Items as columns: every column of a shard but ``id`` and ``vector``."""
+def facts_table(items: Sequence[Item], own_types: Mapping[str, pa.DataType] | None = None) -> pa.Table:
+    """Items as columns: every column of a shard but ``id`` and ``vector``.
+
+    ``own_types``: the user's own columns that any of the items may have values in.
+    """
     columns: dict[str, list[Any]] = {
         "path": [item.path for item in items],
         "content_hash": [item.content_hash for item in items],
@@ -71,19 +86,26 @@ def facts_table(items: Sequence[Item]) -> pa.Table:
         "taken_from": [item.facts.taken_from for item in items],
     }
     arrays = [pa.array(columns[field.name], type=field.type) for field in FACT_FIELDS]
-    return pa.Table.from_arrays(arrays, schema=FACT_SCHEMA)
+    table = pa.Table.from_arrays(arrays, schema=FACT_SCHEMA)
+    used = {name for item in items for name in item.own_facts}
+    for name, kind in (own_types or {}).items():
+        if name in used:
+            table = table.append_column(name, pa.array([item.own_facts.get(name) for item in items], type=kind))
+    return table
 
 
 def with_all_columns(table: pa.Table, names: Sequence[str]) -> pa.Table:
-    """The named columns in that order; facts that a shard of an earlier version does not hold are null.
+    """The named columns in that order; a column that the shard lacks is null.
 
-    All fields may be null in what is returned, whether a column was missing or not: tables of an earlier and of a
-    later shard have one schema and can be put together.
+    Shards of earlier versions lack columns of the format, and most shards lack a user's own, which are of type null
+    then. All fields may be null in what is returned, whether a column was missing or not: tables of two shards have
+    one schema and can be put together.
     """
-    columns = [
-        table[name] if name in table.column_names else pa.nulls(table.num_rows, FACT_SCHEMA.field(name).type)
-        for name in names
-    ]
+
+    def nulls(name: str) -> pa.Array:
+        return pa.nulls(table.num_rows, FACT_SCHEMA.field(name).type if name in FACT_NAMES else pa.null())
+
+    columns = [table[name] if name in table.column_names else nulls(name) for name in names]
     return pa.Table.from_arrays(columns, names=list(names))
 
 
@@ -100,7 +122,19 @@ def item_of(row: dict[str, Any]) -> Item:
         facts=Facts(row["width"], row["height"], row["duration_s"], row["taken_at"], row["note"], row["taken_from"]),
         ctime_ns=row["ctime_ns"],
         made=row["made"],
+        own_facts=own_facts_of(row),
     )
+
+
+def own_facts_of(row: Mapping[str, Any]) -> OwnFacts:
+    """The row's values in the user's own columns; those that are null are left out."""
+    found = {name: value for name, value in row.items() if value is not None and is_own_column(name)}
+    return OwnFacts(found) if found else NO_OWN_FACTS
+
+
+def is_without_file(row: Mapping[str, Any]) -> bool:
+    """Whether the row was added under a name that was no file: then it has no size, no time and no content."""
+    return not row["size"] and not row["mtime_ns"] and not row["content_hash"]
 
 
 def span_of(row: dict[str, Any]) -> Span | None:

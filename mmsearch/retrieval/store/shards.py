@@ -1,9 +1,9 @@
 """Shards: immutable Parquet files whose vectors and ids are read in place, by memory map.
 
 A shard is written with one uncompressed, plainly encoded page for each row group of the columns ``id`` and
-``vector``. The values of such a page are the last bytes of its column chunk, so the footer tells where they
-lie, and the file is at once a table for any Parquet reader and a matrix for ours: no copy of the vectors is
-kept for searching or re-scoring. The writer checks this on every file before it is committed.
+``vector``. The values of such a page are the last bytes of its column chunk, and the footer says where that ends. So
+the file is a table for any Parquet reader, and a matrix for mmsearch: no second copy of the vectors is needed. The
+writer checks this on every file before it is committed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import mmap
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -23,30 +23,42 @@ from numpy.typing import NDArray
 
 from mmsearch.durable import bytes_checksum, durable_file
 from mmsearch.errors import CollectionDamagedError, NewerFormatError
-from mmsearch.indexes import unique_small
-from mmsearch.retrieval.store.schema import FACT_NAMES, FORMAT_VERSION, shard_schema, with_all_columns
+from mmsearch.retrieval.store.own_columns import leaf_names
+from mmsearch.retrieval.store.schema import (
+    FACT_NAMES,
+    FORMAT_VERSION,
+    is_own_column,
+    shard_schema,
+    with_all_columns,
+)
 from mmsearch.types import Space
 
 ROW_GROUP = 4_096
-KEPT_BYTES = 32 << 20
-"""Facts of row groups that an open shard keeps for the next answers."""
+CACHE_BYTES = 32 << 20
+"""Facts of row groups that an open shard keeps in memory for the next answers."""
 
 _ONE_PAGE = 1 << 30  # far more than a row group holds: each of its columns becomes a single page
 _VECTOR_LEAF = "vector.list.element"  # Parquet's name of the values inside the column ``vector``
+_DICTIONARIES = ("path", "modality", "span_unit", "note", "made", "taken_from")
+
+RowBatch = tuple[NDArray[np.int64], pa.Table, NDArray[np.float16]]
+"""Ids ``[rows]``, facts of as many rows, and vectors ``[rows, dim]``."""
 
 
 def write_shard(
-    path: Path,
-    space: Space,
-    parts: Iterable[tuple[NDArray[np.int64], pa.Table, NDArray[np.float16]]],
+    path: Path, space: Space, batches: Iterable[RowBatch], own_types: Mapping[str, pa.DataType] | None = None
 ) -> int:
-    """Write parts of (ids, facts, vectors ``[rows, dim]``) to a new file, durably; returns its rows.
+    """Write batches of rows to a new file, durably; returns the number of rows.
 
-    Ids ascend over all parts. Memory holds one part at a time.
+    Ids ascend over all batches. Memory holds one batch at a time. ``own_types``: the user's own columns; the facts of
+    every batch have them after those of the format.
     """
     import pyarrow.parquet as pq
 
-    schema = shard_schema(space)
+    own_fields = [pa.field(name, kind) for name, kind in (own_types or {}).items()]
+    own_leaves = [leaf for field in own_fields for leaf in leaf_names(field)]
+    schema = shard_schema(space, own_fields)
+    names = [*FACT_NAMES, *(field.name for field in own_fields)]
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = 0
     with (
@@ -54,16 +66,17 @@ def write_shard(
         pq.ParquetWriter(
             sink,
             schema,
-            compression={"id": "none", _VECTOR_LEAF: "none"} | dict.fromkeys(FACT_NAMES, "zstd"),
-            use_dictionary=["path", "modality", "span_unit", "note", "made", "taken_from"],
+            compression={"id": "none", _VECTOR_LEAF: "none"} | dict.fromkeys((*FACT_NAMES, *own_leaves), "zstd"),
+            use_dictionary=[*_DICTIONARIES, *own_leaves],
             write_statistics=["id", "mtime_ns", "taken_at"],
             data_page_size=_ONE_PAGE,
             max_rows_per_page=_ONE_PAGE,
             write_page_index=False,
         ) as writer,
     ):
-        for ids, facts, vectors in parts:
-            arrays = [pa.array(ids), *facts.combine_chunks().columns, _vector_array(vectors, space.dim)]
+        for ids, facts, vectors in batches:
+            columns = facts.select(names).combine_chunks().columns
+            arrays = [pa.array(ids), *columns, _vector_array(vectors, space.dim)]
             table = pa.Table.from_arrays(arrays, schema=schema)
             writer.write_table(table, row_group_size=ROW_GROUP)
             rows += len(ids)
@@ -78,9 +91,14 @@ def _vector_array(vectors: NDArray[np.float16], dim: int) -> pa.Array:
 
 
 class Shard:
-    """A shard opened for reading; it stays readable while it is held, also when its name has gone.
+    """A shard opened for reading. It stays readable while it is held, even after its file was deleted.
 
-    ``footer`` is what `footer_digest` gave when it was written: Arrow ends the process over some altered footers.
+    ``footer``: the `footer_checksum` that the manifest holds. It is compared first, because some altered footers end
+    the process in Arrow.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        CollectionDamagedError: the file was cut or altered, or is not a Parquet file.
     """
 
     def __init__(self, path: Path, footer: str | None = None) -> None:
@@ -88,12 +106,12 @@ class Shard:
 
         self.path = path
         self._guard = threading.Lock()  # Arrow's reader of a file may not be called by two threads at once
-        self._kept: dict[tuple[int, tuple[str, ...]], pa.Table] = {}
-        self._kept_bytes = 0
-        with _reading(path):
+        self._cache: dict[tuple[int, tuple[str, ...]], pa.Table] = {}
+        self._cached_bytes = 0
+        with _explained_read_errors(path):
             with open(path, "rb") as file:
                 self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            if footer is not None and footer_digest(self._bytes) != footer:
+            if footer is not None and footer_checksum(self._bytes) != footer:
                 raise ValueError("it was cut or altered")
             self._file = pq.ParquetFile(pa.BufferReader(pa.py_buffer(self._bytes)))
         self._footer = self._file.metadata
@@ -104,12 +122,17 @@ class Shard:
 
     @property
     def footer(self) -> str:
-        """The `footer_digest`."""
-        return footer_digest(self._bytes)
+        """The `footer_checksum`."""
+        return footer_checksum(self._bytes)
 
     @cached_property
     def space(self) -> Space:
-        """The space that the schema's metadata names."""
+        """The space that the schema's metadata names.
+
+        Raises:
+            CollectionDamagedError: it names none; a table of another program.
+            NewerFormatError: a newer version of mmsearch wrote it.
+        """
         metadata = self._file.schema_arrow.metadata or {}
         try:
             version = int(metadata[b"mmsearch.format"])
@@ -123,6 +146,13 @@ class Shard:
         return space
 
     @cached_property
+    def own_types(self) -> dict[str, pa.DataType]:
+        """The user's own columns that the shard has, each with its type."""
+        names = [name for name in self._columns if is_own_column(name)]
+        schema = self._file.schema_arrow if names else None
+        return {} if schema is None else {name: schema.field(name).type for name in names}
+
+    @cached_property
     def ids(self) -> NDArray[np.int64]:
         """Row ids, ascending; int64 ``[rows]``."""
         blocks = [self._values(group, "id", np.dtype("<i8"), 1).reshape(-1) for group in self._groups]
@@ -130,7 +160,7 @@ class Shard:
 
     @cached_property
     def vector_blocks(self) -> list[NDArray[np.float16]]:
-        """Unit vectors as float16 ``[rows of a row group, dim]``, mapped from the file (maybe unaligned)."""
+        """Unit vectors as float16 ``[rows of a row group, dim]``, mapped from the file; they may be unaligned."""
         return [self._values(group, "vector", np.dtype("<f2"), self.space.dim) for group in self._groups]
 
     @property
@@ -138,6 +168,7 @@ class Shard:
         return range(self._footer.num_row_groups)
 
     def _values(self, group: int, column: str, dtype: np.dtype[Any], width: int) -> NDArray[Any]:
+        """The values of a column in one row group, mapped from the file; ``[rows of the group, width]``."""
         row_group = self._footer.row_group(group)
         place = self._columns.get(column)
         if place is None or place >= row_group.num_columns:
@@ -150,7 +181,7 @@ class Shard:
         return np.ndarray((row_group.num_rows, width), dtype, buffer=self._bytes, offset=offset)
 
     def check_mapping(self) -> None:
-        """Compare the mapped ids and vectors with what a Parquet reader decodes.
+        """Compare the mapped ids and vectors with those that a Parquet reader decodes.
 
         Raises:
             CollectionDamagedError: they differ.
@@ -164,69 +195,76 @@ class Shard:
                 np.array_equal(vectors.view(np.uint16), mapped.ravel().view(np.uint16))
                 and np.array_equal(ids, self._values(group, "id", np.dtype("<i8"), 1).ravel())
             ):
-                raise CollectionDamagedError(f"shard {self.path}: its pages do not lie as they should")
+                raise CollectionDamagedError(f"shard {self.path}: its pages do not lie where they should")
 
     def facts_of_group(self, group: int, columns: Sequence[str]) -> pa.Table:
-        """The named columns of one row group; groups lie as `vector_blocks` do."""
-        with self._guard, _reading(self.path):
+        """The named columns of one row group, numbered as `vector_blocks` are."""
+        with self._guard, _explained_read_errors(self.path):
             table = self._file.read_row_group(group, columns=list(columns), use_threads=False)
         return with_all_columns(table, columns)
 
     def facts(self, columns: Sequence[str]) -> pa.Table:
         """The named columns of all rows."""
-        with self._guard, _reading(self.path):
+        with self._guard, _explained_read_errors(self.path):
             table = self._file.read(columns=list(columns), use_threads=False)
         return with_all_columns(table, columns)
 
     def facts_at(self, positions: NDArray[np.int64], columns: Sequence[str]) -> list[dict[str, Any]]:
-        """The named columns of the rows at ``positions`` (ascending), one dict a row; reads their row groups alone.
+        """The named columns of the rows at ``positions`` (ascending), one dict for each row.
 
-        Row groups that were read last are kept, up to `KEPT_BYTES`: reading one takes as long as finding its rows.
+        Reads only the row groups that hold these rows. The last of them are cached, up to `CACHE_BYTES`: reading one
+        takes as long as finding its rows.
         """
         rows: list[dict[str, Any]] = []
         bounds = np.cumsum([0] + [self._footer.row_group(g).num_rows for g in self._groups])
         groups = np.searchsorted(bounds, positions, side="right") - 1
-        for group in unique_small(groups):
-            table = self._kept_group(int(group), tuple(columns))
+        for group in numbers_present(groups):
+            table = self._cached_group(group, tuple(columns))
             names, values = table.column_names, [table.column(i) for i in range(table.num_columns)]
             # One value after another, not take(): that imports pyarrow.compute, which costs more than the whole query.
             for offset in (positions[groups == group] - bounds[group]).tolist():
                 rows.append({name: column[offset].as_py() for name, column in zip(names, values, strict=True)})
         return rows
 
-    def _kept_group(self, group: int, columns: tuple[str, ...]) -> pa.Table:
+    def _cached_group(self, group: int, columns: tuple[str, ...]) -> pa.Table:
         key = group, columns
         with self._guard:
-            kept = self._kept.pop(key, None)
-            if kept is not None:
-                self._kept[key] = kept  # the last that is thrown out now
-                return kept
+            cached = self._cache.pop(key, None)
+            if cached is not None:
+                self._cache[key] = cached  # used last, so dropped last
+                return cached
         table = self.facts_of_group(group, columns)
         with self._guard:
-            if key not in self._kept:
-                self._kept[key] = table
-                self._kept_bytes += table.nbytes
-            while self._kept_bytes > KEPT_BYTES and len(self._kept) > 1:
-                self._kept_bytes -= self._kept.pop(next(iter(self._kept))).nbytes
+            if key not in self._cache:
+                self._cache[key] = table
+                self._cached_bytes += table.nbytes
+            while self._cached_bytes > CACHE_BYTES and len(self._cache) > 1:
+                self._cached_bytes -= self._cache.pop(next(iter(self._cache))).nbytes
         return table
 
 
-def footer_digest(data: mmap.mmap | bytes) -> str:
-    """Digest of a Parquet file's footer, of its length and of the mark behind it."""
+def numbers_present(numbers: NDArray[np.int64]) -> list[int]:
+    """Which small numbers occur, ascending. `numpy.unique` would import numpy.ma, a tenth of a cold query."""
+    found: list[int] = np.flatnonzero(np.bincount(numbers)).tolist()
+    return found
+
+
+def footer_checksum(data: mmap.mmap | bytes) -> str:
+    """Checksum of a Parquet file's footer, of the footer's length, and of the magic bytes at the end."""
     length = int.from_bytes(data[-8:-4], "little")
     return bytes_checksum(data[-min(8 + length, len(data)) :])
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """What Parquet says of bytes that are no table, as one clear line; a file that is missing stays what it is."""
+def _explained_read_errors(path: Path) -> Iterator[None]:
+    """Turn what Arrow says of a damaged file into one clear line; a missing file stays a FileNotFoundError."""
     try:
         yield
     except FileNotFoundError:
         raise
     except (pa.ArrowException, ValueError, OSError) as error:
-        raise CollectionDamagedError(f"shard {path} cannot be read ({_one_line(error)})") from error
+        raise CollectionDamagedError(f"shard {path} cannot be read ({_first_line(error)})") from error
 
 
-def _one_line(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0][:200] if str(error) else type(error).__name__

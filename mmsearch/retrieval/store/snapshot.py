@@ -13,19 +13,24 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mmsearch.errors import CollectionDamagedError
-from mmsearch.indexes import unique_small
+from mmsearch.retrieval.store.fact_updates import NO_UPDATES, FactUpdates, read_updates
 from mmsearch.retrieval.store.manifest import Manifest, ShardEntry
-from mmsearch.retrieval.store.shards import Shard
+from mmsearch.retrieval.store.own_columns import joint_types, with_types
+from mmsearch.retrieval.store.shards import Shard, numbers_present
 from mmsearch.retrieval.store.tombstones import read_tombstones
 from mmsearch.types import Modality
 
 
 class Rows:
-    """The rows of a (space, modality), dead ones included, by position: the order of ascending ids."""
+    """The rows of a (space, modality), deleted ones included. Positions count them by ascending id.
 
-    def __init__(self, shards: Sequence[Shard], dead: NDArray[np.int64]) -> None:
+    ``deleted``: ids of deleted rows, here or elsewhere, ascending.
+    """
+
+    def __init__(self, shards: Sequence[Shard], deleted: NDArray[np.int64], updates: FactUpdates = NO_UPDATES) -> None:
         self._shards = list(shards)
-        self._dead = dead
+        self._deleted = deleted
+        self._all_updates = updates
         self._starts = np.cumsum([0] + [len(shard) for shard in self._shards])
 
     def __len__(self) -> int:
@@ -43,22 +48,27 @@ class Rows:
         return [block for shard in self._shards for block in shard.vector_blocks]
 
     @cached_property
+    def own_types(self) -> dict[str, pa.DataType]:
+        """The user's own columns that any of the rows may have values in, each with its type."""
+        return joint_types([*(shard.own_types for shard in self._shards), self._updates.own_types])
+
+    @cached_property
     def live(self) -> NDArray[np.bool_] | None:
-        """Which positions are alive; None where all are."""
-        places = np.searchsorted(self.ids, self._dead)
+        """Which positions are not deleted, bool ``[rows]``; None if none is deleted."""
+        places = np.searchsorted(self.ids, self._deleted)
         inside = places < len(self)
-        places, dead = places[inside], self._dead[inside]
-        hit = places[self.ids[places] == dead]
+        places, deleted = places[inside], self._deleted[inside]
+        hit = places[self.ids[places] == deleted]
         if not len(hit):
             return None
         live = np.ones(len(self), np.bool_)
         live[hit] = False
-        live.flags.writeable = False  # so that what a search makes of it may be kept
+        live.flags.writeable = False  # an index keeps what it computes from this very array
         return live
 
     @property
     def live_count(self) -> int:
-        """How many rows are alive."""
+        """How many rows are not deleted."""
         return len(self) if self.live is None else int(np.count_nonzero(self.live))
 
     def positions(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -66,30 +76,43 @@ class Rows:
         return np.searchsorted(self.ids, ids).astype(np.int64)
 
     def has(self, row_id: int) -> bool:
-        """Whether an id is a row here."""
+        """Whether an id is a row here, deleted or not."""
         place = int(np.searchsorted(self.ids, row_id))
         return place < len(self) and int(self.ids[place]) == row_id
 
+    def live_positions_of(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Positions of those of some ids that are rows here and not deleted."""
+        places = np.minimum(np.searchsorted(self.ids, ids), max(len(self) - 1, 0))
+        found = places[self.ids[places] == ids] if len(self) else np.empty(0, np.int64)
+        return found if self.live is None else found[self.live[found]]
+
     def facts(self, columns: Sequence[str]) -> pa.Table:
-        """The named columns of all rows, in order of position."""
-        tables = [shard.facts(columns) for shard in self._shards]
-        return pa.concat_tables(table.replace_schema_metadata(None) for table in tables)
+        """The named columns of all rows, in order of position; nulls in those that no row has."""
+        tables = [with_types(shard.facts(columns), self.own_types) for shard in self._shards]
+        table = pa.concat_tables(table.replace_schema_metadata(None) for table in tables)
+        return self._updates.applied_to(self.ids, table) if len(self._updates) else table
 
     def tables(self, columns: Sequence[str]) -> Iterator[pa.Table]:
         """The named columns of all rows, one row group after another, in order of position."""
         for shard in self._shards:
-            for group in range(len(shard.vector_blocks)):
-                yield shard.facts_of_group(group, columns)
+            start = 0
+            for group, block in enumerate(shard.vector_blocks):
+                table = with_types(shard.facts_of_group(group, columns), self.own_types)
+                yield self._updates.applied_to(shard.ids[start : start + len(block)], table)
+                start += len(block)
 
     def facts_at(self, positions: NDArray[np.int64], columns: Sequence[str]) -> list[dict[str, Any]]:
-        """The named columns of the rows at ``positions`` (any order), one dict a row, in the order given."""
+        """The named columns of the rows at ``positions`` (any order), one dict for each row, in the order given."""
         order = np.argsort(positions, kind="stable")
         ordered = positions[order]
         owners = np.searchsorted(self._starts, ordered, side="right") - 1
         found: list[dict[str, Any]] = []
-        for owner in unique_small(owners):
+        for owner in numbers_present(owners):
             inside = ordered[owners == owner] - self._starts[owner]
             found += self._shards[owner].facts_at(inside, columns)
+        if len(self._updates):
+            for row_id, row in zip(self.ids[ordered].tolist(), found, strict=True):
+                row.update(self._updates.row(row_id, columns))
         result: list[dict[str, Any]] = [{}] * len(found)
         for place, row in zip(order, found, strict=True):
             result[place] = row
@@ -97,14 +120,27 @@ class Rows:
 
     def vectors_at(self, positions: NDArray[np.int64]) -> NDArray[np.float16]:
         """The stored vectors at ``positions``; float16 ``[len(positions), dim]``."""
-        from mmsearch.indexes import StoredVectors
-
         blocks = self.vector_blocks
-        return StoredVectors(blocks, blocks[0].shape[1]).take_float16(positions)
+        starts = np.cumsum([0] + [len(block) for block in blocks])
+        owners = np.searchsorted(starts, positions, side="right") - 1
+        taken = np.empty((len(positions), blocks[0].shape[1]), np.float16)
+        order = np.argsort(owners, kind="stable")
+        bounds = np.searchsorted(owners[order], np.arange(len(blocks) + 1))
+        for block, start, first, last in zip(blocks, starts, bounds, bounds[1:], strict=False):
+            if first < last:
+                places = order[first:last]
+                taken[places] = block[positions[places] - start]
+        return taken
+
+    @cached_property
+    def _updates(self) -> FactUpdates:
+        """The changed facts, if any of them is of a row here."""
+        touched = len(self._all_updates) and self._all_updates.touches(self.ids)
+        return self._all_updates if touched else NO_UPDATES
 
 
 class Snapshot:
-    """What a manifest names. Shards open when they are first needed; opened ones outlive their names."""
+    """What a manifest names. Files are opened when they are first needed, and stay readable after they are deleted."""
 
     def __init__(self, root: Path, manifest: Manifest) -> None:
         self.root = root
@@ -114,26 +150,46 @@ class Snapshot:
 
     @cached_property
     def deleted_ids(self) -> NDArray[np.int64]:
-        """All dead ids, ascending."""
+        """The ids of all deleted rows whose tombstones are kept, ascending."""
         parts = [read_tombstones(self.root, entry) for entry in self.manifest.tombstones]
         return np.unique(np.concatenate(parts)) if parts else np.empty(0, np.int64)
 
+    @cached_property
+    def fact_updates(self) -> FactUpdates:
+        """The facts that were changed after their rows were written."""
+        return read_updates(self.root, self.manifest)
+
     def rows(self, space: str, modality: Modality) -> Rows:
-        """The rows of a (space, modality)."""
+        """The rows of a (space, modality).
+
+        Raises:
+            FileNotFoundError: a file is gone; a newer manifest may have replaced it.
+            CollectionDamagedError: a shard is not what the manifest says.
+        """
         with self._guard:
             key = (space, modality)
             if key not in self._rows:
                 entries = self.manifest.shards_of(space, modality)
-                self._rows[key] = Rows([open_shard(self.root, entry) for entry in entries], self.deleted_ids)
+                shards = [open_shard(self.root, entry) for entry in entries]
+                self._rows[key] = Rows(shards, self.deleted_ids, self.fact_updates)
             return self._rows[key]
 
+    def all_rows(self) -> dict[tuple[str, Modality], Rows]:
+        """The rows of every space and modality."""
+        return {(key, m): self.rows(key, m) for key in self.manifest.spaces for m in self.manifest.modalities(key)}
+
+    @cached_property
+    def own_types(self) -> dict[str, pa.DataType]:
+        """The user's own columns of the whole collection, each with its type. Opens every shard."""
+        return joint_types(rows.own_types for rows in self.all_rows().values())
+
     def counts(self, space: str) -> dict[Modality, int]:
-        """Live rows by modality."""
+        """Rows that are not deleted, by modality."""
         return {m: self.rows(space, m).live_count for m in self.manifest.modalities(space)}
 
 
 def open_shard(root: Path, entry: ShardEntry) -> Shard:
-    """Open a shard that a manifest names, and see that it is the one that was meant.
+    """Open a shard that a manifest names, and check that it is the one.
 
     Raises:
         FileNotFoundError: it is gone; a newer manifest may have replaced it.

@@ -1,4 +1,4 @@
-"""Tombstones: ids that no longer answer, in files that are written twice, so that no loss of one brings rows back."""
+"""Tombstones: the ids of deleted rows. Each file is written twice, so that the loss of one brings no row back."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from mmsearch.durable import durable_file, file_checksum
 from mmsearch.errors import CollectionDamagedError
 from mmsearch.retrieval.store.manifest import TombstoneEntry
 
+TOMBSTONES_FOLDER = "dead"
 TOMBSTONE_COPIES = "dead-copies"
 """The folder of the second file of each set of tombstones."""
 
@@ -30,7 +31,7 @@ def write_tombstones(root: Path, name: str, ids: NDArray[np.int64]) -> Tombstone
 
 
 def read_tombstones(root: Path, entry: TombstoneEntry) -> NDArray[np.int64]:
-    """The ids in a tombstone file, or in its copy where that file is damaged or lost.
+    """The ids in a tombstone file; in its copy if that file is damaged or lost. int64 ``[n]``.
 
     Raises:
         FileNotFoundError: it is gone; a newer manifest may have replaced it.
@@ -47,7 +48,7 @@ def read_tombstones(root: Path, entry: TombstoneEntry) -> NDArray[np.int64]:
 
 
 def read_tombstone_file(path: Path) -> NDArray[np.int64]:
-    """The ids in one file of tombstones.
+    """The ids in one file of tombstones, int64 ``[n]``.
 
     Raises:
         FileNotFoundError: it is gone.
@@ -66,16 +67,16 @@ def read_tombstone_file(path: Path) -> NDArray[np.int64]:
 
 
 def find_tombstones(root: Path) -> list[TombstoneEntry]:
-    """An entry for each set of tombstones that lies in the folder, named by a manifest or not: ids are never used
-    twice, so that one more does no harm."""
+    """An entry for each readable set of tombstones in the folder, named by a manifest or not.
+
+    One too many does no harm, because ids are never used twice.
+    """
     entries = []
-    names = {path.name for folder in ("dead", TOMBSTONE_COPIES) for path in (root / folder).glob("*.parquet")}
-    for name in sorted(names):
-        for path in (root / "dead" / name, root / TOMBSTONE_COPIES / name):
+    folders = (TOMBSTONES_FOLDER, TOMBSTONE_COPIES)
+    for name in sorted({path.name for folder in folders for path in (root / folder).glob("*.parquet")}):
+        for path in (root / folder / name for folder in folders):
             with suppress(CollectionDamagedError, OSError):
-                entry = TombstoneEntry(
-                    path.relative_to(root).as_posix(), len(read_tombstone_file(path)), file_checksum(path)
-                )
-                entries.append(entry)
+                ids = read_tombstone_file(path)
+                entries.append(TombstoneEntry(path.relative_to(root).as_posix(), len(ids), file_checksum(path)))
                 break
     return entries

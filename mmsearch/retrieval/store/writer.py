@@ -1,10 +1,10 @@
-"""The one writer: puts new files beside the old, then lets the manifest name them, all in one step."""
+"""The one writer: it puts new files beside the old, then replaces the manifest, so that all become visible at once."""
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mmsearch.durable import explained_write_errors, file_checksum
 from mmsearch.errors import SpaceMismatchError
+from mmsearch.retrieval.store.fact_updates import UPDATES_FOLDER, FactUpdates, read_update_file, write_updates
 from mmsearch.retrieval.store.lock import writer_lock
 from mmsearch.retrieval.store.manifest import (
     MANIFEST_NAME,
@@ -25,11 +26,12 @@ from mmsearch.retrieval.store.manifest import (
     load_manifest,
     save_manifest,
 )
+from mmsearch.retrieval.store.own_columns import with_types
 from mmsearch.retrieval.store.partial_files import sweep_partial
-from mmsearch.retrieval.store.schema import FACT_NAMES
-from mmsearch.retrieval.store.shards import Shard, write_shard
-from mmsearch.retrieval.store.snapshot import open_shard
-from mmsearch.retrieval.store.tombstones import TOMBSTONE_COPIES, write_tombstones
+from mmsearch.retrieval.store.schema import FACT_NAMES, is_own_column
+from mmsearch.retrieval.store.shards import RowBatch, Shard, write_shard
+from mmsearch.retrieval.store.snapshot import Rows, Snapshot, open_shard
+from mmsearch.retrieval.store.tombstones import TOMBSTONE_COPIES, TOMBSTONES_FOLDER, write_tombstones
 from mmsearch.types import Modality, Space
 
 Sized = TypeVar("Sized", ShardEntry, IndexEntry)
@@ -37,10 +39,19 @@ Sized = TypeVar("Sized", ShardEntry, IndexEntry)
 SWEEP_AFTER_S = 600.0
 """Unnamed files younger than this stay: a reader may hold the manifest that named them."""
 
+_MERGE_WIDTH = 8
+_LARGEST_CLASS = 7  # 64 · 8^7 rows and more, some 130 million: such shards are left alone
+_ABSORB_FACTOR = 2  # a file of changed facts absorbs the one before it up to so many times its own rows
+
 
 @dataclass(frozen=True, slots=True)
 class Addition:
-    """Rows to be stored: facts (`schema.FACT_SCHEMA`) and float16 unit vectors ``[rows, dim]``."""
+    """Rows to be stored, all of one space and modality.
+
+    Attributes:
+        facts: the columns of `schema.FACT_SCHEMA`, and after them the user's own.
+        vectors: unit vectors, float16 ``[rows, dim]``.
+    """
 
     space: Space
     modality: Modality
@@ -50,7 +61,7 @@ class Addition:
 
 @contextmanager
 def open_writer(root: Path) -> Iterator[Writer]:
-    """Take the write lock, read the newest manifest, sweep what it does not name.
+    """Take the write lock, read the newest manifest, and delete old files that it does not name.
 
     Raises:
         CollectionBusyError, CollectionDamagedError, ReadOnlyError, MMSearchError: see `writer_lock`
@@ -72,9 +83,10 @@ class Writer:
     def commit(
         self, additions: Sequence[Addition] = (), delete: Iterable[int] = (), **changes: Any
     ) -> list[NDArray[np.int64]]:
-        """Add rows and bury ids, together or not at all; returns the ids of each addition's rows.
+        """Add rows and delete others, all or none of it; returns the ids of each addition's rows.
 
-        ``changes`` replaces further fields of the manifest. Nothing is visible before the manifest is replaced.
+        ``delete``: ids of rows. ``changes``: further fields of the manifest. Nothing is visible before the manifest is
+        replaced.
         """
         with explained_write_errors(self.root):
             manifest = self.manifest
@@ -84,14 +96,28 @@ class Writer:
                 ids.append(rows)
                 if len(rows):
                     manifest = self._with_shard(manifest, addition, rows)
-            buried = np.unique(np.fromiter(delete, np.int64))
-            if len(buried):
-                manifest = self._with_dead(manifest, buried)
+            deleted = np.unique(np.fromiter(delete, np.int64))
+            if len(deleted):
+                manifest = self._with_tombstones(manifest, deleted)
             self.publish(replace(manifest, **changes))
             return ids
 
+    def change_facts(self, updates: FactUpdates) -> None:
+        """Change the facts of stored rows, all or none of it.
+
+        Files of earlier changes that are not much larger are joined with the new one, so that there are never more of
+        them than the logarithm of the changed rows.
+        """
+        with explained_write_errors(self.root):
+            entries = list(self.manifest.fact_updates)
+            while entries and entries[-1].rows <= _ABSORB_FACTOR * len(updates):
+                updates = read_update_file(self.root / entries.pop().path).followed_by(updates)
+            name, manifest = self.new_path(self.manifest, UPDATES_FOLDER, ".parquet")
+            entry = write_updates(self.root, name, updates)
+            self.publish(replace(manifest, fact_updates=(*entries, entry)))
+
     def publish(self, manifest: Manifest) -> None:
-        """Make ``manifest`` the truth."""
+        """Replace the manifest on disk: from now on, readers that open the collection see what it names."""
         manifest = replace(manifest, generation=self.manifest.generation + 1)
         with explained_write_errors(self.root):
             save_manifest(self.root, manifest)
@@ -103,9 +129,45 @@ class Writer:
         (self.root / folder).mkdir(parents=True, exist_ok=True)
         return name, replace(manifest, next_seq=manifest.next_seq + 1)
 
+    def merge(self, entries: Sequence[ShardEntry], deleted: NDArray[np.int64]) -> None:
+        """Put one shard in the place of ``entries``, neighbours of one space and modality.
+
+        Deleted rows are left out, and facts that were changed later are taken over.
+
+        Raises:
+            SpaceMismatchError: they are of two spaces.
+        """
+        first = entries[0]
+        for entry in entries:
+            if entry.space != first.space:
+                raise SpaceMismatchError(f"shards of the spaces {first.space} and {entry.space} cannot be merged")
+        space = self.manifest.spaces[first.space]
+        shards = [open_shard(self.root, entry) for entry in entries]
+        updates = Snapshot(self.root, self.manifest).fact_updates
+        own_types = Rows(shards, deleted, updates).own_types
+        batches = _live_batches(shards, deleted, updates, own_types)
+        merged, manifest = self._write(self.manifest, space, first.modality, batches, own_types)
+        replaced = set(entries)
+        kept = tuple(entry for entry in manifest.shards if entry not in replaced)
+        self.publish(replace(manifest, shards=(*kept, merged) if merged else kept))
+
+    def sweep(self) -> None:
+        """Delete files that the manifest does not name and that are too old for any reader to need them."""
+        named = self.manifest.files()
+        oldest = time.time() - SWEEP_AFTER_S
+        # Tombstones go after the shards whose rows they delete. The last pattern: of a writer that was killed.
+        folders = (TOMBSTONES_FOLDER, TOMBSTONE_COPIES, UPDATES_FOLDER, "skipped")
+        patterns = ("shards/**/*", "indexes/**/*", *(f"{name}/*" for name in folders), f".{MANIFEST_NAME}.*")
+        for path in (path for pattern in patterns for path in self.root.glob(pattern)):
+            unnamed = path.is_file() and path.relative_to(self.root).as_posix() not in named
+            if unnamed and path.stat().st_mtime < oldest:
+                path.unlink(missing_ok=True)
+        sweep_partial(self.root)
+
     def _with_shard(self, manifest: Manifest, addition: Addition, ids: NDArray[np.int64]) -> Manifest:
-        parts = [(ids, addition.facts, addition.vectors)]
-        entry, manifest = self._write(manifest, addition.space, addition.modality, parts)
+        batches = [(ids, addition.facts, addition.vectors)]
+        own_types = {field.name: field.type for field in addition.facts.schema if is_own_column(field.name)}
+        entry, manifest = self._write(manifest, addition.space, addition.modality, batches, own_types)
         assert entry is not None
         return replace(
             manifest,
@@ -119,73 +181,52 @@ class Writer:
         manifest: Manifest,
         space: Space,
         modality: Modality,
-        parts: Iterable[tuple[NDArray[np.int64], pa.Table, NDArray[np.float16]]],
+        batches: Iterable[RowBatch],
+        own_types: Mapping[str, pa.DataType],
     ) -> tuple[ShardEntry | None, Manifest]:
+        """Write a shard, and return its entry and the manifest with its name taken; no entry where there is no row."""
         name, manifest = self.new_path(manifest, f"shards/{space.key}/{modality}", ".parquet")
         path = self.root / name
-        rows = write_shard(path, space, parts)
+        rows = write_shard(path, space, batches, own_types)
         if not rows:
             path.unlink()
             return None, manifest
-        shard = Shard(path)
-        entry = ShardEntry(
-            name,
-            space.key,
-            modality,
-            rows,
-            int(shard.ids[0]),
-            int(shard.ids[-1]),
-            path.stat().st_size,
-            file_checksum(path),
-            shard.footer,
-        )
-        return entry, manifest
+        return shard_entry(self.root, name, modality), manifest
 
-    def _with_dead(self, manifest: Manifest, ids: NDArray[np.int64]) -> Manifest:
-        name, manifest = self.new_path(manifest, "dead", ".parquet")
+    def _with_tombstones(self, manifest: Manifest, ids: NDArray[np.int64]) -> Manifest:
+        name, manifest = self.new_path(manifest, TOMBSTONES_FOLDER, ".parquet")
         return replace(manifest, tombstones=(*manifest.tombstones, write_tombstones(self.root, name, ids)))
 
-    def merge(self, entries: Sequence[ShardEntry], dead: NDArray[np.int64]) -> None:
-        """Put one shard in the place of ``entries`` (neighbours of one space and modality), without the dead rows.
 
-        Raises:
-            SpaceMismatchError: they are of two spaces.
-        """
-        first = entries[0]
-        for entry in entries:
-            if entry.space != first.space:
-                raise SpaceMismatchError(f"shards of the spaces {first.space} and {entry.space} cannot be merged")
-        space = self.manifest.spaces[first.space]
-        shards = [open_shard(self.root, entry) for entry in entries]
-        merged, manifest = self._write(self.manifest, space, first.modality, _living(shards, dead))
-        gone = set(entries)
-        kept = tuple(entry for entry in manifest.shards if entry not in gone)
-        self.publish(replace(manifest, shards=(*kept, merged) if merged else kept))
-
-    def sweep(self) -> None:
-        """Remove files that no manifest names and that are too old to be a reader's."""
-        named = self.manifest.files()
-        oldest = time.time() - SWEEP_AFTER_S
-        # Tombstones go after the shards whose rows they bury. The last: of a writer that was killed.
-        ours = ("shards/**/*", "indexes/**/*", "dead/*", f"{TOMBSTONE_COPIES}/*", "skipped/*", f".{MANIFEST_NAME}.*")
-        for path in (path for pattern in ours for path in self.root.glob(pattern)):
-            unnamed = path.is_file() and path.relative_to(self.root).as_posix() not in named
-            if unnamed and path.stat().st_mtime < oldest:
-                path.unlink(missing_ok=True)
-        sweep_partial(self.root)
+def shard_entry(root: Path, name: str, modality: Modality) -> ShardEntry:
+    """The manifest's entry for a shard; ``name`` is relative to ``root``."""
+    path = root / name
+    shard = Shard(path)
+    return ShardEntry(
+        path=name,
+        space=shard.space.key,
+        modality=modality,
+        rows=len(shard),
+        min_id=int(shard.ids[0]),
+        max_id=int(shard.ids[-1]),
+        bytes=path.stat().st_size,
+        checksum=file_checksum(path),
+        footer=shard.footer,
+    )
 
 
-def _living(
-    shards: Iterable[Shard], dead: NDArray[np.int64]
-) -> Iterator[tuple[NDArray[np.int64], pa.Table, NDArray[np.float16]]]:
-    """The live rows of shards, a row group at a time, so that a merge's memory is bounded."""
+def _live_batches(
+    shards: Iterable[Shard], deleted: NDArray[np.int64], updates: FactUpdates, own_types: Mapping[str, pa.DataType]
+) -> Iterator[RowBatch]:
+    """The rows of shards that are not deleted, a row group at a time, so that a merge's memory is bounded."""
+    names = [*FACT_NAMES, *own_types]
     for shard in shards:
         start = 0
         for group, block in enumerate(shard.vector_blocks):
             ids = shard.ids[start : start + len(block)]
-            alive = ~np.isin(ids, dead, assume_unique=True)
+            alive = ~np.isin(ids, deleted, assume_unique=True)
             if alive.any():
-                facts = shard.facts_of_group(group, FACT_NAMES)
+                facts = updates.applied_to(ids, with_types(shard.facts_of_group(group, names), own_types))
                 yield ids[alive], facts.filter(pa.array(alive)), block[alive]
             start += len(block)
 
@@ -206,10 +247,6 @@ def merges_due(entries: Sequence[Sized]) -> list[list[Sized]]:
             due.append(run)
             run = []
     return due
-
-
-_MERGE_WIDTH = 8
-_LARGEST_CLASS = 7  # 64 · 8^7 rows and more, some 130 million: such shards are left alone
 
 
 def _size_class(entry: ShardEntry | IndexEntry) -> int:

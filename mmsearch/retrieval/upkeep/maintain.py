@@ -59,15 +59,19 @@ def maintain(
 
 def merge_small_shards(writer: Writer, space: str, modality: Modality) -> None:
     """Merge shards as `merges_due` says, until none is due."""
-    dead = Snapshot(writer.root, writer.manifest).deleted_ids
+    deleted = Snapshot(writer.root, writer.manifest).deleted_ids
     while due := merges_due(writer.manifest.shards_of(space, modality)):
         for entries in due:
-            writer.merge(entries, dead)
+            writer.merge(entries, deleted)
 
 
 def compact(writer: Writer) -> None:
-    """Leave one shard and one index segment for each (space, modality), without dead rows and tombstones."""
-    dead = Snapshot(writer.root, writer.manifest).deleted_ids
+    """Leave one shard and one index segment for each (space, modality), without deleted rows and tombstones.
+
+    Facts that were changed later are moved into the shards.
+    """
+    snapshot = Snapshot(writer.root, writer.manifest)
+    deleted = snapshot.deleted_ids
     for key, space in writer.manifest.spaces.items():
         for modality in writer.manifest.modalities(key):
             job = IndexJob(writer, space, modality)
@@ -76,10 +80,10 @@ def compact(writer: Writer) -> None:
             elif job.rows().live is not None:
                 drop_index(writer, key, modality)  # `maintain` builds it again without the dead rows
             entries = writer.manifest.shards_of(key, modality)
-            if len(entries) > 1 or len(dead):
-                writer.merge(entries, dead)
+            if len(entries) > 1 or len(deleted) or snapshot.fact_updates.touches(snapshot.rows(key, modality).ids):
+                writer.merge(entries, deleted)
         maintain(writer, space)
-    writer.publish(replace(writer.manifest, tombstones=()))
+    writer.publish(replace(writer.manifest, tombstones=(), fact_updates=()))
 
 
 def _update_match_sample(writer: Writer, space: Space, modality: Modality) -> None:

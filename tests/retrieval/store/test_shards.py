@@ -145,8 +145,8 @@ def test_row_groups_that_were_read_last_are_kept_and_no_more_than_a_bound_allows
     assert shard.facts_at(np.array([3, 4, 31]), FACT_NAMES) == first
     assert read == [0, 3]
 
-    monkeypatch.setattr(shards, "KEPT_BYTES", 2 * shard._kept[0, tuple(FACT_NAMES)].nbytes + 100)
+    monkeypatch.setattr(shards, "CACHE_BYTES", 2 * shard._cache[0, tuple(FACT_NAMES)].nbytes + 100)
     for group in (0, 4, 0, 1, 0):
         shard.facts_at(np.array([10 * group]), FACT_NAMES)
     assert read == [0, 3, 4, 1], "what was asked for last is thrown out last"
-    assert len(shard._kept) <= 2
+    assert len(shard._cache) <= 2
