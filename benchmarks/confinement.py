@@ -16,7 +16,8 @@ from PIL import Image
 
 from mmsearch.retrieval.media.decode_spec import DecodeSpec
 from mmsearch.retrieval.media.pictures.transform import ImageTransform
-from mmsearch.retrieval.media.workers.decoder import Decoder, Job
+from mmsearch.retrieval.media.workers.decoder import Decoder
+from mmsearch.retrieval.media.workers.jobs import Job
 
 _FREE = "from mmsearch.retrieval.media.workers import worker\nworker.confine = lambda *_: None\nworker.main()\n"
 
@@ -33,9 +34,9 @@ def make_pictures(folder: Path, count: int) -> list[Path]:
 
 
 def decode_all(paths: list[Path], command: list[str] | None) -> float:
-    recipe = DecodeSpec(image=ImageTransform(224, 224))
+    spec = DecodeSpec(image=ImageTransform(224, 224))
     start = time.perf_counter()
-    with Decoder(2, recipe, slots=32, _worker_command=command) as decoder:
+    with Decoder(2, spec, slots=32, _worker_command=command) as decoder:
         for file in filter(None, decoder.map(Job(os.fsencode(path)) for path in paths)):
             decoder.release(file)
     return time.perf_counter() - start

@@ -22,7 +22,8 @@ from mmsearch import Collection
 from mmsearch.retrieval.encoders.load import load_encoder
 from mmsearch.retrieval.encoders.protocol import ImageEncoder
 from mmsearch.retrieval.media.decode_spec import DecodeSpec
-from mmsearch.retrieval.media.workers.decoder import Decoded, Decoder, Job
+from mmsearch.retrieval.media.workers.decoder import Decoder
+from mmsearch.retrieval.media.workers.jobs import Decoded, Job
 from mmsearch.retrieval.store.schema import facts_table
 from mmsearch.retrieval.store.writer import Addition, open_writer
 from mmsearch.types import Item

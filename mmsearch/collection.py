@@ -280,7 +280,7 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows):
         """
         from mmsearch.retrieval.media.films.clips import save_frame
 
-        return SavedFrame(Path(output), **save_frame(moment, Path(output), force=force))
+        return save_frame(moment, Path(output), force=force)
 
     @staticmethod
     def save_clip(moment: Moment, output: str | os.PathLike[str], *, force: bool = False) -> SavedClip:
@@ -300,7 +300,7 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows):
         """
         from mmsearch.retrieval.media.films.clips import save_clip
 
-        return SavedClip(Path(output), **save_clip(moment, Path(output), force=force))
+        return save_clip(moment, Path(output), force=force)
 
     @staticmethod
     def thumbnails(hits: Iterable[Record], *, height: int, width: int) -> Iterator[Thumbnail]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mmsearch.cli.hints import with_hint
 from mmsearch.cli.options import collection_path, command, common_options
 from mmsearch.cli.output import echo, harmless, print_json
 from mmsearch.types import counted, sized
@@ -60,7 +61,7 @@ def _print_skipped(notes: Sequence[FileNote], as_json: bool) -> None:
         print_json({"skipped": [note.to_json() for note in notes]})
         return
     for note in notes:
-        echo(harmless(f"{note.path}: {note.reason}"))
+        echo(harmless(f"{note.path}: {with_hint(note.reason, note.hint)}"))
 
 
 def _held(root: RootStatus) -> str:

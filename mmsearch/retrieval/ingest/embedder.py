@@ -17,9 +17,9 @@ from mmsearch.retrieval.ingest.batches import Batcher
 from mmsearch.retrieval.ingest.rows import RowDraft, rows_of_file
 from mmsearch.retrieval.ingest.stored_files import StoredRows
 from mmsearch.retrieval.ingest.unfinished import KEEP_AFTER_S, UnfinishedFiles
-from mmsearch.retrieval.media.texts.encoded_data import kept_passages
+from mmsearch.retrieval.media.texts.encoded_data import readable_passages
 from mmsearch.retrieval.media.texts.text import joined_notes, passages
-from mmsearch.retrieval.media.workers.decoder import Decoded, Part, TextPart
+from mmsearch.retrieval.media.workers.jobs import Decoded, Part, TextPart
 from mmsearch.retrieval.progress import Stopwatch
 from mmsearch.retrieval.store.partial_files import PartialPiece, PartialPieces
 from mmsearch.types import MODALITIES, Modality, Span
@@ -294,7 +294,7 @@ class Embedder:
             for start_s, end_s, text in timed_passages([Cue(*cue) for cue in file.cues], count, limit):
                 yield RowDraft("text", Span(start_s, end_s, "s"), text)
         yield from self._table_passages(file.texts or ())
-        for span, passage in kept_passages(file.text or "", file.cuts, count, limit):
+        for span, passage in readable_passages(file.text or "", file.cuts, count, limit):
             yield RowDraft("text", span, passage)
 
     def _table_passages(self, texts: Iterable[tuple[int, str]]) -> Iterator[RowDraft]:

@@ -19,7 +19,8 @@ from mmsearch.retrieval.ingest.skip_memory import SkipMemory, vector_digest
 from mmsearch.retrieval.ingest.stored_files import StoredFiles, StoredRows
 from mmsearch.retrieval.ingest.unfinished import UnfinishedFiles
 from mmsearch.retrieval.media.texts.text import kind_of
-from mmsearch.retrieval.media.workers.decoder import Decoded, Decoder, Job, Part, TextPart
+from mmsearch.retrieval.media.workers.decoder import Decoder
+from mmsearch.retrieval.media.workers.jobs import Decoded, Job, Part, TextPart
 from mmsearch.retrieval.progress import Progress, Stopwatch, Watcher
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.writer import Writer
@@ -108,8 +109,8 @@ class _PipelineRun:
             job.cut,
             job.plan.has_left_its_place,
         )
-        digest = vector_digest(decoder.recipe, self._space_by_modality, job.cut.text_column)
-        self.unfinished = UnfinishedFiles(job.writer.root, digest, decoder.recipe, spaces)
+        digest = vector_digest(decoder.spec, self._space_by_modality, job.cut.text_column)
+        self.unfinished = UnfinishedFiles(job.writer.root, digest, decoder.spec, spaces)
         self.committer = Committer(job.writer, job.clock)
         self.embedder = Embedder(job.routing, decoder.release, job.clock, self.unfinished, batch=job.batch)
         self.duplicates_in_run: list[Decoded] = []
@@ -171,7 +172,7 @@ class _PipelineRun:
     def _decode_jobs(self) -> Iterator[Job]:
         for found in self._plan.to_read:
             known = self._reuse.known_hashes(found)
-            yield Job(found.path, found.named, known, self.unfinished.beginnings, self._job.cut.text_column)
+            yield Job(found.path, found.named, known, self.unfinished.resume_points, self._job.cut.text_column)
 
     def _handle_decoded(self, file: Decoded) -> None:
         if file.outcome == "skipped":
@@ -237,8 +238,8 @@ class _PipelineRun:
             self._commit([], replaced_ids=own)
 
     def _skip(self, file: Decoded, why: SkipKind, reason: str) -> None:
-        self.result.skipped.append(FileNote(os.fsdecode(file.path), reason))
-        self._job.skips.add(self._to_read[file.path], why, reason)
+        self.result.skipped.append(FileNote(os.fsdecode(file.path), reason, hint=file.hint))
+        self._job.skips.add(self._to_read[file.path], why, reason, file.hint)
 
     def _with_expected_rows(self, file: Decoded, rows: list[StoredRows]) -> list[StoredRows]:
         counts = dict.fromkeys(self._space_by_modality, 0) | {stored.modality: len(stored.items) for stored in rows}

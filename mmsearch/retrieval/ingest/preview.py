@@ -11,7 +11,7 @@ from mmsearch.retrieval.ingest.options import Check, IngestOptions
 from mmsearch.retrieval.ingest.pipeline import PipelineResult
 from mmsearch.retrieval.ingest.run import PlannedRun, make_report, open_decoder, plan_run
 from mmsearch.retrieval.ingest.scan import FoundFile
-from mmsearch.retrieval.media.workers.decoder import Decoded, Job
+from mmsearch.retrieval.media.workers.jobs import Decoded, Job
 from mmsearch.retrieval.progress import Progress, Stopwatch, Watcher
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.types import FileNote, Report
@@ -61,7 +61,7 @@ def _sniff_files(
             elif item.path in run.plan.in_other_spaces:
                 result.unchanged += 1
             else:
-                result.skipped.append(FileNote(path, item.reason or "cannot be read"))
+                result.skipped.append(FileNote(path, item.reason or "cannot be read", hint=item.hint))
             watch(Progress("decode", done, total, path=path))
     for notes in (result.skipped, result.marked):
         notes.sort(key=lambda note: note.path)

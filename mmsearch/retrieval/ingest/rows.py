@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mmsearch.retrieval.encoders.pooling import pooled
 from mmsearch.retrieval.ingest.stored_files import StoredRows
-from mmsearch.retrieval.media.workers.decoder import Decoded
+from mmsearch.retrieval.media.workers.jobs import Decoded
 from mmsearch.types import MODALITIES, Item, Modality, Space, Span
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from mmsearch.retrieval.media.decode_spec import DecodeSpec
-from mmsearch.retrieval.media.resume import Beginnings, Since
+from mmsearch.retrieval.media.resume import ResumePoint, ResumePoints
 from mmsearch.retrieval.store.partial_files import (
     PartialPiece,
     PartialPieces,
@@ -34,7 +34,7 @@ class UnfinishedFiles:
 
     Attributes:
         kept: what earlier runs kept, by the hash of the file's content.
-        beginnings: where decoding may begin in those files, by the hash of the file's content.
+        resume_points: where decoding may begin in those files, by the hash of the file's content.
     """
 
     def __init__(self, root: Path, digest: str, spec: DecodeSpec, spaces: Mapping[Modality, Space]) -> None:
@@ -46,7 +46,7 @@ class UnfinishedFiles:
             content_hash, _, of_digest = name.partition("-")
             if of_digest == digest and (pieces := read_pieces(root, name, dims)):
                 self.kept[bytes.fromhex(content_hash)] = pieces
-        self.beginnings = {content_hash: _beginnings(pieces, spec) for content_hash, pieces in self.kept.items()}
+        self.resume_points = {content_hash: _resume_points(pieces, spec) for content_hash, pieces in self.kept.items()}
         self._finished: deque[tuple[int, bytes]] = deque()
 
     def keep(self, content_hash: bytes, modality: Modality, first: int, pieces: Sequence[PartialPiece]) -> None:
@@ -70,23 +70,23 @@ class UnfinishedFiles:
         return f"{content_hash.hex()}-{self._digest}"
 
 
-def _beginnings(kept: PartialPieces, spec: DecodeSpec) -> Beginnings:
+def _resume_points(kept: PartialPieces, spec: DecodeSpec) -> ResumePoints:
     """The last shot and the last window that are kept and that decoding may begin with."""
-    places: dict[Literal["shot", "window"], Since] = {}
+    places: dict[Literal["shot", "window"], ResumePoint] = {}
     pieces = kept.get("video", ())
     last = len(pieces) - 1
     if last > 0 and pieces[last].can_go_on:
         shot = next(piece for piece in reversed(pieces) if not piece.continues)
-        places["shot"] = _beginning(last, pieces[last], shot)
+        places["shot"] = _resume_point(last, pieces[last], shot)
     windows = kept.get("audio", ())
     for index in range(len(windows) - 1, 0, -1):
         # The very last window of a sound ends where the sound does, so that it may start between two hops.
         if abs((windows[index].start or 0.0) - index * spec.hop_s) < 0.5 / (spec.sample_rate or 1):
             if windows[index].can_go_on:
-                places["window"] = _beginning(index, windows[index], windows[index])
+                places["window"] = _resume_point(index, windows[index], windows[index])
             break
     return places
 
 
-def _beginning(index: int, piece: PartialPiece, shot: PartialPiece) -> Since:
-    return Since(index, piece.start or 0.0, shot.start or 0.0, piece.damage)
+def _resume_point(index: int, piece: PartialPiece, shot: PartialPiece) -> ResumePoint:
+    return ResumePoint(index, piece.start or 0.0, shot.start or 0.0, piece.damage)

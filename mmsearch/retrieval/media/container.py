@@ -29,6 +29,10 @@ _WARM_UP_S = 2.0
 StreamT = TypeVar("StreamT", bound="Stream")
 
 
+class NoTrackError(DecodeError):
+    """A container has no track of the kind that was asked for."""
+
+
 class _Bytes:
     """A file as FFmpeg may see it: no name, no close, and a position of its own, so that two readers can share it."""
 

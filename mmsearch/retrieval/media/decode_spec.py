@@ -1,19 +1,25 @@
-"""What decoding is to make of files: which kinds are read, and what becomes of pictures, frames and sound."""
+"""What decoding makes of files: which kinds are read, the size of pictures and frames, the rate of sound."""
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
+from mmsearch.errors import HintKind
 from mmsearch.retrieval.media.pictures.transform import ImageTransform
-from mmsearch.types import Modality
+from mmsearch.types import MODALITIES, Modality
 
 WINDOW_S, HOP_S = 10.0, 5.0
+"""A window of sound lasts `WINDOW_S` seconds; the next one begins `HOP_S` seconds later."""
+
 MAX_SPAN_S = 10.0
-"""A hit's span is at most so long, and so is a window of sound."""
+"""A hit's span is at most so long: longer shots are embedded in pieces."""
 
 FRAMES_OF_SHOT = 4
+"""The most frames that are taken of a shot."""
+
 _NOUNS: dict[Modality, tuple[str, str]] = {
     "image": ("a picture", "pictures"),
     "text": ("a text", "texts"),
@@ -22,13 +28,30 @@ _NOUNS: dict[Modality, tuple[str, str]] = {
 }
 
 
+class Rejection(StrEnum):
+    """Why no file of a kind is decoded."""
+
+    NOT_ASKED_FOR = "not_asked_for"
+    NOT_EMBEDDED = "not_embedded"  # by any model
+
+
+def plural_of(modality: Modality) -> str:
+    """``pictures``, ``texts``, ``sounds`` or ``films``."""
+    return _NOUNS[modality][1]
+
+
 @dataclass(frozen=True, slots=True)
 class DecodeSpec:
-    """What the encoders of a run take. What is None is not made.
+    """What the encoders of a run take.
 
-    ``image`` fits pictures, ``frames`` the frames of films; ``sample_rate`` is what sound is resampled to, in
-    windows of ``window_s`` seconds every ``hop_s``. ``only`` names the kinds of files that are read; none means all
-    of which something can be made.
+    Attributes:
+        image: how pictures become pixels; None: pictures are not decoded.
+        frames: the same for the frames of films.
+        sample_rate: what sound is resampled to, in Hz; None: sound is not decoded.
+        texts: whether texts, tables and subtitles are read.
+        window_s: the length of a window of sound, in seconds.
+        hop_s: the time from one window to the next.
+        only: the kinds of files that are read; empty: all that the fields above allow.
     """
 
     image: ImageTransform | None = None
@@ -50,15 +73,20 @@ class DecodeSpec:
         }
         return frozenset(kind for kind, made in makes.items() if made)
 
-    def reason_against(self, kind: Modality) -> str | None:
-        """Why a file of that kind is not read; None where it is."""
-        noun, plural = _NOUNS[kind]
+    def rejection(self, kind: Modality) -> Rejection | None:
+        """Why files of a kind are not decoded; None where they are."""
         if self.only and kind not in self.only:
-            return f"{noun}: only {' and '.join(_NOUNS[k][1] for k in _NOUNS if k in self.only)} are asked for"
-        if kind not in self.kinds:
-            way_out = " (`mmsearch index --model clap` adds one)" if kind == "audio" else ""
-            return f"{noun}: no model of this collection embeds {plural}{way_out}"
-        return None
+            return Rejection.NOT_ASKED_FOR
+        return Rejection.NOT_EMBEDDED if kind not in self.kinds else None
+
+    def explain(self, rejection: Rejection, kind: Modality) -> tuple[str, HintKind | None]:
+        """A rejection in a sentence, and a way out."""
+        noun, plural = _NOUNS[kind]
+        if rejection is Rejection.NOT_ASKED_FOR:
+            wanted = " and ".join(plural_of(modality) for modality in MODALITIES if modality in self.only)
+            return f"{noun}: only {wanted} are asked for", None
+        hint = HintKind.ADD_SOUND_MODEL if kind == "audio" else None
+        return f"{noun}: no model of this collection embeds {plural}", hint
 
     @property
     def part_bytes(self) -> int:

@@ -1,31 +1,30 @@
-"""Where to go on in a film or a sound whose first parts an earlier run has embedded."""
+"""Where decoding goes on in films and sounds whose first parts an earlier run has embedded."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
-Beginnings = Mapping[Literal["shot", "window"], "Since"]
-"""With which shot and which window of a film or a sound to begin."""
+ResumePoints = Mapping[Literal["shot", "window"], "ResumePoint"]
+"""Of one film or sound: the first shot and the first window to decode."""
 
-Places = Mapping[bytes, Beginnings]
-"""The same for several, by the hash of their content."""
+ResumePointsByHash = Mapping[bytes, ResumePoints]
+"""The same of several files, by the hash of their content."""
 
 
 @dataclass(frozen=True, slots=True)
-class Since:
-    """The first part to hand on: its number ``index``, where it starts, and where its shot does, in seconds.
+class ResumePoint:
+    """The first part of a film or sound to decode; those before it are known.
 
-    ``damage``: what was found wrong with the file before that.
+    Attributes:
+        index: its number among the shots or windows of the file, from 0.
+        start_s: where it starts, in seconds.
+        shot_start_s: where its shot starts: earlier than ``start_s`` in a later piece of a long shot.
+        damage: what an earlier run found wrong with the file before that.
     """
 
     index: int
     start_s: float
-    shot_s: float
+    shot_start_s: float
     damage: str | None = None
-
-
-def places_to_json(places: Places) -> dict[str, Any]:
-    """As JSON, for a worker."""
-    return {digest.hex(): {kind: asdict(since) for kind, since in of.items()} for digest, of in places.items()}

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from mmsearch.extracts import Thumbnail
 from mmsearch.retrieval.media.decode_spec import DecodeSpec
 from mmsearch.retrieval.media.pictures.transform import ImageTransform
-from mmsearch.retrieval.media.workers.decoder import Decoded, Decoder, Job, Part
+from mmsearch.retrieval.media.workers.decoder import Decoder
+from mmsearch.retrieval.media.workers.jobs import Decoded, Job, Part
 from mmsearch.types import Span
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def read_thumbnails(records: Iterable[Record], height: int, width: int) -> Itera
             if record.modality not in ("image", "video"):
                 yield Thumbnail(None, f"no picture: its modality is {record.modality}")
                 continue
-            job = Job(os.fsencode(record.path), named=True, moment=_moment(record))
+            job = Job(os.fsencode(record.path), explicitly_requested=True, moment=_moment(record))
             decoded, parts = decoder.decode_one(job)
             found = _pixels(decoded, parts, record.span)
             pixels = None if found is None else _without_padding(found)

@@ -20,14 +20,16 @@ from mmsearch.notices import Notice, NoticeKind
 from mmsearch.retrieval.encoders.abilities import image_tower, text_tower
 from mmsearch.retrieval.encoders.pooling import pooled
 from mmsearch.retrieval.encoders.protocol import AudioEncoder, Encoder, ImageEncoder, TextEncoder, VideoEncoder
-from mmsearch.retrieval.media.decode_spec import DecodeSpec
-from mmsearch.retrieval.media.texts.encoded_data import kept_passages
-from mmsearch.retrieval.media.workers.decoder import Decoded, Decoder, Job, Part, TextPart
+from mmsearch.retrieval.media.decode_spec import DecodeSpec, Rejection, plural_of
+from mmsearch.retrieval.media.formats import MODALITY_OF_KIND
+from mmsearch.retrieval.media.texts.encoded_data import readable_passages
+from mmsearch.retrieval.media.workers.decoder import Decoder
+from mmsearch.retrieval.media.workers.jobs import Decoded, Job, Part, TextPart
 from mmsearch.retrieval.progress import Progress
 from mmsearch.retrieval.search.even_sample import EvenSample
 from mmsearch.retrieval.search.listener import NO_LISTENER, QueryListener
 from mmsearch.retrieval.search.word_coverage import notice_of_text
-from mmsearch.types import MODALITIES, Modality, clock, printable
+from mmsearch.types import clock, printable
 
 Vector = NDArray[np.float32]
 
@@ -35,12 +37,6 @@ _PARTS_AT_ONCE = 16  # frames or windows that are embedded at a time
 _WAITING_BYTES = 128 << 20  # decoded parts held before they are embedded: those dropped from the sample cost nothing
 _MOST_PARTS = 128  # shots, windows or pages of a file; the mean of 64 comes close to that of all
 _MOST_PASSAGES = 512  # or rows of a table; embedding a passage takes a tenth of a picture's time, or less
-_NOT_EMBEDDED: dict[Modality, str] = {
-    "image": "pictures",
-    "text": "texts",
-    "audio": "sounds (`mmsearch index --model clap` adds one that does)",
-    "video": "films",
-}
 
 
 def embed_file(
@@ -97,11 +93,12 @@ def _embed_file(
 ) -> Vector:
     """`embed_file` of a file that exists; ``name`` is what errors and notices call it."""
     name = printable(name)
-    recipe = _recipe(encoder)
+    spec = _decode_spec(encoder)
     mean = _MeanOfParts(encoder, by_shot=moment is None)
     passages = _MeanOfPassages(encoder)
-    with Decoder(1, recipe, slots=2) as decoder:
-        for decoded in decoder.map([Job(os.fsencode(os.path.abspath(path)), named=True, moment=moment)]):
+    with Decoder(1, spec, slots=2) as decoder:
+        job = Job(os.fsencode(os.path.abspath(path)), explicitly_requested=True, moment=moment)
+        for decoded in decoder.map([job]):
             if isinstance(decoded, Part):
                 at_s = None if decoded.kind == "page" else decoded.end_s
                 listener.progress(Progress("decode", path=name, at_s=at_s, of_s=decoded.of_s))
@@ -111,7 +108,7 @@ def _embed_file(
                 passages.add(text for _, text in decoded.texts)
             elif decoded is not None:
                 file = decoded
-        _check(file, name, recipe, encoder)
+        _check(file, name, encoder)
         if mean.count:
             _report_sample(listener, name, mean.sample())
             return mean.vector()
@@ -217,19 +214,17 @@ class _MeanOfParts:
         return lambda frames: tower.encode_images(np.stack(frames))
 
 
-def _check(file: Decoded, name: str, recipe: DecodeSpec, encoder: Encoder) -> None:
-    """Raise why a file is none that can be searched by."""
+def _check(file: Decoded, name: str, encoder: Encoder) -> None:
+    """Raise an error that says why a file cannot be searched by, where it was skipped."""
     if file.outcome != "skipped":
         return
-    for kind in MODALITIES:
-        if file.reason == recipe.reason_against(kind):
-            raise CannotEmbedError(
-                f"cannot search by {name}: model {encoder.space.model} does not embed {_NOT_EMBEDDED[kind]}"
-            )
-    raise DecodeError(f"cannot search by {name}: {file.reason}")
+    if file.rejection is Rejection.NOT_EMBEDDED and file.kind is not None:
+        reason = f"model {encoder.space.model} does not embed {plural_of(MODALITY_OF_KIND[file.kind])}"
+        raise CannotEmbedError(f"cannot search by {name}: {reason}", hint=file.hint)
+    raise DecodeError(f"cannot search by {name}: {file.reason}", hint=file.hint)
 
 
-def _recipe(encoder: Encoder) -> DecodeSpec:
+def _decode_spec(encoder: Encoder) -> DecodeSpec:
     """What decoding makes of a file for one model."""
     frames = encoder.frame_transform if isinstance(encoder, VideoEncoder) else None
     image = encoder.image_transform if isinstance(encoder, ImageEncoder) else None
@@ -256,7 +251,7 @@ class _MeanOfPassages:
     def vector(self, name: str) -> Vector:
         tower = text_tower(self._encoder)
         for text in self._texts.held:
-            for _, words in kept_passages(text, [], tower.count_tokens, tower.max_tokens):
+            for _, words in readable_passages(text, [], tower.count_tokens, tower.max_tokens):
                 self._passages.offer(words)
         if not self._passages.held:
             raise DecodeError(f"cannot search by {name}: there is no text in it")

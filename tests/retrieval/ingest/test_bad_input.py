@@ -212,10 +212,10 @@ def test_a_worker_that_crashes_or_hangs_costs_one_file(folder, empty, faulty_wor
         (folder / name).write_text(f"The text of {name}.")
     faulty_worker(
         f"""
-        def answer(job, *rest, answer=worker.answer):
-            if b"poison" in base64.b64decode(job["path"]):
+        def answer(request, *rest, answer=worker.answer):
+            if b"poison" in request.job.path:
                 {fault}
-            return answer(job, *rest)
+            return answer(request, *rest)
         worker.answer = answer
         """,
         time_limit_s=1.0,

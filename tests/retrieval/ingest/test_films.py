@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from mmsearch import Collection
-from mmsearch.errors import UsageError
+from mmsearch.cli.hints import with_hint
+from mmsearch.errors import Hint, HintKind, UsageError
 from mmsearch.types import Span
 
 SIZE = (96, 64)
@@ -93,7 +94,9 @@ def test_a_sound_without_a_model_for_it_is_skipped_with_the_way_out(cinema, tmp_
     report = made.index([cinema], workers=1)
     (note,) = report.skipped
     assert Path(note.path).name == "tone.wav"
-    assert "--model clap" in note.reason
+    assert note.reason == "a sound: no model of this collection embeds sounds"
+    assert note.hint == Hint(HintKind.ADD_SOUND_MODEL)
+    assert "--model clap" in with_hint(note.reason, note.hint)
     assert report.found == report.indexed + len(report.skipped) == 5
 
 
@@ -162,11 +165,11 @@ def test_a_decoder_that_fails_amid_a_film_costs_that_film_alone(
     monkeypatch.setattr("mmsearch.retrieval.media.workers.decoder.Decoder.SECONDS_PER_SECOND", 0.05)
     faulty_worker(
         f"""
-        def hand_on(line, parts, kind, array, facts, hand_on=worker.Line.hand_on):
-            if facts["start_s"] > 2:
+        def send_part(channel, memory, facts, array, send_part=worker.WorkerChannel.send_part):
+            if facts.start_s > 2:
                 {fault}
-            return hand_on(line, parts, kind, array, facts)
-        worker.Line.hand_on = hand_on
+            return send_part(channel, memory, facts, array)
+        worker.WorkerChannel.send_part = send_part
         """,
         time_limit_s=2.0,
     )
@@ -181,10 +184,10 @@ def test_a_decoder_that_fails_amid_a_film_costs_that_film_alone(
 
 def test_the_time_a_film_may_take_grows_with_its_duration(cinema, tmp_path, faulty_worker, monkeypatch):
     slow = """
-    def hand_on(line, parts, kind, array, facts, hand_on=worker.Line.hand_on):
+    def send_part(channel, memory, facts, array, send_part=worker.WorkerChannel.send_part):
         time.sleep(0.5)
-        return hand_on(line, parts, kind, array, facts)
-    worker.Line.hand_on = hand_on
+        return send_part(channel, memory, facts, array)
+    worker.WorkerChannel.send_part = send_part
     """
     for seconds, indexed in ((0.0, 0), (1.0, 1)):
         monkeypatch.setattr("mmsearch.retrieval.media.workers.decoder.Decoder.SECONDS_PER_SECOND", seconds)

@@ -105,10 +105,10 @@ def test_few_files_that_wait_are_committed_while_decoding_is_slow(many, empty, f
     monkeypatch.setattr(committer, "COMMIT_AFTER_S", 0.05)
     faulty_worker(
         """
-        def slow(job, *rest, answer=worker.answer):
-            if base64.b64decode(job["path"]).endswith(b"02.txt"):
+        def slow(request, *rest, answer=worker.answer):
+            if request.job.path.endswith(b"02.txt"):
                 time.sleep(1.5)
-            return answer(job, *rest)
+            return answer(request, *rest)
         worker.answer = slow
         """
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mmsearch import Collection
+from mmsearch.errors import Hint, HintKind
 from mmsearch.retrieval.ingest import skip_memory
 from mmsearch.retrieval.store.skipped import read_skipped
 
@@ -158,6 +159,15 @@ def test_a_file_that_is_named_itself_is_looked_at(tmp_path, empty):
     (folder / "a.py").write_text("print('a harbour at low tide')")
     assert len(empty.index([folder], workers=1).skipped) == 1
     assert empty.index([folder / "a.py"], workers=1).indexed == 1
+
+
+def test_the_way_out_of_a_skipped_file_is_remembered(tmp_path, empty):
+    (tmp_path / "numbers.csv").write_text("a,b\n1,2\n")
+    hint = Hint(HintKind.TEXT_COLUMN)
+    first, second = (empty.index([tmp_path / "numbers.csv"], workers=1) for _ in range(2))
+    assert [(note.known, note.hint) for note in (*first.skipped, *second.skipped)] == [(False, hint), (True, hint)]
+    assert [note.hint for note in empty.skipped()] == [hint]
+    assert [note.hint for note in empty.index([tmp_path / "numbers.csv"], dry_run=True).skipped] == [hint]
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def test_a_film_of_any_format_keeps_its_times(name: str, films: ModuleType, tmp_
     assert save_frame(io.BytesIO(data), format, 2.5, tmp_path / "frame.png", max_pixels=MAX_PIXELS)
     assert films.number_in(Image.open(tmp_path / "frame.png").convert("RGB")) == 3
     written = cut_clip(io.BytesIO(data), format, 1.1, 2.9, tmp_path / "clip.mp4")
-    assert written["start_s"] <= 1.1
+    assert written.start_s <= 1.1
     with av.open(tmp_path / "clip.mp4") as clip:
         shown = [films.number_in(frame.to_ndarray(format="rgb24")) for frame in clip.decode(video=0)]
     assert {2, 3} <= set(shown)

@@ -9,7 +9,7 @@ import pytest
 
 from mmsearch.retrieval.media.films.film import Film
 from mmsearch.retrieval.media.pictures.transform import ImageTransform
-from mmsearch.retrieval.media.resume import Since
+from mmsearch.retrieval.media.resume import ResumePoint
 from mmsearch.retrieval.media.sounds.sound import Sound
 
 SMALL = ImageTransform(32, 32, resize="squash", interpolation="bicubic")
@@ -118,7 +118,7 @@ def test_a_film_goes_on_at_any_of_its_shots_and_pieces(film):
         shot_s = shot_s if shot.continues else shot.start_s
         if index == 0:
             continue
-        rest, _, later = shots_of(film, Since(index, shot.start_s, shot_s))
+        rest, _, later = shots_of(film, ResumePoint(index, shot.start_s, shot_s))
         assert later.first == index
         assert [(s.start_s, s.end_s, s.continues) for s in rest] == [
             (s.start_s, s.end_s, s.continues) for s in whole[index:]
@@ -130,7 +130,7 @@ def test_a_film_goes_on_at_any_of_its_shots_and_pieces(film):
 
 def test_a_film_without_such_a_place_is_read_from_its_start(film):
     whole, _, _ = shots_of(film)
-    for wrong in (Since(2, 4.5, 4.5), Since(2, 5.0, 3.0), Since(3, 1e6, 1e6)):
+    for wrong in (ResumePoint(2, 4.5, 4.5), ResumePoint(2, 5.0, 3.0), ResumePoint(3, 1e6, 1e6)):
         shots, _, opened = shots_of(film, wrong)
         assert opened.first == 0
         assert [shot.start_s for shot in shots] == [shot.start_s for shot in whole]

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from mmsearch import Collection
 from mmsearch.retrieval.encoders.mini.encoder import MiniEncoder
 from mmsearch.retrieval.media.decode_spec import DecodeSpec
-from mmsearch.retrieval.media.workers.decoder import Decoder, Job
+from mmsearch.retrieval.media.workers.decoder import Decoder
+from mmsearch.retrieval.media.workers.jobs import Job
 from mmsearch.retrieval.search import query_files
 from mmsearch.retrieval.search.even_sample import EvenSample
 from mmsearch.retrieval.search.listener import QueryListener

@@ -10,13 +10,15 @@ from typing import IO
 from PIL import Image, ImageFile
 
 from mmsearch.errors import DecodeError
-from mmsearch.retrieval.media import formats
 from mmsearch.retrieval.media.dates import date_of_picture
 from mmsearch.retrieval.media.films.frame import StillFrame
+from mmsearch.retrieval.media.formats import FORMATS
 from mmsearch.retrieval.media.pictures.colour import to_srgb
 from mmsearch.retrieval.media.pictures.image import guard_size, load_plugin, pillow_settings, tags_of
 
-FORMATS = ("gif", "webp", "png", "avif")
+ANIMATED_FORMATS = ("gif", "webp", "png", "avif")
+"""Formats of pictures that may be animations."""
+
 _BOX = struct.Struct(">I4s")
 
 _LEAST_S = 0.011
@@ -95,7 +97,7 @@ class Animation:
         source.seek(0)
         with pillow_settings():
             try:
-                self._image: ImageFile.ImageFile = Image.open(source, formats=[formats.FORMATS[format].reader])
+                self._image: ImageFile.ImageFile = Image.open(source, formats=[FORMATS[format].reader])
             except MemoryError:
                 raise
             except Exception:

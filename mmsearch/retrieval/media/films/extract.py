@@ -6,12 +6,21 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import IO, Any, Literal
 
 import numpy as np
 
 from mmsearch.errors import DecodeError, UsageError
-from mmsearch.retrieval.media.container import Packets, clear_errors, open_container, origin_of, pick_stream
+from mmsearch.extracts import SavedClip, SavedFrame
+from mmsearch.retrieval.media.container import (
+    NoTrackError,
+    Packets,
+    clear_errors,
+    open_container,
+    origin_of,
+    pick_stream,
+)
 from mmsearch.retrieval.media.films import animation
 from mmsearch.retrieval.media.films.film import shown_at
 from mmsearch.retrieval.media.films.frame import Frame
@@ -63,10 +72,8 @@ _MP3_CHANNELS = 2
 
 def save_frame(
     source: IO[bytes], format: str, time_s: float, out: str | os.PathLike[str], *, max_pixels: int
-) -> dict[str, Any]:
+) -> SavedFrame:
     """Write the frame that is shown at a time as a picture, upright and in full size.
-
-    Returns ``{"time_s": its exact presentation time, "width": …, "height": …}``.
 
     Raises:
         UsageError: ``out`` ends in none of .jpg, .png, .webp.
@@ -79,7 +86,7 @@ def save_frame(
     reader.close()
     name, options = _PICTURES[ending]
     picture.save(out, name, **options)
-    return {"time_s": frame.time, "width": picture.width, "height": picture.height}
+    return SavedFrame(Path(out), frame.time, picture.width, picture.height)
 
 
 def cut_clip(
@@ -90,12 +97,11 @@ def cut_clip(
     out: str | os.PathLike[str],
     *,
     max_pixels: int = 100_000_000,
-) -> dict[str, Any]:
+) -> SavedClip:
     """Write the part of a sound or a film between two times.
 
     Coded pictures and sound are copied, from the key frame at or before ``start_s``, where the container that
-    ``out`` ends in takes them; otherwise they are coded anew, exactly from ``start_s`` on. Returns
-    ``{"start_s": …, "end_s": …, "copied": bool}``.
+    ``out`` ends in takes them; otherwise they are coded anew, exactly from ``start_s`` on.
 
     Raises:
         UsageError: no clip can be written to such an ending.
@@ -103,12 +109,12 @@ def cut_clip(
     """
     ending = _ending(out, _CLIPS)
     with clear_errors():
-        if format not in animation.FORMATS and not FORMATS[format].untimed:
+        if format not in animation.ANIMATED_FORMATS and not FORMATS[format].untimed:
             copied = _copy(source, format, start_s, end_s, out, ending)
             if copied is not None:
-                return {"start_s": copied[0], "end_s": copied[1], "copied": True}
+                return SavedClip(Path(out), *copied, copied=True)
         end = _recode(source, format, start_s, end_s, out, ending, max_pixels)
-    return {"start_s": start_s, "end_s": end, "copied": False}
+    return SavedClip(Path(out), start_s, end, copied=False)
 
 
 def check_ending(what: Literal["frame", "clip"], out: str | os.PathLike[str]) -> None:
@@ -133,7 +139,7 @@ def _tracks(container: Any, ending: str) -> list[Any]:
     if container.streams.audio:
         tracks.append(pick_stream(container.streams.audio, "a sound track"))
     if not tracks:
-        raise DecodeError("no sound track" if _CLIPS[ending].pictures is None else "neither picture nor sound in it")
+        raise NoTrackError("no sound track" if _CLIPS[ending].pictures is None else "neither picture nor sound in it")
     return tracks
 
 
@@ -229,7 +235,7 @@ def _recode(
     with av.open(os.fspath(out), "w", format=coders.container) as clip:
         packets: list[Iterator[tuple[float, Any]]] = []
         sound: Any = None
-        if format not in animation.FORMATS:
+        if format not in animation.ANIMATED_FORMATS:
             with open_container(source, format) as probe:
                 sound = next((track for track in _tracks(probe, ending) if track.type == "audio"), None)
                 has_pictures = any(track.type == "video" for track in _tracks(probe, ending))

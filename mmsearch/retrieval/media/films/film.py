@@ -17,7 +17,7 @@ from mmsearch.retrieval.media.films.frame import Frame, Thumbnail
 from mmsearch.retrieval.media.films.frames import open_film
 from mmsearch.retrieval.media.films.shots import evenly, is_flat, with_cuts
 from mmsearch.retrieval.media.pictures.transform import ImageTransform
-from mmsearch.retrieval.media.resume import Since
+from mmsearch.retrieval.media.resume import ResumePoint
 from mmsearch.types import Facts, clock
 
 _FIRST_S, _EVERY_S = 0.25, 1.0
@@ -80,10 +80,10 @@ class Film:
         """What was wrong with the part that has been read."""
         return self._reader.damage
 
-    def shots(self, since: Since | None = None) -> Iterator[Shot]:
+    def shots(self, resume: ResumePoint | None = None) -> Iterator[Shot]:
         """The film's shots in order, without gaps; a long one comes in pieces.
 
-        ``since`` leaves out what lies before it, or nothing where the film has no such place.
+        ``resume`` leaves out what lies before it, or nothing where the film has no such place.
 
         Raises:
             DecodeError: nothing of it can be decoded.
@@ -91,10 +91,10 @@ class Film:
         size = (0, 0)
         end = 0.0
         sampler: _Sampler | None = None
-        for frame, thumbnail, cut, until in self._frames(since):
+        for frame, thumbnail, cut, until in self._frames(resume):
             if sampler is None:
                 size = frame.picture().size
-                sampler = _Sampler(frame, thumbnail, self._transform, since if self.first else None)
+                sampler = _Sampler(frame, thumbnail, self._transform, resume if self.first else None)
             elif cut:
                 yield from sampler.finish(frame.time)
                 sampler = _Sampler(frame, thumbnail, self._transform)
@@ -106,14 +106,14 @@ class Film:
         facts = Facts(width=size[0], height=size[1], duration_s=end, note=self._reader.note)
         self.facts = dated(facts, self._reader.taken)
 
-    def _frames(self, since: Since | None) -> Iterator[tuple[Frame, Thumbnail, bool, float]]:
-        """Frames with what is known of them, from ``since`` on if the same shots are found there, else all."""
-        if since is not None:
-            frames = with_cuts(self._reader.frames_from(max(0.0, since.start_s - _CONTEXT_S)))
-            found = _from(since, _with_ends(frames))
+    def _frames(self, resume: ResumePoint | None) -> Iterator[tuple[Frame, Thumbnail, bool, float]]:
+        """Frames with what is known of them, from ``resume`` on if the same shots are found there, else all."""
+        if resume is not None:
+            frames = with_cuts(self._reader.frames_from(max(0.0, resume.start_s - _CONTEXT_S)))
+            found = _from(resume, _with_ends(frames))
             first = next(found, None)
             if first is not None:
-                self.first = since.index
+                self.first = resume.index
                 yield first
                 yield from found
                 return
@@ -123,13 +123,13 @@ class Film:
 
 
 def _from(
-    since: Since, frames: Iterator[tuple[Frame, Thumbnail, bool, float]]
+    resume: ResumePoint, frames: Iterator[tuple[Frame, Thumbnail, bool, float]]
 ) -> Iterator[tuple[Frame, Thumbnail, bool, float]]:
     """What is shown from a place on; nothing where no shot starts there, but should, or one does, but should not."""
-    starts = since.start_s == since.shot_s
+    starts = resume.start_s == resume.shot_start_s
     for frame, thumbnail, cut, until in frames:
-        if until > since.start_s + _ROUNDING_S:
-            if cut == starts and (not starts or abs(frame.time - since.start_s) <= _ROUNDING_S):
+        if until > resume.start_s + _ROUNDING_S:
+            if cut == starts and (not starts or abs(frame.time - resume.start_s) <= _ROUNDING_S):
                 yield frame, thumbnail, cut, until
                 yield from frames
             return
@@ -151,17 +151,17 @@ def _with_ends(
 class _Sampler:
     """Takes frames out of one shot: that which is shown after a quarter of a second, and every second from there.
 
-    ``since``: begin with a later piece of the shot.
+    ``resume``: begin with a later piece of the shot.
     """
 
     def __init__(
-        self, first: Frame, thumbnail: Thumbnail, transform: ImageTransform, since: Since | None = None
+        self, first: Frame, thumbnail: Thumbnail, transform: ImageTransform, resume: ResumePoint | None = None
     ) -> None:
         self._transform = transform
-        self._start = first.time if since is None else since.start_s
+        self._start = first.time if resume is None else resume.start_s
         self._first: tuple[Frame, Thumbnail] | None = (first, thumbnail)
-        self._wanted = (first.time if since is None else since.shot_s) + _FIRST_S
-        self._continues = since is not None and since.start_s != since.shot_s
+        self._wanted = (first.time if resume is None else resume.shot_start_s) + _FIRST_S
+        self._continues = resume is not None and resume.start_s != resume.shot_start_s
         self._candidates: list[_Candidate] = []
         while self._wanted < self._start:
             self._first = None
@@ -172,7 +172,7 @@ class _Sampler:
         pixels = None
         while self._wanted < until:
             if pixels is None:
-                pixels = fitted(frame, self._transform)
+                pixels = frame_pixels(frame, self._transform)
             yield from self._cut_off(self._wanted)
             self._candidates.append(_Candidate(self._wanted, frame.time, pixels, is_flat(thumbnail)))
             self._first = None
@@ -184,7 +184,7 @@ class _Sampler:
         if self._first is not None:
             frame, thumbnail = self._first
             self._candidates.append(
-                _Candidate(frame.time, frame.time, fitted(frame, self._transform), is_flat(thumbnail))
+                _Candidate(frame.time, frame.time, frame_pixels(frame, self._transform), is_flat(thumbnail))
             )
         if end - self._start > MAX_SPAN_S:
             yield self._piece(self._start + (end - self._start) / 2)
@@ -211,7 +211,7 @@ class _Sampler:
         return shot
 
 
-def fitted(frame: Frame, transform: ImageTransform) -> NDArray[np.uint8]:
+def frame_pixels(frame: Frame, transform: ImageTransform) -> NDArray[np.uint8]:
     """A frame as the encoder's pixels, uint8 ``[height, width, 3]``; large ones are reduced in one go first."""
     return transform.apply(frame.picture((2 * transform.height, 2 * transform.width)))
 
@@ -233,7 +233,7 @@ def frames_between(
     for frame in shown_at(reader, _moments(start_s, end_s)):
         if frame.time not in seen:
             seen.add(frame.time)
-            pixels.append(fitted(frame, transform))
+            pixels.append(frame_pixels(frame, transform))
             size = frame.picture().size
     facts = Facts(width=size[0], height=size[1], duration_s=reader.expected_s or None)
     reader.close()

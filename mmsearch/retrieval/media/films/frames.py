@@ -10,6 +10,7 @@ from typing import IO, Any
 from mmsearch.errors import DecodeError
 from mmsearch.retrieval.media.container import (
     Clock,
+    NoTrackError,
     Packets,
     clear_errors,
     open_container,
@@ -38,7 +39,7 @@ def open_film(source: IO[bytes], format: str, max_pixels: int) -> FilmReader | A
     Raises:
         DecodeError: no picture in it, it cannot be decoded, or its frames have more than ``max_pixels``.
     """
-    if format in animation.FORMATS:
+    if format in animation.ANIMATED_FORMATS:
         return AnimationReader(source, format, max_pixels)
     return FilmReader(source, format, max_pixels)
 
@@ -102,7 +103,7 @@ class FilmReader:
             covers = Disposition.attached_pic | Disposition.timed_thumbnails
             tracks = tuple(track for track in self._container.streams.video if not track.disposition & covers)
             if not tracks:
-                raise DecodeError("no picture in it")
+                raise NoTrackError("no picture in it")
             self._stream = pick_stream(tracks, "a film")
             context = self._stream.codec_context
             self._pixel_aspect = self._stream.sample_aspect_ratio or Fraction(1)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-import re
 import warnings
 from collections.abc import Iterator
 from typing import IO, Any
@@ -104,7 +103,8 @@ def decode_image(
         except Exception as error:  # strangers' bytes bring out many kinds of error in the decoders
             if isinstance(error, OSError) and error.errno:  # not Pillow's own, which have no number
                 raise TransientDecodeError(f"cannot be read: {os.strerror(error.errno).lower()}") from None
-            raise DecodeError(_why_undecoded(error, FORMATS[format].reader)) from None
+            unknown = isinstance(error, NotImplementedError)
+            raise DecodeError(_unknown_kind(format) if unknown else _damaged(format)) from None
 
 
 def guard_size(size: tuple[int, int], pixels: int, max_pixels: int) -> None:
@@ -246,10 +246,14 @@ def _open(
         image: Image.Image = Image.open(source, formats=[name])
     except UnidentifiedImageError:
         raise DecodeError(_why_unread(source, format)) from None
-    except Exception:
-        if format != "jxl":
+    except (MemoryError, NotImplementedError):
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno:  # of the disk
             raise
-        raise DecodeError("damaged or cut off: not readable as JPEG XL") from None
+        if format == "jxl" or _header_is_cut_off(source, name):
+            raise DecodeError(_damaged(format)) from None
+        raise DecodeError(_unknown_kind(format)) from None
     if page:
         image.seek(page)
     size = image.size
@@ -290,7 +294,43 @@ def _why_unread(source: IO[bytes], format: str) -> str:
         return f"a Photoshop document of {int.from_bytes(head[22:24], 'big')} bits a channel: only 8 bits are read"
     if format == "tiff" and _WIDTH_TAG in (tags := tiff_tags(source)) and _BITS_TAG in tags:
         return f"a TIFF of a kind that is not read: {tiff_kind(tags)}"
-    return f"damaged or cut off: not readable as {FORMATS[format].reader}"
+    return _damaged(format)
+
+
+def _damaged(format: str) -> str:
+    return f"damaged or cut off: not readable as {'JPEG XL' if format == 'jxl' else FORMATS[format].reader}"
+
+
+def _unknown_kind(format: str) -> str:
+    return f"damaged, or a kind of {FORMATS[format].reader} that is not read"
+
+
+class _EndWatcher:
+    """A file that notes whether more bytes were asked of it than it has."""
+
+    def __init__(self, source: IO[bytes]) -> None:
+        self._source = source
+        self.ran_out = False
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._source.read(size)
+        self.ran_out |= len(data) < size
+        return data
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._source.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._source.tell()
+
+
+def _header_is_cut_off(source: IO[bytes], reader: str) -> bool:
+    """Whether a picture that Pillow refuses to open ends within its header; else something in the header is odd."""
+    watched: Any = _EndWatcher(source)
+    watched.seek(0)
+    with contextlib.suppress(Exception):
+        Image.open(watched, formats=[reader])
+    return bool(watched.ran_out)
 
 
 def _truncation_note(image: Image.Image) -> str:
@@ -315,10 +355,3 @@ def tags_of(image: Image.Image) -> Any:
         return image.getexif()
     except Exception:  # a broken block of facts is no reason to lose the picture
         return {}
-
-
-def _why_undecoded(error: Exception, name: str) -> str:
-    """What an error of Pillow means to a person; that a kind is not known to it, its words alone tell."""
-    if isinstance(error, NotImplementedError) or re.search("unsupported|unknown|unimplemented", str(error), re.I):
-        return f"damaged, or a kind of {name} that is not read"
-    return f"damaged or cut off: not readable as {name}"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mmsearch.errors import DecodeError
 from mmsearch.retrieval.media.container import (
     Clock,
+    NoTrackError,
     Packets,
     clear_errors,
     open_container,
@@ -63,7 +64,7 @@ class Sound:
         self._container = open_container(source, format)
         with clear_errors():
             if not self._container.streams.audio:
-                raise DecodeError("no sound track")
+                raise NoTrackError("no sound track")
             self._stream = pick_stream(self._container.streams.audio, "a sound track")
             self._stream.codec_context.thread_count = 1
             self.expected_s = stated_duration(self._container, self._stream)

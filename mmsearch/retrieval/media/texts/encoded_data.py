@@ -53,7 +53,7 @@ _CLASS[ord("0") : ord("9") + 1] = _DIGIT
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class ReadableText:
     """A text without its encoded data, and where its characters stood before.
 
     ``cuts``: ``(place, shift)`` in order; a character from ``place`` on stood ``shift`` characters later.
@@ -72,7 +72,7 @@ class Kept:
 
 
 def note_of(left_out: int, repeated: int) -> str | None:
-    """What is to be said of characters that were left out; see `Kept`."""
+    """What is to be said of characters that were left out; see `ReadableText`."""
     encoded = left_out - repeated
     return joined_notes(
         f"{sized(encoded)} of encoded data left out" if encoded else None,
@@ -80,24 +80,24 @@ def note_of(left_out: int, repeated: int) -> str | None:
     )
 
 
-def without_encoded_data(text: str) -> Kept:
+def without_encoded_data(text: str) -> ReadableText:
     """`readable_part` of a text file.
 
     Raises:
         DecodeError: all that is in it are the same few characters over and over.
     """
-    kept = readable_part(text)
-    if kept.left_out and kept.left_out == kept.repeated and not kept.text.replace(BREAK, " ").strip():
+    readable = readable_part(text)
+    if readable.left_out and readable.left_out == readable.repeated and not readable.text.replace(BREAK, " ").strip():
         what = "one repeated character" if _period(text) == 1 else "the same characters over and over"
-        raise DecodeError(f"nothing but {what} in it ({sized(kept.left_out)})")
-    return kept
+        raise DecodeError(f"nothing but {what} in it ({sized(readable.left_out)})")
+    return readable
 
 
-def readable_part(text: str) -> Kept:
+def readable_part(text: str) -> ReadableText:
     """The text with each piece of encoded data replaced by `BREAK`, or by a space where the piece is short."""
     spans = encoded_spans(text)
     if not spans:
-        return Kept(text, [], 0)
+        return ReadableText(text, [], 0)
     parts: list[str] = []
     cuts = []
     done = length = 0
@@ -109,7 +109,7 @@ def readable_part(text: str) -> Kept:
         cuts.append((length, done - length))
     parts.append(text[done:])
     repeated = sum(end - start for start, end in spans if _period(text[start:end]))
-    return Kept("".join(parts), cuts, sum(end - start for start, end in spans), repeated)
+    return ReadableText("".join(parts), cuts, sum(end - start for start, end in spans), repeated)
 
 
 def _period(text: str) -> int | None:
@@ -121,10 +121,10 @@ def _period(text: str) -> int | None:
     return period
 
 
-def kept_passages(
+def readable_passages(
     text: str, cuts: list[tuple[int, int]], count_tokens: CountTokens, max_tokens: int
 ) -> Iterator[tuple[Span, str]]:
-    """The passages of a `Kept` text with their places in the text that was read; see `text.passages`."""
+    """The passages of a `ReadableText` text with their places in the text that was read; see `text.passages`."""
     at = 0
     for segment in text.split(BREAK):
         for start, end in passages(segment, count_tokens, max_tokens):
@@ -133,7 +133,7 @@ def kept_passages(
 
 
 def original_span(start: int, end: int, cuts: list[tuple[int, int]]) -> Span:
-    """Where characters of a `Kept` text stood before."""
+    """Where characters of a `ReadableText` text stood before."""
     return Span(_original(start, cuts), _original(end - 1, cuts) + 1, "char")
 
 

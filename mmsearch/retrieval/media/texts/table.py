@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Protocol
 
-from mmsearch.errors import DecodeError
+from mmsearch.errors import DecodeError, HintKind
 from mmsearch.retrieval.media.texts.cells import USUAL_NAMES, is_words
 from mmsearch.retrieval.media.texts.delimited import DelimitedTable
 from mmsearch.retrieval.media.texts.encoded_data import BREAK, note_of, readable_part
@@ -103,13 +103,6 @@ def read_table(
     return _read(JsonLinesTable(source, column), column, size, emit)
 
 
-def packed(texts: list[tuple[int, str]]) -> tuple[list[str], list[tuple[int, int]]]:
-    """Rows of texts as ``(texts, [(row, place in texts)])``: a text that many rows have goes over once."""
-    places: dict[str, int] = {}
-    rows = [(row, places.setdefault(text, len(places))) for row, text in texts]
-    return list(places), rows
-
-
 def _read(table: _Table, column: str | None, size: int, emit: Callable[[Texts], None] | None) -> TableTexts:
     chosen = _choose(table, column)
     cleaner = _Cleaner(min(max(MAX_ROWS, size // _BYTES_OF_ROW), _MOST_ROWS), size)
@@ -154,10 +147,10 @@ class _Cleaner:
         if len(cell) > MAX_CELL:
             self._cut += 1
             cell = cell[:MAX_CELL]
-        kept = readable_part(cell)
-        self._left_out += kept.left_out
-        self._repeated += kept.repeated
-        text = kept.text.replace(BREAK, " ").strip()
+        readable = readable_part(cell)
+        self._left_out += readable.left_out
+        self._repeated += readable.repeated
+        text = readable.text.replace(BREAK, " ").strip()
         self._last = raw, text
         return text
 
@@ -184,7 +177,7 @@ def _choose(table: _Table, column: str | None) -> int:
     lengths = [_mean_length(table.sample(i)) for i in range(len(names))]
     longest = max(range(len(names)), key=lengths.__getitem__, default=None)
     if longest is None or not lengths[longest]:
-        raise DecodeError("no column of texts found: name one with --text-column")
+        raise DecodeError("no column of texts found", hint=HintKind.TEXT_COLUMN)
     return longest
 
 

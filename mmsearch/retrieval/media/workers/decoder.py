@@ -1,133 +1,45 @@
-"""Decoding in worker processes: a file that crashes or hangs its decoder costs one line in the report, no more.
+"""A pool of worker processes that decode files: one that crashes or hangs its decoder is skipped, the run goes on.
 
-The main process hands out jobs and reads replies in a format of its own (see `worker`); it never
-opens a stranger's file.
+The main process hands out jobs and reads replies in a format of its own (`messages`); it never opens a stranger's file.
 """
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import datetime as dt
-import json
 import queue
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, replace
 from types import TracebackType
-from typing import Any, Literal
-
-import numpy as np
-from numpy.typing import NDArray
 
 from mmsearch.retrieval.media.decode_spec import DecodeSpec
-from mmsearch.retrieval.media.resume import Places, places_to_json
+from mmsearch.retrieval.media.workers.jobs import Decoded, Job, Part, TextPart
+from mmsearch.retrieval.media.workers.messages import JobRequest, PartInMemory, WorkerSetup
 from mmsearch.retrieval.media.workers.process import TimeLimit, WorkerDied, WorkerProcess
 from mmsearch.retrieval.media.workers.slots import SharedArray
-from mmsearch.retrieval.media.workers.streams import PartKind
-from mmsearch.types import Facts, SkipKind
+
+SPARE_BYTES = 1 << 30
+"""A worker may hold so much beside its largest picture: libraries, a table, a film's frames."""
 
 _POLL_S = 0.1
 _STOP_LIMIT_S = 5.0
-SPARE_BYTES = 1 << 30  # that a worker may hold beside its largest picture: libraries, a table, a film's frames
 
-DecodedKind = Literal["image", "text", "table", "subtitles", "audio", "video"]
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A file to decode.
-
-    ``named``: the user gave this very file. ``known``: hashes of contents that need no decoding. ``since``: by the hash
-    of their content, which films and sounds need no decoding of what lies before a shot or window. ``moment``: of a
-    film or sound, only what is there from one time to another, in seconds; the second may be None: what is there at the
-    first. ``write``: put that into a new file, as a *frame* or a *clip*. ``sniff_only``: only recognise the file.
-    """
-
-    path: bytes
-    named: bool = False
-    known: frozenset[bytes] = frozenset()
-    since: Places = field(default_factory=dict)
-    text_column: str | None = None
-    moment: tuple[float, float | None] | None = None
-    write: tuple[Literal["frame", "clip"], bytes] | None = None
-    sniff_only: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A part of a film, a sound or a picture of several pages that is still being decoded; its `Decoded` comes last.
-
-    ``array`` is the frames of a *shot* (uint8 ``[frames, height, width, 3]``), the samples of a *window* (float32
-    ``[samples]``), or a *page* (uint8 ``[height, width, 3]``), whose number, from 0, stands for its time.
-    ``continues``: this piece belongs to the same shot as the one before. ``index`` is its number among those of its
-    kind; ``can_go_on`` and ``damage``: a later run may begin with it, and what was found wrong with the file so far.
-    ``of_s`` is how long the file lasts, in seconds, if its header is right.
-    """
-
-    path: bytes
-    kind: PartKind
-    start_s: float
-    end_s: float
-    array: NDArray[Any]
-    continues: bool = False
-    content_hash: bytes = b""
-    index: int = 0
-    can_go_on: bool = False
-    damage: str | None = None
-    of_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TextPart:
-    """Some rows of a table that is still being read: ``(row, text)``; its `Decoded` has the last ones."""
-
-    path: bytes
-    texts: list[tuple[int, str]]
-    content_hash: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """What became of a job.
-
-    *decoded*: ``pixels`` (uint8 ``[height, width, 3]``, a view that lasts until `Decoder.release`), ``text`` and its
-    ``cuts`` (see `encoded.Kept`), the ``(row, text)`` pairs of a table in ``texts``, the ``(start_s, end_s, text)`` of
-    subtitles in ``cues``; what is in a film or sound came before, as `Part`. *same*: the contents hash to one of the
-    job's ``known``. *sniffed*: the file would be decoded. *skipped*: for ``reason``, which lies where ``why`` says;
-    such a file has no hash, and its parts count for nothing.
-    """
-
-    path: bytes
-    outcome: Literal["decoded", "same", "skipped", "sniffed"]
-    kind: DecodedKind | None = None
-    content_hash: bytes = b""
-    size: int = 0
-    mtime_ns: int = 0
-    facts: Facts = field(default_factory=Facts)
-    pixels: NDArray[np.uint8] | None = None
-    text: str | None = None
-    cuts: list[tuple[int, int]] = field(default_factory=list)
-    texts: list[tuple[int, str]] | None = None
-    cues: list[tuple[float, float, str]] = field(default_factory=list)
-    column: str | None = None
-    column_guessed: bool = False
-    written: dict[str, Any] | None = None
-    reason: str | None = None
-    slot: int | None = None
-    ctime_ns: int | None = None
-    why: SkipKind = "transient"
+Result = Decoded | Part | TextPart
 
 
 class Decoder:
     """A pool of decoding workers, started when the first job needs them; a context manager.
 
-    ``slots`` bounds the pictures that are decoded and not yet released: a consumer may hold up to ``slots - workers``
-    of them before it asks for more. Files of which ``recipe`` makes nothing are skipped with a reason.
-    ``time_limit_s`` is the most seconds that a file may take, to which each megabyte adds `SECONDS_PER_MEGABYTE` and
-    each second of a film or sound `SECONDS_PER_SECOND`. ``max_pixels`` defaults to what memory allows.
-    ``writes_to`` is the one file, which exists, that jobs with ``write`` may name.
+    Args:
+        workers: how many processes.
+        spec: what decoding makes of files; those of which it makes nothing are skipped with a reason.
+        slots: the most pictures that are decoded and not yet released. A consumer may hold up to ``slots - workers`` of
+            them before it asks for more.
+        max_pixels: of the largest picture that is decoded; None: what memory allows.
+        time_limit_s: the most seconds that a file may take. Each megabyte adds `SECONDS_PER_MEGABYTE`, and each second
+            of a film or sound `SECONDS_PER_SECOND`.
+        writes_to: the one file, which exists, that jobs with ``write`` may name.
 
     Raises:
         MMSearchError: from `map` and `decode_one`, where worker processes cannot be started.
@@ -140,7 +52,7 @@ class Decoder:
     def __init__(
         self,
         workers: int,
-        recipe: DecodeSpec,
+        spec: DecodeSpec,
         slots: int,
         *,
         max_pixels: int | None = None,
@@ -152,24 +64,18 @@ class Decoder:
 
         if max_pixels is None:
             max_pixels = default_max_pixels(workers)
-        self.recipe = recipe
-        fitted = recipe.image
-        self._slots = SharedArray(slots, fitted.height, fitted.width, 3) if fitted else None
-        self._parts = SharedArray(workers, recipe.part_bytes) if recipe.part_bytes else None
+        self.spec = spec
+        self._slots = SharedArray(slots, spec.image.height, spec.image.width, 3) if spec.image else None
+        self._parts = SharedArray(workers, spec.part_bytes) if spec.part_bytes else None
         self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._held: set[int] = set()
         for slot in range(slots):
             self._free.put(slot)
-        settings = {
-            "recipe": recipe.to_json(),
-            "pixels": self._slots and self._slots.place,
-            "parts": self._parts and self._parts.place,
-            "max_pixels": max_pixels,
-            "written": writes_to and base64.b64encode(writes_to).decode("ascii"),
-        }
+        pixels, parts = (shared.place if shared else None for shared in (self._slots, self._parts))
+        setup = WorkerSetup(spec, pixels, parts, max_pixels, writes_to=writes_to)
         inherited = tuple(d for shared in (self._slots, self._parts) if shared for d in shared.descriptors)
         self._workers = [
-            WorkerProcess({**settings, "number": number}, inherited, _worker_command) for number in range(workers)
+            WorkerProcess(replace(setup, number=number), inherited, _worker_command) for number in range(workers)
         ]
         self._limit = TimeLimit(time_limit_s, self.SECONDS_PER_MEGABYTE, self.SECONDS_PER_SECOND)
         self._most_bytes = max_pixels * BYTES_PER_PIXEL + SPARE_BYTES
@@ -209,7 +115,7 @@ class Decoder:
             decoded = replace(decoded, texts=texts + decoded.texts)
         return decoded, parts
 
-    def map(self, jobs: Iterable[Job]) -> Iterator[Decoded | Part | TextPart | None]:
+    def map(self, jobs: Iterable[Job]) -> Iterator[Result | None]:
         """Decode files, in any order, one `Decoded` for each job; one call at a time.
 
         The parts of a film, a sound or a table come in order before its `Decoded`, with other files between them.
@@ -291,65 +197,24 @@ class Decoder:
         return None
 
     def _decode(self, number: int, job: Job, slot: int, run: _Run) -> Decoded:
-        request = {
-            "path": base64.b64encode(job.path).decode("ascii"),
-            "named": job.named,
-            "known": [digest.hex() for digest in job.known],
-            "since": places_to_json(job.since),
-            "text_column": job.text_column,
-            "moment": job.moment,
-            "write": job.write and (job.write[0], base64.b64encode(job.write[1]).decode("ascii")),
-            "sniff_only": job.sniff_only,
-            "slot": slot,
-        }
-        line = json.dumps(request).encode("ascii") + b"\n"
         worker = self._workers[number]
         try:
-            reply = worker.ask(line, self._limit, lambda part: run.put(self._part(number, job.path, part)))
-            return self._decoded(job, reply, slot)
+            reply = worker.ask(
+                JobRequest(job, slot), self._limit, lambda part: run.put(self._with_array(number, job.path, part))
+            )
         except WorkerDied as death:
-            return Decoded(job.path, "skipped", reason=str(death))
+            return Decoded.skipped(job.path, str(death), "transient")
+        if reply.outcome != "decoded" or reply.slot is None or self._slots is None:
+            return replace(reply, path=job.path, slot=None)
+        return replace(reply, path=job.path, slot=slot, pixels=self._slots.array[slot])
 
-    def _part(self, number: int, path: bytes, facts: dict[str, Any]) -> Part | TextPart:
-        """A part, copied out of the memory that the worker's next one will be written to."""
-        content_hash = bytes.fromhex(facts.pop("content_hash"))
-        if facts["kind"] == "texts":
-            return TextPart(path, _unpacked(facts["texts"]), content_hash)
+    def _with_array(self, number: int, path: bytes, part: PartInMemory | TextPart) -> Part | TextPart:
+        """A part, its array copied out of the memory that the worker's next one will be written to."""
+        if isinstance(part, TextPart):
+            return replace(part, path=path)
         assert self._parts is not None
-        dtype, shape = np.dtype(facts.pop("dtype")), facts.pop("shape")
-        size = int(np.prod(shape)) * dtype.itemsize
-        array = self._parts.array[number, :size].copy().view(dtype).reshape(shape)
-        return Part(path, array=array, content_hash=content_hash, **facts)
-
-    def _decoded(self, job: Job, reply: dict[str, Any], slot: int) -> Decoded:
-        if reply["outcome"] == "skipped":
-            return Decoded(job.path, "skipped", reason=reply["reason"], why=reply["why"])
-        pixels = None
-        in_parts = "pages" in reply
-        if reply["outcome"] == "decoded" and reply["kind"] == "image" and self._slots is not None and not in_parts:
-            pixels = self._slots.array[slot]
-        facts = reply.get("facts", {})
-        taken_at = facts.get("taken_at")
-        texts = reply.get("texts")
-        return Decoded(
-            job.path,
-            reply["outcome"],
-            kind=reply["kind"],
-            content_hash=bytes.fromhex(reply["content_hash"]),
-            size=reply["size"],
-            mtime_ns=reply["mtime_ns"],
-            ctime_ns=reply["ctime_ns"],
-            facts=Facts(**{**facts, "taken_at": dt.datetime.fromisoformat(taken_at) if taken_at else None}),
-            pixels=pixels,
-            text=reply.get("text"),
-            cuts=[(place, shift) for place, shift in reply.get("cuts", ())],
-            texts=None if texts is None else _unpacked(texts),
-            cues=[(start_s, end_s, text) for start_s, end_s, text in reply.get("cues", ())],
-            column=reply.get("column"),
-            column_guessed=reply.get("column_guessed", False),
-            written=reply.get("written"),
-            slot=None if pixels is None else slot,
-        )
+        array = part.array_in(self._parts.array[number])
+        return Part(path=path, array=array, content_hash=part.content_hash, **asdict(part.facts))
 
     def _watch(self, run: _Run) -> None:
         """Kill workers that are past their deadline or need too much memory, until the run ends."""
@@ -360,12 +225,6 @@ class Decoder:
                 worker.kill_if_too_large(self._most_bytes)
 
 
-def _unpacked(packed: tuple[list[str], list[tuple[int, int]]]) -> list[tuple[int, str]]:
-    """The inverse of `table.packed`."""
-    texts, rows = packed
-    return [(row, texts[place]) for row, place in rows]
-
-
 class _Run:
     """One call of `Decoder.map`: its jobs, its bounded queue of results, its threads."""
 
@@ -374,13 +233,13 @@ class _Run:
         self.threads: list[threading.Thread] = []
         self._jobs = jobs
         self._lock = threading.Lock()
-        self._results: queue.Queue[Decoded | Part | TextPart | BaseException | None] = queue.Queue(bound)
+        self._results: queue.Queue[Result | BaseException | None] = queue.Queue(bound)
 
     def next_job(self) -> Job | None:
         with self._lock:
             return None if self.stopping.is_set() else next(self._jobs, None)
 
-    def put(self, result: Decoded | Part | TextPart | BaseException | None) -> bool:
+    def put(self, result: Result | BaseException | None) -> bool:
         """Queue a result when there is room; False once the run is stopping, since nobody takes it any more."""
         while not self.stopping.is_set():
             with contextlib.suppress(queue.Full):
@@ -388,7 +247,7 @@ class _Run:
                 return True
         return False
 
-    def take(self) -> Decoded | Part | TextPart | BaseException | None:
+    def take(self) -> Result | BaseException | None:
         return self._results.get(timeout=Decoder.IDLE_S)  # bounded, since on Windows Ctrl-C waits for its end
 
     def left_over(self) -> Iterator[Decoded]:

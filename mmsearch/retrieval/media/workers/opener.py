@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import array
-import base64
 import ctypes
 import errno
-import json
 import os
 import signal
 import socket
 import stat
 import sys
 from collections.abc import Iterator
-from typing import IO, Any
+from dataclasses import dataclass
+from typing import IO
 
 from mmsearch.errors import DecodeError
+from mmsearch.retrieval.media.workers.messages import path_in
 
 _SET_PARENT_DEATH_SIGNAL, _SET_DUMPABLE = 1, 4
 _RECEIVE_BYTES = 1 << 16
@@ -40,20 +40,31 @@ def open_regular(path: bytes) -> IO[bytes]:
     return file
 
 
-def opened_here(job: dict[str, Any]) -> IO[bytes]:
-    """The file of a job: the one that was handed over, or opened now where nothing was.
+@dataclass(frozen=True, slots=True)
+class OpenedFile:
+    """What came of opening a job's file in the opener's process.
 
-    Raises:
-        DecodeError, OSError: as `open_regular`.
+    Attributes:
+        state: 0 if it is open, -1 if it is no regular file, else the number of the error; None: nothing opened it yet.
+        file: the open file.
     """
-    state, file = job.get("opened", (None, None))
-    if state is None:
-        return open_regular(base64.b64decode(job["path"]))
-    if file is not None:
-        return file  # type: ignore[no-any-return]
-    if state == _NOT_REGULAR:
-        raise DecodeError("not a regular file")
-    raise OSError(state, os.strerror(state))
+
+    state: int | None = None
+    file: IO[bytes] | None = None
+
+    def file_of(self, path: bytes) -> IO[bytes]:
+        """The open file; where nothing has opened it yet, it is opened now.
+
+        Raises:
+            DecodeError, OSError: as `open_regular`.
+        """
+        if self.state is None:
+            return open_regular(path)
+        if self.file is not None:
+            return self.file
+        if self.state == _NOT_REGULAR:
+            raise DecodeError("not a regular file")
+        raise OSError(self.state, os.strerror(self.state))
 
 
 def split_off_opener(lines: IO[bytes], replies: IO[bytes]) -> socket.socket | None:
@@ -88,7 +99,7 @@ def _forward(lines: IO[bytes], there: socket.socket) -> None:
         state, file = _OPENED, None
         if line.startswith(b"{"):
             try:
-                file = open_regular(base64.b64decode(json.loads(line)["path"]))
+                file = open_regular(path_in(line))
             except DecodeError:
                 state = _NOT_REGULAR
             except OSError as error:
@@ -100,7 +111,7 @@ def _forward(lines: IO[bytes], there: socket.socket) -> None:
             file.close()
 
 
-def received(here: socket.socket) -> Iterator[tuple[bytes, tuple[int, IO[bytes] | None]]]:
+def received(here: socket.socket) -> Iterator[tuple[bytes, OpenedFile]]:
     """The lines that the opener hands on, each with what came of opening its file, until it has gone."""
     waiting, descriptors = b"", array.array("i")
     while data := _receive(here, descriptors):
@@ -109,7 +120,7 @@ def received(here: socket.socket) -> Iterator[tuple[bytes, tuple[int, IO[bytes] 
         for message in whole:
             state, _, line = message.partition(b" ")
             has_file = line.startswith(b"{") and int(state) == _OPENED
-            yield line + b"\n", (int(state), os.fdopen(descriptors.pop(0), "rb") if has_file else None)
+            yield line + b"\n", OpenedFile(int(state), os.fdopen(descriptors.pop(0), "rb") if has_file else None)
 
 
 def _receive(here: socket.socket, descriptors: array.array[int]) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import subprocess
 import sys
@@ -13,10 +12,19 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import mmsearch
 from mmsearch.errors import MMSearchError
+from mmsearch.retrieval.media.workers.jobs import Decoded, TextPart
+from mmsearch.retrieval.media.workers.messages import (
+    READY_LINE,
+    Extent,
+    JobRequest,
+    PartInMemory,
+    WorkerSetup,
+    from_line,
+)
 
 _MAX_REPLY_BYTES = 128 << 20  # a text of 16 MiB, escaped
 _START_LIMIT_S = 60.0
@@ -45,23 +53,19 @@ class TimeLimit:
     per_megabyte: float
     per_second: float
 
-    def extension(self, message: dict[str, Any], size: int) -> float:
-        """Seconds that a message adds: the file's ``size`` in bytes as it is opened, or the duration that its header
-        states, as far as so many bytes can hold it."""
-        opened, lasts = message.get("opened", 0), message.get("lasts", 0.0)
-        believed = min(max(lasts, 0.0), _LONGEST_S, size / _LEAST_BYTES_A_SECOND)
-        return float(opened / 1e6 * self.per_megabyte + believed * self.per_second)
+    def extension(self, extent: Extent, size: int) -> float:
+        """Seconds that an extent adds: its bytes and its duration, as far as a file of ``size`` bytes can hold that."""
+        believed = min(max(extent.duration_s, 0.0), _LONGEST_S, size / _LEAST_BYTES_A_SECOND)
+        return float(extent.size / 1e6 * self.per_megabyte + believed * self.per_second)
 
 
 class WorkerProcess:
-    """A process that answers one request line at a time. `ask` is for one thread; the ``kill`` methods for any."""
+    """A process that answers one job at a time. `ask` is for one thread; the ``kill`` methods for any."""
 
-    def __init__(
-        self, settings: dict[str, Any], inherited: tuple[int, ...], command: Sequence[str] | None = None
-    ) -> None:
+    def __init__(self, setup: WorkerSetup, inherited: tuple[int, ...], command: Sequence[str] | None = None) -> None:
         # -P: the folder the user stands in may hold a stranger's json.py
         self._command = command or (sys.executable, "-P", "-m", "mmsearch.retrieval.media.workers.worker")
-        self._settings = json.dumps(settings).encode("ascii") + b"\n"
+        self._setup = setup
         self._inherited = inherited
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
@@ -70,13 +74,13 @@ class WorkerProcess:
         self._late = False
         self._too_large = False
 
-    def ask(self, request: bytes, limit: TimeLimit, take: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """The reply to a request line.
+    def ask(self, request: JobRequest, limit: TimeLimit, take: Callable[[PartInMemory | TextPart], bool]) -> Decoded:
+        """The reply to a job, without its path and its pixels.
 
         Args:
             request: the job.
             limit: how long it may take.
-            take: is handed each part of a film or sound; False ends the job. The time it takes does not count.
+            take: takes each part of a film, sound or table; False ends the job. The time it takes does not count.
 
         Raises:
             WorkerDied: it crashed, or was killed at its deadline; the next call starts another.
@@ -87,17 +91,18 @@ class WorkerProcess:
         size = 0
         self._set_deadline(left)
         try:
-            self._send(process, request)
-            while "reply" not in (message := self._receive(process)):
+            self._send(process, request.to_line())
+            while not isinstance(message := from_line(self._receive(process)), Decoded):
                 left -= self._stop_clock()
-                if "part" in message:
-                    if not take(message["part"]):
+                if isinstance(message, Extent):
+                    size = message.size or size
+                    more = limit.extension(message, size)
+                    limit_s, left = limit_s + more, left + more
+                else:
+                    if not take(message):
                         self.kill()
                         raise WorkerDied("the run was stopped")
                     self._send(process, b"\n")
-                size = message.get("opened", size)
-                more = limit.extension(message, size)
-                limit_s, left = limit_s + more, left + more
                 self._set_deadline(left)
         except (OSError, EOFError, ValueError, TypeError):
             self._set_deadline(None)
@@ -105,8 +110,7 @@ class WorkerProcess:
         self._set_deadline(None)
         if self._late or self._too_large:  # killed just as it answered
             self._bury(process, limit_s)
-        reply: dict[str, Any] = message["reply"]
-        return reply
+        return message
 
     def kill(self) -> None:
         """End the process, if there is one, and wait until it is gone."""
@@ -152,13 +156,12 @@ class WorkerProcess:
         process.stdin.write(line)
         process.stdin.flush()
 
-    def _receive(self, process: subprocess.Popen[bytes]) -> dict[str, Any]:
+    def _receive(self, process: subprocess.Popen[bytes]) -> bytes:
         assert process.stdout is not None
         line = process.stdout.readline(_MAX_REPLY_BYTES)
         if not line.endswith(b"\n"):
             raise EOFError
-        reply: dict[str, Any] = json.loads(line)
-        return reply
+        return line
 
     def _started(self) -> subprocess.Popen[bytes]:
         """The living process, or a new one that has said it is ready."""
@@ -173,8 +176,9 @@ class WorkerProcess:
                 with self._lock:
                     self._process = process
                 self._set_deadline(_START_LIMIT_S)
-                self._send(process, self._settings)
-                self._receive(process)
+                self._send(process, self._setup.to_line())
+                if self._receive(process) != READY_LINE:
+                    raise ValueError("it gave no sensible answer")
             except (OSError, EOFError, ValueError) as error:
                 self.kill()
                 complaints.seek(0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING, Any, Literal
 
@@ -10,37 +10,53 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import DecodeError
+from mmsearch.retrieval.media.container import NoTrackError
 from mmsearch.retrieval.media.decode_spec import FRAMES_OF_SHOT, DecodeSpec
-from mmsearch.retrieval.media.resume import Since
+from mmsearch.retrieval.media.resume import ResumePoint, ResumePoints
 from mmsearch.retrieval.media.texts.text import joined_notes
+from mmsearch.retrieval.media.workers.jobs import PartFacts, PartKind
 from mmsearch.types import Facts
 
 if TYPE_CHECKING:
-    from mmsearch.retrieval.media.films.film import Film
-    from mmsearch.retrieval.media.sounds.sound import Sound
+    from mmsearch.retrieval.media.films.film import Film, Shot
+    from mmsearch.retrieval.media.sounds.sound import Sound, Window
 
-PartKind = Literal["shot", "window", "page"]
-Emit = Callable[[PartKind, NDArray[Any], dict[str, Any]], None]
-Announce = Callable[[float], None]
+Emit = Callable[[PartFacts, NDArray[Any]], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A film or a sound to be decoded.
+    """A film or a sound to decode.
 
-    ``moment`` asks for a part of it: from, to (seconds); to None for one frame, or a window around the time.
-    ``emit`` hands on a part and returns when there is room for the next; ``lasts`` is told the duration in seconds
-    that the header states, by which the time limit is set. ``since`` says which shots and windows are known already.
+    Attributes:
+        file: its bytes.
+        format: its name in `formats.FORMATS`.
+        spec: what decoding makes of it.
+        max_pixels: of the largest frame that may be decoded.
+        emit: takes a part and its array, and returns when there is room for the next.
+        announce_duration: takes the duration that the header states, in seconds, by which the time limit is set.
+        moment: decode only this part, from … to in seconds; to None: one frame, or a window around the time.
+        resume_points: the first shot and the first window to decode.
     """
 
     file: IO[bytes]
     format: str
-    recipe: DecodeSpec
+    spec: DecodeSpec
     max_pixels: int
     emit: Emit
-    lasts: Announce
+    announce_duration: Callable[[float], None]
     moment: tuple[float, float | None] | None = None
-    since: Mapping[PartKind, Since] = field(default_factory=dict)
+    resume_points: ResumePoints = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FilmContent:
+    """What a film is besides its parts: *audio* where it has no picture, its facts, and its subtitles as
+    ``(start_s, end_s, text)``."""
+
+    kind: Literal["audio", "video"]
+    facts: Facts
+    cues: list[tuple[float, float, str]]
 
 
 def decode_sound(stream: Stream) -> Facts:
@@ -51,17 +67,16 @@ def decode_sound(stream: Stream) -> Facts:
     """
     from mmsearch.retrieval.media.sounds.sound import Sound
 
-    recipe = stream.recipe
-    assert recipe.sample_rate is not None
+    spec = stream.spec
+    assert spec.sample_rate is not None
     stream.file.seek(0)
-    sound = Sound(stream.file, stream.format, recipe.sample_rate, window_s=recipe.window_s, hop_s=recipe.hop_s)
-    stream.lasts(sound.expected_s)
-    since = stream.since.get("window")
-    first = since.index if since else 0
+    sound = Sound(stream.file, stream.format, spec.sample_rate, window_s=spec.window_s, hop_s=spec.hop_s)
+    stream.announce_duration(sound.expected_s)
+    resume = stream.resume_points.get("window")
+    first = resume.index if resume else 0
     for index, window in enumerate(sound.windows(first), first):
-        facts = {"start_s": window.start_s, "end_s": window.end_s}
-        stream.emit("window", window.samples, {**facts, **_reached(sound, index)})
-    return _with_damage(sound.facts, since)
+        stream.emit(_facts_of("window", sound, index, window), window.samples)
+    return _with_damage(sound.facts, resume)
 
 
 def decode_frames(stream: Stream) -> Facts:
@@ -72,32 +87,39 @@ def decode_frames(stream: Stream) -> Facts:
     """
     from mmsearch.retrieval.media.films.film import Film
 
-    assert stream.recipe.frames is not None
+    assert stream.spec.frames is not None
     stream.file.seek(0)
-    film = Film(stream.file, stream.format, stream.recipe.frames, max_pixels=stream.max_pixels)
-    stream.lasts(film.expected_s)
-    since = stream.since.get("shot")
-    for place, shot in enumerate(film.shots(since)):
-        facts = {"start_s": shot.start_s, "end_s": shot.end_s, "continues": shot.continues}
-        stream.emit("shot", shot.frames, {**facts, **_reached(film, film.first + place)})
-    return _with_damage(film.facts, since if film.first else None)
+    film = Film(stream.file, stream.format, stream.spec.frames, max_pixels=stream.max_pixels)
+    stream.announce_duration(film.expected_s)
+    resume = stream.resume_points.get("shot")
+    for place, shot in enumerate(film.shots(resume)):
+        facts = _facts_of("shot", film, film.first + place, shot)
+        stream.emit(replace(facts, continues=shot.continues), shot.frames)
+    return _with_damage(film.facts, resume if film.first else None)
 
 
-def _reached(track: Film | Sound, index: int) -> dict[str, Any]:
-    """What the part with that number tells of the track up to its end; see `sandbox.Part`."""
-    of_s = track.expected_s or None
-    return {"index": index, "can_go_on": track.can_go_on, "damage": track.damage, "of_s": of_s}
+def _facts_of(kind: PartKind, track: Film | Sound, index: int, part: Shot | Window) -> PartFacts:
+    """The facts of the part of a track that was decoded last."""
+    return PartFacts(
+        kind=kind,
+        start_s=part.start_s,
+        end_s=part.end_s,
+        index=index,
+        can_go_on=track.can_go_on,
+        damage=track.damage,
+        of_s=track.expected_s or None,
+    )
 
 
-def _with_damage(facts: Facts, since: Since | None) -> Facts:
-    """Facts that tell, too, what an earlier run found wrong with the part that was left out."""
-    if since is None or not since.damage or since.damage in (facts.note or ""):
+def _with_damage(facts: Facts, resume: ResumePoint | None) -> Facts:
+    """Facts whose note also says what an earlier run found wrong with the part that was left out."""
+    if resume is None or not resume.damage or resume.damage in (facts.note or ""):
         return facts
-    return replace(facts, note=joined_notes(facts.note, since.damage))
+    return replace(facts, note=joined_notes(facts.note, resume.damage))
 
 
-def decode_film(stream: Stream) -> dict[str, Any]:
-    """Emit a film's shots and windows; returns ``kind`` (*audio* where there is no picture), ``facts``, ``cues``.
+def decode_film(stream: Stream) -> FilmContent:
+    """Emit a film's shots and windows.
 
     Raises:
         DecodeError: neither picture nor sound can be had of it.
@@ -105,8 +127,8 @@ def decode_film(stream: Stream) -> dict[str, Any]:
     found: dict[str, Facts] = {}
     failed: dict[str, DecodeError] = {}
     for part, wanted, decode in (
-        ("video", stream.recipe.frames, decode_frames),
-        ("audio", stream.recipe.sample_rate, decode_sound),
+        ("video", stream.spec.frames, decode_frames),
+        ("audio", stream.spec.sample_rate, decode_sound),
     ):
         if wanted is None:
             continue
@@ -119,12 +141,12 @@ def decode_film(stream: Stream) -> dict[str, Any]:
     facts = found.get("video") or found["audio"]
     notes = [facts.note, found["audio"].note if len(found) == 2 else None]
     facts = replace(facts, note=joined_notes(*dict.fromkeys(notes)))
-    if stream.recipe.frames is None:
+    if stream.spec.frames is None:
         width, height = _size_of_picture(stream)  # by which a film's sound is told from a mere recording
         facts = replace(facts, width=width, height=height)
     if "video" in failed:
-        return {"kind": "audio" if _has_no(failed["video"]) else "video", "facts": facts, "cues": []}
-    return {"kind": "video", "facts": facts, "cues": _cues(stream) if stream.recipe.texts else []}
+        return FilmContent("audio" if isinstance(failed["video"], NoTrackError) else "video", facts, [])
+    return FilmContent("video", facts, _cues(stream) if stream.spec.texts else [])
 
 
 def _size_of_picture(stream: Stream) -> tuple[int | None, int | None]:
@@ -139,10 +161,6 @@ def _size_of_picture(stream: Stream) -> tuple[int | None, int | None]:
     except (DecodeError, StopIteration):
         return None, None
     return picture.width, picture.height
-
-
-def _has_no(error: DecodeError) -> bool:
-    return str(error).startswith("no ")
 
 
 def _cues(stream: Stream) -> list[tuple[float, float, str]]:
@@ -163,16 +181,17 @@ def decode_moment(stream: Stream, kind: str) -> Facts:
         DecodeError: the moment lies outside the file, or there is nothing of the kind in it.
     """
     assert stream.moment is not None
-    if kind == "video" and stream.recipe.frames is not None:
+    if kind == "video" and stream.spec.frames is not None:
         from mmsearch.retrieval.media.films.film import frames_between
 
         start, end = stream.moment
         stream.file.seek(0)
         frames, facts = frames_between(
-            stream.file, stream.format, stream.recipe.frames, start, end, max_pixels=stream.max_pixels
+            stream.file, stream.format, stream.spec.frames, start, end, max_pixels=stream.max_pixels
         )
+        part = PartFacts(kind="shot", start_s=start, end_s=end or start)
         for first in range(0, len(frames), FRAMES_OF_SHOT):  # the room for a part is that of one shot
-            stream.emit("shot", frames[first : first + FRAMES_OF_SHOT], {"start_s": start, "end_s": end or start})
+            stream.emit(part, frames[first : first + FRAMES_OF_SHOT])
         return facts
     return _sound_at(stream)
 
@@ -181,20 +200,20 @@ def _sound_at(stream: Stream) -> Facts:
     """Emit the window of sound that the moment names: from … to, at most a window long, or around a time."""
     from mmsearch.retrieval.media.sounds.sound import Sound
 
-    recipe = stream.recipe
+    spec = stream.spec
     assert stream.moment is not None
-    assert recipe.sample_rate is not None
+    assert spec.sample_rate is not None
     start, end = stream.moment
     if end is None:
-        start, end = max(0.0, start - recipe.window_s / 2), start + recipe.window_s / 2
-    end = min(end, start + recipe.window_s)
+        start, end = max(0.0, start - spec.window_s / 2), start + spec.window_s / 2
+    end = min(end, start + spec.window_s)
     stream.file.seek(0)
-    sound = Sound(stream.file, stream.format, recipe.sample_rate, window_s=1.0, hop_s=1.0)
-    stream.lasts(sound.expected_s)
-    samples = np.concatenate([np.empty(0, np.float32), *_between(sound.windows(), start, end, recipe.sample_rate)])
+    sound = Sound(stream.file, stream.format, spec.sample_rate, window_s=1.0, hop_s=1.0)
+    stream.announce_duration(sound.expected_s)
+    samples = np.concatenate([np.empty(0, np.float32), *_between(sound.windows(), start, end, spec.sample_rate)])
     if not len(samples):
         raise DecodeError(f"there is no sound at {start:g} s: the file is shorter")
-    stream.emit("window", samples, {"start_s": start, "end_s": end})
+    stream.emit(PartFacts(kind="window", start_s=start, end_s=end), samples)
     return sound.facts
 
 

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmsearch.cli.hints import explained_error
 from mmsearch.errors import DecodeError, MMSearchError, UsageError
+from mmsearch.extracts import SavedClip, SavedFrame
 from mmsearch.retrieval.media.films.clips import save_clip, save_frame
 from mmsearch.retrieval.media.workers.decoder import Decoder
 from mmsearch.types import Moment
@@ -70,7 +72,7 @@ def test_the_frame_that_is_shown_at_a_time_is_saved(source, tmp_path, films, tim
     facts = save_frame(Moment(source / "film.mp4", time), tmp_path / "frame.png")
     with Image.open(tmp_path / "frame.png") as picture:
         assert films.number_in(picture) == number
-    assert facts == {"time_s": pytest.approx(number / FPS), "width": SIZE[0], "height": SIZE[1]}
+    assert facts == SavedFrame(tmp_path / "frame.png", pytest.approx(number / FPS), *SIZE)
 
 
 @pytest.mark.parametrize(("ending", "format"), [("png", "PNG"), ("jpg", "JPEG"), ("JPEG", "JPEG"), ("webp", "WEBP")])
@@ -91,7 +93,7 @@ def test_a_frame_is_upright(source, tmp_path, films):
 
 
 def test_a_frame_of_an_animated_picture_is_saved_too(source, tmp_path, films):
-    assert save_frame(Moment(source / "film.gif", 1.2), tmp_path / "frame.png")["time_s"] == pytest.approx(1.0)
+    assert save_frame(Moment(source / "film.gif", 1.2), tmp_path / "frame.png").time_s == pytest.approx(1.0)
     with Image.open(tmp_path / "frame.png") as picture:
         assert films.number_in(picture) == 2
 
@@ -122,9 +124,9 @@ def test_a_frame_that_is_not_there_is_one_clear_line(source, tmp_path, name, tim
 def test_a_clip_is_copied_from_the_key_frame_before_it(source, tmp_path, films, ending):
     out = tmp_path / f"clip.{ending}"
     facts = save_clip(Moment(source / "film.mp4", 2.5, 5.0), out)
-    assert facts["copied"]
-    assert facts["start_s"] == pytest.approx(2.0, abs=0.001)  # key frames stand at each second
-    assert facts["end_s"] == pytest.approx(5.0, abs=0.1)
+    assert facts.copied
+    assert facts.start_s == pytest.approx(2.0, abs=0.001)  # key frames stand at each second
+    assert facts.end_s == pytest.approx(5.0, abs=0.1)
     assert numbers_in(out, films) == list(range(16, 40))
     assert lasts(out) == pytest.approx(3.0, abs=0.15)
 
@@ -132,7 +134,7 @@ def test_a_clip_is_copied_from_the_key_frame_before_it(source, tmp_path, films, 
 def test_a_clip_of_another_kind_of_file_is_coded_anew_and_exact(source, tmp_path, films):
     out = tmp_path / "clip.webm"
     facts = save_clip(Moment(source / "film.mp4", 2.5, 4.0), out)
-    assert facts == {"start_s": 2.5, "end_s": pytest.approx(4.0, abs=0.05), "copied": False}
+    assert facts == SavedClip(out, 2.5, pytest.approx(4.0, abs=0.05), copied=False)
     assert numbers_in(out, films) == list(range(20, 32))
     assert lasts(out) == pytest.approx(1.5, abs=0.05)
 
@@ -154,13 +156,13 @@ def test_an_animated_picture_is_cut_into_a_film(source, tmp_path, films):
 def test_a_sound_is_cut_into_a_sound_of_any_kind(source, tmp_path, name, ending):
     out = tmp_path / f"clip.{ending}"
     facts = save_clip(Moment(source / name, 2.5, 5.0), out)
-    assert facts["end_s"] - facts["start_s"] == pytest.approx(2.5, abs=0.15)
+    assert facts.end_s - facts.start_s == pytest.approx(2.5, abs=0.15)
     assert lasts(out) == pytest.approx(2.5, abs=0.2)
 
 
 def test_of_a_clip_that_goes_past_the_end_what_there_is_is_written(source, tmp_path):
     facts = save_clip(Moment(source / "film.mp4", 8.0, 30.0), tmp_path / "clip.mp4")
-    assert facts["end_s"] == pytest.approx(9.0, abs=0.1)
+    assert facts.end_s == pytest.approx(9.0, abs=0.1)
     facts = save_clip(Moment(source / "sound.wav", 8.0, 30.0), tmp_path / "clip.flac")
     assert lasts(tmp_path / "clip.flac") == pytest.approx(1.0, abs=0.05)
 
@@ -193,8 +195,9 @@ def test_a_clip_that_cannot_be_is_one_clear_line(source, tmp_path, name, out, sa
 def test_a_file_that_is_there_is_written_over_only_by_force(source, tmp_path, save, moment, out):
     (tmp_path / out).write_text("precious")
     asked = Moment(source / "film.mp4", *moment)
-    with pytest.raises(UsageError, match="there is a file at .* already; --force writes over it"):
+    with pytest.raises(UsageError, match="there is a file at .* already") as error:
         save(asked, tmp_path / out)
+    assert explained_error(error.value).endswith(" already; --force writes over it")
     assert (tmp_path / out).read_text() == "precious"
     save(asked, tmp_path / out, force=True)
     assert len((tmp_path / out).read_bytes()) > 100

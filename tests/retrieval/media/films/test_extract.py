@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from mmsearch.errors import DecodeError, UsageError
+from mmsearch.extracts import SavedClip, SavedFrame
 from mmsearch.retrieval.media.films.extract import cut_clip, save_frame
 from mmsearch.retrieval.media.films.frames import open_film
 from mmsearch.retrieval.media.sounds.sound import Sound
@@ -53,7 +54,7 @@ def test_a_frame_is_saved_in_full_size_with_its_exact_time(
 ) -> None:
     out = tmp_path / f"frame{ending}"
     facts = save_frame(io.BytesIO(film), "mp4", 3.05, out, max_pixels=LIMIT)
-    assert facts == {"time_s": pytest.approx(3.04), "width": 160, "height": 120}
+    assert facts == SavedFrame(out, pytest.approx(3.04), 160, 120)
     with Image.open(out) as picture:
         assert picture.size == (160, 120)
         assert films.number_in(picture.convert("RGB")) == 76
@@ -84,9 +85,9 @@ def test_a_clip_is_copied_from_the_key_frame_before_it(
 ) -> None:
     out = tmp_path / f"clip{ending}"
     facts = cut_clip(io.BytesIO(film), "mp4", 2.5, 4.5, out, max_pixels=LIMIT)
-    assert facts["copied"]
-    assert facts["start_s"] == pytest.approx(2)
-    assert facts["end_s"] == pytest.approx(4.5, abs=0.15)
+    assert facts.copied
+    assert facts.start_s == pytest.approx(2)
+    assert facts.end_s == pytest.approx(4.5, abs=0.15)
     shown = numbers(out, films)
     assert shown[:50] == list(range(50, 100))
     assert shown[-1] == pytest.approx(112, abs=4)
@@ -101,14 +102,14 @@ def test_a_clip_of_the_beginning_of_matroska_keeps_its_first_frames(
 ) -> None:
     data = films.film((films.numbered(n) for n in range(60)), format="matroska", options={"bf": "3", "g": "60"})
     out = tmp_path / f"clip{ending}"
-    assert cut_clip(io.BytesIO(data), "mkv", 0.5, 1.5, out, max_pixels=LIMIT)["copied"]
+    assert cut_clip(io.BytesIO(data), "mkv", 0.5, 1.5, out, max_pixels=LIMIT).copied
     assert numbers(out, films)[:38] == list(range(38))
 
 
 def test_a_clip_in_other_codecs_is_exact(film: bytes, films: ModuleType, tmp_path: Path) -> None:
     out = tmp_path / "clip.webm"
     facts = cut_clip(io.BytesIO(film), "mp4", 2.5, 4.5, out, max_pixels=LIMIT)
-    assert facts == {"start_s": 2.5, "end_s": pytest.approx(4.5), "copied": False}
+    assert facts == SavedClip(out, 2.5, pytest.approx(4.5), copied=False)
     assert numbers(out, films) == list(range(62, 113))
     sound = samples(out)
     assert len(sound) / RATE == pytest.approx(2, abs=0.05)
@@ -119,8 +120,8 @@ def test_a_clip_in_other_codecs_is_exact(film: bytes, films: ModuleType, tmp_pat
 def test_the_sound_of_a_film_is_cut_out_alone(ending: str, film: bytes, tmp_path: Path) -> None:
     out = tmp_path / f"clip{ending}"
     facts = cut_clip(io.BytesIO(film), "mp4", 2.5, 4.5, out, max_pixels=LIMIT)
-    assert facts["copied"] == (ending == ".m4a")
-    assert facts["start_s"] == pytest.approx(2.5, abs=0.03)
+    assert facts.copied == (ending == ".m4a")
+    assert facts.start_s == pytest.approx(2.5, abs=0.03)
     sound = samples(out)
     assert len(sound) / RATE == pytest.approx(2, abs=0.1)
     assert [pitch_at(sound, time) for time in (0.25, 1.0, 1.75)] == pytest.approx([600, 700, 800], abs=15)
@@ -144,8 +145,8 @@ def test_a_sound_is_cut_like_a_film(
     data = films.sound_file(whole, RATE, format=muxer, codec=codec)
     out = tmp_path / f"clip{ending}"
     facts = cut_clip(io.BytesIO(data), format, 2.5, 4.5, out, max_pixels=LIMIT)
-    assert facts["copied"] == (FORMATS[ending] == format)
-    assert facts["start_s"] == pytest.approx(2.5, abs=0.1)
+    assert facts.copied == (FORMATS[ending] == format)
+    assert facts.start_s == pytest.approx(2.5, abs=0.1)
     sound = samples(out)
     assert len(sound) / RATE == pytest.approx(2, abs=0.2)
     assert [pitch_at(sound, time) for time in (0.25, 1.0, 1.75)] == pytest.approx([600, 700, 800], abs=20)
@@ -164,7 +165,7 @@ def test_a_clip_of_an_animated_picture_is_a_film(films: ModuleType, encoded: Cal
     pictures = [films.numbered(number) for number in range(10)]
     data = encoded(pictures[0], "gif", save_all=True, append_images=pictures[1:], duration=200)
     facts = cut_clip(io.BytesIO(data), "gif", 0.5, 1.5, tmp_path / "a.mp4", max_pixels=LIMIT)
-    assert facts == {"start_s": 0.5, "end_s": pytest.approx(1.5), "copied": False}
+    assert facts == SavedClip(tmp_path / "a.mp4", 0.5, pytest.approx(1.5), copied=False)
     assert numbers(tmp_path / "a.mp4", films) == [2, 3, 4, 5, 6, 7]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import errno
+import importlib
 import io
 import warnings
 from collections.abc import Callable
@@ -238,6 +239,42 @@ def test_what_pillow_does_not_know_is_no_damage_alone(noise: Scene, encoded: Enc
     with pytest.raises(DecodeError) as caught:
         decode(bytes(data))
     assert str(caught.value) == "damaged, or a kind of BMP that is not read"
+
+
+def test_an_error_is_told_by_its_kind_and_not_by_pillows_words(
+    noise: Scene, encoded: Encode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever Pillow says: a header that breaks off is damage, one that is whole and refused is another kind."""
+    plugin = importlib.import_module("PIL.BmpImagePlugin")
+    data = encoded(noise(20, 20), "BMP")
+
+    def refuse(words: str, error: type[Exception]) -> str:
+        def raises(self: object, *rest: object) -> None:
+            raise error(words)
+
+        monkeypatch.setattr(plugin.BmpImageFile, "_open", raises)
+        with pytest.raises(DecodeError) as caught:
+            decode(data)
+        monkeypatch.undo()
+        return str(caught.value)
+
+    assert refuse("", OSError) == refuse("unknown", OSError) == "damaged, or a kind of BMP that is not read"
+    assert refuse("", NotImplementedError) == "damaged, or a kind of BMP that is not read"
+    with pytest.raises(DecodeError) as caught:
+        decode(data[:20])
+    assert str(caught.value) == "damaged or cut off: not readable as BMP"
+
+
+def test_a_decoder_that_fails_amid_a_picture_is_no_other_kind(
+    noise: Scene, encoded: Encode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(self: object) -> None:
+        raise ValueError("unknown, unsupported and unimplemented")
+
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", load)
+    with pytest.raises(DecodeError) as caught:
+        decode(encoded(noise(20, 20), "PNG"))
+    assert str(caught.value) == "damaged or cut off: not readable as PNG"
 
 
 def test_a_fault_of_the_disk_is_not_said_of_the_picture(noise: Scene, encoded: Encode) -> None:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from mmsearch.cli.hints import explained_error
 from mmsearch.errors import DecodeError
 from mmsearch.retrieval.media.texts import table
 from mmsearch.retrieval.media.texts.table import TableTexts, read_table
@@ -55,8 +56,9 @@ def test_otherwise_the_column_with_the_longest_texts_is_guessed() -> None:
 
 
 def test_a_table_of_numbers_asks_for_a_column() -> None:
-    with pytest.raises(DecodeError, match="--text-column"):
+    with pytest.raises(DecodeError, match="no column of texts found") as error:
         csv("a,b\n1,2\n")
+    assert explained_error(error.value) == "no column of texts found; name one with --text-column"
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])

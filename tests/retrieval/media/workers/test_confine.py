@@ -14,7 +14,8 @@ import pytest
 
 from mmsearch.retrieval.media.decode_spec import DecodeSpec
 from mmsearch.retrieval.media.workers.confine import landlock_version
-from mmsearch.retrieval.media.workers.decoder import Decoder, Job
+from mmsearch.retrieval.media.workers.decoder import Decoder
+from mmsearch.retrieval.media.workers.jobs import Job
 from mmsearch.retrieval.media.workers.syscalls import filter_of_calls
 
 if sys.platform != "linux" or filter_of_calls(os.uname().machine, 1) is None:
@@ -42,10 +43,10 @@ def attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
             "import ctypes, json, os, signal, socket, subprocess, threading\n"
             "from mmsearch.retrieval.media.workers import worker\n"
             f"HOME, MEDIA, MAIN = {str(home)!r}, {str(media)!r}, {os.getpid()}\n"
-            "def decode(file):\n    got = None\n    try:\n"
+            "def decode(file, decoded):\n    got = None\n    try:\n"
             f"{body}\n"
             "    except Exception as error:\n        got = type(error).__name__\n"
-            "    return {'text': json.dumps(got), 'cuts': [], 'facts': worker._facts(worker.Facts())}\n"
+            "    return worker.replace(decoded, text=json.dumps(got))\n"
             "worker._decode_text = decode\nworker.main()\n"
         )
         with Decoder(1, DecodeSpec(), slots=1, _worker_command=[sys.executable, str(script)]) as decoder:
@@ -173,7 +174,8 @@ def test_the_process_that_opens_files_ends_with_its_worker(tmp_path):
 def test_workers_end_with_a_main_process_that_is_killed(tmp_path):
     (tmp_path / "a.txt").write_text("dog")
     program = (
-        "import os, psutil, sys; from mmsearch.retrieval.media.workers.decoder import Decoder, Job, DecodeSpec\n"
+        "import os, psutil, sys; from mmsearch.retrieval.media.workers.decoder import Decoder, DecodeSpec\n"
+        "from mmsearch.retrieval.media.workers.jobs import Job\n"
         "decoder = Decoder(1, DecodeSpec(), slots=1); decoder.decode_one(Job(os.fsencode(sys.argv[1])))\n"
         "print(*[child.pid for child in psutil.Process().children(recursive=True)], flush=True)\n"
         "os.kill(os.getpid(), 9)"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import signal
 import socket
@@ -22,11 +21,14 @@ import psutil
 import pytest
 from PIL import Image
 
-from mmsearch.errors import MMSearchError
-from mmsearch.retrieval.media.decode_spec import DecodeSpec
+from mmsearch.cli.hints import with_hint
+from mmsearch.errors import Hint, HintKind, MMSearchError
+from mmsearch.retrieval.media.decode_spec import DecodeSpec, Rejection
 from mmsearch.retrieval.media.pictures.transform import ImageTransform
 from mmsearch.retrieval.media.workers import decoder as decoder_module
-from mmsearch.retrieval.media.workers.decoder import Decoded, Decoder, Job, Part, TextPart
+from mmsearch.retrieval.media.workers.decoder import Decoder
+from mmsearch.retrieval.media.workers.jobs import Decoded, Job, Part, TextPart
+from mmsearch.retrieval.media.workers.messages import READY_LINE, WorkerSetup
 
 Scene = Callable[..., Image.Image]
 SQUASH = ImageTransform(32, 48)
@@ -82,6 +84,22 @@ def test_a_table_comes_back_as_rows(decoder: Decoder, tmp_path: Path) -> None:
     assert decoded.texts == [(0, "a dog"), (2, "a cat")]
     assert decode(decoder, path, text_column="note").texts == [(0, "x"), (1, "y"), (2, "z")]
     assert "no column 'title'" in (reason(decoder, path, text_column="title") or "")
+
+
+def test_the_hint_of_an_error_in_a_worker_reaches_the_main_process(decoder: Decoder, tmp_path: Path) -> None:
+    path = tmp_path / "numbers.csv"
+    path.write_text("a,b\n1,2\n")
+    decoded = decode(decoder, path)
+    assert (decoded.outcome, decoded.reason) == ("skipped", "no column of texts found")
+    assert (decoded.why, decoded.hint, decoded.rejection) == ("content", Hint(HintKind.TEXT_COLUMN), None)
+
+
+def test_a_file_that_is_only_sniffed_is_not_decoded(decoder: Decoder, tmp_path: Path, scene: Scene) -> None:
+    scene().save(tmp_path / "a.png")
+    (tmp_path / "a.bin").write_bytes(bytes(range(256)))
+    sniffed = decode(decoder, tmp_path / "a.png", sniff_only=True)
+    assert (sniffed.outcome, sniffed.kind, sniffed.content_hash, sniffed.pixels) == ("sniffed", "image", b"", None)
+    assert reason(decoder, tmp_path / "a.bin", sniff_only=True) == "not a picture, text, sound or film"
 
 
 def test_a_long_table_comes_in_parts_of_bounded_size(decoder: Decoder, tmp_path: Path) -> None:
@@ -164,7 +182,7 @@ def test_content_outweighs_the_name(decoder: Decoder, tmp_path: Path, scene: Sce
 def test_source_code_is_skipped_unless_named(decoder: Decoder, tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("import os\n")
     assert reason(decoder, tmp_path / "a.py") == "source code or data (.py): name the file itself to index it"
-    assert decode(decoder, tmp_path / "a.py", named=True).text == "import os\n"
+    assert decode(decoder, tmp_path / "a.py", explicitly_requested=True).text == "import os\n"
 
 
 def test_kinds_that_are_not_wanted_are_skipped_with_a_reason(tmp_path: Path, scene: Scene) -> None:
@@ -177,11 +195,20 @@ def test_kinds_that_are_not_wanted_are_skipped_with_a_reason(tmp_path: Path, sce
         assert decode(texts_only, tmp_path / "a.txt").text == "dog"
     with Decoder(1, DecodeSpec(image=SQUASH, texts=False), slots=1) as pictures_only:
         assert reason(pictures_only, tmp_path / "a.txt") == "a text: no model of this collection embeds texts"
-        assert "--model clap" in (reason(pictures_only, tmp_path / "a.wav") or "")
+        deaf = decode(pictures_only, tmp_path / "a.wav")
+        assert deaf.reason == "a sound: no model of this collection embeds sounds"
+        assert (deaf.kind, deaf.rejection, deaf.hint) == (
+            "audio",
+            Rejection.NOT_EMBEDDED,
+            Hint(HintKind.ADD_SOUND_MODEL),
+        )
+        assert "--model clap" in with_hint(deaf.reason, deaf.hint)
         assert reason(pictures_only, tmp_path / "a.mkv") == "a film: no model of this collection embeds films"
     some = frozenset({"image", "text"})
     with Decoder(1, DecodeSpec(image=SQUASH, frames=SQUASH, sample_rate=8000, only=some), slots=1) as chosen:
         assert reason(chosen, tmp_path / "a.wav") == "a sound: only pictures and texts are asked for"
+        assert decode(chosen, tmp_path / "a.wav").rejection is Rejection.NOT_ASKED_FOR
+        assert decode(chosen, tmp_path / "a.wav").hint is None
         assert reason(chosen, tmp_path / "a.mkv") == "a film: only pictures and texts are asked for"
         assert decode(chosen, tmp_path / "a.txt").text == "dog"
 
@@ -249,8 +276,8 @@ def faulty(tmp_path: Path) -> Callable[..., Decoder]:
 
             real_decode, real_open = worker.decode_file, os.open
 
-            def decode_file(job, settings, line):
-                path = worker.base64.b64decode(job["path"])
+            def decode_file(request, opened, workspace, channel):
+                path = request.job.path
                 if b"crash" in path:
                     ctypes.string_at(0)
                 if b"exit" in path:
@@ -270,9 +297,9 @@ def faulty(tmp_path: Path) -> Callable[..., Decoder]:
                 if b"bug" in path:
                     raise ZeroDivisionError("oh")
 
-                def say(message, say=line.say):
-                    say(message)
-                    if "opened" not in message:
+                def send(message, send=channel.send):
+                    send(message)
+                    if not isinstance(message, worker.Extent):
                         return
                     if b"altered" in path:
                         with open(path, "ab") as file:
@@ -282,7 +309,7 @@ def faulty(tmp_path: Path) -> Callable[..., Decoder]:
                     if b"fleeting" in path:
                         os.unlink(path)
 
-                return real_decode(job, settings, worker.Line(say, line.wait))
+                return real_decode(request, opened, workspace, worker.WorkerChannel(send, channel.wait))
 
             def denied(path, flags, *rest):
                 if isinstance(path, bytes) and b"secret" in path:
@@ -506,23 +533,15 @@ def test_a_second_run_at_the_same_time_is_refused(decoder: Decoder) -> None:
 # The worker process itself
 
 
-def start_worker(**settings: object) -> subprocess.Popen[bytes]:
+def start_worker() -> subprocess.Popen[bytes]:
     process = subprocess.Popen(
         [sys.executable, "-m", "mmsearch.retrieval.media.workers.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
-    whole = {
-        "recipe": DecodeSpec().to_json(),
-        "pixels": None,
-        "parts": None,
-        "number": 0,
-        "max_pixels": 1000,
-        **settings,
-    }
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write(json.dumps(whole).encode() + b"\n")
+    process.stdin.write(WorkerSetup(DecodeSpec(), None, None, max_pixels=1000).to_line())
     process.stdin.flush()
-    assert json.loads(process.stdout.readline()) == {"ready": True}
+    assert process.stdout.readline() == READY_LINE
     return process
 
 

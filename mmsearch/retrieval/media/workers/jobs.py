@@ -1,0 +1,177 @@
+"""Jobs for decoding workers, and what comes of them: parts of long files as they are decoded, and a `Decoded` each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmsearch.errors import Hint
+from mmsearch.extracts import SavedClip, SavedFrame
+from mmsearch.retrieval.media.decode_spec import Rejection
+from mmsearch.retrieval.media.resume import ResumePointsByHash
+from mmsearch.types import Facts, SkipKind
+
+DecodedKind = Literal["image", "text", "table", "subtitles", "audio", "video"]
+PartKind = Literal["shot", "window", "page"]
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A file to write: one *frame* or a *clip*."""
+
+    what: Literal["frame", "clip"]
+    path: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A file to decode.
+
+    Attributes:
+        path: its absolute path.
+        explicitly_requested: the user named this very file, so that plain text of any ending is read.
+        known: hashes of contents that need no decoding.
+        resume_points: by the hash of their content, from where on films and sounds need decoding.
+        text_column: the column of a table that holds the texts; None: guess.
+        moment: decode only this part of a film or sound, from … to in seconds; to None: what is there at the first.
+        write: write that part to a new file instead of handing it on.
+        sniff_only: find out from the first bytes whether the file would be decoded, and decode nothing.
+    """
+
+    path: bytes
+    explicitly_requested: bool = False
+    known: frozenset[bytes] = frozenset()
+    resume_points: ResumePointsByHash = field(default_factory=dict)
+    text_column: str | None = None
+    moment: tuple[float, float | None] | None = None
+    write: Output | None = None
+    sniff_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartFacts:
+    """What is known of a part of a film, a sound, or a picture of several pages.
+
+    Attributes:
+        kind: a *shot* of a film, a *window* of sound, or a *page*.
+        start_s: where it starts, in seconds; of a page its number, from 0.
+        end_s: where it ends.
+        continues: it is a later piece of the same shot as the part before.
+        index: its number among the parts of its kind, from 0.
+        can_go_on: a later run may begin with it.
+        damage: what was found wrong with the file so far.
+        of_s: how long the file lasts by its header, in seconds.
+    """
+
+    kind: PartKind
+    start_s: float
+    end_s: float
+    continues: bool = False
+    index: int = 0
+    can_go_on: bool = False
+    damage: str | None = None
+    of_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part(PartFacts):
+    """A part of a file that is still being decoded; the file's `Decoded` comes last.
+
+    Attributes:
+        path: of the file.
+        array: the frames of a shot (uint8 ``[frames, height, width, 3]``), the samples of a window (float32
+            ``[samples]``), or a page (uint8 ``[height, width, 3]``).
+        content_hash: of the file.
+    """
+
+    path: bytes
+    array: NDArray[Any]
+    content_hash: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    """Some rows of a table that is still being read; its `Decoded` has the last ones.
+
+    Attributes:
+        path: of the table; empty on the way.
+        texts: ``(row, text)``.
+        content_hash: of the table.
+    """
+
+    path: bytes
+    texts: list[tuple[int, str]]
+    content_hash: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What became of a job.
+
+    A *decoded* file has one of ``pixels``, ``text``, ``texts`` or ``cues``; what is in a film, a sound or a picture of
+    several pages came before as `Part`, and a film may have ``cues`` besides. The contents of a file that is the *same*
+    hash to one of the job's ``known``. A *sniffed* file would be decoded. A *skipped* file has no hash, and its parts
+    count for nothing.
+
+    Attributes:
+        path: of the file; empty on the way.
+        outcome: *decoded*, *same*, *sniffed* (see `Job.sniff_only`) or *skipped*.
+        kind: what it holds; None where that was not found out.
+        content_hash: BLAKE2b of its bytes, 16 bytes.
+        size: of the file, in bytes.
+        mtime_ns: its time of modification.
+        ctime_ns: its time of status change, where the system has one.
+        facts: its size in pixels, its duration, its date, and a note.
+        pixels: of a picture, uint8 ``[height, width, 3]``, a view that lasts until `Decoder.release`.
+        slot: of the pixels.
+        text: of a text file, without encoded data.
+        cuts: where encoded data was left out of it (see `encoded_data.ReadableText`).
+        texts: of a table, ``(row, text)``.
+        column: of the table that the texts are of.
+        column_guessed: the column was guessed, and others hold something too.
+        cues: of subtitles, ``(start_s, end_s, text)``.
+        saved: the frame or clip that was written for the job.
+        reason: why it was skipped.
+        why: whether the reason lies in the file or in the moment.
+        rejection: set where files of its kind are not decoded at all.
+        hint: a way out.
+    """
+
+    path: bytes
+    outcome: Literal["decoded", "same", "sniffed", "skipped"]
+    kind: DecodedKind | None = None
+    content_hash: bytes = b""
+    size: int = 0
+    mtime_ns: int = 0
+    ctime_ns: int | None = None
+    facts: Facts = field(default_factory=Facts)
+    pixels: NDArray[np.uint8] | None = None
+    slot: int | None = None
+    text: str | None = None
+    cuts: list[tuple[int, int]] = field(default_factory=list)
+    texts: list[tuple[int, str]] | None = None
+    column: str | None = None
+    column_guessed: bool = False
+    cues: list[tuple[float, float, str]] = field(default_factory=list)
+    saved: SavedFrame | SavedClip | None = None
+    reason: str | None = None
+    why: SkipKind = "transient"
+    rejection: Rejection | None = None
+    hint: Hint | None = None
+
+    @classmethod
+    def skipped(
+        cls,
+        path: bytes,
+        reason: str,
+        why: SkipKind = "content",
+        *,
+        kind: DecodedKind | None = None,
+        rejection: Rejection | None = None,
+        hint: Hint | None = None,
+    ) -> Decoded:
+        """A file of which nothing came."""
+        return cls(path, "skipped", kind, reason=reason, why=why, rejection=rejection, hint=hint)
