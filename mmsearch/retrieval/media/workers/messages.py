@@ -11,7 +11,7 @@ import base64
 import datetime as dt
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -179,7 +179,7 @@ def to_line(message: Message) -> bytes:
     """A worker's message as a line of JSON; paths and pixels are left out."""
     match message:
         case Extent():
-            return _line({"extent": asdict(message)})
+            return _line({"extent": {"size": message.size, "duration_s": message.duration_s}})
         case PartInMemory(facts, shape, content_hash):
             return _line({"part": {"facts": asdict(facts), "shape": shape, "content_hash": content_hash.hex()}})
         case TextPart():
@@ -211,61 +211,57 @@ def from_line(line: bytes) -> Message:
     raise ValueError("no message of a worker")
 
 
+_PLAIN_FIELDS = (
+    *("outcome", "kind", "size", "mtime_ns", "ctime_ns", "slot", "text", "cuts", "column", "column_guessed", "cues"),
+    *("reason", "why", "rejection"),
+)
+"""Fields of `Decoded` that are JSON as they are. None, False and empty lists are left out."""
+
+
 def _decoded_to_json(decoded: Decoded) -> dict[str, Any]:
-    facts, hint, saved = decoded.facts, decoded.hint, decoded.saved
-    return {
-        "outcome": decoded.outcome,
-        "kind": decoded.kind,
-        "content_hash": decoded.content_hash.hex(),
-        "size": decoded.size,
-        "mtime_ns": decoded.mtime_ns,
-        "ctime_ns": decoded.ctime_ns,
-        "facts": {**asdict(facts), "taken_at": facts.taken_at.isoformat() if facts.taken_at else None},
-        "slot": decoded.slot,
-        "text": decoded.text,
-        "cuts": decoded.cuts,
-        "texts": None if decoded.texts is None else _distinct(decoded.texts),
-        "column": decoded.column,
-        "column_guessed": decoded.column_guessed,
-        "cues": decoded.cues,
-        "saved": None if saved is None else {**asdict(saved), "output": str(saved.output)},
-        "reason": decoded.reason,
-        "why": decoded.why,
-        "rejection": decoded.rejection,
-        "hint": None if hint is None else {"kind": hint.kind, "subject": hint.subject},
-    }
+    values = ((name, getattr(decoded, name)) for name in _PLAIN_FIELDS)
+    data = {name: value for name, value in values if not (value is None or value is False or value == [])}
+    data |= {"content_hash": decoded.content_hash.hex(), "facts": _facts_to_json(decoded.facts)}
+    if decoded.texts is not None:
+        data["texts"] = _distinct(decoded.texts)
+    if decoded.saved is not None:
+        data["saved"] = {**asdict(decoded.saved), "output": str(decoded.saved.output)}
+    if decoded.hint is not None:
+        data["hint"] = {"kind": decoded.hint.kind, "subject": decoded.hint.subject}
+    return data
 
 
 def _decoded_from_json(data: Mapping[str, Any]) -> Decoded:
-    facts, texts, saved, rejection, hint = (data[name] for name in ("facts", "texts", "saved", "rejection", "hint"))
-    taken_at = facts["taken_at"]
-    return Decoded(
-        b"",
-        data["outcome"],
-        data["kind"],
-        bytes.fromhex(data["content_hash"]),
-        data["size"],
-        data["mtime_ns"],
-        data["ctime_ns"],
-        Facts(**{**facts, "taken_at": dt.datetime.fromisoformat(taken_at) if taken_at else None}),
-        slot=data["slot"],
-        text=data["text"],
-        cuts=[(place, shift) for place, shift in data["cuts"]],
-        texts=None if texts is None else _all_rows(texts),
-        column=data["column"],
-        column_guessed=data["column_guessed"],
-        cues=[(start_s, end_s, text) for start_s, end_s, text in data["cues"]],
-        saved=None if saved is None else _saved(saved),
-        reason=data["reason"],
-        why=data["why"],
-        rejection=None if rejection is None else Rejection(rejection),
-        hint=None if hint is None else Hint(HintKind(hint["kind"]), hint["subject"]),
-    )
+    known: dict[str, Any] = {name: data[name] for name in _PLAIN_FIELDS if name in data}
+    if "cuts" in data:
+        known["cuts"] = [(place, shift) for place, shift in data["cuts"]]
+    if "cues" in data:
+        known["cues"] = [(start_s, end_s, text) for start_s, end_s, text in data["cues"]]
+    if "texts" in data:
+        known["texts"] = _all_rows(data["texts"])
+    if "saved" in data:
+        known["saved"] = _saved(data["saved"])
+    if "rejection" in data:
+        known["rejection"] = Rejection(data["rejection"])
+    if "hint" in data:
+        known["hint"] = Hint(HintKind(data["hint"]["kind"]), data["hint"]["subject"])
+    content_hash, facts = bytes.fromhex(data["content_hash"]), _facts_from_json(data["facts"])
+    return Decoded(b"", content_hash=content_hash, facts=facts, **known)
+
+
+def _facts_to_json(facts: Facts) -> dict[str, Any]:
+    values = ((field.name, getattr(facts, field.name)) for field in fields(facts))
+    return {name: value.isoformat() if name == "taken_at" else value for name, value in values if value is not None}
+
+
+def _facts_from_json(data: Mapping[str, Any]) -> Facts:
+    taken_at = data.get("taken_at")
+    return Facts(**{**data, "taken_at": None if taken_at is None else dt.datetime.fromisoformat(taken_at)})
 
 
 def _saved(data: Mapping[str, Any]) -> SavedFrame | SavedClip:
-    fields = {**data, "output": Path(data["output"])}
-    return SavedFrame(**fields) if "time_s" in data else SavedClip(**fields)
+    values = {**data, "output": Path(data["output"])}
+    return SavedFrame(**values) if "time_s" in data else SavedClip(**values)
 
 
 def _line(data: Mapping[str, Any]) -> bytes:

@@ -187,25 +187,25 @@ def decode_file(request: JobRequest, opened: OpenedFile, workspace: Workspace, c
         rejected = _rejected(sniffed, job, before.st_size, workspace.spec)
         if rejected is not None:
             return rejected
+        content_hash = b""
+        if not job.sniff_only:
+            file.seek(0)
+            content_hash = hash_file(file)
         decoded = Decoded(
             job.path,
-            "sniffed",
+            "sniffed" if job.sniff_only else "same" if content_hash in job.known else "decoded",
             _DECODED_KINDS[sniffed.kind],
-            size=before.st_size,
-            mtime_ns=before.st_mtime_ns,
-            ctime_ns=status_change_ns(before),
+            content_hash,
+            before.st_size,
+            before.st_mtime_ns,
+            status_change_ns(before),
         )
-        if job.sniff_only:
-            return decoded
-        file.seek(0)
-        content_hash = hash_file(file)
-        decoded = replace(decoded, outcome="same", content_hash=content_hash)
-        if content_hash not in job.known:
+        if decoded.outcome == "decoded":
             file.seek(0)
-            decoded = replace(decoded, outcome="decoded")
             decoded = _decode(file, sniffed, request, decoded, workspace, replace(channel, content_hash=content_hash))
-            if sniffed.kind in ("image", "raw", "audio", "video") and decoded.facts.taken_at is None:
-                decoded = replace(decoded, facts=dated(decoded.facts, date_in_name(job.path)))
+            has_date = sniffed.kind in ("image", "raw", "audio", "video")
+            if has_date and decoded.facts.taken_at is None and (taken := date_in_name(job.path)) is not None:
+                decoded = replace(decoded, facts=dated(decoded.facts, taken))
         if any(_changed(before, after) for after in (os.fstat(file.fileno()), os.stat(job.path))):
             return Decoded.skipped(job.path, "changed while it was read; run again", "transient")
         return decoded
