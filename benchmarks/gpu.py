@@ -156,6 +156,7 @@ def build(_: Sequence[int]) -> Measured:
 def encode(_: Sequence[int]) -> Measured:
     """Pictures and texts a second through open_clip's towers."""
     from mmsearch.retrieval.encoders.load import load_encoder
+    from mmsearch.retrieval.encoders.runtime import Runtime
 
     rng = np.random.default_rng(0)
     texts = [" ".join(rng.choice(["a", "dog", "red", "boat", "at", "night"], 9)) for _ in range(TEXTS)]
@@ -164,7 +165,7 @@ def encode(_: Sequence[int]) -> Measured:
             size = random_checkpoint(architecture, Path(folder))
             pixels = rng.integers(0, 256, (PICTURES, size, size, 3), np.uint8)
             for device, precision, share in (("cuda", "auto", 1), ("cuda", "float32", 1), ("cpu", "auto", 32)):
-                encoder = load_encoder(f"open_clip:{architecture}@{folder}", device=device, precision=precision)
+                encoder = load_encoder(f"open_clip:{architecture}@{folder}", Runtime(device, precision))
                 some_pixels, some_texts = pixels[: PICTURES // share], texts[: TEXTS // share]
                 runs = 3 if device == "cuda" else 1
                 picture_ms = timed(lambda e=encoder, p=some_pixels: e.encode_images(p), runs)

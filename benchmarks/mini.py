@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from mmsearch.retrieval.encoders.mini import MiniEncoder
+from mmsearch.unit import normalize, normalize_rows
 
 StoredVectors = NDArray[np.float32]
 SHOWN = {  # picture → sound: the folder of the photographs, and the sounds that are right
@@ -55,8 +56,7 @@ class First:
 
     def encode_images(self, pixels: NDArray[np.uint8]) -> StoredVectors:
         rows = [self.model.net.run(None, {"image": pixels[i : i + 8]})[0] for i in range(0, len(pixels), 8)]
-        found = np.concatenate(rows)
-        return found / np.linalg.norm(found, axis=1, keepdims=True)
+        return normalize_rows(np.concatenate(rows))
 
 
 def measure() -> list[dict[str, Any]]:
@@ -149,7 +149,7 @@ def films(model: Any) -> list[dict[str, Any]]:
     for i, file in enumerate(files):
         vectors = model.encode_images(frames_of(model, file))
         rows = [vectors.mean(0), *(vectors[j : j + ROW].mean(0) for j in range(0, len(vectors), ROW))]
-        scores[:, i] = max_of([texts @ (row / np.linalg.norm(row)) for row in rows])
+        scores[:, i] = max_of([texts @ (normalize(row)) for row in rows])
     return [{"measure": "video20 text → video", **recall(scores, [[number[n] for n in own] for own in relevant])}]
 
 

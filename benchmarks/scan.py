@@ -43,12 +43,13 @@ def measure(rows: int) -> list[dict[str, Any]]:
 
     from mmsearch.indexes import VectorIndex
     from mmsearch.indexes.vectors import as_stored_vectors, to_float32
+    from mmsearch.unit import normalize_rows
 
     rng = np.random.default_rng(0)
     stored = np.empty((rows, DIM), np.float16)
     for start in range(0, rows, BLOCK):
         block = rng.standard_normal((min(BLOCK, rows - start), DIM), np.float32)
-        stored[start : start + len(block)] = block / np.linalg.norm(block, axis=1, keepdims=True)
+        stored[start : start + len(block)] = normalize_rows(block)
     query = to_float32(stored[:1])
     one, two = (VectorIndex(as_stored_vectors(stored), threads=threads) for threads in (1, 2))
     filters = {share: rng.random(rows) < share for share in (0.01, 0.1)}

@@ -14,12 +14,12 @@ import numpy as np
 from machine import machine_facts, versions
 from numpy.typing import NDArray
 
-from mmsearch.retrieval.encoders.inputs import unit_rows
 from mmsearch.retrieval.encoders.mini import mel
 from mmsearch.retrieval.encoders.mini.encoder import FOLDER, open_sounds
 from mmsearch.retrieval.encoders.onnx_session import open_session
 from mmsearch.retrieval.media.decode_spec import HOP_S
 from mmsearch.retrieval.media.sounds import sound
+from mmsearch.unit import normalize_rows
 
 RATE = 44_100
 _STEP = "its floats alone"  # of what makes the network faster; no part of the whole
@@ -72,7 +72,7 @@ def measure(count: int, rounds: int) -> tuple[dict[str, dict[str, float]], float
             mel.log_mel_patches(window)
 
     def run(session: Any) -> NDArray[np.float32]:
-        return unit_rows(np.stack([session.run(None, {"patches": one})[0][0] for one in patches]))
+        return normalize_rows(np.stack([session.run(None, {"patches": one})[0][0] for one in patches]))
 
     ways: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
         "decode and resample": (lambda: decoded(file), lambda: decoded_before(file)),

@@ -27,6 +27,8 @@ import numpy as np
 from data import data_set
 from numpy.typing import NDArray
 
+from mmsearch.unit import normalize_rows
+
 Floats = NDArray[np.float32]
 BLOCK = 65_536
 NEIGHBOURS = 32
@@ -37,9 +39,7 @@ PAIRS = "amazon_products_997"  # the largest set of pairs of an unadapted CLIP m
 
 def unit(rows: NDArray[Any]) -> Floats:
     """Rows at length 1, float32."""
-    rows = np.asarray(rows, np.float32)
-    lengths: Floats = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    return lengths
+    return normalize_rows(np.asarray(rows, np.float32))
 
 
 def real_pictures() -> Floats:

@@ -46,6 +46,9 @@ SECTIONS: dict[str, dict[str, Sequence[str]]] = {
         ]
     },
     "Command lines": {"mmsearch": ["read_query_line", "QueryLine", "read_moment"]},
+    "Encoders of your own": {
+        "mmsearch": ["Encoder", "TextEncoder", "ImageEncoder", "AudioEncoder", "VideoEncoder", "ImageTransform"]
+    },
     "Models": {"mmsearch.models": ["catalogue", "best", "is_ready", "resolve", "pull", "export", "ModelInfo"]},
     "Indexes": {"mmsearch.indexes": ["build_index", "plan_index", "IndexPlan", "VectorIndex", "Calibration"]},
 }

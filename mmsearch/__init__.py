@@ -39,8 +39,10 @@ if TYPE_CHECKING:
     from mmsearch.hits import Answer, Hit, Hits, Record, RowVectors
     from mmsearch.notices import Notice, NoticeKind
     from mmsearch.own_facts import OwnFacts
+    from mmsearch.retrieval.encoders.protocol import AudioEncoder, Encoder, ImageEncoder, TextEncoder, VideoEncoder
     from mmsearch.retrieval.evaluation.scores import DirectionScores, Scores
     from mmsearch.retrieval.ingest.options import IngestOptions
+    from mmsearch.retrieval.media.pictures.transform import ImageTransform
     from mmsearch.retrieval.progress import Progress
     from mmsearch.retrieval.search.query import Query, Term
     from mmsearch.retrieval.search.query_line import QueryLine, read_moment, read_query_line
@@ -73,9 +75,17 @@ _MODULES = {
     "mmsearch.extracts": ("SavedClip", "SavedFrame", "Thumbnail"),
     "mmsearch.hits": ("Answer", "Hit", "Hits", "Record", "RowVectors"),
     "mmsearch.notices": ("Notice", "NoticeKind"),
+    "mmsearch.retrieval.encoders.protocol": (
+        "AudioEncoder",
+        "Encoder",
+        "ImageEncoder",
+        "TextEncoder",
+        "VideoEncoder",
+    ),
     "mmsearch.own_facts": ("OwnFacts",),
     "mmsearch.retrieval.evaluation.scores": ("DirectionScores", "Scores"),
     "mmsearch.retrieval.ingest.options": ("IngestOptions",),
+    "mmsearch.retrieval.media.pictures.transform": ("ImageTransform",),
     "mmsearch.retrieval.progress": ("Progress",),
     "mmsearch.retrieval.search.query": ("Query", "Term"),
     "mmsearch.retrieval.search.query_line": ("QueryLine", "read_moment", "read_query_line"),
@@ -87,6 +97,7 @@ _MODULE_OF = {name: module for module, names in _MODULES.items() for name in nam
 
 __all__ = [
     "Answer",
+    "AudioEncoder",
     "CannotEmbedError",
     "Collection",
     "CollectionBusyError",
@@ -96,11 +107,14 @@ __all__ = [
     "CollectionNotFoundError",
     "DecodeError",
     "DirectionScores",
+    "Encoder",
     "FileNote",
     "Hint",
     "HintKind",
     "Hit",
     "Hits",
+    "ImageEncoder",
+    "ImageTransform",
     "IngestOptions",
     "MMSearchError",
     "ModalityStatus",
@@ -130,9 +144,11 @@ __all__ = [
     "Span",
     "Status",
     "Term",
+    "TextEncoder",
     "Thumbnail",
     "TransientDecodeError",
     "UsageError",
+    "VideoEncoder",
     "__version__",
     "read_moment",
     "read_query_line",

@@ -13,6 +13,8 @@ from mmsearch.collection_contents import CollectionContents
 from mmsearch.collection_queries import CollectionQueries
 from mmsearch.collection_rows import CollectionRows
 from mmsearch.extracts import SavedClip, SavedFrame, Thumbnail
+from mmsearch.retrieval.encoders.loaded import LoadedEncoders
+from mmsearch.retrieval.encoders.runtime import Runtime
 from mmsearch.retrieval.progress import Watcher, no_progress
 from mmsearch.retrieval.search.session import Session
 from mmsearch.retrieval.store.manifest import MANIFEST_NAME, IndexSettings, Manifest
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from mmsearch.hits import Record
+    from mmsearch.retrieval.encoders.protocol import Encoder
     from mmsearch.retrieval.ingest.options import Check, IngestOptions
     from mmsearch.retrieval.upkeep.doctor import Problem
 
@@ -40,7 +43,7 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows):
     def create(
         cls,
         path: str | os.PathLike[str],
-        model: str | None = "auto",
+        model: str | Encoder | None = "auto",
         *,
         index: str = "auto",
         recall: float = 0.98,
@@ -52,7 +55,8 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows):
         Args:
             path: its folder, new or empty.
             model: a catalogue name, ``open_clip:…``, ``auto`` (the best model whose weights are on this machine,
-                else the built-in `mini`), or None for a collection of vectors made elsewhere.
+                else the built-in `mini`), an encoder of your own (an object, ``"module:Class"``, or the name
+                that a package registers; see `Encoder`), or None for vectors made elsewhere.
             index: ``auto``, ``exact``, ``ivfpq`` or a FAISS factory string.
             recall: recall@10 that an approximate index is tuned to.
             device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
@@ -69,36 +73,40 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows):
         root = Path(path).expanduser().absolute()
         check_free(root)
         manifest = Manifest(settings=changed_settings(IndexSettings(), index, recall))
-        encoder = None
+        encoders = LoadedEncoders(Runtime(device, precision))
         if model is not None:
             from mmsearch.models import best
-            from mmsearch.retrieval.encoders.load import load_encoder
 
-            name = best().name if model == "auto" else model
-            encoder = load_encoder(name, device=device, precision=precision)
-            key = encoder.space.key
-            manifest = replace(manifest, primary_space=key, spaces={key: encoder.space})
+            space = encoders.named(best().name if model == "auto" else model).space
+            manifest = replace(manifest, primary_space=space.key, spaces={space.key: space})
         create_files(root, manifest)
-        session = Session(root, device=device, precision=precision)
-        if encoder is not None:
-            session.keep_encoder(encoder)
-        return cls(session)
+        return cls(Session(root, encoders))
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str], *, device: str = "auto", precision: str = "auto") -> Self:
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        encoders: Sequence[str | Encoder] = (),
+    ) -> Self:
         """Open a collection. That takes no lock; the methods that write take it when they are called.
 
         Args:
             path: its folder.
             device: what models run on: ``auto``, ``cpu``, ``cuda`` or ``mps``.
             precision: of the models: ``auto``, ``float32``, ``bfloat16``, ``float16`` or ``int8``.
+            encoders: the collection's encoders of your own: objects, or ``"module:Class"``. Models of mmsearch, and
+                encoders that an installed package registers, are found without.
 
         Raises:
+            UsageError: one of ``encoders`` is no encoder; the text names what it lacks.
             CollectionNotFoundError: there is no collection at ``path``.
             CollectionDamagedError: its manifest cannot be read; `doctor` may mend it.
             NewerFormatError: a newer version of mmsearch wrote it.
         """
-        return cls(Session(Path(path).expanduser().absolute(), device=device, precision=precision))
+        return cls(Session(Path(path).expanduser().absolute(), LoadedEncoders(Runtime(device, precision), encoders)))
 
     @classmethod
     def exists(cls, path: str | os.PathLike[str]) -> bool:
@@ -129,7 +137,7 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows):
         self,
         paths: Sequence[str | os.PathLike[str]] = (),
         *,
-        model: str | None = None,
+        model: str | Encoder | None = None,
         index: str | None = None,
         recall: float | None = None,
         dry_run: bool = False,
@@ -155,8 +163,9 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows):
         Args:
             paths: folders and files; none stands for all that were indexed before. A file that is named is indexed even
                 if a scan of its folder would pass it over.
-            model: another model than the collection's: a new space is built beside the old ones, from all roots. When
-                it is complete, it replaces models whose modalities it embeds all; other models stay beside it.
+            model: another model than the collection's, as in `create`: a new space is built beside the old ones, from
+                all roots. When it is complete, it replaces models whose modalities it embeds all; other models stay
+                beside it.
             index: ``auto``, ``exact``, ``ivfpq`` or a FAISS factory string; kept for later runs.
             recall: recall@10 that an approximate index is tuned to; kept for later runs.
             dry_run: write nothing; the report says what would be done, which files would be skipped and why, and which
@@ -205,10 +214,10 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows):
             hop=hop,
         )
         request = IndexRequest(paths, model, index, recall, options)
-        session, load, watch = self._session, self._session.load_for_indexing, watch or no_progress
+        session, watch = self._session, watch or no_progress
         if dry_run:
-            return session.retrying(lambda: preview_index(session.snapshot, request, load, watch))
-        report = run_index(session.snapshot, request, load, watch)
+            return session.retrying(lambda: preview_index(session.snapshot, request, session.encoders, watch))
+        report = run_index(session.snapshot, request, session.encoders, watch)
         session.reopen()
         return report
 

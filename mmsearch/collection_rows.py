@@ -149,7 +149,7 @@ class CollectionRows:
         rows = checked_addition(target, vectors, [os.fspath(p) for p in paths], modality, texts, facts)
         with open_writer(self._session.root) as writer:
             ids = add_rows(writer, rows, replace=replace_paths)
-            loaded = self._session.loaded_encoder(target)  # loading a model is no part of storing vectors
+            loaded = self._session.encoders.loaded(target)  # loading a model is no part of storing vectors
             maintain(writer, target, embed=loaded.encode_texts if isinstance(loaded, TextEncoder) else None)
         self._session.reopen()
         return ids
@@ -162,7 +162,4 @@ class CollectionRows:
             raise UsageError(f"the collection at {session.root} has no space yet: name one, as in add(…, space='mine')")
         if space is None:
             return session.primary_space
-        for known in session.manifest.spaces.values():
-            if space in (known.key, known.model):
-                return known
-        return Space.of_vectors(space, int(np.shape(vectors)[-1]))
+        return session.manifest.find_space(space) or Space.of_vectors(space, int(np.shape(vectors)[-1]))

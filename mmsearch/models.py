@@ -95,8 +95,9 @@ def export(model: str | ModelInfo, folder: str | os.PathLike[str] | None = None)
     from mmsearch.retrieval.encoders.onnx import models_folder
     from mmsearch.retrieval.encoders.openclip.encoder import OpenClipEncoder
     from mmsearch.retrieval.encoders.openclip.export import export_onnx
+    from mmsearch.retrieval.encoders.runtime import Runtime
 
-    encoder = load_encoder(info.name, device="cpu", precision="float32", throughput=True)
+    encoder = load_encoder(info.name, Runtime("cpu", "float32"), throughput=True)
     assert isinstance(encoder, OpenClipEncoder)
     return export_onnx(
         encoder, Path(folder).expanduser().absolute() if folder is not None else models_folder() / encoder.space.key

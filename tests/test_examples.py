@@ -58,6 +58,21 @@ def test_the_app_is_about_twenty_lines():
     assert len(lines) <= 25
 
 
+def test_an_encoder_of_ones_own_finds_pictures_by_their_colours(photos):
+    for _ in range(2):  # the second time it opens what the first has made
+        lines = run_example("own_encoder.py", photos, "red", "a blue thing").splitlines()
+        assert lines[0] == "red"
+        assert lines[1].endswith("disc.png")
+        assert lines[4] == "a blue thing"
+        assert lines[5].endswith("square.jpg")
+
+
+def test_the_encoder_of_ones_own_is_about_forty_lines():
+    source = (EXAMPLES / "own_encoder.py").read_text()
+    code = source.split("class ColourEncoder")[1]
+    assert len([line for line in code.splitlines() if line.strip()]) <= 40
+
+
 @pytest.mark.usefixtures("photographs")
 def test_the_demo_indexes_real_photographs_and_yours_and_answers_three_questions(photos):
     out = run_example("demo.py", photos)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mmsearch.errors import HintKind, UsageError
 from mmsearch.notices import Notice, NoticeKind
-from mmsearch.retrieval.encoders.abilities import check_space
+from mmsearch.retrieval.encoders.loaded import LoadedEncoders
 from mmsearch.retrieval.encoders.protocol import Encoder, TextEncoder
 from mmsearch.retrieval.encoders.routing import ModelRouting
 from mmsearch.retrieval.ingest.excludes import checked_patterns
@@ -38,9 +38,6 @@ from mmsearch.retrieval.upkeep.index_settings import changed_settings
 from mmsearch.retrieval.upkeep.maintain import maintain
 from mmsearch.types import Report, Space
 
-LoadModel = Callable[[str], Encoder]
-"""The encoder of a model, by its name."""
-
 
 @dataclass(frozen=True, slots=True)
 class IndexRequest:
@@ -48,14 +45,14 @@ class IndexRequest:
 
     Attributes:
         paths: folders and files; empty for all that were indexed before.
-        model: None for the models of the collection.
+        model: a name or an encoder of the app's own; None for the models of the collection.
         index: the kind of index; None leaves it as it is.
         recall: the recall that an approximate index is tuned to; None leaves it as it is.
         options: how files are read.
     """
 
     paths: Sequence[str | os.PathLike[str]]
-    model: str | None
+    model: str | Encoder | None
     index: str | None
     recall: float | None
     options: IngestOptions
@@ -73,35 +70,35 @@ def check_first_run(request: IndexRequest) -> None:
         raise no_such_path_error(path)
 
 
-def preview_index(snapshot: Snapshot, request: IndexRequest, load: LoadModel, watch: Watcher) -> Report:
+def preview_index(snapshot: Snapshot, request: IndexRequest, encoders: LoadedEncoders, watch: Watcher) -> Report:
     """The report of a run that writes nothing and embeds nothing."""
     tops = _paths_to_read(snapshot, request)
-    model = _requested_model(request, load)
+    model = _requested_model(request, encoders)
     manifest = with_choices(snapshot.manifest, tops, request.options.exclude, request.options.lift)
-    routing = _routing(snapshot.root, manifest, model, load)
+    routing = _routing(snapshot.root, manifest, model, encoders)
     return preview(Snapshot(snapshot.root, manifest), routing, tops, request.options, watch)
 
 
-def run_index(snapshot: Snapshot, request: IndexRequest, load: LoadModel, watch: Watcher) -> Report:
+def run_index(snapshot: Snapshot, request: IndexRequest, encoders: LoadedEncoders, watch: Watcher) -> Report:
     """Embed what is new or changed, as `Collection.index` says.
 
     Args:
         snapshot: of the collection as it is; the newest is read once the lock is held.
         request: what is asked for.
-        load: makes models that embed many items.
+        encoders: where models come from.
         watch: called as the work goes on.
     """
     options = request.options
     tops = _paths_to_read(snapshot, request)
-    model = _requested_model(request, load)
+    model = _requested_model(request, encoders)
     with open_writer(snapshot.root) as writer:
         settings = changed_settings(writer.manifest.settings, request.index, request.recall)
         chosen = replace(with_choices(writer.manifest, tops, options.exclude, options.lift), settings=settings)
         if chosen != writer.manifest:
             writer.publish(chosen)
         if model is not None and is_switch(writer.manifest, model.space):
-            return index_with_new_model(writer, model, lambda space: _load_own(space, load), tops, options, watch)
-        return index_files(writer, _routing(writer.root, writer.manifest, model, load), tops, options, watch)
+            return index_with_new_model(writer, model, encoders, tops, options, watch)
+        return index_files(writer, _routing(writer.root, writer.manifest, model, encoders), tops, options, watch)
 
 
 def index_files(
@@ -132,23 +129,23 @@ def index_files(
 def index_with_new_model(
     writer: Writer,
     new_encoder: Encoder,
-    load_encoder: Callable[[Space], Encoder],
+    encoders: LoadedEncoders,
     paths: Sequence[bytes],
     options: IngestOptions,
     watch: Watcher,
 ) -> Report:
     """Fill the space of a model that the collection does not use yet, from all its roots, and take it into use.
 
-    Models that stay in use are loaded with ``load_encoder``, and embed what is new under ``paths`` first, so that no
-    file there has rows of the new model only.
+    Models that stay in use (from ``encoders``) embed what is new under ``paths`` first, so that no file there has rows
+    of the new model only.
     """
     manifest = writer.manifest
     switch = plan_switch(manifest, new_encoder.space, new_encoder.modalities)
     staying = [key for key in manifest.searched_spaces if key not in switch.dropped and manifest.spaces[key].has_model]
     notices: tuple[Notice, ...] = ()
     if staying:
-        modalities = {modality: key for modality, key in switch.space_by_modality.items() if key in staying}
-        routing = ModelRouting(tuple(load_encoder(manifest.spaces[key]) for key in staying), modalities)
+        own = [_load_own(manifest.spaces[key], encoders) for key in staying]
+        routing = ModelRouting.of(own, switch.space_by_modality)
         report = index_files(writer, routing, paths, options, watch)
         if report.interrupted:
             return report
@@ -169,11 +166,13 @@ def _paths_to_read(snapshot: Snapshot, request: IndexRequest) -> list[bytes]:
     return tops
 
 
-def _requested_model(request: IndexRequest, load: LoadModel) -> Encoder | None:
-    return None if request.model in (None, "auto") else load(str(request.model))
+def _requested_model(request: IndexRequest, encoders: LoadedEncoders) -> Encoder | None:
+    if request.model is None or request.model == "auto":
+        return None
+    return encoders.named(request.model, throughput=True)
 
 
-def _routing(root: Path, manifest: Manifest, model: Encoder | None, load: LoadModel) -> ModelRouting:
+def _routing(root: Path, manifest: Manifest, model: Encoder | None, encoders: LoadedEncoders) -> ModelRouting:
     """The models that a run embeds with: the requested one if it is not in use yet, else those of the collection."""
     if model is not None and model.space.key not in manifest.searched_spaces:
         return ModelRouting.single(model)
@@ -183,11 +182,11 @@ def _routing(root: Path, manifest: Manifest, model: Encoder | None, load: LoadMo
             f"{root} holds vectors made elsewhere: a model that is to embed files must be named",
             hint=HintKind.NAME_MODEL,
         )
-    return ModelRouting(tuple(_load_own(space, load) for space in spaces), space_of_each_modality(manifest))
+    return ModelRouting.of([_load_own(space, encoders) for space in spaces], space_of_each_modality(manifest))
 
 
-def _load_own(space: Space, load: LoadModel) -> Encoder:
-    """The model of one of the collection's spaces."""
-    encoder = load(space.model)
-    check_space(encoder, space)
+def _load_own(space: Space, encoders: LoadedEncoders) -> Encoder:
+    """The encoder of a space of the collection that has a model."""
+    encoder = encoders.of(space, throughput=True)
+    assert encoder is not None
     return encoder

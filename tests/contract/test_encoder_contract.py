@@ -1,4 +1,4 @@
-"""What every encoder promises, whatever runs it: rule 9 of the house, unit vectors, shapes, odd texts, its space."""
+"""What every encoder promises, whatever runs it: the same vector in any batch, unit vectors, shapes, its space."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from mmsearch.errors import UsageError
 from mmsearch.retrieval.encoders.catalogue import resolve
 from mmsearch.retrieval.encoders.load import load_encoder
 from mmsearch.retrieval.encoders.protocol import AudioEncoder, ImageEncoder, TextEncoder, VideoEncoder
+from mmsearch.retrieval.encoders.runtime import Runtime
 
 ROOT = Path(mmsearch.__path__[0]).parent
 TINY = {
@@ -51,6 +52,8 @@ class Case:
     model: str
     least_cosine: float
     """What the same input may lose between two batches: 1e-3 in bfloat16, 1e-6 in float32."""
+    tolerance: float = 1e-6
+    """How far each value of a vector may move between two batches in float32."""
 
 
 def tiny_checkpoint(folder: Path, seed: int) -> Path:
@@ -94,21 +97,24 @@ def load(
             return Case(load_encoder("mini"), "mini", 1 - 1e-6)
         if kind == "clap":
             model = f"clap@{request.getfixturevalue('make_clap_checkpoint')()}"
-            return Case(load_encoder(model, device=torch_device), model, 1 - 1e-6)
+            return Case(load_encoder(model, Runtime(torch_device)), model, 1 - 1e-6)
         if kind in ("pe-av-audio", "pe-av-video"):
             model = f"{kind}@{pe_av()}"
-            return Case(load_encoder(model, device=torch_device), model, 1 - 1e-6)
+            # torch multiplies matrices of different sizes in different orders. Each film's vector lies within 1.9e-6 of
+            # the one computed in float64, two of them so within twice that; in float64 they agree (test_pe_av.py).
+            tolerance = 4e-6 if kind == "pe-av-video" else 1e-6
+            return Case(load_encoder(model, Runtime(torch_device)), model, 1 - 1e-6, tolerance)
         model = f"open_clip:tiny@{tiny()}"
         if kind == "onnx":
             pytest.importorskip("onnxscript", reason="needs the extra `export`")
             from mmsearch.retrieval.encoders.onnx import OnnxEncoder
             from mmsearch.retrieval.encoders.openclip.export import export_onnx
 
-            source = load_encoder(model, device="cpu", precision="float32")
+            source = load_encoder(model, Runtime("cpu", "float32"))
             folder = tmp_path_factory.mktemp("export") / "tiny"
             return Case(OnnxEncoder(export_onnx(source, folder)), model, 1 - 1e-6)
         least_cosine = 1 - (1e-3 if kind == "bfloat16" else 1e-6)
-        return Case(load_encoder(model, device=torch_device, precision=kind), model, least_cosine)
+        return Case(load_encoder(model, Runtime(torch_device, kind)), model, least_cosine)
 
     return make
 
@@ -174,7 +180,7 @@ def texts(n: int) -> list[str]:
 def assert_same_vectors(case: Case, a, b) -> None:
     assert (a * b).sum(axis=1).min() >= case.least_cosine
     if case.least_cosine > 1 - 1e-4:
-        np.testing.assert_allclose(a, b, atol=1e-6, rtol=0)
+        np.testing.assert_allclose(a, b, atol=case.tolerance, rtol=0)
 
 
 def test_it_offers_what_its_modalities_say(case):
@@ -362,7 +368,7 @@ def test_two_heads_of_one_checkpoint_are_two_spaces(load):
 @pytest.mark.clip
 def test_other_weights_make_another_space(tmp_path):
     one, other = (
-        load_encoder(f"open_clip:tiny@{tiny_checkpoint(tmp_path / 'model', seed)}", device="cpu").space
+        load_encoder(f"open_clip:tiny@{tiny_checkpoint(tmp_path / 'model', seed)}", Runtime("cpu")).space
         for seed in (1, 2)
     )
     assert one.weights != other.weights

@@ -277,6 +277,11 @@ CATALOGUE: tuple[ModelInfo, ...] = (
 )
 
 
+def is_catalogue_name(name: str) -> bool:
+    """Whether a name has the form of those that `resolve` takes."""
+    return name.startswith(_PREFIX) or any(name.partition("@")[0] == info.name for info in CATALOGUE)
+
+
 def resolve(name: str) -> ModelInfo:
     """The facts of a model by its name. Loads nothing.
 

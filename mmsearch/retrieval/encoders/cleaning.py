@@ -1,6 +1,6 @@
-"""How open_clip cleans a text before its tokenizer sees it, without open_clip (which would import torch).
+"""open_clip's cleaning of texts before its tokenizer, without importing open_clip and with it torch.
 
-The three kinds are open_clip's ``clean`` option; the tests hold them against its own functions.
+The three kinds are open_clip's ``clean`` option; tests compare them with open_clip's own functions.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 def clean(text: str, kind: Cleaning) -> str:
-    """The text as its model was trained to read it.
+    """The text in the form that the model was trained on.
 
     Raises:
         ModelUnavailableError: the text needs ftfy, which is not installed.
@@ -29,7 +29,7 @@ def clean(text: str, kind: Cleaning) -> str:
 
 
 def _repaired(text: str) -> str:
-    # Nothing in printable ASCII is broken but HTML entities: spare a query the import of ftfy.
+    # In printable ASCII only HTML entities need repair, so such a query need not import ftfy.
     if not (text.isascii() and text.isprintable()):
         try:
             import ftfy

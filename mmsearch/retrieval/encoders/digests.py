@@ -1,4 +1,4 @@
-"""sha256 of weight files, computed once: checkpoints are gigabytes, and a space needs their digest at every start."""
+"""sha256 of weights files, kept in a cache: a space needs it at every start, and checkpoints are gigabytes."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 def file_sha256(path: Path) -> str:
     """sha256 of a file's bytes, hexadecimal.
 
-    In the Hugging Face cache a file is a link to a blob that is named by its sha256, so nothing is read. Of other
-    files the digest is kept in the user's cache folder under path, size and modification time; a cache that cannot
-    be read or written only costs time.
+    A file in the Hugging Face cache is a link to a blob whose name is the sha256: it is not read. The digests of other
+    files are kept in the user's cache folder, by path, size and modification time; without that cache they are
+    computed each time.
     """
     blob = path.resolve()
     if path.is_symlink() and _SHA256.fullmatch(blob.name) and blob.parent.name == "blobs":

@@ -1,4 +1,4 @@
-"""What all encoders share: checks on what they are given, digests that name a space, unit length."""
+"""What all encoders share: checks of what they are given, and digests that name a space."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def checked_pixels(pixels: NDArray[np.uint8], transform: ImageTransform) -> NDAr
 
 
 def checked_sounds(sounds: Sequence[NDArray[np.float32]], most: int | None = None) -> list[NDArray[np.float32]]:
-    """The sounds as a list, if each is mono: float32 ``[samples]``, finite, at least one sample, at most ``most``.
+    """The sounds as a list, if each is mono float32 ``[samples]``, finite, with 1 to ``most`` samples.
 
     Raises:
         UsageError: another shape or type, samples that are not finite, or too many of them.
@@ -60,7 +60,7 @@ def checked_sounds(sounds: Sequence[NDArray[np.float32]], most: int | None = Non
 
 
 def checked_films(films: Sequence[NDArray[np.uint8]], transform: ImageTransform) -> list[NDArray[np.uint8]]:
-    """The films as a list, if each is frames as the transform makes them: uint8 ``[frames, height, width, 3]``.
+    """The films as a list, if each holds frames of the transform's size: uint8 ``[frames, height, width, 3]``.
 
     Raises:
         UsageError: another shape or type, or a film without a frame.
@@ -80,12 +80,6 @@ def _described(given: Any) -> str:
     return f"{given.dtype} {list(given.shape)}" if isinstance(given, np.ndarray) else type(given).__name__
 
 
-def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rows ``[n, dim]`` scaled to length 1, float32."""
-    unit: NDArray[np.float32] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    return unit
-
-
 def digest(facts: Any) -> str:
-    """A short digest (64 bits, hexadecimal) of facts that JSON can write, whatever the order of their keys."""
+    """A digest (64 bits, hexadecimal) of what JSON can write; the order of keys does not matter."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]

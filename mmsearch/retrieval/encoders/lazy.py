@@ -1,4 +1,4 @@
-"""A value made when it is first asked for, once, also where several threads ask at the same time."""
+"""A value that is made on first use, once, whichever threads ask for it."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ T = TypeVar("T")
 
 
 class Lazy(Generic[T]):
-    """``Lazy(make)()`` is ``make()``, made at the first call and kept; an error is raised and tried again."""
+    """Calls ``make`` on the first call and keeps what it returns. If ``make`` raises, the next call tries again."""
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
-        self._made: list[T] = []
+        self._values: list[T] = []
         self._guard = threading.Lock()
 
     def __call__(self) -> T:
         """The value."""
         with self._guard:
-            if not self._made:
-                self._made.append(self._make())
-            return self._made[0]
+            if not self._values:
+                self._values.append(self._make())
+            return self._values[0]

@@ -1,4 +1,4 @@
-"""From a model's name to an encoder: which runtime, whether its packages and weights are here."""
+"""From a model's name to an encoder: which library runs it, and whether its packages and weights are here."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import importlib.util
 from typing import TYPE_CHECKING
 
 from mmsearch.errors import HintKind, ModelUnavailableError, UsageError
-from mmsearch.retrieval.encoders.catalogue import ModelInfo, resolve
+from mmsearch.retrieval.encoders.catalogue import ModelInfo, is_catalogue_name, resolve
+from mmsearch.retrieval.encoders.runtime import DEFAULT_RUNTIME, Runtime
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,72 +21,83 @@ if TYPE_CHECKING:
 
 
 def load_encoder(
-    name: str,
+    model: str | Encoder,
+    runtime: Runtime = DEFAULT_RUNTIME,
     *,
-    device: str = "auto",
-    precision: str = "auto",
-    threads: int | None = None,
     throughput: bool = False,
+    from_manifest: bool = False,
 ) -> Encoder:
-    """The encoder of a model by any name that `resolve` takes; fetches weights that are not on this machine.
+    """The encoder of a model. Weights that are not on this machine are fetched.
 
     Args:
-        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        precision: ``auto``, ``float32``, ``bfloat16`` or ``float16``; `mini` knows only its own, ``int8``.
-        threads: threads of the towers on a CPU; None leaves the runtime's choice.
-        throughput: many items are to be embedded. Else, and where torch is not installed, towers exported to
-            ONNX are preferred, which start sooner but know neither GPU nor bfloat16.
+        model: a name that `resolve` takes, or an encoder of the caller's own: an object with the methods of
+            `encoders.protocol`, ``"module:Class"``, or a name that a package registers (see `encoders.custom`).
+        runtime: device, precision and threads.
+        throughput: whether many items are to be embedded. If not, or if torch is not installed, networks exported to
+            ONNX are preferred: they start sooner, but run only on the CPU and in float32.
+        from_manifest: whether the name comes from a collection on disk. Then ``"module:Class"`` is not imported: the
+            collection may be a stranger's, and importing runs code.
 
     Raises:
-        UsageError: no such model, or the model has no such device or precision.
-        ModelUnavailableError: packages or weights are missing and cannot be fetched; the text names the ways out.
+        UsageError: there is no such model, it does not run on this device or in this precision, or the object is no
+            encoder.
+        ModelUnavailableError: packages or weights are missing and cannot be fetched, or the encoder of a collection is
+            not known; the text says what to do.
     """
-    info = resolve(name)
+    if not isinstance(model, str):
+        from mmsearch.retrieval.encoders.custom import checked_encoder
+
+        return checked_encoder(model)
+    if not is_catalogue_name(model):
+        from mmsearch.retrieval.encoders.custom import load_by_name
+
+        own = load_by_name(model, runtime, imports=not from_manifest)
+        if own is not None:
+            return own
+    info = resolve(model)
     if info.family == "mini":
-        return _load_mini(device, precision, threads)
+        return _load_mini(runtime)
     if info.is_transformers:
-        return _load_transformers(info, device, precision, threads)
-    if device in ("auto", "cpu") and precision in ("auto", "float32"):
-        exported = _load_export(info, threads, throughput)
+        return _load_transformers(info, runtime)
+    if runtime.device in ("auto", "cpu") and runtime.precision in ("auto", "float32"):
+        exported = _load_export(info, runtime.threads, throughput)
         if exported is not None:
             return exported
-    return _load_open_clip(info, device, precision, threads)
+    return _load_open_clip(info, runtime)
 
 
-def _load_mini(device: str, precision: str, threads: int | None) -> MiniEncoder:
+def _load_mini(runtime: Runtime) -> MiniEncoder:
     from mmsearch.retrieval.encoders.mini import MiniEncoder
 
-    if device not in ("auto", "cpu"):
-        raise UsageError(f"mini runs on the CPU alone, not on {device!r}", hint=HintKind.LEAVE_DEVICE)
-    if precision not in ("auto", "int8"):
-        raise UsageError(f"mini is int8, not {precision!r}", hint=HintKind.LEAVE_PRECISION)
-    return MiniEncoder(threads)
+    if runtime.device not in ("auto", "cpu"):
+        raise UsageError(f"mini runs only on the CPU, not on {runtime.device!r}", hint=HintKind.LEAVE_DEVICE)
+    if runtime.precision not in ("auto", "int8"):
+        raise UsageError(f"mini is int8, not {runtime.precision!r}", hint=HintKind.LEAVE_PRECISION)
+    return MiniEncoder(runtime.threads)
 
 
 def _load_export(info: ModelInfo, threads: int | None, throughput: bool) -> OnnxEncoder | None:
     from mmsearch.retrieval.encoders.onnx import OnnxEncoder, find_export
 
-    torch_is_here = not _missing(info)
-    if throughput and torch_is_here:
+    has_torch = not _missing(info)
+    if throughput and has_torch:
         return None
-    weights = _weights_without_torch(info) if torch_is_here else None
+    weights = _weights_without_torch(info) if has_torch else None
     folder = find_export(info.name, _digest(weights))
     return None if folder is None else OnnxEncoder(folder, threads=threads)
 
 
-def _load_open_clip(info: ModelInfo, device: str, precision: str, threads: int | None) -> OpenClipEncoder:
+def _load_open_clip(info: ModelInfo, runtime: Runtime) -> OpenClipEncoder:
     require_packages(info)
     from mmsearch.retrieval.encoders.hub import fetch_weights, text_files_here
     from mmsearch.retrieval.encoders.openclip.config import read_config
     from mmsearch.retrieval.encoders.openclip.encoder import OpenClipEncoder
 
     config = read_config(info, fetch_weights(info), text_files_here(info))
-    return OpenClipEncoder(info.name, config, device=device, precision=precision, threads=threads)
+    return OpenClipEncoder(info.name, config, runtime)
 
 
-def _load_transformers(
-    info: ModelInfo, device: str, precision: str, threads: int | None
-) -> ClapEncoder | PeAvAudioEncoder | PeAvVideoEncoder:
+def _load_transformers(info: ModelInfo, runtime: Runtime) -> ClapEncoder | PeAvAudioEncoder | PeAvVideoEncoder:
     require_packages(info)
     from mmsearch.retrieval.encoders.hub import fetch_weights
     from mmsearch.retrieval.encoders.huggingface import clap, pe_av
@@ -94,9 +106,9 @@ def _load_transformers(
     module = clap if info.family == "clap" else pe_av
     checkpoint = read_checkpoint(fetch_weights(info), module.MODEL_TYPE, info.modalities)
     if info.family == "clap":
-        return clap.ClapEncoder(info.name, checkpoint, device=device, precision=precision, threads=threads)
+        return clap.ClapEncoder(info.name, checkpoint, runtime)
     kind = pe_av.PeAvAudioEncoder if "audio" in info.modalities else pe_av.PeAvVideoEncoder
-    return kind(info.name, checkpoint, device=device, precision=precision, threads=threads)
+    return kind(info.name, checkpoint, runtime)
 
 
 def require_packages(info: ModelInfo) -> None:
@@ -133,7 +145,7 @@ def _missing(info: ModelInfo) -> list[str]:
 
 
 def _weights_without_torch(info: ModelInfo) -> Path | None:
-    """The weights of an export's source, where finding them imports no torch."""
+    """The weights that an export was made of, if they can be found without importing torch."""
     if not info.repository and info.checkpoint is None:
         return None
     from mmsearch.retrieval.encoders.hub import weights_here

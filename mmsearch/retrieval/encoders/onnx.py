@@ -1,4 +1,4 @@
-"""`OnnxEncoder`: towers exported from another model, run by ONNX Runtime; a text query starts without torch."""
+"""`OnnxEncoder`: an open_clip model exported to ONNX, run by ONNX Runtime, so that a text query needs no torch."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from mmsearch.errors import ModelUnavailableError
 from mmsearch.retrieval.encoders.cleaning import Cleaning, clean
-from mmsearch.retrieval.encoders.inputs import checked_pixels, checked_texts, unit_rows
+from mmsearch.retrieval.encoders.inputs import checked_pixels, checked_texts
 from mmsearch.retrieval.encoders.lazy import Lazy
 from mmsearch.retrieval.encoders.onnx_session import open_session
 from mmsearch.retrieval.media.pictures.transform import ImageTransform
 from mmsearch.types import Modality, Space
+from mmsearch.unit import normalize_rows
 
 CONFIG = "config.json"
 TEXT_TOWER = "text.onnx"
@@ -30,9 +31,9 @@ _CHUNK = 32
 
 @dataclass(frozen=True, slots=True)
 class TextFormat:
-    """How token ids become a row of the text tower's input: ``prefix + ids + suffix``, padded to ``length``.
+    """How token ids become a row of the text network's input: ``prefix + ids + suffix``, padded to ``length``.
 
-    ``tokenizer.json`` neither cuts nor pads nor adds special tokens.
+    ``tokenizer.json`` itself does not truncate, pad, or add special tokens.
     """
 
     cleaning: Cleaning
@@ -54,7 +55,7 @@ class TextFormat:
 
 @dataclass(frozen=True, slots=True)
 class ExportConfig:
-    """What stands in an exported folder's ``config.json``: the source's space, and how to feed its towers."""
+    """The ``config.json`` of an exported model: its space, and how inputs of its networks are made."""
 
     space: Space
     text: TextFormat
@@ -92,9 +93,9 @@ class ExportConfig:
 
 
 class OnnxEncoder:
-    """The exported towers of another model, in the same space as their source: float32, on the CPU.
+    """An exported model, in the same space as the model it was exported from: float32, on the CPU.
 
-    Each tower loads when it is first used; safe to use from threads.
+    Each network loads when it is first used. Safe to use from threads.
 
     Args:
         folder: what `export_onnx` wrote.
@@ -136,20 +137,21 @@ class OnnxEncoder:
         vectors = np.empty((len(rows), self.space.dim), np.float32)
         for start in range(0, len(rows), _CHUNK):
             part = slice(start, start + _CHUNK)
-            vectors[part] = unit_rows(tower().run(None, {"input": rows[part]})[0])
+            vectors[part] = normalize_rows(tower().run(None, {"input": rows[part]})[0])
         return vectors
 
 
 def models_folder() -> Path:
-    """Where exported models belong: the user's data folder."""
+    """The folder that exported models are looked for in, below the user's data folder."""
     return platformdirs.user_data_path("mmsearch") / "models"
 
 
 def find_export(model: str, weights: str | None) -> Path | None:
-    """The exported folder of a model by the name in its space; None where there is none.
+    """The folder of a model's export; None if there is none.
 
     Args:
-        weights: the weights' digest in the space; an export of other weights is passed over. None takes any.
+        model: the name in its space.
+        weights: the digest of the weights in its space, since an export may be of other weights; None takes any.
     """
     root = models_folder()
     if not root.is_dir():

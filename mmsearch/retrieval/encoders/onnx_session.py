@@ -1,4 +1,4 @@
-"""The one place that imports ONNX Runtime: opens a network for inference on the CPU."""
+"""Opens a network in ONNX Runtime, on the CPU. No other module imports ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ _ERRORS_ONLY = 3
 
 
 def open_session(network: Path | bytes, threads: int | None = None, *, floats: bool = False) -> Session:
-    """A session on the CPU that says nothing but errors.
+    """A session on the CPU that logs nothing but errors.
 
     Args:
-        network: the file, or what is in it.
+        network: the file, or its contents.
         threads: threads inside one operator; None lets ONNX Runtime take one for each physical core.
-        floats: weights that are stored as integers become floats once, as it loads. Otherwise ONNX Runtime keeps them,
-            as is right where the network computes with integers, and unpacks them in every run where it does not.
+        floats: whether weights that are stored as integers become floats when the network loads. If not, they stay
+            integers: right for a network that computes with integers; another would convert them in every run.
     """
-    # The library reads this as it loads; later it has sent what it had and left files below HOME.
+    # Read once, when the library loads; after that it has already sent data, and written files below HOME.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     loaded_before = "onnxruntime" in sys.modules
     import onnxruntime
 
     if loaded_before and hasattr(onnxruntime, "disable_telemetry_events"):
-        onnxruntime.disable_telemetry_events()  # an application loaded it first: what is still possible
+        onnxruntime.disable_telemetry_events()  # the app loaded it first: later events are still prevented
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.log_severity_level = _ERRORS_ONLY
-    # Threads that wait by spinning take the cores from the decoding workers: on two busy cores, half the speed.
+    # Spinning threads take processor time from the decoding workers: on two busy cores that halves the speed.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     model = network if isinstance(network, bytes) else str(network)
     if floats:

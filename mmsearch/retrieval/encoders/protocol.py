@@ -1,4 +1,18 @@
-"""What an encoder can do: one small protocol for each ability, so that a model offers just those it has."""
+"""What an encoder has: one protocol for each kind of thing that a model embeds.
+
+To search with a model of your own, write a class with the members of `Encoder` and of those protocols below that its
+``modalities`` name. It need not inherit from anything here; ``examples/own_encoder.py`` is a whole one. Then:
+
+- give an object of it: ``Collection.create(path, model=encoder)``, ``collection.index(model=encoder)``, and
+  ``Collection.open(path, encoders=[encoder])`` to open the collection again;
+- or name its class: ``"my_package.colours:ColourEncoder"`` in place of the object;
+- or let an installed package register it under the entry point group ``mmsearch.encoders``. Then its name is enough,
+  also on the command line, and a collection finds it again by itself (see `encoders.custom`).
+
+What every encoder must keep to: vectors are float32 and of length 1; the same input gives the same vector, whatever
+else is in the batch (pad each item by itself, or not at all); methods may be called from several threads. Making an
+encoder should be cheap: load weights when they are first used.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +28,18 @@ from mmsearch.types import Modality, Space
 
 @runtime_checkable
 class Encoder(Protocol):
-    """A model. Making one is cheap; towers load when they are first used."""
+    """A model: what every encoder has. `TextEncoder`, `ImageEncoder`, `AudioEncoder`, `VideoEncoder` add the rest.
+
+    A class of your own needs these attributes, and those and the methods of the protocols that its ``modalities`` name;
+    it need not inherit from them. See ``examples/own_encoder.py``.
+
+    Attributes:
+        space: the space of its vectors. A collection refuses an encoder whose space is not that of its vectors, so
+            change ``weights`` or ``processing`` of the space (any strings, best digests) whenever the vectors change.
+        modalities: what it embeds: some of ``text``, ``image``, ``audio``, ``video``. An encoder of pictures may name
+            ``video`` without being a `VideoEncoder`: a film is then the mean of its frames.
+        device: where it runs, such as ``cpu`` or ``cuda``; for information.
+    """
 
     space: Space
     modalities: frozenset[Modality]
@@ -23,64 +48,111 @@ class Encoder(Protocol):
 
 @runtime_checkable
 class TextEncoder(Encoder, Protocol):
-    """Embeds texts."""
+    """Embeds texts: ``text`` in ``modalities``.
+
+    Attributes:
+        max_tokens: how many tokens of a text are read, special tokens not counted. Longer texts are split into
+            passages.
+    """
 
     max_tokens: int
-    """Words and pieces of words that the tower reads of one text, special tokens not counted."""
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Unit vectors, float32 ``[len(texts), dim]``. What exceeds `max_tokens` is not read."""
+        """Embed texts. What exceeds `max_tokens` is ignored.
+
+        Args:
+            texts: any texts, also empty ones; or none.
+
+        Returns:
+            Unit vectors, float32 ``[len(texts), dim]``.
+        """
         ...
 
     def count_tokens(self, texts: Sequence[str]) -> NDArray[np.int64]:
-        """Tokens in each text, special tokens not counted; int64 ``[len(texts)]``."""
+        """Count the tokens of texts, special tokens not counted. Two joined texts have at most the tokens of both.
+
+        Args:
+            texts: any texts.
+
+        Returns:
+            int64 ``[len(texts)]``.
+        """
         ...
 
 
 @runtime_checkable
 class TellsUnknownWords(TextEncoder, Protocol):
-    """Embeds texts, and has no pieces at all for some words."""
+    """Embeds texts, and knows which words its vocabulary lacks; optional."""
 
     def unknown_words(self, text: str) -> tuple[list[str], int]:
-        """The words that stand for nothing, and the number of all words."""
+        """The words that it has no tokens for, and the number of all words."""
         ...
 
 
 @runtime_checkable
 class ImageEncoder(Encoder, Protocol):
-    """Embeds pictures."""
+    """Embeds pictures: ``image`` in ``modalities``.
+
+    Attributes:
+        image_transform: how a decoded picture becomes the pixels that `encode_images` takes; applied in the decoding
+            processes.
+    """
 
     image_transform: ImageTransform
-    """How a decoded picture becomes the pixels that `encode_images` takes; applied in the decoding workers."""
 
     def encode_images(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Unit vectors, float32 ``[n, dim]``, of uint8 RGB pixels ``[n, height, width, 3]``."""
+        """Embed pictures.
+
+        Args:
+            pixels: RGB, uint8 ``[n, height, width, 3]``; n may be 0.
+
+        Returns:
+            Unit vectors, float32 ``[n, dim]``.
+        """
         ...
 
 
 @runtime_checkable
 class AudioEncoder(Encoder, Protocol):
-    """Embeds sounds."""
+    """Embeds sounds: ``audio`` in ``modalities``.
+
+    Attributes:
+        sample_rate: samples a second of the sounds that `encode_sounds` takes; decoding resamples to it.
+    """
 
     sample_rate: int
-    """Samples a second of the mono sound that `encode_sounds` takes; decoding workers resample to it."""
 
     def encode_sounds(self, sounds: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        """Unit vectors, float32 ``[len(sounds), dim]``, of mono samples in -1…1, float32 ``[samples]`` each.
+        """Embed sounds.
 
-        Sounds may differ in length (at most a window, see `media.sounds.sound`); the encoder pads them
-        as its model wants, the same way every time.
+        Args:
+            sounds: mono samples in -1…1, float32 ``[samples]`` each; of different lengths, up to the window that a
+                collection cuts sounds into (10 s).
+
+        Returns:
+            Unit vectors, float32 ``[len(sounds), dim]``.
         """
         ...
 
 
 @runtime_checkable
 class VideoEncoder(Encoder, Protocol):
-    """Embeds moving pictures as such. Image models need no such tower: a film is their pooled frames."""
+    """Embeds films as such, not frame by frame: ``video`` in ``modalities``.
+
+    Attributes:
+        frame_transform: how a decoded frame becomes the pixels that `encode_films` takes; applied in the decoding
+            processes.
+    """
 
     frame_transform: ImageTransform
-    """How a decoded frame becomes pixels; applied in the decoding workers."""
 
     def encode_films(self, films: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """Unit vectors, float32 ``[len(films), dim]``, of RGB frames in order, uint8 ``[frames, height, width, 3]``."""
+        """Embed films.
+
+        Args:
+            films: RGB frames in order, uint8 ``[frames, height, width, 3]`` each; of different numbers of frames.
+
+        Returns:
+            Unit vectors, float32 ``[len(films), dim]``.
+        """
         ...

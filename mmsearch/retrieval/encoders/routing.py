@@ -1,20 +1,47 @@
-"""Which model embeds what, where a collection has several: one for each modality, and what decoding makes for them."""
+"""Which model embeds what, if a collection has several: one for each modality; and what decoding makes for them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from mmsearch.errors import CannotEmbedError
 from mmsearch.retrieval.encoders.protocol import AudioEncoder, Encoder, ImageEncoder, TextEncoder, VideoEncoder
 from mmsearch.retrieval.media.decode_spec import HOP_S, WINDOW_S, DecodeSpec
-from mmsearch.types import MODALITIES, Modality, Space
+from mmsearch.types import Modality, Space
+
+
+def as_text_encoder(encoder: Encoder) -> TextEncoder:
+    """The encoder, if it embeds texts.
+
+    Raises:
+        CannotEmbedError: it does not.
+    """
+    if isinstance(encoder, TextEncoder):
+        return encoder
+    raise CannotEmbedError(f"model {encoder.space.model} does not embed texts")
+
+
+def as_image_encoder(encoder: Encoder) -> ImageEncoder:
+    """The encoder, if it embeds pictures.
+
+    Raises:
+        CannotEmbedError: it does not.
+    """
+    if isinstance(encoder, ImageEncoder):
+        return encoder
+    raise CannotEmbedError(f"model {encoder.space.model} does not embed pictures")
 
 
 @dataclass(frozen=True, slots=True)
 class ModelRouting:
-    """The encoders of a run, and for each modality the key of the space whose encoder embeds it.
+    """The encoders of a run, and which of them embeds each modality.
 
-    What no space is named for, or what its encoder has no tower for, is not embedded.
+    A modality without a space, or whose encoder does not embed it, is not embedded.
+
+    Attributes:
+        encoders: the encoders.
+        space_by_modality: for each modality, the key of the space that it is embedded into.
     """
 
     encoders: tuple[Encoder, ...]
@@ -22,8 +49,14 @@ class ModelRouting:
 
     @classmethod
     def single(cls, encoder: Encoder, *, texts: bool = True) -> ModelRouting:
-        """One encoder for all that it can embed, but for texts where ``texts`` is False."""
-        return cls((encoder,), {m: encoder.space.key for m in MODALITIES if texts or m != "text"})
+        """One encoder for all of its modalities; ``texts``: False leaves out texts."""
+        return cls((encoder,), {m: encoder.space.key for m in encoder.modalities if texts or m != "text"})
+
+    @classmethod
+    def of(cls, encoders: Sequence[Encoder], space_by_modality: Mapping[Modality, str]) -> ModelRouting:
+        """The encoders by modality as ``space_by_modality`` says; for others, the first that embeds the modality."""
+        able = {m: encoder.space.key for encoder in reversed(encoders) for m in encoder.modalities}
+        return cls(tuple(encoders), {**able, **space_by_modality})
 
     @property
     def text(self) -> TextEncoder | None:
@@ -62,7 +95,9 @@ class ModelRouting:
         }
         return {modality: encoder.space for modality, encoder in encoders.items() if encoder is not None}
 
-    def recipe(self, only: Sequence[Modality] = (), window_s: float = WINDOW_S, hop_s: float = HOP_S) -> DecodeSpec:
+    def decode_spec(
+        self, only: Sequence[Modality] = (), window_s: float = WINDOW_S, hop_s: float = HOP_S
+    ) -> DecodeSpec:
         """What decoding is to make of files for these encoders."""
         image, video = self.image, self.video
         frames = video.frame_transform if isinstance(video, VideoEncoder) else None
@@ -75,3 +110,8 @@ class ModelRouting:
             hop_s=hop_s,
             only=frozenset(only),
         )
+
+
+def decode_spec_of(encoder: Encoder) -> DecodeSpec:
+    """What decoding is to make of a file for this encoder."""
+    return ModelRouting.single(encoder).decode_spec()

@@ -1,4 +1,4 @@
-"""Files of strangers: a checkpoint is read only if it holds nothing but weights."""
+"""Checkpoints from strangers: only those that hold nothing but weights are loaded."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from mmsearch.errors import ModelUnavailableError
 
 
 def check_safe(weights: Path) -> None:
-    """Refuses a checkpoint that could run code: only safetensors, and pickles of nothing but tensors, pass.
+    """Check that loading a checkpoint cannot run code: it is safetensors, or a pickle of nothing but tensors.
 
-    open_clip's own reader falls back to an unrestricted load on a ``TypeError``, so a pickle is read here first;
-    memory-mapped, which leaves the tensors on disk.
+    open_clip falls back to an unrestricted load on a ``TypeError``, so a pickle is read here first; memory-mapped, so
+    that the tensors stay on disk.
 
     Raises:
-        ModelUnavailableError: it holds code or is no checkpoint.
+        ModelUnavailableError: it holds code, or is no checkpoint.
     """
     import torch
 
     if weights.suffix == ".safetensors":
-        return  # a header and raw numbers; files of this name are read in no other way
+        return  # a JSON header and raw numbers; such files are never read as pickles
     try:
         torch.load(weights, map_location="cpu", weights_only=True, mmap=_is_zip(weights))
     except pickle.UnpicklingError:
@@ -33,7 +33,7 @@ def check_safe(weights: Path) -> None:
 
 
 def first_lines(error: Exception) -> str:
-    """The error in one line: torch lists each key that does not fit on lines of its own."""
+    """The first two lines of an error in one, at most 300 characters: torch lists each key that does not fit."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     return " ".join(lines[:2])[:300]
 

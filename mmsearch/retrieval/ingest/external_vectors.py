@@ -17,6 +17,7 @@ from mmsearch.retrieval.store.schema import FACT_NAMES, FACT_SCHEMA
 from mmsearch.retrieval.store.snapshot import Rows, Snapshot
 from mmsearch.retrieval.store.writer import Addition, Writer
 from mmsearch.types import MODALITIES, Modality, Space, printable
+from mmsearch.unit import normalize_rows, row_lengths
 
 _FROM_ARGUMENTS = ("path", "size", "mtime_ns", "modality", "passage", "content_hash")
 _FILLABLE = tuple(name for name in FACT_NAMES if name not in _FROM_ARGUMENTS)
@@ -149,12 +150,11 @@ def to_stored_vectors(vectors: NDArray[np.floating[Any]], space: Space) -> NDArr
             f"vectors of {array.shape[1]} dimensions do not belong to space {space.key} with {space.dim};"
             " name another space"
         )
-    lengths = np.linalg.norm(array, axis=1)
+    lengths = row_lengths(array)
     bad = np.flatnonzero(~np.isfinite(lengths) | (lengths == 0))
     if len(bad):
         raise UsageError(f"vector {bad[0]} has no direction (NaN, infinite or zero); {len(bad)} such of {len(array)}")
-    stored: NDArray[np.float16] = (array / lengths[:, None]).astype(np.float16)
-    return stored
+    return normalize_rows(array).astype(np.float16)
 
 
 def _named_columns(facts: Any, fillable: Sequence[str]) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def plan_run(snapshot: Snapshot, routing: ModelRouting, paths: Sequence[bytes], 
     filled = [encoder.space.key for encoder in routing.encoders]
     stored = StoredFiles(snapshot, filled, {modality: space.key for modality, space in routing.spaces().items()})
     others = [key for key in manifest.searched_spaces if key not in filled and manifest.spaces[key].has_model]
-    spec = routing.recipe(options.only, options.window, options.hop)
+    spec = routing.decode_spec(options.only, options.window, options.hop)
     digest = decoder_digest(spec, filled, options.text_column)
     skips = SkipMemory(snapshot.root, manifest, digest, retry=options.retry_skipped)
     scan = Scan(
@@ -91,7 +91,7 @@ def plan_run(snapshot: Snapshot, routing: ModelRouting, paths: Sequence[bytes], 
         scan,
         stored,
         stored_elsewhere=StoredFiles(snapshot, others) if others else None,
-        kinds=routing.recipe().kinds,
+        kinds=routing.decode_spec().kinds,
         prune_missing=options.prune_missing,
         check=options.check,
         mounts=_noted_mounts(manifest),
@@ -109,7 +109,7 @@ def open_decoder(routing: ModelRouting, options: IngestOptions) -> Decoder:
     """The decoding workers of a run, not started yet."""
     workers = options.workers or usable_cpus()
     slots = (options.batch or MAX_BATCH) + 2 * workers
-    return Decoder(workers, routing.recipe(options.only, options.window, options.hop), slots)
+    return Decoder(workers, routing.decode_spec(options.only, options.window, options.hop), slots)
 
 
 def make_report(plan: IngestPlan, result: PipelineResult, clock: Stopwatch, seconds: float) -> Report:

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from mmsearch.errors import CannotEmbedError, DecodeError, NoSuchFileError
 from mmsearch.notices import Notice, NoticeKind
-from mmsearch.retrieval.encoders.abilities import image_tower, text_tower
 from mmsearch.retrieval.encoders.pooling import pooled
-from mmsearch.retrieval.encoders.protocol import AudioEncoder, Encoder, ImageEncoder, TextEncoder, VideoEncoder
-from mmsearch.retrieval.media.decode_spec import DecodeSpec, Rejection, plural_of
+from mmsearch.retrieval.encoders.protocol import AudioEncoder, Encoder, VideoEncoder
+from mmsearch.retrieval.encoders.routing import as_image_encoder, as_text_encoder, decode_spec_of
+from mmsearch.retrieval.media.decode_spec import Rejection, plural_of
 from mmsearch.retrieval.media.formats import MODALITY_OF_KIND
 from mmsearch.retrieval.media.texts.encoded_data import readable_passages
 from mmsearch.retrieval.media.workers.decoder import Decoder
@@ -93,7 +93,7 @@ def _embed_file(
 ) -> Vector:
     """`embed_file` of a file that exists; ``name`` is what errors and notices call it."""
     name = printable(name)
-    spec = _decode_spec(encoder)
+    spec = decode_spec_of(encoder)
     mean = _MeanOfParts(encoder, by_shot=moment is None)
     passages = _MeanOfPassages(encoder)
     with Decoder(1, spec, slots=2) as decoder:
@@ -115,7 +115,7 @@ def _embed_file(
         if moment is not None:
             raise DecodeError(f"cannot search by a time in {name}: it is no film or sound")
         if file.pixels is not None:
-            vector: Vector = image_tower(encoder).encode_images(file.pixels[None].copy())[0]
+            vector: Vector = as_image_encoder(encoder).encode_images(file.pixels[None].copy())[0]
             return vector
     passages.add([text for *_, text in file.texts or file.cues] or [file.text or ""])
     vector = passages.vector(name)
@@ -210,7 +210,7 @@ class _MeanOfParts:
             return encoder.encode_sounds
         if isinstance(encoder, VideoEncoder) and self._kind == "shot":
             return encoder.encode_films
-        tower = image_tower(encoder)
+        tower = as_image_encoder(encoder)
         return lambda frames: tower.encode_images(np.stack(frames))
 
 
@@ -222,18 +222,6 @@ def _check(file: Decoded, name: str, encoder: Encoder) -> None:
         reason = f"model {encoder.space.model} does not embed {plural_of(MODALITY_OF_KIND[file.kind])}"
         raise CannotEmbedError(f"cannot search by {name}: {reason}", hint=file.hint)
     raise DecodeError(f"cannot search by {name}: {file.reason}", hint=file.hint)
-
-
-def _decode_spec(encoder: Encoder) -> DecodeSpec:
-    """What decoding makes of a file for one model."""
-    frames = encoder.frame_transform if isinstance(encoder, VideoEncoder) else None
-    image = encoder.image_transform if isinstance(encoder, ImageEncoder) else None
-    return DecodeSpec(
-        image=image,
-        frames=frames or image,
-        sample_rate=encoder.sample_rate if isinstance(encoder, AudioEncoder) else None,
-        texts=isinstance(encoder, TextEncoder),
-    )
 
 
 class _MeanOfPassages:
@@ -249,7 +237,7 @@ class _MeanOfPassages:
             self._texts.offer(text)
 
     def vector(self, name: str) -> Vector:
-        tower = text_tower(self._encoder)
+        tower = as_text_encoder(self._encoder)
         for text in self._texts.held:
             for _, words in readable_passages(text, [], tower.count_tokens, tower.max_tokens):
                 self._passages.offer(words)
@@ -260,7 +248,7 @@ class _MeanOfPassages:
 
     def notice(self, name: str) -> Notice | None:
         """A notice if the model can read none of the passages."""
-        return notice_of_text(self._passages.held, text_tower(self._encoder), name)
+        return notice_of_text(self._passages.held, as_text_encoder(self._encoder), name)
 
     def sample(self, of: str) -> str | None:
         """Which texts were embedded, in words; None if all were. ``of``: what the texts are, in plural."""

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import CannotEmbedError, DecodeError, MMSearchError, SpaceMismatchError, UsageError
-from mmsearch.retrieval.encoders.abilities import image_tower, text_tower
 from mmsearch.retrieval.encoders.protocol import Encoder, TextEncoder
+from mmsearch.retrieval.encoders.routing import as_image_encoder, as_text_encoder
 from mmsearch.retrieval.search.listener import NO_LISTENER, QueryListener
 from mmsearch.retrieval.search.query import Query, Term
 from mmsearch.retrieval.search.query_texts import passages_of, texts_of
 from mmsearch.types import Moment, Space
+from mmsearch.unit import normalize
 
 Vector = NDArray[np.float32]
 
@@ -85,11 +86,11 @@ def embed_query(
     if len(vectors) == 1 and isinstance(query.terms[0].value, str):
         return vectors[0]  # bit for bit what the encoder gave
     weights = np.array([term.weight for term in query.terms], np.float32)
-    return unit(weights @ np.stack(vectors))
+    return unit_query(weights @ np.stack(vectors))
 
 
-def unit(vector: Vector) -> Vector:
-    """The vector at length 1.
+def unit_query(vector: Vector) -> Vector:
+    """The vector of a query at length 1.
 
     Raises:
         UsageError: it has no direction.
@@ -97,7 +98,7 @@ def unit(vector: Vector) -> Vector:
     length = float(np.linalg.norm(vector))
     if not np.isfinite(length) or length < 1e-6:
         raise UsageError("the query's terms cancel out, nothing is left to search for; change a weight")
-    return (vector / length).astype(np.float32)
+    return normalize(vector)
 
 
 def _embed_texts(texts: Sequence[str], tower: TextEncoder) -> dict[str, Vector]:
@@ -108,7 +109,7 @@ def _embed_texts(texts: Sequence[str], tower: TextEncoder) -> dict[str, Vector]:
     start = 0
     for text, own in zip(texts, parts, strict=True):
         stop = start + len(own)
-        embedded[text] = vectors[start] if len(own) == 1 else unit(vectors[start:stop].mean(axis=0))
+        embedded[text] = vectors[start] if len(own) == 1 else unit_query(vectors[start:stop].mean(axis=0))
         start = stop
     return embedded
 
@@ -120,15 +121,15 @@ def _embed_term(
     if isinstance(value, np.ndarray) and value.ndim == 1:
         return _checked_vector(value, space)
     if isinstance(value, Path) and value in ready.files:
-        return unit(ready.files[value])
+        return unit_query(ready.files[value])
     if encoder is None:
         raise CannotEmbedError(
             f"space {space.key} was filled with vectors made elsewhere and has no model here; search it by a vector"
         )
     if isinstance(value, str):
-        return ready.texts[value] if value in ready.texts else _embed_texts([value], text_tower(encoder))[value]
+        return ready.texts[value] if value in ready.texts else _embed_texts([value], as_text_encoder(encoder))[value]
     if isinstance(value, Path | Moment | bytes):
-        return unit(_embed_file(value, encoder, listener))
+        return unit_query(_embed_file(value, encoder, listener))
     return _embed_picture(value, encoder)
 
 
@@ -147,7 +148,7 @@ def _checked_vector(value: NDArray[Any], space: Space) -> Vector:
         raise SpaceMismatchError(
             f"the query vector has {len(value)} dimensions, of another space than {space.key} with {space.dim}"
         )
-    return unit(value.astype(np.float32))
+    return unit_query(value.astype(np.float32))
 
 
 def _embed_picture(value: Any, encoder: Encoder) -> Vector:
@@ -155,7 +156,7 @@ def _embed_picture(value: Any, encoder: Encoder) -> Vector:
 
     from mmsearch.retrieval.media.pictures.colour import to_srgb
 
-    tower = image_tower(encoder)
+    tower = as_image_encoder(encoder)
     if isinstance(value, np.ndarray):
         if value.ndim != 3 or value.shape[2] != 3 or value.dtype != np.uint8:
             raise UsageError(f"a picture is uint8 [height, width, 3], not {value.dtype} {list(value.shape)}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mmsearch.errors import CollectionClosedError, CollectionDamagedError, HintKind, SpaceMismatchError, UsageError
-from mmsearch.retrieval.encoders.abilities import check_space
+from mmsearch.retrieval.encoders.loaded import LoadedEncoders
 from mmsearch.retrieval.encoders.protocol import Encoder
 from mmsearch.retrieval.search.searcher import Searcher
 from mmsearch.retrieval.store.manifest import Manifest, load_manifest
@@ -22,17 +22,19 @@ Result = TypeVar("Result")
 class Session:
     """A collection opened at one manifest; `reopen` moves to the newest. Takes no lock, and serves several threads.
 
+    Args:
+        root: the collection's folder.
+        encoders: the encoders that the app gave, and how others run.
+
     Raises:
         CollectionNotFoundError: there is no collection at ``root``.
         CollectionDamagedError: its manifest cannot be read.
     """
 
-    def __init__(self, root: Path, *, device: str = "auto", precision: str = "auto") -> None:
+    def __init__(self, root: Path, encoders: LoadedEncoders | None = None) -> None:
         self.root = root
-        self.device = device
-        self.precision = precision
+        self.encoders = encoders or LoadedEncoders()
         self._guard = threading.RLock()
-        self._encoders: dict[str, Encoder] = {}
         self._searchers: dict[str, Searcher] = {}
         self._snapshot: Snapshot | None = Snapshot(root, load_manifest(root))
 
@@ -44,7 +46,7 @@ class Session:
     def close(self) -> None:
         """Let go of models and mapped files."""
         with self._guard:
-            self._encoders.clear()
+            self.encoders.clear()
             self._searchers.clear()
             self._snapshot = None
 
@@ -124,45 +126,16 @@ class Session:
         """
         if space is None:
             return self.primary_space
+        found = self.manifest.find_space(space)
+        if found is not None:
+            return found
         key = space.key if isinstance(space, Space) else space
-        for known in self.manifest.spaces.values():
-            if key in (known.key, known.model):
-                return known
         known_keys = ", ".join(self.manifest.spaces) or "none yet"
         raise SpaceMismatchError(f"the collection has no space {key}; there are: {known_keys}")
 
     def encoder(self, space: Space) -> Encoder | None:
-        """The model of a space, loaded on first use; None for vectors made elsewhere.
-
-        Raises:
-            SpaceMismatchError: the model on this machine makes vectors of another space.
-            ModelUnavailableError: it cannot be loaded.
-        """
-        if not space.has_model:
-            return None
-        with self._guard:
-            if space.key not in self._encoders:
-                from mmsearch.retrieval.encoders.load import load_encoder
-
-                encoder = load_encoder(space.model, device=self.device, precision=self.precision)
-                check_space(encoder, space)
-                self._encoders[space.key] = encoder
-            return self._encoders[space.key]
-
-    def loaded_encoder(self, space: Space) -> Encoder | None:
-        """The model of a space if it is loaded already."""
-        return self._encoders.get(space.key)
-
-    def keep_encoder(self, encoder: Encoder) -> None:
-        """Use an encoder that was made elsewhere for its space."""
-        with self._guard:
-            self._encoders[encoder.space.key] = encoder
-
-    def load_for_indexing(self, model: str) -> Encoder:
-        """A model that is to embed many files: on its fastest runtime, and not kept."""
-        from mmsearch.retrieval.encoders.load import load_encoder
-
-        return load_encoder(model, device=self.device, precision=self.precision, throughput=True)
+        """The encoder that queries of a space are embedded with; see `LoadedEncoders.of`."""
+        return self.encoders.of(space)
 
     def searcher(self, space: Space) -> Searcher:
         """The searcher of a space over the snapshot."""

@@ -171,6 +171,11 @@ class Manifest:
         """The keys of the spaces that a query is asked in, the current one first."""
         return (*((self.primary_space,) if self.primary_space else ()), *self.secondary_spaces)
 
+    def find_space(self, wanted: str | Space) -> Space | None:
+        """The space of the collection with this key or this model's name; None if there is none."""
+        key = wanted.key if isinstance(wanted, Space) else wanted
+        return next((space for space in self.spaces.values() if key in (space.key, space.model)), None)
+
     def modalities(self, space: str) -> list[Modality]:
         """The modalities that the space has rows of, in the order of `mmsearch.types.MODALITIES`."""
         present = {entry.modality for entry in self.shards if entry.space == space}

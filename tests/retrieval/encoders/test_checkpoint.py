@@ -13,6 +13,7 @@ from mmsearch.errors import ModelUnavailableError, UsageError
 from mmsearch.retrieval.encoders.huggingface.encoder import equal_groups
 from mmsearch.retrieval.encoders.huggingface.tokenizer import TextTokenizer
 from mmsearch.retrieval.encoders.load import load_encoder
+from mmsearch.retrieval.encoders.runtime import Runtime
 
 torch = pytest.importorskip("torch", reason="needs the extra `audio`")
 pytest.importorskip("transformers", minversion="5.0", reason="needs the extra `audio`")
@@ -31,7 +32,7 @@ def folder(saved, tmp_path):
 
 
 def load(folder: Path, **options):
-    return load_encoder(f"clap@{folder}", **{"device": "cpu", **options})
+    return load_encoder(f"clap@{folder}", Runtime(**{"device": "cpu", **options}))
 
 
 def refusal(folder: Path) -> str:

@@ -11,6 +11,7 @@ import pytest
 from mmsearch.errors import ModelUnavailableError, UsageError
 from mmsearch.retrieval.encoders.huggingface.spectrogram import Spectrogram
 from mmsearch.retrieval.encoders.load import load_encoder
+from mmsearch.retrieval.encoders.runtime import Runtime
 
 torch = pytest.importorskip("torch", reason="needs the extra `audio`")
 transformers = pytest.importorskip("transformers", minversion="5.0", reason="needs the extra `audio`")
@@ -21,7 +22,7 @@ TEXTS = ["a dog barks", "it's rain, on a tin roof!", "日本語 😀", ""]
 
 
 def load(folder, **options):
-    return load_encoder(f"clap@{folder}", **{"device": "cpu", **options})
+    return load_encoder(f"clap@{folder}", Runtime(**{"device": "cpu", **options}))
 
 
 def sounds() -> list[np.ndarray]:

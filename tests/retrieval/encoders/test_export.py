@@ -16,6 +16,7 @@ from mmsearch.errors import ModelUnavailableError, UsageError
 from mmsearch.retrieval.encoders.cleaning import clean
 from mmsearch.retrieval.encoders.load import load_encoder
 from mmsearch.retrieval.encoders.onnx import OnnxEncoder, find_export, models_folder
+from mmsearch.retrieval.encoders.runtime import Runtime
 
 pytest.importorskip("open_clip", reason="needs the extra `clip`")
 pytest.importorskip("onnxscript", reason="needs the extra `export`")
@@ -24,8 +25,9 @@ pytestmark = pytest.mark.clip
 TEXTS = ["a dog", "It's 2 o'clock — ﬁne…", "日本語 😀", "", "a_b <b>x</b> &amp; &lt;", "long " * 100, "ÅNGSTRÖM's"]
 
 
-def load(folder: Path, **options):
-    return load_encoder(f"open_clip:tiny@{folder}", **{"device": "cpu", "precision": "float32", **options})
+def load(folder: Path, *, throughput: bool = False, **options):
+    runtime = Runtime(**{"device": "cpu", "precision": "float32", **options})
+    return load_encoder(f"open_clip:tiny@{folder}", runtime, throughput=throughput)
 
 
 def export(encoder, folder: Path | None = None) -> Path:

@@ -11,6 +11,7 @@ import pytest
 from mmsearch.errors import ModelUnavailableError, UsageError
 from mmsearch.retrieval.encoders.load import load_encoder
 from mmsearch.retrieval.encoders.mini import MiniEncoder
+from mmsearch.retrieval.encoders.runtime import Runtime
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def installed(monkeypatch):
 
 
 def test_mini_is_loaded_by_name():
-    assert isinstance(load_encoder("mini", threads=1), MiniEncoder)
+    assert isinstance(load_encoder("mini", Runtime(threads=1)), MiniEncoder)
 
 
 def test_a_model_whose_extra_is_not_installed_names_it(installed):
@@ -50,7 +51,7 @@ def test_a_model_of_sounds_or_films_names_its_own_extra(installed, name):
 @pytest.mark.parametrize(("option", "value"), [("device", "cuda"), ("precision", "bfloat16")])
 def test_mini_refuses_what_it_cannot_do(option, value):
     with pytest.raises(UsageError, match=value):
-        load_encoder("mini", **{option: value})
+        load_encoder("mini", Runtime(**{option: value}))
 
 
 def test_importing_the_encoders_loads_no_runtime(root):

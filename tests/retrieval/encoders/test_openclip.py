@@ -15,6 +15,7 @@ from mmsearch.errors import ModelUnavailableError, UsageError
 from mmsearch.retrieval.encoders.catalogue import resolve
 from mmsearch.retrieval.encoders.load import load_encoder
 from mmsearch.retrieval.encoders.openclip.config import pretrained_config, read_config
+from mmsearch.retrieval.encoders.runtime import Runtime
 
 torch = pytest.importorskip("torch", reason="needs the extra `clip`")
 open_clip = pytest.importorskip("open_clip", reason="needs the extra `clip`")
@@ -29,7 +30,7 @@ PREPROCESS = [
 
 
 def load(folder: Path, **options):
-    return load_encoder(f"open_clip:tiny@{folder}", **{"device": "cpu", "precision": "float32", **options})
+    return load_encoder(f"open_clip:tiny@{folder}", Runtime(**{"device": "cpu", "precision": "float32", **options}))
 
 
 def pictures() -> list[Image.Image]:

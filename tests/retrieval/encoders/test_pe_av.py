@@ -10,6 +10,7 @@ import pytest
 
 from mmsearch.errors import ModelUnavailableError
 from mmsearch.retrieval.encoders.load import load_encoder
+from mmsearch.retrieval.encoders.runtime import Runtime
 
 torch = pytest.importorskip("torch", reason="needs the extra `audio`")
 transformers = pytest.importorskip("transformers", minversion="5.0", reason="needs the extra `audio`")
@@ -20,7 +21,7 @@ TEXTS = ["a dog barks", "it's rain, on a tin roof!", "日本語 😀", ""]
 
 
 def load(head, folder, **options):
-    return load_encoder(f"pe-av-{head}@{folder}", **{"device": "cpu", **options})
+    return load_encoder(f"pe-av-{head}@{folder}", Runtime(**{"device": "cpu", **options}))
 
 
 def sounds() -> list[np.ndarray]:
@@ -135,3 +136,16 @@ def test_positions_stay_exact_in_bfloat16(folder, audio):
     assert (rounded.encode_sounds(sounds()) * audio.encode_sounds(sounds())).sum(axis=1).min() > 0.99
     rotary = rounded.model().audio_encoder.rotary_emb.inv_freq
     np.testing.assert_array_equal(rotary.float(), audio.model().audio_encoder.rotary_emb.inv_freq)
+
+
+def test_what_a_films_vector_owes_to_its_batch_is_rounding(folder):
+    encoder = load("video", folder)
+    encoder.model().double()
+    encoder.precision = "float64"
+    random = np.random.default_rng(0)
+    some = [random.integers(0, 256, (1 + i % 4, 32, 32, 3), np.uint8) for i in range(11)]
+    together = encoder.encode_films(some)
+    alone = np.concatenate([encoder.encode_films([film]) for film in some])
+    backwards = encoder.encode_films(some[::-1])[::-1]
+    for other in (alone, backwards):  # float32 in the end: one step of it near 1
+        np.testing.assert_allclose(together, other, atol=1.2e-7, rtol=0)

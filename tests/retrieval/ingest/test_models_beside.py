@@ -191,10 +191,10 @@ def test_a_model_whose_packages_are_missing_is_said_and_the_others_answer(made, 
     opened = Collection.open(made.root)
     real = load.load_encoder
 
-    def without_torch(name, **options):
+    def without_torch(name, *rest, **options):
         if name == clap:
             raise ModelUnavailableError("clap needs torch")
-        return real(name, **options)
+        return real(name, *rest, **options)
 
     monkeypatch.setattr("mmsearch.retrieval.encoders.load.load_encoder", without_torch)
     answer = opened.ask("a disc", k=5)

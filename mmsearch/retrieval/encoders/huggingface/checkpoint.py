@@ -1,4 +1,4 @@
-"""A checkpoint as transformers saves it: which files it is, what they say, and its weights in a module, safely."""
+"""Checkpoints that transformers saved: their files, their configuration, and loading their weights safely."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from mmsearch.types import Modality
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 CONFIG, TOKENIZER = "config.json", "tokenizer.json"
 SMALL_FILES = ("*.json", "*.txt")
-"""What is fetched beside the weights: configuration and tokenizer, no code."""
+"""Patterns of the files that are fetched with the weights: configuration and tokenizer, no code."""
 _PROCESSOR = "processor_config.json"
-"""One file for all kinds of preprocessing, as transformers writes it since version 5; before, one for each kind."""
-_OF_ITS_OWN = {"feature_extractor": "preprocessor_config.json", "video_processor": "video_preprocessor_config.json"}
-# What may differ between two copies of one configuration without a difference in what is computed.
+"""The settings of all preprocessing in one file: transformers writes it since version 5, one for each kind before."""
+_PREPROCESSING = {"feature_extractor": "preprocessor_config.json", "video_processor": "video_preprocessor_config.json"}
+# Keys that may differ between two copies of a configuration although they compute the same.
 _INCIDENTAL = {"_name_or_path", "_commit_hash", "architectures", "dtype", "torch_dtype", "transformers_version"}
-# Settings by which a configuration can have transformers fetch or run code that is not its own.
+# Keys that make transformers fetch or run code of others.
 _CODE = {"auto_map", "attn_implementation", "quantization_config"}
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """All that is needed to run a model: its folder, the weights in it, and what ``config.json`` says."""
+    """A model's folder, its weights file, and the contents of its ``config.json``."""
 
     folder: Path
     weights: Path
@@ -42,12 +42,12 @@ class Checkpoint:
         return self.folder / TOKENIZER
 
     def settings(self, kind: str) -> dict[str, Any]:
-        """The preprocessing of one kind, ``feature_extractor`` (sound) or ``video_processor``.
+        """The settings of ``feature_extractor`` (sounds) or ``video_processor`` (films).
 
         Raises:
-            ModelUnavailableError: the folder does not say.
+            ModelUnavailableError: the folder has none.
         """
-        own = self.folder / _OF_ITS_OWN[kind]
+        own = self.folder / _PREPROCESSING[kind]
         if own.exists():
             return _read_json(own)
         found = _read_json(self.folder / _PROCESSOR).get(kind) if (self.folder / _PROCESSOR).exists() else None
@@ -56,13 +56,13 @@ class Checkpoint:
         return found
 
     def processing(self, **facts: Any) -> dict[str, Any]:
-        """What makes two models with the same weights differ, for the space's digest."""
+        """All that makes models with the same weights compute different vectors; the space has its digest."""
         return {"model": _essence(self.config), "tokenizer": file_sha256(self.tokenizer), **facts}
 
 
 def missing_files(folder: Path, modalities: frozenset[Modality]) -> list[str]:
-    """Names of files that a checkpoint's folder lacks beside its weights, to embed these modalities."""
-    preprocessing = _OF_ITS_OWN["feature_extractor" if "audio" in modalities else "video_processor"]
+    """Names of the files, besides the weights, that the folder lacks to embed these modalities."""
+    preprocessing = _PREPROCESSING["feature_extractor" if "audio" in modalities else "video_processor"]
     missing = [name for name in (CONFIG, TOKENIZER, preprocessing) if not (folder / name).exists()]
     if (folder / _PROCESSOR).exists() and preprocessing in missing:
         missing.remove(preprocessing)
@@ -70,7 +70,12 @@ def missing_files(folder: Path, modalities: frozenset[Modality]) -> list[str]:
 
 
 def read_checkpoint(weights: Path, model_type: str, modalities: frozenset[Modality]) -> Checkpoint:
-    """The checkpoint whose weights file is ``weights``, to embed these modalities with it.
+    """The checkpoint that a weights file belongs to.
+
+    Args:
+        weights: the weights file.
+        model_type: the type that ``config.json`` must name.
+        modalities: what it is to embed.
 
     Raises:
         ModelUnavailableError: files are missing, it is another kind of model, or its configuration asks for code.
@@ -93,7 +98,7 @@ def load_module(kind: Any, checkpoint: Checkpoint, device: str, precision: str, 
 
     Args:
         kind: the class of the model.
-        config: its configuration, where that is a part of the checkpoint's; what else the file holds is not loaded.
+        config: its configuration, if it is only a part of the checkpoint; other weights in the file are not loaded.
 
     Raises:
         ModelUnavailableError: the weights cannot be read, hold code, or do not fit.
@@ -151,7 +156,7 @@ def _keys(config: Mapping[str, Any]) -> Iterator[str]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without transformers' table of tensors that are not loaded, and its progress bar."""
+    """Within it, transformers prints no table of tensors that are not loaded, and no progress bar."""
     from transformers.utils import logging as hf_logging
 
     logger = logging.getLogger("transformers")

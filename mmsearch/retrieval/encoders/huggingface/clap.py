@@ -1,4 +1,4 @@
-"""`ClapEncoder`: texts and sounds to unit vectors by a CLAP model, the same vector for the same sound every time.
+"""`ClapEncoder`: texts and sounds to unit vectors by a CLAP model.
 
 Contrastive language-audio pretraining, https://arxiv.org/abs/2211.06687.
 """
@@ -17,26 +17,27 @@ from mmsearch.retrieval.encoders.huggingface.checkpoint import Checkpoint, load_
 from mmsearch.retrieval.encoders.huggingface.encoder import TransformersEncoder
 from mmsearch.retrieval.encoders.huggingface.spectrogram import Spectrogram
 from mmsearch.retrieval.encoders.inputs import checked_sounds
+from mmsearch.retrieval.encoders.runtime import DEFAULT_RUNTIME, Runtime
 from mmsearch.types import Modality
 
 MODEL_TYPE = "clap"
 _SOUNDS_AT_ONCE = {"cpu": 8, "mps": 16, "cuda": 64}
-# RoBERTa has positions for 512 tokens, but LAION trained CLAP on 77: it has seen no caption at those behind.
+# RoBERTa has positions for 512 tokens, but LAION trained CLAP with 77: later positions have seen no caption.
 _CONTEXT = 77
 
 
 class ClapEncoder(TransformersEncoder):
-    """Texts and sounds → vectors of one CLAP model that was trained without feature fusion.
+    """Texts and sounds → vectors of a CLAP model that was trained without feature fusion.
 
-    Sounds are at most as long as the model's window (10 s); LAION's own code draws a window from longer ones at
-    random, and here they are refused.
+    Sounds must not be longer than the model's window (10 s): LAION's code draws a random window from longer ones, so
+    that the vector of a sound would change from call to call.
 
     Args:
         name: the model's name, kept in the space.
-        device, precision, threads: see `TransformersEncoder`.
+        runtime: device, precision and threads; see `TransformersEncoder`.
 
     Raises:
-        UsageError: the device or precision is not to be had.
+        UsageError: there is no such device or precision.
         ModelUnavailableError: files cannot be read, or the model fuses windows drawn at random.
     """
 
@@ -46,10 +47,7 @@ class ClapEncoder(TransformersEncoder):
         self,
         name: str,
         checkpoint: Checkpoint,
-        *,
-        device: str = "auto",
-        precision: str = "auto",
-        threads: int | None = None,
+        runtime: Runtime = DEFAULT_RUNTIME,
     ) -> None:
         settings = checkpoint.settings("feature_extractor")
         audio = checkpoint.config.get("audio_config") or {}
@@ -67,9 +65,7 @@ class ClapEncoder(TransformersEncoder):
             dim=int(checkpoint.config.get("projection_dim", 512)),
             context=min(_CONTEXT, int(positions) - 2),  # RoBERTa counts positions from 2
             processing={"sound": asdict(self.spectrogram)},
-            device=device,
-            precision=precision,
-            threads=threads,
+            runtime=runtime,
         )
 
     def encode_sounds(self, sounds: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""What the encoders of this package share: texts to vectors, and passes over inputs that need no padding."""
+"""What the encoders of this package share: texts to vectors, and batches of inputs of one size, without padding."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.retrieval.encoders.devices import checked_precision, choose_device, full_float32
 from mmsearch.retrieval.encoders.digests import file_sha256
 from mmsearch.retrieval.encoders.huggingface.checkpoint import Checkpoint
 from mmsearch.retrieval.encoders.huggingface.tokenizer import TextTokenizer
 from mmsearch.retrieval.encoders.inputs import checked_texts, digest
 from mmsearch.retrieval.encoders.lazy import Lazy
+from mmsearch.retrieval.encoders.runtime import Runtime, checked_precision, choose_device, full_float32
 from mmsearch.types import Modality, Space
 
 TEXTS_AT_ONCE = {"cpu": 16, "mps": 32, "cuda": 64}
@@ -23,8 +23,8 @@ TEXTS_AT_ONCE = {"cpu": 16, "mps": 32, "cuda": 64}
 def equal_groups(sizes: Sequence[int], most: int) -> Iterator[list[int]]:
     """Indices of items of the same size, at most ``most`` together.
 
-    Together they need no padding, so that no vector hangs on its neighbours (rule 9 of the house). A mask would not
-    do: convolutions see the padding that it hides from the attention.
+    Items of one size need no padding, so that a vector does not depend on what else is in the batch. A mask is not
+    enough for that: it hides the padding from the attention, but not from convolutions.
     """
     by_size: dict[int, list[int]] = {}
     for index, size in enumerate(sizes):
@@ -40,16 +40,14 @@ class TransformersEncoder:
     Args:
         name: the model's name, kept in the space.
         dim: length of the vectors.
-        context: tokens of a text that the tower reads, special tokens included.
+        context: tokens of a text that the model reads, special tokens included.
         processing: what makes two models with the same weights differ.
-        device: ``auto``, ``cuda``, ``mps`` or ``cpu``.
-        precision: ``float32``, ``bfloat16`` or ``float16`` of weights and activations; ``auto`` is float32
-            everywhere. bfloat16 moved the vectors of sounds by 2 % (CLAP) and 4 % (PE-AV) of their spread in models
-            of full size, but with random weights: what it costs trained ones has not been measured.
-        threads: torch's threads for the whole process, set when the weights load; None leaves torch's choice.
+        runtime: device, precision and threads. The precision ``auto`` is float32 on every device: bfloat16 moved the
+            vectors of sounds by 2 % (CLAP) and 4 % (PE-AV) of their spread, in models of full size with random
+            weights; with trained weights it was not measured. The threads are set when the weights load.
 
     Raises:
-        UsageError: the device or precision is not to be had.
+        UsageError: there is no such device or precision.
         ModelUnavailableError: the tokenizer cannot be read.
     """
 
@@ -63,18 +61,16 @@ class TransformersEncoder:
         dim: int,
         context: int,
         processing: dict[str, Any],
-        device: str,
-        precision: str,
-        threads: int | None,
+        runtime: Runtime,
     ) -> None:
         facts = checkpoint.processing(context=context, **processing)
         self.space = Space(name, file_sha256(checkpoint.weights)[:16], digest(facts), dim)
         self.checkpoint = checkpoint
-        self.device = choose_device(device)
-        self.precision = "float32" if checked_precision(precision) == "auto" else precision
+        self.device = choose_device(runtime.device)
+        self.precision = "float32" if checked_precision(runtime.precision) == "auto" else runtime.precision
         self.tokenizer = TextTokenizer(checkpoint.tokenizer, context)
         self.max_tokens = self.tokenizer.max_tokens
-        self._threads = threads
+        self._threads = runtime.threads
         self.model: Lazy[Any] = Lazy(self._load)
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -101,7 +97,7 @@ class TransformersEncoder:
         """The torch module with its weights."""
 
     def _encode(self, sizes: Sequence[int], most: int, forward: Callable[[list[int]], Any]) -> NDArray[np.float32]:
-        """Unit vectors of what ``forward`` makes of items, given by their indices, of one size each time."""
+        """Unit vectors of all items. ``forward`` gets the indices of at most ``most`` items of one size."""
         import torch
 
         vectors = np.empty((len(sizes), self.space.dim), np.float32)
@@ -112,7 +108,7 @@ class TransformersEncoder:
         return vectors
 
     def _to_device(self, batch: NDArray[Any]) -> Any:
-        """An array as a tensor on the device, in the towers' precision."""
+        """An array as a tensor on the device, in the model's precision."""
         import torch
 
         return torch.from_numpy(batch).to(self.device, getattr(torch, self.precision))

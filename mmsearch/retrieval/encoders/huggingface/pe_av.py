@@ -1,7 +1,7 @@
-"""`PeAvAudioEncoder` and `PeAvVideoEncoder`: the two halves of a Perception Encoder Audiovisual, each a space.
+"""`PeAvAudioEncoder` and `PeAvVideoEncoder`: sounds, and films, by a Perception Encoder Audiovisual; each is a space.
 
-The model has a head of its own on its text tower for each thing that texts are compared with, so a text's vector
-among sounds is another than among films. https://arxiv.org/abs/2512.19687.
+The text network of the model has one head for comparing texts with sounds and another for films, so a text has two
+vectors. https://arxiv.org/abs/2512.19687.
 """
 
 from __future__ import annotations
@@ -17,21 +17,22 @@ from mmsearch.errors import ModelUnavailableError
 from mmsearch.retrieval.encoders.huggingface.checkpoint import Checkpoint, load_module
 from mmsearch.retrieval.encoders.huggingface.encoder import TransformersEncoder
 from mmsearch.retrieval.encoders.inputs import checked_films, checked_sounds
+from mmsearch.retrieval.encoders.runtime import DEFAULT_RUNTIME, Runtime
 from mmsearch.retrieval.media.pictures.transform import ImageTransform
 from mmsearch.types import Modality
 
 MODEL_TYPE = "pe_audio_video"
-# The first layers hold 64 channels at 48,000 positions a second: 123 MB for a window of 10 s, several times over.
+# The first layers hold 64 channels at 48,000 positions a second: 123 MB for a window of 10 s, in several copies.
 _SOUNDS_AT_ONCE = {"cpu": 1, "mps": 2, "cuda": 8}
 _FILMS_AT_ONCE = {"cpu": 2, "mps": 4, "cuda": 32}
-# The text tower has positions for 8,192 tokens; a caption has tens, and attention over thousands takes gigabytes.
+# The text network has positions for 8,192 tokens. A caption has tens, and attention over thousands takes gigabytes.
 _CONTEXT = 512
 _BILINEAR, _BICUBIC = 2, 3
 _HALF = (0.5, 0.5, 0.5)
 
 
 class _PeAvEncoder(TransformersEncoder):
-    """What both halves share: the text tower, and which head it ends in."""
+    """What both encoders share: the text network, with the head of the subclass."""
 
     head: str
 
@@ -40,10 +41,7 @@ class _PeAvEncoder(TransformersEncoder):
         name: str,
         checkpoint: Checkpoint,
         preprocess: dict[str, Any],
-        *,
-        device: str,
-        precision: str,
-        threads: int | None,
+        runtime: Runtime,
     ) -> None:
         text = checkpoint.config.get("text_config") or {}
         super().__init__(
@@ -52,9 +50,7 @@ class _PeAvEncoder(TransformersEncoder):
             dim=int(text.get("hidden_size", 1024)),
             context=min(_CONTEXT, int(text.get("max_position_embeddings", 8192))),
             processing={"head": self.head, self.head: preprocess},
-            device=device,
-            precision=precision,
-            threads=threads,
+            runtime=runtime,
         )
 
     def _text_features(self, ids: Any) -> Any:
@@ -64,14 +60,14 @@ class _PeAvEncoder(TransformersEncoder):
 
 
 class PeAvAudioEncoder(_PeAvEncoder):
-    """Texts and sounds → vectors of a PE-AV model; its film half is not loaded.
+    """Texts and sounds → vectors of a PE-AV model. Its network for films is not loaded.
 
     Args:
         name: the model's name, kept in the space.
-        device, precision, threads: see `TransformersEncoder`.
+        runtime: device, precision and threads; see `TransformersEncoder`.
 
     Raises:
-        UsageError: the device or precision is not to be had.
+        UsageError: there is no such device or precision.
         ModelUnavailableError: files cannot be read.
     """
 
@@ -82,21 +78,18 @@ class PeAvAudioEncoder(_PeAvEncoder):
         self,
         name: str,
         checkpoint: Checkpoint,
-        *,
-        device: str = "auto",
-        precision: str = "auto",
-        threads: int | None = None,
+        runtime: Runtime = DEFAULT_RUNTIME,
     ) -> None:
         settings = checkpoint.settings("feature_extractor")
         self.sample_rate = _positive(settings, "sampling_rate", 48_000)
         self._hop = _positive(settings, "hop_length", 1920)
         facts = {"sampling_rate": self.sample_rate, "hop_length": self._hop}
-        super().__init__(name, checkpoint, facts, device=device, precision=precision, threads=threads)
+        super().__init__(name, checkpoint, facts, runtime)
 
     def encode_sounds(self, sounds: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Unit vectors, float32 ``[len(sounds), dim]``, of mono samples in -1…1, float32 ``[samples]`` each.
 
-        A sound is mirrored at its end up to a whole number of the codec's steps (40 ms), as transformers does.
+        A sound is padded to a whole number of the codec's steps (40 ms) by mirroring its end, as in transformers.
 
         Raises:
             UsageError: a sound is empty, not finite, or not float32.
@@ -118,14 +111,14 @@ class PeAvAudioEncoder(_PeAvEncoder):
 
 
 class PeAvVideoEncoder(_PeAvEncoder):
-    """Texts and films → vectors of a PE-AV model; its sound half is not loaded.
+    """Texts and films → vectors of a PE-AV model. Its network for sounds is not loaded.
 
     Args:
         name: the model's name, kept in the space.
-        device, precision, threads: see `TransformersEncoder`.
+        runtime: device, precision and threads; see `TransformersEncoder`.
 
     Raises:
-        UsageError: the device or precision is not to be had.
+        UsageError: there is no such device or precision.
         ModelUnavailableError: files cannot be read, or frames are prepared in a way that is not known here.
     """
 
@@ -136,10 +129,7 @@ class PeAvVideoEncoder(_PeAvEncoder):
         self,
         name: str,
         checkpoint: Checkpoint,
-        *,
-        device: str = "auto",
-        precision: str = "auto",
-        threads: int | None = None,
+        runtime: Runtime = DEFAULT_RUNTIME,
     ) -> None:
         settings = checkpoint.settings("video_processor")
         self.frame_transform = _frame_transform(settings)
@@ -150,7 +140,7 @@ class PeAvVideoEncoder(_PeAvEncoder):
             "mean": self._mean.tolist(),
             "std": self._deviation.tolist(),
         }
-        super().__init__(name, checkpoint, facts, device=device, precision=precision, threads=threads)
+        super().__init__(name, checkpoint, facts, runtime)
 
     def encode_films(self, films: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Unit vectors, float32 ``[len(films), dim]``, of RGB frames in order, uint8 ``[frames, height, width, 3]``.
@@ -168,7 +158,7 @@ class PeAvVideoEncoder(_PeAvEncoder):
         return self._encode([len(film) for film in checked], _FILMS_AT_ONCE[self.device], forward)
 
     def _normalised(self, films: NDArray[np.uint8]) -> Any:
-        """The tower's input, ``[n, frames, 3, height, width]``: on the device, so that a byte a channel travels."""
+        """The network's input, ``[n, frames, 3, height, width]``; made on the device, so that only bytes are copied."""
         import torch
 
         mean, deviation = (torch.from_numpy(each).to(self.device) for each in (self._mean, self._deviation))
@@ -179,17 +169,17 @@ class PeAvVideoEncoder(_PeAvEncoder):
         from transformers import PeAudioVideoConfig, PeVideoModel
         from transformers.models.pe_video import modeling_pe_video
 
-        # The model decorates functions when it is made, and where transformers left one undocumented, that prints.
+        # Making the model decorates functions, which prints an error for one that transformers left undocumented.
         modeling_pe_video.auto_docstring = lambda function: function
         config = PeAudioVideoConfig.from_pretrained(self.checkpoint.folder, local_files_only=True)
         return load_module(PeVideoModel, self.checkpoint, self.device, self.precision, config.video_config)
 
 
 def _frame_transform(settings: Mapping[str, Any]) -> ImageTransform:
-    """How frames are resized, if all else that the settings ask for is what `_normalised` does.
+    """How frames are resized.
 
     Raises:
-        ModelUnavailableError: they ask for something else.
+        ModelUnavailableError: the settings ask for steps other than resizing and those of `_normalised`.
     """
     size, resample = settings.get("size") or {}, settings.get("resample", _BILINEAR)
     steps = all(settings.get(step) for step in ("do_resize", "do_rescale", "do_normalize"))

@@ -1,4 +1,4 @@
-"""CLAP's picture of a sound, a log-mel spectrogram: the numbers of transformers' extractor, five times as fast."""
+"""CLAP's input: log-mel spectrograms, with the values of transformers' extractor, computed five times as fast."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Spectrogram:
             norm="slaney",
             mel_scale="slaney",
         )
-        # In float64: the sum over a loud tone would round the quiet bands beside it, which the logarithm then shows.
+        # In float64: in float32 a loud tone adds rounding errors to the quiet bands, which the logarithm makes visible.
         waves = torch.stft(
             torch.from_numpy(self.padded(sound).astype(np.float64)),
             self.fft,
@@ -86,7 +86,7 @@ class Spectrogram:
         return np.asarray(decibels.numpy(), np.float32)
 
     def padded(self, sound: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The sound at its full length; a matter of this sound alone, whatever is beside it."""
+        """The sound at the length ``samples``. Depends on this sound alone, not on others in a batch."""
         if self.padding == "repeat":
             return np.resize(sound, self.samples)
         times = self.samples // len(sound) if self.padding == "repeatpad" else 1

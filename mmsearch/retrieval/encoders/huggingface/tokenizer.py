@@ -1,4 +1,4 @@
-"""A text as token ids by a ``tokenizer.json``, without transformers."""
+"""Token ids of texts by a ``tokenizer.json``, without transformers."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from mmsearch.errors import ModelUnavailableError
 class TextTokenizer:
     """Texts → ids, special tokens included, cut to ``context`` tokens; never padded. Safe to use from threads.
 
-    White space is one space, and none at the ends: captions, which the towers were trained on, have it so, and
-    byte-level tokenizers spend tokens on every further one.
+    Runs of white space become one space, and none stays at the ends, as in the captions that the models were trained
+    on: a byte-level tokenizer would spend tokens on each.
 
     Raises:
         ModelUnavailableError: the file is no tokenizer.
@@ -42,8 +42,8 @@ class TextTokenizer:
     def count(self, texts: list[str]) -> NDArray[np.int64]:
         """Tokens in each text, special tokens not counted, int64 ``[len(texts)]``.
 
-        A text is counted as it is in the midst of another, behind a space, which a byte-level tokenizer makes part of
-        the word: so the counts of words add up to that of the text that they are.
+        A text is counted as if it followed a space, which a byte-level tokenizer makes part of the next word. So the
+        counts of the words of a text add up to the count of the text.
         """
         spaced = [_spaced(text) for text in texts]
         behind = [f" {text}" if text else "" for text in spaced]

@@ -1,4 +1,4 @@
-"""`mini`: texts by numpy, pictures and sounds by ONNX Runtime, from files of this folder; no network, no torch."""
+"""`MiniEncoder`: the built-in model. Texts run in numpy, pictures and sounds in ONNX Runtime; weights lie here."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.retrieval.encoders.inputs import checked_pixels, checked_sounds, checked_texts, digest, unit_rows
+from mmsearch.retrieval.encoders.inputs import checked_pixels, checked_sounds, checked_texts, digest
 from mmsearch.retrieval.encoders.lazy import Lazy
 from mmsearch.retrieval.encoders.mini.mel import SAMPLE_RATE, log_mel_patches
 from mmsearch.retrieval.encoders.mini.paddings import with_plain_pads
@@ -17,13 +17,14 @@ from mmsearch.retrieval.encoders.mini.text_tower import MAX_TOKENS, MiniTextTowe
 from mmsearch.retrieval.encoders.onnx_session import open_session
 from mmsearch.retrieval.media.pictures.transform import ImageTransform
 from mmsearch.types import Modality, Space
+from mmsearch.unit import normalize_rows
 
 if TYPE_CHECKING:
     from mmsearch.retrieval.encoders.onnx_session import Session
 
 FOLDER = Path(__file__).parent
 DIM = 256
-# sha256 of the files beside this module, so that the space is known without reading 20 MB; a test compares them.
+# sha256 of the files beside this module: the space is known without reading 20 MB. A test compares them.
 WEIGHTS = {
     "image.onnx": "5efbc2ce737a0332c7a1bf12ca8dd620a3b7d391efac93aece74aec4924707c8",
     "text.safetensors": "3901ea6fbc532363bbc3cb567dc8d4b5c32fdc20bafd43ba862e97cb6250e784",
@@ -42,15 +43,15 @@ def mini_space() -> Space:
 
 
 def open_sounds(threads: int | None) -> Session:
-    """The network of sounds, made ready to run fast; for ``threads`` see `open_session`."""
+    """The audio network, rewritten to run faster; for ``threads`` see `open_session`."""
     return open_session(with_plain_pads((FOLDER / "audio.onnx").read_bytes()), threads, floats=True)
 
 
 class MiniEncoder:
-    """Texts, pictures and sounds → 256 dimensions. Each tower loads when it is first used; safe to use from threads.
+    """Texts, pictures and sounds → vectors of 256 dimensions. Each network loads when it is first used; thread-safe.
 
     Args:
-        threads: threads of the picture and sound towers; None lets ONNX Runtime take one for each physical core.
+        threads: threads of the networks for pictures and sounds; None lets ONNX Runtime take one for each core.
     """
 
     modalities: frozenset[Modality] = frozenset({"text", "image", "audio", "video"})
@@ -75,7 +76,7 @@ class MiniEncoder:
         return np.array([len(ids) for ids in self._texts().tokens(checked_texts(texts))], np.int64)
 
     def unknown_words(self, text: str) -> tuple[list[str], int]:
-        """The words that one token for all that is unknown stands for, and the number of all words."""
+        """The words that the tokenizer has no tokens for, and the number of all words."""
         return self._texts().unknown_words(checked_texts([text])[0])
 
     def encode_images(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -85,15 +86,15 @@ class MiniEncoder:
         network = self._images()
         for start in range(0, len(pixels), _CHUNK):
             chunk = pixels[start : start + _CHUNK]
-            # The graph scales too, but rounds to int8 after it: its lengths are off by some percent.
-            vectors[start : start + _CHUNK] = unit_rows(network.run(None, {"image": chunk})[0])
+            # The network normalizes too, but rounds to int8 after that: lengths are off by some percent.
+            vectors[start : start + _CHUNK] = normalize_rows(network.run(None, {"image": chunk})[0])
         return vectors
 
     def encode_sounds(self, sounds: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Unit vectors, float32 ``[len(sounds), 256]``, of mono samples at 16 kHz, float32 ``[samples]`` each."""
         vectors = np.empty((len(sounds), DIM), np.float32)
         network = self._sounds()
-        # A sound's patches are one batch of the network, so that its vector does not depend on what is beside it.
+        # The patches of one sound are a batch of their own, so that its vector does not depend on other sounds.
         for row, sound in enumerate(checked_sounds(sounds)):
             vectors[row] = network.run(None, {"patches": log_mel_patches(sound)})[0][0]
-        return unit_rows(vectors)
+        return normalize_rows(vectors)

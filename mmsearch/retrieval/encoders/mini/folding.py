@@ -1,8 +1,8 @@
-"""Characters that `mini`'s vocabulary of plain ASCII lacks, written in it: “don’t” as "don't", straße as "strasse", a
-picture of a dog as "dog".
+"""Writes characters outside ASCII in ASCII, for `mini`'s vocabulary: “don’t” becomes "don't", straße "strasse", and the
+emoji of a dog "dog".
 
-Its tokenizer takes off accents itself, and of a word with any other character it makes one unknown token. Only such
-words are changed here, so that every vector that meant something stays what it was: the space is the same.
+`mini`'s tokenizer strips accents by itself, and turns a word with any other character into one unknown token. Only such
+words are changed here. All other texts keep the vectors that they had before this module, so the space stays the same.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ _TABLE = str.maketrans(
 )
 _SIGNS, _FIRST_EMOJI = range(0x2600, 0x2C00), 0x1F000
 _ANIMAL_FACES = range(0x1F42D, 0x1F43D)
-_SAYS_NOTHING = re.compile(r"^(HEAVY |BLACK |WHITE )+|REGIONAL INDICATOR.*|EMOJI MODIFIER.*|VARIATION SELECTOR.*")
+_WITHOUT_MEANING = re.compile(r"^(HEAVY |BLACK |WHITE )+|REGIONAL INDICATOR.*|EMOJI MODIFIER.*|VARIATION SELECTOR.*")
 
 
-def folded(text: str) -> str:
-    """The text in ASCII as far as that says the same; letters of other scripts stay."""
+def fold_to_ascii(text: str) -> str:
+    """The text with typographic signs, ligatures, digits and emoji written in ASCII; letters of other scripts stay."""
     if text.isascii():
         return text
     plain = unicodedata.normalize("NFKC", text.translate(_TABLE)).translate(_TABLE)
-    return plain if plain.isascii() else "".join(map(_folded, plain))
+    return plain if plain.isascii() else "".join(map(_fold_character, plain))
 
 
-def _folded(character: str) -> str:
-    if character.isascii() or ord(character) == 0x20E3:  # the frame around a digit on a key
+def _fold_character(character: str) -> str:
+    if character.isascii() or ord(character) == 0x20E3:  # the box around a digit of a keycap emoji
         return character if character.isascii() else ""
     category = unicodedata.category(character)
     if category == "Nd":
@@ -48,7 +48,7 @@ def _folded(character: str) -> str:
 def _name(emoji: str) -> str:
     name = unicodedata.name(emoji, "")
     if ord(emoji) < _FIRST_EMOJI or "INDICATOR" in name or "MODIFIER" in name:
-        name = _SAYS_NOTHING.sub("", name)
+        name = _WITHOUT_MEANING.sub("", name)
     if ord(emoji) in _ANIMAL_FACES:
         name = name.removesuffix(" FACE")
     return name.lower()

@@ -1,4 +1,4 @@
-"""Sound as the audio tower of `mini` sees it: log-mel patches of 0.975 s, every 0.48 s.
+"""Log-mel patches of sounds, the input of `mini`'s audio network: 0.975 s each, one every 0.48 s.
 
 The front end of YAMNet (https://github.com/tensorflow/models/tree/master/research/audioset/yamnet): 16 kHz, periodic
 Hann windows of 25 ms every 10 ms, magnitudes of a 512-point transform, 64 mel bands from 125 to 7,500 Hz (HTK's scale),
@@ -25,7 +25,7 @@ Floats = NDArray[np.float32]
 def log_mel_patches(sound: Floats) -> Floats:
     """Patches, float32 ``[n, 96, 64]`` with n ≥ 1, of mono samples at 16 kHz in -1…1.
 
-    The end is filled up with silence, so that no part of the sound is left out.
+    The end is padded with silence to a whole patch, so that all of the sound is used.
     """
     hop = _PATCH_HOP * _HOP
     count = 1 + max(0, -(-(len(sound) - _PATCH_SAMPLES) // hop))

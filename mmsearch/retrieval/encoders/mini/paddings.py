@@ -1,10 +1,10 @@
-"""The network of sounds with its paddings stated so that ONNX Runtime makes them part of the convolutions.
+"""Rewrites an ONNX model so that ONNX Runtime fuses each Pad with the convolution that follows it, which is faster.
 
-The export of `audio.onnx` names an empty third input of each Pad, "no value given, so 0". ONNX Runtime joins a Pad with
-the convolution behind it only where the input is left out, which says the same. The file stays as it is, since its
-digest names the space; what is handed to ONNX Runtime is changed, in the wire format of Protocol Buffers
-(https://protobuf.dev/programming-guides/encoding/): ModelProto.graph = 7, GraphProto.node = 1, NodeProto.input = 1,
-NodeProto.op_type = 4.
+Each Pad in `audio.onnx` has an empty third input, the optional padding value. ONNX Runtime fuses a Pad only if that
+input is absent, which means the same: pad with 0. The file must not change, since its digest is part of the space, so
+its bytes are rewritten when it is loaded. They are in the wire format of Protocol Buffers
+(https://protobuf.dev/programming-guides/encoding/), with ModelProto.graph = 7, GraphProto.node = 1, NodeProto.input = 1
+and NodeProto.op_type = 4; the package onnx, which could do it, is not needed otherwise.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _GRAPH, _NODE, _INPUT, _OPERATOR = 7, 1, 1, 4
 
 
 def with_plain_pads(model: bytes) -> bytes:
-    """The model, no Pad of which has an empty last input."""
+    """The model's bytes without the empty last input of each Pad."""
     return b"".join(_field(_GRAPH, _graph(body)) if number == _GRAPH else raw for number, body, raw in _fields(model))
 
 
@@ -33,7 +33,7 @@ def _node(node: bytes) -> bytes:
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, bytes, bytes]]:
-    """Number, contents (of what has a length) and all bytes of each field of a message."""
+    """Each field of a message: its number, its contents without the length prefix, and all its bytes."""
     at = 0
     while at < len(message):
         start = at
@@ -50,7 +50,7 @@ def _fields(message: bytes) -> Iterator[tuple[int, bytes, bytes]]:
 
 
 def _number(message: bytes, at: int) -> tuple[int, int]:
-    """A variable-length integer, and where it ends."""
+    """The variable-length integer at an offset, and the offset of its end."""
     value = shift = 0
     while True:
         byte = message[at]

@@ -1,4 +1,4 @@
-"""Reads a safetensors file as memory-mapped arrays, so that only the rows that are used are read from disk.
+"""Memory-maps a safetensors file, so that only the rows in use are read from disk.
 
 The format: a little-endian uint64 with the length of a JSON header, the header, then the tensors' bytes
 (https://github.com/huggingface/safetensors#format).
@@ -17,7 +17,7 @@ _DTYPES = {"I8": np.int8, "F16": np.float16, "F32": np.float32}
 
 
 def map_tensors(path: Path) -> dict[str, NDArray[Any]]:
-    """Every tensor of the file, read-only, in its stored type and shape."""
+    """All tensors of the file by name, read-only, in their stored dtype and shape."""
     data = np.memmap(path, np.uint8, "r").view(np.ndarray)
     start = 8 + int(data[:8].view("<u8")[0])
     header = json.loads(data[8:start].tobytes())

@@ -1,5 +1,5 @@
-"""The text tower of `mini`: a table of WordPiece vectors, one residual layer over their sum, and one transformer layer
-for word order, with numpy and tokenizers alone.
+"""The text network of `mini`, in numpy: a table of WordPiece vectors, a residual layer over their sum, which ignores
+word order, and a transformer layer, which does not.
 
 s = Σₜ rₜ,   s ← s / (|s| + 1e-6),   y = W s + B relu(A s + a) + b                                (which words)
 hₜ = √D rₜ / (|rₜ| + 1e-6) + pₜ,   h += O attention(Q h) + o,   h += N relu(V h + v) + n
@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.retrieval.encoders.inputs import unit_rows
-from mmsearch.retrieval.encoders.mini.folding import folded
+from mmsearch.retrieval.encoders.mini.folding import fold_to_ascii
 from mmsearch.retrieval.encoders.mini.tensors import map_tensors
+from mmsearch.unit import normalize_rows
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -26,7 +26,7 @@ MAX_TOKENS = 64
 _UNKNOWN = 0
 _LONGEST_WORD = 100  # characters; the tokenizer takes longer ones for unknown
 _HEADS = 4
-_CHUNK = 256  # texts of one length; bounds the widest intermediate to 256 · 64 · 384 floats (25 MB)
+_CHUNK = 256  # texts of equal length at a time: bounds the largest intermediate to 256 · 64 · 384 floats (25 MB)
 
 Floats = NDArray[np.float32]
 
@@ -54,14 +54,14 @@ class MiniTextTower:
 
     def tokens(self, texts: list[str]) -> list[list[int]]:
         """Token ids of each text, none cut off."""
-        return [encoding.ids for encoding in self.tokenizer.encode_batch_fast([folded(text) for text in texts])]
+        return [encoding.ids for encoding in self.tokenizer.encode_batch_fast([fold_to_ascii(text) for text in texts])]
 
     def unknown_words(self, text: str) -> tuple[list[str], int]:
-        """The words that no token stands for, as they were written, and the number of all words; signs are no words."""
+        """The words that no token stands for, and the number of all words; punctuation is not counted."""
         written = text.split()
         if text.isascii() and max(map(len, written), default=0) <= _LONGEST_WORD:
             return [], len(written)  # the vocabulary has every ASCII character
-        plain = folded(text)
+        plain = fold_to_ascii(text)
         encoding = self.tokenizer.encode(plain)
         words: set[int | None] = set()
         unknown: list[str] = []
@@ -77,7 +77,7 @@ class MiniTextTower:
         tokens = [ids[:MAX_TOKENS] or [_UNKNOWN] for ids in self.tokens(texts)]
         vectors = np.empty((len(texts), len(self.bias["output"])), np.float32)
         lengths = np.array([len(ids) for ids in tokens], np.intp)
-        # Texts of one length together, and each by matrix products of its own: the same bits in any company.
+        # Texts of equal length form a batch of 3-d matrix products, one product a text: the same bits in any batch.
         for length in sorted(set(lengths.tolist())):  # np.unique would import numpy.ma, a tenth of a cold query
             rows = np.flatnonzero(lengths == length)
             for start in range(0, len(rows), _CHUNK):
@@ -95,7 +95,7 @@ class MiniTextTower:
         h += self._layer("narrow", np.maximum(self._layer("wide", h), 0))
         inner = np.maximum(self._layer("gate", h), 0)
         y += np.matmul(inner.mean(1, keepdims=True), self.weight["order"])
-        return unit_rows(y[:, 0])
+        return normalize_rows(y[:, 0])
 
     def _bag(self, sums: Floats) -> Floats:
         s = sums / (np.linalg.norm(sums, axis=2, keepdims=True) + np.float32(1e-6))

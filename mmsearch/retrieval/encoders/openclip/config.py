@@ -1,6 +1,6 @@
-"""What an open_clip model says of itself: architecture, preprocessing, tokenizer; read without making the model.
+"""Configurations of open_clip models: architecture, preprocessing, tokenizer; read without making the model.
 
-open_clip itself (and torch with it) is imported only where a pretrained tag has to be looked up.
+open_clip, and torch with it, is imported only to look up a pretrained tag.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TOKENIZER_FILES = (
     "*.model",
     "config.json",
 )
-# open_clip's PreprocessCfg: what it uses for a checkpoint that says nothing.
+# The defaults of open_clip's PreprocessCfg, for a checkpoint without a configuration.
 _PREPROCESS: dict[str, Any] = {
     "mean": (0.48145466, 0.4578275, 0.40821073),
     "std": (0.26862954, 0.26130258, 0.27577711),
@@ -44,9 +44,13 @@ _PREPROCESS: dict[str, Any] = {
 class ModelConfig:
     """All that is needed to run a checkpoint.
 
-    ``model`` is open_clip's ``model_cfg``, ``preprocess`` its ``preprocess_cfg``, ``weights`` the checkpoint file,
-    ``text_files`` a folder with the files of a Hugging Face tokenizer (and of the text tower's configuration), None
-    for CLIP's own. ``own`` tells that ``model`` came with the checkpoint and is no configuration of open_clip's.
+    Attributes:
+        model: open_clip's ``model_cfg``.
+        preprocess: open_clip's ``preprocess_cfg``.
+        weights: the weights file.
+        text_files: a folder with the files of a Hugging Face tokenizer, and the text model's configuration; None for
+            CLIP's own tokenizer.
+        own: whether ``model`` came with the checkpoint, rather than from open_clip.
     """
 
     model: dict[str, Any]
@@ -66,7 +70,7 @@ class ModelConfig:
         return dict(self.model["text_cfg"])
 
     def image_transform(self) -> ImageTransform:
-        """Resizing as the configuration asks for; what follows, mean and deviation, is done on the device."""
+        """How pictures are resized. Mean and deviation are applied later, on the device."""
         height, width = _pair(self.preprocess["size"])
         fill = self.preprocess["fill_color"]
         interpolation = self.preprocess["interpolation"]
@@ -80,7 +84,7 @@ class ModelConfig:
         )
 
     def processing(self) -> dict[str, Any]:
-        """What makes two models with the same weights differ, for the space's digest."""
+        """All that makes models with the same weights compute different vectors; the space has its digest."""
         facts: dict[str, Any] = {"preprocess": self.preprocess, "tokenizer": self._tokenizer_facts()}
         return {**facts, "model": self.model} if self.own else facts
 
@@ -95,8 +99,9 @@ class ModelConfig:
 def read_config(info: ModelInfo, weights: Path, text_files: Path | None) -> ModelConfig:
     """The configuration of a model whose checkpoint file is ``weights``.
 
-    A folder's own ``open_clip_config.json`` goes before the architecture of that name. For a bare checkpoint file the
-    preprocessing is the one that all tags of its architecture agree on, else open_clip's default.
+    An ``open_clip_config.json`` beside the weights takes precedence over open_clip's configuration of the architecture.
+    For a weights file alone, the preprocessing is the one that all tags of its architecture share, else open_clip's
+    default.
 
     Raises:
         UsageError: open_clip knows no such architecture or tag.
@@ -143,7 +148,7 @@ def pretrained_config(info: ModelInfo) -> dict[str, Any]:
     """open_clip's facts of a pretrained tag: ``hf_hub``, ``mean``, ``std``, ``interpolation``, ``resize_mode``.
 
     Raises:
-        UsageError: no such tag, or one that this architecture computes differently than its training did.
+        UsageError: there is no such tag, or its weights were trained with another activation function.
     """
     import open_clip
 
@@ -185,7 +190,7 @@ def _common_preprocess(info: ModelInfo) -> dict[str, Any]:
 
 
 def _preprocess(given: dict[str, Any]) -> dict[str, Any]:
-    """The default overlaid with what is given, numbers as floats so that the digest does not hang on spelling."""
+    """The defaults, replaced by what is given; numbers are floats, so that 0 and 0.0 have the same digest."""
     known = {key: given[key] for key in (*_PREPROCESS, "size") if given.get(key) is not None}
     merged = {**_PREPROCESS, **known}
     for key in ("mean", "std"):

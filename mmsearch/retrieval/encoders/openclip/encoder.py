@@ -8,16 +8,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.retrieval.encoders.devices import choose_device, choose_precision, full_float32
 from mmsearch.retrieval.encoders.digests import file_sha256
 from mmsearch.retrieval.encoders.inputs import checked_pixels, checked_texts, digest
 from mmsearch.retrieval.encoders.lazy import Lazy
 from mmsearch.retrieval.encoders.openclip.config import ModelConfig
 from mmsearch.retrieval.encoders.openclip.model import load_model
 from mmsearch.retrieval.encoders.openclip.tokenizer import ClipTokenizer
+from mmsearch.retrieval.encoders.runtime import (
+    DEFAULT_RUNTIME,
+    Runtime,
+    choose_device,
+    choose_precision,
+    full_float32,
+)
 from mmsearch.types import Modality, Space
 
-# Items in one pass: bounds the activations (ViT-L-14: some 10 MB a picture in float32) and fills the device.
+# Items in one batch: enough to fill the device, few enough for its memory (ViT-L-14: some 10 MB a picture in float32).
 _CHUNK = {"cpu": 32, "mps": 64, "cuda": 256}
 
 
@@ -31,35 +37,25 @@ class OpenClipEncoder:
 
     Args:
         name: the model's name, kept in the space.
-        device: ``auto``, ``cuda``, ``mps`` or ``cpu``.
-        precision: ``auto``, ``float32``, ``bfloat16`` or ``float16`` of weights and activations; sums inside a
-            matrix product, and the last scaling to unit length, are in float32.
-        threads: torch's threads for the whole process, set when the weights load; None leaves torch's choice.
+        runtime: device, precision and threads. In any precision, sums inside a matrix product and the scaling to unit
+            length are in float32. The threads are set when the weights load.
 
     Raises:
-        UsageError: the device or precision is not to be had.
+        UsageError: there is no such device or precision.
         ModelUnavailableError: the tokenizer's files are not there.
     """
 
     modalities: frozenset[Modality] = frozenset({"text", "image", "video"})
 
-    def __init__(
-        self,
-        name: str,
-        config: ModelConfig,
-        *,
-        device: str = "auto",
-        precision: str = "auto",
-        threads: int | None = None,
-    ) -> None:
+    def __init__(self, name: str, config: ModelConfig, runtime: Runtime = DEFAULT_RUNTIME) -> None:
         self.space = openclip_space(name, config)
         self.config = config
-        self.device = choose_device(device)
-        self.precision = choose_precision(precision, self.device)
+        self.device = choose_device(runtime.device)
+        self.precision = choose_precision(runtime.precision, self.device)
         self.image_transform = config.image_transform()
         self.tokenizer = ClipTokenizer(config)
         self.max_tokens = self.tokenizer.max_tokens
-        self._threads = threads
+        self._threads = runtime.threads
         self.model: Lazy[Any] = Lazy(self._load)
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -91,7 +87,7 @@ class OpenClipEncoder:
         return vectors
 
     def _normalised(self, pixels: NDArray[np.uint8]) -> Any:
-        """The tower's input, ``[n, 3, height, width]``: on the device, so that a byte a channel is all that travels."""
+        """The network's input, ``[n, 3, height, width]``; made on the device, so that only bytes are copied."""
         import torch
 
         batch = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device).permute(0, 3, 1, 2).float() / 255

@@ -1,4 +1,4 @@
-"""Writes an open_clip model as ONNX towers with a tokenizer that needs no torch, for `OnnxEncoder` to run."""
+"""Exports an open_clip model to ONNX, with a tokenizer that needs no torch; `OnnxEncoder` runs it."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ _OPSET = 18
 
 
 def export_onnx(encoder: OpenClipEncoder, folder: Path) -> Path:
-    """Writes both towers, the tokenizer and ``config.json`` to a folder, which replaces one of that name.
+    """Write both networks, the tokenizer and ``config.json`` to a folder; an earlier one of that name is replaced.
 
     Args:
-        encoder: a model in float32, so that the export's vectors are those of the space to 1e-5.
+        encoder: a model on the CPU in float32, so that the vectors of the export differ from its own by less than 1e-5.
+        folder: where to write.
 
     Raises:
         UsageError: the encoder is in another precision, or its tokenizer has no counterpart without torch.
@@ -51,10 +52,10 @@ def export_onnx(encoder: OpenClipEncoder, folder: Path) -> Path:
 
 
 def portable_tokenizer(tokenizer: ClipTokenizer) -> tuple[Tokenizer, TextFormat]:
-    """A `tokenizers` tokenizer that gives the same ids as open_clip's, and how they become the tower's input.
+    """A tokenizer of the package tokenizers with the ids of open_clip's, and how ids become the network's input.
 
     Raises:
-        UsageError: the tokenizer does what cannot be written down so.
+        UsageError: the tokenizer does something that cannot be expressed so.
     """
     original = tokenizer.open_clip
     if hasattr(original, "tokenizer"):
@@ -74,9 +75,9 @@ def portable_tokenizer(tokenizer: ClipTokenizer) -> tuple[Tokenizer, TextFormat]
 def _from_clip_bpe(original: Any) -> Tokenizer:
     """open_clip's `SimpleTokenizer` as a `tokenizers` one.
 
-    The classes of characters are written out, since the two libraries' tables of them are of different age. The ids
-    differ in one rare case: a special token spelt out in a text right behind punctuation is read as one here, as its
-    characters there.
+    Classes of characters are written out, since the two libraries have Unicode tables of different versions. The ids
+    differ in one rare case: a special token that a text spells out right after punctuation is one token here, and
+    several of its characters there.
     """
     tokenizer = Tokenizer(
         models.BPE(vocab=original.encoder, merges=list(original.bpe_ranks), end_of_word_suffix="</w>")
@@ -93,8 +94,8 @@ def _from_clip_bpe(original: Any) -> Tokenizer:
 
 
 def _clip_words() -> str:
-    """How open_clip's `SimpleTokenizer` splits a cleaned text, with each class of characters as open_clip's own library
-    for patterns has it, ignoring case as open_clip does: then U+0345 is a letter, and U+017F an s."""
+    """The pattern by which open_clip's `SimpleTokenizer` splits a cleaned text, with the classes of characters of the
+    package regex, which open_clip uses. Case is ignored as there: U+0345 is then a letter, and U+017F an s."""
     import regex
 
     characters = "".join(map(chr, itertools.chain(range(0xD800), range(0xE000, 0x110000))))
@@ -159,7 +160,7 @@ def _export_images(encoder: OpenClipEncoder, path: Path) -> None:
     mean, std = (torch.tensor(encoder.config.preprocess[key]).view(1, 3, 1, 1) for key in ("mean", "std"))
 
     class ImageTower(torch.nn.Module):  # type: ignore[misc]
-        """Takes uint8 pixels: mean and deviation are part of the graph."""
+        """Takes uint8 pixels; mean and deviation are part of the graph."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -175,7 +176,7 @@ def _export_images(encoder: OpenClipEncoder, path: Path) -> None:
 
 
 def _export(tower: Any, example: Any, path: Path) -> None:
-    """Any number of rows; weights beside the graph, since one ONNX file ends at 2 GB."""
+    """Export for any number of rows. Weights are a file of their own, since an ONNX file holds at most 2 GB."""
     import torch
 
     fast_path = torch.backends.mha.get_fastpath_enabled()

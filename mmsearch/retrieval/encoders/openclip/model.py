@@ -1,4 +1,4 @@
-"""Makes an open_clip model and fills it from a checkpoint, safely."""
+"""Makes an open_clip model and loads a checkpoint into it, safely."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def load_model(config: ModelConfig, device: str, precision: str) -> Any:
 
 
 def _make_model(config: ModelConfig) -> Any:
-    """The module that open_clip's factory would make, with no weights fetched for its parts."""
+    """The module that open_clip's factory would make, without fetching pretrained weights of its parts."""
     from open_clip import CLIP, CoCa, CustomTextCLIP
 
     model = deepcopy(config.model)

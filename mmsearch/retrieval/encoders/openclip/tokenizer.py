@@ -1,4 +1,4 @@
-"""open_clip's tokenizers behind one face: ids for the text tower, and how many tokens a text has."""
+"""open_clip's two kinds of tokenizers behind one class: ids, and numbers of tokens."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ _DEFAULT_CONTEXT = 77
 class ClipTokenizer:
     """A tokenizer made from the model's own configuration.
 
-    ``open_clip`` is open_clip's `SimpleTokenizer` or `HFTokenizer`; its ids are the reference.
+    Attributes:
+        open_clip: open_clip's `SimpleTokenizer` or `HFTokenizer`.
+        context_length: length of a row of ids.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -26,7 +28,7 @@ class ClipTokenizer:
 
     @property
     def max_tokens(self) -> int:
-        """Tokens that the tower reads of a text, special tokens not counted."""
+        """Tokens of a text that the model reads, special tokens not counted."""
         if not self._is_hugging_face:
             return self.context_length - 2
         if self.open_clip.tokenizer_mode == "clips":

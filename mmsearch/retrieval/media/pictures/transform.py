@@ -18,11 +18,16 @@ _MAX_ENLARGEMENT = 64
 
 @dataclass(frozen=True, slots=True)
 class ImageTransform:
-    """Resizing to a fixed ``height × width``; normalisation belongs to the encoder.
+    """How a picture is resized to the pixels that a model takes. Scaling of their values is left to the encoder.
 
-    ``resize`` is one of *squash* (aspect ratio lost), *shortest* (short side fitted, centre cropped) and
-    *longest* (long side fitted, padded with ``fill``). ``draft`` > 0 lets JPEG decode at a reduced scale,
-    never below ``draft`` times the target size.
+    Attributes:
+        height: rows of the result, in pixels.
+        width: columns of the result, in pixels.
+        resize: ``squash`` (the aspect ratio is lost), ``shortest`` (the short side is fitted, the centre cropped) or
+            ``longest`` (the long side is fitted, the rest padded).
+        interpolation: ``bicubic`` or ``bilinear``.
+        fill: the colour of padding, red, green and blue in 0…255.
+        draft: above 0, JPEG may be decoded at a reduced scale, at least ``draft`` times the size of the result.
     """
 
     height: int
@@ -43,6 +48,9 @@ class ImageTransform:
 
     def apply(self, image: Image.Image) -> NDArray[np.uint8]:
         """An RGB picture as uint8 ``[height, width, 3]``: the pixels that open_clip's own transform gives.
+
+        Args:
+            image: an RGB picture of Pillow.
 
         The rounding is that of torchvision's ``Resize`` and ``CenterCrop`` and of open_clip's
         ``ResizeKeepRatio`` and ``CenterCropOrPad``, all on Pillow pictures.
