@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check bench bench-ann picture docs gpu clean
+.PHONY: demo test test-fast slow check bench bench-ann picture docs gpu clean
 
 $(VENV)/.base: pyproject.toml
 	@echo "installing mmsearch and what it needs into $(VENV); this takes a minute or more and prints nothing"
@@ -34,6 +34,13 @@ demo: $(VENV)/.demo  ## index photographs that a library ships (and PHOTOS=dir),
 
 test: $(VENV)/.test  ## all tests, those of open_clip models included
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+
+test-fast: $(VENV)/.test  ## the tests that take less than 0.3 s each: for every change
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not slow"
+
+slow: $(VENV)/.test  ## measure which tests are slow: writes tests/slow.txt
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal --durations=0 --durations-min=0.05 > .durations
+	$(BIN)/python tests/slow.py < .durations
 
 check: $(VENV)/.check  ## format, lint, types
 	$(BIN)/ruff format --check .

@@ -42,6 +42,15 @@ TEXTS = {
 PICTURES = ("disc.png", "square.jpg", "stripes.png", "rings.jpg", "cross.png", "ramp.jpg", "grid.png", "noise.png")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of ``slow.txt``, which ``make test-fast`` leaves out."""
+    listed = set((Path(__file__).parent / "slow.txt").read_text("utf-8").split("\n"))
+    for item in items:
+        if item.nodeid.partition("[")[0] in listed:
+            item.add_marker(pytest.mark.slow)
+
+
+
 def sees_gpu(library: str) -> bool:
     """Whether ``torch`` or ``faiss`` sees a GPU here."""
     if importlib.util.find_spec(library) is None:

@@ -1,11 +1,12 @@
-"""The nine rules of the house (docs/architecture.md), one test each that fails when the rule is broken; and its doors:
-imports point one way, and heavy modules are imported only when they are used."""
+"""The rules of docs/architecture.md, one test each that fails when the rule is broken. Imports point one way, and heavy
+modules are imported only when they are used."""
 
 from __future__ import annotations
 
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,11 +19,20 @@ import pytest
 import mmsearch
 from mmsearch import Collection, Space, durable
 from mmsearch.errors import SpaceMismatchError
+from mmsearch.retrieval.search.query_line import read_line
 from mmsearch.retrieval.store.manifest import load_manifest, save_manifest
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.writer import Writer, open_writer
 
 PACKAGE = Path(mmsearch.__path__[0])
+MODULES = {
+    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+
+
+def inside(name: str, package: str) -> bool:
+    return name == package or name.startswith(package + ".")
 
 
 def vectors(count: int, dim: int, seed: int = 0) -> np.ndarray:
@@ -38,7 +48,7 @@ def quantized(tmp_path: Path) -> Collection:
     return made
 
 
-# --- the nine rules --------------------------------------------------------------------------------------------
+# --- the rules -------------------------------------------------------------------------------------------------
 
 
 def test_rule_1_spaces_never_mix(photos, collection, tmp_path):
@@ -314,57 +324,90 @@ def test_rule_9_the_same_input_gives_the_same_vector(photos, tmp_path):
             assert float(vector.astype(np.float32) @ together[path].astype(np.float32)) > 1 - 1e-3
 
 
+def command_line_words(source: str) -> list[str]:
+    """String literals of a module, docstrings apart, that name the command line: an option, or a command."""
+    tree = ast.parse(source)
+    documents = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    return [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documents
+        if COMMAND_LINE.search(node.value)
+    ]
+
+
+COMMAND_LINE = re.compile(r"(^|[\s`'\"(])(--[a-z]|-[ckqv]\b)|\bmmsearch [a-z]+(?<!mmsearch reads)\b")
+"""``--model``, ``-c DIR``, ``mmsearch index``; not "this mmsearch reads up to"."""
+
+
+def test_what_names_the_command_line_is_found():
+    assert command_line_words('raise E(f"{x}; `mmsearch index` adds it")\nraise E("gone: -c DIR, --force")')
+    assert not command_line_words('"""``--model`` is a docstring."""\nraise E("made by a newer mmsearch: a -1")')
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if not inside(name, "mmsearch.cli")])
+def test_rule_10_the_library_speaks_to_everybody(module):
+    assert command_line_words(MODULES[module].read_text()) == []
+
+
+def test_rule_11_a_guess_gives_way_to_a_word(tmp_path, monkeypatch):
+    """What is inferred from a term is one reading; ``text:``, ``file:`` and ``as_text`` take it literally."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lake.txt").write_text("a lake")
+
+    def value(*terms: str, **how: bool) -> object:
+        return read_line(terms, **how).query.terms[0].value
+
+    assert value("lake.txt") == value("file:lake.txt") == Path("lake.txt")
+    assert value("text:lake.txt") == value("lake.txt", as_text=True) == "lake.txt"
+    assert [term.weight for term in read_line(["lake^2"]).query.terms] == [2]
+    assert value("lake^2", as_text=True) == "lake^2"
+
+
 # --- imports ---------------------------------------------------------------------------------------------------
 
 NEVER_AT_THE_TOP = {"torch", "torchvision", "open_clip", "transformers", "faiss", "av", "soxr", "onnxruntime", "rawpy"}
-MAY_NOT_IMPORT = {
-    # module or package: what it may not import
-    "mmsearch.indexes": [
-        "mmsearch.retrieval",
-        "mmsearch.collection",
-        "mmsearch.collection_queries",
-        "mmsearch.collection_contents",
-        "mmsearch.cli",
-    ],
-    "mmsearch.retrieval": [
-        "mmsearch.collection",
-        "mmsearch.collection_queries",
-        "mmsearch.collection_contents",
-        "mmsearch.cli",
-    ],
-    "mmsearch.retrieval.search": ["mmsearch.retrieval.ingest", "mmsearch.retrieval.evaluation"],
-    "mmsearch.retrieval.media": [
-        "mmsearch.retrieval.encoders",
-        "mmsearch.retrieval.store",
-        "mmsearch.retrieval.ingest",
-        "mmsearch.retrieval.search",
-        "mmsearch.indexes",
-    ],
-    "mmsearch.retrieval.encoders": [
-        "mmsearch.retrieval.store",
-        "mmsearch.retrieval.ingest",
-        "mmsearch.retrieval.search",
-        "mmsearch.indexes",
-    ],
-    "mmsearch.collection": ["mmsearch.cli"],
-    "mmsearch.collection_queries": ["mmsearch.cli", "mmsearch.collection"],
-    "mmsearch.collection_contents": ["mmsearch.cli", "mmsearch.collection"],
-    "mmsearch.types": ["mmsearch.retrieval", "mmsearch.indexes", "mmsearch.collection", "mmsearch.cli"],
-    "mmsearch.errors": ["mmsearch"],
+
+R = "mmsearch.retrieval"
+COMMON = {
+    "mmsearch",
+    *(f"mmsearch.{name}" for name in ("errors", "notices", "types", "unit", "durable", "machine", "hits")),
 }
-MODULES = {
-    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path
-    for path in sorted(PACKAGE.rglob("*.py"))
+SHARED = COMMON | {f"{R}.progress", f"{R}.paths"}
+FACADE = {"mmsearch.collection_queries", "mmsearch.collection_contents"}
+FACADE = {"mmsearch.collection_queries", "mmsearch.collection_contents"}
+MAY_IMPORT = {
+    # room: the rooms and modules beside its own that it may import
+    "mmsearch.errors": set(),
+    "mmsearch.notices": {"mmsearch.errors"},
+    "mmsearch.unit": set(),
+    "mmsearch.types": {"mmsearch.errors", "mmsearch.notices"},
+    "mmsearch.indexes": COMMON,
+    f"{R}.media": SHARED,
+    f"{R}.store": SHARED,
+    f"{R}.encoders": SHARED | {f"{R}.media"},
+    f"{R}.ingest": SHARED | {f"{R}.media", f"{R}.encoders", f"{R}.store"},
+    f"{R}.upkeep": SHARED | {f"{R}.store", "mmsearch.indexes"},
+    f"{R}.search": SHARED | {f"{R}.media", f"{R}.encoders", f"{R}.store", f"{R}.upkeep", "mmsearch.indexes"},
+    f"{R}.evaluation": SHARED
+    | {f"{R}.{room}" for room in ("search", "encoders", "store", "media")}
+    | {"mmsearch.indexes"},
+    f"{R}.index_run": SHARED | {f"{R}.{room}" for room in ("ingest", "upkeep", "encoders", "store")},
+    "mmsearch.collection": SHARED | {R, "mmsearch.indexes", "mmsearch.models", *FACADE},
+    "mmsearch.collection_queries": SHARED | {R, *FACADE},
+    "mmsearch.collection_contents": SHARED | {R, *FACADE},
+    "mmsearch.models": SHARED | {f"{R}.encoders"},
 }
 
 
-def imports(module: str, *, top_level: bool = False) -> Iterator[str]:
-    """Full names of what a module imports, but for type checkers alone; ``top_level``: when it is imported itself."""
+def imports(module: str, *, top_level: bool = False, types_too: bool = False) -> Iterator[str]:
+    """Full names of what a module imports; ``top_level``: when it is imported itself; ``types_too``: also what it
+    imports for type checkers alone."""
     path = MODULES[module]
     waiting: list[ast.AST] = [ast.parse(path.read_text())]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        if not types_too and isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             waiting += node.orelse
             continue
         if top_level and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
@@ -377,31 +420,39 @@ def imports(module: str, *, top_level: bool = False) -> Iterator[str]:
         waiting += ast.iter_child_nodes(node)
 
 
-def inside(name: str, package: str) -> bool:
-    return name == package or name.startswith(package + ".")
+def module_of(name: str) -> str | None:
+    """The module of ours that an imported name is, or is of; None for those of others."""
+    while name and name not in MODULES:
+        name = name.rpartition(".")[0]
+    return name or None
 
 
 def test_the_modules_were_found():
-    assert {
+    some = {"mmsearch", "mmsearch.collection", "mmsearch.indexes.exact", f"{R}.media.pictures.image"}
+    assert some <= set(MODULES)
+    assert f"{R}.store.writer.open_writer" in set(imports("mmsearch.collection"))
+    assert f"{R}.store.writer.open_writer" not in set(imports("mmsearch.collection", top_level=True))
+
+
+def test_every_room_has_its_place_in_the_map():
+    rooms = {*MAY_IMPORT, *SHARED, "mmsearch.cli", "mmsearch.__main__", R}
+    assert [module for module in MODULES if not any(inside(module, room) for room in rooms - {"mmsearch", R})] == [
         "mmsearch",
-        "mmsearch.collection",
-        "mmsearch.indexes.exact",
-        "mmsearch.retrieval.media.pictures.image",
-    } <= set(MODULES)
-    assert "mmsearch.retrieval.store.writer.open_writer" in set(imports("mmsearch.collection"))
-    assert "mmsearch.retrieval.store.writer.open_writer" not in set(imports("mmsearch.collection", top_level=True))
+        R,
+    ]
 
 
-@pytest.mark.parametrize("package", MAY_NOT_IMPORT)
-def test_imports_point_one_way(package):
-    ours = [module for module in MODULES if inside(module, package)]
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_imports_point_one_way(room):
+    """Also those for type checkers alone: a room that names a type of another knows that room."""
+    ours = [module for module in MODULES if inside(module, room)]
     assert ours
     wrong = [
         f"{module} imports {name}"
         for module in ours
-        for name in imports(module)
-        for forbidden in MAY_NOT_IMPORT[package]
-        if inside(name, forbidden)
+        for name in imports(module, types_too=True)
+        if (other := module_of(name)) is not None and other not in COMMON & MAY_IMPORT[room]
+        if not any(inside(other, allowed) for allowed in {room, *MAY_IMPORT[room]} - {"mmsearch"})
     ]
     assert wrong == []
 
