@@ -19,7 +19,7 @@ import pytest
 import mmsearch
 from mmsearch import Collection, Space, durable
 from mmsearch.errors import SpaceMismatchError
-from mmsearch.retrieval.search.query_line import read_line
+from mmsearch.retrieval.search.query_line import read_query_line
 from mmsearch.retrieval.store.manifest import load_manifest, save_manifest
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.writer import Writer, open_writer
@@ -356,11 +356,11 @@ def test_rule_11_a_guess_gives_way_to_a_word(tmp_path, monkeypatch):
     (tmp_path / "lake.txt").write_text("a lake")
 
     def value(*terms: str, **how: bool) -> object:
-        return read_line(terms, **how).query.terms[0].value
+        return read_query_line(terms, **how).query.terms[0].value
 
     assert value("lake.txt") == value("file:lake.txt") == Path("lake.txt")
     assert value("text:lake.txt") == value("lake.txt", as_text=True) == "lake.txt"
-    assert [term.weight for term in read_line(["lake^2"]).query.terms] == [2]
+    assert [term.weight for term in read_query_line(["lake^2"]).query.terms] == [2]
     assert value("lake^2", as_text=True) == "lake^2"
 
 
@@ -382,6 +382,7 @@ MAY_IMPORT = {
     "mmsearch.notices": {"mmsearch.errors"},
     "mmsearch.unit": set(),
     "mmsearch.types": {"mmsearch.errors", "mmsearch.notices"},
+    "mmsearch.hits": {"mmsearch.errors", "mmsearch.notices", "mmsearch.types"},
     "mmsearch.indexes": COMMON,
     f"{R}.media": SHARED,
     f"{R}.store": SHARED,
