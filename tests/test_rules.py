@@ -371,18 +371,23 @@ NEVER_AT_THE_TOP = {"torch", "torchvision", "open_clip", "transformers", "faiss"
 R = "mmsearch.retrieval"
 COMMON = {
     "mmsearch",
-    *(f"mmsearch.{name}" for name in ("errors", "notices", "types", "unit", "durable", "machine", "hits")),
+    *(
+        f"mmsearch.{name}"
+        for name in ("errors", "notices", "types", "own_facts", "hits", "extracts", "unit", "durable", "machine")
+    ),
 }
 SHARED = COMMON | {f"{R}.progress", f"{R}.paths"}
-FACADE = {"mmsearch.collection_queries", "mmsearch.collection_contents"}
-FACADE = {"mmsearch.collection_queries", "mmsearch.collection_contents"}
+FACADE = {"mmsearch.collection_queries", "mmsearch.collection_contents", "mmsearch.collection_rows"}
+FACADE = {"mmsearch.collection_queries", "mmsearch.collection_contents", "mmsearch.collection_rows"}
 MAY_IMPORT = {
     # room: the rooms and modules beside its own that it may import
     "mmsearch.errors": set(),
     "mmsearch.notices": {"mmsearch.errors"},
     "mmsearch.unit": set(),
-    "mmsearch.types": {"mmsearch.errors", "mmsearch.notices"},
-    "mmsearch.hits": {"mmsearch.errors", "mmsearch.notices", "mmsearch.types"},
+    "mmsearch.own_facts": {"mmsearch.errors"},
+    "mmsearch.types": {"mmsearch.errors", "mmsearch.notices", "mmsearch.own_facts"},
+    "mmsearch.hits": {"mmsearch.errors", "mmsearch.notices", "mmsearch.own_facts", "mmsearch.types"},
+    "mmsearch.extracts": {"mmsearch.errors", "mmsearch.types"},
     "mmsearch.indexes": COMMON,
     f"{R}.media": SHARED,
     f"{R}.store": SHARED,
@@ -397,6 +402,7 @@ MAY_IMPORT = {
     "mmsearch.collection": SHARED | {R, "mmsearch.indexes", "mmsearch.models", *FACADE},
     "mmsearch.collection_queries": SHARED | {R, *FACADE},
     "mmsearch.collection_contents": SHARED | {R, *FACADE},
+    "mmsearch.collection_rows": SHARED | {R, *FACADE},
     "mmsearch.models": SHARED | {f"{R}.encoders"},
 }
 
