@@ -50,7 +50,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
-
 def sees_gpu(library: str) -> bool:
     """Whether ``torch`` or ``faiss`` sees a GPU here."""
     if importlib.util.find_spec(library) is None:
