@@ -1,4 +1,4 @@
-"""The command line: one module for each command, each a thin skin over a call of the library."""
+"""The command line: one module for each command, each reads arguments, makes a public call, prints the result."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import sys
 
 
 def main() -> None:
-    """Run ``mmsearch`` with the arguments of this process."""
-    from mmsearch.cli.output import explained, finished, prepare_streams, say
+    """Run ``mmsearch`` with ``sys.argv``."""
+    from mmsearch.cli.output import describe_os_error, final_exit_code, prepare_streams, say
 
     prepare_streams()
     from mmsearch.cli.app import app
@@ -16,7 +16,7 @@ def main() -> None:
     try:
         app(complete_var=COMPLETE_VARIABLE)
     except SystemExit as end:
-        sys.exit(finished(end.code))
-    except OSError as error:  # of what click prints itself: help, and words about a wrong call
-        say(f"mmsearch: {explained(error)}")
-        sys.exit(finished(1))
+        sys.exit(final_exit_code(end.code))
+    except OSError as error:  # while click itself prints: help, or a usage error
+        say(f"mmsearch: {describe_os_error(error)}")
+        sys.exit(final_exit_code(1))

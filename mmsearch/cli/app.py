@@ -1,4 +1,4 @@
-"""The commands put together; each is imported when it is called, so that a query pays for no other."""
+"""All commands in one group, which imports the module of a command only when it is called."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 from mmsearch import __version__
 from mmsearch.cli.options import WholeSummaries, common_options
 
-# Where each command lives: the module under mmsearch.cli, and the name in it.
+# The module under mmsearch.cli of each command, and its name there, in the order that the help shows.
 COMMANDS = {
     "index": ("index", "index"),
     "query": ("query", "query"),
@@ -27,14 +27,14 @@ COMMANDS = {
 
 
 class Commands(WholeSummaries):
-    """A group that imports a command when it is asked for."""
+    """A group that imports its commands lazily."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """All commands, in the order in which a person meets them."""
+        """The names of all commands."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name."""
+        """The command of a name; None if there is none."""
         if cmd_name not in COMMANDS:
             return None
         module, name = COMMANDS[cmd_name]

@@ -14,9 +14,14 @@ from mmsearch.types import clock
 @click.command()
 @click.argument("moment", metavar="FILE@FROM-TO")
 @click.option(
-    "-o", "--output", required=True, metavar="FILE", type=click.Path(path_type=Path), help="Its ending says what it is."
+    "-o",
+    "--output",
+    required=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The file to write; its ending names the format.",
 )
-@click.option("--force", is_flag=True, help="Write over a file that is there.")
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
 @json_option
 @quiet_option
 @verbose_option
@@ -24,8 +29,8 @@ from mmsearch.types import clock
 def clip(moment: str, output: Path, force: bool, as_json: bool, quiet: bool, verbose: bool) -> None:
     """Cut a part of a film or sound into a file of its own.
 
-    FROM and TO are seconds, 1:23 or 1:02:03.5. Streams are copied as they are where the kind of file allows that, from
-    the key frame before FROM on; else they are coded anew.
+    FROM and TO are seconds, 1:23 or 1:02:03.5. The streams are copied if the file type allows it, from the key frame
+    before FROM on; else they are encoded again.
     """
     from mmsearch import Collection, read_moment
 
@@ -33,5 +38,5 @@ def clip(moment: str, output: Path, force: bool, as_json: bool, quiet: bool, ver
     if as_json:
         print_json(saved.to_json())
     elif not quiet:
-        how = "copied" if saved.copied else "coded anew"
+        how = "copied" if saved.copied else "encoded again"
         echo(f"{output}: {clock(saved.start_s)}–{clock(saved.end_s)}, {how}")

@@ -1,4 +1,4 @@
-"""``mmsearch compact``: merge segments."""
+"""``mmsearch compact``: merge shards and index segments."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mmsearch.types import counted
 @common_options
 @command
 def compact(collection: Path | None, as_json: bool, quiet: bool, verbose: bool) -> None:
-    """Merge all shards of a modality into one and drop forgotten rows from disk."""
+    """Merge all shards of a modality into one, and delete forgotten rows from disk."""
     from mmsearch import Collection
 
     with Collection.open(collection_path(collection)) as opened:

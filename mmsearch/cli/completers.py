@@ -1,4 +1,4 @@
-"""What a shell offers for the values of options and arguments, after `mmsearch completion` was set up."""
+"""Shell completion of the values of options and arguments (see `mmsearch completion`)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import click
 from click.shell_completion import CompletionItem
 
 COMPLETE_VARIABLE = "_MMSEARCH_COMPLETE"
-"""The environment variable by which a shell asks ``mmsearch`` what a word may become; click reads it."""
+"""The environment variable with which a completion script calls ``mmsearch``; click handles it."""
 
 Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem[str]]]
 
 
 def words(*choices: str) -> Completer:
-    """A completer of a few words."""
+    """A completer that offers fixed words."""
 
     def complete(ctx: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem[str]]:
         return [CompletionItem(choice) for choice in choices if choice.startswith(begun)]
@@ -23,7 +23,7 @@ def words(*choices: str) -> Completer:
 
 
 def model_names(ctx: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem[str]]:
-    """The models of the catalogue, each with what is to be said of it."""
+    """The models of the catalogue, each with its note as help."""
     from mmsearch.models import catalogue
 
     return [CompletionItem(info.name, help=info.note) for info in catalogue() if info.name.startswith(begun)]
@@ -38,12 +38,12 @@ def exportable_models(ctx: click.Context, parameter: click.Parameter, begun: str
 
 
 def files(ctx: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem[str]]:
-    """Files and folders, which the shell itself looks for."""
+    """Files and folders; the shell lists them itself."""
     return [CompletionItem(begun, type="file")]
 
 
 def folders(ctx: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem[str]]:
-    """Folders, which the shell itself looks for."""
+    """Folders; the shell lists them itself."""
     return [CompletionItem(begun, type="dir")]
 
 

@@ -1,4 +1,4 @@
-"""``mmsearch completion``: a script with which a shell completes commands, options and their values."""
+"""``mmsearch completion``: print the script that makes a shell complete commands, options and their values."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def completion(shell: str) -> None:
     kind = get_completion_class(shell)
     assert kind is not None
     script = kind(app, {}, "mmsearch", COMPLETE_VARIABLE).source()
-    if shell == "zsh":  # the first line must stay the first, for whoever puts the script into a folder of functions
+    if shell == "zsh":  # "#compdef" must stay the first line, so that the script also works from $fpath
         first, _, rest = script.partition("\n")
         script = f"{first}\n{_ZSH_LOADS_COMPLETION}\n{rest}"
     echo(script.rstrip("\n"))

@@ -1,4 +1,4 @@
-"""``mmsearch doctor``: verify everything, and mend it."""
+"""``mmsearch doctor``: verify and repair a collection."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import click
 
 from mmsearch.cli.exit_codes import BUSY_OR_DAMAGED
 from mmsearch.cli.options import collection_path, command, common_options
-from mmsearch.cli.output import echo, harmless, print_json
+from mmsearch.cli.output import echo, print_json, terminal_safe
 
 
 @click.command()
-@click.option("--repair", is_flag=True, help="Mend what can be mended.")
+@click.option("--repair", is_flag=True, help="Repair what can be repaired.")
 @common_options
 @command
 def doctor(repair: bool, collection: Path | None, as_json: bool, quiet: bool, verbose: bool) -> None:
-    """Verify every file of the collection; with --repair, mend what can be mended.
+    """Verify every file of the collection; with --repair, repair what can be repaired.
 
-    Ends with code 4 if anything is wrong and not mended.
+    Exits with code 4 if anything is wrong and not repaired.
     """
     from mmsearch import Collection
 
@@ -27,7 +27,7 @@ def doctor(repair: bool, collection: Path | None, as_json: bool, quiet: bool, ve
         print_json({"problems": [problem.to_json() for problem in problems]})
     else:
         for problem in problems:
-            echo(harmless(f"{problem.path}: {problem.reason}; {problem.repaired or 'run with --repair'}"))
+            echo(terminal_safe(f"{problem.path}: {problem.reason}; {problem.repaired or 'run with --repair'}"))
         if not problems and not quiet:
             echo("all is well")
     if any(problem.repaired is None for problem in problems):

@@ -20,12 +20,12 @@ from mmsearch.cli.output import echo, print_json, say
     metavar="WHICH",
     show_default=True,
     shell_complete=completers.words("collection", "pairs"),
-    help="What is ranked: the collection, or only the files of the pairs.",
+    help="What is ranked: collection, or pairs (only the files of the pairs).",
 )
 @common_options
 @command
 def evaluate(pairs: Path, pool: str, collection: Path | None, as_json: bool, quiet: bool, verbose: bool) -> None:
-    """Measure recall@k, MRR and mAP of the collection's model and index on your pairs, in both directions.
+    """Measure recall@k, MRR and mAP of the collection's models and index on pairs of yours, in both directions.
 
     A line of PAIRS: {"query": "a dog on the beach", "relevant": ["images/1.jpg"]}, paths relative to the file. With
     "spans": [[61.0, 66.5]] moments are scored as well: R@k at a temporal IoU of 0.5.

@@ -1,4 +1,4 @@
-"""Exit codes of ``mmsearch``: which error of the library ends a command with which code."""
+"""Exit codes of ``mmsearch``, and which error of the library has which."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from mmsearch import CollectionBusyError, CollectionDamagedError, MMSearchError,
 FAILED = 1
 WRONG_USE = 2
 SKIPPED = 3
-"""Only with ``--strict``: done, but some files were skipped."""
+"""Done, but some files were skipped; only with ``--strict``."""
 BUSY_OR_DAMAGED = 4
 """The collection is being written to, is damaged, or lies where nothing can be written."""
 INTERRUPTED = 130
@@ -21,5 +21,5 @@ _CODES: tuple[tuple[type[MMSearchError], int], ...] = (
 
 
 def exit_code(error: MMSearchError) -> int:
-    """The code that a command ends with after this error."""
+    """The exit code of a command that failed with this error."""
     return next((code for kind, code in _CODES if isinstance(error, kind)), FAILED)

@@ -13,14 +13,21 @@ from mmsearch.types import clock
 
 @click.command()
 @click.argument("moment", metavar="FILE@TIME")
-@click.option("-o", "--output", required=True, metavar="FILE", type=click.Path(path_type=Path), help="A .jpg or .png.")
-@click.option("--force", is_flag=True, help="Write over a file that is there.")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The file to write, a .jpg or .png.",
+)
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
 @json_option
 @quiet_option
 @verbose_option
 @command
 def frame(moment: str, output: Path, force: bool, as_json: bool, quiet: bool, verbose: bool) -> None:
-    """Write the frame that a film shows at a time as a picture.
+    """Write the frame that a film shows at a time to a picture file.
 
     TIME is seconds, 1:23 or 1:02:03.5, as a query prints it.
     """

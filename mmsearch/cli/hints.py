@@ -1,4 +1,4 @@
-"""Hints of the library's errors and notices, in the words of the command line."""
+"""The library's hints as commands and options of the command line."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ _WORDS = {
 
 
 def worded(hint: Hint) -> str:
-    """A hint as commands and options."""
+    """The hint as text for a person at the command line."""
     if hint.kind is HintKind.INDEX_FOLDER and not hint.subject:
         return f"name a folder, for example `mmsearch index {Path.home()}`"
     return _WORDS[hint.kind].format(subject=hint.subject)
 
 
 def with_hint(text: str, hint: Hint | None) -> str:
-    """A message and, where there is one, its hint."""
+    """A message, followed by its hint if it has one."""
     return text if hint is None else f"{text}; {worded(hint)}"
 
 
 def explained_error(error: MMSearchError) -> str:
-    """The one line that a person sees."""
+    """An error's message and hint, in one line."""
     return with_hint(str(error), error.hint)

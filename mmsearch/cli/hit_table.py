@@ -1,7 +1,7 @@
-"""Hits as a table on a terminal: a line for each, and under it, dim, its passage and what is to be said of the file.
+"""The table of hits on a terminal: a row for each hit, and below it, dim, its passage and remarks about its file.
 
-The path takes all the width that rank, score and span leave, and is folded at its separators where that is too little,
-so that neither folder nor name is lost.
+The path gets all the width that rank, score and span leave. A longer path is wrapped after its separators, so that
+folder and name are always shown.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _GAP = 2
 _ROOM_FOR_PATH = 40
-"""Columns that a path gets before span and evidence move to the line below it."""
+"""Columns: if a path had fewer, span and evidence move to the line below."""
 _LEAST_PATH = 14
 _NAMES = re.compile(rf"[^/{re.escape(os.sep)}]*[/{re.escape(os.sep)}]+|[^/{re.escape(os.sep)}]+")
 _WORDS = re.compile(r" *[^ ]+ *| +")
@@ -30,9 +30,9 @@ _STYLES = {"#": "dim", "score": "green", "match": "cyan", "span": "dim", "by": "
 
 
 def print_hit_table(hits: Sequence[Hit], console: Console) -> None:
-    """Rank, score, path, span and evidence; match as well where several kinds of evidence are merged by it.
+    """Print a row for each hit: rank, score, path, span, evidence, and match if hits of several kinds are merged by it.
 
-    Where the terminal is too narrow for all of them, evidence and then span move to the line below, and match goes.
+    If the terminal is too narrow, evidence and then span move to the line below the row, and match is left out.
     """
     from rich.text import Text
 
@@ -84,9 +84,9 @@ def print_hit_table(hits: Sequence[Hit], console: Console) -> None:
 
 
 def folded_path(path: str, width: int) -> list[str]:
-    """The lines of a path, so many columns wide: cut after separators, a name that is too long after a space.
+    """Wrap a path to ``width`` columns: after separators, or within a longer name after spaces, or else anywhere.
 
-    Of more than `_PATH_LINES` lines the first and the last are given.
+    Returns at most `_PATH_LINES` lines; if there are more, the first, which ends with ``…``, and the last ones.
     """
     lines = [""]
     for name in _NAMES.findall(path):
@@ -110,7 +110,7 @@ def _chopped(piece: str, width: int) -> list[str]:
 
 
 def _wrapped(text: str, width: int, console: Console) -> list[str]:
-    """At most `_DETAIL_LINES` lines of a text, so many columns wide."""
+    """Wrap a text to ``width`` columns; of more than `_DETAIL_LINES` lines the first ones, which end with ``…``."""
     from rich.text import Text
 
     if not text or width < 1:
@@ -122,14 +122,14 @@ def _wrapped(text: str, width: int, console: Console) -> list[str]:
 
 
 def _cut(text: str, width: int) -> str:
-    """A text that ends with an ellipsis, in so many columns."""
+    """Cut a text that ends with ``…`` to ``width`` columns."""
     from rich.cells import set_cell_size
 
     return text if _cells(text) <= width else set_cell_size(text[:-1], max(0, width - 1)).rstrip() + "…"
 
 
 def _linked(part: str, hit: Hit) -> Text:
-    """A piece of a hit's path, which a terminal that can opens; struck out where it is not the file any more."""
+    """A piece of a hit's path with a hyperlink to the file; struck through if the file is gone or has changed."""
     from rich.text import Text
 
     if hit.state == "none":  # a name, not a file
@@ -141,7 +141,7 @@ def _linked(part: str, hit: Hit) -> Text:
 
 
 def _cells(text: str) -> int:
-    """Columns that a text takes on a terminal; wide characters take two."""
+    """The width of a text in columns; wide characters count as two."""
     from rich.cells import cell_len
 
     return cell_len(text)

@@ -1,4 +1,4 @@
-"""``mmsearch index``: find and embed what is new or changed."""
+"""``mmsearch index``: find and embed new and changed files."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ if TYPE_CHECKING:
     metavar="MODALITY",
     multiple=True,
     shell_complete=completers.modalities,
-    help="Index image, text, audio or video alone; repeatable.",
+    help="Index only image, text, audio or video files; repeatable.",
 )
-@click.option("--exclude", metavar="GLOB", multiple=True, help="Pass over such files, as .gitignore; kept; repeatable.")
-@click.option("--lift", metavar="WHAT", multiple=True, help="Take back an exclude or a removal that is kept, or all.")
+@click.option("--exclude", metavar="GLOB", multiple=True, help="Exclude by a .gitignore pattern; kept; repeatable.")
+@click.option("--lift", metavar="WHAT", multiple=True, help="Undo a kept exclude or removal, or all; repeatable.")
 @click.option("--hidden", is_flag=True, help="Also files and folders whose names begin with a dot.")
 @click.option("--follow-links", is_flag=True, help="Follow symbolic links.")
 @click.option("--text-column", metavar="NAME", help="Column of .csv, .jsonl and .parquet that holds the texts.")
-@click.option("--window", metavar="SECONDS", type=float, help="Sound is embedded in windows so long (10).")
-@click.option("--hop", metavar="SECONDS", type=float, help="A window of sound begins every so many seconds (5).")
+@click.option("--window", metavar="SECONDS", type=float, help="Length of the windows in which sound is embedded (10).")
+@click.option("--hop", metavar="SECONDS", type=float, help="Time from the start of one window to the next (5).")
 @click.option(
     "--index",
     "index_kind",
@@ -51,11 +51,11 @@ if TYPE_CHECKING:
     help="auto, exact, ivfpq or a FAISS factory string; kept.",
 )
 @click.option("--recall", type=float, help="Recall@10 that an index is tuned to (0.98); kept.")
-@click.option("--memory", metavar="SIZE", help="What building an index may hold, such as 4G.")
+@click.option("--memory", metavar="SIZE", help="Memory that building an index may use, such as 4G.")
 @click.option("--threads", metavar="N", type=int, help="Threads that build an index; default one for each processor.")
 @click.option("--workers", metavar="N", type=int, help="Decoding processes; default one for each processor.")
 @click.option(
-    "--batch", metavar="N", type=int, help="Pictures or frames embedded at once; default: grows as is measured."
+    "--batch", metavar="N", type=int, help="Pictures or frames embedded at once; default: found by measuring."
 )
 @device_option
 @precision_option
@@ -66,17 +66,17 @@ if TYPE_CHECKING:
     "--check",
     type=click.Choice(("times", "mtime", "content")),
     default="times",
-    help="What tells that a file has not changed; mtime: its ctime is not looked at; content: every file is read.",
+    help="How changed files are found: times (size, mtime, ctime), mtime (size, mtime) or content (reads every file).",
 )
 @click.option("--retry-skipped", is_flag=True, help="Open files again that were skipped before.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 @click.option("--strict", is_flag=True, help="End with code 3 if any file was skipped.")
 @click.option(
     "--progress",
     default="auto",
     metavar="HOW",
     shell_complete=completers.words("auto", "none", "json"),
-    help="auto, none, or json: an event a line on stderr.",
+    help="auto, none, or json (an event per line on stderr).",
 )
 @common_options
 @command
@@ -110,7 +110,7 @@ def index(
     quiet: bool,
     verbose: bool,
 ) -> None:
-    """Find and embed what is new or changed under PATHs (none: all that was indexed before), forget what is gone."""
+    """Find and embed new and changed files under PATHs (default: all indexed before), and forget deleted ones."""
     from mmsearch.cli.index_report import print_report
     from mmsearch.cli.watch import watching
 
@@ -152,7 +152,7 @@ def index(
 def _check(
     home: Path, paths: tuple[Path, ...], index_kind: str | None, recall: float | None, options: dict[str, Any]
 ) -> None:
-    """Raise what is wrong with the call before a collection is made for it."""
+    """Raise errors in the arguments of a first run, before a collection is created for it."""
     from mmsearch import Collection, HintKind, IngestOptions, UsageError
 
     if Collection.exists(home):
@@ -164,7 +164,7 @@ def _check(
 
 @contextmanager
 def _opened(path: Path, model: str, device: str, precision: str, dry_run: bool, quiet: bool) -> Iterator[Collection]:
-    """The collection at ``path``, made now if there is none; a dry run makes it where it is thrown away."""
+    """The collection at ``path``, which is created if there is none; by a dry run in a temporary folder."""
     from mmsearch import Collection
 
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""What a person is told after ``mmsearch index``: what became of the files, by reason, and the counts."""
+"""Printing of an indexing report: notes about files, grouped by reason, and a line of counts."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from mmsearch import FileNote, PassedOver, Report
 
 _NAMES = 3
-"""Of what was passed over, of each kind."""
+"""Names shown for each kind of files that were passed over."""
 
 _FEW = 5
-"""So many notes are told one by one."""
+"""Up to so many notes are printed one by one."""
 
 _REASONS = 20
-"""So many reasons are told, the commonest first."""
+"""The most groups of notes that are printed without ``-v``."""
 
 
 def print_report(report: Report, dry_run: bool, quiet: bool, verbose: bool) -> None:
-    """Notes on stderr, and on stdout one line of counts; of a dry run, what would be done."""
+    """Print notes to stderr, and one line of counts to stdout. For a dry run they say what would be done."""
     for notice in report.notices:
         say(with_hint(str(notice), notice.hint))
     for kept in report.kept:
@@ -53,7 +53,7 @@ def print_report(report: Report, dry_run: bool, quiet: bool, verbose: bool) -> N
 
 
 def _print_passed_over(passed: Sequence[PassedOver]) -> None:
-    """One line on stderr: how many files and folders of each kind, and what they are called."""
+    """Print one line: the number and the names of the files and folders of each kind that were passed over."""
     told = []
     for one in passed:
         names = ", ".join(one.names[:_NAMES]) + (", …" if len(one.names) > _NAMES else "")
@@ -63,7 +63,7 @@ def _print_passed_over(passed: Sequence[PassedOver]) -> None:
 
 
 def _print_skipped(notes: Sequence[FileNote], dry_run: bool, verbose: bool) -> None:
-    """What is new; of what was skipped before and has not changed, the number, but in a dry run each as well."""
+    """Print new skipped files, and the number of those that an earlier run listed; a dry run and ``-v`` print all."""
     new = [note for note in notes if verbose or dry_run or not note.known]
     _print_notes("to skip" if dry_run else "skipped", new, verbose)
     if known := len(notes) - len(new):
@@ -71,7 +71,7 @@ def _print_skipped(notes: Sequence[FileNote], dry_run: bool, verbose: bool) -> N
 
 
 def _print_notes(what: str, notes: Sequence[FileNote], verbose: bool, advice: str = "") -> None:
-    """Notes on stderr, grouped by reason, the commonest first; each by itself with -v or where there are few."""
+    """Print notes grouped by reason, the most frequent first; one by one with ``-v`` or if there are only a few."""
     groups: dict[object, list[FileNote]] = {}
     for i, note in enumerate(notes):
         groups.setdefault(i if verbose or len(notes) <= _FEW else _kind(note.reason), []).append(note)
@@ -84,7 +84,7 @@ def _print_notes(what: str, notes: Sequence[FileNote], verbose: bool, advice: st
 
 
 def _as_one(notes: Sequence[FileNote]) -> str:
-    """What is said of files for which the reason is of one kind; one of them stands for all."""
+    """One line for notes of the same kind, with one file as an example."""
     first = notes[0]
     if len(notes) == 1:
         return f"{first.path}: {with_hint(first.reason, first.hint)}"
@@ -96,5 +96,5 @@ def _as_one(notes: Sequence[FileNote]) -> str:
 
 
 def _kind(reason: str) -> str:
-    """A reason without what differs from file to file: numbers and quoted names."""
+    """A reason without its numbers and quoted names, which differ from file to file."""
     return re.sub(r"'[^']*'|\d+([.,]\d+)*", "…", reason)

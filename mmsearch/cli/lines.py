@@ -1,4 +1,4 @@
-"""Queries from standard input, one a line, answered in batches while they come."""
+"""``mmsearch query -``: queries from standard input, one per line, answered in batches as they arrive."""
 
 from __future__ import annotations
 
@@ -15,49 +15,49 @@ from mmsearch.cli.hints import explained_error
 from mmsearch.cli.output import say
 
 BATCH = 64
-LONGEST = 1 << 20
-"""Bytes of a line; a longer one is no query, and must not fill memory."""
+MAX_LINE_BYTES = 1 << 20
+"""A longer line is an error, and is skipped without being held in memory."""
 
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A line that is not blank: its number, from 1, and its words, or what is wrong with them."""
+class InputLine:
+    """A line that is not blank: its number, from 1, and its text or the error why it cannot be a query."""
 
     number: int
     words: str | MMSearchError
 
 
-def read_lines(stream: IO[bytes]) -> Iterator[Line]:
-    """The lines of a stream, in UTF-8 with or without a byte order mark, ended in any way.
+def read_lines(stream: IO[bytes]) -> Iterator[InputLine]:
+    """The lines of a stream in UTF-8, with or without a byte order mark, whatever ends its lines.
 
-    A line of bytes that are not UTF-8 may still be a file's name: it comes as Python has such names.
+    Bytes that are not UTF-8, which may be a file's name, are decoded with ``surrogateescape``, as Python decodes names.
 
     Raises:
         UsageError: the stream is UTF-16.
     """
     number = 0
-    while line := stream.readline(LONGEST):
+    while line := stream.readline(MAX_LINE_BYTES):
         number += 1
         if number == 1:
             if line.startswith(_UTF16):
                 raise UsageError("standard input is UTF-16: write the queries as UTF-8")
             line = line.removeprefix(b"\xef\xbb\xbf")
-        if len(line) == LONGEST and not line.endswith(b"\n"):
-            while (rest := stream.readline(LONGEST)) and not rest.endswith(b"\n"):
+        if len(line) == MAX_LINE_BYTES and not line.endswith(b"\n"):
+            while (rest := stream.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
                 pass
-            yield Line(number, UsageError(f"longer than {LONGEST} bytes"))
+            yield InputLine(number, UsageError(f"longer than {MAX_LINE_BYTES} bytes"))
         elif words := line.decode("utf-8", "surrogateescape").strip():
-            yield Line(number, words)
+            yield InputLine(number, words)
 
 
-def batches(lines: Iterable[Line], size: int = BATCH) -> Iterator[list[Line]]:
-    """Lines as they come: those that are there already, at most ``size`` together; nobody waits for a batch to fill.
+def batches(lines: Iterable[InputLine], size: int = BATCH) -> Iterator[list[InputLine]]:
+    """Batches of the lines that have arrived, at most ``size`` in each; never waits for a batch to fill.
 
-    Lines are read in a thread, at most a batch ahead.
+    A thread reads the lines, at most one batch ahead.
     """
-    waiting: queue.Queue[Line | BaseException | None] = queue.Queue(size)
+    waiting: queue.Queue[InputLine | BaseException | None] = queue.Queue(size)
 
     def read() -> None:
         try:
@@ -71,10 +71,10 @@ def batches(lines: Iterable[Line], size: int = BATCH) -> Iterator[list[Line]]:
     last: BaseException | None = None
     ended = False
     while not ended:
-        batch: list[Line] = []
+        batch: list[InputLine] = []
         with suppress(queue.Empty):
             item = waiting.get()
-            while isinstance(item, Line):
+            while isinstance(item, InputLine):
                 batch.append(item)
                 if len(batch) == size:
                     break
@@ -91,9 +91,9 @@ def answer_lines(
     stream: IO[bytes],
     read: Callable[[str], QueryLine],
     ask: Callable[[list[Query]], Sequence[Answer | MMSearchError]],
-    show: Callable[[Line, QueryLine, Answer], None],
+    show: Callable[[InputLine, QueryLine, Answer], None],
 ) -> int:
-    """Answer every line of a stream in turn; what is wrong with one is said, and the others go on.
+    """Answer the lines of a stream in order. The error of a line is printed, and the lines after it are answered.
 
     Returns:
         How many lines could not be answered.
@@ -111,11 +111,11 @@ def answer_lines(
                 say(f"mmsearch: line {line.number}: {explained_error(error)}")
             else:
                 show(line, reading, answer)
-        sys.stdout.flush()  # whoever writes the lines may wait for what they bring
+        sys.stdout.flush()  # the program that writes the lines may wait for the answers
     return failed
 
 
-def _reading(line: Line, read: Callable[[str], QueryLine]) -> QueryLine | MMSearchError:
+def _reading(line: InputLine, read: Callable[[str], QueryLine]) -> QueryLine | MMSearchError:
     if isinstance(line.words, MMSearchError):
         return line.words
     try:

@@ -1,4 +1,4 @@
-"""``mmsearch models``: the catalogue, prefetching, and towers exported to ONNX."""
+"""``mmsearch models``: list models, download their weights, export them to ONNX."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 @click.group("models", cls=WholeSummaries)
 def models() -> None:
-    """List models, fetch their weights, export them."""
+    """List models, download their weights, export them."""
 
 
 @models.command("list")
 @json_option
 @command
 def list_models(as_json: bool) -> None:
-    """List the models of the catalogue and whether they can run here at once."""
+    """List the models of the catalogue, and whether each can run here without a download."""
     from mmsearch.models import catalogue, is_ready
 
     rows = [(info, is_ready(info)) for info in catalogue()]
@@ -46,7 +46,7 @@ _ELSEWHERE = (
 
 
 def _print_lines(rows: Sequence[tuple[ModelInfo, bool]]) -> None:
-    """A model a line, for other programs."""
+    """Print a model per line, for other programs."""
     echo(f"{'name':<16} {'here':<5} {'dim':>5} {'download':>9}  {'embeds':<22} {'licence':<34} note")
     for info, here in rows:
         facts = f"{info.name:<16} {_mark(here):<5} {info.dim or '?':>5} {_size(info):>9}  {_embeds(info):<22}"
@@ -56,7 +56,7 @@ def _print_lines(rows: Sequence[tuple[ModelInfo, bool]]) -> None:
 
 
 def _print_table(rows: Sequence[tuple[ModelInfo, bool]]) -> None:
-    """A line for each model, and below it, dim, its note and licence: for a terminal of any usual width."""
+    """Print a line for each model and, dim below it, its note and licence: at most 60 columns, or wrapped."""
     from rich.padding import Padding
     from rich.text import Text
 
@@ -91,7 +91,7 @@ def _embeds(info: ModelInfo) -> str:
 @verbose_option
 @command
 def pull(name: str, quiet: bool, verbose: bool) -> None:
-    """Fetch a model's weights now, so that indexing later needs no network."""
+    """Download a model's weights now, so that indexing later needs no network."""
     from mmsearch import models
 
     info = models.resolve(name)

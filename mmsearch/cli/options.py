@@ -1,4 +1,4 @@
-"""Options that several commands share, where a collection is, and how a command ends."""
+"""What several commands share: common options, the collection's default place, errors turned into exit codes."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from mmsearch import MMSearchError, UsageError
 from mmsearch.cli import completers
 from mmsearch.cli.exit_codes import FAILED, INTERRUPTED, exit_code
 from mmsearch.cli.hints import explained_error
-from mmsearch.cli.output import discard_stdout, explained, say
+from mmsearch.cli.output import describe_os_error, discard_stdout, say
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 class WholeSummaries(click.Group):
-    """A group whose help shows the first sentence of each command in full, over several lines where it must."""
+    """A group whose help shows the first sentence of each command in full, wrapped over several lines if needed."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the names of the commands and their first sentences."""
         commands = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
         shown = {name: command for name, command in commands.items() if command is not None and not command.hidden}
         with formatter.section("Commands"):
-            formatter.write_dl([(name, one.get_short_help_str(_WHOLE)) for name, one in shown.items()])
+            formatter.write_dl([(name, one.get_short_help_str(_NO_LIMIT)) for name, one in shown.items()])
 
 
-_WHOLE = 1000
-"""More characters than a sentence has."""
+_NO_LIMIT = 1000
+"""Characters: more than any first sentence has."""
 
 
-def _given_before(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
-    """What was given with the command, else what was given before it: ``mmsearch -q index``."""
+def _inherited(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    """The option's value here, or else that of the group above: in ``mmsearch -q index``, ``-q`` is the group's."""
     assert parameter.name is not None
     above = ctx.parent
     while above is not None and not value:
@@ -55,15 +55,13 @@ collection_option = click.option(
     "-c",
     metavar="DIR",
     type=click.Path(path_type=Path),
-    callback=_given_before,
+    callback=_inherited,
     help="The collection's folder. Default: $MMSEARCH_COLLECTION, else the user's data folder.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, callback=_given_before, help="Print one JSON object.")
-quiet_option = click.option(
-    "--quiet", "-q", is_flag=True, callback=_given_before, help="Say nothing but results and errors."
-)
+json_option = click.option("--json", "as_json", is_flag=True, callback=_inherited, help="Print one JSON object.")
+quiet_option = click.option("--quiet", "-q", is_flag=True, callback=_inherited, help="Print only results and errors.")
 verbose_option = click.option(
-    "--verbose", "-v", is_flag=True, callback=_given_before, help="Say more: every file, every traceback."
+    "--verbose", "-v", is_flag=True, callback=_inherited, help="Print more: every file, every traceback."
 )
 device_option = click.option(
     "--device",
@@ -89,7 +87,7 @@ def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def collection_path(given: Path | None) -> Path:
-    """The collection that is meant: ``-c``, else ``$MMSEARCH_COLLECTION``, else the user's data folder."""
+    """The folder of the collection: ``-c``, else ``$MMSEARCH_COLLECTION``, else one in the user's data folder."""
     if given is not None:
         return given
     if from_environment := os.environ.get("MMSEARCH_COLLECTION"):
@@ -100,15 +98,15 @@ def collection_path(given: Path | None) -> Path:
 
 
 def command(function: Callable[P, R]) -> Callable[P, R]:
-    """Turn what goes wrong in a command into one line on stderr and the exit code that belongs to it."""
+    """Decorate a command so that an error becomes one line on stderr and an exit code; ``-v`` shows the traceback."""
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        with suppress(ValueError):  # not in the main thread, as when a test calls a command
+        with suppress(ValueError):  # signals can be set in the main thread only; tests call commands in others
             signal.signal(signal.SIGTERM, _interrupt)
         try:
             result = function(*args, **kwargs)
-            sys.stdout.flush()  # a pipe that is closed shows here, where it can still be told from a failure
+            sys.stdout.flush()  # raises here, where it can be handled, if the reader of a pipe has closed it
             return result
         except MMSearchError as error:
             say(f"mmsearch: {explained_error(error)}")
@@ -117,7 +115,7 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
             say("mmsearch: interrupted")
             raise click.exceptions.Exit(INTERRUPTED) from None
         except BrokenPipeError:
-            discard_stdout()  # whoever read us has enough, as `head` does
+            discard_stdout()  # the reader of the pipe has closed it, as `head` does: not an error
             raise click.exceptions.Exit(0) from None
         except (click.exceptions.Exit, click.ClickException):
             raise
@@ -125,7 +123,7 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
             if kwargs.get("verbose"):
                 raise
             discard_stdout()
-            say(f"mmsearch: {explained(error)}")
+            say(f"mmsearch: {describe_os_error(error)}")
             raise click.exceptions.Exit(FAILED) from None
         except MemoryError:
             say("mmsearch: there is not enough memory for this")
@@ -147,10 +145,10 @@ _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 def read_size(text: str | None) -> int | None:
-    """``4G`` → bytes.
+    """An amount of memory such as ``4G`` or ``500M``, in bytes; None for None.
 
     Raises:
-        UsageError: it is no size.
+        UsageError: the text is not an amount of memory.
     """
     if text is None:
         return None

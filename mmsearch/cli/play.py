@@ -1,4 +1,4 @@
-"""Opening a hit: a film or sound at its time where mpv or VLC is installed, anything else as the system does."""
+"""``--open``: open a hit, a film or sound at its time if mpv or VLC is installed, else as the system does."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from mmsearch.types import clock
 
 _MAC_VLC = Path("/Applications/VLC.app/Contents/MacOS/VLC")
 _OPENERS = ("xdg-open", "wslview")
-"""Programs that open a file with the program that is set up for its kind; `xdg-open` is that of Linux desktops."""
+"""Programs of Linux desktops and of WSL that open a file with the program set up for its type."""
 
 _PATIENCE_S = 3.0
-"""An opener that fails does so at once; one that still runs shows the file itself."""
+"""Seconds after which an opener that still runs counts as successful; those that fail do so at once."""
 
 
 def open_hit(hit: Hit) -> None:
-    """Open the file of a hit, at the hit's time where a player that can is installed.
+    """Open the file of a hit, at the hit's time if a player that supports it is installed.
 
     Raises:
         MMSearchError: the file is gone, or the system has no program that opens it.
@@ -40,7 +40,7 @@ def open_hit(hit: Hit) -> None:
 
 
 def player_command(path: str, start_s: float) -> list[str] | None:
-    """The command that plays a file from a time on; None where no player that can is found."""
+    """The command that plays a file from a time on, in seconds; None if neither mpv nor VLC is installed."""
     if mpv := shutil.which("mpv"):
         return [mpv, f"--start={start_s:.3f}", "--", path]
     vlc = shutil.which("vlc") or (str(_MAC_VLC) if sys.platform == "darwin" and _MAC_VLC.exists() else None)
@@ -50,7 +50,7 @@ def player_command(path: str, start_s: float) -> list[str] | None:
 
 
 def _open(path: str) -> None:
-    """Open a file with the program that the system has for its kind."""
+    """Open a file with the program that the system has for its type."""
     if sys.platform == "win32":
         try:
             os.startfile(path)
@@ -71,6 +71,6 @@ def _open(path: str) -> None:
 
 
 def _start(command: list[str]) -> subprocess.Popen[bytes]:
-    """Start a program that goes on when this one ends; what it says is not for this terminal."""
+    """Start a program that keeps running after this one, without its output."""
     nowhere = subprocess.DEVNULL
     return subprocess.Popen(command, stdin=nowhere, stdout=nowhere, stderr=nowhere, start_new_session=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mmsearch import Collection, Hit
 from mmsearch.cli.hit_words import file_uri
-from mmsearch.cli.output import harmless
+from mmsearch.cli.output import terminal_safe
 from mmsearch.cli.terminal_pictures import TerminalPictures
 from mmsearch.types import clock
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 _GAP = 2
 _LEAST_TILE, _WIDEST_TILE = 26, 48
 _SPARE_LINES = 4
-"""Of the terminal's height: a caption, a blank line, and the next prompt."""
+"""Lines of the terminal that a picture leaves free: for its caption, a blank line and the next prompt."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """How many pictures stand side by side, and the columns and lines that each may take."""
+    """The layout of the pictures: how many per row, and the columns and lines of each."""
 
     columns: int
     tile_width: int
@@ -35,7 +35,7 @@ class Grid:
 
     @classmethod
     def fitted(cls, count: int, width: int, height: int) -> Grid:
-        """The grid of ``count`` pictures on a terminal of so many columns and lines."""
+        """The layout of ``count`` pictures on a terminal of ``width`` columns and ``height`` lines."""
         columns = max(1, min(count, (width + _GAP) // (_LEAST_TILE + _GAP)))
         tile_width = max(1, min(_WIDEST_TILE, (width - _GAP * (columns - 1)) // columns))
         # 4:3, as a character is about twice as high as it is wide; not higher than the terminal, which would scroll
@@ -43,7 +43,7 @@ class Grid:
 
 
 def print_previews(hits: Sequence[Hit]) -> None:
-    """Draw the pictures and films among the hits, films at the hit's time, each under its rank and name."""
+    """Draw a picture for each picture and film among the hits, the film at the hit's time, below its rank and name."""
     from rich.console import Group
     from rich.table import Table
 
@@ -70,18 +70,18 @@ def print_previews(hits: Sequence[Hit]) -> None:
 
 
 def _caption(hit: Hit) -> Text:
-    """Rank, a film's time and the name in a line; the table above has the whole path."""
+    """The line above a picture: rank, time in a film, name. The table above has the whole path."""
     from rich.text import Text
 
     caption = Text(no_wrap=True, overflow="ellipsis")
     time = clock(hit.span.start) + "  " if hit.span and hit.span.unit == "s" else ""
     caption.append(f"{hit.rank}  {time}", "dim")
-    caption.append(harmless(os.path.basename(hit.path)), f"link {file_uri(hit.path)}")
+    caption.append(terminal_safe(os.path.basename(hit.path)), f"link {file_uri(hit.path)}")
     return caption
 
 
 def _reason(hit: Hit, thumbnail: Thumbnail) -> Text:
-    """What stands in the place of a picture that cannot be shown."""
+    """What is printed instead of a picture that cannot be shown."""
     from rich.text import Text
 
-    return Text(harmless("file is gone" if hit.state == "gone" else thumbnail.reason or "no picture"), "dim")
+    return Text(terminal_safe("file is gone" if hit.state == "gone" else thumbnail.reason or "no picture"), "dim")

@@ -15,41 +15,45 @@ from mmsearch.cli import completers
 from mmsearch.cli.exit_codes import FAILED
 from mmsearch.cli.hints import with_hint
 from mmsearch.cli.options import collection_path, command, common_options, device_option, precision_option
-from mmsearch.cli.output import echo, harmless, print_json, say
+from mmsearch.cli.output import echo, print_json, say, terminal_safe
 from mmsearch.cli.render import print_hits, print_paths
 from mmsearch.types import counted, modalities_named
 
 if TYPE_CHECKING:
     from mmsearch import Answer, Collection, Notice, Query, QueryLine
-    from mmsearch.cli.lines import Line
+    from mmsearch.cli.lines import InputLine
 
 
 @click.command()
 @click.argument("terms", metavar="TERM...", nargs=-1, required=True, shell_complete=completers.files)
 @click.option(
-    "--minus", metavar="TERM", multiple=True, shell_complete=completers.files, help="Push away from this; repeatable."
+    "--minus",
+    metavar="TERM",
+    multiple=True,
+    shell_complete=completers.files,
+    help="Push the query away from this; repeatable.",
 )
-@click.option("-k", default=10, show_default=True, help="How many hits.")
+@click.option("-k", default=10, show_default=True, help="Number of hits.")
 @click.option(
     "--to",
     metavar="MODALITY",
     multiple=True,
     shell_complete=completers.modalities,
-    help="Answer with image, text, audio or video; repeatable.",
+    help="Answer only with image, text, audio or video; repeatable.",
 )
 @click.option("--under", metavar="DIR", shell_complete=completers.folders, help="Only files in this folder.")
-@click.option("--after", metavar="DATE", help="Only what was taken (or changed) from then on.")
-@click.option("--before", metavar="DATE", help="Only what was taken (or changed) before.")
-@click.option("--where", metavar="CONDITION", help='On columns of the shards, such as "width > 1000".')
+@click.option("--after", metavar="DATE", help="Only files taken (else changed) on this date or later.")
+@click.option("--before", metavar="DATE", help="Only files taken (else changed) before this date.")
+@click.option("--where", metavar="CONDITION", help='Only rows that fulfil a condition, such as "width > 1000".')
 @click.option("--text", is_flag=True, help="Take all TERMs literally: no files, weights, moments or +.")
-@click.option("--all-spans", is_flag=True, help="List each moment of a film or sound, not the best alone.")
-@click.option("--include-self", is_flag=True, help="Let the query file answer too.")
-@click.option("--exact", is_flag=True, help="Compare every row, also where there is an index.")
-@click.option("--paths", is_flag=True, help="Print paths alone, one a line.")
-@click.option("--print0", is_flag=True, help="Print paths alone, ended by NUL, for xargs -0.")
-@click.option("--gone", is_flag=True, help="With --paths and --print0: also files that are gone.")
-@click.option("--preview", is_flag=True, help="Show small pictures, and frames of films at the hit, in the terminal.")
-@click.option("--open", "open_", is_flag=True, help="Open the first hit; play a film or sound there.")
+@click.option("--all-spans", is_flag=True, help="List each moment of a film or sound, not only the best.")
+@click.option("--include-self", is_flag=True, help="Let the query file be a hit.")
+@click.option("--exact", is_flag=True, help="Compare every row, even if there is an index.")
+@click.option("--paths", is_flag=True, help="Print only paths, one per line.")
+@click.option("--print0", is_flag=True, help="Print only paths, each ended by NUL, for xargs -0.")
+@click.option("--gone", is_flag=True, help="With --paths or --print0: keep files that are gone.")
+@click.option("--preview", is_flag=True, help="Show small pictures, and frames of films at the hit, below the table.")
+@click.option("--open", "open_", is_flag=True, help="Open the first hit, a film or sound at its time.")
 @device_option
 @precision_option
 @common_options
@@ -81,9 +85,9 @@ def query(
 ) -> None:
     """Search by words or by example.
 
-    Neighbouring words are one phrase. Several TERMs make one query: what is quoted, a file, a moment of a film or sound
-    (FILE@1:23 or FILE@1:23-1:31), a word with a weight (TERM^2 or 2:TERM), and what a lone + parts. text: before it
-    takes a word literally, file: names a file. A lone - reads queries from standard input, one a line.
+    Neighbouring words are one phrase. Several TERMs make one query: a quoted phrase, a file, a moment of a film or
+    sound (FILE@1:23 or FILE@1:23-1:31), a word with a weight (TERM^2 or 2:TERM). A lone + separates terms. text: before
+    a word takes it literally, file: names a file. A lone - reads queries from standard input, one per line.
     """
     from mmsearch import Collection, read_query_line
     from mmsearch.cli.watch import reading_shown
@@ -126,12 +130,12 @@ def query(
 def _answer_lines(
     opened: Collection, minus: Sequence[str], text: bool, k: int, options: dict[str, Any], output: _Output
 ) -> None:
-    """Answer the lines of standard input, each a TERM by itself; exits with 1 where some could not be answered."""
+    """Answer each line of standard input, which is one TERM; exit with code 1 if a line could not be answered."""
     from mmsearch import read_query_line
     from mmsearch.cli.lines import answer_lines
     from mmsearch.cli.watch import reading_shown
 
-    def show(line: Line, reading: QueryLine, answer: Answer) -> None:
+    def show(line: InputLine, reading: QueryLine, answer: Answer) -> None:
         output.say_notices((*reading.notices, *answer.notices), f"line {line.number}: ")
         output.show(answer, line)
 
@@ -153,7 +157,7 @@ def _answer_lines(
 
 @dataclass(slots=True)
 class _Output:
-    """How answers are printed."""
+    """Prints answers as the options ask: as a table, JSON or paths."""
 
     as_json: bool
     paths: bool
@@ -165,7 +169,7 @@ class _Output:
 
     @property
     def is_silent(self) -> bool:
-        """Whether nothing is said while a query is answered."""
+        """Whether no progress is shown."""
         return self.quiet or self.as_json
 
     def say_notices(self, notices: Iterable[str | Notice], where: str = "") -> None:
@@ -173,8 +177,8 @@ class _Output:
             for notice in notices:
                 say(where + with_hint(str(notice), None if isinstance(notice, str) else notice.hint))
 
-    def show(self, answer: Answer, line: Line | None = None) -> None:
-        """One answer; ``line``: that to one of many queries, under a heading of its own."""
+    def show(self, answer: Answer, line: InputLine | None = None) -> None:
+        """Print an answer. ``line``: the query, if there are several; it becomes a heading."""
         where = "" if line is None else f"line {line.number}: "
         if self.as_json:
             print_json(answer.to_json() if line is None else {"line": line.number, **answer.to_json()})
@@ -182,7 +186,7 @@ class _Output:
             self._show_paths(answer, where)
         else:
             if line is not None:
-                echo(("\n" if self._shown else "") + harmless(f"# {line.words}"))
+                echo(("\n" if self._shown else "") + terminal_safe(f"# {line.words}"))
             print_hits(answer.hits)
             if not answer.hits and not self.quiet:
                 say(f"{where}no hits")

@@ -1,4 +1,4 @@
-"""Hits as a command prints them: a table on a terminal, tab-separated lines or bare paths for other programs."""
+"""Printing of hits: a table on a terminal, tab-separated lines or paths for other programs."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from mmsearch import Hit
 from mmsearch.cli.hit_words import evidence, remarks, shown_path, span
-from mmsearch.cli.output import echo, harmless
+from mmsearch.cli.output import echo, terminal_safe
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
 def print_hits(hits: Sequence[Hit]) -> None:
-    """A table of hits on stdout; tab-separated lines where that is no terminal."""
+    """Print hits to stdout: a table if it is a terminal, else tab-separated lines."""
     if is_terminal():
         from mmsearch.cli.hit_table import print_hit_table
 
@@ -29,23 +29,23 @@ def print_hits(hits: Sequence[Hit]) -> None:
 
 
 def is_terminal() -> bool:
-    """Whether stdout is to be written to as a terminal."""
+    """Whether to print as for a terminal: stdout is one, or ``$FORCE_COLOR`` is set."""
     return sys.stdout.isatty() or bool(os.environ.get("FORCE_COLOR"))
 
 
 def terminal() -> Console:
-    """Stdout as a terminal; rich honours NO_COLOR and FORCE_COLOR."""
+    """rich's console on stdout, which respects ``$NO_COLOR`` and ``$FORCE_COLOR``."""
     from rich.console import Console
 
     return Console(highlight=False, soft_wrap=False)
 
 
 def print_paths(paths: Iterable[str], end: str) -> None:
-    """Paths alone, each ended by ``end``: byte for byte for xargs and other programs, harmless on a terminal."""
+    """Print paths, each followed by ``end``: their exact bytes for other programs, escaped on a terminal."""
     sys.stdout.flush()
     for path in paths:
         if sys.stdout.isatty() and end == "\n":
-            echo(harmless(path))
+            echo(terminal_safe(path))
             continue
         sys.stdout.buffer.write(os.fsencode(path) + end.encode())
     sys.stdout.buffer.flush()

@@ -1,4 +1,4 @@
-"""``mmsearch status``: what is in the collection."""
+"""``mmsearch status``: show what is in the collection."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from mmsearch.cli.hints import with_hint
 from mmsearch.cli.options import collection_path, command, common_options
-from mmsearch.cli.output import echo, harmless, print_json
+from mmsearch.cli.output import echo, print_json, terminal_safe
 from mmsearch.types import counted, sized
 
 if TYPE_CHECKING:
@@ -40,11 +40,11 @@ def status(skipped: bool, collection: Path | None, as_json: bool, quiet: bool, v
         echo(f"beside      {model}  (space {key})")
     echo(f"on disk     {sized(facts.bytes)}, format {facts.format}, generation {facts.generation}")
     for root in facts.roots:
-        echo(f"root        {harmless(root.path)}  {_held(root)}")
+        echo(f"root        {terminal_safe(root.path)}  {_held(root)}")
     for pattern in facts.excludes:
-        echo(f"excluded    {harmless(pattern)}")
+        echo(f"excluded    {terminal_safe(pattern)}")
     for path in facts.removed:
-        echo(f"removed     {harmless(path)}")
+        echo(f"removed     {terminal_safe(path)}")
     if facts.excludes or facts.removed:
         echo("            (`mmsearch index --lift WHAT` takes one of these back)")
     for part in facts.modalities:
@@ -61,7 +61,7 @@ def _print_skipped(notes: Sequence[FileNote], as_json: bool) -> None:
         print_json({"skipped": [note.to_json() for note in notes]})
         return
     for note in notes:
-        echo(harmless(f"{note.path}: {with_hint(note.reason, note.hint)}"))
+        echo(terminal_safe(f"{note.path}: {with_hint(note.reason, note.hint)}"))
 
 
 def _held(root: RootStatus) -> str:

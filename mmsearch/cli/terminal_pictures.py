@@ -1,7 +1,7 @@
-"""What pictures a terminal can show: real ones, by Kitty's protocol or sixel, or half blocks of two pixels a character.
+"""Pictures on a terminal: with Kitty's graphics protocol or sixel if it has one of them, else in half blocks.
 
-textual-image asks the terminal, draws for Kitty's protocol and sixel (which iTerm2, WezTerm, foot, Konsole, VS Code and
-Windows Terminal know), and is imported only here, when pictures are to be drawn.
+The package textual-image asks the terminal what it supports, and draws. Sixel is what iTerm2, WezTerm, foot, Konsole,
+VS Code and Windows Terminal support. A half block is a character that shows two pixels, one above the other.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ HALF_BLOCK = (1, 2)
 
 
 class TerminalPictures:
-    """Draws pictures on stdout in the best way that its terminal has.
+    """Draws pictures on the terminal at stdout in the best way that it supports.
 
     Attributes:
         cell: pixels of a character, from left to right and from top to bottom.
@@ -33,15 +33,15 @@ class TerminalPictures:
         self.cell = HALF_BLOCK if self._image is None else _cell_size()
 
     def console(self) -> Console:
-        """A console that writes colours whatever the output is, for they are the picture."""
+        """A console that writes colours even to a pipe or with ``$NO_COLOR``: they are the picture."""
         from rich.console import Console
 
-        # Kitty's protocol puts a picture's number into the colour of the text that stands for it.
+        # Kitty's protocol encodes the number of a picture in the colour of its placeholder characters.
         colours = "auto" if self._image is None else "truecolor"
         return Console(force_terminal=True, no_color=False, color_system=colours, highlight=False)  # type: ignore[arg-type]
 
     def drawn(self, pixels: NDArray[np.uint8]) -> RenderableType:
-        """Pixels uint8 ``[height, width, 3]`` as something that rich prints, in as many characters as they fill."""
+        """A picture, uint8 ``[height, width, 3]``, as a rich renderable of the same size in pixels."""
         if self._image is None:
             return half_blocks(pixels)
         from PIL import Image
@@ -53,7 +53,7 @@ class TerminalPictures:
 
 
 def half_blocks(pixels: NDArray[np.uint8]) -> Text:
-    """Pixels uint8 ``[height, width, 3]``, two a character: the upper one is the colour of the block."""
+    """A picture, uint8 ``[height, width, 3]``, as text: each character shows a pixel and the one below it."""
     from rich.text import Text
 
     picture = Text(no_wrap=True)
@@ -68,21 +68,21 @@ def half_blocks(pixels: NDArray[np.uint8]) -> Text:
 
 
 def _image_class() -> type[Any] | None:
-    """textual-image's class for what the terminal answers that it can show; None where half blocks are drawn."""
+    """textual-image's class for the protocol that the terminal supports; None for half blocks."""
     asked_at = (sys.__stdin__, sys.__stdout__)
     if not all(stream is not None and not stream.closed and stream.isatty() for stream in asked_at):
         return None
-    if os.environ.get("TERM_PROGRAM") == "WarpTerminal":  # says that it knows Kitty's protocol, and shows nothing
+    if os.environ.get("TERM_PROGRAM") == "WarpTerminal":  # claims Kitty's protocol but lacks its placeholders
         return None
     try:
-        from textual_image.renderable import Image, SixelImage, TGPImage  # asks when it is imported
-    except Exception:  # an odd answer of a terminal must not cost the hits
+        from textual_image.renderable import Image, SixelImage, TGPImage  # the import asks the terminal
+    except Exception:  # an odd answer must not make the query fail
         return None
     return Image if Image in (SixelImage, TGPImage) else None
 
 
 def _cell_size() -> tuple[int, int]:
-    """Pixels of a character of the terminal at stdout, or what is usual where it does not say."""
+    """Width and height of a character in pixels, as the terminal at stdout reports them; else usual ones."""
     try:
         from fcntl import ioctl
         from struct import unpack

@@ -1,4 +1,4 @@
-"""What a person or a program sees while files are indexed, or a query is read: a bar, JSON events, or nothing."""
+"""Display of progress on stderr: a bar or JSON events while indexing, a line while a query's file is read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 
 from mmsearch import Progress, UsageError
-from mmsearch.cli.output import harmless
+from mmsearch.cli.output import terminal_safe
 from mmsearch.types import clock, counted
 
 Watcher = Callable[[Progress], None]
@@ -22,7 +22,7 @@ _PATIENCE_S, _EVERY_S = 0.5, 0.1
 
 
 def watching(how: str, quiet: bool) -> AbstractContextManager[Watcher]:
-    """A watcher: *auto* is a bar where stderr is a terminal, *json* an event a line, *none* nothing.
+    """A watcher for ``--progress HOW``: *auto* (a bar if stderr is a terminal), *json* (an event per line) or *none*.
 
     Raises:
         UsageError: another word.
@@ -37,33 +37,33 @@ def watching(how: str, quiet: bool) -> AbstractContextManager[Watcher]:
 
 
 def _show_nothing(progress: Progress) -> None:
-    """The watcher of work that is not shown."""
+    """A watcher that ignores progress."""
 
 
 def _print_event(progress: Progress) -> None:
-    with suppress(OSError, ValueError):  # whoever watched has left; the work goes on
+    with suppress(OSError, ValueError):  # stderr was closed; the work goes on
         sys.stderr.write(json.dumps(progress.to_json()) + "\n")
 
 
 def _place(progress: Progress) -> str:
-    """Where a long film or sound has been read to."""
+    """The name of the film or sound that is read, and how far; empty for other files."""
     if progress.at_s is None:
         return ""
-    name = harmless(os.path.basename(progress.path or ""))
+    name = terminal_safe(os.path.basename(progress.path or ""))
     return f" {name[:24]} {_times(progress)}"
 
 
 def _times(progress: Progress) -> str:
-    """``02:10:00 of 10:00:00``; how long it lasts only where that can be true."""
+    """``02:10:00 of 10:00:00``; without the length if the header gives one that is already exceeded."""
     at_s, of_s = progress.at_s or 0.0, progress.of_s or 0.0
     return clock(at_s) + (f" of {clock(of_s)}" if of_s >= at_s else "")
 
 
 @contextmanager
 def reading_shown(quiet: bool) -> Iterator[Watcher]:
-    """A watcher of a query: where stderr is a terminal, a line that says how far a file has been read.
+    """A watcher for a query: on a terminal, it shows in a line how far a file has been read.
 
-    It comes only once reading has taken a while, and is gone when the query is answered.
+    The line appears after `_PATIENCE_S` seconds, and is cleared at the end.
     """
     if quiet or not sys.stderr.isatty():
         yield _show_nothing
@@ -91,11 +91,11 @@ def reading_shown(quiet: bool) -> Iterator[Watcher]:
 
 
 def _reading(progress: Progress, width: int) -> str:
-    """``reading book.wav: 02:10:00 of 10:00:00``, in so many columns at most; the name is cut where it must be."""
+    """``reading book.wav: 02:10:00 of 10:00:00``, at most ``width`` columns; a long name is cut."""
     from rich.cells import cell_len, set_cell_size
 
     told = "" if progress.at_s is None else f": {_times(progress)}"
-    name = harmless(os.path.basename(progress.path or ""))
+    name = terminal_safe(os.path.basename(progress.path or ""))
     room = max(0, width - len("reading ") - len(told))
     return f"reading {name if cell_len(name) <= room else set_cell_size(name, room)}{told}"
 

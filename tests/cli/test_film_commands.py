@@ -437,10 +437,10 @@ def test_clip_copies_what_it_can(run, reel, tmp_path):
     assert told == f"{out}: 00:00:01–00:00:03, copied\n"
 
 
-def test_clip_codes_anew_what_it_must(run, reel, tmp_path):
+def test_clip_encodes_again_what_it_must(run, reel, tmp_path):
     out = tmp_path / "clip.webm"
     ran = run("clip", f"{reel / 'three.mp4'}@2-4", "-o", out)
-    assert ran.out == f"{out}: 00:00:02–00:00:04, coded anew\n"
+    assert ran.out == f"{out}: 00:00:02–00:00:04, encoded again\n"
 
 
 def test_clip_cuts_a_sound_that_can_be_indexed_again(run, reel, tmp_path):

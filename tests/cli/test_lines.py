@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from mmsearch.cli.app import app
-from mmsearch.cli.lines import BATCH, LONGEST, Line, batches, read_lines
+from mmsearch.cli.lines import BATCH, MAX_LINE_BYTES, InputLine, batches, read_lines
 from mmsearch.errors import UsageError
 
 
@@ -108,9 +108,9 @@ def test_a_line_that_is_not_utf_8_is_said_unless_a_file_has_that_name(ask, tmp_p
 
 
 def test_a_line_without_end_is_one_wrong_line(ask):
-    ran = ask(b"a" * (2 * LONGEST + 5) + b"\nboats\n", "--json", "-k", "1")
+    ran = ask(b"a" * (2 * MAX_LINE_BYTES + 5) + b"\nboats\n", "--json", "-k", "1")
     assert [answer["line"] for answer in answers(ran)] == [2]
-    assert ran.stderr == f"mmsearch: line 1: longer than {LONGEST} bytes\n"
+    assert ran.stderr == f"mmsearch: line 1: longer than {MAX_LINE_BYTES} bytes\n"
 
 
 def test_nothing_asked_is_nothing_answered(ask):
@@ -160,11 +160,11 @@ def test_a_program_gets_an_answer_before_it_asks_again(indexed):
 def test_what_is_there_already_is_one_batch_and_no_more_is_held_than_two():
     taken = 0
 
-    def endless() -> Iterator[Line]:
+    def endless() -> Iterator[InputLine]:
         nonlocal taken
         while True:
             taken += 1
-            yield Line(taken, "x")
+            yield InputLine(taken, "x")
 
     given = batches(endless())
     for _ in range(3):

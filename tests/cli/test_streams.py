@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mmsearch.cli.output import harmless
+from mmsearch.cli.output import terminal_safe
 
 QUERY = "zwei Hündchen → 犬 🐶"
 
@@ -170,7 +170,7 @@ def test_common_options_are_taken_before_the_command_too(run, indexed):
     ],
 )
 def test_what_steers_a_terminal_or_cannot_be_seen_is_shown_as_an_escape(name, shown):
-    assert harmless(name) == shown
+    assert terminal_safe(name) == shown
 
 
 def test_json_escapes_what_steers_a_terminal_and_loses_nothing(run, painted, tmp_path):
