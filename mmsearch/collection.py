@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from mmsearch.collection_contents import CollectionContents
 from mmsearch.collection_queries import CollectionQueries
 from mmsearch.collection_rows import CollectionRows
-from mmsearch.extracts import SavedClip, SavedFrame, Thumbnail
 from mmsearch.retrieval.encoders.loaded import LoadedEncoders
 from mmsearch.retrieval.encoders.runtime import Runtime
 from mmsearch.retrieval.progress import Watcher, no_progress
@@ -23,6 +22,7 @@ from mmsearch.types import Modality, Moment, Report
 if TYPE_CHECKING:
     from typing import Self
 
+    from mmsearch.extracts import SavedClip, SavedFrame, Thumbnail
     from mmsearch.hits import Record
     from mmsearch.retrieval.encoders.protocol import Encoder
     from mmsearch.retrieval.ingest.options import Check, IngestOptions

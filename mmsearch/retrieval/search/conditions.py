@@ -11,18 +11,17 @@ import datetime as dt
 import os
 import re
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from mmsearch.errors import HintKind, UsageError
+from mmsearch.retrieval.search.filters import parse_date
+from mmsearch.retrieval.search.masks import Mask, all_of, any_of, mask_of
 from mmsearch.retrieval.store.schema import FACT_NAMES
 from mmsearch.retrieval.store.snapshot import Rows
-
-Mask = NDArray[np.bool_]
 
 _COMPARISONS = {
     ast.Eq: "equal",
@@ -34,43 +33,7 @@ _COMPARISONS = {
 }
 _STRING, _QUOTED, _EQUALS = r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"", r"`([^`]+)`", r"(?<![=!<>:])(=)(?!=)"
 _TOKEN = re.compile(f"{_STRING}|{_QUOTED}|{_EQUALS}")
-_DATE = re.compile(r"(\d{4})(?:-(\d{1,2}))?")
 _PARSING = threading.Lock()  # CPython 3.11 now and then raises a SystemError where threads parse at once
-
-
-def all_of(masks: Sequence[Mask]) -> Mask:
-    """Where every mask is true."""
-    return np.asarray(np.logical_and.reduce(masks), np.bool_)
-
-
-def any_of(masks: Sequence[Mask]) -> Mask:
-    """Where any mask is true."""
-    return np.asarray(np.logical_or.reduce(masks), np.bool_)
-
-
-def mask_of(values: Any) -> Mask:
-    """Arrow booleans as a mask; a null counts as false."""
-    filled = values.fill_null(False)
-    found = filled.to_numpy(zero_copy_only=False) if isinstance(values, pa.Array) else filled.to_numpy()
-    return np.asarray(found, np.bool_)
-
-
-def parse_date(date: str | dt.date) -> dt.datetime:
-    """A date as a person writes it; the first moment of it.
-
-    Raises:
-        UsageError: it cannot be read.
-    """
-    if isinstance(date, dt.datetime):
-        return date.replace(tzinfo=None)
-    if isinstance(date, dt.date):
-        return dt.datetime(date.year, date.month, date.day)
-    try:
-        if match := _DATE.fullmatch(date.strip()):
-            return dt.datetime(int(match[1]), int(match[2] or 1), 1)
-        return dt.datetime.fromisoformat(date.strip()).replace(tzinfo=None)
-    except ValueError:
-        raise UsageError(f"{date!r} is no date; write 2023, 2023-05, 2023-05-17 or 2023-05-17T14:30") from None
 
 
 def check_condition(text: str, own_columns: Callable[[], Iterable[str]]) -> None:

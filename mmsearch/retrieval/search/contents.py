@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from mmsearch.errors import NoSuchRowError, SpaceMismatchError, UsageError
 from mmsearch.hits import Hits, Record, RowVectors
-from mmsearch.retrieval.search.conditions import Mask
 from mmsearch.retrieval.search.engine import answer_one, search_scope
+from mmsearch.retrieval.search.masks import Mask
 from mmsearch.retrieval.search.options import SearchOptions
 from mmsearch.retrieval.search.searcher import hit_of_row
 from mmsearch.retrieval.search.session import Session

@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mmsearch.hits import Hit
-from mmsearch.retrieval.search.conditions import Mask
+from mmsearch.retrieval.search.masks import Mask
 from mmsearch.retrieval.search.moments import is_timed
 from mmsearch.retrieval.store.snapshot import Rows
 

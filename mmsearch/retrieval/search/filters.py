@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mmsearch.errors import UsageError
-from mmsearch.retrieval.search.conditions import Mask, all_of, any_of, check_condition, mask_of, parse_date, rows_where
+from mmsearch.retrieval.search.masks import Mask, all_of, any_of, mask_of
 from mmsearch.retrieval.store.snapshot import Rows, Snapshot
-from mmsearch.retrieval.store.stored_paths import StoredPaths, under_mask
 from mmsearch.types import printable
+
+_DATE = re.compile(r"(\d{4})(?:-(\d{1,2}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class Filters:
         if self.after or self.before:
             masks.append(_between(rows, self.after, self.before))
         if self.where:
+            from mmsearch.retrieval.search.conditions import rows_where
+
             masks.append(rows_where(rows, self.where))
         return all_of(masks) if masks else None
 
@@ -70,6 +74,8 @@ def make_filters(
         UsageError: a date or a condition that cannot be read, or an unknown column.
     """
     if where is not None:
+        from mmsearch.retrieval.search.conditions import check_condition
+
         check_condition(where, own_columns)
     first, last = (None if date is None else parse_date(date) for date in (after, before))
     return Filters(tuple(under), first, last, where)
@@ -82,6 +88,8 @@ def folders_meant(snapshot: Snapshot, under: str | os.PathLike[str]) -> tuple[by
     Raises:
         UsageError: there is no such folder, and nothing under it is stored.
     """
+    from mmsearch.retrieval.store.stored_paths import StoredPaths
+
     name = os.path.expanduser(os.fspath(under))
     if not name:
         raise UsageError("the name of the folder to look under is empty")
@@ -102,7 +110,27 @@ def folders_meant(snapshot: Snapshot, under: str | os.PathLike[str]) -> tuple[by
     raise UsageError(f"there is no folder {printable(os.fsdecode(written[0]))}, and nothing under it is stored{hint}")
 
 
+def parse_date(date: str | dt.date) -> dt.datetime:
+    """A date as a person writes it; the first moment of it.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    if isinstance(date, dt.datetime):
+        return date.replace(tzinfo=None)
+    if isinstance(date, dt.date):
+        return dt.datetime(date.year, date.month, date.day)
+    try:
+        if match := _DATE.fullmatch(date.strip()):
+            return dt.datetime(int(match[1]), int(match[2] or 1), 1)
+        return dt.datetime.fromisoformat(date.strip()).replace(tzinfo=None)
+    except ValueError:
+        raise UsageError(f"{date!r} is no date; write 2023, 2023-05, 2023-05-17 or 2023-05-17T14:30") from None
+
+
 def _under(rows: Rows, folders: Sequence[bytes]) -> Mask:
+    from mmsearch.retrieval.store.stored_paths import under_mask
+
     paths = rows.facts(["path"])["path"]
     return any_of([mask_of(under_mask(paths, folder)) for folder in folders])
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from mmsearch.hits import FileState, Hit
 from mmsearch.indexes import MatchSample, StoredVectors, VectorIndex, match_sample_positions
-from mmsearch.retrieval.search.conditions import Mask, all_of
 from mmsearch.retrieval.search.copies import copies_of, count_distinct, may_have_copies
 from mmsearch.retrieval.search.filters import Filters
+from mmsearch.retrieval.search.masks import Mask, all_of
 from mmsearch.retrieval.search.moments import clock_file, is_moment, is_timed
 from mmsearch.retrieval.store.schema import FACT_NAMES, is_without_file, modality_of, own_facts_of, span_of
 from mmsearch.retrieval.store.snapshot import Rows, Snapshot
