@@ -57,16 +57,16 @@ def print_hit_table(hits: Sequence[Hit], console: Console) -> None:
     path_width = max(len("path"), min(longest, room()))
 
     def line(before: dict[str, str], path: Text, after: dict[str, str]) -> Text:
-        told = Text()
+        row = Text()
         for name, cell in before.items():
-            told.append(" " * (widths[name] - len(cell))).append(cell, _STYLES[name]).append(" " * _GAP)
-        told.append_text(path)
+            row.append(" " * (widths[name] - len(cell))).append(cell, _STYLES[name]).append(" " * _GAP)
+        row.append_text(path)
         if any(after.values()):
-            told.append(" " * (path_width - path.cell_len))
+            row.append(" " * (path_width - path.cell_len))
         for name, cell in after.items():
-            told.append(" " * _GAP).append(cell.ljust(widths[name]), _STYLES[name])
-        told.rstrip()
-        return told
+            row.append(" " * _GAP).append(cell.ljust(widths[name]), _STYLES[name])
+        row.rstrip()
+        return row
 
     def show(text: Text) -> None:
         console.print(text, no_wrap=True, overflow="crop")

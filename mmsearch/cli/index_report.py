@@ -44,22 +44,22 @@ def print_report(report: Report, dry_run: bool, quiet: bool, verbose: bool) -> N
         (report.removed, "to forget" if dry_run else "removed"),
         (len(report.skipped), "to skip" if dry_run else "skipped"),
     ]
-    told = ", ".join(f"{count:,} {what}" for count, what in counts if count) or "nothing to do"
+    text = ", ".join(f"{count:,} {what}" for count, what in counts if count) or "nothing to do"
     rate = 0 if dry_run else report.indexed / report.seconds
     speed = f", {counted(round(rate), 'file')}/s" if rate >= 1 else ""
-    echo(f"{counted(report.found, 'file')}: {told} ({report.seconds:.1f} s{speed})")
+    echo(f"{counted(report.found, 'file')}: {text} ({report.seconds:.1f} s{speed})")
     if report.interrupted:
         say("stopped: what was embedded is kept; the same command goes on from there")
 
 
 def _print_passed_over(passed: Sequence[PassedOver]) -> None:
     """Print one line: the number and the names of the files and folders of each kind that were passed over."""
-    told = []
+    kinds = []
     for one in passed:
         names = ", ".join(one.names[:_NAMES]) + (", …" if len(one.names) > _NAMES else "")
-        told.append((f"{one.count:,} × " if one.count > 1 else "") + f"{one.kind} ({names})")
-    if told:
-        say(f"passed over: {'; '.join(told)}")
+        kinds.append((f"{one.count:,} × " if one.count > 1 else "") + f"{one.kind} ({names})")
+    if kinds:
+        say(f"passed over: {'; '.join(kinds)}")
 
 
 def _print_skipped(notes: Sequence[FileNote], dry_run: bool, verbose: bool) -> None:
@@ -75,11 +75,11 @@ def _print_notes(what: str, notes: Sequence[FileNote], verbose: bool, advice: st
     groups: dict[object, list[FileNote]] = {}
     for i, note in enumerate(notes):
         groups.setdefault(i if verbose or len(notes) <= _FEW else _kind(note.reason), []).append(note)
-    told = sorted(groups.values(), key=len, reverse=True)
-    shown = len(told) if verbose else _REASONS
-    for same in told[:shown]:
+    ordered = sorted(groups.values(), key=len, reverse=True)
+    shown = len(ordered) if verbose else _REASONS
+    for same in ordered[:shown]:
         say(f"{what}: {_as_one(same)}{advice}")
-    if others := sum(map(len, told[shown:])):
+    if others := sum(map(len, ordered[shown:])):
         say(f"{what}: {counted(others, 'file')} for other reasons; -v lists every file")
 
 

@@ -75,9 +75,9 @@ def _described(part: ModalityStatus) -> str:
     rows = counted(part.files, "file") + (f" in {counted(part.rows, 'row')}" if part.rows != part.files else "")
     dead = f", {counted(part.dead, 'dead row')} (dropped by `mmsearch compact`)" if part.dead else ""
     pieces = f" in {counted(part.segments, 'segment')}" if part.segments > 1 else ""
-    told = f"{rows}, {counted(part.shards, 'shard')}, index {part.index}{pieces}{dead}"
+    text = f"{rows}, {counted(part.shards, 'shard')}, index {part.index}{pieces}{dead}"
     if part.recall:
         recall = " · ".join(f"{kind} {value:.3f}" for kind, value in part.recall.items())
         queries = " and ".join(f"{count:,}" for count in dict.fromkeys(part.measured_on.values()))
-        told += f", recall@10 {recall} (measured on {queries} {'query' if queries == '1' else 'queries'})"
-    return told
+        text += f", recall@10 {recall} (measured on {queries} {'query' if queries == '1' else 'queries'})"
+    return text

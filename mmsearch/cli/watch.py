@@ -94,10 +94,10 @@ def _reading(progress: Progress, width: int) -> str:
     """``reading book.wav: 02:10:00 of 10:00:00``, at most ``width`` columns; a long name is cut."""
     from rich.cells import cell_len, set_cell_size
 
-    told = "" if progress.at_s is None else f": {_times(progress)}"
+    times = "" if progress.at_s is None else f": {_times(progress)}"
     name = terminal_safe(os.path.basename(progress.path or ""))
-    room = max(0, width - len("reading ") - len(told))
-    return f"reading {name if cell_len(name) <= room else set_cell_size(name, room)}{told}"
+    room = max(0, width - len("reading ") - len(times))
+    return f"reading {name if cell_len(name) <= room else set_cell_size(name, room)}{times}"
 
 
 @contextmanager

@@ -6,12 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.shell_completion import CompletionItem, ShellComplete
 
 from mmsearch import models
+from mmsearch.cli.app import app
+from mmsearch.cli.completers import COMPLETE_VARIABLE
 
 
 @pytest.fixture
@@ -25,25 +27,17 @@ def with_command(tmp_path: Path) -> dict[str, str]:
     return {**os.environ, "PATH": path, "HOME": str(tmp_path), "ZDOTDIR": str(tmp_path)}
 
 
-@pytest.fixture
-def offered(run_process) -> Callable[[str], list[str]]:
-    """What zsh is offered for the last word of a line, which may be empty."""
-
-    def ask(line: str) -> list[str]:
-        words = line.split(" ")
-        environment = {
-            "_MMSEARCH_COMPLETE": "zsh_complete",
-            "COMP_WORDS": line,
-            "COMP_CWORD": str(len(words) - 1),
-        }
-        ran = run_process(env={**os.environ, **environment})
-        assert (ran.code, ran.err) == (0, "")
-        return ran.lines[1::3]
-
-    return ask
+def completions(line: str) -> list[CompletionItem]:
+    """What a shell is offered for the last word of a line, which may be empty."""
+    _, *words, begun = line.split(" ")
+    return ShellComplete(app, {}, "mmsearch", COMPLETE_VARIABLE).get_completions(words, begun)
 
 
-def test_commands_are_completed(offered):
+def offered(line: str) -> list[str]:
+    return [item.value for item in completions(line)]
+
+
+def test_commands_are_completed():
     assert offered("mmsearch ") == [
         *("index", "query", "frame", "clip", "status", "remove", "eval", "compact", "doctor", "models", "completion")
     ]
@@ -51,12 +45,12 @@ def test_commands_are_completed(offered):
     assert offered("mmsearch models ") == ["export", "list", "pull"]
 
 
-def test_options_are_completed(offered):
+def test_options_are_completed():
     assert offered("mmsearch query --pre") == ["--preview", "--precision"]
     assert set(offered("mmsearch index --")) >= {"--model", "--only", "--dry-run", "--collection"}
 
 
-def test_names_of_models_are_completed(offered):
+def test_names_of_models_are_completed():
     names = [info.name for info in models.catalogue()]
     assert offered("mmsearch index --model ") == names
     assert offered("mmsearch models pull sig") == [name for name in names if name.startswith("sig")]
@@ -79,7 +73,7 @@ def test_names_of_models_are_completed(offered):
         ("mmsearch completion ", ["bash", "zsh", "fish"]),
     ],
 )
-def test_values_of_options_are_completed(offered, line, choices):
+def test_values_of_options_are_completed(line, choices):
     assert offered(line) == choices
 
 
@@ -92,9 +86,15 @@ def test_values_of_options_are_completed(offered, line, choices):
         ("mmsearch query --under pic", "dir"),
     ],
 )
-def test_files_and_folders_are_left_to_the_shell(run_process, line, kind):
-    environment = {"_MMSEARCH_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
-    assert run_process(env={**os.environ, **environment}).out.strip() == f"{kind},pic"
+def test_files_and_folders_are_left_to_the_shell(line, kind):
+    assert [(item.type, item.value) for item in completions(line)] == [(kind, "pic")]
+
+
+def test_a_shell_asks_by_the_environment(run_process):
+    environment = {COMPLETE_VARIABLE: "zsh_complete", "COMP_WORDS": "mmsearch co", "COMP_CWORD": "1"}
+    ran = run_process(env={**os.environ, **environment})
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.lines[1::3] == ["compact", "completion"]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

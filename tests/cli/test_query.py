@@ -94,6 +94,21 @@ def test_where_keeps_to_a_condition_on_columns(query):
     assert names(query("anything", "--where", "width > 1000", "--json")) == ["wide.png"]
 
 
+@pytest.mark.parametrize(
+    ("condition", "found"),
+    [
+        ("width = 1600", {"wide.png"}),
+        ("width=1600 and height = 200", {"wide.png"}),
+        ("width = 1600 or taken_from = 'exif'", {"wide.png"}),
+        ("passage = 'A loaf of rye bread cools on the kitchen table.'", {"bread.txt"}),
+        ("note = 'x'", set()),
+        ("width == 1600", {"wide.png"}),
+    ],
+)
+def test_one_equals_sign_compares_as_two_do(query, condition, found):
+    assert set(names(query("anything", "--where", condition, "--json"))) == found
+
+
 def test_k_larger_than_the_collection_gives_all_there_is(query):
     assert len(names(query("anything", "-k", "5000", "--json"))) == 7
 
