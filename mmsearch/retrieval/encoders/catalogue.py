@@ -321,6 +321,14 @@ def resolve(name: str) -> ModelInfo:
     )
 
 
+def find_model(name: str) -> ModelInfo | None:
+    """The facts of a model by its name; None for an encoder of an app's own, and if its checkpoint is gone."""
+    try:
+        return resolve(name)
+    except UsageError:
+        return None
+
+
 def _resolve_folder(name: str) -> ModelInfo:
     kind, at, path = name.partition("@")
     kinds = {info.name: info for info in CATALOGUE if info.is_transformers}

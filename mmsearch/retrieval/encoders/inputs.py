@@ -1,4 +1,4 @@
-"""What all encoders share: checks of what they are given, and digests that name a space."""
+"""What all encoders share: checks of what they are given and return, and digests that name a space."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 
 from mmsearch.errors import UsageError
 from mmsearch.retrieval.media.pictures.transform import ImageTransform
+from mmsearch.types import Space
+from mmsearch.unit import row_lengths
+
+_LENGTH_TOLERANCE = 0.01
 
 
 def checked_texts(texts: Sequence[str]) -> list[str]:
@@ -78,6 +82,24 @@ def checked_films(films: Sequence[NDArray[np.uint8]], transform: ImageTransform)
 
 def _described(given: Any) -> str:
     return f"{given.dtype} {list(given.shape)}" if isinstance(given, np.ndarray) else type(given).__name__
+
+
+def checked_vectors(vectors: NDArray[np.float32], count: int, space: Space) -> NDArray[np.float32]:
+    """What an encoder returned for ``count`` items, if it is float32 ``[count, dim]`` with rows of length 1.
+
+    Rows that are all zero, or not finite, pass: a model may have no direction for an input.
+
+    Raises:
+        UsageError: it is something else, which an encoder of an app's own may return.
+    """
+    wanted = f"an encoder returns unit vectors, float32 [{count}, {space.dim}]"
+    if not isinstance(vectors, np.ndarray) or vectors.dtype != np.float32 or vectors.shape != (count, space.dim):
+        raise UsageError(f"model {space.model} returned {_described(vectors)}: {wanted}")
+    lengths = row_lengths(vectors)
+    wrong = np.flatnonzero((lengths > 0) & (np.abs(lengths - 1) > _LENGTH_TOLERANCE))
+    if len(wrong):
+        raise UsageError(f"model {space.model} returned a vector of length {lengths[wrong[0]]:.3g}: {wanted}")
+    return vectors
 
 
 def digest(facts: Any) -> str:

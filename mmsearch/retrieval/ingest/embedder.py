@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmsearch.retrieval.encoders.inputs import checked_vectors
 from mmsearch.retrieval.encoders.protocol import VideoEncoder
 from mmsearch.retrieval.encoders.routing import ModelRouting
 from mmsearch.retrieval.ingest.batches import Batcher
@@ -269,19 +270,22 @@ class Embedder:
         for item in items:
             if isinstance(item, Decoded):
                 self._release(item)
-        return image.encode_images(pixels)
+        return checked_vectors(image.encode_images(pixels), len(items), image.space)
 
     def _encode_texts(self, items: list[str]) -> NDArray[np.float32]:
-        assert self._routing.text is not None
-        return self._routing.text.encode_texts(items)
+        text = self._routing.text
+        assert text is not None
+        return checked_vectors(text.encode_texts(items), len(items), text.space)
 
     def _encode_sounds(self, items: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-        assert self._routing.audio is not None
-        return self._routing.audio.encode_sounds(items)
+        audio = self._routing.audio
+        assert audio is not None
+        return checked_vectors(audio.encode_sounds(items), len(items), audio.space)
 
     def _encode_films(self, items: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        assert isinstance(self._routing.video, VideoEncoder)
-        return self._routing.video.encode_films(items)
+        video = self._routing.video
+        assert isinstance(video, VideoEncoder)
+        return checked_vectors(video.encode_films(items), len(items), video.space)
 
     def _passages(self, file: Decoded) -> Iterator[RowDraft]:
         tower = self._routing.text

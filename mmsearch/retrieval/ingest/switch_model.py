@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from mmsearch.errors import Hint, HintKind, MMSearchError
+from mmsearch.errors import Hint, HintKind
 from mmsearch.notices import Notice, NoticeKind
-from mmsearch.retrieval.encoders.catalogue import resolve
+from mmsearch.retrieval.encoders.catalogue import find_model
 from mmsearch.retrieval.ingest.scope import roots_of
 from mmsearch.retrieval.paths import lies_under
 from mmsearch.retrieval.store.manifest import IndexEntry, Manifest, MatchSampleEntry, ShardEntry
@@ -62,10 +62,8 @@ def space_of_each_modality(manifest: Manifest) -> dict[Modality, str]:
 
 def _modalities(manifest: Manifest, key: str) -> frozenset[Modality]:
     """The modalities that the model of a space embeds, by the catalogue, or else those that have rows."""
-    try:
-        return resolve(manifest.spaces[key].model).modalities
-    except MMSearchError:  # the checkpoint is missing, or the vectors were made elsewhere
-        return frozenset(manifest.modalities(key))
+    info = find_model(manifest.spaces[key].model)
+    return info.modalities if info else frozenset(manifest.modalities(key))
 
 
 def roots_to_read(manifest: Manifest, paths: Sequence[bytes]) -> list[bytes]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import CannotEmbedError, DecodeError, MMSearchError, SpaceMismatchError, UsageError
+from mmsearch.retrieval.encoders.inputs import checked_vectors
 from mmsearch.retrieval.encoders.protocol import Encoder, TextEncoder
 from mmsearch.retrieval.encoders.routing import as_image_encoder, as_text_encoder
 from mmsearch.retrieval.search.listener import NO_LISTENER, QueryListener
@@ -104,7 +105,8 @@ def unit_query(vector: Vector) -> Vector:
 def _embed_texts(texts: Sequence[str], tower: TextEncoder) -> dict[str, Vector]:
     """Unit vectors of texts, embedded as one batch; one of several passages is their mean."""
     parts = [passages_of(text, tower) for text in texts]
-    vectors = tower.encode_texts([part for own in parts for part in own]) if parts else np.empty((0, 0), np.float32)
+    passages = [part for own in parts for part in own]
+    vectors = checked_vectors(tower.encode_texts(passages), len(passages), tower.space) if parts else np.empty((0, 0))
     embedded: dict[str, Vector] = {}
     start = 0
     for text, own in zip(texts, parts, strict=True):

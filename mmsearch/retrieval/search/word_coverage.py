@@ -11,9 +11,8 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mmsearch.errors import UsageError
 from mmsearch.notices import Notice, NoticeKind
-from mmsearch.retrieval.encoders.catalogue import CATALOGUE, ModelInfo, resolve
+from mmsearch.retrieval.encoders.catalogue import CATALOGUE, find_model
 from mmsearch.retrieval.encoders.protocol import Encoder, TellsUnknownWords, TextEncoder
 from mmsearch.retrieval.search.query import Query
 from mmsearch.retrieval.search.query_texts import passages_of, texts_of
@@ -78,15 +77,8 @@ def unknown_words(text: str, encoder: TextEncoder) -> tuple[list[str], bool]:
 
 def scripts_of(model: str) -> frozenset[str] | None:
     """The scripts that a model reads, by their Unicode names; None for all scripts, and for unknown models."""
-    info = _model_info(model)
+    info = find_model(model)
     return info.scripts if info else None
-
-
-def _model_info(model: str) -> ModelInfo | None:
-    try:
-        return resolve(model)
-    except UsageError:  # a checkpoint that is gone
-        return None
 
 
 def _is_written_in(word: str, scripts: Iterable[str]) -> bool:
@@ -95,7 +87,7 @@ def _is_written_in(word: str, scripts: Iterable[str]) -> bool:
 
 
 def _notice(unknown: list[str], mostly: bool, read: bool, encoder: Encoder, file: str = "") -> Notice:
-    info = _model_info(encoder.space.model)
+    info = find_model(encoder.space.model)
     readers = [info.name for info in CATALOGUE if info.is_multilingual and "image" in info.modalities]
     values = {
         "model": encoder.space.model,

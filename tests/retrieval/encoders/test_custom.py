@@ -267,6 +267,38 @@ def test_what_is_no_encoder_at_all_is_refused_in_one_line():
         assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda vectors: vectors.astype(np.float64), r"returned float64 \[8, 10\]"),
+        (lambda vectors: vectors[:, :9], r"returned float32 \[8, 9\]"),
+        (lambda vectors: vectors[1:], r"returned float32 \[7, 10\]"),
+        (lambda vectors: vectors.tolist(), "returned list"),
+        (lambda vectors: 3 * vectors, "returned a vector of length 3"),
+    ],
+)
+def test_vectors_of_another_shape_type_or_length_are_refused_when_files_are_embedded(photos, tmp_path, change, why):
+    class Wrong(Pictures):
+        def encode_images(self, pixels):
+            return change(super().encode_images(pixels))
+
+    made = Collection.create(tmp_path / "c.mms", model=Wrong())
+    with pytest.raises(UsageError, match=f"model colours {why}.*unit vectors, float32 .8, 10.") as error:
+        made.index([photos], workers=1, batch=8)
+    assert "\n" not in str(error.value)
+
+
+def test_a_vector_of_a_query_that_is_no_unit_vector_is_refused(photos, tmp_path):
+    class Wrong(ColourEncoder):
+        def encode_texts(self, texts):
+            return 2 * super().encode_texts(texts)
+
+    made = Collection.create(tmp_path / "c.mms", model=ColourEncoder())
+    made.index([photos], workers=1)
+    with pytest.raises(UsageError, match="colours returned a vector of length 2: an encoder returns unit vectors"):
+        Collection.open(made.root, encoders=[Wrong()]).search("red")
+
+
 def test_pictures_stand_for_films_so_that_an_encoder_of_pictures_needs_no_encode_films():
     assert "video" in load_encoder(ColourEncoder()).modalities
 
