@@ -25,7 +25,7 @@ from PIL import Image, ImageOps
 from mmsearch.retrieval.encoders.mini import MiniEncoder
 from mmsearch.unit import normalize, normalize_rows
 
-StoredVectors = NDArray[np.float32]
+Floats = NDArray[np.float32]
 SHOWN = {  # picture → sound: the folder of the photographs, and the sounds that are right
     "dog": "a dog barking",
     "baby": "a baby crying",
@@ -51,10 +51,10 @@ class First:
         specification.loader.exec_module(module)
         self.model = module.Mini(threads=1)
 
-    def encode_texts(self, texts: list[str]) -> StoredVectors:
+    def encode_texts(self, texts: list[str]) -> Floats:
         return self.model.texts(texts)
 
-    def encode_images(self, pixels: NDArray[np.uint8]) -> StoredVectors:
+    def encode_images(self, pixels: NDArray[np.uint8]) -> Floats:
         rows = [self.model.net.run(None, {"image": pixels[i : i + 8]})[0] for i in range(0, len(pixels), 8)]
         return normalize_rows(np.concatenate(rows))
 
@@ -97,7 +97,7 @@ def read_pairs(folder: Path, name: str = "pairs.jsonl") -> tuple[list[str], list
     return [row["query"] for row in rows], [row["relevant"] for row in rows]
 
 
-def recall(scores: StoredVectors, relevant: list[list[int]]) -> dict[str, float]:
+def recall(scores: Floats, relevant: list[list[int]]) -> dict[str, float]:
     """Recall at 1, 5 and 10: a query counts where one of its own is among the first k."""
     best = np.array([max(row[i] for i in own) for row, own in zip(scores, relevant, strict=True)])
     rank = (scores > best[:, None]).sum(1)
@@ -153,11 +153,11 @@ def films(model: Any) -> list[dict[str, Any]]:
     return [{"measure": "video20 text → video", **recall(scores, [[number[n] for n in own] for own in relevant])}]
 
 
-def max_of(rows: list[StoredVectors]) -> StoredVectors:
+def max_of(rows: list[Floats]) -> Floats:
     return np.max(np.stack(rows), axis=0)
 
 
-def heard(file: Path, rate: int) -> StoredVectors:
+def heard(file: Path, rate: int) -> Floats:
     resampler = av.AudioResampler("flt", "mono", rate)
     with av.open(str(file)) as container:
         frames = [f for frame in container.decode(audio=0) for f in resampler.resample(frame)]
@@ -175,7 +175,7 @@ def sounds(model: Any) -> list[dict[str, Any]]:
     names = [f"audio/{file.name}" for file in files]
     own = dict(zip(queries, relevant, strict=True))
 
-    def precision(query: StoredVectors, label: str) -> float:
+    def precision(query: Floats, label: str) -> float:
         first = np.argsort(-(vectors @ query), kind="stable")[:5]
         return float(np.mean([names[i] in own[label] for i in first]))
 

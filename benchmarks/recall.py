@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from mmsearch import Collection
 
 RECALL_AT = (1, 5, 10)
-StoredVectors = NDArray[np.float32]
+Floats = NDArray[np.float32]
 
 
 def measure() -> list[dict[str, Any]]:
@@ -59,7 +59,7 @@ def measure_recorded(folder: Path, stated: dict[str, float]) -> list[dict[str, A
     images, texts = (np.load(folder / name).astype(np.float32) for name in ("image.npy", "text.npy"))
     lines_of_pairs = (folder / "pairs.jsonl").read_text("utf-8").splitlines()
     rows = [json.loads(line)["query_row"] for line in lines_of_pairs]
-    relevant = with_twins(images, rows)
+    relevant = with_duplicates(images, rows)
     lines = []
     for texts_stored in (False, True):
         with tempfile.TemporaryDirectory() as root, Collection.create(root, None, index="ivfpq") as collection:
@@ -76,7 +76,7 @@ def measure_recorded(folder: Path, stated: dict[str, float]) -> list[dict[str, A
     return lines
 
 
-def fill(collection: Collection, images: StoredVectors, texts: StoredVectors | None, space: str) -> NDArray[np.int64]:
+def fill(collection: Collection, images: Floats, texts: Floats | None, space: str) -> NDArray[np.int64]:
     """Add the vectors, texts first so that the index of the images can be tuned on them; returns the images' ids."""
     if texts is not None:
         names = [f"{row}.txt" for row in range(len(texts))]
@@ -85,8 +85,8 @@ def fill(collection: Collection, images: StoredVectors, texts: StoredVectors | N
     return collection.add(images, paths=names, modality="image", space=space)
 
 
-def with_twins(vectors: StoredVectors, rows: Sequence[int]) -> list[list[int]]:
-    """Each row with the rows of the very same vector, which no search can tell from it."""
+def with_duplicates(vectors: Floats, rows: Sequence[int]) -> list[list[int]]:
+    """For each row, all rows of the same vector: no search can tell them apart."""
     _, kind = np.unique(vectors, axis=0, return_inverse=True)
     return [np.flatnonzero(kind == kind[row]).tolist() for row in rows]
 

@@ -105,7 +105,7 @@ def _lacks(encoder: Encoder, modality: Modality) -> list[str]:
 
 
 def _missing(encoder: object, members: Iterable[str]) -> list[str]:
-    return [member for member in members if not hasattr(encoder, member)]
+    return [member for member in members if getattr(encoder, member, None) is None]
 
 
 def _imported(reference: str) -> Any:

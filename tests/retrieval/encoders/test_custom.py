@@ -15,7 +15,6 @@ from mmsearch.cli.hints import explained_error
 from mmsearch.errors import CannotEmbedError, HintKind, ModelUnavailableError, SpaceMismatchError, UsageError
 from mmsearch.retrieval.encoders.custom import registered
 from mmsearch.retrieval.encoders.load import load_encoder
-from mmsearch.retrieval.encoders.loaded import LoadedEncoders
 from mmsearch.retrieval.encoders.runtime import Runtime
 from mmsearch.retrieval.store.manifest import load_manifest, save_manifest
 
@@ -243,10 +242,13 @@ def test_what_an_object_lacks_of_a_protocol_is_named(modality):
         load_encoder(Bare())
     assert str(error.value) == f"Bare is no encoder: it has no {', '.join(members)}"
     for member in members[1:]:
-        setattr(Bare, member, None)
+        setattr(Bare, member, print)
     with pytest.raises(UsageError) as error:
         load_encoder(Bare())
     assert str(error.value) == f"Bare is no encoder: it has no {members[0]}"
+    setattr(Bare, members[0], None)
+    with pytest.raises(UsageError, match=f"it has no {members[0]}$"):
+        load_encoder(Bare())
 
 
 def test_what_is_no_encoder_at_all_is_refused_in_one_line():
@@ -301,27 +303,6 @@ def test_a_vector_of_a_query_that_is_no_unit_vector_is_refused(photos, tmp_path)
 
 def test_pictures_stand_for_films_so_that_an_encoder_of_pictures_needs_no_encode_films():
     assert "video" in load_encoder(ColourEncoder()).modalities
-
-
-# The encoders of an open collection
-
-
-def test_an_encoder_is_loaded_once_for_queries_and_anew_for_each_run():
-    encoders = LoadedEncoders(Runtime(threads=1))
-    mini = encoders.named("mini")
-    assert encoders.of(mini.space) is mini
-    assert encoders.loaded(mini.space) is mini
-    assert encoders.of(mini.space, throughput=True) is not mini
-    encoders.clear()
-    assert encoders.loaded(mini.space) is None
-
-
-def test_an_encoder_that_is_given_serves_queries_and_runs():
-    own = ColourEncoder()
-    encoders = LoadedEncoders(given=[own])
-    for found in (encoders.of(own.space), encoders.of(own.space, throughput=True), encoders.loaded(own.space)):
-        assert found is own
-    assert encoders.of(Space.of_vectors("elsewhere", 3)) is None
 
 
 def test_the_example_keeps_to_what_the_protocols_ask():

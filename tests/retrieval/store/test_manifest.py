@@ -164,3 +164,10 @@ def test_a_lock_that_cannot_be_made_on_a_read_only_disk_is_one_clear_line(
     with raises_explained(ReadOnlyError, match="-c DIR") as error:
         collection.index([photos])
     assert exit_code(error.value) == 4
+
+
+def test_a_space_is_found_by_its_key_its_model_or_itself():
+    for wanted in (SPACE.key, "m", SPACE):
+        assert FULL.find_space(wanted) == SPACE
+    for unknown in ("n", Space("m", "other weights", "p", 8)):
+        assert FULL.find_space(unknown) is None
