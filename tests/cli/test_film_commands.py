@@ -90,7 +90,7 @@ def test_index_tells_of_sounds_that_no_model_embeds_and_how_to_add_one(run, reel
     model = f"open_clip:tiny@{make_checkpoint()}"
     ran = run("index", reel, "-c", tmp_path / "c.mms", "--model", model, "--workers", 1)
     assert ran.code == 0
-    assert "tone.wav: a sound: no model of this collection embeds sounds (`mmsearch index --model clap` adds" in ran.err
+    assert "tone.wav: a sound: no model of this collection embeds sounds; `mmsearch index --model clap` adds" in ran.err
     assert "6 files: 5 indexed, 1 skipped" in ran.out
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from mmsearch import Collection, Query
+from mmsearch.cli.hints import explained_error
 from mmsearch.errors import DecodeError, UsageError
 from mmsearch.types import Moment
 
@@ -544,9 +545,10 @@ def deaf(tmp_path, folder, make_checkpoint) -> Collection:
 
 @pytest.mark.clip
 def test_a_query_that_no_model_embeds_is_one_clear_line(deaf, concert, sounds, still):
-    with pytest.raises(UsageError, match=r"hiss\.wav.*mmsearch index --model clap") as error:
+    with pytest.raises(UsageError, match=r"hiss\.wav: model .* does not embed sounds$") as error:
         deaf.search(sounds / "hiss.wav")
     assert "\n" not in str(error.value)
+    assert "mmsearch index --model clap" in explained_error(error.value)
     with pytest.raises(UsageError, match=r"stripes\.png: .*clap@.* does not embed pictures"):
         concert.search(still("stripes"), to=["audio"])
 
