@@ -19,7 +19,7 @@ from mmsearch.retrieval.ingest.rows import RowDraft, rows_of_file
 from mmsearch.retrieval.ingest.stored_files import StoredRows
 from mmsearch.retrieval.ingest.unfinished import KEEP_AFTER_S, UnfinishedFiles
 from mmsearch.retrieval.media.texts.encoded_data import readable_passages
-from mmsearch.retrieval.media.texts.text import joined_notes, passages
+from mmsearch.retrieval.media.texts.text import join_notes, passages
 from mmsearch.retrieval.media.workers.jobs import Decoded, Part, TextPart
 from mmsearch.retrieval.progress import Stopwatch
 from mmsearch.retrieval.store.partial_files import PartialPiece, PartialPieces
@@ -201,7 +201,7 @@ class Embedder:
             self._enqueue(file, RowDraft("image"), self._pictures, [decoded])
         yield from self._enqueue_passages(file, self._passages(decoded))
         if file.cut:
-            note = joined_notes(decoded.facts.note, f"only its first {MAX_PASSAGES:,} passages are indexed")
+            note = join_notes(decoded.facts.note, f"only its first {MAX_PASSAGES:,} passages are indexed")
             decoded = replace(decoded, facts=replace(decoded.facts, note=note))
         file.decoded = decoded
         if not file.waiting:

@@ -18,7 +18,7 @@ from mmsearch.retrieval.ingest.scan import FoundFile
 from mmsearch.retrieval.ingest.skip_memory import SkipMemory, vector_digest
 from mmsearch.retrieval.ingest.stored_files import StoredFiles, StoredRows
 from mmsearch.retrieval.ingest.unfinished import UnfinishedFiles
-from mmsearch.retrieval.media.texts.text import kind_of
+from mmsearch.retrieval.media.texts.text import note_kind
 from mmsearch.retrieval.media.workers.decoder import Decoder
 from mmsearch.retrieval.media.workers.jobs import Decoded, Job, Part, TextPart
 from mmsearch.retrieval.progress import Progress, Stopwatch, Watcher
@@ -250,7 +250,7 @@ class _PipelineRun:
 
     def _mark(self, file: Decoded, note: str | None, kind: NoteKind | None = None) -> None:
         if note:
-            self.result.marked.append(FileNote(os.fsdecode(file.path), note, kind=kind or kind_of(note)))
+            self.result.marked.append(FileNote(os.fsdecode(file.path), note, kind=kind or note_kind(note)))
 
     def _own_ids(self, file: Decoded) -> list[int]:
         own = self._job.stored.by_path.get(file.path)

@@ -1,5 +1,5 @@
-"""Bytes → arrays and facts: what a file is, its pixels or its words, decoded in worker processes.
+"""Files → arrays and facts: what a file is, and its pixels, samples or words, decoded in worker processes.
 
-Importing this package imports nothing else; take `sandbox.Decoder`, `text.passages` and
-`transform.ImageTransform` from their own modules.
+Begin with `formats` (which formats are read), `sniff` (what a file is) and `workers.decoder` (the pool of workers).
+Importing this package imports no other module.
 """

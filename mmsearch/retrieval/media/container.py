@@ -1,4 +1,4 @@
-"""Containers of sound and film, opened with PyAV: the demuxer is forced, nothing but the given bytes is read."""
+"""Containers of sound and film, opened with PyAV. FFmpeg is told the demuxer, and reads only the given file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from mmsearch.errors import DecodeError
-from mmsearch.retrieval.media.dates import Taken, date_of_stream
+from mmsearch.retrieval.media.dates import DateTaken, date_of_stream
 from mmsearch.retrieval.media.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -21,10 +21,16 @@ if TYPE_CHECKING:
     from av.stream import Stream
 
 _ENCRYPTED_TAGS = frozenset({"enca", "encv", "drms", "drmi"})
-_OF_DISK = (errno.ENOSPC, errno.EFBIG, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC))
-_LEAP_S, _LITTLE_GAP_S, _MAX_GAP_S = 1.0, 10.0, 3600.0
-_WARM_UP_S = 2.0
-"""Sound of so long before a place is decoded with it: frames build on those before them, for some tenths at most."""
+_DISK_ERRORS = (errno.ENOSPC, errno.EFBIG, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC))
+
+_MAX_DRIFT_S = 1.0
+"""A time stamp that is off by up to this is taken as it is; see `Clock`."""
+
+_MAX_UNSTATED_GAP_S, _MAX_GAP_S = 10.0, 3600.0
+"""The longest gap in a track that is believed: past the duration that the header states, and within it."""
+
+_PRE_ROLL_S = 2.0
+"""Sound is decoded from so long before the place that is wanted: frames build on those some tenths before them."""
 
 StreamT = TypeVar("StreamT", bound="Stream")
 
@@ -33,8 +39,8 @@ class NoTrackError(DecodeError):
     """A container has no track of the kind that was asked for."""
 
 
-class _Bytes:
-    """A file as FFmpeg may see it: no name, no close, and a position of its own, so that two readers can share it."""
+class _PositionedFile:
+    """A file as FFmpeg sees it: without a name or a way to close it, and with a position of its own."""
 
     def __init__(self, source: IO[bytes]) -> None:
         self._source = source
@@ -61,7 +67,11 @@ def _refuse(url: str, flags: int, options: dict[str, str]) -> None:
 
 
 def open_container(source: IO[bytes], format: str) -> InputContainer:
-    """The container of a file whose format `sniff` found.
+    """Open the container of a file.
+
+    Args:
+        source: the file.
+        format: its name in `formats.FORMATS`, as `sniff` gives it.
 
     Raises:
         DecodeError: its header cannot be read.
@@ -70,32 +80,43 @@ def open_container(source: IO[bytes], format: str) -> InputContainer:
 
     if format not in FORMATS or FORMATS[format].kind == "image":
         raise DecodeError("not a sound or a film")
-    with clear_errors(f"cannot be opened as {format}"):
+    with as_decode_errors(f"cannot be opened as {format}"):
         return av.open(
-            _Bytes(source), "r", format=FORMATS[format].reader, io_open=_refuse, metadata_errors="replace", options={}
+            _PositionedFile(source),
+            "r",
+            format=FORMATS[format].reader,
+            io_open=_refuse,
+            metadata_errors="replace",
+            options={},
         )
 
 
-def bare_frame(source: IO[bytes], demuxer: str) -> Any:
-    """The first frame of a picture file, as FFmpeg decodes it with all its bits.
+def first_frame(source: IO[bytes], demuxer: str) -> Any:
+    """The first frame of a picture file as FFmpeg decodes it, with all bits of each value.
 
     Raises:
-        DecodeError: there is none that can be decoded.
+        DecodeError: no frame can be decoded.
     """
     import av
 
     source.seek(0)
-    with clear_errors(), av.open(_Bytes(source), "r", format=demuxer, io_open=_refuse) as container:
+    with (
+        as_decode_errors(),
+        av.open(_PositionedFile(source), "r", format=demuxer, io_open=_refuse) as container,
+    ):
         for frame in container.decode(video=0):
             return frame
     raise DecodeError("damaged or cut off: there is no picture in it")
 
 
 @contextlib.contextmanager
-def clear_errors(what: str = "cannot be decoded") -> Iterator[None]:
-    """Turns whatever strangers' bytes bring out in FFmpeg into a DecodeError of one line, which ends with ``what``.
+def as_decode_errors(what: str = "cannot be decoded") -> Iterator[None]:
+    """Turn FFmpeg's errors into a DecodeError of one line.
 
-    FFmpeg's own words ("Invalid argument", "Invalid data found when processing input") tell a person nothing.
+    FFmpeg's own messages ("Invalid argument", "Invalid data found when processing input") do not help a person.
+
+    Args:
+        what: the end of the line, after "damaged or cut off".
     """
     import av
 
@@ -104,9 +125,9 @@ def clear_errors(what: str = "cannot be decoded") -> Iterator[None]:
     except (DecodeError, MemoryError):
         raise
     except av.FFmpegError as error:
-        if error.errno is not None and error.errno in _OF_DISK:  # of what is written
+        if error.errno is not None and error.errno in _DISK_ERRORS:  # an error in writing a clip
             raise DecodeError(f"cannot be written: {os.strerror(error.errno).lower()}") from None
-        if isinstance(error, _not_made()):
+        if isinstance(error, _unsupported_errors()):
             raise DecodeError("damaged, or of a kind that FFmpeg does not read") from None
         raise DecodeError(f"damaged or cut off: {what}") from None
     except OSError:
@@ -115,18 +136,22 @@ def clear_errors(what: str = "cannot be decoded") -> Iterator[None]:
         raise DecodeError(f"damaged or cut off: {what}") from None
 
 
-def _not_made() -> tuple[type[Exception], ...]:
-    """What FFmpeg raises for what it does not know, or has only in part."""
+def _unsupported_errors() -> tuple[type[Exception], ...]:
+    """FFmpeg's errors for codecs and features that it does not have, or only in part."""
     from av import error
 
     return (error.LookupError, error.NotImplementedError, error.PatchWelcomeError, error.ExperimentalError)
 
 
 def pick_stream(streams: tuple[StreamT, ...], noun: str) -> StreamT:
-    """The stream that a player would start with: the first that is marked as default, else the first.
+    """The stream that a player starts with: the first that is marked as default, else the first.
+
+    Args:
+        streams: the streams of one kind.
+        noun: what they are, for the error: *a film*.
 
     Raises:
-        DecodeError: it cannot be decoded; ``noun`` says what it is.
+        DecodeError: it is encrypted, or of an unknown codec.
     """
     from av.stream import Disposition
 
@@ -139,30 +164,36 @@ def pick_stream(streams: tuple[StreamT, ...], noun: str) -> StreamT:
     return stream
 
 
-def origin_of(container: InputContainer) -> float:
-    """Where the container's clock starts, in seconds: what lies there has time 0 for us."""
+def start_offset(container: InputContainer) -> float:
+    """The time stamp at which the container starts, in seconds. It is time 0 in all that is decoded here."""
     return (container.start_time or 0) / 1_000_000
 
 
 def stated_duration(container: InputContainer, stream: Stream) -> float:
-    """Seconds from the container's start to the stream's end, as the header states or implies; 0.0 where unknown."""
+    """Seconds from the container's start to the stream's end, as the header states or implies; 0.0 if unknown."""
     whole = max(0.0, (container.duration or 0) / 1_000_000)
     if stream.duration and stream.duration > 0 and stream.time_base:
-        start = float((stream.start_time or 0) * stream.time_base) - origin_of(container)
+        start = float((stream.start_time or 0) * stream.time_base) - start_offset(container)
         return min(max(0.0, start) + float(stream.duration * stream.time_base), whole or math.inf)
     return whole
 
 
-def taken(container: InputContainer, source: str) -> Taken | None:
-    """When it was recorded, by the metadata of the file and of its tracks; ``source`` names what it is."""
+def date_recorded(container: InputContainer, source: str) -> DateTaken | None:
+    """When a *film* or a *sound* (``source``) was recorded, by the metadata of the file and of its tracks."""
     return date_of_stream([container.metadata, *(track.metadata for track in container.streams)], source)
 
 
 class Packets:
-    """The packets of one stream; an error in reading ends them. Counts those that could not be decoded.
+    """The packets of one stream.
 
-    With ``counting``, time stamps stand for places in the order of coding and are dealt out anew to the frames
-    in the order in which they are shown.
+    Attributes:
+        failed: how many packets could not be decoded.
+        broken_off: an error in reading ended the stream.
+
+    Args:
+        container: the file.
+        stream: the stream.
+        counting: time stamps count packets in the order of coding; frames get them in the order of presentation.
     """
 
     def __init__(self, container: InputContainer, stream: Stream, *, counting: bool = False) -> None:
@@ -173,7 +204,8 @@ class Packets:
     def frames(self, since_s: float = 0.0) -> Iterator[Any]:
         """The decoded frames in the order of presentation; packets that cannot be decoded are passed over.
 
-        Of sound: packets before ``since_s`` are not decoded, but for the last few, which a codec may build on.
+        Args:
+            since_s: of sound, packets before this time are not decoded, except for the last two seconds of them.
         """
         import av
 
@@ -181,7 +213,7 @@ class Packets:
         for packet in self._packets():
             time = self._time(packet) if since_s else None
             if time is not None:
-                if time < since_s - _WARM_UP_S:
+                if time < since_s - _PRE_ROLL_S:
                     continue
                 if time >= since_s:
                     since_s = 0.0
@@ -204,7 +236,7 @@ class Packets:
     def _time(self, packet: Packet[Any]) -> float | None:
         if packet.pts is None or packet.time_base is None:
             return None
-        return float(packet.pts * packet.time_base) - origin_of(self._container)
+        return float(packet.pts * packet.time_base) - start_offset(self._container)
 
     def _packets(self) -> Iterator[Packet[Any]]:
         import av
@@ -233,21 +265,27 @@ def _flush(stream: Stream) -> Packet[Any]:
 
 
 class Clock:
-    """From the time stamps of a track to seconds on the container's clock, past joins, wraps and wrong stamps.
+    """Turns the time stamps of a track into seconds, also where files were joined, counters wrap, or stamps are wrong.
 
-    ``steady``: all stamps so far were right, so that a place in the track can be told by its stamp alone. A clock that
-    begins ``amid`` such a track believes the first.
+    Attributes:
+        is_reliable: all stamps so far were right, so that a place in the track is found again by its stamp.
+
+    Args:
+        container: the file.
+        stated_s: how long it lasts by its header, in seconds.
+        mid_stream: decoding begins within the track: the first stamp is taken as it is.
     """
 
-    def __init__(self, container: InputContainer, stated_s: float, *, amid: bool = False) -> None:
-        self._shift, self._stated, self._amid = -origin_of(container), stated_s, amid
-        self.steady = True
+    def __init__(self, container: InputContainer, stated_s: float, *, mid_stream: bool = False) -> None:
+        self._shift, self._stated, self._amid = -start_offset(container), stated_s, mid_stream
+        self.is_reliable = True
 
     def timed(self, frames: Iterable[Any], length_of: Callable[[Any], float]) -> Iterator[tuple[Any, float, float]]:
-        """Each frame, when it is due, and how long it lasts (by ``length_of``), both in seconds.
+        """Each frame, when it is shown, and how long it lasts (by ``length_of``), both in seconds.
 
-        A frame whose stamp does not follow from the one before, but whose successor's does, follows as well. Otherwise
-        a leap forward is one as long as it stays inside what the container says it lasts; any other is a join.
+        A stamp that is off is ignored if the next frame's stamp follows from the frame before. Otherwise a leap forward
+        is a gap as long as it ends within the duration of the container; any other leap is a join of two files, and the
+        time goes on from the frame before.
         """
         due: float | None = None if self._amid else 0.0
         for frame, following in _with_next(frames):
@@ -255,12 +293,12 @@ class Clock:
             if due is None:
                 due = self._stamp(frame, 0.0)
             time = self._stamp(frame, due)
-            self.steady &= frame.pts is not None
-            if abs(time - due) > _LEAP_S:
-                self.steady = False
-                if following is not None and abs(self._stamp(following, due) - due - length) <= _LEAP_S:
+            self.is_reliable &= frame.pts is not None
+            if abs(time - due) > _MAX_DRIFT_S:
+                self.is_reliable = False
+                if following is not None and abs(self._stamp(following, due) - due - length) <= _MAX_DRIFT_S:
                     time = due
-                elif not 0 < time - due <= (_MAX_GAP_S if time <= self._stated + _LEAP_S else _LITTLE_GAP_S):
+                elif not 0 < time - due <= (_MAX_GAP_S if time <= self._stated + _MAX_DRIFT_S else _MAX_UNSTATED_GAP_S):
                     self._shift += due - time
                     time = due
             due = time + length

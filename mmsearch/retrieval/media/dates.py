@@ -1,7 +1,7 @@
-"""When a picture, film or sound was taken: the wall clock, and where that is written.
+"""When a picture, film or sound was taken, as a local time, and which part of the file says so.
 
-Each kind of file has several places, which are asked in order; what cannot be (no such day, in the future, before
-photography, the zero of a clock that was never set) is passed over.
+Each kind of file has several places for a date, which are read in order. Impossible dates are passed over: no such day,
+in the future, before photography, or the zero of a clock that was never set.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import IO, Any
 
 from mmsearch.retrieval.media.pictures.bit_depth import png_chunk
 from mmsearch.types import Facts
 
 _FIRST_YEAR = 1826
-"""The first photograph that is left."""
+"""Of the oldest photograph that survives."""
 
 _ZEROS = frozenset({(1904, 1, 1), (1970, 1, 1)})
-"""Where the clocks of QuickTime and of Unix begin; what stands there was never set."""
+"""The zeros of the clocks of QuickTime and of Unix: a clock that shows one of them was never set."""
 _ZERO_OF_DOS = dt.datetime(1980, 1, 1)
 
 _EXIF_IFD = 0x8769
@@ -53,36 +54,45 @@ _TWELVE_HOURS = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """A moment, with its offset from UTC where that is known, and where it is written.
+class DateTaken:
+    """When something was taken.
 
-    ``source``: *exif*, *exif digitized*, *exif changed*, *xmp*, *png*, *iptc*, *film*, *sound*, *raw* or *name*.
+    Attributes:
+        at: local time, with its offset from UTC where that is known.
+        source: what says so: *exif*, *exif digitized*, *exif changed*, *xmp*, *png*, *iptc*, *film*, *sound*, *raw* or
+            *name*.
     """
 
     at: dt.datetime
     source: str
 
 
-def dated(facts: Facts, taken: Taken | None) -> Facts:
-    """The facts with a date, where there is one."""
+def with_date(facts: Facts, taken: DateTaken | None) -> Facts:
+    """The facts with the date added; unchanged if ``taken`` is None."""
     return facts if taken is None else replace(facts, taken_at=taken.at, taken_from=taken.source)
 
 
-def first(places: Iterable[Callable[[], Taken | None]]) -> Taken | None:
-    """The first date that is found; a place that is broken holds none."""
+def first_date(places: Iterable[Callable[[], DateTaken | None]]) -> DateTaken | None:
+    """The date in the first of some places that has one. An error in reading a place counts as no date."""
     for place in places:
         try:
             taken = place()
-        except Exception:  # facts of any type, cut off or made up
+        except Exception:  # metadata may be cut off, or of any type
             continue
         if taken is not None:
             return taken
     return None
 
 
-def date_of_picture(image: Any, exif: Any, source: IO[bytes] | None = None) -> Taken | None:
-    """When a picture that Pillow opened was taken; ``exif`` are its tags, ``source`` the file it is read from."""
-    return first(
+def date_of_picture(image: Any, exif: Any, source: IO[bytes] | None = None) -> DateTaken | None:
+    """When a picture that Pillow opened was taken.
+
+    Args:
+        image: the picture.
+        exif: its EXIF tags.
+        source: the file that it is read from.
+    """
+    return first_date(
         (
             lambda: _by_exif(exif, _ORIGINAL, "exif"),
             lambda: _by_exif(exif, _DIGITIZED, "exif digitized"),
@@ -95,25 +105,25 @@ def date_of_picture(image: Any, exif: Any, source: IO[bytes] | None = None) -> T
     )
 
 
-def date_of_stream(metadata: Iterable[Mapping[str, str]], source: str) -> Taken | None:
+def date_of_stream(metadata: Iterable[Mapping[str, str]], source: str) -> DateTaken | None:
     """When a film or sound was recorded, by the metadata of its container and its tracks.
 
-    A local time with its offset (QuickTime) stands before one in UTC. ``date`` alone is the day when a song or film
-    came out: it counts only with a time of day.
+    QuickTime's local time with an offset is preferred to a time in UTC. ``date`` counts only with a time of day:
+    without one it is the day when a song or film was published.
     """
     tables = list(metadata)
 
-    def by(*names: str) -> Callable[[], Taken | None]:
-        return lambda: first((lambda table=table, name=name: _timed(table, name)) for table in tables for name in names)  # type: ignore[misc]
+    def by(*names: str) -> Callable[[], DateTaken | None]:
+        return lambda: first_date(partial(timed, table, name) for table in tables for name in names)
 
-    def _timed(table: Mapping[str, str], name: str) -> Taken | None:
+    def timed(table: Mapping[str, str], name: str) -> DateTaken | None:
         text = table.get(name) or table.get(name.upper()) or ""
         if name == "creation_time" and re.fullmatch(r"\d\d:\d\d:\d\d", text):  # Broadcast Wave has them apart
             text = f"{table.get('date', '')} {text}"
         at = read_date(text)
-        return Taken(at, source) if at is not None and ":" in text.partition("-")[2] else None
+        return DateTaken(at, source) if at is not None and ":" in text.partition("-")[2] else None
 
-    return first(
+    return first_date(
         (
             by("com.apple.quicktime.creationdate", "com.apple.proapps.shootdate"),
             by("datetimeoriginal", "date_recorded", "date_digitized"),
@@ -123,26 +133,26 @@ def date_of_stream(metadata: Iterable[Mapping[str, str]], source: str) -> Taken 
     )
 
 
-def date_in_name(path: str | bytes) -> Taken | None:
-    """The date that a camera, phone or program put into a file's name; at midnight where no time follows."""
+def date_in_name(path: str | bytes) -> DateTaken | None:
+    """The date that a camera, phone or program wrote into a file's name; at midnight if no time follows it."""
     name = os.path.splitext(os.path.basename(os.fsdecode(path)))[0]
     name = unicodedata.normalize("NFKC", name)  # macOS puts a narrow space before PM, and takes accents apart
     if half := _TWELVE_HOURS.search(name):
         numbers = list(map(int, half.groups()[:6]))
         numbers[3] = numbers[3] % 12 + (12 if half[7] in "Pp" else 0)
         at = _possible(*numbers)
-        return Taken(at, "name") if at else None
+        return DateTaken(at, "name") if at else None
     for found in _IN_NAME.finditer(name):
         year, _, month, day, hour, _, minute, second, milli, _ = found.groups()
         numbers = [int(part or 0) for part in (year, month, day, hour, minute, second)]
         at = _possible(*numbers, int(milli or 0) * 1000)
         if at is not None:
-            return Taken(at, "name")
+            return DateTaken(at, "name")
     return None
 
 
 def read_date(text: str) -> dt.datetime | None:
-    """A date as EXIF, XMP or ISO 8601 write it, perhaps with a fraction and an offset; None where it can be none."""
+    """A date as EXIF, XMP or ISO 8601 write it, perhaps with a fraction and an offset; None if it is impossible."""
     found = _WRITTEN.fullmatch(text)
     if not found:
         return None
@@ -153,9 +163,9 @@ def read_date(text: str) -> dt.datetime | None:
 
 
 def _possible(*numbers: int) -> dt.datetime | None:
-    """The moment of a year, month, day, hour, minute, second, microsecond (from the right, some may be missing).
+    """The time of a year, month, day, hour, minute, second and microsecond, of which the last ones may be missing.
 
-    None where there is none such, in the future, before photography, and at the zero of a clock.
+    None if there is no such time, if it lies in the future or before photography, and at the zero of a clock.
     """
     try:
         at = dt.datetime(*numbers)  # type: ignore[arg-type]
@@ -167,7 +177,7 @@ def _possible(*numbers: int) -> dt.datetime | None:
 
 
 def _zone(text: str | None) -> dt.timezone | None:
-    """An offset from UTC; ValueError where it is over a day, for then nothing beside it can be trusted."""
+    """An offset from UTC; ValueError if it is over a day, for then the date beside it cannot be trusted either."""
     found = _OFFSET.match(text or "")
     if not found:
         return None
@@ -177,8 +187,8 @@ def _zone(text: str | None) -> dt.timezone | None:
     return dt.timezone(-delta if found[2] == "-" else delta)
 
 
-def _by_exif(exif: Any, tag: int, source: str) -> Taken | None:
-    """A date of EXIF with its sub-seconds and its offset, which are tags of their own."""
+def _by_exif(exif: Any, tag: int, source: str) -> DateTaken | None:
+    """A date of EXIF with the fraction and the offset that are in tags of their own."""
     facts = exif.get_ifd(_EXIF_IFD) if hasattr(exif, "get_ifd") else {}
     at = read_date(_as_text(exif.get(tag) if tag == _DATE_TIME else facts.get(tag)))
     if at is None:
@@ -186,10 +196,10 @@ def _by_exif(exif: Any, tag: int, source: str) -> Taken | None:
     fraction = re.match(r"\d+", _as_text(facts.get(_FRACTIONS[tag])))
     if fraction:
         at = at.replace(microsecond=int(fraction[0].ljust(6, "0")[:6]))
-    return Taken(at.replace(tzinfo=at.tzinfo or _zone(_as_text(facts.get(_OFFSETS[tag])))), source)
+    return DateTaken(at.replace(tzinfo=at.tzinfo or _zone(_as_text(facts.get(_OFFSETS[tag])))), source)
 
 
-def _by_xmp(image: Any) -> Taken | None:
+def _by_xmp(image: Any) -> DateTaken | None:
     packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
     if not packet and getattr(image, "tag_v2", None):
         packet = image.tag_v2.get(700) or b""
@@ -198,11 +208,11 @@ def _by_xmp(image: Any) -> Taken | None:
         for found in re.finditer(rf"""{name}\s*(?:=\s*["']([^"']*)|>([^<]*)<)""", text):
             at = read_date(found[1] or found[2] or "")
             if at is not None:
-                return Taken(at, "xmp")
+                return DateTaken(at, "xmp")
     return None
 
 
-def _by_iptc(image: Any) -> Taken | None:
+def _by_iptc(image: Any) -> DateTaken | None:
     """DateCreated and TimeCreated (IIM 2:55, 2:60), as news agencies write them: 20230714, 183005+0200."""
     from PIL import IptcImagePlugin
 
@@ -214,11 +224,11 @@ def _by_iptc(image: Any) -> Taken | None:
     if re.match(r"\d{6}", time):
         written += f" {time[:2]}:{time[2:4]}:{time[4:6]}{time[6:]}"
     at = read_date(written)
-    return Taken(at, "iptc") if at else None
+    return DateTaken(at, "iptc") if at else None
 
 
-def _by_png(image: Any) -> Taken | None:
-    """What a program wrote beside the pixels: any of the usual spellings."""
+def _by_png(image: Any) -> DateTaken | None:
+    """A date among the text chunks of a PNG, under any of the usual names."""
     for name in _PNG_NAMES:
         text = str(image.info.get(name) or "")
         at = read_date(text)
@@ -227,15 +237,15 @@ def _by_png(image: Any) -> Taken | None:
             at = _possible(*found.timetuple()[:6])
             at = at.replace(tzinfo=found.tzinfo) if at else None
         if at is not None:
-            return Taken(at, "png")
+            return DateTaken(at, "png")
     return None
 
 
-def _by_png_clock(source: IO[bytes]) -> Taken | None:
-    """The chunk tIME, when the picture was last changed, in UTC; Pillow passes over it."""
+def _by_png_clock(source: IO[bytes]) -> DateTaken | None:
+    """The chunk tIME, which Pillow does not read: when the picture was last changed, in UTC."""
     data = png_chunk(source, b"tIME")
     at = _possible(int.from_bytes(data[:2], "big"), *data[2:7]) if data else None
-    return Taken(at.replace(tzinfo=dt.UTC), "png") if at else None
+    return DateTaken(at.replace(tzinfo=dt.UTC), "png") if at else None
 
 
 def _as_text(value: object) -> str:

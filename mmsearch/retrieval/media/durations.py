@@ -1,6 +1,7 @@
-"""How long a file's header says that it lasts, so that one that was cut off can be told from a short one.
+"""The duration in a file's header, by which a file that was cut off differs from a short one.
 
-FFmpeg takes the file's size or its last time stamp where the header and the file do not agree.
+FFmpeg's own duration cannot be used for this: where header and file do not agree, it comes from the file's size or its
+last time stamp.
 """
 
 from __future__ import annotations
@@ -10,16 +11,22 @@ from typing import IO
 
 from mmsearch.retrieval.media.formats import FORMATS
 
-_NO_PROMISE = frozenset(
+_NO_DURATION_IN_HEADER = frozenset(
     ("aac", "amr", "mpeg", "mpegvideo", "mpegts", "ogg", "y4m", "dv", "voc", "sox", "adx", "roq", "nsv")
 )
 _HEAD_BYTES = 1 << 16
 _ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 
 
-def promised_duration(source: IO[bytes], format: str, computed_s: float) -> float:
-    """Seconds, 0.0 where the header promises nothing; ``computed_s`` is FFmpeg's, for formats that it reads well."""
-    if FORMATS[format].untimed or format in _NO_PROMISE:
+def header_duration(source: IO[bytes], format: str, computed_s: float) -> float:
+    """Seconds by the header; 0.0 if it states no duration.
+
+    Args:
+        source: the file.
+        format: its name in `formats.FORMATS`.
+        computed_s: FFmpeg's duration, which is that of the header for most formats.
+    """
+    if FORMATS[format].untimed or format in _NO_DURATION_IN_HEADER:
         return 0.0
     source.seek(0)
     head = source.read(_HEAD_BYTES)
@@ -29,8 +36,8 @@ def promised_duration(source: IO[bytes], format: str, computed_s: float) -> floa
     return parse(head) if parse else computed_s
 
 
-def lacks_its_end(source: IO[bytes], format: str) -> bool:
-    """Whether an Ogg file, which promises nothing, breaks off before the page that is marked as its last."""
+def lacks_last_page(source: IO[bytes], format: str) -> bool:
+    """Whether an Ogg file, whose header states no duration, ends before the page that is marked as its last."""
     if format != "ogg":
         return False
     end = source.seek(0, os.SEEK_END)
@@ -45,7 +52,7 @@ def _number(data: bytes, at: int, size: int = 4) -> int:
 
 
 def _wav(head: bytes) -> float:
-    """The size of the chunk of samples over the bytes a second."""
+    """The size of the chunk of samples, divided by the bytes per second."""
     at, byte_rate = 12, 0
     while at + 8 <= len(head):
         name, size = head[at : at + 4], _number(head, at + 4)
@@ -58,12 +65,12 @@ def _wav(head: bytes) -> float:
 
 
 def _avi(head: bytes) -> float:
-    """The number of frames times the microseconds that each is shown."""
+    """The number of frames, times the microseconds per frame."""
     at = head.find(b"avih") + 8
     return _number(head, at) * _number(head, at + 16) / 1e6 if at >= 8 else 0.0
 
 
 def _asf(head: bytes) -> float:
-    """The time of play (in 100 ns) less what is to be loaded before (in ms)."""
+    """The play duration (in units of 100 ns) less the preroll (in ms)."""
     at = head.find(_ASF_FILE_PROPERTIES)
     return max(0.0, _number(head, at + 64, 8) / 1e7 - _number(head, at + 80, 8) / 1e3) if at >= 0 else 0.0

@@ -22,7 +22,7 @@ _SVG = re.compile(
 )
 
 
-def marked(head: bytes, extension: str) -> str | None:
+def format_by_header(head: bytes, extension: str) -> str | None:
     """The name in `formats.FORMATS` of the format that a file begins as; None where its header marks none."""
     if _is_icon(head):
         return "cur" if head[2] == 2 else "ico"
@@ -52,7 +52,7 @@ def marked(head: bytes, extension: str) -> str | None:
 
 
 def is_mpeg_audio(head: bytes) -> bool:
-    """An MPEG audio or ADTS frame header: eleven bits of sync and no field with a forbidden value."""
+    """Whether this is an MPEG audio or ADTS frame header: eleven bits of sync, and no field with a forbidden value."""
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0 or head.startswith(codecs.BOM_UTF16_LE):
         return False
     if head[1] & 0xF6 == 0xF0:  # layer 0 means ADTS: the sampling index has 13 values
@@ -68,7 +68,7 @@ def is_drawing(head: bytes) -> bool:
 
 
 def _is_icon(head: bytes) -> bool:
-    """A directory of icons whose first entry points behind the directory."""
+    """Whether this is a directory of icons, whose first entry points behind the directory."""
     if len(head) < 22 or head[:2] != b"\0\0" or head[2] not in (1, 2) or head[3]:
         return False
     count, first = int.from_bytes(head[4:6], "little"), int.from_bytes(head[18:22], "little")
@@ -76,14 +76,14 @@ def _is_icon(head: bytes) -> bool:
 
 
 def _is_tga(head: bytes) -> bool:
-    """A header of Targa: it has no signature, but few of its fields' values are allowed."""
+    """Whether this is a header of Targa, which has no signature: its fields have values that are allowed."""
     if len(head) < 18 or head[1] > 1 or head[2] not in _TGA_KINDS or head[16] not in _TGA_DEPTHS:
         return False
     return any(head[12:14]) and any(head[14:16])
 
 
 def _dolby(head: bytes, extension: str) -> str | None:
-    """AC-3 or E-AC-3 by its version; a second sync word or the ending must confirm the first."""
+    """AC-3 or E-AC-3, by the version; there must be a second sync word, or one of their endings."""
     version = head[5] >> 3
     if version > 16 or (head[4] >> 6 == 3 and version <= 10):
         return None
@@ -93,7 +93,7 @@ def _dolby(head: bytes, extension: str) -> str | None:
 
 
 def _coded_pictures(head: bytes) -> str | None:
-    """A stream of coded pictures without a container, by the units between its start codes."""
+    """The format of a video stream without a container, by the units between its start codes."""
     if not head.startswith((b"\0\0\1", b"\0\0\0\1")):
         return None
     codes = [match[0] for match in _START_CODE.findall(head)]

@@ -1,4 +1,4 @@
-"""What a file is: its first bytes decide; its extension decides only among kinds of text and of TIFF-like files."""
+"""Recognises files by their first bytes; the ending only decides among kinds of text and among TIFF-like formats."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mmsearch.retrieval.media.formats import (
     Kind,
     endings_of,
 )
-from mmsearch.retrieval.media.headers import is_drawing, is_mpeg_audio, marked
+from mmsearch.retrieval.media.headers import format_by_header, is_drawing, is_mpeg_audio
 from mmsearch.retrieval.media.texts.text import utf16_without_mark
 from mmsearch.retrieval.media.unsupported import (
     BINARY_ENDINGS,
@@ -30,12 +30,18 @@ from mmsearch.retrieval.media.unsupported import (
 )
 
 HEAD_BYTES = 16 * 1024
-"""How much of a file's beginning `sniff` wants to see."""
+"""How many of a file's first bytes `sniff` looks at."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sniffed:
-    """A file's kind, its format (lower case, e.g. ``jpeg``), and for ``other`` why it is not indexed."""
+    """What a file is.
+
+    Attributes:
+        kind: what it holds; *other* for what is not read.
+        format: its name in `formats.FORMATS`, such as ``jpeg``.
+        reason: why it is not read; None if it is read.
+    """
 
     kind: Kind
     format: str
@@ -51,7 +57,7 @@ _SIGNATURES: tuple[tuple[bytes, str, bool], ...] = tuple(
     for name, format in FORMATS.items()
     for magic in format.magics
 )
-"""First bytes, the format, and whether they alone decide: a few letters could also begin a text."""
+"""First bytes, the format, and whether they are enough: a few letters could also begin a text."""
 
 _TIFF_MAGICS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _BMP_HEADER_SIZES = (12, 40, 52, 56, 64, 108, 124)
@@ -75,7 +81,7 @@ _BRANDS: tuple[tuple[frozenset[bytes], Kind, str], ...] = (
 )
 
 _NO_WEB_PAGES = frozenset(endings_of("table", "subtitles"))
-"""Endings of text files that hold no web page but by mistake, such as a failed download."""
+"""A web page in a file with one of these endings is a mistake, such as a failed download."""
 
 _BOMS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _CONTROL = re.compile(rb"[\x00-\x07\x0e-\x19\x1c-\x1f\x7f]")
@@ -104,7 +110,7 @@ def sniff(head: bytes, name: bytes | str, *, explicitly_requested: bool) -> Snif
     reason = unread_reason(head, extension)
     if reason is not None:
         return Sniffed("other", "unread", reason)
-    if _is_text(head) or (extension in TEXT_ENDINGS and with_nuls(head)):
+    if _is_text(head) or (extension in TEXT_ENDINGS and is_text_with_nuls(head)):
         return _kind_of_text(head, extension, explicitly_requested)
     if _is_transport_stream(head):
         return Sniffed("video", "mpegts")
@@ -114,7 +120,7 @@ def sniff(head: bytes, name: bytes | str, *, explicitly_requested: bool) -> Snif
 
 
 def _by_ending(extension: str) -> Sniffed:
-    """What bytes are that nothing in them explains: some streams begin anywhere, some kinds are not read."""
+    """What a file is whose first bytes say nothing: a stream that may begin anywhere, or a kind that is not read."""
     name = FORMAT_BY_ENDING.get(extension)
     document = document_by_ending(extension)
     if name is not None and FORMATS[name].by_ending:
@@ -129,9 +135,9 @@ def _by_ending(extension: str) -> Sniffed:
 
 
 def _is_text(head: bytes) -> bool:
-    """Whether this begins a text: UTF-8, UTF-16 with its mark, or plausibly an 8-bit code page.
+    """Whether a text begins so: UTF-8, UTF-16 with a byte order mark, or plausibly an 8-bit code page.
 
-    A character that the end of ``head`` cuts in two is forgiven.
+    The last character may be cut.
     """
     if head.startswith(_BOMS):
         return True
@@ -169,15 +175,18 @@ def _by_signature(head: bytes, extension: str) -> Sniffed | None:
     if head.startswith(_ID3):
         return Sniffed("audio", _behind_id3(head, extension))
     found = _by_container(head, extension)
-    if found is None and (marked_as := marked(head, extension)) is not None:
-        found = Sniffed(FORMATS[marked_as].kind, marked_as)
+    if found is None and (by_header := format_by_header(head, extension)) is not None:
+        found = Sniffed(FORMATS[by_header].kind, by_header)
     if found is None and is_drawing(head):
         found = Sniffed("other", "unread", "an SVG drawing: not read")
     return found
 
 
 def _behind_id3(head: bytes, extension: str) -> str:
-    """What follows an ID3v2 tag, which some programs put before any sound; its size has seven bits a byte."""
+    """The format of what follows an ID3v2 tag, which some programs put before sounds of any format.
+
+    The size of the tag has seven bits per byte.
+    """
     size = sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=False))
     rest = head[10 + size :]
     if rest.startswith(b"fLaC"):
@@ -188,7 +197,7 @@ def _behind_id3(head: bytes, extension: str) -> str:
 
 
 def _by_container(head: bytes, extension: str) -> Sniffed | None:
-    """Formats that share a wrapper, which may hold sound alone: RIFF, IFF, Ogg, Matroska, ASF, FLV, ISO base media."""
+    """Formats in a shared container, which may hold only sound: RIFF, IFF, Ogg, Matroska, ASF, FLV, ISO base media."""
     form = head[8:12]
     if head[:4] in (b"RIFF", b"RF64", b"BW64"):
         riff: dict[bytes, Sniffed] = {
@@ -234,11 +243,11 @@ def _by_container(head: bytes, extension: str) -> Sniffed | None:
 
 
 def _by_brand(head: bytes) -> Sniffed:
-    """An ISO base media file: the major brand decides, then the compatible ones (ISO/IEC 14496-12, 4.3)."""
+    """The format of an ISO base media file: by its major brand, then by the compatible ones (ISO/IEC 14496-12, 4.3)."""
     size = int.from_bytes(head[:4], "big")
     major = head[8:12]
     compatible = {head[at : at + 4] for at in range(16, min(size, len(head)), 4)}
-    for brands in ({major} - {b"mif1", b"msf1"}, compatible | {major}):  # those two say "pictures", not how coded
+    for brands in ({major} - {b"mif1", b"msf1"}, compatible | {major}):  # these two brands do not say which codec
         for known, kind, format in _BRANDS:
             if brands & known:
                 return Sniffed(kind, format)
@@ -246,13 +255,13 @@ def _by_brand(head: bytes) -> Sniffed:
 
 
 def _is_transport_stream(head: bytes) -> bool:
-    """Packets of 188 bytes, of 192 on disks (M2TS), or of 204 from the air, each begun with a G."""
+    """Whether these are packets of 188 bytes, 192 (M2TS, on disks) or 204 (broadcast), each beginning with a G."""
     steps = ((0, 188), (4, 192), (0, 204))
     return any(len(head) > start + 2 * step and head[start::step][:3] == b"GGG" for start, step in steps)
 
 
-def with_nuls(head: bytes) -> bool:
-    """Whether this is a text but for NULs: UTF-16 without its mark, or some that a program left behind."""
+def is_text_with_nuls(head: bytes) -> bool:
+    """Whether this would be a text without its NULs: UTF-16 without a byte order mark, or a few stray NULs."""
     nuls = head.count(0)
     if not nuls:
         return False

@@ -80,7 +80,7 @@ _DOCUMENTS: dict[str, str] = {
     **dict.fromkeys(("eml", "mbox", "msg"), "an e-mail"),
     **_PLAIN,
 }
-_BESIDE: dict[str, str] = {
+_SIDECARS: dict[str, str] = {
     **dict.fromkeys(
         ("xmp", "aae", "pp3", "pp2", "arp", "dop", "on1", "nksc", "vrd"), "a sidecar of a picture: not read"
     ),
@@ -92,16 +92,18 @@ _BESIDE: dict[str, str] = {
     **dict.fromkeys(("m3u", "m3u8", "pls", "xspf", "wpl", "cue"), "a playlist: not read"),
     **dict.fromkeys(("url", "webloc", "desktop"), "a link: not followed"),
 }
-"""What lies beside pictures, films and sounds; most are text in the bytes."""
+"""Files that accompany pictures, films and sounds; most are text."""
 
-_NOT_PLAIN = frozenset({"rtf", "html", "htm", "xhtml", "mhtml", "mht", "eml", "mbox", "fodt", "fods", "fodp", "fb2"})
-"""Documents that are text in the bytes and mark-up or encoded parts to the eye: not even read where they are named."""
+_MARKUP_DOCUMENTS = frozenset(
+    {"rtf", "html", "htm", "xhtml", "mhtml", "mht", "eml", "mbox", "fodt", "fods", "fodp", "fb2"}
+)
+"""Documents that are text full of mark-up or encoded parts: not read, even where the user names them."""
 
 _CONTAINERS = frozenset({"zip", "jar", "apk", "cbz", "gz", "tgz", "bz2", "xz", "7z", "rar", "zst", "tar", "iso", "dmg"})
 BINARY_ENDINGS = (frozenset(_DOCUMENTS) | _CONTAINERS | {"exe", "dll", "parquet", "sqlite", "ttf", "otf"}) - frozenset(
     ("key", "msg", "dot", "pages", "numbers")
-).union(_PLAIN, _NOT_PLAIN)
-"""Of files that are no text: words in one of them are a page that was saved in its place, or a stand-in."""
+).union(_PLAIN, _MARKUP_DOCUMENTS)
+"""Endings of binary files. Text in such a file is a web page that was saved in its place, or a placeholder."""
 
 UNREAD_MAGICS: tuple[tuple[bytes, str], ...] = (
     (b"MThd\x00\x00\x00\x06", "a MIDI file: notes, no sound"),
@@ -153,13 +155,13 @@ _JSON = re.compile(
 
 
 def unread_reason(head: bytes, extension: str) -> str | None:
-    """Why a file that begins with ``head`` is not read, where its first bytes tell; else None."""
+    """Why a file is not read, by its first bytes; None if they do not say."""
     if head.startswith(_ZIP):
         return _in_zip(head, extension)
     if head.startswith(_OLE):
         return f"{_DOCUMENTS.get(extension, 'an old Office document')}: {_NOT_YET}"
-    if extension in _BESIDE and head.startswith(b"bplist0"):
-        return _BESIDE[extension]
+    if extension in _SIDECARS and head.startswith(b"bplist0"):
+        return _SIDECARS[extension]
     for magic, reason in _MAGICS:
         if head.startswith(magic):
             return reason
@@ -173,7 +175,7 @@ def unread_reason(head: bytes, extension: str) -> str | None:
 
 
 def _in_zip(head: bytes, extension: str) -> str:
-    """A ZIP file by the names of its first entries: Office documents and e-books are ZIP files."""
+    """What a ZIP file is, by the names of its first entries: Office documents and e-books are ZIP files."""
     for mark, name in (
         (b"application/epub+zip", "epub"),
         (b"opendocument.text", "odt"),
@@ -191,7 +193,7 @@ def _in_zip(head: bytes, extension: str) -> str:
 
 
 def pointer_reason(head: bytes) -> str | None:
-    """Why a small text that stands for a file kept elsewhere is not read; else None."""
+    """Why a file is not read that only points to another one (Git LFS, git-annex); None for other files."""
     if head.removeprefix(codecs.BOM_UTF8).startswith(_POINTERS):
         return "a Git LFS pointer: the file itself is not here (`git lfs pull` fetches it)"
     if len(head) < 32 * 1024 and _ANNEX.match(head):
@@ -200,7 +202,7 @@ def pointer_reason(head: bytes) -> str | None:
 
 
 def markup_of(head: bytes) -> str | None:
-    """What a text plainly is besides words, by how it begins."""
+    """The mark-up or data format that a text begins with; None for plain text."""
     head = head.removeprefix(codecs.BOM_UTF8)
     if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         head = head.decode("utf-16", "ignore").encode("utf-8")
@@ -212,23 +214,25 @@ def markup_of(head: bytes) -> str | None:
 
 
 def document_reason(extension: str, explicitly_requested: bool) -> str | None:
-    """Why a text file of an ending waits until documents are read; None where it is plain enough to be read now.
+    """Why a text file is not read, by its ending; None if it is.
 
-    ``explicitly_requested``: the user named this very file; those that are plain text are read then.
+    Args:
+        extension: in lower case, without the dot.
+        explicitly_requested: the user named this very file: then documents that are plain text are read.
     """
-    if extension in _NOT_PLAIN:
+    if extension in _MARKUP_DOCUMENTS:
         return f"{_DOCUMENTS[extension]} (.{extension}): {_NOT_YET}"
     if extension in _PLAIN and not explicitly_requested:
         return f"{_PLAIN[extension]} (.{extension}): {_NOT_YET}; name the file itself to index it as plain text"
-    if extension in _BESIDE and not explicitly_requested:
-        return _BESIDE[extension]
+    if extension in _SIDECARS and not explicitly_requested:
+        return _SIDECARS[extension]
     return None
 
 
 def document_by_ending(extension: str) -> str | None:
-    """What bytes that nothing explains most likely are, by their file's ending."""
+    """What a file most likely is, by its ending, if its bytes do not say; None if the ending does not either."""
     if extension in _DOCUMENTS:
         return f"{_DOCUMENTS[extension]}: {_NOT_YET}"
-    if extension in _BESIDE:
-        return _BESIDE[extension]
+    if extension in _SIDECARS:
+        return _SIDECARS[extension]
     return {"iso": "a disk image: not looked into", "dmg": "a disk image: not looked into"}.get(extension)

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from mmsearch.errors import DecodeError
-from mmsearch.retrieval.media.container import clear_errors, open_container
+from mmsearch.retrieval.media.container import as_decode_errors, open_container
 from mmsearch.retrieval.media.films.extract import cut_clip, save_frame
 from mmsearch.retrieval.media.films.film import Film, Shot, frames_between
 from mmsearch.retrieval.media.formats import FORMATS
@@ -217,7 +217,7 @@ def test_reasons_are_in_our_words(format: str) -> None:
     ],
 )
 def test_an_error_is_told_by_what_it_means(error: Callable[[], Exception], text: str) -> None:
-    with pytest.raises(DecodeError) as caught, clear_errors():
+    with pytest.raises(DecodeError) as caught, as_decode_errors():
         raise error()
     assert str(caught.value) == text
 

@@ -14,20 +14,19 @@ from mmsearch.retrieval.media.dates import date_of_picture
 from mmsearch.retrieval.media.films.frame import StillFrame
 from mmsearch.retrieval.media.formats import FORMATS
 from mmsearch.retrieval.media.pictures.colour import to_srgb
-from mmsearch.retrieval.media.pictures.image import guard_size, load_plugin, pillow_settings, tags_of
+from mmsearch.retrieval.media.pictures.image import check_size, exif_of, load_plugin, pillow_settings
 
 ANIMATED_FORMATS = ("gif", "webp", "png", "avif")
 """Formats of pictures that may be animations."""
 
 _BOX = struct.Struct(">I4s")
 
-_LEAST_S = 0.011
-_USUAL_S = 0.1
-"""Browsers show a frame that is to last 10 ms or less for 100 ms: such files were made to be shown so."""
+_MIN_FRAME_S, _USUAL_FRAME_S = 0.011, 0.1
+"""Browsers show a frame of 10 ms or less for 100 ms, and files are made for that."""
 
 
 def is_animated(source: IO[bytes], format: str) -> bool:
-    """Whether a picture file of these formats has more than one frame; told from its blocks, without decoding."""
+    """Whether a picture of one of `ANIMATED_FORMATS` has several frames, by its blocks; nothing is decoded."""
     source.seek(0)
     if format == "webp":
         head = source.read(21)
@@ -41,7 +40,7 @@ def is_animated(source: IO[bytes], format: str) -> bool:
 
 
 def has_track(source: IO[bytes]) -> bool:
-    """Whether an AVIF or HEIC has a track beside its pictures: the box *moov* among the outermost."""
+    """Whether an AVIF or HEIC has a video track beside its pictures: a box *moov* at the top level."""
     at, end = 0, source.seek(0, os.SEEK_END)
     while at + _BOX.size <= end:
         source.seek(at)
@@ -84,9 +83,12 @@ def _gif_frames(source: IO[bytes], enough: int) -> int:
 
 
 class Animation:
-    """The frames of an animated picture, decoded as they are asked for.
+    """The frames of an animated picture, decoded one at a time.
 
-    ``note`` says, once they are exhausted, whether the file broke off.
+    Attributes:
+        size: width and height in pixels.
+        taken: when it was taken, if it says so.
+        note: after the last frame, whether the file breaks off.
 
     Raises:
         DecodeError: not readable, or more than ``max_pixels``.
@@ -103,12 +105,12 @@ class Animation:
             except Exception:
                 raise DecodeError("damaged or cut off: its header cannot be read") from None
         self.size = self._image.size
-        guard_size(self.size, self.size[0] * self.size[1], max_pixels)
-        self.taken = date_of_picture(self._image, tags_of(self._image), source)
+        check_size(self.size, self.size[0] * self.size[1], max_pixels)
+        self.taken = date_of_picture(self._image, exif_of(self._image), source)
         self.note: str | None = None
 
     def frames(self) -> Iterator[StillFrame]:
-        """Every frame as it is shown, over white where it is transparent."""
+        """The frames as they are shown, transparent parts over white."""
         time, index = 0.0, 0
         while True:
             with pillow_settings():
@@ -124,6 +126,6 @@ class Animation:
                     self.note = "truncated: the rest of the animation could not be read"
                     return
             duration = float(self._image.info.get("duration") or 0) / 1000
-            duration = duration if duration >= _LEAST_S else _USUAL_S
+            duration = duration if duration >= _MIN_FRAME_S else _USUAL_FRAME_S
             yield StillFrame(time, duration, shown)
             time, index = time + duration, index + 1

@@ -1,4 +1,4 @@
-"""A frame or a clip of a film as a file of its own: made by a decoding worker, put in place when it is whole."""
+"""A frame or a clip of a film as a new file. A decoding worker writes it; it gets its name when it is complete."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def save_frame(moment: Moment, output: Path, *, force: bool = False) -> SavedFra
     """Write the frame that a film shows at ``moment.start_s``, upright and in full size.
 
     Raises:
-        UsageError: something is at ``output`` (unless ``force``), or its ending is of no picture.
+        UsageError: there is a file at ``output`` (unless ``force``), or its ending is not that of a picture.
         DecodeError: the film ends before that, or cannot be decoded.
     """
     saved = _save("frame", moment, output, force)
@@ -35,8 +35,8 @@ def save_clip(moment: Moment, output: Path, *, force: bool = False) -> SavedClip
     coded anew.
 
     Raises:
-        UsageError: something is at ``output`` (unless ``force``), its ending is of no film or sound, or the moment has
-            no end.
+        UsageError: there is a file at ``output`` (unless ``force``), its ending is not that of a film or sound, or the
+            moment has no end.
         DecodeError: the file ends before that, or cannot be decoded.
     """
     if moment.end_s is None:
@@ -60,7 +60,7 @@ def _save(what: Literal["frame", "clip"], moment: Moment, output: Path, force: b
     span = (moment.start_s, moment.end_s)
     job = Job(source, explicitly_requested=True, moment=span, write=Output(what, target))
     try:
-        unfinished.touch(exist_ok=False)  # a worker may write to this file, and make none
+        unfinished.touch(exist_ok=False)  # a worker may write to this file, but cannot create one
         with Decoder(1, DecodeSpec(), slots=1, writes_to=target) as decoder:
             file, _ = decoder.decode_one(job)
         if file.saved is None:

@@ -1,4 +1,4 @@
-"""One frame of a film as a picture file, and a stretch of a sound or a film as a file of its own."""
+"""Writes one frame of a film as a picture, and a part of a sound or a film as a file."""
 
 from __future__ import annotations
 
@@ -16,35 +16,43 @@ from mmsearch.extracts import SavedClip, SavedFrame
 from mmsearch.retrieval.media.container import (
     NoTrackError,
     Packets,
-    clear_errors,
+    as_decode_errors,
     open_container,
-    origin_of,
     pick_stream,
+    start_offset,
 )
 from mmsearch.retrieval.media.films import animation
 from mmsearch.retrieval.media.films.film import shown_at
 from mmsearch.retrieval.media.films.frame import Frame
 from mmsearch.retrieval.media.films.frames import open_film
 from mmsearch.retrieval.media.formats import FORMATS
-from mmsearch.retrieval.media.sounds.sound import readable
+from mmsearch.retrieval.media.sounds.sound import as_packed
 from mmsearch.types import clock
 
-_PICTURES: dict[str, tuple[str, dict[str, Any]]] = {
+_PICTURE_FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
     ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}),
     ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0}),
     ".png": ("PNG", {}),
     ".webp": ("WEBP", {"quality": 95}),
 }
 
-_LATE_S = 0.25
-_EVERYWHERE = frozenset({"h264", "hevc", "av1", "mpeg4", "aac", "mp3", "ac3", "alac"})
+_MAX_LATE_S = 0.25
+"""A copied clip may start so much after the time that was asked for; else it is coded anew."""
+
+_COMMON_CODECS = frozenset({"h264", "hevc", "av1", "mpeg4", "aac", "mp3", "ac3", "alac"})
 _PCM = frozenset({"pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_f64le"})
 
 
 @dataclass(frozen=True, slots=True)
-class _Clip:
-    """How a clip is written: FFmpeg's container, the encoders of pictures (None: sound only) and of sound, and what
-    is copied as it is: codecs that players expect in such a file, None for all that the container takes."""
+class _ClipFormat:
+    """How clips of an ending are written.
+
+    Attributes:
+        container: FFmpeg's name of it.
+        pictures: the video encoder; None: sound only.
+        sound: the audio encoder.
+        copied: codecs that players expect, whose streams are copied; None: all that the container takes.
+    """
 
     container: str
     pictures: str | None
@@ -52,22 +60,24 @@ class _Clip:
     copied: frozenset[str] | None
 
 
-_CLIPS = {
-    ".mp4": _Clip("mp4", "libx264", "aac", _EVERYWHERE),
-    ".mov": _Clip("mov", "libx264", "aac", _EVERYWHERE | _PCM | {"prores", "mjpeg"}),
-    ".mkv": _Clip("matroska", "libx264", "aac", None),
-    ".webm": _Clip("webm", "libvpx-vp9", "libopus", frozenset({"vp8", "vp9", "av1", "vorbis", "opus"})),
-    ".m4a": _Clip("ipod", None, "aac", frozenset({"aac", "alac"})),
-    ".mp3": _Clip("mp3", None, "libmp3lame", frozenset({"mp3"})),
-    ".ogg": _Clip("ogg", None, "libopus", frozenset({"vorbis", "opus"})),
-    ".opus": _Clip("ogg", None, "libopus", frozenset({"opus"})),
-    ".flac": _Clip("flac", None, "flac", frozenset({"flac"})),
-    ".wav": _Clip("wav", None, "pcm_s16le", _PCM),
+_CLIP_FORMATS = {
+    ".mp4": _ClipFormat("mp4", "libx264", "aac", _COMMON_CODECS),
+    ".mov": _ClipFormat("mov", "libx264", "aac", _COMMON_CODECS | _PCM | {"prores", "mjpeg"}),
+    ".mkv": _ClipFormat("matroska", "libx264", "aac", None),
+    ".webm": _ClipFormat("webm", "libvpx-vp9", "libopus", frozenset({"vp8", "vp9", "av1", "vorbis", "opus"})),
+    ".m4a": _ClipFormat("ipod", None, "aac", frozenset({"aac", "alac"})),
+    ".mp3": _ClipFormat("mp3", None, "libmp3lame", frozenset({"mp3"})),
+    ".ogg": _ClipFormat("ogg", None, "libopus", frozenset({"vorbis", "opus"})),
+    ".opus": _ClipFormat("ogg", None, "libopus", frozenset({"opus"})),
+    ".flac": _ClipFormat("flac", None, "flac", frozenset({"flac"})),
+    ".wav": _ClipFormat("wav", None, "pcm_s16le", _PCM),
 }
 
 _TIME_BASE = Fraction(1, 90_000)
-_PRE_ROLL_S = 1.0
 _MP3_CHANNELS = 2
+
+_PRE_ROLL_S = 1.0
+"""Sound is decoded from so long before the clip on: its first frames build on those before them."""
 
 
 def save_frame(
@@ -79,12 +89,12 @@ def save_frame(
         UsageError: ``out`` ends in none of .jpg, .png, .webp.
         DecodeError: the film ends before that, or cannot be decoded.
     """
-    ending = _ending(out, _PICTURES)
+    ending = _ending(out, _PICTURE_FORMATS)
     reader = open_film(source, format, max_pixels)
     frame = next(shown_at(reader, [time_s]))
     picture = frame.picture()
     reader.close()
-    name, options = _PICTURES[ending]
+    name, options = _PICTURE_FORMATS[ending]
     picture.save(out, name, **options)
     return SavedFrame(Path(out), frame.time, picture.width, picture.height)
 
@@ -107,8 +117,8 @@ def cut_clip(
         UsageError: no clip can be written to such an ending.
         DecodeError: it ends before that, or cannot be decoded.
     """
-    ending = _ending(out, _CLIPS)
-    with clear_errors():
+    ending = _ending(out, _CLIP_FORMATS)
+    with as_decode_errors():
         if format not in animation.ANIMATED_FORMATS and not FORMATS[format].untimed:
             copied = _copy(source, format, start_s, end_s, out, ending)
             if copied is not None:
@@ -119,7 +129,7 @@ def cut_clip(
 
 def check_ending(what: Literal["frame", "clip"], out: str | os.PathLike[str]) -> None:
     """Raise a UsageError if a file of that name can hold no frame, or no clip."""
-    _ending(out, _PICTURES if what == "frame" else _CLIPS)
+    _ending(out, _PICTURE_FORMATS if what == "frame" else _CLIP_FORMATS)
 
 
 def _ending(out: str | os.PathLike[str], known: dict[str, Any]) -> str:
@@ -134,25 +144,27 @@ def _tracks(container: Any, ending: str) -> list[Any]:
 
     pictures = tuple(track for track in container.streams.video if not track.disposition & Disposition.attached_pic)
     tracks = []
-    if pictures and _CLIPS[ending].pictures is not None:
+    if pictures and _CLIP_FORMATS[ending].pictures is not None:
         tracks.append(pick_stream(pictures, "a film"))
     if container.streams.audio:
         tracks.append(pick_stream(container.streams.audio, "a sound track"))
     if not tracks:
-        raise NoTrackError("no sound track" if _CLIPS[ending].pictures is None else "neither picture nor sound in it")
+        raise NoTrackError(
+            "no sound track" if _CLIP_FORMATS[ending].pictures is None else "neither picture nor sound in it"
+        )
     return tracks
 
 
 def _copy(
     source: IO[bytes], format: str, start: float, end: float, out: str | os.PathLike[str], ending: str
 ) -> tuple[float, float] | None:
-    """Start and end of what was copied, or None where the container takes no such codec."""
+    """Copy the streams; returns start and end in seconds, or None if the container does not take their codecs."""
     import av
 
     with open_container(source, format) as container:
         tracks = _tracks(container, ending)
-        with av.open(os.fspath(out), "w", format=_CLIPS[ending].container) as clip:
-            takes = _CLIPS[ending].copied or clip.supported_codecs
+        with av.open(os.fspath(out), "w", format=_CLIP_FORMATS[ending].container) as clip:
+            takes = _CLIP_FORMATS[ending].copied or clip.supported_codecs
             if any(track.codec_context.codec.canonical_name not in takes for track in tracks):
                 return None
             try:
@@ -162,20 +174,20 @@ def _copy(
                 return None
     if copied is not None and copied[1] <= start:
         raise DecodeError(f"it ends before {clock(start)}")
-    if copied is not None and copied[0] > start + _LATE_S:
-        return None  # the jump passed the key frame before: what is wanted would be missing
+    if copied is not None and copied[0] > start + _MAX_LATE_S:
+        return None  # the jump went past the key frame before the start
     return copied
 
 
 def _copy_packets(
     container: Any, tracks: list[Any], clip: Any, written: list[Any], start: float, end: float
 ) -> tuple[float, float] | None:
-    origin, lead = origin_of(container), tracks[0]
+    origin, lead = start_offset(container), tracks[0]
     container.seek(int((start + origin) / lead.time_base), stream=lead)
     first: float | None = None
     last = 0.0
     finished: set[int] = set()
-    for packet in _in_time(container.demux(*tracks)):
+    for packet in _with_timestamps(container.demux(*tracks)):
         time = float(packet.pts * packet.time_base) - origin
         long = float((packet.duration or 0) * packet.time_base)
         if first is None:
@@ -197,8 +209,8 @@ def _copy_packets(
     return None if first is None else (first, last)
 
 
-def _in_time(packets: Iterator[Any]) -> Iterator[Any]:
-    """Packets that have a place in time; Matroska leaves out when the first ones are to be decoded."""
+def _with_timestamps(packets: Iterator[Any]) -> Iterator[Any]:
+    """Packets with time stamps of decoding, which are made up for the first ones of Matroska; others are left out."""
     waiting: dict[int, list[Any]] = {}
     known: set[int] = set()
     for packet in packets:
@@ -227,10 +239,10 @@ def _recode(
     ending: str,
     max_pixels: int,
 ) -> float:
-    """Code pictures and sound anew; where they end."""
+    """Code pictures and sound anew; returns where they end, in seconds."""
     import av
 
-    coders = _CLIPS[ending]
+    coders = _CLIP_FORMATS[ending]
     last = start
     with av.open(os.fspath(out), "w", format=coders.container) as clip:
         packets: list[Iterator[tuple[float, Any]]] = []
@@ -269,7 +281,7 @@ def _frames_between(reader: Any, start: float, end: float) -> Iterator[Frame]:
     for frame in reader.frames_from(start):
         if frame.time >= end:
             break
-        if held is not None and frame.time > start + float(_TIME_BASE):  # counted times are sums, and not exact
+        if held is not None and frame.time > start + float(_TIME_BASE):  # sums of durations are not exact
             yield held
         held = frame
     if held is not None and held.time + held.duration > start:
@@ -309,15 +321,15 @@ def _coded_pictures(
         yield until, packet
 
 
-def _layout(layout: Any, coders: _Clip | None) -> str:
-    """The name of a layout of channels; some files only count them, and MP3 has two at most."""
+def _layout(layout: Any, coders: _ClipFormat | None) -> str:
+    """The name of a channel layout; some files only state the number of channels, and MP3 has two at most."""
     usual = {1: "mono", 2: "stereo"}
     most = _MP3_CHANNELS if coders is not None and coders.sound == "libmp3lame" else layout.nb_channels
     return usual.get(min(layout.nb_channels, most), str(layout.name))
 
 
 def _rate_for(coder: str, rate: int) -> int:
-    """The rate itself, or where the encoder has a list without it the next one up."""
+    """The rate, or the next higher one that the encoder supports."""
     from av.codec import Codec
 
     known = sorted(Codec(coder, "w").audio_rates or ())
@@ -333,7 +345,7 @@ def _coded_sound(
     stream = clip.add_stream(coder, rate=_rate_for(coder, rate), layout=layout)
     container = open_container(source, format)
     track = pick_stream(container.streams.audio, "a sound track")
-    origin = origin_of(container)
+    origin = start_offset(container)
     if start > _PRE_ROLL_S and track.time_base is not None:
         container.seek(int((start - _PRE_ROLL_S + origin) / track.time_base), stream=track)
     until = start
@@ -346,7 +358,7 @@ def _coded_sound(
             break
         if low >= high:
             continue
-        frame = readable(frame)
+        frame = as_packed(frame)
         samples = frame.to_ndarray()
         across = 1 if frame.format.is_planar else frame.layout.nb_channels
         part = AudioFrame.from_ndarray(

@@ -1,4 +1,4 @@
-"""Films: shots of at most ten seconds, each with up to four of its frames as an encoder's pixels, streamed."""
+"""Films as shots of at most ten seconds, each with up to four frames as an encoder's pixels, one shot at a time."""
 
 from __future__ import annotations
 
@@ -11,30 +11,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import DecodeError
-from mmsearch.retrieval.media.dates import dated
+from mmsearch.retrieval.media.dates import with_date
 from mmsearch.retrieval.media.decode_spec import FRAMES_OF_SHOT, MAX_SPAN_S
-from mmsearch.retrieval.media.films.frame import Frame, Thumbnail
+from mmsearch.retrieval.media.films.frame import Frame, FrameThumbnail
 from mmsearch.retrieval.media.films.frames import open_film
-from mmsearch.retrieval.media.films.shots import evenly, is_flat, with_cuts
+from mmsearch.retrieval.media.films.shots import is_flat, pick_evenly, with_cuts
 from mmsearch.retrieval.media.pictures.transform import ImageTransform
 from mmsearch.retrieval.media.resume import ResumePoint
 from mmsearch.types import Facts, clock
 
 _FIRST_S, _EVERY_S = 0.25, 1.0
-_LEAST_REST_S = 2.0
+"""Frames are sampled so long after the start of a shot, and then at this distance."""
+
+_MIN_REST_S = 2.0
+"""A long shot is cut into pieces; a shorter rest stays with the piece before it, and the two are halved."""
+
 _MAX_QUERY_FRAMES = 32
+
 _SEEK_S = 10.0
+"""A jump is made to a frame that is further away; nearer ones are reached by decoding."""
+
 _CONTEXT_S = 5.0
-"""Of film before a place, by which cuts are told as in a film read from its start: the detector looks back 2 s."""
+"""Film before a resume point that is decoded for the cut detector, which looks back 2 s."""
+
 _ROUNDING_S = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """A shot, or a piece of one that is longer than `MAX_SPAN_S`; ``continues`` marks all but the first piece.
+    """A shot, or a piece of one that is longer than `MAX_SPAN_S`.
 
-    ``frames`` are RGB pixels of the transform's size, uint8 ``[n, height, width, 3]``, n ≥ 1; ``times`` are their
-    presentation times in seconds.
+    Attributes:
+        start_s: in seconds.
+        end_s: in seconds.
+        frames: RGB pixels of the transform's size, uint8 ``[n, height, width, 3]``, n ≥ 1.
+        times: presentation times of the frames, in seconds.
+        continues: a piece of a shot, but not the first.
     """
 
     start_s: float
@@ -55,8 +67,10 @@ class _Candidate:
 class Film:
     """The shots of an opened film or animated picture.
 
-    ``expected_s`` is the duration that the header states, 0.0 if it states none; ``first`` is the number of the
-    first shot that `shots` gives, and is valid once it does; ``facts`` are once it is exhausted.
+    Attributes:
+        expected_s: the duration that the header states, in seconds; 0.0 if it states none.
+        first: the number of the first shot that `shots` gives, valid from then on.
+        facts: valid after the last shot.
 
     Raises:
         DecodeError: no picture in it, it cannot be decoded, or its frames have more than ``max_pixels``.
@@ -72,7 +86,7 @@ class Film:
 
     @property
     def can_go_on(self) -> bool:
-        """Whether a later run finds the place in the film that has been reached, by its time alone."""
+        """Whether a later run can find the place that has been reached, by its time."""
         return self._reader.can_go_on
 
     @property
@@ -83,7 +97,7 @@ class Film:
     def shots(self, resume: ResumePoint | None = None) -> Iterator[Shot]:
         """The film's shots in order, without gaps; a long one comes in pieces.
 
-        ``resume`` leaves out what lies before it, or nothing where the film has no such place.
+        With ``resume`` shots before it are left out; all are given if the film has no shot that starts there.
 
         Raises:
             DecodeError: nothing of it can be decoded.
@@ -104,10 +118,10 @@ class Film:
             yield from sampler.finish(end)
         self._reader.close()
         facts = Facts(width=size[0], height=size[1], duration_s=end, note=self._reader.note)
-        self.facts = dated(facts, self._reader.taken)
+        self.facts = with_date(facts, self._reader.taken)
 
-    def _frames(self, resume: ResumePoint | None) -> Iterator[tuple[Frame, Thumbnail, bool, float]]:
-        """Frames with what is known of them, from ``resume`` on if the same shots are found there, else all."""
+    def _frames(self, resume: ResumePoint | None) -> Iterator[tuple[Frame, FrameThumbnail, bool, float]]:
+        """Frames, thumbnails, whether a shot begins, and until when each is shown: from ``resume`` on, or all."""
         if resume is not None:
             frames = with_cuts(self._reader.frames_from(max(0.0, resume.start_s - _CONTEXT_S)))
             found = _from(resume, _with_ends(frames))
@@ -123,9 +137,9 @@ class Film:
 
 
 def _from(
-    resume: ResumePoint, frames: Iterator[tuple[Frame, Thumbnail, bool, float]]
-) -> Iterator[tuple[Frame, Thumbnail, bool, float]]:
-    """What is shown from a place on; nothing where no shot starts there, but should, or one does, but should not."""
+    resume: ResumePoint, frames: Iterator[tuple[Frame, FrameThumbnail, bool, float]]
+) -> Iterator[tuple[Frame, FrameThumbnail, bool, float]]:
+    """The frames from a resume point on; none if a cut that should be there is not, or the other way round."""
     starts = resume.start_s == resume.shot_start_s
     for frame, thumbnail, cut, until in frames:
         if until > resume.start_s + _ROUNDING_S:
@@ -136,10 +150,10 @@ def _from(
 
 
 def _with_ends(
-    frames: Iterator[tuple[Frame, Thumbnail, bool]],
-) -> Iterator[tuple[Frame, Thumbnail, bool, float]]:
+    frames: Iterator[tuple[Frame, FrameThumbnail, bool]],
+) -> Iterator[tuple[Frame, FrameThumbnail, bool, float]]:
     """Each frame with the time until which it is shown."""
-    held: tuple[Frame, Thumbnail, bool] | None = None
+    held: tuple[Frame, FrameThumbnail, bool] | None = None
     for item in frames:
         if held is not None:
             yield *held, item[0].time
@@ -149,17 +163,17 @@ def _with_ends(
 
 
 class _Sampler:
-    """Takes frames out of one shot: that which is shown after a quarter of a second, and every second from there.
+    """Samples the frames of one shot: the one shown after a quarter of a second, and one every second from there.
 
-    ``resume``: begin with a later piece of the shot.
+    With ``resume`` it begins with a later piece of the shot.
     """
 
     def __init__(
-        self, first: Frame, thumbnail: Thumbnail, transform: ImageTransform, resume: ResumePoint | None = None
+        self, first: Frame, thumbnail: FrameThumbnail, transform: ImageTransform, resume: ResumePoint | None = None
     ) -> None:
         self._transform = transform
         self._start = first.time if resume is None else resume.start_s
-        self._first: tuple[Frame, Thumbnail] | None = (first, thumbnail)
+        self._first: tuple[Frame, FrameThumbnail] | None = (first, thumbnail)
         self._wanted = (first.time if resume is None else resume.shot_start_s) + _FIRST_S
         self._continues = resume is not None and resume.start_s != resume.shot_start_s
         self._candidates: list[_Candidate] = []
@@ -167,8 +181,8 @@ class _Sampler:
             self._first = None
             self._wanted += _EVERY_S
 
-    def add(self, frame: Frame, thumbnail: Thumbnail, until: float) -> Iterator[Shot]:
-        """Take note of a frame that is shown until then; gives the pieces that are complete."""
+    def add(self, frame: Frame, thumbnail: FrameThumbnail, until: float) -> Iterator[Shot]:
+        """Add a frame that is shown until ``until``; yields the pieces that are complete."""
         pixels = None
         while self._wanted < until:
             if pixels is None:
@@ -179,7 +193,7 @@ class _Sampler:
             self._wanted += _EVERY_S
 
     def finish(self, end: float) -> Iterator[Shot]:
-        """The shot is over: its last pieces."""
+        """The last pieces of the shot, which ends at ``end``."""
         yield from self._cut_off(end)
         if self._first is not None:
             frame, thumbnail = self._first
@@ -191,15 +205,15 @@ class _Sampler:
         yield self._piece(end)
 
     def _cut_off(self, time: float) -> Iterator[Shot]:
-        """Full pieces before ``time``; a rest that is too short stays with its piece, to be halved."""
-        while time - self._start > MAX_SPAN_S + _LEAST_REST_S:
+        """The pieces of full length before ``time``, except the last where the rest would be too short."""
+        while time - self._start > MAX_SPAN_S + _MIN_REST_S:
             yield self._piece(self._start + MAX_SPAN_S)
 
     def _piece(self, end: float) -> Shot:
         inside = [candidate for candidate in self._candidates if candidate.wanted < end or not self._candidates]
         self._candidates = [candidate for candidate in self._candidates if candidate.wanted >= end]
         distinct = list({candidate.time: candidate for candidate in inside}.values())
-        chosen = evenly([candidate for candidate in distinct if not candidate.flat] or distinct, FRAMES_OF_SHOT)
+        chosen = pick_evenly([candidate for candidate in distinct if not candidate.flat] or distinct, FRAMES_OF_SHOT)
         shot = Shot(
             self._start,
             end,
@@ -212,16 +226,16 @@ class _Sampler:
 
 
 def frame_pixels(frame: Frame, transform: ImageTransform) -> NDArray[np.uint8]:
-    """A frame as the encoder's pixels, uint8 ``[height, width, 3]``; large ones are reduced in one go first."""
+    """A frame as the encoder's pixels, uint8 ``[height, width, 3]``; large frames are reduced first."""
     return transform.apply(frame.picture((2 * transform.height, 2 * transform.width)))
 
 
 def frames_between(
     source: IO[bytes], format: str, transform: ImageTransform, start_s: float, end_s: float | None, *, max_pixels: int
 ) -> tuple[NDArray[np.uint8], Facts]:
-    """The frame shown at ``start_s``, or frames spread over ``start_s`` to ``end_s`` by the rule for shots.
+    """The frame shown at ``start_s``, or frames from ``start_s`` to ``end_s``, sampled as those of a shot.
 
-    Pixels are uint8 ``[n, height, width, 3]``, n ≥ 1.
+    Returns pixels, uint8 ``[n, height, width, 3]``, n ≥ 1, and facts.
 
     Raises:
         DecodeError: the film ends before that, or cannot be decoded.
@@ -230,29 +244,29 @@ def frames_between(
     pixels: list[NDArray[np.uint8]] = []
     seen = set()
     size = (0, 0)
-    for frame in shown_at(reader, _moments(start_s, end_s)):
+    for frame in shown_at(reader, _sample_times(start_s, end_s)):
         if frame.time not in seen:
             seen.add(frame.time)
             pixels.append(frame_pixels(frame, transform))
             size = frame.picture().size
     facts = Facts(width=size[0], height=size[1], duration_s=reader.expected_s or None)
     reader.close()
-    return np.stack(pixels), dated(facts, reader.taken)
+    return np.stack(pixels), with_date(facts, reader.taken)
 
 
-def _moments(start: float, end: float | None) -> list[float]:
+def _sample_times(start: float, end: float | None) -> list[float]:
     if end is None or end - start <= _FIRST_S:
         return [start]
     pieces = max(1, round((end - start) / MAX_SPAN_S + 0.499))
     moments: list[float] = []
     for piece in range(pieces):
         low, high = (start + (end - start) * edge / pieces for edge in (piece, piece + 1))
-        moments += evenly(np.arange(low + _FIRST_S, high, _EVERY_S).tolist(), FRAMES_OF_SHOT)
-    return evenly(moments, _MAX_QUERY_FRAMES)
+        moments += pick_evenly(np.arange(low + _FIRST_S, high, _EVERY_S).tolist(), FRAMES_OF_SHOT)
+    return pick_evenly(moments, _MAX_QUERY_FRAMES)
 
 
 def shown_at(reader: object, moments: list[float]) -> Iterator[Frame]:
-    """The frames shown at some moments, in order; moments after the end are left out, but not all of them.
+    """The frames shown at some times, in order; times after the end of the film are left out.
 
     Raises:
         DecodeError: the film ends before the first of them.

@@ -1,4 +1,4 @@
-"""Frames of a film: an upright RGB picture of one, or only a thumbnail to compare it by, each at the least cost."""
+"""A frame of a film: as an upright RGB picture, or only as a thumbnail for the comparison with others."""
 
 from __future__ import annotations
 
@@ -25,12 +25,24 @@ _MAX_STRETCH = 20
 _UNSPECIFIED, _BT601, _BT709 = 2, 5, 1
 _HD_HEIGHT = 720
 
-Thumbnail = NDArray[np.float32]
+_YUV_8 = ((0, 0, 1, 8), (1, 0, 1, 8), (2, 0, 1, 8))
+_NV_8 = ((0, 0, 1, 8), (1, 0, 2, 8), (1, 1, 2, 8))
+_YUV_10 = ((0, 0, 1, 10), (1, 0, 1, 10), (2, 0, 1, 10))
+_LAYOUTS: dict[str, tuple[tuple[int, int, int, int], ...]] = {
+    **dict.fromkeys(
+        ("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "yuv411p", "yuv410p"), _YUV_8
+    ),
+    **dict.fromkeys(("nv12", "nv16"), _NV_8),
+    **dict.fromkeys(("yuv420p10le", "yuv422p10le", "yuv444p10le"), _YUV_10),
+}
+"""For each pixel format the plane, first value, step and bits of luma and of the two chroma values."""
+
+FrameThumbnail = NDArray[np.float32]
 """Luma and two chroma planes, float32 ``[3, 32, 32]`` of 0…255: cell means of a sparse sample of the frame."""
 
 
 class Frame(Protocol):
-    """One picture of a film."""
+    """One frame of a film."""
 
     @property
     def time(self) -> float:
@@ -38,13 +50,13 @@ class Frame(Protocol):
 
     @property
     def duration(self) -> float:
-        """For how many seconds; 0.0: until the next."""
+        """For how many seconds it is shown; 0.0: until the next frame."""
 
-    def thumbnail(self) -> Thumbnail:
-        """What to compare it by."""
+    def thumbnail(self) -> FrameThumbnail:
+        """A small version for the comparison with other frames."""
 
     def picture(self, least: tuple[int, int] | None = None) -> Image.Image:
-        """Upright, with square pixels, in RGB; where ``least`` (height, width) is given, perhaps reduced to no less."""
+        """Upright, with square pixels, in RGB; with ``least`` (height, width) perhaps reduced, but not below that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +67,7 @@ class StillFrame:
     duration: float
     image: Image.Image
 
-    def thumbnail(self) -> Thumbnail:
+    def thumbnail(self) -> FrameThumbnail:
         """See `Frame`."""
         small = self.image.convert("YCbCr").resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BOX)
         return np.asarray(small, np.float32).transpose(2, 0, 1)
@@ -67,14 +79,14 @@ class StillFrame:
 
 @dataclass(frozen=True, slots=True)
 class FilmFrame:
-    """A frame that FFmpeg decoded; ``pixel_aspect`` is the width of a pixel over its height."""
+    """A frame that FFmpeg decoded; ``pixel_aspect`` is the width of a pixel divided by its height."""
 
     time: float
     duration: float
     decoded: VideoFrame
     pixel_aspect: Fraction = Fraction(1)
 
-    def thumbnail(self) -> Thumbnail:
+    def thumbnail(self) -> FrameThumbnail:
         """See `Frame`."""
         frame = self.decoded
         layout = _LAYOUTS.get(frame.format.name)
@@ -94,7 +106,7 @@ class FilmFrame:
         if least is not None:
             low, wide = least[::-1] if turns % 2 else least
             scale = max(low / height, wide / width)
-            if scale <= 0.75:  # less is not worth a second interpolation
+            if scale <= 0.75:  # a smaller reduction is not worth a second interpolation
                 width, height = max(wide, round(width * scale)), max(low, round(height * scale))
         colours: dict[str, Any] = {"dst_colorspace": _BT601}
         if frame.colorspace == _UNSPECIFIED:
@@ -109,20 +121,10 @@ class FilmFrame:
 
 
 def square_size(width: int, height: int, pixel_aspect: Fraction) -> tuple[int, int]:
-    """Width and height in square pixels, as players show it: the height stays."""
+    """Width and height in square pixels; the height stays, as in players."""
     if pixel_aspect <= 0 or not Fraction(1, _MAX_STRETCH) <= pixel_aspect <= _MAX_STRETCH:
         return width, height
     return max(1, round(width * pixel_aspect)), height
-
-
-_LAYOUTS: dict[str, tuple[tuple[int, int, int, int], ...]] = {}
-"""For each pixel format the plane, first value, step and bits of luma and of the two chroma values."""
-for _name in ("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "yuv411p", "yuv410p"):
-    _LAYOUTS[_name] = ((0, 0, 1, 8), (1, 0, 1, 8), (2, 0, 1, 8))
-for _name in ("nv12", "nv16"):
-    _LAYOUTS[_name] = ((0, 0, 1, 8), (1, 0, 2, 8), (1, 1, 2, 8))
-for _name in ("yuv420p10le", "yuv422p10le", "yuv444p10le"):
-    _LAYOUTS[_name] = ((0, 0, 1, 10), (1, 0, 1, 10), (2, 0, 1, 10))
 
 
 def _plane(frame: VideoFrame, index: int, first: int, step: int, bits: int) -> NDArray[np.float32]:
@@ -138,6 +140,6 @@ def _plane(frame: VideoFrame, index: int, first: int, step: int, bits: int) -> N
 
 @functools.lru_cache(maxsize=16)
 def _spread(size: int) -> NDArray[np.intp]:
-    """The places of the samples along a side, evenly spread over all of it."""
+    """The positions of the samples along a side of ``size`` pixels, evenly spread."""
     count = THUMBNAIL_SIDE * _SAMPLES_PER_CELL
     return (2 * np.arange(count) + 1) * size // (2 * count)

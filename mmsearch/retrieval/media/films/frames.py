@@ -1,4 +1,4 @@
-"""The frames of a film or an animation, one after the other or from any moment on, at their exact times."""
+"""The frames of a film or an animation at their exact times, from the beginning or from any time on."""
 
 from __future__ import annotations
 
@@ -12,25 +12,29 @@ from mmsearch.retrieval.media.container import (
     Clock,
     NoTrackError,
     Packets,
-    clear_errors,
+    as_decode_errors,
+    date_recorded,
     open_container,
-    origin_of,
     pick_stream,
+    start_offset,
     stated_duration,
-    taken,
 )
-from mmsearch.retrieval.media.durations import promised_duration
+from mmsearch.retrieval.media.durations import header_duration
 from mmsearch.retrieval.media.films import animation
 from mmsearch.retrieval.media.films.frame import FilmFrame, Frame, square_size
 from mmsearch.retrieval.media.formats import FORMATS
-from mmsearch.retrieval.media.pictures.image import guard_size
+from mmsearch.retrieval.media.pictures.image import check_size
 
 _MAX_FRAME_S = 3600.0
+
 _BACK_S = (0.0, 2.0, 10.0, 60.0)
+"""A jump goes to so long before the time that is wanted: further back if no frame before that time is found."""
+
 _ORDER_OF_CODING = frozenset({"avi", "mpegvideo"})
-"""Formats whose time stamps count coded pictures: with B frames FFmpeg has the first one come late."""
+"""Formats whose time stamps count coded pictures: with B frames FFmpeg shows the first one late."""
+
 _SETTLES_S = {"mpeg": 1.0}
-"""Program streams stamp some pictures only: for so long after a jump FFmpeg guesses the times."""
+"""Program streams have time stamps on some pictures only: so long after a jump FFmpeg's times are guesses."""
 
 
 def open_film(source: IO[bytes], format: str, max_pixels: int) -> FilmReader | AnimationReader:
@@ -45,7 +49,7 @@ def open_film(source: IO[bytes], format: str, max_pixels: int) -> FilmReader | A
 
 
 class AnimationReader:
-    """The frames of an animated picture. Its duration is stated nowhere."""
+    """The frames of an animated picture. Its header states no duration."""
 
     expected_s = 0.0
 
@@ -66,40 +70,42 @@ class AnimationReader:
         return animation.Animation(self._source, self._format, self._max_pixels)
 
     def frames_from(self, time: float) -> Iterator[Frame]:
-        """All frames in order: there is no way in but the beginning."""
+        """All frames in order: an animation is always decoded from its beginning."""
         return self.frames()
 
     def close(self) -> None:
-        """The source is the caller's; there is nothing else to close."""
+        """Does nothing: the file belongs to the caller."""
 
 
 class FilmReader:
-    """The frames of a film's picture track, as FFmpeg decodes it.
+    """The frames of a film's video track, as FFmpeg decodes it.
 
-    ``expected_s`` is the duration that the header states (0.0: unknown), ``note`` says after all frames whether the
-    file broke off.
+    Attributes:
+        expected_s: the duration that the header states, in seconds; 0.0: unknown.
+        taken: when it was recorded, if it says so.
+        note: after the last frame, whether the file breaks off or is damaged.
     """
 
     def __init__(self, source: IO[bytes], format: str, max_pixels: int) -> None:
         self._source, self._format, self._max_pixels = source, format, max_pixels
         self._open()
         self.expected_s = stated_duration(self._container, self._stream)
-        self._promised_s = promised_duration(source, format, self.expected_s)
-        self.taken = taken(self._container, "film")
+        self._header_s = header_duration(source, format, self.expected_s)
+        self.taken = date_recorded(self._container, "film")
         self.note: str | None = None
         self._clock: Clock | None = None
         self._late = 0.0
         if format in _ORDER_OF_CODING:
             first = next(self._packets.frames(), None)
             if first is not None and first.time is not None:
-                self._late = max(0.0, first.time - origin_of(self._container))
+                self._late = max(0.0, first.time - start_offset(self._container))
             self._open()
 
     def _open(self) -> None:
         from av.stream import Disposition
 
         self._container = open_container(self._source, self._format)
-        with clear_errors():
+        with as_decode_errors():
             covers = Disposition.attached_pic | Disposition.timed_thumbnails
             tracks = tuple(track for track in self._container.streams.video if not track.disposition & covers)
             if not tracks:
@@ -120,7 +126,7 @@ class FilmReader:
 
     def _guard(self, width: int, height: int) -> None:
         size = square_size(width, height, self._pixel_aspect)
-        guard_size(size, max(width * height, size[0] * size[1]), self._max_pixels)
+        check_size(size, max(width * height, size[0] * size[1]), self._max_pixels)
         self._size = (width, height)
 
     def frames(self) -> Iterator[FilmFrame]:
@@ -132,10 +138,10 @@ class FilmReader:
         clock = self._clock = Clock(self._container, self.expected_s)
         end = 0.0
         nothing = True
-        with clear_errors():
+        with as_decode_errors():
             for decoded, stamp, length in clock.timed(self._packets.frames(), self._length):
                 time = stamp - self._late
-                if not nothing and time < end - length:  # out of order: nobody would see it
+                if not nothing and time < end - length:  # out of order: players do not show it
                     continue
                 nothing, end = False, time + length
                 yield self._frame(decoded, time, length)
@@ -149,7 +155,7 @@ class FilmReader:
         Raises:
             DecodeError: not one of them can be decoded.
         """
-        with clear_errors():
+        with as_decode_errors():
             settles = _SETTLES_S.get(self._format, 0.0)
             if time > 1 and self._can_jump:
                 for back in _BACK_S:
@@ -169,13 +175,13 @@ class FilmReader:
             yield from self.frames()
 
     def _after_seek(self, time: float, settles: float) -> Iterator[FilmFrame]:
-        """Frames from the first key frame after a jump: those shown before it lack what they build on.
+        """Frames from the first key frame after a jump on: those before it depend on frames that were not decoded.
 
-        None are given whose times are guessed, which they are for ``settles`` seconds.
+        Those of the first ``settles`` seconds, whose times are guesses, are left out.
         """
         import av
 
-        base, origin = self._stream.time_base, origin_of(self._container) + self._late
+        base, origin = self._stream.time_base, start_offset(self._container) + self._late
         if base is None:
             return
         try:
@@ -206,8 +212,8 @@ class FilmReader:
         return "header only: there is no picture behind it"
 
     def _note(self, duration: float) -> str | None:
-        if duration < self._promised_s - max(1.0, 0.02 * self._promised_s):
-            return f"truncated: {duration:.0f} s of {self._promised_s:.0f} s could be read"
+        if duration < self._header_s - max(1.0, 0.02 * self._header_s):
+            return f"truncated: {duration:.0f} s of {self._header_s:.0f} s could be read"
         if self._packets.broken_off:
             return f"truncated: {duration:.0f} s could be read"
         return self.damage
@@ -219,9 +225,9 @@ class FilmReader:
 
     @property
     def can_go_on(self) -> bool:
-        """Whether the place that has been reached is found again by its time: stamps were right, jumps are exact."""
-        steady = self._clock is None or self._clock.steady
-        return self._can_jump and self._format not in _SETTLES_S and steady
+        """Whether a later run can find the place that has been reached, by its time: stamps are right, jumps exact."""
+        is_reliable = self._clock is None or self._clock.is_reliable
+        return self._can_jump and self._format not in _SETTLES_S and is_reliable
 
     def close(self) -> None:
         """Give the decoder's memory back."""

@@ -1,6 +1,6 @@
-"""Where one shot of a film ends and the next begins, told from thumbnails as they stream past.
+"""Finds the cuts between the shots of a film, by thumbnails of its frames, one frame after the other.
 
-Thresholds were set on films made by ``benchmarks/shots.py``, which also measures them on others.
+The thresholds were chosen on films made by ``benchmarks/shots.py``, which also measures them on other films.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from mmsearch.retrieval.media.films.frame import Frame, Thumbnail
+from mmsearch.retrieval.media.films.frame import Frame, FrameThumbnail
 
 MIN_SHOT_S = 0.4
 
 _AHEAD = 2
-_WORTH_A_LOOK, _LEAST_CHANGE = 4.0, 8.0
-_LEAST_STRANGENESS = 0.2
+_MIN_COMPARED_CHANGE, _MIN_CHANGE = 4.0, 8.0
+_MIN_DISSIMILARITY = 0.2
 _RATIO = 3.0
-_LEAST_STRANGENESS_IN_CALM, _CALM_RATIO = 0.1, 5.0
+_MIN_DISSIMILARITY_IN_CALM, _CALM_RATIO = 0.1, 5.0
 
 _FLAT = 3.0
 _FAINT = 6.0
@@ -31,7 +31,7 @@ _SHIFT = 3
 _COARSE = 16
 
 _TRANSITIONS_S = (0.4, 0.7, 1.0)
-_LEAST_TRANSITION = 20.0
+_MIN_TRANSITION = 20.0
 _MAX_RESIDUE = 0.2
 _ROUNDING_S = 1e-6
 
@@ -41,60 +41,60 @@ Coarse = NDArray[np.float32]
 
 
 @dataclass(slots=True)
-class _Seen:
-    """A frame as the detector remembers it; ``change`` and ``strangeness`` are those since the frame before."""
+class _FrameState:
+    """A frame as the detector remembers it; ``change`` and ``dissimilarity`` are those since the frame before."""
 
     time: float
-    thumbnail: Thumbnail
+    thumbnail: FrameThumbnail
     coarse: Coarse
     flat: bool
     change: float = 0.0
-    strangeness: float = 0.0
+    dissimilarity: float = 0.0
 
 
-def with_cuts(frames: Iterable[FrameT]) -> Iterator[tuple[FrameT, Thumbnail, bool]]:
-    """Each frame, its thumbnail, and whether a new shot begins with it. Runs two frames behind.
+def with_cuts(frames: Iterable[FrameT]) -> Iterator[tuple[FrameT, FrameThumbnail, bool]]:
+    """Each frame, its thumbnail, and whether a new shot begins with it; two frames late.
 
-    A hard cut is a frame that cannot be the one before from a little to the side, so that motion is none, nor in
-    another light, so that a flash is none; it stands out among the changes around it, and the old picture does
-    not come back right after. A fade or a dissolve is a second in which every frame is a mixture of the first and the
-    last one; the new shot begins where it is told, towards the end of the mixture. One-coloured frames begin no shot.
+    A hard cut is a frame that differs from the one before by more than a small shift (which is motion) or another light
+    (which is a flash), that differs more than the frames around it do, and after which the old picture does not come
+    back. In a fade or a dissolve every frame of up to a second is a mixture of the first and the last one; the new shot
+    begins towards its end, where it is detected. Frames of one colour begin no shot.
     """
-    detector: _Detector[FrameT] = _Detector()
+    detector: _CutDetector[FrameT] = _CutDetector()
     for frame in frames:
         yield from detector.add(frame)
     yield from detector.finish()
 
 
-class _Detector(Generic[FrameT]):
+class _CutDetector(Generic[FrameT]):
     def __init__(self) -> None:
-        self._window: deque[_Seen] = deque(maxlen=2 * _AHEAD + 2)
-        self._waiting: deque[FrameT] = deque()  # decoded frames are large: those that were given are let go
-        self._before: _Seen | None = None  # the last frame that shows something
-        self._began: float | None = None  # when the current shot did
-        self._cut = 0.0  # when the last one did that began with a hard cut
-        self._mixtures = _Mixtures()
-        self._mixed = 0.0  # when the last transition told is over for certain
+        self._window: deque[_FrameState] = deque(maxlen=2 * _AHEAD + 2)
+        self._waiting: deque[FrameT] = deque()  # decoded frames are large: those that were yielded are not kept
+        self._before: _FrameState | None = None  # the last frame that shows something
+        self._began: float | None = None  # when the current shot began
+        self._cut = 0.0  # when the last shot began that starts with a hard cut
+        self._mixtures = _TransitionDetector()
+        self._mixed = 0.0  # when the last transition that was detected is over for certain
 
-    def add(self, frame: FrameT) -> Iterator[tuple[FrameT, Thumbnail, bool]]:
+    def add(self, frame: FrameT) -> Iterator[tuple[FrameT, FrameThumbnail, bool]]:
         thumbnail = frame.thumbnail()
-        seen = _Seen(frame.time, thumbnail, coarse(thumbnail), is_flat(thumbnail))
+        seen = _FrameState(frame.time, thumbnail, coarse(thumbnail), is_flat(thumbnail))
         if not seen.flat:
             if self._before is not None:
                 seen.change = float(np.abs(self._before.thumbnail - thumbnail).mean())
-                if seen.change > _WORTH_A_LOOK:
-                    seen.strangeness = strangeness(self._before.coarse, seen.coarse)
+                if seen.change > _MIN_COMPARED_CHANGE:
+                    seen.dissimilarity = dissimilarity(self._before.coarse, seen.coarse)
             self._before = seen
         self._window.append(seen)
         self._waiting.append(frame)
         if len(self._waiting) > _AHEAD:
             yield self._decide()
 
-    def finish(self) -> Iterator[tuple[FrameT, Thumbnail, bool]]:
+    def finish(self) -> Iterator[tuple[FrameT, FrameThumbnail, bool]]:
         while self._waiting:
             yield self._decide()
 
-    def _decide(self) -> tuple[FrameT, Thumbnail, bool]:
+    def _decide(self) -> tuple[FrameT, FrameThumbnail, bool]:
         index = len(self._window) - len(self._waiting)
         window = list(self._window)
         seen = window[index]
@@ -114,39 +114,39 @@ class _Detector(Generic[FrameT]):
         return self._waiting.popleft(), seen.thumbnail, cut
 
 
-def _is_hard_cut(window: Sequence[_Seen], index: int) -> bool:
+def _is_hard_cut(window: Sequence[_FrameState], index: int) -> bool:
     seen = window[index]
-    if seen.change < _LEAST_CHANGE or seen.strangeness < _LEAST_STRANGENESS_IN_CALM or not index:
+    if seen.change < _MIN_CHANGE or seen.dissimilarity < _MIN_DISSIMILARITY_IN_CALM or not index:
         return False
     around = [window[at] for at in range(max(0, index - _AHEAD), len(window)) if at != index]
-    if seen.strangeness * len(around) < _RATIO * sum(other.strangeness for other in around):
+    if seen.dissimilarity * len(around) < _RATIO * sum(other.dissimilarity for other in around):
         return False
     in_calm = seen.change * len(around) > _CALM_RATIO * sum(other.change for other in around)
-    least = _LEAST_STRANGENESS_IN_CALM if in_calm else _LEAST_STRANGENESS
-    if seen.strangeness < least:
+    least = _MIN_DISSIMILARITY_IN_CALM if in_calm else _MIN_DISSIMILARITY
+    if seen.dissimilarity < least:
         return False
     old, new = window[max(0, index - _AHEAD - 1) : index], window[index + 1 :]
     pairs = [(old[-1], later) for later in new] + [(earlier, seen) for earlier in old[:-1]]  # does a picture come back?
-    return all(strangeness(a.coarse, b.coarse) >= least for a, b in pairs if not (a.flat or b.flat))
+    return all(dissimilarity(a.coarse, b.coarse) >= least for a, b in pairs if not (a.flat or b.flat))
 
 
-def is_flat(thumbnail: Thumbnail) -> bool:
+def is_flat(thumbnail: FrameThumbnail) -> bool:
     """Black, white or any one colour: a frame that shows nothing."""
     return float(thumbnail[0].std()) < _FLAT
 
 
-def coarse(thumbnail: Thumbnail) -> Coarse:
+def coarse(thumbnail: FrameThumbnail) -> Coarse:
     """The luma of a thumbnail in 16 × 16 cells."""
     side = thumbnail.shape[1] // _COARSE
     cells: Coarse = thumbnail[0].reshape(_COARSE, side, _COARSE, side).mean(axis=(1, 3))
     return cells
 
 
-def strangeness(a: Coarse, b: Coarse) -> float:
-    """How little one frame can be the other: 0 if it can, 1 if there is no likeness.
+def dissimilarity(a: Coarse, b: Coarse) -> float:
+    """How different two frames are, from 0 (the same) to 1 (nothing in common).
 
-    That is one minus the greatest correlation of the middle of either with any part of the other of that size: a
-    shift, a change of light and of contrast make no difference. Faint patterns count as fainter than they are.
+    That is one minus the greatest correlation of the middle of one frame with any part of the other of the same size,
+    so that shifts and changes of light and contrast make no difference. Faint patterns count for less.
     """
     return 1 - max(_best_correlation(a, b), _best_correlation(b, a))
 
@@ -163,15 +163,15 @@ def _best_correlation(a: Coarse, b: Coarse) -> float:
     return float((products / spread).max() / max(_FAINT, float(middle.std())))
 
 
-class _Mixtures:
-    """The last second of a film, to see whether all of it lies between its first and its last frame."""
+class _TransitionDetector:
+    """Detects fades and dissolves: all frames of up to a second are mixtures of the first and the last of them."""
 
     def __init__(self) -> None:
         self._times: list[float] = []
         self._past: list[tuple[NDArray[np.float32], Coarse]] = []
 
-    def ends_with(self, seen: _Seen, began: float) -> bool:
-        """Whether a fade or a dissolve from one picture to another that began after ``began`` is over with a frame."""
+    def ends_with(self, seen: _FrameState, began: float) -> bool:
+        """Whether a fade or a dissolve that began after ``began`` ends with this frame."""
         time = seen.time
         self._times.append(time)
         self._past.append((seen.thumbnail.reshape(3, 8, 4, 8, 4).mean(axis=(2, 4)).ravel(), seen.coarse))
@@ -187,7 +187,7 @@ class _Mixtures:
         (first, first_coarse), (last, last_coarse) = self._past[start], self._past[-1]
         difference = last - first
         size = float(difference @ difference)
-        if size < _LEAST_TRANSITION**2 * difference.size:
+        if size < _MIN_TRANSITION**2 * difference.size:
             return False
         shares = []
         for quarter in (1, 2, 3):
@@ -199,11 +199,11 @@ class _Mixtures:
             shares.append(share)
         if not 0.1 < shares[0] < shares[1] < shares[2] < 0.95 or shares[0] > 0.45 or shares[2] < 0.55:
             return False
-        return strangeness(first_coarse, last_coarse) >= _LEAST_STRANGENESS
+        return dissimilarity(first_coarse, last_coarse) >= _MIN_DISSIMILARITY
 
 
-def evenly(items: Sequence[T], count: int) -> list[T]:
-    """``count`` of the items, spread evenly and away from both ends; all where there are no more."""
+def pick_evenly(items: Sequence[T], count: int) -> list[T]:
+    """``count`` of the items, evenly spread and not at the ends; all if there are no more."""
     if len(items) <= count:
         return list(items)
     return [items[int((place + 0.5) * len(items) / count)] for place in range(count)]

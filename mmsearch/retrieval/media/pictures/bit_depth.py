@@ -1,4 +1,4 @@
-"""Values of more than 8 bits → 8 bits: by the maximum that a file states, else by what its values plainly are."""
+"""Values of more than 8 bits → 8 bits: scaled by the maximum that the file states, or that its values suggest."""
 
 from __future__ import annotations
 
@@ -10,17 +10,24 @@ from numpy.typing import NDArray
 
 _ROWS = 256
 _DEPTHS = (8, 10, 12)
-"""Bits of cameras and scanners whose values are stored in 16. With 14 a dark picture of 16 bits looks the same."""
+"""Bits of cameras and scanners, whose values are stored in 16. Not 14: dark pictures of 16 bits look the same."""
 
 
-def black_and_white(
+def value_range(
     low: float, high: float, *, integers: bool, stated: int | None = None, most: int = 65535
 ) -> tuple[float, float]:
-    """The values that become 0 and 255, for values from ``low`` to ``high``. Nothing is clipped.
+    """The values that become 0 and 255; no value is clipped.
 
-    Integers up to ``most``, that of 16 bits, are fractions of ``stated``, the maximum that the file names; where it
-    names none, of 4095, 1023 or 255 if none is above that, else of ``most``. Floats within 0…1 are fractions of 1,
-    within 0…255 of 255. Any other range is stretched from its least to its greatest value.
+    Integers are scaled by ``stated`` or, without it, by the first of 255, 1023, 4095 and ``most`` that is large enough.
+    Floats within 0…1 are scaled by 1, within 0…255 by 255. Any other range is stretched from its least to its greatest
+    value.
+
+    Args:
+        low: the least value.
+        high: the greatest value.
+        integers: whether the values are integers.
+        stated: the maximum by the file, if it states one.
+        most: the greatest integer of the type, for 16 bits.
     """
     if not integers:
         full = 1.0 if high <= 1 else 255.0
@@ -32,7 +39,7 @@ def black_and_white(
 
 
 def as_bytes(values: NDArray[Any], *, stated: int | None = None) -> NDArray[np.uint8]:
-    """Values of any type and shape ``[height, …]`` as uint8; NaN and infinities are black."""
+    """Values of any type, ``[height, …]``, as uint8; NaN and infinities are black."""
     floats = values.dtype.kind == "f"
     blocks = [slice(first, first + _ROWS) for first in range(0, len(values), _ROWS)]
     bounds = []
@@ -41,7 +48,7 @@ def as_bytes(values: NDArray[Any], *, stated: int | None = None) -> NDArray[np.u
         bounds.append((float(part.min()), float(part.max())))
     low, high = min(low for low, _ in bounds), max(high for _, high in bounds)
     most = 32767 if values.dtype == np.int16 else 65535
-    black, white = black_and_white(low, high, integers=not floats, stated=stated, most=most)
+    black, white = value_range(low, high, integers=not floats, stated=stated, most=most)
     scale = 255 / ((white - black) or 1.0)
     out = np.empty(values.shape, np.uint8)
     for block in blocks:
@@ -57,7 +64,7 @@ def _finite(part: NDArray[Any]) -> NDArray[Any]:
 
 
 def png_chunk(source: IO[bytes], name: bytes) -> bytes | None:
-    """The data of the first chunk of a PNG of that name, which Pillow may pass over; the position stays."""
+    """The data of the first chunk with a name in a PNG; None if there is none. The file's position stays."""
     at = source.tell()
     try:
         source.seek(8)
@@ -71,7 +78,7 @@ def png_chunk(source: IO[bytes], name: bytes) -> bytes | None:
     return None
 
 
-def stated_by_png(source: IO[bytes]) -> int | None:
-    """The greatest value by the chunk sBIT, where it is less than 16 bits and a file does not scale by it."""
+def png_max_value(source: IO[bytes]) -> int | None:
+    """The greatest value of a PNG by its chunk sBIT, which states the bits that are used; None if it has none."""
     bits = png_chunk(source, b"sBIT")
     return (1 << max(bits)) - 1 if bits and 8 <= max(bits) <= 16 else None

@@ -1,4 +1,4 @@
-"""Any picture that Pillow can hold → 8-bit sRGB: profiles, CMYK, 16-bit and float values, palettes, transparency."""
+"""Pillow pictures of any mode → 8-bit sRGB: profiles, CMYK, 16-bit and float values, palettes, transparency."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ from PIL import Image
 from mmsearch.retrieval.media.pictures.bit_depth import as_bytes
 
 _WHITE = (255, 255, 255)
-_DEEP_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
+_HIGH_BIT_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
 _MODE_OF_PROFILE = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
 
 
 def to_srgb(image: Image.Image) -> Image.Image:
     """A loaded picture of any mode as RGB in the sRGB colour space, transparent parts over white.
 
-    Of deep greys ``info`` may hold *maximum*, the value of white where the file states it, and *unsigned*.
+    Of grey pictures with more than 8 bits, ``info["maximum"]`` is the value of white if the file states it, and
+    ``info["unsigned"]`` says that 32-bit values are unsigned.
     """
-    if image.mode in _DEEP_MODES:
-        image = _to_eight_bits(image)
+    if image.mode in _HIGH_BIT_MODES:
+        image = _grey_to_8_bits(image)
     if not image.has_transparency_data:
-        return _managed(image)
+        return _apply_profile(image)
     rgba = image.convert("RGBA")
     opaque = Image.new("RGB", image.size, _WHITE)
-    opaque.paste(_managed(rgba.convert("RGB")), mask=rgba.getchannel("A"))
+    opaque.paste(_apply_profile(rgba.convert("RGB")), mask=rgba.getchannel("A"))
     return opaque
 
 
-def _managed(image: Image.Image) -> Image.Image:
-    """An opaque picture in sRGB by its embedded profile, or by its mode where it has none that is usable."""
+def _apply_profile(image: Image.Image) -> Image.Image:
+    """An opaque picture in sRGB, by its embedded profile, or by its mode if it has no usable profile."""
     profile = image.info.get("icc_profile")
     if image.mode in ("P", "1"):
         image = image.convert("RGB" if image.mode == "P" else "L")
@@ -46,7 +47,7 @@ def _managed(image: Image.Image) -> Image.Image:
 
 @functools.lru_cache(maxsize=8)
 def _transform_to_srgb(profile: bytes, mode: str) -> Any:
-    """Little CMS's transform from a profile, or None where it changes nothing, is broken, or is for another mode."""
+    """Little CMS's transform from a profile; None if it changes nothing, is broken, or is for another mode."""
     from PIL import ImageCms
 
     try:
@@ -61,14 +62,14 @@ def _transform_to_srgb(profile: bytes, mode: str) -> Any:
 
 
 def _changes_nothing(transform: Any) -> bool:
-    """Whether a transform moves no colour by more than two levels: the many spellings of sRGB all pass."""
+    """Whether a transform moves no colour by more than two levels, as the many versions of sRGB's profile do."""
     levels = np.linspace(0, 255, 9).round().astype(np.uint8)
     lattice = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(27, 27, 3)
     moved = np.asarray(transform.apply(Image.fromarray(lattice))).astype(np.int16)
     return bool(np.abs(moved - lattice).max() <= 2)
 
 
-def _to_eight_bits(image: Image.Image) -> Image.Image:
+def _grey_to_8_bits(image: Image.Image) -> Image.Image:
     """Grey values of 16 or 32 bits, or floats, as 8-bit grey: scaled, never clipped."""
     values = np.asarray(image)
     if image.mode == "I" and image.info.get("unsigned"):

@@ -1,4 +1,4 @@
-"""Deep pictures that Pillow reads wrongly or not at all: uncompressed TIFF of 16 bits, dark 16-bit PNG, PFM."""
+"""High bit depths that Pillow reads wrongly or not at all: uncompressed TIFF of 16 bits, dark 16-bit PNG, PFM."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mmsearch.errors import DecodeError
-from mmsearch.retrieval.media.pictures.bit_depth import as_bytes, stated_by_png
+from mmsearch.retrieval.media.pictures.bit_depth import as_bytes, png_max_value
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _STRIPS, _SAMPLES = 256, 257, 258, 259, 262, 273, 277
 _ROWS, _STRIP_BYTES, _PLANAR, _MAXIMUM, _TILE_WIDTH, _TILE_HEIGHT, _TILES = 278, 279, 284, 281, 322, 323, 324
@@ -21,12 +21,12 @@ _KINDS = {1: "u", 2: "i", 3: "f"}
 _COLOURS = {_WHITE_IS_ZERO: ("L", 1), _BLACK_IS_ZERO: ("L", 1), _RGB: ("RGB", 3), _CMYK: ("CMYK", 4)}
 _ALPHA = (1, 2)
 _DARK = 16
-"""An 8-bit copy of a picture whose values have 12 of 16 bits is darker than this."""
+"""If a picture uses 12 of 16 bits, its 8-bit copy has no value above this."""
 _PFM = re.compile(rb"PF\s+(\d+)\s+(\d+)\s+(-?[\d.eE+-]+)\s")
 
 
 def tiff_tags(source: IO[bytes], page: int = 0) -> Any:
-    """The tags of a page of a TIFF; empty where they cannot be read."""
+    """The tags of a page of a TIFF; empty if they cannot be read."""
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
     source.seek(0)
@@ -40,14 +40,14 @@ def tiff_tags(source: IO[bytes], page: int = 0) -> Any:
             tags = ImageFileDirectory_v2(header)
             source.seek(following)
             tags.load(source)
-        dict(tags)  # what is broken shows when it is read
-    except Exception:  # strangers' tags: Pillow itself says what is wrong with the file
+        dict(tags)  # reads all tags, so that broken ones raise here
+    except Exception:  # broken tags: Pillow says what is wrong when it opens the file
         return {}
     return tags
 
 
-def is_deep_tiff(tags: Any) -> bool:
-    """Whether a TIFF's values of over 8 bits lie in it as they are, which this module reads and Pillow mixes up."""
+def is_high_bit_tiff(tags: Any) -> bool:
+    """Whether a TIFF holds uncompressed values of over 8 bits, which Pillow reads wrongly and this module reads."""
     bits = _tuple(tags.get(_BITS))
     return (
         tags.get(_COMPRESSION, 1) == 1
@@ -60,14 +60,14 @@ def is_deep_tiff(tags: Any) -> bool:
 
 
 def tiff_kind(tags: Any) -> str:
-    """What a TIFF is that cannot be read: *3 values of 32 bits, compression 8*."""
+    """A description of a TIFF that cannot be read, such as *3 values of 32 bits, compression 8*."""
     bits = _tuple(tags.get(_BITS)) or (1,)
     kind = {2: "signed ", 3: "float "}.get(_tuple(tags.get(_FORMAT, (1,)))[0], "")
     return f"{len(bits)} {kind}values of {bits[0]} bits, compression {tags.get(_COMPRESSION, 1)}"
 
 
-def decode_deep_tiff(source: IO[bytes], tags: Any) -> tuple[Image.Image, str | None]:
-    """A picture in 8 bits as it lies in the file (see `is_deep_tiff`), and a note where the file breaks off."""
+def decode_high_bit_tiff(source: IO[bytes], tags: Any) -> tuple[Image.Image, str | None]:
+    """The picture of a TIFF (see `is_high_bit_tiff`) in 8 bits, not turned upright, and a note if it is cut off."""
     mode, needed = _COLOURS[tags[_PHOTOMETRIC]]
     values, share = _tiff_values(source, tags)
     if values.shape[2] < needed:
@@ -95,7 +95,7 @@ def _most(values: NDArray[Any]) -> int | None:
 
 
 def _tiff_values(source: IO[bytes], tags: Any) -> tuple[NDArray[Any], int]:
-    """Values ``[height, width, samples]``, 0 where the file breaks off, and how many hundredths of it are there."""
+    """Values ``[height, width, samples]``, 0 where the file is cut off, and the percentage that could be read."""
     width, height, samples = tags[_WIDTH], tags[_HEIGHT], tags.get(_SAMPLES, 1)
     order = "<" if tags.prefix == b"II" else ">"
     kind = _KINDS.get(_tuple(tags.get(_FORMAT, (1,)))[0], "u")
@@ -134,8 +134,8 @@ def _tuple(value: Any) -> tuple[Any, ...]:
     return () if value is None else tuple(value) if isinstance(value, tuple | list) else (value,)
 
 
-def lost_depth(image: Image.Image, source: IO[bytes]) -> bool:
-    """Whether the 8-bit copy that Pillow made of 16-bit colours may have lost its values: it drops the lower bytes."""
+def lost_low_bits(image: Image.Image, source: IO[bytes]) -> bool:
+    """Whether Pillow's 8-bit copy of 16-bit colours may have lost most of the picture: it drops the lower bytes."""
     source.seek(24)
     if image.format == "PNG":
         deep = source.read(1) == b"\x10"
@@ -147,15 +147,15 @@ def lost_depth(image: Image.Image, source: IO[bytes]) -> bool:
     return bool(max(high for _, high in colours) < _DARK)
 
 
-def decode_deep_colours(image: Image.Image, source: IO[bytes]) -> Image.Image:
-    """A 16-bit PNG or TIFF with its full values, scaled to 8 bits; FFmpeg keeps them, Pillow (``image``) does not."""
-    from mmsearch.retrieval.media.container import bare_frame
+def decode_16_bit_colours(image: Image.Image, source: IO[bytes]) -> Image.Image:
+    """A 16-bit PNG or TIFF, scaled to 8 bits from the full values that FFmpeg gives and Pillow (``image``) does not."""
+    from mmsearch.retrieval.media.container import first_frame
 
     is_png = image.format == "PNG"
-    frame = bare_frame(source, "png_pipe" if is_png else "tiff_pipe")
+    frame = first_frame(source, "png_pipe" if is_png else "tiff_pipe")
     has_alpha = frame.format.name.startswith(("rgba", "ya"))
     values = frame.reformat(format="rgba64le").to_ndarray()
-    pixels = as_bytes(values[..., :3], stated=stated_by_png(source) if is_png else None)
+    pixels = as_bytes(values[..., :3], stated=png_max_value(source) if is_png else None)
     if has_alpha:
         pixels = np.dstack([pixels, (values[..., 3] >> 8).astype(np.uint8)])
     made = Image.fromarray(pixels)
@@ -165,14 +165,14 @@ def decode_deep_colours(image: Image.Image, source: IO[bytes]) -> Image.Image:
 
 
 def pfm_size(source: IO[bytes]) -> tuple[int, int] | None:
-    """Width and height of a portable float map in colour; None where it is none."""
+    """Width and height of a portable float map in colour; None for other files."""
     source.seek(0)
     found = _PFM.match(source.read(256))
     return (int(found[1]), int(found[2])) if found else None
 
 
 def decode_pfm(source: IO[bytes]) -> Image.Image:
-    """A portable float map in colour, whose rows go from the bottom to the top."""
+    """The picture of a portable float map in colour; its rows are stored from the bottom to the top."""
     source.seek(0)
     found = _PFM.match(source.read(256))
     assert found is not None

@@ -1,6 +1,6 @@
-"""Pictures: a file's bytes to an upright 8-bit sRGB picture and its facts, within a bound on memory.
+"""Decodes a picture file to an upright 8-bit sRGB picture and its facts, within a bound on memory.
 
-Meant for a decoding worker: while a file is decoded, Pillow's module-wide switches are set for it alone.
+Meant for a decoding worker: while a file is decoded, Pillow's global settings are changed.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from mmsearch.errors import DecodeError, TransientDecodeError
 from mmsearch.machine import free_memory
-from mmsearch.retrieval.media.dates import Taken, date_of_picture, dated
+from mmsearch.retrieval.media.dates import DateTaken, date_of_picture, with_date
 from mmsearch.retrieval.media.formats import FORMATS
-from mmsearch.retrieval.media.pictures.bit_depth import stated_by_png
+from mmsearch.retrieval.media.pictures.bit_depth import png_max_value
 from mmsearch.retrieval.media.pictures.colour import to_srgb
 from mmsearch.retrieval.media.pictures.high_bit_depth import (
-    decode_deep_colours,
-    decode_deep_tiff,
+    decode_16_bit_colours,
+    decode_high_bit_tiff,
     decode_pfm,
-    is_deep_tiff,
-    lost_depth,
+    is_high_bit_tiff,
+    lost_low_bits,
     pfm_size,
     tiff_kind,
     tiff_tags,
 )
 from mmsearch.retrieval.media.pictures.jpegxl import header_of
-from mmsearch.retrieval.media.pictures.tone_mapping import coding_of, still_to_sdr
+from mmsearch.retrieval.media.pictures.tone_mapping import hdr_coding, still_to_sdr
 from mmsearch.retrieval.media.sniff import HEAD_BYTES, sniff
 from mmsearch.types import Facts
 
 BYTES_PER_PIXEL = 24
-"""The most memory that decoding takes for each pixel: JPEG 2000 with alpha holds four 32-bit planes, the packed
-picture and its RGB copy; the other formats need less."""
+"""The most memory that decoding takes per pixel: JPEG 2000 with alpha holds four 32-bit planes, the packed picture and
+its RGB copy. Other formats need less."""
 
 _MAX_MEGAPIXELS = 400
 _SHARE_OF_MEMORY = 0.5
@@ -57,9 +57,11 @@ _UPRIGHT = {
 
 
 def default_max_pixels(workers: int, memory_bytes: int | None = None) -> int:
-    """The largest picture, in pixels, that each of ``workers`` may decode at once in half of the free memory.
+    """The pixels of the largest picture that each of ``workers`` may decode, so that all fit into half of the memory.
 
-    ``memory_bytes`` stands in for the memory that is free now.
+    Args:
+        workers: decoding processes.
+        memory_bytes: the memory; None: what is free now.
     """
     if memory_bytes is None:
         memory_bytes = free_memory()
@@ -78,12 +80,19 @@ def decode_image(
 ) -> tuple[Image.Image, Facts]:
     """The first frame of a picture file, upright, in 8-bit sRGB, and its facts.
 
-    ``format``, as `sniff` names it, is found by the file's content where it is None. ``page``, from 0, is one of a file
-    of several (see `pages`); None: the first, or what a HEIC has as its main one.
+    A file that is cut off gives the part that could be read, and a note.
 
-    With ``target`` (height, width) and ``draft`` > 0 a JPEG is decoded at the smallest of the scales 1, 1/2, 1/4
-    and 1/8 that leaves both sides at least ``draft`` times the target. Width and height among the facts
-    are those of the whole upright picture. A file that is cut off gives the part that is there and a note.
+    Args:
+        source: the file.
+        max_pixels: of the largest picture that may be decoded.
+        target: height and width that the picture will be resized to.
+        draft: if above 0, a JPEG is decoded at the smallest of the scales 1, 1/2, 1/4 and 1/8 at which both sides are
+            at least ``draft`` times the target.
+        format: its name in `formats.FORMATS`; None: by the file's content.
+        page: of a file with several pages (see `pages`), from 0; None: the first, or the primary one of a HEIC.
+
+    Returns:
+        The picture, and its facts, whose width and height are those of the whole upright picture.
 
     Raises:
         DecodeError: not a picture, damaged, or more than ``max_pixels`` (found before anything is decoded).
@@ -100,15 +109,15 @@ def decode_image(
             return _decode(source, format, max_pixels, target, draft, page)
         except (DecodeError, MemoryError):
             raise
-        except Exception as error:  # strangers' bytes bring out many kinds of error in the decoders
-            if isinstance(error, OSError) and error.errno:  # not Pillow's own, which have no number
+        except Exception as error:  # damaged files raise errors of many kinds in the decoders
+            if isinstance(error, OSError) and error.errno:  # of the disk: Pillow's own errors have no number
                 raise TransientDecodeError(f"cannot be read: {os.strerror(error.errno).lower()}") from None
             unknown = isinstance(error, NotImplementedError)
             raise DecodeError(_unknown_kind(format) if unknown else _damaged(format)) from None
 
 
-def guard_size(size: tuple[int, int], pixels: int, max_pixels: int) -> None:
-    """Raise DecodeError where ``pixels`` to be held for a picture of ``size`` are too many."""
+def check_size(size: tuple[int, int], pixels: int, max_pixels: int) -> None:
+    """Raise a DecodeError if the ``pixels`` that decoding a picture of ``size`` holds are too many."""
     if pixels > max_pixels:
         raise TransientDecodeError(
             f"{size[0]} x {size[1]} pixels is over the limit of {max_pixels / 1e6:.0f} megapixels "
@@ -125,7 +134,7 @@ def _decode(
     source: IO[bytes], format: str, max_pixels: int, target: tuple[int, int] | None, draft: float, page: int | None
 ) -> tuple[Image.Image, Facts]:
     with pillow_settings():
-        deep = _decode_deep(source, format, max_pixels, page or 0)
+        deep = _decode_high_bit_depth(source, format, max_pixels, page or 0)
         if deep is not None:
             return deep
         image, size = _open(source, format, max_pixels, target, draft, page)
@@ -137,22 +146,22 @@ def _decode(
             image, size = _open(source, format, max_pixels, target, draft, page)
             image.load()
             note = _truncation_note(image)
-        exif = tags_of(image)
+        exif = exif_of(image)
         orientation = exif.get(_ORIENTATION_TAG)
         taken = date_of_picture(image, exif, source)
         if format == "jxl" and (header := header_of(source)) and header[2]:
             note = "an animation: only its last picture is read"
-        if not page and lost_depth(image, source):
+        if not page and lost_low_bits(image, source):
             orientation = orientation if image.format == "PNG" else tiff_tags(source).get(_ORIENTATION_TAG)
-            image = decode_deep_colours(image, source)
-        coding = coding_of(image, source)
-        image = still_to_sdr(image, coding) if coding else _as_stated(image, source)
+            image = decode_16_bit_colours(image, source)
+        coding = hdr_coding(image, source)
+        image = still_to_sdr(image, coding) if coding else _with_value_range(image, source)
         upright = _upright(image, orientation)
         if format == "tiff":
             size = upright.size  # Pillow turns it upright while it loads it
         elif orientation in (5, 6, 7, 8):
             size = size[::-1]
-        facts = dated(Facts(width=size[0], height=size[1], note=note), taken)
+        facts = with_date(Facts(width=size[0], height=size[1], note=note), taken)
         return to_srgb(upright), facts
 
 
@@ -160,54 +169,56 @@ def _upright(image: Image.Image, orientation: Any) -> Image.Image:
     return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
 
 
-def _decode_deep(source: IO[bytes], format: str, max_pixels: int, page: int) -> tuple[Image.Image, Facts] | None:
-    """A picture that Pillow would mix up or refuse though its values lie open in the file; None for all others."""
+def _decode_high_bit_depth(
+    source: IO[bytes], format: str, max_pixels: int, page: int
+) -> tuple[Image.Image, Facts] | None:
+    """A picture with uncompressed values that Pillow reads wrongly or refuses; None for all other pictures."""
     if format == "pnm" and (size := pfm_size(source)):
-        guard_size(size, size[0] * size[1], max_pixels)
+        check_size(size, size[0] * size[1], max_pixels)
         return to_srgb(decode_pfm(source)), Facts(width=size[0], height=size[1])
     tags = tiff_tags(source, page) if format == "tiff" else {}
-    if not tags or not is_deep_tiff(tags):
+    if not tags or not is_high_bit_tiff(tags):
         return None
     size = tags[_WIDTH_TAG], tags[_HEIGHT_TAG]
-    guard_size(size, size[0] * size[1] * max(1, tags.get(_SAMPLES_TAG, 1) // 4), max_pixels)
-    image, note = decode_deep_tiff(source, tags)
+    check_size(size, size[0] * size[1] * max(1, tags.get(_SAMPLES_TAG, 1) // 4), max_pixels)
+    image, note = decode_high_bit_tiff(source, tags)
     upright = _upright(image, tags.get(_ORIENTATION_TAG))
-    return to_srgb(upright), dated(
-        Facts(width=upright.width, height=upright.height, note=note), _date_of_deep(source, tags)
+    return to_srgb(upright), with_date(
+        Facts(width=upright.width, height=upright.height, note=note), _date_of_high_bit_tiff(source, tags)
     )
 
 
-def _date_of_deep(source: IO[bytes], tags: Any) -> Taken | None:
+def _date_of_high_bit_tiff(source: IO[bytes], tags: Any) -> DateTaken | None:
     source.seek(0)
     try:
         importlib.import_module("PIL.TiffImagePlugin")
         image: Any = Image.open(source, formats=["TIFF"])
-        return date_of_picture(image, tags_of(image))
-    except Exception:  # a kind that Pillow does not open: its own tags are all there is
+        return date_of_picture(image, exif_of(image))
+    except Exception:  # a kind that Pillow does not open: only its TIFF tags can be read
         return date_of_picture(Image.new("L", (1, 1)), tags)
 
 
-def _as_stated(image: Image.Image, source: IO[bytes]) -> Image.Image:
-    """The picture with what its file says of deep greys: the value of white, and how the values are meant."""
+def _with_value_range(image: Image.Image, source: IO[bytes]) -> Image.Image:
+    """The picture with what `colour.to_srgb` needs of more than 8 bits of grey: the value of white, signed or not."""
     if image.format == "PNG" and image.mode.startswith("I"):
-        image.info["maximum"] = stated_by_png(source)
+        image.info["maximum"] = png_max_value(source)
     elif image.format == "PPM" and image.mode == "I":
         image.info["maximum"] = 65535  # Pillow has scaled the values by what the file states
     elif image.format == "TIFF":
-        return _as_tagged(image)
+        return _with_tiff_value_range(image)
     return image
 
 
-def _as_tagged(image: Any) -> Image.Image:
+def _with_tiff_value_range(image: Any) -> Image.Image:
     tags = image.tag_v2
     kind, bits, white = (tags.get(tag) for tag in (_SAMPLE_FORMAT_TAG, _BITS_TAG, _PHOTOMETRIC_TAG))
     kind, bits = (value[0] if isinstance(value, tuple) else value for value in (kind, bits))
     made: Image.Image = image
-    if image.mode == "L" and kind == 2:  # signed values, taken for unsigned ones
+    if image.mode == "L" and kind == 2:  # signed values, which Pillow takes for unsigned ones
         made = Image.fromarray(np.asarray(image) ^ np.uint8(128))
     elif image.mode == "I" and bits == 32 and kind in (None, 1):
         image.info["unsigned"] = True
-    elif image.mode.startswith("I;16") and white == 0:  # Pillow turns 8 bits round, and not 16
+    elif image.mode.startswith("I;16") and white == 0:  # Pillow inverts 8 bits, but not 16
         made = Image.fromarray(65535 - np.asarray(image).astype(np.uint16))
     if image.mode.startswith("I;16"):
         made.info["maximum"] = 4095 if bits == 12 else None
@@ -218,7 +229,7 @@ def _as_tagged(image: Any) -> Image.Image:
 
 @contextlib.contextmanager
 def pillow_settings() -> Iterator[None]:
-    """Pillow strict at first, its own size limit off (ours comes first), no warnings; all put back after."""
+    """Makes Pillow refuse truncated files, without its own size limit and without warnings; restores it at the end."""
     before = ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS
     ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS = False, None
     try:
@@ -232,15 +243,15 @@ def pillow_settings() -> Iterator[None]:
 def _open(
     source: IO[bytes], format: str, max_pixels: int, target: tuple[int, int] | None, draft: float, page: int | None
 ) -> tuple[Image.Image, tuple[int, int]]:
-    """The picture, opened but not decoded, and its full size; DecodeError where it is too large."""
+    """The picture, opened but not decoded, and its full size; a DecodeError if it is too large."""
     source.seek(0)
     if format not in FORMATS or FORMATS[format].kind != "image":
         raise DecodeError("not a picture")
     name = FORMATS[format].reader
     load_plugin(format)
     header = header_of(source) if format == "jxl" else None
-    if header is not None:  # its plugin decodes all of it when it opens it
-        guard_size(header[:2], header[0] * header[1], max_pixels)
+    if header is not None:  # its plugin decodes the whole picture when it opens it
+        check_size(header[:2], header[0] * header[1], max_pixels)
     source.seek(0)
     try:
         image: Image.Image = Image.open(source, formats=[name])
@@ -259,13 +270,13 @@ def _open(
     size = image.size
     if target is not None and draft > 0:
         image.draft("RGB", (round(draft * target[1]), round(draft * target[0])))
-    held = size if "progressive" in image.info else image.size  # a progressive file is held whole to be scaled
-    guard_size(size, held[0] * held[1], max_pixels)
+    held = size if "progressive" in image.info else image.size  # is scaled after decoding
+    check_size(size, held[0] * held[1], max_pixels)
     return image, size
 
 
 def load_plugin(format: str) -> None:
-    """Have Pillow know a format of pictures.
+    """Add a format of pictures to Pillow.
 
     Raises:
         DecodeError: an extra is needed that is not installed.
@@ -334,14 +345,14 @@ def _header_is_cut_off(source: IO[bytes], reader: str) -> bool:
 
 
 def _truncation_note(image: Image.Image) -> str:
-    """``truncated: 37 % of its rows could be read``; DecodeError where there is nothing to see.
+    """``truncated: 37 % of its rows could be read``; a DecodeError if none could.
 
-    What a decoder did not reach is left in one colour, so the last rows that are all of one colour count as missing.
+    A decoder leaves the rows that it did not reach in one colour, so the last rows of one colour count as missing.
     """
     pixels = np.array(image)
     last = pixels[-1, -1]
     if image.format in ("JPEG", "MPO"):
-        pixels[:16, :16] = last  # libjpeg makes up a first block where there is none
+        pixels[:16, :16] = last  # libjpeg invents a first block if there is none
     seen = np.flatnonzero((pixels != last).reshape(len(pixels), -1).any(axis=1))
     if not len(seen):
         raise DecodeError("cut off before any of the picture")
@@ -349,9 +360,9 @@ def _truncation_note(image: Image.Image) -> str:
     return "truncated" if share == 100 else f"truncated: {share} % of its rows could be read"
 
 
-def tags_of(image: Image.Image) -> Any:
-    """The EXIF tags of a picture; none where they are broken."""
+def exif_of(image: Image.Image) -> Any:
+    """The EXIF tags of a picture; empty if they are broken."""
     try:
         return image.getexif()
-    except Exception:  # a broken block of facts is no reason to lose the picture
+    except Exception:  # broken metadata is no reason to lose the picture
         return {}

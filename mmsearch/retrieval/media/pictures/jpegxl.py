@@ -1,4 +1,4 @@
-"""What the header of a JPEG XL says, read before the plugin decodes the whole file (ISO/IEC 18181-1, annex D)."""
+"""Reads the header of a JPEG XL file, before the plugin decodes the whole picture (ISO/IEC 18181-1, annex D)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SIDES = (9, 13, 18, 30)
 
 
 class _Bits:
-    """Bits of a codestream, the lowest of each byte first."""
+    """The bits of a codestream, the lowest of each byte first."""
 
     def __init__(self, data: bytes) -> None:
         self._value, self._left = int.from_bytes(data, "little"), 8 * len(data)
@@ -25,7 +25,7 @@ class _Bits:
 
 
 def header_of(source: IO[bytes]) -> tuple[int, int, bool] | None:
-    """Width, height, and whether it is an animation; None where there is no such header."""
+    """Width, height, and whether it is an animation; None if the header cannot be read."""
     source.seek(0)
     head = source.read(_HEAD_BYTES)
     start = 0 if head.startswith(b"\xff\x0a") else _start_in_boxes(head)
@@ -40,7 +40,7 @@ def header_of(source: IO[bytes]) -> tuple[int, int, bool] | None:
 
 
 def _start_in_boxes(head: bytes) -> int:
-    """Where the codestream begins: in the box *jxlc*, or behind the number of the first *jxlp*."""
+    """Where the codestream begins: in the box *jxlc*, or behind the number of the first box *jxlp*; -1: nowhere."""
     places = (head.find(b"jxlc\xff\x0a") + 4, head.find(b"jxlp\0\0\0\0\xff\x0a") + 8)
     found = [at for at, least in zip(places, (4, 8), strict=True) if at >= least]
     return min(found, default=-1)
@@ -60,9 +60,9 @@ def _size(bits: _Bits) -> tuple[int, int]:
 
 
 def _is_animation(bits: _Bits) -> bool:
-    if bits.take(1) or not bits.take(1):  # all as usual, or no further fields
+    if bits.take(1) or not bits.take(1):  # all fields have their defaults, or there are no more fields
         return False
     bits.take(3)  # orientation
     if bits.take(1):
-        _size(bits)  # of how it is meant to be shown
-    return not bits.take(1) and bool(bits.take(1))  # a preview of its own stands before, and is not looked behind
+        _size(bits)  # the intrinsic size
+    return not bits.take(1) and bool(bits.take(1))  # a preview may come first; what follows it is not read

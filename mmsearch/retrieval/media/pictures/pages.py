@@ -1,4 +1,4 @@
-"""Pictures of several pages: scans in one TIFF, collections in one HEIC. Each page is a picture of its own."""
+"""Pictures of several pages: scans in one TIFF, collections in one HEIC. Each page is decoded as a picture."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mmsearch.errors import DecodeError
 from mmsearch.retrieval.media.pictures.image import decode_image, load_plugin
 from mmsearch.retrieval.media.pictures.transform import ImageTransform
-from mmsearch.retrieval.media.texts.text import joined_notes
+from mmsearch.retrieval.media.texts.text import join_notes
 from mmsearch.types import Facts, counted
 
 MAX_PAGES = 200
@@ -22,13 +22,13 @@ _REDUCED, _MASK = 1, 4
 _SIZES = {3: 2, 4: 4}
 
 Emit = Callable[[NDArray[np.uint8], int], None]
-"""Takes the pixels of a page, uint8 ``[height, width, 3]``, and its number, from 0."""
+"""Is called with the pixels of a page, uint8 ``[height, width, 3]``, and its number, from 0."""
 
 
 def pages_of(source: IO[bytes], format: str) -> list[int]:
-    """The numbers of the pages of a picture file, from 0; one where it has none or cannot be read.
+    """The numbers of the pages of a picture file, from 0; ``[0]`` for other formats, and if they cannot be read.
 
-    Smaller copies and masks, which a TIFF may hold beside its pages, are none.
+    Reduced copies and masks, which a TIFF may hold beside its pages, are left out.
     """
     if format == "tiff":
         return _pages_of_tiff(source) or [0]
@@ -40,10 +40,10 @@ def pages_of(source: IO[bytes], format: str) -> list[int]:
 def decode_pages(
     source: IO[bytes], format: str, pages: Sequence[int], transform: ImageTransform, emit: Emit, max_pixels: int
 ) -> Facts:
-    """Emit the first `MAX_PAGES` pages; the facts are those of the first that could be read.
+    """Emit the first `MAX_PAGES` pages; returns the facts of the first page that could be read.
 
     Raises:
-        DecodeError: none of them can be read.
+        DecodeError: no page can be read.
     """
     target = (transform.height, transform.width)
     facts: Facts | None = None
@@ -66,7 +66,7 @@ def decode_pages(
         notes.append(f"page {failed[0][0] + 1}{others} could not be read")
     if len(pages) > MAX_PAGES:
         notes.append(f"the first {MAX_PAGES} of {len(pages)} pages are used")
-    return replace(facts, note=joined_notes(*notes))
+    return replace(facts, note=join_notes(*notes))
 
 
 def _pages_of_heic(source: IO[bytes]) -> list[int]:
@@ -82,7 +82,7 @@ def _pages_of_heic(source: IO[bytes]) -> list[int]:
 
 
 def _pages_of_tiff(source: IO[bytes]) -> list[int]:
-    """Walks the chain of directories, reading no more of each than what kind of picture it holds."""
+    """Follows the chain of directories, and reads of each only the tags that say which kind of picture it holds."""
     source.seek(0)
     head = source.read(16)
     order = "little" if head[:2] == b"II" else "big"

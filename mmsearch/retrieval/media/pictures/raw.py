@@ -1,4 +1,4 @@
-"""Camera RAW, with the extra ``raw``: the embedded preview where it is large enough, else the sensor's own data."""
+"""Camera RAW, with the extra ``raw``: the embedded preview if it is large enough, else the sensor's data."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import IO, Any
 from PIL import Image
 
 from mmsearch.errors import DecodeError
-from mmsearch.retrieval.media.dates import Taken, dated, read_date
-from mmsearch.retrieval.media.pictures.image import decode_image, guard_size
+from mmsearch.retrieval.media.dates import DateTaken, read_date, with_date
+from mmsearch.retrieval.media.pictures.image import check_size, decode_image
 from mmsearch.types import Facts
 
 _TURNS = {3: Image.Transpose.ROTATE_180, 5: Image.Transpose.ROTATE_90, 6: Image.Transpose.ROTATE_270}
-"""LibRaw's ``flip``: the sensor's picture was taken upside down, or with the camera on its side."""
+"""By LibRaw's ``flip``: the camera was held upside down, or on its side."""
 
 
 def decode_raw(
     source: IO[bytes], *, max_pixels: int, target: tuple[int, int] | None = None, draft: float = 0.0
 ) -> tuple[Image.Image, Facts]:
-    """An upright 8-bit sRGB picture and its facts, as `image.decode_image` gives them.
+    """An upright 8-bit sRGB picture and its facts; arguments as in `image.decode_image`.
 
     Raises:
         DecodeError: the extra is not installed, the file is damaged, or it has more than ``max_pixels``.
@@ -36,7 +36,7 @@ def decode_raw(
             taken = _taken(raw)
             image = _preview(rawpy, raw, max_pixels, target, draft)
             if image is None:
-                guard_size(size, size[0] * size[1], max_pixels)
+                check_size(size, size[0] * size[1], max_pixels)
                 image = Image.fromarray(raw.postprocess(use_camera_wb=True, half_size=True))
     except rawpy.LibRawUnsufficientMemoryError:
         raise MemoryError from None
@@ -44,19 +44,19 @@ def decode_raw(
         raise DecodeError("damaged or cut off: not readable as a camera's raw picture") from None
     except rawpy.LibRawError:
         raise DecodeError("damaged, or of a camera that LibRaw does not know") from None
-    return image, dated(Facts(width=size[0], height=size[1]), taken)
+    return image, with_date(Facts(width=size[0], height=size[1]), taken)
 
 
-def _taken(raw: Any) -> Taken | None:
-    """The camera's clock as LibRaw read it, which puts files without a date at the start of 1970."""
+def _taken(raw: Any) -> DateTaken | None:
+    """The date by LibRaw, which gives the start of 1970 for files without a date."""
     other = getattr(raw, "other", None)  # older versions of rawpy have none
     at = getattr(other, "timestamp", None)
     at = None if at is None else read_date(at.isoformat(sep=" "))
-    return None if at is None else Taken(at, "raw")
+    return None if at is None else DateTaken(at, "raw")
 
 
 def _preview(rawpy: Any, raw: Any, max_pixels: int, target: tuple[int, int] | None, draft: float) -> Image.Image | None:
-    """The embedded preview, upright, or None where there is none as large as the target."""
+    """The embedded preview, upright; None if there is none that is as large as the target."""
     try:
         thumb = raw.extract_thumb()
         if thumb.format == rawpy.ThumbFormat.JPEG:

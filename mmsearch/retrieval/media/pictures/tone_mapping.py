@@ -1,6 +1,6 @@
-"""High dynamic range → sRGB: PQ (SMPTE ST 2084, HDR10) and HLG (ARIB STD-B67), as BT.2100 has them.
+"""High dynamic range → sRGB: PQ (SMPTE ST 2084, HDR10) and HLG (ARIB STD-B67), as BT.2100 defines them.
 
-Reference white, 203 cd/m² (BT.2408), becomes nearly white; what is brighter is bent in under it, its colour kept.
+Reference white, 203 cd/m² (BT.2408), becomes nearly white. Brighter values are compressed above it; their hue stays.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ def to_sdr(values: NDArray[Any], transfer: int, primaries: int) -> NDArray[np.ui
     for first in range(0, len(values), _ROWS):
         part = values[first : first + _ROWS]
         levels = part >> shift if shift > 0 else part.astype(np.uint16) << -shift | part >> 6
-        out[first : first + _ROWS] = _shown(_light(transfer)[levels], transfer, primaries)
+        out[first : first + _ROWS] = _tone_mapped(_light(transfer)[levels], transfer, primaries)
     return out
 
 
 @functools.cache
 def _light(transfer: int) -> NDArray[np.float32]:
-    """The light of each of 1024 coded levels: of the display in reference whites (PQ), or of the scene in 0…1 (HLG)."""
+    """The light of each of 1024 coded levels: of the display, in reference whites (PQ), or of the scene, 0…1 (HLG)."""
     coded = np.linspace(0, 1, _LEVELS)
     if transfer == PQ:
         root = coded ** (1 / 78.84375)
@@ -52,7 +52,7 @@ def _light(transfer: int) -> NDArray[np.float32]:
     return np.where(coded <= 0.5, coded**2 / 3, (np.exp((coded - c) / a) + b) / 12).astype(np.float32)
 
 
-def _shown(light: NDArray[np.float32], transfer: int, primaries: int) -> NDArray[np.uint8]:
+def _tone_mapped(light: NDArray[np.float32], transfer: int, primaries: int) -> NDArray[np.uint8]:
     if transfer == HLG:  # from the scene to a display of 1000 cd/m²
         luma = np.maximum(light @ _BT2020_LUMA, 1e-6)[..., None]
         light = light * luma**0.2 * (_PEAK / _REFERENCE)
@@ -67,10 +67,10 @@ def _shown(light: NDArray[np.float32], transfer: int, primaries: int) -> NDArray
     return pixels
 
 
-def coding_of(image: Image.Image, source: IO[bytes]) -> tuple[int, int] | None:
-    """Transfer and primaries of an AVIF, HEIC or PNG whose values are PQ or HLG; None of all others.
+def hdr_coding(image: Image.Image, source: IO[bytes]) -> tuple[int, int] | None:
+    """Transfer and primaries of an AVIF, HEIC or PNG with PQ or HLG values; None for all other pictures.
 
-    They stand in a box *colr* of kind *nclx*, or in a chunk *cICP*.
+    They are in a box *colr* of type *nclx*, or in a chunk *cICP*.
     """
     if image.format == "PNG":
         data = png_chunk(source, b"cICP") or b""
@@ -86,7 +86,7 @@ def coding_of(image: Image.Image, source: IO[bytes]) -> tuple[int, int] | None:
 
 
 def still_to_sdr(image: Image.Image, coding: tuple[int, int]) -> Image.Image:
-    """A picture of such a coding (see `coding_of`) as Pillow decoded it, in sRGB; its transparency stays."""
+    """A picture with PQ or HLG values (see `hdr_coding`), as Pillow decoded it, in sRGB; its transparency stays."""
     alpha = image.getchannel("A") if "A" in image.getbands() else None
     shown = Image.fromarray(to_sdr(np.asarray(image.convert("RGB")), *coding))
     if alpha is not None:

@@ -1,4 +1,4 @@
-"""How a decoded picture becomes a model's input pixels, with Pillow alone so that workers need no torch."""
+"""How a decoded picture becomes a model's input pixels; done with Pillow, so that workers need no torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _MAX_ENLARGEMENT = 64
-"""A resized picture may hold this many times the pixels of the crop taken from it before a shortcut is used."""
+"""If resizing would give more than this many times the pixels of the crop, only the centre is resized."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +61,15 @@ class ImageTransform:
         if self.resize == "squash":
             resized = image.resize((self.width, self.height), resample)
         elif self.resize == "longest":
-            resized = self._pad(image.resize(self._fitted(image, max), resample))
+            resized = self._pad(image.resize(self._scaled_size(image, max), resample))
         elif self.height == self.width:
             resized = self._crop(image, _short_side_size(image, self.width), resample)
-        else:  # open_clip fits a target that is not square with its default filter, whatever was asked
-            resized = self._crop(image, self._fitted(image, min), Image.Resampling.BICUBIC)
+        else:  # open_clip uses its default filter for a target that is not square
+            resized = self._crop(image, self._scaled_size(image, min), Image.Resampling.BICUBIC)
         return np.asarray(resized, dtype=np.uint8)
 
-    def _fitted(self, image: Image.Image, side: Any) -> tuple[int, int]:
-        """Width and height with the aspect ratio kept: inside the target for ``max``, around it for ``min``."""
+    def _scaled_size(self, image: Image.Image, side: Any) -> tuple[int, int]:
+        """Width and height with the same aspect ratio: inside the target if ``side`` is `max`, around it if `min`."""
         ratio = side(image.height / self.height, image.width / self.width)
         return max(1, round(image.width / ratio)), max(1, round(image.height / ratio))
 
@@ -79,8 +79,8 @@ class ImageTransform:
         box = (left, top, left + self.width, top + self.height)
         if size[0] * size[1] <= _MAX_ENLARGEMENT * self.width * self.height:
             return image.resize(size, resample).crop(box)
-        # A strip of 1 × 30,000 pixels would grow to gigabytes before the crop: resize its centre alone, across and then
-        # down, as Pillow does with the whole. It keeps box edges as float32, so a pixel may be one level off.
+        # A strip of 1 × 30,000 pixels would grow to gigabytes before the crop: resize only its centre, across and then
+        # down, as Pillow does. Pillow keeps box edges as float32, so a pixel may be one level off.
         x, y = image.width / size[0], image.height / size[1]
         across = (box[0] * x, 0, min(box[2] * x, image.width), image.height)
         down = (0, box[1] * y, self.width, min(box[3] * y, image.height))
@@ -88,7 +88,7 @@ class ImageTransform:
         return middle.resize((self.width, self.height), resample, box=down)
 
     def _pad(self, image: Image.Image) -> Image.Image:
-        """The picture in the middle of the target, the rest filled."""
+        """The picture in the middle of the target, with padding around it."""
         from PIL import Image
 
         if image.size == (self.width, self.height):
@@ -99,7 +99,7 @@ class ImageTransform:
 
 
 def _short_side_size(image: Image.Image, side: int) -> tuple[int, int]:
-    """Width and height with the short side at ``side`` and the long one cut to a whole number."""
+    """Width and height with the short side at ``side``; the long one is rounded down."""
     if image.width <= image.height:
         return side, int(side * image.height / image.width)
     return int(side * image.width / image.height), side

@@ -1,4 +1,4 @@
-"""Sounds: the sound track of any file as mono windows at an encoder's sample rate, streamed."""
+"""The sound track of any file as mono windows at an encoder's sample rate, one window at a time."""
 
 from __future__ import annotations
 
@@ -15,33 +15,36 @@ from mmsearch.retrieval.media.container import (
     Clock,
     NoTrackError,
     Packets,
-    clear_errors,
+    as_decode_errors,
+    date_recorded,
     open_container,
     pick_stream,
     stated_duration,
-    taken,
 )
-from mmsearch.retrieval.media.dates import dated
+from mmsearch.retrieval.media.dates import with_date
 from mmsearch.retrieval.media.decode_spec import HOP_S, WINDOW_S
-from mmsearch.retrieval.media.durations import lacks_its_end, promised_duration
-from mmsearch.retrieval.media.texts.text import joined_notes
+from mmsearch.retrieval.media.durations import header_duration, lacks_last_page
+from mmsearch.retrieval.media.texts.text import join_notes
 from mmsearch.types import Facts
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
 
 _CHUNK_S = 1.0
-_LEAST_RATE, _MOST_RATE = 1_000, 3_000_000  # samples a second; DSD has 2.8 million
-_FILLED_S, _FILLED_S_A_BYTE = 3600.0, 1 / 25
-"""Gaps of so many seconds are filled with silence in any file, and more as its bytes go: no codec needs fewer."""
+_MIN_RATE, _MAX_RATE = 1_000, 3_000_000  # samples per second; DSD has 2.8 million
 _MANY_CHANNELS = 8
+
+_MAX_SILENCE_S, _MAX_SILENCE_S_PER_BYTE = 3600.0, 1 / 25
+"""The most silence that fills the gaps of a file: an hour, or more in a large file. Every codec needs at least 25 bytes
+per second, so that longer gaps are damage."""
+
 _JITTER_S = 0.1
-"""Time stamps are rounded to milliseconds in some containers: a gap or an overlap up to this is none."""
+"""A gap or an overlap up to this is ignored: some containers round time stamps to milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A stretch of sound: ``samples`` are mono float32 in -1…1, ``round((end_s - start_s) * rate)`` of them."""
+    """A part of a sound; ``samples`` are mono, float32 ``[round((end_s - start_s) * rate)]`` in -1…1."""
 
     start_s: float
     end_s: float
@@ -51,8 +54,9 @@ class Window:
 class Sound:
     """The sound track of an opened file, window by window.
 
-    ``expected_s`` is the duration that the header states, 0.0 if it states none; ``facts`` are valid once
-    `windows` is exhausted.
+    Attributes:
+        expected_s: the duration that the header states, in seconds; 0.0 if it states none.
+        facts: valid after the last window.
 
     Raises:
         DecodeError: no sound track, or one that cannot be decoded.
@@ -62,17 +66,17 @@ class Sound:
         self, source: IO[bytes], format: str, rate: int, *, window_s: float = WINDOW_S, hop_s: float = HOP_S
     ) -> None:
         self._container = open_container(source, format)
-        with clear_errors():
+        with as_decode_errors():
             if not self._container.streams.audio:
                 raise NoTrackError("no sound track")
             self._stream = pick_stream(self._container.streams.audio, "a sound track")
             self._stream.codec_context.thread_count = 1
             self.expected_s = stated_duration(self._container, self._stream)
         _check_rate(self._stream.codec_context.sample_rate)
-        self._may_fill_s = max(_FILLED_S, source.seek(0, os.SEEK_END) * _FILLED_S_A_BYTE)
-        self._taken = taken(self._container, "sound")
-        self._promised_s = promised_duration(source, format, self.expected_s)
-        self._cut_off = lacks_its_end(source, format)
+        self._may_fill_s = max(_MAX_SILENCE_S, source.seek(0, os.SEEK_END) * _MAX_SILENCE_S_PER_BYTE)
+        self._taken = date_recorded(self._container, "sound")
+        self._header_s = header_duration(source, format, self.expected_s)
+        self._cut_off = lacks_last_page(source, format)
         self._rate = rate
         self._window, self._hop = round(window_s * rate), round(hop_s * rate)
         self._packets = Packets(self._container, self._stream)
@@ -83,23 +87,23 @@ class Sound:
 
     @property
     def can_go_on(self) -> bool:
-        """Whether a later run finds the place in the file that has been reached, by its time alone."""
-        return self._clock.steady
+        """Whether a later run can find the place that has been reached, by its time."""
+        return self._clock.is_reliable
 
     @property
     def damage(self) -> str | None:
         """What was wrong with the part that has been read."""
         failed = "damaged: parts of the sound could not be decoded" if self._packets.failed else None
-        return joined_notes(failed, self._silenced)
+        return join_notes(failed, self._silenced)
 
     @property
     def _silenced(self) -> str | None:
         return "NaN samples silenced" if self._not_finite else None
 
     def windows(self, first: int = 0) -> Iterator[Window]:
-        """Windows every ``hop_s``; the last one ends with the sound. A sound shorter than a window is one of its own.
+        """Windows every ``hop_s`` seconds; the last one ends with the sound. A shorter sound is one short window.
 
-        With ``first`` > 0 begins with that window, of which there must be one; what lies before it is not decoded.
+        With ``first`` > 0 the first window has that number, which must exist; what lies before it is not decoded.
 
         Raises:
             DecodeError: nothing of it can be decoded.
@@ -109,8 +113,8 @@ class Sound:
         held = np.empty(0, np.float32)  # from `start` on; the last window given begins there once there is one
         parts: list[NDArray[np.float32]] = []  # what follows it: joined only when there is enough for a window
         given, missing = False, self._window
-        with clear_errors():
-            for chunk in _without(self._resampled(), start - round(self._since_s * self._rate)):
+        with as_decode_errors():
+            for chunk in _skip_samples(self._resampled(), start - round(self._since_s * self._rate)):
                 parts.append(chunk)
                 missing -= len(chunk)
                 if missing > 0:
@@ -131,7 +135,7 @@ class Sound:
             elif len(held) > self._window:
                 yield self._cut(end - self._window, held[-self._window :])
         self._container.close()
-        self.facts = dated(Facts(duration_s=end / self._rate, note=self._note(end / self._rate)), self._taken)
+        self.facts = with_date(Facts(duration_s=end / self._rate, note=self._note(end / self._rate)), self._taken)
 
     def _cut(self, start: int, samples: NDArray[np.float32]) -> Window:
         return Window(start / self._rate, (start + len(samples)) / self._rate, samples.copy())
@@ -142,12 +146,10 @@ class Sound:
         return "the sound lasts no time" if not self.expected_s else "header only: there is no sound behind it"
 
     def _note(self, duration: float) -> str | None:
-        if duration < self._promised_s - max(0.5, 0.01 * self._promised_s):
-            return joined_notes(
-                f"truncated: {duration:.0f} s of {self._promised_s:.0f} s could be read", self._silenced
-            )
+        if duration < self._header_s - max(0.5, 0.01 * self._header_s):
+            return join_notes(f"truncated: {duration:.0f} s of {self._header_s:.0f} s could be read", self._silenced)
         if self._cut_off or self._packets.broken_off:
-            return joined_notes(f"truncated: {duration:.0f} s could be read", self._silenced)
+            return join_notes(f"truncated: {duration:.0f} s could be read", self._silenced)
         return self.damage
 
     def _resampled(self) -> Iterator[NDArray[np.float32]]:
@@ -158,7 +160,7 @@ class Sound:
         stream: soxr.ResampleStream | None = None
         for chunk, chunk_rate in self._chunks():
             if chunk_rate != rate and stream is not None:
-                yield _exactly(
+                yield _last_samples(
                     stream.resample_chunk(np.empty(0, np.float32), last=True), taken, rate, self._rate, given
                 )
                 stream = None
@@ -171,12 +173,14 @@ class Sound:
             taken, given = taken + len(chunk), given + len(out)
             yield out
         if stream is not None:
-            yield _exactly(stream.resample_chunk(np.empty(0, np.float32), last=True), taken, rate, self._rate, given)
+            yield _last_samples(
+                stream.resample_chunk(np.empty(0, np.float32), last=True), taken, rate, self._rate, given
+            )
 
     def _chunks(self) -> Iterator[tuple[NDArray[np.float32], int]]:
-        """Mono sound at its own rate, about a second at a time, and that rate."""
+        """Mono sound at its own rate, about a second at a time, with that rate."""
         begin_s = done_s = self._since_s
-        self._clock = clock = Clock(self._container, self.expected_s, amid=begin_s > 0)
+        self._clock = clock = Clock(self._container, self.expected_s, mid_stream=begin_s > 0)
         pending: list[NDArray[np.float32]] = []
         count, rate = 0, 0
         frames = clock.timed(self._packets.frames(begin_s), lambda frame: frame.samples / frame.sample_rate)
@@ -206,7 +210,7 @@ class Sound:
 
     def _mono(self, frame: AudioFrame) -> NDArray[np.float32]:
         channels = frame.layout.nb_channels
-        frame = readable(frame)
+        frame = as_packed(frame)
         values: NDArray[Any] = frame.to_ndarray()
         if not frame.format.is_planar:
             values = values.reshape(-1, channels).T
@@ -222,7 +226,7 @@ class Sound:
 
 
 def _mean(channels: NDArray[Any]) -> NDArray[np.float64]:
-    """The mean of channels ``[channels, n]``, one added after the other: numpy's own takes several times as long."""
+    """The mean of channels ``[channels, n]``; several times as fast as `numpy.mean`."""
     total: NDArray[np.float64] = channels[0].astype(np.float64)
     for channel in channels[1:]:
         total += channel
@@ -232,14 +236,14 @@ def _mean(channels: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _check_rate(rate: int) -> int:
-    """The rate; DecodeError where no sound has it: one sample a second makes hours of any few bytes."""
-    if rate and not _LEAST_RATE <= rate <= _MOST_RATE:
+    """The rate; a DecodeError if it is impossible: at one sample per second a few bytes would last for hours."""
+    if rate and not _MIN_RATE <= rate <= _MAX_RATE:
         raise DecodeError(f"damaged: its header states a rate of {rate:,} Hz, which no sound has")
     return rate
 
 
-def readable(frame: AudioFrame) -> AudioFrame:
-    """The frame, with its channels in one plane where they are many: PyAV reads past the end of eight planes."""
+def as_packed(frame: AudioFrame) -> AudioFrame:
+    """The frame; eight or more channels in one plane, since PyAV reads past the end of eight planes."""
     from av.audio.resampler import AudioResampler
 
     if not frame.format.is_planar or frame.layout.nb_channels < _MANY_CHANNELS:
@@ -248,8 +252,8 @@ def readable(frame: AudioFrame) -> AudioFrame:
     return [*resampler.resample(frame), *resampler.resample(None)][0]
 
 
-def _without(chunks: Iterator[NDArray[np.float32]], count: int) -> Iterator[NDArray[np.float32]]:
-    """The chunks less the first ``count`` samples."""
+def _skip_samples(chunks: Iterator[NDArray[np.float32]], count: int) -> Iterator[NDArray[np.float32]]:
+    """The chunks without the first ``count`` samples."""
     for chunk in chunks:
         yield chunk[count:] if count > 0 else chunk
         count -= len(chunk)
@@ -261,7 +265,9 @@ def _silence(count: int, rate: int) -> Iterator[NDArray[np.float32]]:
         count -= rate
 
 
-def _exactly(rest: NDArray[np.float32], taken: int, rate: int, wanted_rate: int, given: int) -> NDArray[np.float32]:
-    """The resampler's last samples, so that all of them together are as many as the sound is long."""
+def _last_samples(
+    rest: NDArray[np.float32], taken: int, rate: int, wanted_rate: int, given: int
+) -> NDArray[np.float32]:
+    """The resampler's last samples, cut or padded so that the sound keeps its length."""
     missing = max(0, round(taken * wanted_rate / rate) - given)
     return np.pad(rest[:missing], (0, max(0, missing - len(rest)))).clip(-1, 1)

@@ -1,4 +1,4 @@
-"""What the cells of a table are: words, or numbers, dates and addresses; and whether a first row names the columns."""
+"""Recognises words, numbers, dates and addresses in the cells of a table, and a first row that names its columns."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ USUAL_NAMES = (
     "question",
     "name",
 )
-"""Of columns of texts, the likeliest first."""
+"""Usual names of columns of texts, the most likely first."""
 
 _KNOWN = """
 id ids index idx no nr key uuid guid url uri link href src path file filename filepath image imageid img imgid photo
@@ -42,39 +42,39 @@ _NAME = re.compile(r"[^\W\d][\w .:()/%#-]{0,40}")
 
 
 def is_number(cell: str) -> bool:
-    """A number, an amount, a percentage."""
+    """Whether a cell is a number, an amount or a percentage."""
     return _NUMBER.fullmatch(cell) is not None
 
 
 def is_date(cell: str) -> bool:
-    """A date or a time in digits."""
+    """Whether a cell is a date or a time in digits."""
     return _DATE.fullmatch(cell) is not None
 
 
 def is_address(cell: str) -> bool:
-    """A URL, a path, a file's name, a mail address or a hash."""
+    """Whether a cell is a URL, a path, a file's name, an e-mail address or a hash."""
     if " " not in cell and cell.rpartition(".")[2].lower() in _ENDINGS and "." in cell[1:]:
         return True
     return _ADDRESS.fullmatch(cell) is not None
 
 
 def is_words(cell: str) -> bool:
-    """Words: letters that are no address and no date."""
+    """Whether a cell has letters, and is no number, date or address."""
     return any(map(str.isalpha, cell[:200])) and not (is_number(cell) or is_date(cell) or is_address(cell))
 
 
 def is_known_name(cell: str) -> bool:
-    """A name that columns often have."""
+    """Whether a cell is a usual name of a column."""
     return re.sub(r"[\W_]", "", cell).lower() in _KNOWN_NAMES
 
 
 def has_header(rows: Sequence[Sequence[str]]) -> bool:
     """Whether the first row names the columns.
 
-    A well-known name says so, a number or an address in it says no. Else each column has a vote: names are shorter than
-    the texts below them, are no numbers above numbers, and do not come again below. Where nothing tells, rows of
-    several columns have a header, and a single column of words has none: it is better to take a name for a row than to
-    lose a row.
+    It does if it has a usual name, and does not if it has a number, a date or an address. Otherwise each column has a
+    vote: a name is shorter than the texts below it, or stands above numbers, dates or addresses, and is not repeated
+    below. Without a majority, several columns have a header, and a single column of words has none: a name that becomes
+    a text does less harm than a text that is lost.
     """
     first = [cell.strip() for cell in rows[0]]
     columns = [[row[i].strip() for row in rows[1:] if i < len(row) and row[i].strip()] for i in range(len(first))]
@@ -110,5 +110,5 @@ def _mostly(test: Callable[[str], bool], cells: Sequence[str]) -> bool:
 
 
 def _length(cell: str) -> float:
-    """In words, those of scripts without spaces by their characters."""
+    """The number of words; in scripts without spaces, characters divided by 8."""
     return max(len(cell.split()), len(cell) / 8)

@@ -1,4 +1,4 @@
-"""CSV and its kin: the delimiter, the quotes and the header are guessed from the first rows, the rest streams."""
+"""CSV and similar tables: delimiter, quotes and header are guessed from the first rows, the rest is read row by row."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from mmsearch.errors import DecodeError
 from mmsearch.retrieval.media.texts.cells import USUAL_NAMES, has_header, is_known_name
-from mmsearch.retrieval.media.texts.lines import MAX_LINE, Lines, decoded
+from mmsearch.retrieval.media.texts.lines import MAX_LINE, Lines, open_text
 from mmsearch.types import counted, sized
 
 _DELIMITERS = ("\t", ";", "|", ",")
@@ -23,13 +23,20 @@ _SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 
 
 class DelimitedTable:
-    """A table whose rows are read anew by each call of `texts`.
+    """A table whose rows are read again by each call of `texts`.
 
-    ``names`` are those in the header, or the numbers of the columns from 1 where there is none. ``asked`` is the name
-    of a column that somebody expects in the header.
+    Attributes:
+        names: of the columns, by the header; their numbers from 1 if there is none.
+        has_header: whether the first row names the columns.
+        notes: what was guessed or left out.
+
+    Args:
+        source: the file.
+        delimiter: between the cells; None: guess it.
+        expected_column: a name that the user expects in the header.
     """
 
-    def __init__(self, source: IO[bytes], delimiter: str | None, asked: str | None) -> None:
+    def __init__(self, source: IO[bytes], delimiter: str | None, expected_column: str | None) -> None:
         csv.field_size_limit(4 * MAX_LINE)
         self._source = source
         self._above = 0
@@ -45,7 +52,7 @@ class DelimitedTable:
             del rows[:above]
         self._above_rows = above
         self.has_header = bool(rows) and (
-            has_header(rows) or (asked is not None and asked in (cell.strip() for cell in rows[0]))
+            has_header(rows) or (expected_column is not None and expected_column in (cell.strip() for cell in rows[0]))
         )
         width = max(map(len, rows), default=0)
         first = [cell.strip() for cell in rows[0]] if self.has_header else []
@@ -54,7 +61,7 @@ class DelimitedTable:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is a header and no row."""
+        """Whether there is a header and no row below it."""
         return self.has_header and len(self._sample) == 1
 
     def sample(self, column: int) -> list[str]:
@@ -65,7 +72,7 @@ class DelimitedTable:
     def texts(self, column: int) -> Iterator[tuple[int, str]]:
         """Rows, counted from 0 after the header, and their cells."""
         skipped = self._above_rows + self.has_header
-        with decoded(self._source) as (text, note):
+        with open_text(self._source) as (text, note):
             self.notes.insert(0, note)
             lines = Lines(text, self._options["quotechar"])
             for number, row in enumerate(itertools.islice(self._read(lines), skipped, None)):
@@ -81,13 +88,13 @@ class DelimitedTable:
                 lines.fed = 0
                 if row:
                     yield row
-        except csv.Error:  # the csv module's only one here: a cell is over its limit
+        except csv.Error:  # the only error that the csv module raises here: a cell is over its limit
             raise DecodeError("damaged table: a quoted cell in it does not end") from None
 
     def _first_lines(self) -> list[str]:
         found: list[str] = []
         characters = 0
-        with decoded(self._source) as (text, _):
+        with open_text(self._source) as (text, _):
             for line in Lines(text):
                 found.append(line)
                 characters += len(line)
@@ -96,7 +103,7 @@ class DelimitedTable:
         return found
 
     def _pass_over_comments(self, lines: Sequence[str]) -> None:
-        """Find the first line of the table: after blank lines, Excel's ``sep=;`` and comments."""
+        """Find the first line of the table, after blank lines, Excel's ``sep=;`` and comments."""
         self._stated: str | None = None
         for line in lines:
             stated = _SEPARATOR.fullmatch(line)
@@ -108,11 +115,11 @@ class DelimitedTable:
         comments = [line for line in lines[: self._above] if line.startswith("#")]
         rest = lines[self._above : self._above + 50]
         if comments and rest and _names_columns(comments[-1], rest, self._stated):
-            self._above -= 1  # "#chrom	start": the header is written as a comment
+            self._above -= 1  # the header is written as a comment, as in "#chrom	start"
 
 
 def _is_comment(line: str, lines: Sequence[str]) -> bool:
-    """Hashtags at the start of one text after another are no comments."""
+    """Whether a line is a comment; in a file where most lines begin with ``#``, they are hashtags."""
     marked = sum(other.startswith("#") for other in lines)
     return line.startswith("#") and (2 * marked < len(lines) or (marked < len(lines) and line[1:2].isspace()))
 
@@ -138,9 +145,9 @@ def _dialect(lines: Sequence[str], delimiter: str | None) -> dict[str, Any]:
 
 
 def _guess_delimiter(lines: Sequence[str], options: dict[str, Any]) -> str:
-    """The delimiter that cuts most of the rows into one number of columns, the larger the better; or none."""
+    """The delimiter that gives most rows the same number of columns, preferably a large one; or `_NONE`."""
     if lines and lines[0].strip().strip('"').lower() in USUAL_NAMES:
-        return _NONE  # a single column of texts, which may have commas
+        return _NONE  # a single column of texts, which may contain commas
     best = (False, 0, _NONE)
     text = "".join(lines)
     for delimiter in _DELIMITERS:
@@ -152,7 +159,7 @@ def _guess_delimiter(lines: Sequence[str], options: dict[str, Any]) -> str:
         between_words = delimiter == "," and share < 1 and not re.search(r",(?! )", text)
         if width > 1 and share >= 0.5 and not between_words:
             best = max(best, (share >= 0.8, width, delimiter), key=lambda one: one[:2])
-    if best[2] == _NONE:  # perhaps no two rows are of one width
+    if best[2] == _NONE:  # the rows may all have different numbers of columns
         for delimiter in _DELIMITERS:
             first = _rows(lines[:1], {**options, "delimiter": delimiter})
             if first and len(first[0]) > 1 and any(map(is_known_name, first[0])):
@@ -161,7 +168,7 @@ def _guess_delimiter(lines: Sequence[str], options: dict[str, Any]) -> str:
 
 
 def _rows(lines: Sequence[str], options: dict[str, Any]) -> list[list[str]]:
-    """The rows of some lines, the last of which may break off."""
+    """The rows of some lines; the last line may be cut off."""
     try:
         return [row for row in csv.reader(lines, **options) if row]
     except csv.Error:
@@ -169,7 +176,7 @@ def _rows(lines: Sequence[str], options: dict[str, Any]) -> list[list[str]]:
 
 
 def _titles_above(rows: Sequence[Sequence[str]]) -> int:
-    """How many rows above the header are titles: far narrower than most rows are."""
+    """How many rows above the header are titles: they have far fewer cells than most rows."""
     if len(rows) < 3:
         return 0
     width = Counter(map(len, rows)).most_common(1)[0][0]

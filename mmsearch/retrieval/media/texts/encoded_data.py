@@ -1,7 +1,7 @@
-"""Encoded data in texts, such as Base64, hexadecimal blocks and minified code: found, and left out of what is embedded.
+"""Finds encoded data in texts, such as Base64, hexadecimal blocks and minified code, and leaves it out.
 
-Words of any language, URLs, tables and rulers stay. A text is judged by its runs of characters without a space: how
-often upper case, lower case and digits follow each other tells encoded bytes from names.
+Words of any language, URLs, tables and rulers stay. Encoded bytes differ from names by how often upper case, lower case
+and digits alternate in a run of characters without a space.
 """
 
 from __future__ import annotations
@@ -14,24 +14,25 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmsearch.errors import DecodeError
-from mmsearch.retrieval.media.texts.text import CountTokens, joined_notes, passages
+from mmsearch.retrieval.media.texts.text import CountTokens, join_notes, passages
 from mmsearch.types import Span, sized
 
 BREAK = "\0"
-"""Stands where a long piece was left out: no passage reaches over it. `decode_text` leaves no other NUL."""
+"""Replaces a long piece that was left out; no passage reaches across it. `decode_text` leaves no other NUL."""
 
 _SHORT = 256
-"""Shorter pieces, such as a hash in a sentence, stay unless they are a good part of a text; no passage ends there."""
-_GOOD_PART = 0.1
+"""Shorter pieces, such as a hash in a sentence, are left out only if they make up much of a text."""
+_MUCH = 0.1
+"""The share of a text above which short pieces are left out."""
 
 _LONG_TOKEN = 40
 _HEX_TOKEN = 32
 _NO_WORD = 1000
-"""No word, name or path of any language is as long."""
+"""Longer than any word, name or path."""
 _LONG_LINE = 1000
 _MIN_URI = 64
 _LONGEST_REPEATED = 64
-"""Characters of what comes again and again; the rows of a picture may be alike, too, and are longer."""
+"""The longest text that counts as repeated: the rows of a picture may be equal too, and are longer."""
 
 _DATA_URI = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w.+=-]+)*,[^\s\"'()<>\\]*", re.ASCII)
 _LINES = re.compile(r"(?:^[ \t>]*[A-Za-z0-9+/=_-]{40,}[ \t]*\r?$\n?){3,}(?:^[ \t>]*[A-Za-z0-9+/=_-]+[ \t]*\r?$)?", re.M)
@@ -54,10 +55,13 @@ _CLASS[ord("0") : ord("9") + 1] = _DIGIT
 
 @dataclass(frozen=True, slots=True)
 class ReadableText:
-    """A text without its encoded data, and where its characters stood before.
+    """A text without its encoded data, and the places of its characters in the original.
 
-    ``cuts``: ``(place, shift)`` in order; a character from ``place`` on stood ``shift`` characters later.
-    ``left_out``: characters, ``repeated`` of which are the same few over and over, so that they encode nothing.
+    Attributes:
+        text: the text.
+        cuts: ``(place, shift)`` in order: characters from ``place`` on stood ``shift`` characters later.
+        left_out: how many characters were left out.
+        repeated: how many of them are the same few characters over and over, and encode nothing.
     """
 
     text: str
@@ -67,14 +71,14 @@ class ReadableText:
 
     @property
     def note(self) -> str | None:
-        """What is to be said of it, or None."""
-        return note_of(self.left_out, self.repeated)
+        """A note on what was left out; None if nothing was."""
+        return left_out_note(self.left_out, self.repeated)
 
 
-def note_of(left_out: int, repeated: int) -> str | None:
-    """What is to be said of characters that were left out; see `ReadableText`."""
+def left_out_note(left_out: int, repeated: int) -> str | None:
+    """A note on the characters that were left out (see `ReadableText`); None if none were."""
     encoded = left_out - repeated
-    return joined_notes(
+    return join_notes(
         f"{sized(encoded)} of encoded data left out" if encoded else None,
         f"{sized(repeated)} of repeated characters left out" if repeated else None,
     )
@@ -84,7 +88,7 @@ def without_encoded_data(text: str) -> ReadableText:
     """`readable_part` of a text file.
 
     Raises:
-        DecodeError: all that is in it are the same few characters over and over.
+        DecodeError: it holds nothing but the same few characters over and over.
     """
     readable = readable_part(text)
     if readable.left_out and readable.left_out == readable.repeated and not readable.text.replace(BREAK, " ").strip():
@@ -94,7 +98,7 @@ def without_encoded_data(text: str) -> ReadableText:
 
 
 def readable_part(text: str) -> ReadableText:
-    """The text with each piece of encoded data replaced by `BREAK`, or by a space where the piece is short."""
+    """The text with each piece of encoded data replaced by `BREAK`, or by a space if the piece is short."""
     spans = encoded_spans(text)
     if not spans:
         return ReadableText(text, [], 0)
@@ -113,7 +117,7 @@ def readable_part(text: str) -> ReadableText:
 
 
 def _period(text: str) -> int | None:
-    """The length of what a text repeats from its beginning to its end, white space left out; None where it does not."""
+    """The length of what a text repeats from beginning to end, without white space; None if it does not repeat."""
     characters = "".join(text.split())
     period = characters.find(characters[:_LONGEST_REPEATED], 1)
     if not 0 < period <= _LONGEST_REPEATED or characters[period:] != characters[:-period]:
@@ -124,7 +128,7 @@ def _period(text: str) -> int | None:
 def readable_passages(
     text: str, cuts: list[tuple[int, int]], count_tokens: CountTokens, max_tokens: int
 ) -> Iterator[tuple[Span, str]]:
-    """The passages of a `ReadableText` text with their places in the text that was read; see `text.passages`."""
+    """The passages of a `ReadableText`, each with its span in the original text; see `text.passages`."""
     at = 0
     for segment in text.split(BREAK):
         for start, end in passages(segment, count_tokens, max_tokens):
@@ -133,7 +137,7 @@ def readable_passages(
 
 
 def original_span(start: int, end: int, cuts: list[tuple[int, int]]) -> Span:
-    """Where characters of a `ReadableText` text stood before."""
+    """The span in the original text of characters of a `ReadableText`."""
     return Span(_original(start, cuts), _original(end - 1, cuts) + 1, "char")
 
 
@@ -143,15 +147,15 @@ def _original(place: int, cuts: list[tuple[int, int]]) -> int:
 
 
 def encoded_spans(text: str) -> list[tuple[int, int]]:
-    """Where encoded data stands, ``(start, end)`` in order; short pieces only where they are a good part of it all."""
-    spans = _joined(text, sorted(_found(text)))
+    """The spans of encoded data, ``(start, end)`` in order; short ones only if they make up much of the text."""
+    spans = _merge_spans(text, sorted(_candidate_spans(text)))
     short = sum(end - start for start, end in spans if end - start < _SHORT)
-    if short and short < _GOOD_PART * len(text):
+    if short and short < _MUCH * len(text):
         spans = [(start, end) for start, end in spans if end - start >= _SHORT]
     return spans
 
 
-def _found(text: str) -> Iterator[tuple[int, int]]:
+def _candidate_spans(text: str) -> Iterator[tuple[int, int]]:
     if "data:" in text:
         yield from (match.span() for match in _DATA_URI.finditer(text) if len(match[0]) >= _MIN_URI)
     for match in _TOKEN.finditer(text):
@@ -175,7 +179,7 @@ def _in_url(text: str, place: int) -> bool:
 
 
 def _is_encoded(token: str) -> bool:
-    """Whether a run of ASCII letters, digits and ``+/=_-`` is encoded bytes rather than a name or a path."""
+    """Whether a run of ASCII letters, digits and ``+/=_-`` is encoded data rather than a name or a path."""
     classes = _CLASS[np.frombuffer(token.encode("ascii"), np.uint8)]
     upper, lower, digit, other = (np.bincount(classes, minlength=4) / len(classes)).tolist()
     letters = upper + lower
@@ -196,7 +200,7 @@ def _is_encoded(token: str) -> bool:
 
 
 def _is_minified(line: str) -> bool:
-    """Whether a long line is code or numbers: hardly a space, much punctuation, and that not in URLs."""
+    """Whether a long line is code or numbers: hardly any spaces, and much punctuation outside of URLs."""
     if line.count(" ") + line.count("\t") > 0.08 * len(line):
         return False
     line = _URL.sub("", line)
@@ -204,8 +208,8 @@ def _is_minified(line: str) -> bool:
     return len(line) >= _LONG_LINE and 0.15 * len(line) < marks < 0.7 * len(line)  # more is a ruler
 
 
-def _joined(text: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Spans that overlap, or that white space alone parts, as one."""
+def _merge_spans(text: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Joins spans that overlap, or that are separated by white space only."""
     joined: list[tuple[int, int]] = []
     for start, end in spans:
         if joined and (start <= joined[-1][1] or not text[joined[-1][1] : start].strip()):

@@ -1,4 +1,4 @@
-"""Lines of a text file, decoded as they are read: memory is bounded however long the file or one of its lines is."""
+"""Lines of a text file, decoded as they are read: memory is bounded for files and lines of any length."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import IO
 from mmsearch.retrieval.media.texts.text import CONTROL, Remark, utf16_without_mark
 
 MAX_LINE = 4 * 1024 * 1024
-"""Characters; of a longer line the rest is passed over."""
+"""In characters; the rest of a longer line is passed over."""
 
 _CHUNK = 1024 * 1024
 _MARKED = (
@@ -23,10 +23,17 @@ _MARKED = (
 
 
 class Lines:
-    """Lines with their ends, control characters as spaces. ``cut`` counts what was left out of those too long.
+    """Lines with their line ends, and control characters replaced by spaces.
 
-    For tables, an iterator that never stops amid a quoted cell: ``fed`` is how many characters the reader took
-    since it gave a row; whoever takes the rows sets it to 0. Of a cell of over `MAX_LINE` the middle is left out.
+    Of a quoted cell of over `MAX_LINE` characters, which may span many lines, the middle is left out.
+
+    Attributes:
+        cut: how many lines or cells were too long.
+        fed: how many characters the reader of a table took since its last row; it sets it to 0 after each row.
+
+    Args:
+        text: the file.
+        quote: the character around cells, for tables.
     """
 
     def __init__(self, text: io.TextIOBase, quote: str | None = None) -> None:
@@ -47,7 +54,7 @@ class Lines:
             yield CONTROL.sub(" ", line)
 
     def _without_rest(self, line: str) -> str:
-        """The beginning of a line that is too long, with a last quote where the rest closes or opens one."""
+        """The beginning of a line that is too long, with a quote at the end if the rest has an odd number of them."""
         quotes = 0
         while rest := self._text.readline(MAX_LINE):
             quotes += rest.count(self._quote) if self._quote else 0
@@ -58,8 +65,8 @@ class Lines:
 
 
 @contextmanager
-def decoded(source: IO[bytes]) -> Iterator[tuple[io.TextIOBase, str | None]]:
-    """A file from its beginning as characters, and a note where their encoding had to be guessed."""
+def open_text(source: IO[bytes]) -> Iterator[tuple[io.TextIOBase, str | None]]:
+    """A file's characters from the beginning, and a note if their encoding had to be guessed."""
     encoding, note = _encoding(source)
     source.seek(0)
     text = io.TextIOWrapper(source, encoding, errors="replace", newline="")
@@ -70,7 +77,7 @@ def decoded(source: IO[bytes]) -> Iterator[tuple[io.TextIOBase, str | None]]:
 
 
 def _encoding(source: IO[bytes]) -> tuple[str, str | None]:
-    """As `text.decode_text` decides."""
+    """The encoding, as `text.decode_text` finds it, and a note if it had to be guessed."""
     source.seek(0)
     head = source.read(16 * 1024)
     for mark, encoding in _MARKED:

@@ -1,4 +1,4 @@
-"""JSON lines and Parquet as tables: columns are the strings in each record, those inside objects by dotted names."""
+"""JSON lines and Parquet as tables: their columns are the strings of a record; those in objects have dotted names."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from itertools import islice
 from typing import IO, Any
 
 from mmsearch.errors import DecodeError
-from mmsearch.retrieval.media.texts.lines import MAX_LINE, Lines, decoded
+from mmsearch.retrieval.media.texts.lines import MAX_LINE, Lines, open_text
 
-_ROWS_FOR_GUESS = 1000
+_SAMPLE_RECORDS = 1000
 _MOST_NAMES = 1000
 _DEEPEST = 4
 _BATCH = 4096
@@ -29,22 +29,22 @@ def strings(value: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str,
 
 
 class JsonLinesTable:
-    """A table of JSON objects, one a line; rows are counted by lines."""
+    """A table of JSON objects, one per line; rows are numbered by lines."""
 
     has_header = True
     is_empty = False
 
-    def __init__(self, source: IO[bytes], asked: str | None) -> None:
+    def __init__(self, source: IO[bytes], expected_column: str | None) -> None:
         self._source = source
         self._bad = 0
         self._first: dict[str, list[str]] = {}
         self.notes: list[str | None] = []
         names: dict[str, None] = {}
         for number, record in self._records():
-            if number >= _ROWS_FOR_GUESS and (asked is None or asked in names):
+            if number >= _SAMPLE_RECORDS and (expected_column is None or expected_column in names):
                 break
             names |= dict.fromkeys(_names(record)) if len(names) < _MOST_NAMES else {}
-            for name, text in strings(record) if number < _ROWS_FOR_GUESS else ():
+            for name, text in strings(record) if number < _SAMPLE_RECORDS else ():
                 self._first.setdefault(name, []).append(text)
         self.names = list(names)
 
@@ -62,7 +62,7 @@ class JsonLinesTable:
 
     def _records(self) -> Iterator[tuple[int, dict[str, Any]]]:
         self._bad = 0
-        with decoded(self._source) as (text, note):
+        with open_text(self._source) as (text, note):
             self.notes[:] = [note]
             for number, line in enumerate(Lines(text)):
                 try:
@@ -79,16 +79,16 @@ def _names(record: dict[str, Any]) -> list[str]:
 
 
 class ParquetTable:
-    """A Parquet file, read some thousand rows at a time; a text that is stored once is held once.
+    """A Parquet file, read some thousand rows at a time; a text that is stored once is held in memory once.
 
     Raises:
-        DecodeError: the column ``asked`` holds no text.
+        DecodeError: the column ``expected_column`` holds no text.
     """
 
     has_header = True
     is_empty = False
 
-    def __init__(self, source: IO[bytes], asked: str | None, max_bytes: int) -> None:
+    def __init__(self, source: IO[bytes], expected_column: str | None, max_bytes: int) -> None:
         import pyarrow.parquet as pq
 
         schema = pq.ParquetFile(source).schema
@@ -99,13 +99,17 @@ class ParquetTable:
         self.notes: list[str | None] = []
         self._max_bytes = max_bytes
         self._file = pq.ParquetFile(source, read_dictionary=texts)
-        if asked is not None and asked not in self.names and asked in {_plain_name(leaf.path) for leaf in leaves}:
+        if (
+            expected_column is not None
+            and expected_column not in self.names
+            and expected_column in {_plain_name(leaf.path) for leaf in leaves}
+        ):
             listed = ", ".join(map(repr, self.names)) or "none"
-            raise DecodeError(f"column {asked!r} does not hold text; those that do: {listed}")
+            raise DecodeError(f"column {expected_column!r} does not hold text; those that do: {listed}")
 
     def sample(self, column: int) -> list[str]:
         """The texts of a column in the first rows, empty ones left out."""
-        rows = islice(self._rows(column, 256), _ROWS_FOR_GUESS)
+        rows = islice(self._rows(column, 256), _SAMPLE_RECORDS)
         return [text[:_BATCH].strip() for _, text in rows if text.strip()]
 
     def texts(self, column: int) -> Iterator[tuple[int, str]]:
@@ -145,7 +149,7 @@ class ParquetTable:
 
 
 def _plain_name(path: str) -> str:
-    """A column's dotted name without the names that Parquet gives to what is in a list."""
+    """A column's dotted name without the names that Parquet gives to the elements of a list."""
     for inner in (".list.element", ".list.item", ".bag.array_element"):
         path = path.replace(inner, "")
     return path

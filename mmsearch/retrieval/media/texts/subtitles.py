@@ -1,4 +1,4 @@
-"""Subtitles: SubRip and WebVTT files, and the text tracks inside a film, as timed lines and as passages to embed."""
+"""Subtitles: SubRip and WebVTT files and the text tracks of films, as timed cues and as passages to embed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
-from mmsearch.retrieval.media.container import clear_errors, open_container, origin_of
+from mmsearch.retrieval.media.container import as_decode_errors, open_container, start_offset
 from mmsearch.retrieval.media.decode_spec import MAX_SPAN_S
 from mmsearch.retrieval.media.texts.text import CountTokens, passages
 
@@ -25,7 +25,7 @@ _TEXT_CODECS = frozenset({"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """Words on the screen from ``start_s`` to ``end_s``, on one line and without styling."""
+    """Text on the screen from ``start_s`` to ``end_s``, in one line and without styling."""
 
     start_s: float
     end_s: float
@@ -33,25 +33,25 @@ class Cue:
 
 
 def parse_subtitles(text: str) -> list[Cue]:
-    """The cues of a SubRip or WebVTT file in order of time; what is not a cue is passed over."""
+    """The cues of a SubRip or WebVTT file, by time; other lines are passed over."""
     lines = text.lstrip("\ufeff").splitlines()
     is_webvtt = bool(lines) and lines[0].startswith("WEBVTT")
     cues: list[Cue] = []
     times: tuple[float, float] | None = None
-    said: list[str] = []
+    lines_of_cue: list[str] = []
     for line in [*lines, ""]:
         timing = _TIMING.match(line)
         if timing:
-            if said and _COUNTER.match(said[-1]):  # a SubRip cue's number stands right before its times
-                said.pop()
-            cues += _cue(times, said)
-            times, said = (_seconds(timing.groups()[:4]), _seconds(timing.groups()[4:])), []
+            if lines_of_cue and _COUNTER.match(lines_of_cue[-1]):  # a SubRip cue's number stands right before its times
+                lines_of_cue.pop()
+            cues += _cue(times, lines_of_cue)
+            times, lines_of_cue = (_seconds(timing.groups()[:4]), _seconds(timing.groups()[4:])), []
         elif is_webvtt and not line.strip():
-            cues += _cue(times, said)
-            times, said = None, []
+            cues += _cue(times, lines_of_cue)
+            times, lines_of_cue = None, []
         else:
-            said.append(line)
-    return _in_order(cues + _cue(times, said))
+            lines_of_cue.append(line)
+    return _in_order(cues + _cue(times, lines_of_cue))
 
 
 def _seconds(parts: Sequence[str | None]) -> float:
@@ -59,13 +59,13 @@ def _seconds(parts: Sequence[str | None]) -> float:
     return int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0) + float(f"0.{fraction}")
 
 
-def _cue(times: tuple[float, float] | None, said: Sequence[str]) -> list[Cue]:
-    words = _plain("\n".join(said))
+def _cue(times: tuple[float, float] | None, lines_of_cue: Sequence[str]) -> list[Cue]:
+    words = _plain("\n".join(lines_of_cue))
     return [Cue(times[0], max(times), words)] if times and words else []
 
 
 def _plain(styled: str) -> str:
-    """The words alone: no tags, override codes, drawings or entities, white space joined."""
+    """The text without tags, override codes, drawings and entities, with single spaces."""
     styled = _OVERRIDE.sub("", _DRAWING.sub("", styled))
     for mark, meant in (("\\N", "\n"), ("\\n", "\n"), ("\\h", " ")):
         styled = styled.replace(mark, meant)
@@ -73,12 +73,12 @@ def _plain(styled: str) -> str:
 
 
 def _in_order(cues: list[Cue]) -> list[Cue]:
-    """By time; lines that are there twice (a shadow, a second layer) once."""
+    """Cues by time, without duplicates, which are shadows or second layers."""
     return list(dict.fromkeys(sorted(cues, key=lambda cue: (cue.start_s, cue.end_s))))
 
 
 def embedded_subtitles(source: IO[bytes], format: str) -> list[Cue]:
-    """The cues of all text tracks of a film, by time; bitmap tracks are passed over.
+    """The cues of all text tracks of a film, by time; tracks of bitmaps are passed over.
 
     Raises:
         DecodeError: the container cannot be read.
@@ -87,14 +87,14 @@ def embedded_subtitles(source: IO[bytes], format: str) -> list[Cue]:
 
     container = open_container(source, format)
     cues = []
-    with clear_errors(), container:
+    with as_decode_errors(), container:
         tracks = [track for track in container.streams.subtitles if _is_text(track)]
         if not tracks:
             return []
         for stream in container.streams:
             if stream not in tracks:
                 stream.discard = Discard.all
-        origin = origin_of(container)
+        origin = start_offset(container)
         for packet in _packets(container, tracks):
             if packet.pts is None or packet.time_base is None:
                 continue
@@ -109,7 +109,7 @@ def _is_text(track: Any) -> bool:
 
 
 def _packets(container: Any, tracks: list[Any]) -> Iterator[Any]:
-    """Until the end, or until the file breaks off."""
+    """The packets of some tracks, until the end of the file or an error in reading."""
     import av
 
     packets = container.demux(*tracks)
@@ -124,7 +124,7 @@ def _packets(container: Any, tracks: list[Any]) -> Iterator[Any]:
 
 
 def _lines(packet: Any) -> list[str]:
-    """What a packet says: FFmpeg gives every kind of text as an ASS event, whose ninth field is the text."""
+    """The texts of a packet: FFmpeg gives texts of all formats as ASS events, whose ninth field is the text."""
     import av
 
     try:
@@ -139,10 +139,9 @@ def _lines(packet: Any) -> list[str]:
 def timed_passages(cues: Sequence[Cue], count_tokens: CountTokens, max_tokens: int) -> list[tuple[float, float, str]]:
     """Passages ``(start_s, end_s, text)`` of neighbouring cues.
 
-    Cues are joined while they span at most 10 s, the silence between them is at most 2 s and they hold at most
-    ``max_tokens`` tokens together. A cue that is too long alone is cut as `text.passages`
-    cuts, its time divided in proportion to the characters. Words that stand longer than 10 s are found where they
-    appear: their passage ends 10 s later.
+    Cues are joined while they span at most 10 s, the silence between them is at most 2 s, and they hold at most
+    ``max_tokens`` tokens together. A cue with more tokens is cut as `text.passages` cuts, and its time is divided in
+    proportion to the characters. A passage lasts at most 10 s from its start.
     """
     if not cues:
         return []

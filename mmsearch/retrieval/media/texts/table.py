@@ -10,22 +10,22 @@ from typing import IO, Protocol
 from mmsearch.errors import DecodeError, HintKind
 from mmsearch.retrieval.media.texts.cells import USUAL_NAMES, is_words
 from mmsearch.retrieval.media.texts.delimited import DelimitedTable
-from mmsearch.retrieval.media.texts.encoded_data import BREAK, note_of, readable_part
+from mmsearch.retrieval.media.texts.encoded_data import BREAK, left_out_note, readable_part
 from mmsearch.retrieval.media.texts.nested import JsonLinesTable, ParquetTable
-from mmsearch.retrieval.media.texts.text import joined_notes
+from mmsearch.retrieval.media.texts.text import join_notes
 from mmsearch.types import counted, sized
 
 MAX_TABLE_BYTES = 128 * 1024 * 1024
-"""Larger tables (for Parquet: a larger column, unpacked) are refused."""
+"""Larger tables are refused; of Parquet, the size of the column when it is decompressed."""
 
 MAX_CELL = 1024 * 1024
-"""Characters; a longer cell is cut."""
+"""In characters; a longer cell is cut."""
 
 MAX_ROWS, _MOST_ROWS, _BYTES_OF_ROW = 100_000, 1_000_000, 8
-"""A file may give so many rows, and more where it is large enough to hold them, at 8 bytes a row."""
+"""A file gives at most 100,000 rows, or one per 8 bytes if that is more, up to a million."""
 
 _CHARACTERS_OF_ROW = 256
-"""About as long is a passage, each of which becomes a row."""
+"""The length of a passage, roughly: a longer cell counts as several rows."""
 
 _PART_ROWS, _PART_CHARACTERS = 4096, 1024 * 1024
 
@@ -34,9 +34,13 @@ Texts = list[tuple[int, str]]
 
 @dataclass(frozen=True, slots=True)
 class TableTexts:
-    """The texts of one column: ``(row, text)`` with rows counted from 0 and empty cells left out.
+    """The texts of one column of a table.
 
-    ``guessed``: nobody named the column, and others hold something too.
+    Attributes:
+        column: its name.
+        guessed: the column was not named by the user, and other columns hold something too.
+        texts: ``(row, text)``, rows from 0, without empty cells.
+        note: what was guessed or left out.
     """
 
     column: str
@@ -46,7 +50,7 @@ class TableTexts:
 
 
 class _Table(Protocol):
-    """Columns of cells, read as often as need be."""
+    """A table of any format; its rows can be read several times."""
 
     names: list[str]
     notes: list[str | None]
@@ -68,15 +72,19 @@ def read_table(
     column: str | None = None,
     emit: Callable[[Texts], None] | None = None,
 ) -> TableTexts:
-    """The texts in ``column`` of a table, or in the column that most looks like captions.
+    """The texts of one column of a table.
 
-    ``format`` is csv, tsv, jsonl, ndjson or parquet. The rows of CSV begin after the header; those of JSON lines are
-    the lines of the file. Where CSV has no header, columns go by their numbers from 1. ``emit`` is handed the texts in
-    parts of bounded size, in order; the last part is in the result. Without it the result holds all.
+    Rows of CSV are numbered from the first after the header, those of JSON lines by the lines of the file.
+
+    Args:
+        source: the file.
+        format: csv, tsv, jsonl, ndjson or parquet.
+        column: its name, or its number from 1 in CSV without a header; None: the column that looks most like captions.
+        emit: is called with the texts in order, in parts of bounded size; the result has only the last part. Without
+            it the result has all texts.
 
     Raises:
-        DecodeError: no such column (the message lists those there are), none that holds text, a damaged or too
-            large file.
+        DecodeError: there is no such column, or none that holds text; the file is damaged or too large.
     """
     if isinstance(source, str | os.PathLike):
         with open(source, "rb") as file:
@@ -93,7 +101,7 @@ def read_table(
         except pa.ArrowNotImplementedError:
             raise DecodeError("damaged, or a kind of Parquet that is not read") from None
         except (pa.ArrowException, OSError) as error:
-            if isinstance(error, OSError) and error.errno:  # of the disk, not of what is in the file
+            if isinstance(error, OSError) and error.errno:  # an error of the disk
                 raise
             raise DecodeError("damaged Parquet file: it cannot be read") from None
     if size > MAX_TABLE_BYTES:
@@ -104,7 +112,7 @@ def read_table(
 
 
 def _read(table: _Table, column: str | None, size: int, emit: Callable[[Texts], None] | None) -> TableTexts:
-    chosen = _choose(table, column)
+    chosen = _choose_column(table, column)
     cleaner = _Cleaner(min(max(MAX_ROWS, size // _BYTES_OF_ROW), _MOST_ROWS), size)
     texts: Texts = []
     characters = 0
@@ -117,11 +125,11 @@ def _read(table: _Table, column: str | None, size: int, emit: Callable[[Texts], 
         characters += len(text) if text is not last else 0
         last = text
     guessed = column is None and any(table.sample(i) for i in range(len(table.names)) if i != chosen)
-    return TableTexts(table.names[chosen], guessed, texts, joined_notes(*table.notes, *cleaner.notes()))
+    return TableTexts(table.names[chosen], guessed, texts, join_notes(*table.notes, *cleaner.notes()))
 
 
 class _Cleaner:
-    """Cells without space around them or encoded data in them, within bounds; it counts what was left out."""
+    """Removes white space and encoded data from cells, bounds the number of rows, and counts what was left out."""
 
     def __init__(self, most_rows: int, size: int) -> None:
         self._left = self._most = most_rows
@@ -155,18 +163,18 @@ class _Cleaner:
         return text
 
     def notes(self) -> Iterator[str | None]:
-        yield note_of(self._left_out, self._repeated)
+        yield left_out_note(self._left_out, self._repeated)
         if self._cut:
             yield f"{counted(self._cut, 'cell')} of over {sized(MAX_CELL)} cut"
         if self._left < 0:
             yield f"only its first rows are indexed: a table of {sized(self._size)} may give {self._most:,}"
 
 
-def _choose(table: _Table, column: str | None) -> int:
-    """The named column, or else one with a usual name, or else the one with the longest texts."""
+def _choose_column(table: _Table, column: str | None) -> int:
+    """The number of the named column, else of one with a usual name, else of the one with the longest texts."""
     names = table.names
     if column is not None:
-        return _named(table, column)
+        return _find_column(table, column)
     if table.is_empty:
         raise DecodeError("there are no rows under the header")
     lower = [name.lower() for name in names] if table.has_header else []
@@ -181,7 +189,7 @@ def _choose(table: _Table, column: str | None) -> int:
     return longest
 
 
-def _named(table: _Table, column: str) -> int:
+def _find_column(table: _Table, column: str) -> int:
     places = [i for i, name in enumerate(table.names) if name == column]
     if places:
         return next((i for i in places if table.sample(i)), places[0])
@@ -191,6 +199,6 @@ def _named(table: _Table, column: str) -> int:
 
 
 def _mean_length(texts: Sequence[str]) -> float:
-    """The mean number of characters of a column's texts; 0 where most cells are numbers, dates or addresses."""
+    """The mean number of characters of a column's texts; 0 if most cells are numbers, dates or addresses."""
     words = [text for text in texts if is_words(text)]
     return sum(map(len, words)) / len(words) if len(words) * 2 > len(texts) else 0.0

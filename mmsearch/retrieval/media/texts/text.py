@@ -1,4 +1,4 @@
-"""Texts: bytes to characters, and long texts into passages that a text tower can read whole."""
+"""Decodes text files, and cuts long texts into passages that a text tower can read as a whole."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from mmsearch.errors import DecodeError
 from mmsearch.types import NoteKind
 
 MAX_TEXT_BYTES = 16 * 1024 * 1024
-"""Longer texts are refused: 16 MiB is several thousand pages of a book."""
+"""Larger text files are refused: 16 MiB are several thousand pages."""
 
 
 class Remark(StrEnum):
-    """Notes on a file that was read whole. Rows hold them by their value, so that they keep it in later versions."""
+    """Notes on files of which nothing was left out. Stored rows hold the values, which must not change."""
 
     UTF_16 = "without a byte order mark: read as UTF-16"
     WINDOWS_1252 = "not UTF-8: read as Windows-1252"
@@ -31,7 +31,7 @@ CountTokens = Callable[[Sequence[str]], NDArray[np.int64]]
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark is the beginning of this one
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
@@ -39,7 +39,7 @@ _REMARKS = frozenset(Remark)
 _BETWEEN_NOTES = "; "
 _HEAD = 16 * 1024
 _NULS_OF_UTF16 = 0.7
-"""The share of high bytes that are 0 in Western text as UTF-16; of low bytes, hardly any are."""
+"""In Western text as UTF-16, more than this share of the high bytes is 0, and hardly any low byte."""
 
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1b\x7f]")
 _WORD = re.compile(r"\S+")
@@ -47,14 +47,17 @@ _SENTENCE_END = re.compile(r"[.!?…。！？][\"'”’»)\]」』）]*\Z")
 _FULL_STOPS = re.compile(r"[。！？.!?]")
 _COMMAS = re.compile(r"[；，、;,]")
 
+_INSIDE_WORD, _WORDS, _SENTENCES, _PARAGRAPHS = range(4)
+"""What may end behind a piece of text."""
+
 _BLOCK_WORDS = 10_000
 _MOST_CHARACTERS_OF_TOKEN = 64
 _MIN_FILL = 0.25
-"""A passage is cut at the end of a paragraph or sentence only where that leaves it at least this full."""
+"""A passage ends with a paragraph or a sentence only if it then has at least this share of the tokens allowed."""
 
 
 def decode_text(data: bytes, *, limit: int = MAX_TEXT_BYTES) -> tuple[str, str | None]:
-    """The characters of a text file, and a note where they had to be guessed.
+    """The characters of a text file, and a note if the encoding had to be guessed.
 
     Raises:
         DecodeError: over ``limit`` bytes.
@@ -78,18 +81,18 @@ def decode_text(data: bytes, *, limit: int = MAX_TEXT_BYTES) -> tuple[str, str |
         return _without_controls(data.decode("latin-1"), Remark.LATIN_1)
 
 
-def joined_notes(*notes: str | None) -> str | None:
-    """What is to be said of a file, as one note."""
+def join_notes(*notes: str | None) -> str | None:
+    """Several notes on a file as one; None if there are none."""
     return _BETWEEN_NOTES.join(filter(None, notes)) or None
 
 
-def kind_of(note: str) -> NoteKind:
-    """Whether a note, perhaps one of `joined_notes`, tells that something was left out."""
+def note_kind(note: str) -> NoteKind:
+    """*whole* if the note (perhaps of `join_notes`) says that nothing was left out, else *part*."""
     return "whole" if all(part in _REMARKS for part in note.split(_BETWEEN_NOTES)) else "part"
 
 
 def utf16_without_mark(head: bytes) -> str | None:
-    """``utf-16-le`` or ``utf-16-be`` where every other byte is NUL, as in most Western text so encoded; else None."""
+    """``utf-16-le`` or ``utf-16-be`` if every other byte is NUL, as in Western text as UTF-16; else None."""
     even, odd = head[0::2], head[1::2]
     if not odd:
         return None
@@ -100,18 +103,22 @@ def utf16_without_mark(head: bytes) -> str | None:
 
 
 def _without_controls(text: str, note: str | None) -> tuple[str, str | None]:
-    """Control characters become spaces, one for one, so that places in the text stay what they are."""
+    """The text with each control character replaced by a space, so that no character changes its place."""
     return CONTROL.sub(" ", text), note
 
 
 def passages(text: str, count_tokens: CountTokens, max_tokens: int) -> Iterator[tuple[int, int]]:
-    """Spans ``(start, end)`` of characters that each hold at most ``max_tokens`` tokens, in order.
+    """Spans ``(start, end)`` of characters with at most ``max_tokens`` tokens each, in order.
 
-    Together they cover every character that is not white space exactly once. A text that fits is one passage;
-    otherwise cuts are made between paragraphs, else between sentences or lines, else between words, and
-    inside a word only where it is too long by itself (scripts without spaces). Token counts must add up
-    over words; each distinct word is counted once, some thousand words in one call, so that a long text is worked off
-    in blocks. A single character is never cut, whatever it counts.
+    Every character except white space is in exactly one span. A text that fits is one passage. Longer texts are cut
+    between paragraphs, else between sentences or lines, else between words, and within a word only if the word alone is
+    too long (in scripts without spaces). A single character is never cut, however many tokens it has.
+
+    Args:
+        text: the text.
+        count_tokens: the number of tokens of each of some words, int64 ``[n]``. The counts of words must add up. It is
+            called with each distinct word once, for some thousand words at a time.
+        max_tokens: per passage.
     """
     pieces: list[_Piece] = []
     for block, is_last in _blocks(text, count_tokens, max_tokens):
@@ -120,18 +127,15 @@ def passages(text: str, count_tokens: CountTokens, max_tokens: int) -> Iterator[
         while start < len(pieces):
             stop = _passage_end(pieces, start, max_tokens)
             if stop == len(pieces) and not is_last:
-                break  # it may go on in the next block
+                break  # the passage may continue in the next block
             yield pieces[start].start, pieces[stop - 1].end
             start = stop
         del pieces[:start]
 
 
-_INSIDE_WORD, _WORDS, _SENTENCES, _PARAGRAPHS = range(4)
-
-
 @dataclass(slots=True)
 class _Piece:
-    """A word, or a part of one that is too long; ``boundary`` is what ends with it."""
+    """A word, or a part of one that is too long; ``boundary`` says what ends behind it."""
 
     start: int
     end: int
@@ -175,7 +179,7 @@ def _pieces(
     count_tokens: CountTokens,
     max_tokens: int,
 ) -> Iterator[_Piece]:
-    """The pieces of some words, the space behind the last of which ends at ``text_end``; adds to ``counts``."""
+    """The pieces of some words. The space behind the last word ends at ``text_end``; ``counts`` gets new words."""
     distinct = list(dict.fromkeys(text[start:end] for start, end in words))
     new = [word for word in distinct if word not in counts]
     if new:
@@ -208,7 +212,7 @@ def _parts_of_long_words(
 ) -> dict[str, list[tuple[int, int]]]:
     """Words of more than ``max_tokens`` tokens as parts ``(characters, tokens)`` that fit.
 
-    Halved again and again; each round counts all that may fit in one call.
+    Parts are halved until they fit; each round counts the tokens of all parts in one call.
     """
     done: dict[tuple[int, int], tuple[int, int]] = {}  # (word, start) -> (characters, tokens)
     open_parts = [(index, 0, word) for index, word in enumerate(words)]
@@ -233,7 +237,7 @@ def _parts_of_long_words(
 
 
 def _middle(part: str) -> int:
-    """Where to halve a run of characters: after the full stop, else the comma, nearest to its middle, else there."""
+    """Where to halve a run of characters: after the full stop, or else the comma, nearest to the middle; else there."""
     low, middle, high = len(part) // 4, len(part) // 2, len(part) - max(1, len(part) // 4)
     for marks in (_FULL_STOPS, _COMMAS):
         ends = [found.end() for found in marks.finditer(part, low, high)]

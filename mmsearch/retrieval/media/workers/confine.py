@@ -1,7 +1,7 @@
-"""Takes from a decoding worker what it does not need: files, network, other processes, memory without end.
+"""Limits what a decoding worker can reach: no other files, no network, no other processes, bounded memory.
 
-On Linux it uses Landlock for files and a filter of system calls for the rest, whichever the kernel has; neither needs
-privileges or an installation. SECURITY.md tells what this keeps away, and from whom.
+On Linux this uses Landlock for files and a filter of system calls (seccomp) for the rest, as far as the kernel has
+them; neither needs privileges. SECURITY.md says what this protects, and from whom.
 """
 
 from __future__ import annotations
@@ -32,14 +32,15 @@ _SYSTEM = ("/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/nix
 
 
 def landlock_version() -> int:
-    """The version of Landlock's interface that this kernel offers, 0 for none."""
+    """The version of Landlock's interface that this kernel has; 0: none."""
     return max(_call(_CREATE_RULESET, None, 0, _ABI_VERSION), 0) if sys.platform == "linux" else 0
 
 
 def limit_resources(address_space: int) -> None:
-    """No core dumps of private pictures, few files, an end to allocations that run away.
+    """Forbid core dumps, which would hold private pictures, and bound the open files and the memory.
 
-    ``address_space`` is in bytes. Libraries reserve far more of it than they use, so it is to be generous.
+    Args:
+        address_space: in bytes. Libraries reserve far more than they use, so it must be generous.
     """
     _limit("RLIMIT_CORE", 0)
     _limit("RLIMIT_NOFILE", _OPEN_FILES)
@@ -58,27 +59,28 @@ def _limit(name: str, wanted: int) -> None:
         resource.setrlimit(kind, (limit, limit))
 
 
-def confine(written: bytes | None = None) -> None:
-    """Give up all files but the libraries', the network and other processes, for good; for a single thread.
+def confine(writes_to: bytes | None = None) -> None:
+    """Give up access to files other than libraries, to the network and to other processes, for good.
 
-    What the kernel does not have is left out. Files that are open stay open.
+    Must be called while the process has one thread. Limits that the kernel does not have are left out. Files that are
+    open stay open.
 
     Args:
-        written: an existing file that may be written to.
+        writes_to: an existing file that may be written to.
     """
-    if written is None:
+    if writes_to is None:
         _limit("RLIMIT_FSIZE", 0)
     if sys.platform != "linux":
         return
     if _prctl(_SET_NO_NEW_PRIVILEGES, 1) != 0:
         return
-    _restrict_files(landlock_version(), written)
+    _restrict_files(landlock_version(), writes_to)
     program = filter_of_calls(os.uname().machine, os.getpid())
     if program is not None:
         _filter_calls(program)
 
 
-def _restrict_files(version: int, written: bytes | None) -> None:
+def _restrict_files(version: int, writes_to: bytes | None) -> None:
     if version < 1:
         return
     rights = _up_to(version, _FILE_RIGHTS)
@@ -92,20 +94,20 @@ def _restrict_files(version: int, written: bytes | None) -> None:
             _allow(ruleset, path, rights & (_READ_FILE | _READ_DIR))
         _allow(ruleset, os.devnull, rights & (_READ_FILE | _WRITE_FILE))
         _allow(ruleset, "/dev/urandom", rights & _READ_FILE)
-        if written is not None:
-            _allow(ruleset, written, rights & (_READ_FILE | _WRITE_FILE | _TRUNCATE))
+        if writes_to is not None:
+            _allow(ruleset, writes_to, rights & (_READ_FILE | _WRITE_FILE | _TRUNCATE))
         _call(_RESTRICT_SELF, ruleset, 0)
     finally:
         os.close(ruleset)
 
 
 def _up_to(version: int, rights: dict[int, int]) -> int:
-    """The rights of the newest interface that is no newer than ``version``."""
+    """The rights by version of the interface: those of the newest one up to ``version``."""
     return max((bits for since, bits in rights.items() if since <= version), default=0)
 
 
 def _readable() -> Iterator[str]:
-    """The interpreter, its libraries and its packages, which decoders are loaded from when they are needed."""
+    """The folders of the interpreter, its libraries and its packages, from which decoders are loaded when needed."""
     yield from _SYSTEM
     yield from {sys.prefix, sys.base_prefix, sys.exec_prefix, *sysconfig.get_paths().values()}
     own = Path(__file__).resolve().parents[3]
@@ -121,7 +123,7 @@ def _readable() -> Iterator[str]:
 
 
 def _homes() -> list[Path]:
-    """Where this user's files are; a folder above them is no folder of libraries."""
+    """The user's home folder; a folder that contains it is not a folder of libraries."""
     with contextlib.suppress(ImportError, KeyError):
         import pwd
 
@@ -136,7 +138,7 @@ def _allow(ruleset: int, path: str | bytes, rights: int) -> None:
         return
     try:
         if not os.path.isdir(path):
-            rights &= ~_READ_DIR  # is refused for a file
+            rights &= ~_READ_DIR  # the kernel refuses it for a file
         rule = rights.to_bytes(8, sys.byteorder) + descriptor.to_bytes(4, sys.byteorder)
         _call(_ADD_RULE, ruleset, _PATH_BENEATH, rule, 0)
     finally:
@@ -159,7 +161,7 @@ def _prctl(*arguments: object) -> int:
 
 
 def _wide(arguments: Iterable[object]) -> list[object]:
-    """Whole numbers as the kernel takes them; ctypes would pass 32 bits."""
+    """The arguments with whole numbers as the kernel expects them; ctypes would pass 32 bits."""
     return [ctypes.c_long(argument) if isinstance(argument, int) else argument for argument in arguments]
 
 

@@ -1,6 +1,6 @@
 """A pool of worker processes that decode files: one that crashes or hangs its decoder is skipped, the run goes on.
 
-The main process hands out jobs and reads replies in a format of its own (`messages`); it never opens a stranger's file.
+The main process sends jobs and reads replies (`messages`); it never opens an untrusted file.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mmsearch.retrieval.media.workers.process import TimeLimit, WorkerDied, Work
 from mmsearch.retrieval.media.workers.slots import SharedArray
 
 SPARE_BYTES = 1 << 30
-"""A worker may hold so much beside its largest picture: libraries, a table, a film's frames."""
+"""What a worker may hold besides its largest picture: libraries, a table, a film's frames."""
 
 _POLL_S = 0.1
 _STOP_LIMIT_S = 5.0
@@ -90,7 +90,7 @@ class Decoder:
         self.close()
 
     def close(self) -> None:
-        """End the workers, whatever they are at. Arrays that were handed out stay readable."""
+        """End the workers, even if they are at work. Arrays that were given out stay readable."""
         if self._run is not None:
             self._stop(self._run)
         for worker in self._workers:
@@ -101,7 +101,7 @@ class Decoder:
         self._slots = self._parts = None
 
     def decode_one(self, job: Job) -> tuple[Decoded, list[Part]]:
-        """Decode a single file, such as a query; with the parts of a film, a sound or a table, all at once."""
+        """Decode a single file; returns all parts of a film or sound, and all rows of a table, at once."""
         parts: list[Part] = []
         texts: list[tuple[int, str]] = []
         for item in self.map([job]):
@@ -151,26 +151,26 @@ class Decoder:
             self._stop(run)
 
     def release(self, decoded: Decoded) -> None:
-        """Give back the slot of a picture whose pixels are no longer needed; others are left alone."""
+        """Free the slot of a picture whose pixels are no longer needed; does nothing for other files."""
         if decoded.slot is not None and decoded.slot in self._held:
             self._held.remove(decoded.slot)
             self._free.put(decoded.slot)
 
     def _stop(self, run: _Run) -> None:
-        """End a run: workers that are still busy are killed (and start afresh for the next run)."""
+        """End a run: workers that are still busy are killed, and are started again for the next run."""
         run.stopping.set()
-        patience = time.monotonic() + _STOP_LIMIT_S  # a thread may wait for the next job, which cannot be hurried
+        patience = time.monotonic() + _STOP_LIMIT_S  # a thread may be waiting for the next job
         while any(thread.is_alive() for thread in run.threads) and time.monotonic() < patience:
             for worker in self._workers:
                 worker.kill_if_busy()
             run.threads[0].join(timeout=_POLL_S / 10)
             run.threads = [thread for thread in run.threads if thread.is_alive()]
-        for decoded in run.left_over():
+        for decoded in run.drain():
             self.release(decoded)
         self._run = None
 
     def _serve(self, number: int, run: _Run) -> None:
-        """One worker's thread: take a job, have it done, pass on what came of it."""
+        """The thread of one worker: takes jobs, has them done, and queues the results."""
         try:
             while (slot := self._take_slot(run)) is not None:
                 job = run.next_job()
@@ -209,7 +209,7 @@ class Decoder:
         return replace(reply, path=job.path, slot=slot, pixels=self._slots.array[slot])
 
     def _with_array(self, number: int, path: bytes, part: PartInMemory | TextPart) -> Part | TextPart:
-        """A part, its array copied out of the memory that the worker's next one will be written to."""
+        """A part with its array, copied from the memory that the worker's next part will overwrite."""
         if isinstance(part, TextPart):
             return replace(part, path=path)
         assert self._parts is not None
@@ -217,7 +217,7 @@ class Decoder:
         return Part(path=path, array=array, content_hash=part.content_hash, **asdict(part.facts))
 
     def _watch(self, run: _Run) -> None:
-        """Kill workers that are past their deadline or need too much memory, until the run ends."""
+        """Until the run ends, kill workers that are past their deadline or hold too much memory."""
         while not run.stopping.wait(_POLL_S):
             now = time.monotonic()
             for worker in self._workers:
@@ -240,7 +240,7 @@ class _Run:
             return None if self.stopping.is_set() else next(self._jobs, None)
 
     def put(self, result: Result | BaseException | None) -> bool:
-        """Queue a result when there is room; False once the run is stopping, since nobody takes it any more."""
+        """Queue a result when there is room; returns False if the run is stopping and takes no more results."""
         while not self.stopping.is_set():
             with contextlib.suppress(queue.Full):
                 self._results.put(result, timeout=_POLL_S)
@@ -250,7 +250,7 @@ class _Run:
     def take(self) -> Result | BaseException | None:
         return self._results.get(timeout=Decoder.IDLE_S)  # bounded, since on Windows Ctrl-C waits for its end
 
-    def left_over(self) -> Iterator[Decoded]:
+    def drain(self) -> Iterator[Decoded]:
         with contextlib.suppress(queue.Empty):
             while True:
                 result = self._results.get_nowait()

@@ -36,7 +36,7 @@ class Job:
         known: hashes of contents that need no decoding.
         resume_points: by the hash of their content, from where on films and sounds need decoding.
         text_column: the column of a table that holds the texts; None: guess.
-        moment: decode only this part of a film or sound, from … to in seconds; to None: what is there at the first.
+        moment: decode only this part of a film or sound, ``(from, to)`` in seconds; to None: what is there at ``from``.
         write: write that part to a new file instead of handing it on.
         sniff_only: find out from the first bytes whether the file would be decoded, and decode nothing.
     """

@@ -29,6 +29,13 @@ ArrayPlace = tuple[int | str, tuple[int, ...]]
 """A shared array's handle (see `slots.SharedArray`) and its shape."""
 
 
+_PLAIN_FIELDS = (
+    *("outcome", "kind", "size", "mtime_ns", "ctime_ns", "slot", "text", "cuts", "column", "column_guessed", "cues"),
+    *("reason", "why", "rejection"),
+)
+"""Fields of `Decoded` that are JSON as they are. None, False and empty lists are left out."""
+
+
 # From the main process to a worker.
 
 
@@ -192,7 +199,7 @@ def from_line(line: bytes) -> Message:
     """The inverse of `to_line`, without paths and pixels.
 
     Raises:
-        ValueError: it is no such line, as a worker that a file has taken over may send.
+        ValueError: it is no message, as may come from a worker that a malicious file has taken over.
     """
     try:
         ((name, data),) = json.loads(line).items()
@@ -209,13 +216,6 @@ def from_line(line: bytes) -> Message:
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise ValueError("no message of a worker") from error
     raise ValueError("no message of a worker")
-
-
-_PLAIN_FIELDS = (
-    *("outcome", "kind", "size", "mtime_ns", "ctime_ns", "slot", "text", "cuts", "column", "column_guessed", "cues"),
-    *("reason", "why", "rejection"),
-)
-"""Fields of `Decoded` that are JSON as they are. None, False and empty lists are left out."""
 
 
 def _decoded_to_json(decoded: Decoded) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Opens the files of a worker's jobs: in a process of its own, where the worker itself may open none."""
+"""Opens the files of a worker's jobs, in a process of its own, because a confined worker cannot open files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OPENED, _NOT_REGULAR = 0, -1
 
 
 def open_regular(path: bytes) -> IO[bytes]:
-    """A regular file, opened for reading; pipes and devices are told apart before they are touched, and after.
+    """Open a regular file for reading. Pipes and devices are refused before they are opened, and once more after.
 
     Raises:
         DecodeError: it is no regular file.
@@ -31,7 +31,7 @@ def open_regular(path: bytes) -> IO[bytes]:
     """
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise DecodeError("not a regular file")
-    # Should a pipe have taken the file's place since, O_NONBLOCK keeps open() from waiting for a writer.
+    # If a pipe has replaced the file since, O_NONBLOCK keeps open() from waiting for a writer.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     file = os.fdopen(os.open(path, flags), "rb")
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -67,11 +67,11 @@ class OpenedFile:
         raise OSError(self.state, os.strerror(self.state))
 
 
-def split_off_opener(lines: IO[bytes], replies: IO[bytes]) -> socket.socket | None:
-    """Fork a process that reads ``lines`` from now on, opens the file that each job names and hands both on.
+def fork_opener(lines: IO[bytes], replies: IO[bytes]) -> socket.socket | None:
+    """Fork a process that reads ``lines`` from now on, opens the file of each job, and passes both on to the worker.
 
-    It never reads a file, and nothing comes back to it, so that the worker cannot ask it for others. It ends with the
-    worker. Returns the worker's end of the way, None on systems where workers are not confined.
+    It reads no file, and receives nothing from the worker, so that the worker cannot ask for other files. It ends with
+    the worker. Returns the worker's end of the socket; None on systems where workers are not confined.
     """
     if sys.platform != "linux":
         return None
@@ -88,7 +88,7 @@ def split_off_opener(lines: IO[bytes], replies: IO[bytes]) -> socket.socket | No
         if os.getppid() == worker:
             here.close()
             os.close(replies.fileno())  # the main process is to see the worker's end
-            os.dup2(0, 2)  # which points nowhere
+            os.dup2(0, 2)  # the null device
             _forward(lines, there)
     finally:
         os._exit(0)
@@ -112,7 +112,7 @@ def _forward(lines: IO[bytes], there: socket.socket) -> None:
 
 
 def received(here: socket.socket) -> Iterator[tuple[bytes, OpenedFile]]:
-    """The lines that the opener hands on, each with what came of opening its file, until it has gone."""
+    """The lines that the opener passes on, each with its opened file, until the opener ends."""
     waiting, descriptors = b"", array.array("i")
     while data := _receive(here, descriptors):
         waiting += data

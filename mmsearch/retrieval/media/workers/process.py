@@ -1,4 +1,4 @@
-"""One decoding worker as the main process sees it: started when needed, asked, timed, killed, and started again."""
+"""One decoding worker, as the main process sees it: started when needed, given jobs, killed when it is late."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ _LEAST_BYTES_A_SECOND = 25  # speech codecs need 75
 _LONGEST_S = 24 * 3600.0  # a header may state any duration
 _PACKAGE_PARENT = str(Path(mmsearch.__file__).resolve().parent.parent)
 
-# All that a worker sees of the environment, where keys and passwords may stand: what Python and its libraries need to
-# be found, to read names of files, and to tell the local time.
+# The environment may hold keys and passwords. A worker gets only what Python needs to find its libraries, to read names
+# of files, and to know the local time.
 _ENVIRONMENT = (
     *("LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "TEMP", "TMP", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"),
     *("PYTHONHOME", "PYTHONUTF8", "PYTHONNOUSERSITE", "PYTHONUSERBASE", "PYTHONDONTWRITEBYTECODE"),
@@ -42,19 +42,19 @@ _ENVIRONMENT = (
 
 
 class WorkerDied(Exception):
-    """The worker ended instead of answering; the text is the reason, for the report."""
+    """The worker ended instead of replying; the text is the reason, for the report."""
 
 
 @dataclass(frozen=True, slots=True)
 class TimeLimit:
-    """The most seconds that a file may take: ``seconds``, and more for each megabyte and each second that it lasts."""
+    """The most seconds that a file may take: ``seconds``, and more per megabyte and per second of its duration."""
 
     seconds: float
     per_megabyte: float
     per_second: float
 
     def extension(self, extent: Extent, size: int) -> float:
-        """Seconds that an extent adds: its bytes and its duration, as far as a file of ``size`` bytes can hold that."""
+        """The seconds that an extent adds; a duration counts as far as ``size`` bytes can hold it."""
         believed = min(max(extent.duration_s, 0.0), _LONGEST_S, size / _LEAST_BYTES_A_SECOND)
         return float(extent.size / 1e6 * self.per_megabyte + believed * self.per_second)
 
@@ -75,16 +75,16 @@ class WorkerProcess:
         self._too_large = False
 
     def ask(self, request: JobRequest, limit: TimeLimit, take: Callable[[PartInMemory | TextPart], bool]) -> Decoded:
-        """The reply to a job, without its path and its pixels.
+        """Do a job; returns the reply, without path and pixels.
 
         Args:
             request: the job.
             limit: how long it may take.
-            take: takes each part of a film, sound or table; False ends the job. The time it takes does not count.
+            take: is called with each part of a film, sound or table; False ends the job. Its time does not count.
 
         Raises:
-            WorkerDied: it crashed, or was killed at its deadline; the next call starts another.
-            MMSearchError: it could not be started.
+            WorkerDied: the process crashed, or was killed at its deadline; the next call starts another one.
+            MMSearchError: it cannot be started.
         """
         process = self._started()
         limit_s = left = limit.seconds
@@ -106,10 +106,10 @@ class WorkerProcess:
                 self._set_deadline(left)
         except (OSError, EOFError, ValueError, TypeError):
             self._set_deadline(None)
-            raise WorkerDied(self._bury(process, limit_s)) from None
+            raise WorkerDied(self._reap(process, limit_s)) from None
         self._set_deadline(None)
-        if self._late or self._too_large:  # killed just as it answered
-            self._bury(process, limit_s)
+        if self._late or self._too_large:  # it was killed just as it replied
+            self._reap(process, limit_s)
         return message
 
     def kill(self) -> None:
@@ -120,20 +120,20 @@ class WorkerProcess:
             _end(process)
 
     def kill_if_busy(self) -> None:
-        """Kill a process that has not yet answered; whoever waits for it sees it die."""
+        """Kill the process if it is at work, so that the thread that waits for its reply gets `WorkerDied`."""
         with self._lock:
             if self._deadline is not None and self._process is not None:
                 self._process.kill()
 
     def kill_if_late(self, now: float) -> None:
-        """Kill the process where ``now`` (monotonic seconds) is past its deadline."""
+        """Kill the process if ``now`` (monotonic seconds) is past its deadline."""
         with self._lock:
             if self._deadline is not None and now > self._deadline and self._process is not None:
                 self._late = True
                 self._process.kill()
 
     def kill_if_too_large(self, most_bytes: int) -> None:
-        """Kill the process where it is at work and holds more than so much memory of its own."""
+        """Kill the process if it is at work and holds more than ``most_bytes`` of memory of its own."""
         with self._lock:
             process = None if self._deadline is None else self._process
             if process is not None and _private_bytes(process.pid) > most_bytes:
@@ -146,7 +146,7 @@ class WorkerProcess:
             self._deadline = None if limit_s is None else self._started_at + limit_s
 
     def _stop_clock(self) -> float:
-        """End the deadline; returns the seconds since it was set."""
+        """Remove the deadline; returns the seconds since it was set."""
         with self._lock:
             self._deadline = None
             return time.monotonic() - self._started_at
@@ -164,7 +164,7 @@ class WorkerProcess:
         return line
 
     def _started(self) -> subprocess.Popen[bytes]:
-        """The living process, or a new one that has said it is ready."""
+        """The running process, or a new one that is ready."""
         if self._process is not None and self._process.poll() is None:
             return self._process
         self.kill()
@@ -202,12 +202,12 @@ class WorkerProcess:
             stderr=complaints,
             env={**needed, **one_thread, "PYTHONPATH": search_path},
             pass_fds=self._inherited,
-            start_new_session=True,  # out of reach of the terminal's Ctrl-C
+            start_new_session=True,  # so that Ctrl-C in the terminal does not reach it
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
         )
 
-    def _bury(self, process: subprocess.Popen[bytes], limit_s: float) -> str:
-        """Reap a process that did not answer, and say why."""
+    def _reap(self, process: subprocess.Popen[bytes], limit_s: float) -> str:
+        """Reap a process that did not reply; returns the reason."""
         late, too_large = self._late, self._too_large
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=1)
@@ -225,7 +225,7 @@ class WorkerProcess:
 
 
 def _private_bytes(pid: int) -> int:
-    """Resident memory of a process without what it shares (on Linux), in bytes; 0 where it is gone."""
+    """Resident memory of a process in bytes, on Linux without shared memory; 0 if it has ended."""
     try:
         if sys.platform == "linux":
             resident, shared = map(int, Path(f"/proc/{pid}/statm").read_text().split()[1:3])
@@ -238,10 +238,10 @@ def _private_bytes(pid: int) -> int:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill and reap a process and close both pipes."""
+    """Kill and reap a process, and close both pipes."""
     process.kill()
     process.wait()
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
-            with contextlib.suppress(OSError):  # what was still to be written has no reader any more
+            with contextlib.suppress(OSError):  # buffered data has no reader any more
                 pipe.close()

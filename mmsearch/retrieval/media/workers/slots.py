@@ -1,4 +1,4 @@
-"""Arrays through shared memory: a file without a name, mapped by the main process and by every decoding worker."""
+"""Arrays in shared memory: an unnamed file that the main process and every decoding worker map."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _SHARED_MEMORY = "/dev/shm"
 class SharedArray:
     """A mapped temporary file that holds ``array``, uint8 of any shape.
 
-    It lies in memory where the system offers that and has room, else in the folder for temporary files. Where the
-    system allows it the file loses its name at once, so that no crash leaves it behind.
+    It lies in memory if the system has room there, else in the folder for temporary files. On POSIX systems it has no
+    name, so that nothing is left of it after a crash.
 
     Raises:
         MMSearchError: there is no room for it.
@@ -31,7 +31,7 @@ class SharedArray:
         if os.name == "posix":
             self._descriptor, self._path = _unnamed_file(size), None
             self.handle: int | str = self._descriptor
-        else:  # no descriptor can be handed on there: workers open the file by its name
+        else:  # descriptors cannot be inherited there: workers open the file by its name
             self._descriptor, self._path = tempfile.mkstemp(prefix="mmsearch-")
             os.truncate(self._descriptor, size)
             self.handle = self._path
@@ -48,7 +48,7 @@ class SharedArray:
         return self.handle, self.shape
 
     def close(self) -> None:
-        """Let go of the file; its memory is free when no array refers to it any more."""
+        """Close the file; its memory is freed when no array refers to it any more."""
         os.close(self._descriptor)
         del self.array
         if self._path is not None:
@@ -56,7 +56,7 @@ class SharedArray:
 
 
 def open_shared(handle: int | str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """The same array in a worker process, from the ``handle`` that it was given."""
+    """The same array in a worker process."""
     descriptor = handle if isinstance(handle, int) else os.open(handle, os.O_RDWR)
     try:
         return _mapped(descriptor, shape)
@@ -70,7 +70,7 @@ def _mapped(descriptor: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
 
 
 def _unnamed_file(size: int) -> int:
-    """A descriptor of a new file of ``size`` bytes that has no name."""
+    """A descriptor of a new file of ``size`` bytes without a name."""
     folders = [_SHARED_MEMORY] if os.path.isdir(_SHARED_MEMORY) else []
     for folder in [*folders, tempfile.gettempdir()]:
         with contextlib.suppress(OSError), tempfile.TemporaryFile(dir=folder) as file:
@@ -83,7 +83,7 @@ def _unnamed_file(size: int) -> int:
 
 
 def _reserve(descriptor: int, size: int) -> None:
-    """Claim the space now: a write to a mapped page that no room is left for would kill the process."""
+    """Reserve the space: writing to a mapped page on a full disk would kill the process."""
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(descriptor, 0, size)
     else:

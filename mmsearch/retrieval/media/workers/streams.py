@@ -1,4 +1,4 @@
-"""Films and sounds in the decoding worker: their shots and windows, handed on one at a time, on one clock."""
+"""Films and sounds in the decoding worker: emits their shots and windows, one at a time, with times on one clock."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mmsearch.errors import DecodeError
 from mmsearch.retrieval.media.container import NoTrackError
 from mmsearch.retrieval.media.decode_spec import FRAMES_OF_SHOT, DecodeSpec
 from mmsearch.retrieval.media.resume import ResumePoint, ResumePoints
-from mmsearch.retrieval.media.texts.text import joined_notes
+from mmsearch.retrieval.media.texts.text import join_notes
 from mmsearch.retrieval.media.workers.jobs import PartFacts, PartKind
 from mmsearch.types import Facts
 
@@ -63,7 +63,8 @@ def decode_sound(stream: Stream) -> Facts:
     """Emit every window of a sound, or of a film's sound track.
 
     Raises:
-        DecodeError: there is no sound in it, or none that can be decoded.
+        NoTrackError: it has no sound track.
+        DecodeError: the sound cannot be decoded.
     """
     from mmsearch.retrieval.media.sounds.sound import Sound
 
@@ -83,7 +84,8 @@ def decode_frames(stream: Stream) -> Facts:
     """Emit every shot of a film.
 
     Raises:
-        DecodeError: there is no picture in it, or none that can be decoded.
+        NoTrackError: it has no video track.
+        DecodeError: no picture can be decoded.
     """
     from mmsearch.retrieval.media.films.film import Film
 
@@ -115,14 +117,14 @@ def _with_damage(facts: Facts, resume: ResumePoint | None) -> Facts:
     """Facts whose note also says what an earlier run found wrong with the part that was left out."""
     if resume is None or not resume.damage or resume.damage in (facts.note or ""):
         return facts
-    return replace(facts, note=joined_notes(facts.note, resume.damage))
+    return replace(facts, note=join_notes(facts.note, resume.damage))
 
 
 def decode_film(stream: Stream) -> FilmContent:
     """Emit a film's shots and windows.
 
     Raises:
-        DecodeError: neither picture nor sound can be had of it.
+        DecodeError: neither picture nor sound can be decoded.
     """
     found: dict[str, Facts] = {}
     failed: dict[str, DecodeError] = {}
@@ -140,9 +142,9 @@ def decode_film(stream: Stream) -> FilmContent:
         raise failed.get("video") or failed["audio"]
     facts = found.get("video") or found["audio"]
     notes = [facts.note, found["audio"].note if len(found) == 2 else None]
-    facts = replace(facts, note=joined_notes(*dict.fromkeys(notes)))
+    facts = replace(facts, note=join_notes(*dict.fromkeys(notes)))
     if stream.spec.frames is None:
-        width, height = _size_of_picture(stream)  # by which a film's sound is told from a mere recording
+        width, height = _size_of_picture(stream)  # a film's sound is stored with a size, a recording without one
         facts = replace(facts, width=width, height=height)
     if "video" in failed:
         return FilmContent("audio" if isinstance(failed["video"], NoTrackError) else "video", facts, [])
@@ -150,7 +152,7 @@ def decode_film(stream: Stream) -> FilmContent:
 
 
 def _size_of_picture(stream: Stream) -> tuple[int | None, int | None]:
-    """Width and height of a film's first frame; None where none can be had."""
+    """Width and height of a film's first frame; None if it cannot be decoded."""
     from mmsearch.retrieval.media.films.frames import open_film
 
     stream.file.seek(0)
@@ -164,7 +166,7 @@ def _size_of_picture(stream: Stream) -> tuple[int | None, int | None]:
 
 
 def _cues(stream: Stream) -> list[tuple[float, float, str]]:
-    """Embedded subtitles. A film whose subtitles are damaged is still a film."""
+    """Embedded subtitles; none if they are damaged, which is no reason to skip the film."""
     from mmsearch.retrieval.media.texts.subtitles import embedded_subtitles
 
     stream.file.seek(0)
@@ -175,10 +177,10 @@ def _cues(stream: Stream) -> list[tuple[float, float, str]]:
 
 
 def decode_moment(stream: Stream, kind: str) -> Facts:
-    """Emit the frames, or else the window of sound, at the stream's ``moment``.
+    """Emit the frames at the stream's ``moment``, or its window of sound.
 
     Raises:
-        DecodeError: the moment lies outside the file, or there is nothing of the kind in it.
+        DecodeError: the moment lies outside the file, or the file has no track of that kind.
     """
     assert stream.moment is not None
     if kind == "video" and stream.spec.frames is not None:
@@ -190,14 +192,14 @@ def decode_moment(stream: Stream, kind: str) -> Facts:
             stream.file, stream.format, stream.spec.frames, start, end, max_pixels=stream.max_pixels
         )
         part = PartFacts(kind="shot", start_s=start, end_s=end or start)
-        for first in range(0, len(frames), FRAMES_OF_SHOT):  # the room for a part is that of one shot
+        for first in range(0, len(frames), FRAMES_OF_SHOT):  # a part holds the frames of one shot
             stream.emit(part, frames[first : first + FRAMES_OF_SHOT])
         return facts
     return _sound_at(stream)
 
 
 def _sound_at(stream: Stream) -> Facts:
-    """Emit the window of sound that the moment names: from … to, at most a window long, or around a time."""
+    """Emit the sound of the moment: from … to, at most one window long, or one window around a time."""
     from mmsearch.retrieval.media.sounds.sound import Sound
 
     spec = stream.spec
@@ -218,7 +220,7 @@ def _sound_at(stream: Stream) -> Facts:
 
 
 def _between(windows: Iterator[Any], start_s: float, end_s: float, rate: int) -> Iterator[NDArray[np.float32]]:
-    """The samples between two times, each once: the last window of a sound overlaps the one before."""
+    """The samples between two times, without duplicates: the last window of a sound overlaps the one before."""
     at = round(start_s * rate)
     stop = round(end_s * rate)
     for window in windows:

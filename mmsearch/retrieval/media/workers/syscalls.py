@@ -1,7 +1,7 @@
-"""A filter of system calls (seccomp) for a process that decodes: no sockets, programs, processes, foreign memory.
+"""A filter of system calls (seccomp) for a process that decodes: no sockets, programs, processes, memory of others.
 
-Calls that such a process has no use for are named and refused, not the others allowed: which calls libraries make
-changes with their versions. Numbers are those of the kernel's tables ``syscall_64.tbl`` and ``unistd.h``.
+It lists the calls that are refused, not those that are allowed, because the calls that libraries make change with their
+versions. Numbers are those of the kernel's tables ``syscall_64.tbl`` and ``unistd.h``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _REFUSED: dict[str, tuple[int | None, int | None]] = {
     "execveat": (322, 281),
     "unshare": (272, 97),
     "setns": (308, 268),
-    # what other processes hold
+    # the memory and files of other processes
     "ptrace": (101, 117),
     "process_vm_readv": (310, 270),
     "process_vm_writev": (311, 271),
@@ -47,7 +47,7 @@ _REFUSED: dict[str, tuple[int | None, int | None]] = {
     "add_key": (248, 217),
     "request_key": (249, 218),
     "keyctl": (250, 219),
-    # changes to files that Landlock does not see
+    # changes to files that Landlock does not cover
     "truncate": (76, 45),
     "chmod": (90, None),
     "fchmod": (91, 52),
@@ -71,7 +71,7 @@ _REFUSED: dict[str, tuple[int | None, int | None]] = {
     "open_by_handle_at": (304, 265),
     "inotify_add_watch": (254, 27),
     "fanotify_init": (300, 262),
-    # parts of the kernel with a history of faults
+    # parts of the kernel with many known vulnerabilities
     "chroot": (161, 51),
     "pivot_root": (155, 41),
     "mount": (165, 40),
@@ -93,13 +93,13 @@ _CLONE, _CLONE3, _KILL, _TGKILL, _PRLIMIT = (56, 220), (435, 435), (62, 129), (2
 
 _CLONE_THREAD = 0x10000
 _X32 = 0x40000000  # numbers of x86_64's second table
-_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16  # offsets in what a filter is shown
+_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16  # offsets in `struct seccomp_data`
 _ALLOW, _REFUSE = 0x7FFF0000, 0x00050000
 _LOAD, _RETURN, _IF_EQUAL, _IF_AT_LEAST, _IF_ANY_BIT = 0x20, 0x06, 0x15, 0x35, 0x45
 
 
 def filter_of_calls(machine: str, pid: int) -> list[bytes] | None:
-    """The instructions of a filter for process ``pid``, each of 8 bytes; None for an architecture that is not known."""
+    """The instructions of a filter for process ``pid``, 8 bytes each; None for an unknown architecture."""
     if machine not in _ARCHITECTURES:
         return None
     architecture, column = _ARCHITECTURES[machine]
@@ -112,7 +112,7 @@ def filter_of_calls(machine: str, pid: int) -> list[bytes] | None:
         _step(_IF_AT_LEAST, _X32, 0, 1),
         refuse,
     ]
-    # The C library then starts its threads by `clone`, whose flags a filter can see.
+    # Without clone3 the C library starts threads by `clone`, whose flags a filter can read.
     program += [_step(_IF_EQUAL, _CLONE3[column], 0, 1), absent]
     for numbers in _REFUSED.values():
         number = numbers[column]

@@ -1,8 +1,8 @@
 """The decoding worker: ``python -m mmsearch.retrieval.media.workers.worker``, which `process.WorkerProcess` starts.
 
-It reads strangers' files so that the main process need not. A `WorkerSetup` and jobs arrive on standard input, replies
-leave on standard output, as `messages` has them. Pixels, and one part of a film or sound at a time, go through shared
-memory. Whatever happens to this process, the main one lives on.
+It reads untrusted files, so that the main process need not. A `WorkerSetup` and jobs arrive on standard input, replies
+leave on standard output, as `messages` defines them. Pixels, and one part of a film or sound at a time, go through
+shared memory. If this process crashes, the main process goes on.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import DecodeError, Hint, TransientDecodeError, UsageError
-from mmsearch.retrieval.media.dates import date_in_name, dated
+from mmsearch.retrieval.media.dates import date_in_name, with_date
 from mmsearch.retrieval.media.decode_spec import DecodeSpec
 from mmsearch.retrieval.media.formats import MODALITY_OF_KIND, Kind
 from mmsearch.retrieval.media.pictures.image import BYTES_PER_PIXEL, decode_image
@@ -31,7 +31,7 @@ from mmsearch.retrieval.media.pictures.raw import decode_raw
 from mmsearch.retrieval.media.sniff import HEAD_BYTES, Sniffed, sniff
 from mmsearch.retrieval.media.texts.encoded_data import BREAK, without_encoded_data
 from mmsearch.retrieval.media.texts.table import read_table
-from mmsearch.retrieval.media.texts.text import MAX_TEXT_BYTES, decode_text, joined_notes
+from mmsearch.retrieval.media.texts.text import MAX_TEXT_BYTES, decode_text, join_notes
 from mmsearch.retrieval.media.workers.confine import confine, limit_resources
 from mmsearch.retrieval.media.workers.jobs import Decoded, DecodedKind, Job, Output, PartFacts, TextPart
 from mmsearch.retrieval.media.workers.messages import (
@@ -43,7 +43,7 @@ from mmsearch.retrieval.media.workers.messages import (
     WorkerSetup,
     to_line,
 )
-from mmsearch.retrieval.media.workers.opener import OpenedFile, received, split_off_opener
+from mmsearch.retrieval.media.workers.opener import OpenedFile, fork_opener, received
 from mmsearch.retrieval.media.workers.slots import open_shared
 from mmsearch.retrieval.media.workers.streams import Stream, decode_film, decode_moment, decode_sound
 from mmsearch.retrieval.paths import status_change_ns
@@ -103,10 +103,10 @@ class WorkerChannel:
 
 def main() -> None:
     """Answer jobs until standard input closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's affair
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process handles Ctrl-C
     jobs, replies = _take_over_standard_streams()
     setup = WorkerSetup.from_line(jobs.readline())
-    opener = split_off_opener(jobs, replies)
+    opener = fork_opener(jobs, replies)
     workspace = _start(setup)
     confine(setup.writes_to)
     lines = received(opener) if opener is not None else ((line, OpenedFile()) for line in jobs)
@@ -126,7 +126,7 @@ def main() -> None:
 
 
 def _take_over_standard_streams() -> tuple[IO[bytes], IO[bytes]]:
-    """The two pipes to the main process, under numbers where no library's print can reach them."""
+    """The two pipes to the main process, under other numbers, so that a library that prints does not reach them."""
     jobs, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     _silence(0)
     _silence(1)
@@ -140,7 +140,7 @@ def _silence(descriptor: int) -> None:
 
 
 def _receive(lines: Iterable[_ReceivedLine], waiting: queue.SimpleQueue[_ReceivedLine]) -> None:
-    """Queue lines; at their end the main process has gone, so this one goes too, even amid a long decode."""
+    """Queue lines. When they end, the main process has ended, and this one ends too, even while it decodes."""
     with contextlib.suppress(OSError):
         for line in lines:
             waiting.put(line)
@@ -205,7 +205,7 @@ def decode_file(request: JobRequest, opened: OpenedFile, workspace: Workspace, c
             decoded = _decode(file, sniffed, request, decoded, workspace, replace(channel, content_hash=content_hash))
             has_date = sniffed.kind in ("image", "raw", "audio", "video")
             if has_date and decoded.facts.taken_at is None and (taken := date_in_name(job.path)) is not None:
-                decoded = replace(decoded, facts=dated(decoded.facts, taken))
+                decoded = replace(decoded, facts=with_date(decoded.facts, taken))
         if any(_changed(before, after) for after in (os.fstat(file.fileno()), os.stat(job.path))):
             return Decoded.skipped(job.path, "changed while it was read; run again", "transient")
         return decoded
@@ -331,7 +331,7 @@ def _decode_text(file: IO[bytes], decoded: Decoded) -> Decoded:
     readable = without_encoded_data(text)
     if readable.left_out and not readable.text.replace(BREAK, " ").strip():
         raise DecodeError(f"nothing but encoded data in it ({sized(readable.left_out)})")
-    facts = Facts(note=joined_notes(note, readable.note))
+    facts = Facts(note=join_notes(note, readable.note))
     return replace(decoded, text=readable.text, cuts=readable.cuts, facts=facts)
 
 

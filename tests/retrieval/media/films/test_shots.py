@@ -16,7 +16,7 @@ from PIL import Image
 
 from mmsearch.retrieval.media.films.film import Film, Shot
 from mmsearch.retrieval.media.films.frame import StillFrame
-from mmsearch.retrieval.media.films.shots import evenly, with_cuts
+from mmsearch.retrieval.media.films.shots import pick_evenly, with_cuts
 from mmsearch.retrieval.media.pictures.transform import ImageTransform
 
 FPS = 25
@@ -88,9 +88,9 @@ def test_a_dissolve_and_a_fade_through_black_each_begin_one_shot(length: int) ->
 
 
 def test_items_are_chosen_evenly_and_away_from_the_ends() -> None:
-    assert evenly(range(10), 4) == [1, 3, 6, 8]
-    assert evenly(range(3), 4) == [0, 1, 2]
-    assert evenly([], 4) == []
+    assert pick_evenly(range(10), 4) == [1, 3, 6, 8]
+    assert pick_evenly(range(3), 4) == [0, 1, 2]
+    assert pick_evenly([], 4) == []
 
 
 @pytest.fixture

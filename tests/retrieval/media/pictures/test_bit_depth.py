@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from mmsearch.errors import DecodeError
-from mmsearch.retrieval.media.pictures.bit_depth import black_and_white
+from mmsearch.retrieval.media.pictures.bit_depth import value_range
 from mmsearch.retrieval.media.pictures.image import decode_image
 
 
@@ -154,13 +154,13 @@ def test_what_a_file_states_stands_before_what_its_values_look_like(scene: np.nd
 
 
 def test_ranges_of_values() -> None:
-    assert black_and_white(0, 4095, integers=True) == (0, 4095)
-    assert black_and_white(0, 4096, integers=True) == (0, 65535)
-    assert black_and_white(0, 3000, integers=True, stated=65535) == (0, 65535)
-    assert black_and_white(0, 70000, integers=True) == (0, 70000)
-    assert black_and_white(-5, 5, integers=True) == (-5, 5)
-    assert black_and_white(0, 0.5, integers=False) == (0, 1)
-    assert black_and_white(0, 200.0, integers=False) == (0, 255)
+    assert value_range(0, 4095, integers=True) == (0, 4095)
+    assert value_range(0, 4096, integers=True) == (0, 65535)
+    assert value_range(0, 3000, integers=True, stated=65535) == (0, 65535)
+    assert value_range(0, 70000, integers=True) == (0, 70000)
+    assert value_range(-5, 5, integers=True) == (-5, 5)
+    assert value_range(0, 0.5, integers=False) == (0, 1)
+    assert value_range(0, 200.0, integers=False) == (0, 255)
 
 
 @pytest.mark.parametrize("planar", [False, True])

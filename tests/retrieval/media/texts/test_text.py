@@ -18,8 +18,8 @@ from mmsearch.retrieval.media.texts.text import (
     CountTokens,
     Remark,
     decode_text,
-    joined_notes,
-    kind_of,
+    join_notes,
+    note_kind,
     passages,
 )
 
@@ -171,11 +171,11 @@ def test_a_text_ten_times_as_long_takes_about_ten_times_as_long() -> None:
     ("note", "kind"),
     [
         (Remark.WINDOWS_1252, "whole"),
-        (joined_notes(Remark.UTF_16, None), "whole"),
+        (join_notes(Remark.UTF_16, None), "whole"),
         ("1.3 MB of encoded data left out", "part"),
-        (joined_notes(Remark.LATIN_1, "only its first 5 passages are indexed"), "part"),
+        (join_notes(Remark.LATIN_1, "only its first 5 passages are indexed"), "part"),
         ("page 3 not UTF-8: read as Windows-1252", "part"),
     ],
 )
 def test_a_note_tells_whether_something_was_left_out(note: str, kind: str) -> None:
-    assert kind_of(note) == kind
+    assert note_kind(note) == kind
