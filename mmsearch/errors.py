@@ -73,7 +73,7 @@ class UsageError(MMSearchError):
 
 
 class CannotEmbedError(UsageError):
-    """A model has no tower for what was asked; another model of the collection may have."""
+    """The model does not embed what was asked for; another model of the collection may."""
 
 
 class SpaceMismatchError(UsageError):

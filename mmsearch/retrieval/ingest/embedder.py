@@ -288,10 +288,10 @@ class Embedder:
         return checked_vectors(video.encode_films(items), len(items), video.space)
 
     def _passages(self, file: Decoded) -> Iterator[RowDraft]:
-        tower = self._routing.text
-        if tower is None:
+        text_encoder = self._routing.text
+        if text_encoder is None:
             return
-        count, limit = tower.count_tokens, tower.max_tokens
+        count, limit = text_encoder.count_tokens, text_encoder.max_tokens
         if file.cues:
             from mmsearch.retrieval.media.texts.subtitles import Cue, timed_passages
 
@@ -303,13 +303,13 @@ class Embedder:
 
     def _table_passages(self, texts: Iterable[tuple[int, str]]) -> Iterator[RowDraft]:
         """The passages of a table's texts; a text that is repeated in the next row is cut only once."""
-        tower = self._routing.text
-        if tower is None:
+        text_encoder = self._routing.text
+        if text_encoder is None:
             return
         last, spans = "", list[tuple[int, int]]()
         for row, text in texts:
             if text != last:
-                last, spans = text, list(passages(text, tower.count_tokens, tower.max_tokens))
+                last, spans = text, list(passages(text, text_encoder.count_tokens, text_encoder.max_tokens))
             for start, end in spans:
                 yield RowDraft("text", Span(row, row + 1, "row"), text[start:end])
 

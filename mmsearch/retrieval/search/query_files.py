@@ -210,8 +210,8 @@ class _MeanOfParts:
             return encoder.encode_sounds
         if isinstance(encoder, VideoEncoder) and self._kind == "shot":
             return encoder.encode_films
-        tower = as_image_encoder(encoder)
-        return lambda frames: tower.encode_images(np.stack(frames))
+        image_encoder = as_image_encoder(encoder)
+        return lambda frames: image_encoder.encode_images(np.stack(frames))
 
 
 def _check(file: Decoded, name: str, encoder: Encoder) -> None:
@@ -237,13 +237,13 @@ class _MeanOfPassages:
             self._texts.offer(text)
 
     def vector(self, name: str) -> Vector:
-        tower = as_text_encoder(self._encoder)
+        text_encoder = as_text_encoder(self._encoder)
         for text in self._texts.held:
-            for _, words in readable_passages(text, [], tower.count_tokens, tower.max_tokens):
+            for _, words in readable_passages(text, [], text_encoder.count_tokens, text_encoder.max_tokens):
                 self._passages.offer(words)
         if not self._passages.held:
             raise DecodeError(f"cannot search by {name}: there is no text in it")
-        mean: Vector = tower.encode_texts(self._passages.held).mean(axis=0)
+        mean: Vector = text_encoder.encode_texts(self._passages.held).mean(axis=0)
         return mean
 
     def notice(self, name: str) -> Notice | None:

@@ -13,11 +13,11 @@ def texts_of(queries: Iterable[Query]) -> list[str]:
     return list(dict.fromkeys(term.value for query in queries for term in query.terms if isinstance(term.value, str)))
 
 
-def passages_of(text: str, tower: TextEncoder) -> list[str]:
+def passages_of(text: str, encoder: TextEncoder) -> list[str]:
     """A text as passages that the model reads without cutting them off, split as text files are; often just one."""
-    if 2 * len(text.encode("utf-8", "replace")) <= tower.max_tokens:  # a byte is a token, or at the very most two
+    if 2 * len(text.encode("utf-8", "replace")) <= encoder.max_tokens:  # a byte is a token, or at the very most two
         return [text]
     from mmsearch.retrieval.media.texts.text import passages
 
-    spans = list(passages(text, tower.count_tokens, tower.max_tokens))
+    spans = list(passages(text, encoder.count_tokens, encoder.max_tokens))
     return [text[start:end] for start, end in spans] if len(spans) > 1 else [text]

@@ -102,11 +102,13 @@ def unit_query(vector: Vector) -> Vector:
     return normalize(vector)
 
 
-def _embed_texts(texts: Sequence[str], tower: TextEncoder) -> dict[str, Vector]:
+def _embed_texts(texts: Sequence[str], encoder: TextEncoder) -> dict[str, Vector]:
     """Unit vectors of texts, embedded as one batch; one of several passages is their mean."""
-    parts = [passages_of(text, tower) for text in texts]
+    parts = [passages_of(text, encoder) for text in texts]
     passages = [part for own in parts for part in own]
-    vectors = checked_vectors(tower.encode_texts(passages), len(passages), tower.space) if parts else np.empty((0, 0))
+    vectors = (
+        checked_vectors(encoder.encode_texts(passages), len(passages), encoder.space) if parts else np.empty((0, 0))
+    )
     embedded: dict[str, Vector] = {}
     start = 0
     for text, own in zip(texts, parts, strict=True):
@@ -158,7 +160,7 @@ def _embed_picture(value: Any, encoder: Encoder) -> Vector:
 
     from mmsearch.retrieval.media.pictures.colour import to_srgb
 
-    tower = as_image_encoder(encoder)
+    image_encoder = as_image_encoder(encoder)
     if isinstance(value, np.ndarray):
         if value.ndim != 3 or value.shape[2] != 3 or value.dtype != np.uint8:
             raise UsageError(f"a picture is uint8 [height, width, 3], not {value.dtype} {list(value.shape)}")
@@ -167,6 +169,6 @@ def _embed_picture(value: Any, encoder: Encoder) -> Vector:
         picture = to_srgb(ImageOps.exif_transpose(value))  # as the pictures of files are
     except OSError as error:
         raise DecodeError(f"cannot search by the picture: {error}") from error
-    pixels = tower.image_transform.apply(picture)
-    vector: Vector = tower.encode_images(pixels[None])[0]
+    pixels = image_encoder.image_transform.apply(picture)
+    vector: Vector = image_encoder.encode_images(pixels[None])[0]
     return vector

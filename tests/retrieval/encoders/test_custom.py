@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -177,6 +179,20 @@ def test_a_registered_name_is_enough_to_make_and_to_open_a_collection(photos, tm
     opened = Collection.open(tmp_path / "c.mms")
     assert opened.search("red", k=1)[0].path.endswith("disc.png")
     assert opened.index([photos], workers=1).unchanged == 10
+
+
+def test_the_command_line_indexes_and_queries_with_a_registered_encoder(photos, tmp_path, module, install):
+    install(colours=module(EXAMPLE.read_text()) + ":ColourEncoder")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+    def run(*arguments):
+        command = [sys.executable, "-m", "mmsearch", *map(str, arguments), "-c", str(tmp_path / "c.mms")]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=environment)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "10 files: 10 indexed" in run("index", photos, "--model", "colours")
+    assert "disc.png" in run("query", "red", "-k", "1")
 
 
 def test_an_encoder_registered_under_another_name_than_its_model_is_refused(module, install):

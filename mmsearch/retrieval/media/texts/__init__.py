@@ -1,1 +1,1 @@
-"""Texts, tables and subtitles: bytes to passages that a text tower can read whole."""
+"""Texts, tables and subtitles: bytes to passages that a text encoder can read whole."""

@@ -1,4 +1,4 @@
-"""Decodes text files, and cuts long texts into passages that a text tower can read as a whole."""
+"""Decodes text files, and cuts long texts into passages that a text encoder can read as a whole."""
 
 from __future__ import annotations
 
