@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -58,6 +59,18 @@ class _ClipFormat:
     pictures: str | None
     sound: str
     copied: frozenset[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """The part of a file that is written: from ``start`` to ``end``, in seconds, to the file ``out``."""
+
+    source: IO[bytes]
+    format: str
+    start: float
+    end: float
+    out: str
+    target: _ClipFormat
 
 
 _CLIP_FORMATS = {
@@ -117,13 +130,13 @@ def cut_clip(
         UsageError: no clip can be written to such an ending.
         DecodeError: it ends before that, or cannot be decoded.
     """
-    ending = _ending(out, _CLIP_FORMATS)
+    cut = _Cut(source, format, start_s, end_s, os.fspath(out), _CLIP_FORMATS[_ending(out, _CLIP_FORMATS)])
     with as_decode_errors():
         if format not in animation.ANIMATED_FORMATS and not FORMATS[format].untimed:
-            copied = _copy(source, format, start_s, end_s, out, ending)
+            copied = _copy(cut)
             if copied is not None:
                 return SavedClip(Path(out), *copied, copied=True)
-        end = _recode(source, format, start_s, end_s, out, ending, max_pixels)
+        end = _recode(cut, max_pixels)
     return SavedClip(Path(out), start_s, end, copied=False)
 
 
@@ -139,51 +152,49 @@ def _ending(out: str | os.PathLike[str], known: dict[str, Any]) -> str:
     return ending
 
 
-def _tracks(container: Any, ending: str) -> list[Any]:
+def _tracks(container: Any, target: _ClipFormat) -> list[Any]:
+    """The tracks that a clip has: one of pictures, if it holds any, and one of sound."""
     from av.stream import Disposition
 
     pictures = tuple(track for track in container.streams.video if not track.disposition & Disposition.attached_pic)
     tracks = []
-    if pictures and _CLIP_FORMATS[ending].pictures is not None:
+    if pictures and target.pictures is not None:
         tracks.append(pick_stream(pictures, "a film"))
     if container.streams.audio:
         tracks.append(pick_stream(container.streams.audio, "a sound track"))
     if not tracks:
-        raise NoTrackError(
-            "no sound track" if _CLIP_FORMATS[ending].pictures is None else "neither picture nor sound in it"
-        )
+        raise NoTrackError("no sound track" if target.pictures is None else "neither picture nor sound in it")
     return tracks
 
 
-def _copy(
-    source: IO[bytes], format: str, start: float, end: float, out: str | os.PathLike[str], ending: str
-) -> tuple[float, float] | None:
+def _copy(cut: _Cut) -> tuple[float, float] | None:
     """Copy the streams; returns start and end in seconds, or None if the container does not take their codecs."""
     import av
 
-    with open_container(source, format) as container:
-        tracks = _tracks(container, ending)
-        with av.open(os.fspath(out), "w", format=_CLIP_FORMATS[ending].container) as clip:
-            takes = _CLIP_FORMATS[ending].copied or clip.supported_codecs
+    with open_container(cut.source, cut.format) as container:
+        tracks = _tracks(container, cut.target)
+        with av.open(cut.out, "w", format=cut.target.container) as clip:
+            takes = cut.target.copied or clip.supported_codecs
             if any(track.codec_context.codec.canonical_name not in takes for track in tracks):
                 return None
             try:
                 written = [clip.add_stream_from_template(track) for track in tracks]
-                copied = _copy_packets(container, tracks, clip, written, start, end)
+                copied = _copy_packets(cut, container, tracks, clip, written)
             except (av.FFmpegError, ValueError):
                 return None
-    if copied is not None and copied[1] <= start:
-        raise DecodeError(f"it ends before {clock(start)}")
-    if copied is not None and copied[0] > start + _MAX_LATE_S:
+    if copied is not None and copied[1] <= cut.start:
+        raise DecodeError(f"it ends before {clock(cut.start)}")
+    if copied is not None and copied[0] > cut.start + _MAX_LATE_S:
         return None  # the jump went past the key frame before the start
     return copied
 
 
 def _copy_packets(
-    container: Any, tracks: list[Any], clip: Any, written: list[Any], start: float, end: float
+    cut: _Cut, container: Any, tracks: list[Any], clip: Any, written: list[Any]
 ) -> tuple[float, float] | None:
+    """Copy the packets of ``tracks`` to the streams ``written``; returns start and end, None if there are none."""
     origin, lead = start_offset(container), tracks[0]
-    container.seek(int((start + origin) / lead.time_base), stream=lead)
+    container.seek(int((cut.start + origin) / lead.time_base), stream=lead)
     first: float | None = None
     last = 0.0
     finished: set[int] = set()
@@ -191,10 +202,11 @@ def _copy_packets(
         time = float(packet.pts * packet.time_base) - origin
         long = float((packet.duration or 0) * packet.time_base)
         if first is None:
-            if packet.stream is not lead or not packet.is_keyframe or (lead.type == "audio" and time + long <= start):
+            is_early = lead.type == "audio" and time + long <= cut.start
+            if packet.stream is not lead or not packet.is_keyframe or is_early:
                 continue
             first = time
-        if float(packet.dts * packet.time_base) - origin >= end:
+        if float(packet.dts * packet.time_base) - origin >= cut.end:
             finished.add(packet.stream.index)
             if len(finished) == len(tracks):
                 break
@@ -230,39 +242,24 @@ def _with_timestamps(packets: Iterator[Any]) -> Iterator[Any]:
         yield packet
 
 
-def _recode(
-    source: IO[bytes],
-    format: str,
-    start: float,
-    end: float,
-    out: str | os.PathLike[str],
-    ending: str,
-    max_pixels: int,
-) -> float:
+def _recode(cut: _Cut, max_pixels: int) -> float:
     """Code pictures and sound anew; returns where they end, in seconds."""
     import av
 
-    coders = _CLIP_FORMATS[ending]
-    last = start
-    with av.open(os.fspath(out), "w", format=coders.container) as clip:
+    target, last = cut.target, cut.start
+    with av.open(cut.out, "w", format=target.container) as clip:
         packets: list[Iterator[tuple[float, Any]]] = []
-        sound: Any = None
-        if format not in animation.ANIMATED_FORMATS:
-            with open_container(source, format) as probe:
-                sound = next((track for track in _tracks(probe, ending) if track.type == "audio"), None)
-                has_pictures = any(track.type == "video" for track in _tracks(probe, ending))
-                sound_facts = (sound.rate, _layout(sound.layout, coders)) if sound is not None else None
-        else:
-            has_pictures, sound_facts = coders.pictures is not None, None
-        if has_pictures and coders.pictures is not None:
-            reader = open_film(source, format, max_pixels)
-            frames = _frames_between(reader, start, end)
-            first = next(frames, None)
-            if first is None:
-                raise DecodeError(f"it ends before {clock(start)}")
-            packets.append(_coded_pictures(clip, coders.pictures, first, frames, start, end))
-        if sound_facts is not None:
-            packets.append(_coded_sound(clip, coders.sound, source, format, start, end, sound_facts))
+        has_pictures, sound = target.pictures is not None, None
+        if cut.format not in animation.ANIMATED_FORMATS:
+            with open_container(cut.source, cut.format) as probe:
+                tracks = {track.type: track for track in _tracks(probe, target)}
+                has_pictures = "video" in tracks
+                if "audio" in tracks:
+                    sound = (tracks["audio"].rate, _layout(tracks["audio"].layout, target))
+        if has_pictures and target.pictures is not None:
+            packets.append(_coded_pictures(cut, clip, target.pictures, max_pixels))
+        if sound is not None:
+            packets.append(_coded_sound(cut, clip, *sound))
         pending = [(next(track, None), track) for track in packets]
         while live := [item for item in pending if item[0] is not None]:
             head, track = min(live, key=lambda item: item[0][0] if item[0] else 0.0)
@@ -271,12 +268,13 @@ def _recode(
             clip.mux(coded)
             last = max(last, time)
             pending = [(next(t, None), t) if t is track else (kept, t) for kept, t in pending]
-    if last <= start:
-        raise DecodeError(f"it ends before {clock(start)}")
-    return min(last, end)
+    if last <= cut.start:
+        raise DecodeError(f"it ends before {clock(cut.start)}")
+    return min(last, cut.end)
 
 
 def _frames_between(reader: Any, start: float, end: float) -> Iterator[Frame]:
+    """The frames that are shown between two times."""
     held: Frame | None = None
     for frame in reader.frames_from(start):
         if frame.time >= end:
@@ -288,11 +286,14 @@ def _frames_between(reader: Any, start: float, end: float) -> Iterator[Frame]:
         yield held
 
 
-def _coded_pictures(
-    clip: Any, coder: str, first: Frame, rest: Iterator[Frame], start: float, end: float
-) -> Iterator[tuple[float, Any]]:
+def _coded_pictures(cut: _Cut, clip: Any, coder: str, max_pixels: int) -> Iterator[tuple[float, Any]]:
+    """Packets of the pictures, each with the time up to which they are shown."""
     from av.video.frame import VideoFrame
 
+    frames = _frames_between(open_film(cut.source, cut.format, max_pixels), cut.start, cut.end)
+    first = next(frames, None)
+    if first is None:
+        raise DecodeError(f"it ends before {clock(cut.start)}")
     width, height = (side - side % 2 or 2 for side in first.picture().size)
     stream = clip.add_stream(coder, rate=30)
     stream.width, stream.height = width, height
@@ -302,29 +303,25 @@ def _coded_pictures(
         {"crf": "20"} if coder == "libx264" else {"crf": "30", "b": "0", "deadline": "good", "cpu-used": "5"}
     )
 
-    def frames() -> Iterator[Frame]:
-        yield first
-        yield from rest
-
-    until = start
-    for frame in frames():
+    until = cut.start
+    for frame in itertools.chain([first], frames):
         picture = frame.picture()
         if picture.size != (width, height):
             picture = picture.crop((0, 0, width, height))
         coded: Any = VideoFrame.from_ndarray(np.asarray(picture), "rgb24")
-        coded.pts = round((max(frame.time, start) - start) / _TIME_BASE)
+        coded.pts = round((max(frame.time, cut.start) - cut.start) / _TIME_BASE)
         coded.time_base = _TIME_BASE
-        until = min(end, frame.time + frame.duration)
+        until = min(cut.end, frame.time + frame.duration)
         for packet in stream.encode(coded):
             yield until, packet
     for packet in stream.encode(None):
         yield until, packet
 
 
-def _layout(layout: Any, coders: _ClipFormat | None) -> str:
+def _layout(layout: Any, target: _ClipFormat | None) -> str:
     """The name of a channel layout; some files only state the number of channels, and MP3 has two at most."""
     usual = {1: "mono", 2: "stereo"}
-    most = _MP3_CHANNELS if coders is not None and coders.sound == "libmp3lame" else layout.nb_channels
+    most = _MP3_CHANNELS if target is not None and target.sound == "libmp3lame" else layout.nb_channels
     return usual.get(min(layout.nb_channels, most), str(layout.name))
 
 
@@ -336,14 +333,13 @@ def _rate_for(coder: str, rate: int) -> int:
     return next((high for high in known if high >= rate), known[-1]) if known else rate
 
 
-def _coded_sound(
-    clip: Any, coder: str, source: IO[bytes], format: str, start: float, end: float, facts: tuple[int, str]
-) -> Iterator[tuple[float, Any]]:
+def _coded_sound(cut: _Cut, clip: Any, rate: int, layout: str) -> Iterator[tuple[float, Any]]:
+    """Packets of the sound, each with the time up to which it is heard."""
     from av.audio.frame import AudioFrame
 
-    rate, layout = facts
+    coder, start, end = cut.target.sound, cut.start, cut.end
     stream = clip.add_stream(coder, rate=_rate_for(coder, rate), layout=layout)
-    container = open_container(source, format)
+    container = open_container(cut.source, cut.format)
     track = pick_stream(container.streams.audio, "a sound track")
     origin = start_offset(container)
     if start > _PRE_ROLL_S and track.time_base is not None:

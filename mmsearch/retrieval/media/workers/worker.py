@@ -202,7 +202,8 @@ def decode_file(request: JobRequest, opened: OpenedFile, workspace: Workspace, c
         )
         if decoded.outcome == "decoded":
             file.seek(0)
-            decoded = _decode(file, sniffed, request, decoded, workspace, replace(channel, content_hash=content_hash))
+            channel = replace(channel, content_hash=content_hash)
+            decoded = _decode(_FileToDecode(file, sniffed, request, decoded, workspace, channel))
             has_date = sniffed.kind in ("image", "raw", "audio", "video")
             if has_date and decoded.facts.taken_at is None and (taken := date_in_name(job.path)) is not None:
                 decoded = replace(decoded, facts=with_date(decoded.facts, taken))
@@ -264,56 +265,53 @@ def _rejected(sniffed: Sniffed, job: Job, size: int, spec: DecodeSpec) -> Decode
     return None
 
 
-def _decode(
-    file: IO[bytes],
-    sniffed: Sniffed,
-    request: JobRequest,
-    decoded: Decoded,
-    workspace: Workspace,
-    channel: WorkerChannel,
-) -> Decoded:
-    """What is in a file, added to what is known of it; parts are sent as they are decoded."""
-    if sniffed.kind in ("audio", "video"):
-        return _decode_stream(file, sniffed, request.job, decoded, workspace, channel)
-    if sniffed.kind == "text":
-        return _decode_text(file, decoded)
-    if sniffed.kind == "subtitles":
-        from mmsearch.retrieval.media.texts.subtitles import parse_subtitles
+@dataclass(frozen=True, slots=True)
+class _FileToDecode:
+    """A file whose content is to be added to ``decoded``; parts are sent through ``channel`` as they are decoded."""
 
-        text, note = decode_text(file.read())
-        cues = [(cue.start_s, cue.end_s, cue.text) for cue in parse_subtitles(text)]
-        return replace(decoded, cues=cues, facts=Facts(note=note))
-    if sniffed.kind == "table":
-        table = read_table(file, sniffed.format, request.job.text_column, channel.send_texts)
-        facts = Facts(note=table.note)
-        return replace(decoded, texts=table.texts, column=table.column, column_guessed=table.guessed, facts=facts)
-    return _decode_picture(file, sniffed, request.slot, decoded, workspace, channel)
+    file: IO[bytes]
+    sniffed: Sniffed
+    request: JobRequest
+    decoded: Decoded
+    workspace: Workspace
+    channel: WorkerChannel
 
 
-def _decode_picture(
-    file: IO[bytes], sniffed: Sniffed, slot: int, decoded: Decoded, workspace: Workspace, channel: WorkerChannel
-) -> Decoded:
-    """Put a picture into its slot, or send the pages of one of several."""
+def _decode(source: _FileToDecode) -> Decoded:
+    """Decode a file by its kind."""
+    kind = source.sniffed.kind
+    if kind in ("audio", "video"):
+        return _decode_stream(source)
+    if kind == "text":
+        return _decode_text(source)
+    if kind == "subtitles":
+        return _decode_subtitles(source)
+    return _decode_table(source) if kind == "table" else _decode_picture(source)
+
+
+def _decode_picture(source: _FileToDecode) -> Decoded:
+    """Put a picture into its slot, or send the pages of a file with several."""
+    file, format, workspace = source.file, source.sniffed.format, source.workspace
     transform = workspace.spec.image
     assert transform is not None
     assert workspace.pixels is not None
-    pages = pages_of(file, sniffed.format) if sniffed.kind == "image" else [0]
+    is_raw = source.sniffed.kind == "raw"
+    pages = [0] if is_raw else pages_of(file, format)
     if len(pages) > 1:
-        return replace(decoded, facts=_decode_pages(file, sniffed.format, pages, workspace, channel))
+        return replace(source.decoded, facts=_decode_pages(source, pages))
     target = (transform.height, transform.width)
     bounds: dict[str, Any] = {"max_pixels": workspace.max_pixels, "target": target, "draft": transform.draft}
-    if sniffed.kind == "raw":
+    if is_raw:
         picture, facts = decode_raw(file, **bounds)
     else:
-        picture, facts = decode_image(file, **bounds, format=sniffed.format, page=pages[0] or None)
-    workspace.pixels[slot] = transform.apply(picture)
-    return replace(decoded, facts=facts, slot=slot)
+        picture, facts = decode_image(file, **bounds, format=format, page=pages[0] or None)
+    workspace.pixels[source.request.slot] = transform.apply(picture)
+    return replace(source.decoded, facts=facts, slot=source.request.slot)
 
 
-def _decode_pages(
-    file: IO[bytes], format: str, pages: list[int], workspace: Workspace, channel: WorkerChannel
-) -> Facts:
+def _decode_pages(source: _FileToDecode, pages: list[int]) -> Facts:
     """Send the pages of a picture file, one after the other."""
+    workspace, channel = source.workspace, source.channel
     transform, parts = workspace.spec.image, workspace.parts
     assert transform is not None
     assert parts is not None
@@ -322,41 +320,60 @@ def _decode_pages(
     def emit(pixels: NDArray[np.uint8], page: int) -> None:
         channel.send_part(parts, PartFacts(kind="page", start_s=float(page), end_s=float(page + 1)), pixels)
 
-    return decode_pages(file, format, pages, transform, emit, workspace.max_pixels)
+    return decode_pages(source.file, source.sniffed.format, pages, transform, emit, workspace.max_pixels)
 
 
-def _decode_text(file: IO[bytes], decoded: Decoded) -> Decoded:
+def _decode_text(source: _FileToDecode) -> Decoded:
     """The text of a file without encoded data, and where that was left out."""
-    text, note = decode_text(file.read())
+    text, note = decode_text(source.file.read())
     readable = without_encoded_data(text)
     if readable.left_out and not readable.text.replace(BREAK, " ").strip():
         raise DecodeError(f"nothing but encoded data in it ({sized(readable.left_out)})")
     facts = Facts(note=join_notes(note, readable.note))
-    return replace(decoded, text=readable.text, cuts=readable.cuts, facts=facts)
+    return replace(source.decoded, text=readable.text, cuts=readable.cuts, facts=facts)
 
 
-def _decode_stream(
-    file: IO[bytes], sniffed: Sniffed, job: Job, decoded: Decoded, workspace: Workspace, channel: WorkerChannel
-) -> Decoded:
+def _decode_subtitles(source: _FileToDecode) -> Decoded:
+    from mmsearch.retrieval.media.texts.subtitles import parse_subtitles
+
+    text, note = decode_text(source.file.read())
+    cues = [(cue.start_s, cue.end_s, cue.text) for cue in parse_subtitles(text)]
+    return replace(source.decoded, cues=cues, facts=Facts(note=note))
+
+
+def _decode_table(source: _FileToDecode) -> Decoded:
+    """The last rows of a table; those before are sent as they are read."""
+    column = source.request.job.text_column
+    table = read_table(source.file, source.sniffed.format, column, source.channel.send_texts)
+    return replace(
+        source.decoded,
+        texts=table.texts,
+        column=table.column,
+        column_guessed=table.guessed,
+        facts=Facts(note=table.note),
+    )
+
+
+def _decode_stream(source: _FileToDecode) -> Decoded:
     """Send the parts of a film or a sound; the reply says what they were of."""
-    parts = workspace.parts
+    job, channel, parts = source.request.job, source.channel, source.workspace.parts
     assert parts is not None
     stream = Stream(
-        file,
-        sniffed.format,
-        workspace.spec,
-        workspace.max_pixels,
+        source.file,
+        source.sniffed.format,
+        source.workspace.spec,
+        source.workspace.max_pixels,
         emit=lambda facts, array: channel.send_part(parts, facts, array),
         announce_duration=lambda seconds: channel.send(Extent(duration_s=seconds)),
         moment=job.moment,
         resume_points=job.resume_points.get(channel.content_hash, {}),
     )
     if stream.moment is not None:
-        return replace(decoded, facts=decode_moment(stream, sniffed.kind))
-    if sniffed.kind == "audio":
-        return replace(decoded, facts=decode_sound(stream))
+        return replace(source.decoded, facts=decode_moment(stream, source.sniffed.kind))
+    if source.sniffed.kind == "audio":
+        return replace(source.decoded, facts=decode_sound(stream))
     film = decode_film(stream)
-    return replace(decoded, kind=film.kind, facts=film.facts, cues=film.cues)
+    return replace(source.decoded, kind=film.kind, facts=film.facts, cues=film.cues)
 
 
 def _changed(before: os.stat_result, after: os.stat_result) -> bool:

@@ -43,10 +43,10 @@ def attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
             "import ctypes, json, os, signal, socket, subprocess, threading\n"
             "from mmsearch.retrieval.media.workers import worker\n"
             f"HOME, MEDIA, MAIN = {str(home)!r}, {str(media)!r}, {os.getpid()}\n"
-            "def decode(file, decoded):\n    got = None\n    try:\n"
+            "def decode(source):\n    got, file = None, source.file\n    try:\n"
             f"{body}\n"
             "    except Exception as error:\n        got = type(error).__name__\n"
-            "    return worker.replace(decoded, text=json.dumps(got))\n"
+            "    return worker.replace(source.decoded, text=json.dumps(got))\n"
             "worker._decode_text = decode\nworker.main()\n"
         )
         with Decoder(1, DecodeSpec(), slots=1, _worker_command=[sys.executable, str(script)]) as decoder:
