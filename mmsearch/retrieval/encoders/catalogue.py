@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -350,6 +349,8 @@ def _resolve_folder(name: str) -> ModelInfo:
 
 
 def _unknown(name: str) -> str:
+    import difflib  # imported only here: it would slow every query
+
     known = [info.name for info in CATALOGUE]
     close = difflib.get_close_matches(name.partition("@")[0].lower(), known, n=2, cutoff=0.5)
     meant = f" (did you mean {' or '.join(close)}?)" if close else ""
