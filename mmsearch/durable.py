@@ -9,8 +9,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import secrets
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,6 +92,8 @@ def durable_file(path: Path, *, sync_folder: bool = True) -> Iterator[Sink]:
 
 def replace_atomically(path: Path, data: bytes) -> None:
     """Put ``data`` in the place of ``path``: readers see the whole old file or the whole new one."""
+    import secrets  # imported only here, like shutil below: a query needs neither
+
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     with durable_file(temporary, sync_folder=False) as sink:
         sink.write(data)
@@ -157,6 +157,8 @@ def explained_write_errors(root: Path) -> Iterator[None]:
 
 
 def _free_space(root: Path) -> str:
+    import shutil
+
     try:
         return f": {sized(shutil.disk_usage(root).free)} are free, and more is needed"
     except OSError:

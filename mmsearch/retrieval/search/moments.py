@@ -11,10 +11,11 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from typing import Literal
 
 from mmsearch.hits import FileState, Hit
 from mmsearch.retrieval.media.decode_spec import MAX_SPAN_S
-from mmsearch.retrieval.media.formats import endings_of
 from mmsearch.types import Modality
 
 SAME_COSINE = 0.97
@@ -22,8 +23,6 @@ SAME_COSINE = 0.97
 
 _STRONG_MATCH = 2.0  # standard deviations: by chance one row in forty lies above
 _CLOSE_MATCH = 1.0  # standard deviations: two kinds of evidence that differ by less are about as strong
-_SUBTITLES = tuple(f".{ending}" for ending in endings_of("subtitles"))
-_FILMS = tuple(f".{ending}" for ending in endings_of("video"))
 _EPSILON_S = 1e-3
 
 
@@ -44,14 +43,21 @@ def clock_file(path: str) -> str:
     ``film.srt`` and ``film.en.srt`` belong to ``film.mp4``.
     """
     stem, ending = os.path.splitext(path)
-    if ending.lower() not in _SUBTITLES:
+    if ending.lower() not in _dotted_endings("subtitles"):
         return path
     for name in (stem, os.path.splitext(stem)[0]):
-        for film in _FILMS:
+        for film in _dotted_endings("video"):
             for candidate in (name + film, name + film.upper()):  # cameras write DSC_0001.MP4
                 if os.path.exists(candidate):
                     return candidate
     return path
+
+
+@cache
+def _dotted_endings(kind: Literal["subtitles", "video"]) -> tuple[str, ...]:
+    from mmsearch.retrieval.media.formats import endings_of  # imported only here: most queries need no table of formats
+
+    return tuple(f".{ending}" for ending in endings_of(kind))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,14 @@ import numpy as np
 
 from mmsearch.durable import bytes_checksum
 from mmsearch.errors import CollectionDamagedError, SpaceMismatchError
-from mmsearch.indexes import Calibration, IndexPlan, MatchSample, StoredVectors, VectorIndex, to_float32
+from mmsearch.indexes import Calibration, MatchSample, StoredVectors, VectorIndex, to_float32
 from mmsearch.retrieval.store.manifest import IndexEntry
 from mmsearch.retrieval.store.schema import FORMAT_VERSION
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.types import Modality, Space
 
 if TYPE_CHECKING:
-    from mmsearch.indexes import ApproximateIndex
+    from mmsearch.indexes import ApproximateIndex, IndexPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,8 @@ class IndexFacts:
     @classmethod
     def from_json(cls, data: Mapping[str, Any], entry: IndexEntry) -> IndexFacts:
         """The inverse of `to_json`. Older versions did not write ``measured_rows``: it is taken from the entry."""
+        from mmsearch.indexes import IndexPlan  # imported only here: exact search needs none
+
         calibration = Calibration.from_json(data["calibration"]) if "calibration" in data else None
         return cls(
             space=Space.from_json(data["space"]),
