@@ -76,7 +76,7 @@ def add_rows(writer: Writer, addition: Addition, *, replace: bool = False) -> ND
     """
     snapshot = Snapshot(writer.root, writer.manifest)
     addition = _with_types_of(snapshot, addition)
-    before = _rows_of_same_paths(snapshot, addition)
+    before = find_rows_of_same_paths(snapshot, addition)
     _refuse_same_rows(addition, None if replace else before)
     old_ids = before[0].ids[before[1]].tolist() if replace and before else []
     primary = writer.manifest.primary_space or addition.space.key
@@ -243,7 +243,7 @@ def _fitted(name: str, values: Any, own_types: Mapping[str, pa.DataType]) -> Any
         raise UsageError(f"values of {name} do not fit {joint} ({str(error).splitlines()[0]})") from error
 
 
-def _rows_of_same_paths(snapshot: Snapshot, addition: Addition) -> tuple[Rows, NDArray[np.int64]] | None:
+def find_rows_of_same_paths(snapshot: Snapshot, addition: Addition) -> tuple[Rows, NDArray[np.int64]] | None:
     """The live rows that the paths have in the same space and modality: all rows there, and the positions of these."""
     import pyarrow.compute as pc
 

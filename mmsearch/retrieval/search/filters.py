@@ -82,8 +82,9 @@ def make_filters(
 
 
 def folders_meant(snapshot: Snapshot, under: str | os.PathLike[str]) -> tuple[bytes, ...]:
-    """The folders (or files) that a person means, as rows spell them. A relative one is looked for here and in every
-    indexed root.
+    """The folders (or files) that a person means, in their stored spelling.
+
+    A relative path is looked for in the working folder and in every indexed root.
 
     Raises:
         UsageError: there is no such folder, and nothing under it is stored.
@@ -94,7 +95,7 @@ def folders_meant(snapshot: Snapshot, under: str | os.PathLike[str]) -> tuple[by
     if not name:
         raise UsageError("the name of the folder to look under is empty")
     manifest = snapshot.manifest
-    # A link is followed before `..` is: the shell and the system read it so.
+    # Links are followed before `..` is taken: so do the shell and the system.
     tops = [os.path.join(top, name) for top in (os.getcwd(), *manifest.roots)]
     written = list(dict.fromkeys(os.fsencode(os.path.abspath(top)) for top in tops))
     stored = StoredPaths(snapshot, manifest.spaces)

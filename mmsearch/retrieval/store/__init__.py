@@ -1,1 +1,1 @@
-"""Vectors and facts on disk: immutable Parquet shards, and one manifest that names those that are alive."""
+"""Vectors and facts on disk: immutable Parquet shards, and one manifest that names those that count."""

@@ -1,4 +1,4 @@
-"""One writer at a time. Readers take no lock: they read what the manifest named when they opened it."""
+"""The write lock: one writer at a time. Readers take no lock; they read the files of the manifest that they opened."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ LOCK_NAME = "lock"
 
 @contextmanager
 def writer_lock(root: Path) -> Iterator[None]:
-    """Hold the collection's write lock; the operating system frees it when the process ends, however it ends.
+    """Hold the collection's write lock. The operating system frees it when the process ends, even if it is killed.
 
     Raises:
-        CollectionDamagedError: something else lies where the lock file should.
-        CollectionBusyError: another process (or another writer of this one) holds it.
+        CollectionDamagedError: there is a folder or a link in the place of the lock file.
+        CollectionBusyError: another process, or another writer of this process, holds it.
         ReadOnlyError: the lock file cannot be made.
     """
     from filelock import FileLock, Timeout
 
     path = root / LOCK_NAME
     if path.is_symlink() or path.is_dir() or (path.exists() and not path.is_file()):
-        raise CollectionDamagedError(f"{path} must be a plain file, and is none: remove it and run again")
+        raise CollectionDamagedError(f"{path} must be a plain file, and is none: remove it and try again")
     lock = FileLock(path, timeout=0)
     with explained_write_errors(root):
         try:

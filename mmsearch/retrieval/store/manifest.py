@@ -1,7 +1,7 @@
-"""The manifest: one small file that names everything alive in a collection, replaced atomically.
+"""The manifest: one small file that names all files of a collection that count. It is replaced atomically.
 
-What no manifest names does not exist. A reader holds the manifest it opened with and is not disturbed by a
-writer; a crash anywhere leaves the last manifest as it was.
+A reader keeps the manifest that it opened with, so a writer does not disturb it. A crash at any moment leaves the last
+manifest as it was.
 """
 
 from __future__ import annotations
@@ -16,16 +16,25 @@ from typing import Any
 from mmsearch.durable import replace_atomically
 from mmsearch.errors import CollectionDamagedError, CollectionNotFoundError, MMSearchError, NewerFormatError
 from mmsearch.retrieval.store.schema import FORMAT_VERSION
-from mmsearch.types import Modality, Space
+from mmsearch.types import MODALITIES, Modality, Space
 
 MANIFEST_NAME = "MANIFEST.json"
 
 
 @dataclass(frozen=True, slots=True)
 class ShardEntry:
-    """A live shard. ``path`` is relative to the collection; ids run from ``min_id`` to ``max_id``.
+    """A shard.
 
-    ``footer`` is the `shards.footer_digest`; None of shards of earlier versions.
+    Attributes:
+        path: relative to the collection's folder, as in all entries.
+        space: the key of its space.
+        modality: of its rows.
+        rows: how many it has.
+        min_id: the id of its first row.
+        max_id: the id of its last row.
+        bytes: the file's size.
+        checksum: the file's `durable.file_checksum`, as in all entries.
+        footer: the `shards.footer_checksum`; None if an earlier version wrote the entry.
     """
 
     path: str
@@ -41,10 +50,16 @@ class ShardEntry:
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """A live segment of the index of a (space, modality): it answers for the rows with ids up to ``covers_to``,
-    beyond those that the segment before it covers. Readers of the time before there were several take the first.
+    """A segment of the index of a (space, modality).
 
-    ``path`` names its files without their endings, relative to the collection; checksums are by ending.
+    Attributes:
+        path: of its files, without their endings.
+        space: the key of the space.
+        modality: of its rows.
+        rows: how many it has.
+        covers_to: it has the rows with ids up to this one that the segments before it do not have.
+        requested: the index that was asked for.
+        checksums: of its files, by ending.
     """
 
     path: str
@@ -58,7 +73,10 @@ class IndexEntry:
 
 @dataclass(frozen=True, slots=True)
 class MatchSampleEntry:
-    """The fixed random sample of a (space, modality) that `match` is standardised by."""
+    """The fixed random sample of the rows of a (space, modality) that `Hit.match` is computed with.
+
+    ``rows`` is its size, ``of_rows`` the number of rows that it was drawn from.
+    """
 
     path: str
     space: str
@@ -70,8 +88,11 @@ class MatchSampleEntry:
 
 @dataclass(frozen=True, slots=True)
 class TombstoneEntry:
-    """A tombstone file: the ids in it are dead. ``copy`` is a second file of the same bytes, in another folder: what
-    was forgotten must not come back with the loss of one file. Older collections have none."""
+    """A file of tombstones, the ids of deleted rows.
+
+    ``copy`` is a second file of the same bytes in another folder, so that the loss of one file brings no row back. It
+    is empty in older collections.
+    """
 
     path: str
     rows: int
@@ -104,8 +125,10 @@ class FactUpdateEntry:
 
 @dataclass(frozen=True, slots=True)
 class LostEntry:
-    """Rows of a (space, modality) were lost to damage: files of which all rows have ids below ``before_id`` may lack
-    some."""
+    """Rows of a (space, modality) were lost to damage.
+
+    A file whose rows all have ids below ``before_id`` may lack some.
+    """
 
     space: str
     modality: Modality
@@ -114,12 +137,13 @@ class LostEntry:
 
 @dataclass(frozen=True, slots=True)
 class IndexSettings:
-    """What the collection was asked to be, kept so that later runs need not be told again."""
+    """The index that was asked for, and the recall@10 that it is tuned to; kept for later runs."""
 
     index: str = "auto"
     recall: float = 0.98
 
 
+# Fields whose keys on disk differ: those of format 1.
 _JSON_KEYS = {
     "primary_space": "current",
     "secondary_spaces": "also",
@@ -127,23 +151,34 @@ _JSON_KEYS = {
     "match_samples": "samples",
     "tombstones": "dead",
 }
-"""Fields whose keys on disk are those of format 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """All that is alive.
+    """All files that count, and the settings of the collection.
 
     Attributes:
+        generation: the number of replacements so far.
+        next_id: the id of the next row.
+        next_seq: the number of the next file.
         primary_space: key of the space that embeds texts; None while the collection is empty.
-        secondary_spaces: keys of spaces beside it, for other modalities.
-        space_by_modality: whose model embeds which modality; where it is empty, the primary one embeds all it can.
+        secondary_spaces: keys of the spaces beside it, for other modalities.
+        space_by_modality: the space whose model embeds a modality. If it is empty, the primary space embeds all it can.
         spaces: all spaces by key. One that is neither primary nor secondary is still being filled, or holds vectors
             made elsewhere.
-        roots: the paths that were indexed.
+        roots: the indexed paths.
         excludes: patterns that later runs pass over.
-        removed: paths that were removed and stay so.
-        mounts: mount points that indexed files lie on, and what identifies their file systems; None: never noted.
+        removed: removed paths that later runs pass over.
+        settings: the index that was asked for.
+        shards: the rows.
+        indexes: segments of approximate indexes.
+        match_samples: rows that `Hit.match` is computed with.
+        tombstones: ids of deleted rows.
+        fact_updates: facts that were changed after their rows were written, the oldest first.
+        skipped: the table of skipped files.
+        lost: rows that were lost to damage.
+        mounts: the mount points that indexed files lie on, each with what identifies its file system; None if they
+            were never noted.
     """
 
     generation: int = 0
@@ -168,7 +203,7 @@ class Manifest:
 
     @property
     def searched_spaces(self) -> tuple[str, ...]:
-        """The keys of the spaces that a query is asked in, the current one first."""
+        """The keys of the spaces that a query is asked in, the primary one first."""
         return (*((self.primary_space,) if self.primary_space else ()), *self.secondary_spaces)
 
     def find_space(self, wanted: str | Space) -> Space | None:
@@ -177,10 +212,9 @@ class Manifest:
         return next((space for space in self.spaces.values() if key in (space.key, space.model)), None)
 
     def modalities(self, space: str) -> list[Modality]:
-        """The modalities that the space has rows of, in the order of `mmsearch.types.MODALITIES`."""
+        """The modalities that the space has rows of, in the order of `MODALITIES`."""
         present = {entry.modality for entry in self.shards if entry.space == space}
-        order: tuple[Modality, ...] = ("image", "text", "audio", "video")
-        return [modality for modality in order if modality in present]
+        return [modality for modality in MODALITIES if modality in present]
 
     def shards_of(self, space: str, modality: Modality) -> list[ShardEntry]:
         """The shards of a (space, modality) by ascending id."""
@@ -188,12 +222,12 @@ class Manifest:
         return sorted(chosen, key=lambda entry: entry.min_id)
 
     def indexes_of(self, space: str, modality: Modality) -> list[IndexEntry]:
-        """The segments of the index of a (space, modality), by the ids that they cover; none where none was built."""
+        """The segments of the index of a (space, modality), in the order of the ids that they cover."""
         chosen = [i for i in self.indexes if i.space == space and i.modality == modality]
         return sorted(chosen, key=lambda entry: entry.covers_to)
 
     def match_sample_of(self, space: str, modality: Modality) -> MatchSampleEntry | None:
-        """The sample of a (space, modality), where one was drawn."""
+        """The sample of a (space, modality); None if none was drawn."""
         return next((s for s in self.match_samples if s.space == space and s.modality == modality), None)
 
     def files(self) -> set[str]:
@@ -242,7 +276,7 @@ class Manifest:
 
 
 def save_manifest(root: Path, manifest: Manifest) -> None:
-    """Replace the collection's manifest, durably and at once."""
+    """Replace the collection's manifest, durably and atomically."""
     body = manifest.to_json()
     data = {**body, "checksum": _digest(body)}
     replace_atomically(root / MANIFEST_NAME, (json.dumps(data, indent=1, sort_keys=True) + "\n").encode())
@@ -253,7 +287,8 @@ def load_manifest(root: Path) -> Manifest:
 
     Raises:
         CollectionNotFoundError: there is no collection at ``root``.
-        CollectionDamagedError: the manifest is cut, altered, or of a newer format.
+        CollectionDamagedError: the manifest was cut or altered.
+        NewerFormatError: a newer version of mmsearch wrote it.
     """
     path = root / MANIFEST_NAME
     try:

@@ -1,7 +1,7 @@
-"""Vectors of files that a run has begun and not finished: kept beside the shards, and seen by no answer.
+"""Vectors of files that a run has begun and not finished. They lie beside the shards; no query sees them.
 
-``partial/<name>/<modality>-<number of the first piece>.arrows``: a stretch of a file's pieces, in their order, as the
-`bytes_checksum` of an Arrow stream in hex, and the stream.
+``partial/<name>/<modality>-<number of the first piece>.arrows`` holds consecutive pieces of a file: the
+`bytes_checksum` of an Arrow stream in hex, and then the stream.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from mmsearch.types import Modality, Span
 
 PARTIAL_FOLDER = "partial"
 SWEEP_PARTIAL_AFTER_S = 30 * 86_400.0
-"""What no run has gone on with for so long is swept."""
+"""Pieces of a file that no run has gone on with for so long are deleted."""
 
-_ROUNDING = 1e-3  # seconds
-_DIGEST = 32  # bytes
+_ROUNDING_S = 1e-3
+_CHECKSUM_BYTES = 32
 
 _SCHEMA = pa.schema(
     [
@@ -41,9 +41,15 @@ _SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class PartialPiece:
-    """A piece of a file: its span, and the vectors that its row is made of, float32 ``[n, dim]``.
+    """A piece of a file: a picture, passage, window or shot that gets a row.
 
-    ``can_go_on``: a run may begin with it; ``damage``: what was found wrong with the file up to its end.
+    Attributes:
+        start: of its span; None for the whole file.
+        end: of its span.
+        continues: it goes on with the shot of the piece before.
+        can_go_on: a later run may begin decoding with it.
+        damage: what was found wrong with the file up to the piece's end; None if nothing was.
+        vectors: those that its row is the mean of, float32 ``[n, dim]``.
     """
 
     start: float | None
@@ -54,17 +60,17 @@ class PartialPiece:
     vectors: NDArray[np.float32]
 
     def is_of(self, span: Span | None) -> bool:
-        """Whether the piece has that span, but for rounding."""
+        """Whether the piece has that span, up to rounding."""
         if span is None or self.start is None or self.end is None:
             return span is None and self.start is None
-        return abs(span.start - self.start) < _ROUNDING and abs(span.end - self.end) < _ROUNDING
+        return abs(span.start - self.start) < _ROUNDING_S and abs(span.end - self.end) < _ROUNDING_S
 
 
 PartialPieces = Mapping[Modality, Sequence[PartialPiece]]
 
 
 def append_pieces(root: Path, name: str, modality: Modality, first: int, pieces: Sequence[PartialPiece]) -> None:
-    """Add pieces, the ``first`` of which has that number in its file, to what is kept of it."""
+    """Save consecutive pieces of a file. ``first`` is the number of the first of them in the file."""
     folder = root / PARTIAL_FOLDER / name
     if not folder.is_dir():
         folder.mkdir(parents=True)
@@ -81,13 +87,16 @@ def append_pieces(root: Path, name: str, modality: Modality, first: int, pieces:
 
 
 def partial_names(root: Path) -> list[str]:
-    """Of what something is kept."""
+    """The names that pieces are saved under."""
     folder = root / PARTIAL_FOLDER
     return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
 
 def read_pieces(root: Path, name: str, dims: Mapping[Modality, int]) -> dict[Modality, list[PartialPiece]]:
-    """What is kept of a file; of what is damaged, as much as lies before that. ``dims``: dimensions of the vectors."""
+    """The saved pieces of a file by modality, up to the first that is missing or damaged.
+
+    ``dims``: the dimension of the vectors of each modality.
+    """
     found: dict[Modality, list[PartialPiece]] = {}
     for modality in dims:
         pieces: list[PartialPiece] = []
@@ -102,24 +111,24 @@ def read_pieces(root: Path, name: str, dims: Mapping[Modality, int]) -> dict[Mod
 
 
 def _pieces(path: Path, dim: int) -> Iterator[PartialPiece]:
-    """The pieces of a stretch; none where it is damaged."""
+    """The pieces in one file; none if it is damaged."""
     stored = path.read_bytes()
-    sum_of, data = stored[:_DIGEST], stored[_DIGEST:]
-    if sum_of != bytes_checksum(data).encode("ascii"):
+    expected, data = stored[:_CHECKSUM_BYTES], stored[_CHECKSUM_BYTES:]
+    if expected != bytes_checksum(data).encode("ascii"):
         return
     for row in pa.ipc.open_stream(data).read_all().to_pylist():
         yield PartialPiece(**row | {"vectors": np.frombuffer(row["vectors"], np.float32).reshape(-1, dim)})
 
 
 def remove_partial(root: Path, name: str) -> None:
-    """Remove what is kept of a file."""
+    """Delete the saved pieces of a file."""
     shutil.rmtree(root / PARTIAL_FOLDER / name, ignore_errors=True)
-    with suppress(OSError):  # others are kept
+    with suppress(OSError):  # it holds pieces of other files
         (root / PARTIAL_FOLDER).rmdir()
 
 
 def sweep_partial(root: Path) -> None:
-    """Remove what no run has gone on with for `SWEEP_PARTIAL_AFTER_S`."""
+    """Delete the pieces of files that no run has gone on with for `SWEEP_PARTIAL_AFTER_S`."""
     oldest = time.time() - SWEEP_PARTIAL_AFTER_S
     for name in partial_names(root):
         with suppress(OSError):

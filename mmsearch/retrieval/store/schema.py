@@ -1,4 +1,4 @@
-"""The columns of a shard, and the way from items to columns and from columns to hits."""
+"""The columns of a shard, and how items become columns and columns become items."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def with_all_columns(table: pa.Table, names: Sequence[str]) -> pa.Table:
 
 
 def item_of(row: dict[str, Any]) -> Item:
-    """The inverse of `facts_table` for one row (a dict of its columns)."""
+    """The inverse of `facts_table`, for one row as a dict of its columns."""
     return Item(
         path=row["path"],
         content_hash=row["content_hash"] or b"",
@@ -138,7 +138,7 @@ def is_without_file(row: Mapping[str, Any]) -> bool:
 
 
 def span_of(row: dict[str, Any]) -> Span | None:
-    """The span in a row's three span columns."""
+    """The span in a row's three span columns; None for the whole file."""
     unit: SpanUnit | None = row["span_unit"]
     return Span(row["span_start"], row["span_end"], unit) if unit else None
 
@@ -150,7 +150,7 @@ def modality_of(row: dict[str, Any]) -> Modality:
 
 
 def _wall_clock(moment: dt.datetime | None) -> dt.datetime | None:
-    # A camera's clock shows local time; people search by the date on the wall, so the zone is dropped.
+    # A camera's clock shows local time, and people search by the date on the wall; so the zone is dropped.
     return moment.replace(tzinfo=None) if moment else None
 
 

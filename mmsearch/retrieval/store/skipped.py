@@ -1,4 +1,4 @@
-"""The memory of skipped files: a table in the collection, so that what cannot be read is not opened at every run."""
+"""The table of skipped files, so that later runs do not open what cannot be read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mmsearch.retrieval.store.writer import Writer
 from mmsearch.types import SkipKind
 
 MOST_SKIPPED = 2_000_000
-"""The memory is bounded: of more files, the last are looked at anew every time."""
+"""The table is bounded: if there are more files, the last are opened again at every run."""
 
 _WORDS = pa.dictionary(pa.int32(), pa.string())
 _SCHEMA = pa.schema(
@@ -95,7 +95,7 @@ def _row_of(file: SkippedFile) -> tuple[Any, ...]:
 
 
 def write_skipped(writer: Writer, files: Sequence[SkippedFile]) -> None:
-    """Put ``files`` in the place of those that were remembered, in one step."""
+    """Replace the table of skipped files, atomically."""
     import pyarrow.parquet as pq
 
     manifest = writer.manifest

@@ -1,4 +1,4 @@
-"""The names that rows go by: found also where a person writes them otherwise, or goes over a link."""
+"""The paths of stored rows: finding the one that a person means, also in another spelling or through a link."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mmsearch.retrieval.store.snapshot import Snapshot
 
 
 class StoredPaths:
-    """The paths of all live rows of some spaces."""
+    """The paths of all rows of some spaces that are not deleted."""
 
     def __init__(self, snapshot: Snapshot, spaces: Iterable[str]) -> None:
         self._roots = [os.fsencode(root) for root in snapshot.manifest.roots]
@@ -27,16 +27,16 @@ class StoredPaths:
                 self._columns.append(paths if rows.live is None else paths.filter(pa.array(rows.live)))
 
     def matching(self, path: bytes) -> list[bytes]:
-        """An absolute path as rows spell it, or what lies in it; empty where nothing of it is stored.
+        """The stored spellings of an absolute path, of a file or of a folder that holds stored files.
 
-        As it is written, also in another normal form of Unicode, or in another case where the disk takes the two for
-        one; where that gives nothing, where a link leads to.
+        Looked for as it is given, in another normal form of Unicode, and in another case if the file system takes the
+        two for one. If none of them is stored, links are followed. Empty if nothing is found.
         """
         for target in dict.fromkeys((path, os.path.realpath(path))):
-            written = [target, *self._from_roots(target)]
-            found = [one for one in written if self._holds(one)]
+            paths = [target, *self._from_roots(target)]
+            found = [one for one in paths if self._holds(one)]
             if not found or not target.isascii():
-                found += [spelled for one in written for spelled in self._spelled(one)]
+                found += [spelling for one in paths for spelling in self._spellings(one)]
             if found:
                 return list(dict.fromkeys(found))
         return []
@@ -49,7 +49,7 @@ class StoredPaths:
         return pa.Table.from_struct_array(pc.value_counts(every))
 
     def nearest(self, paths: Sequence[bytes]) -> bytes | None:
-        """What a person may have meant by one of the paths: a folder that is stored, or one that is on the disk."""
+        """A path like one of these, as a suggestion: of a stored folder, or else of a folder on the disk."""
         for of_disk in (False, True):
             for path in paths:
                 if (found := self._nearest_to(path, of_disk)) is not None:
@@ -61,7 +61,7 @@ class StoredPaths:
         return None
 
     def _from_roots(self, path: bytes) -> list[bytes]:
-        """The path as it looks from roots that are reached over a link."""
+        """The path as seen from roots that are links, or lie behind one."""
         found = []
         for root in self._roots:
             real = os.path.realpath(root)
@@ -72,30 +72,30 @@ class StoredPaths:
         return found
 
     def _holds(self, path: bytes) -> bool:
-        """Whether the path, or anything in it, has a row."""
+        """Whether the path, or anything in it, is stored."""
         import pyarrow.compute as pc
 
         return any(pc.any(under_mask(column, path)).as_py() for column in self._columns)
 
-    def _spelled(self, path: bytes) -> list[bytes]:
-        """The stored spellings of a path."""
-        spelled = self._same_as(path, self._folders)
+    def _spellings(self, path: bytes) -> list[bytes]:
+        """The stored paths that a path is another spelling of."""
+        found = self._same_as(path, self._folders)
         for folder in self._same_as(os.path.dirname(path), self._folders):
-            spelled += self._same_as(path, self._files_in(folder))
-        return spelled
+            found += self._same_as(path, self._files_in(folder))
+        return found
 
     def _same_as(self, path: bytes, stored: Iterable[bytes]) -> list[bytes]:
         name, folded = normal(path), normal(path, fold=True)
-        there = os.path.exists(path)
+        exists = os.path.exists(path)
         return [
             one
             for one in stored
-            if normal(one) == name or (there and normal(one, fold=True) == folded and _is_same(path, one))
+            if normal(one) == name or (exists and normal(one, fold=True) == folded and _is_same(path, one))
         ]
 
     @cached_property
     def _folders(self) -> list[bytes]:
-        """Every folder that holds a stored file, or such a folder."""
+        """Every folder that holds a stored file, at any depth."""
         import pyarrow.compute as pc
 
         found: set[bytes] = set()
@@ -115,7 +115,10 @@ class StoredPaths:
         return sorted(files)
 
     def _nearest_to(self, path: bytes, of_disk: bool) -> bytes | None:
-        """The path with the part that leads nowhere changed to what is there: in the rows, or on the disk."""
+        """The path with its first unknown part replaced by the most similar name in that folder.
+
+        Names are those of stored folders, or with ``of_disk`` those of folders on the disk.
+        """
         folders = set(self._folders)
         rest: list[bytes] = []
         while path not in folders and not (of_disk and os.path.isdir(path)):
@@ -137,7 +140,7 @@ class StoredPaths:
 
 
 def under_mask(paths: pa.ChunkedArray, folder: bytes) -> Any:
-    """For each path whether it is ``folder`` or lies in it."""
+    """For each path whether it is ``folder`` or lies in it, as Arrow booleans."""
     import pyarrow.compute as pc
 
     inside = pc.starts_with(paths, pattern=folder.rstrip(b"/") + os.fsencode(os.sep))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 
 from mmsearch import Collection
 from mmsearch.errors import CollectionDamagedError, MMSearchError
-from mmsearch.retrieval.store.manifest import MANIFEST_NAME
+from mmsearch.retrieval.store.manifest import MANIFEST_NAME, save_manifest
 from mmsearch.retrieval.upkeep import doctor
 
 
@@ -76,6 +77,7 @@ def test_a_lost_manifest_is_made_again_from_the_shards(photos, collection, paths
     assert problems[0].repaired.startswith("made again from the shards; what to exclude")
     assert Collection.doctor(collection.root) == []
     mended = Collection.open(collection.root)
+    assert all(entry.footer for entry in mended.manifest.shards), "so that Arrow never reads an altered footer"
     assert {(hit.path, hit.score) for hit in mended.search("x", k=20)} == before
     assert mended.space == collection.space
     assert mended.index([photos], workers=1).unchanged == 9
@@ -105,6 +107,16 @@ def test_a_lost_sample_that_cannot_be_drawn_as_it_was_is_told(photos, collection
         Collection.open(collection.root).search("x")
     Collection.doctor(collection.root, repair=True)
     assert len(Collection.open(collection.root).search("x", k=20)) == 9
+
+
+def test_a_repair_notes_the_footers_that_an_earlier_version_did_not(collection):
+    manifest = collection.manifest
+    unnoted = tuple(replace(entry, footer=None) for entry in manifest.shards)
+    save_manifest(collection.root, replace(manifest, shards=unnoted))
+    (collection.root / manifest.match_samples[0].path).unlink()
+    Collection.doctor(collection.root, repair=True)
+    after = Collection.open(collection.root).manifest
+    assert sorted(entry.footer for entry in after.shards) == sorted(entry.footer for entry in manifest.shards)
 
 
 def vectors(count: int, dim: int = 32) -> np.ndarray:
