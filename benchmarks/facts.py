@@ -57,7 +57,7 @@ def measure(rows: int) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as place:
         root = Path(place, "c.mms")
         _fill(root, rows)
-        query = np.ones(DIM, np.float32)
+        query = np.random.default_rng(1).standard_normal(DIM, np.float32)
 
         def search() -> None:
             with Collection.open(root) as opened:
