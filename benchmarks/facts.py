@@ -4,9 +4,9 @@
 
 A collection of random vectors of 512 dimensions in one shard, each row with a colour and a price. ``update`` changes
 the price of so many rows with `Collection.update_facts`; ``rewrite`` writes the shard anew, as a change without a side
-table would have to, however few rows it is of; ``filter`` finds the rows of a condition on the price, in a snapshot just
-opened, before any change and after all rows were changed; ``paths`` looks for the path of one row among the stored
-ones, as `Collection.add` does. Medians of 3: ``seconds`` by the clock, ``cpu_s`` of the processor.
+table would have to, however few rows it is of; ``filter`` finds the rows of a condition on the price, in a snapshot
+just opened, before any change and after all rows were changed; ``paths`` looks for the path of one row among the
+stored ones, as `Collection.add` does. Medians of 3: ``seconds`` by the clock, ``cpu_s`` of the processor.
 """
 
 from __future__ import annotations
