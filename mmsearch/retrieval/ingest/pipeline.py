@@ -214,6 +214,8 @@ class _PipelineRun:
 
     def _copy_rows(self, file: Decoded, rows: list[StoredRows]) -> None:
         self._mark(file, rows[0].items[0].facts.note)
+        if own := self._reuse.own_facts(file.path):  # those of the other file must not take their place
+            rows = [replace(s, items=[replace(item, own_facts=own) for item in s.items]) for s in rows]
         self._commit(rows, replaced_ids=self._own_ids(file))
         self.result.indexed += 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -36,6 +37,17 @@ def test_facts_of_files_stay_when_the_model_changes(collection, photos, make_che
     assert [found.path for found in collection.search("x", k=20, where="stars == 5")] == [hit.path]
     collection.compact()
     assert [found.path for found in collection.search("x", k=20, where="stars == 5")] == [hit.path]
+
+
+def test_a_file_that_becomes_a_copy_of_another_keeps_its_own_facts(collection, photos):
+    by_name = {Path(hit.path).name: hit.id for hit in collection.search("x", k=20)}
+    collection.update_facts([by_name["disc.png"], by_name["grid.png"]], {"stars": [5, 1]})
+    shutil.copy(photos / "disc.png", photos / "grid.png")
+    collection.index([photos], workers=1)
+    assert {Path(record.path).name: record.facts.get("stars") for record in collection if record.facts} == {
+        "disc.png": 5,
+        "grid.png": 1,
+    }
 
 
 def test_a_copy_of_a_file_has_its_facts_too(collection, photos):
