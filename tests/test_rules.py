@@ -378,7 +378,6 @@ COMMON = {
 }
 SHARED = COMMON | {f"{R}.progress", f"{R}.paths"}
 FACADE = {"mmsearch.collection_queries", "mmsearch.collection_contents", "mmsearch.collection_rows"}
-FACADE = {"mmsearch.collection_queries", "mmsearch.collection_contents", "mmsearch.collection_rows"}
 MAY_IMPORT = {
     # room: the rooms and modules beside its own that it may import
     "mmsearch.errors": set(),

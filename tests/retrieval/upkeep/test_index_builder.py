@@ -164,11 +164,11 @@ def test_an_index_that_outgrew_its_lists_is_trained_anew(made: Collection, monke
 
 def maintained(collection: Collection, vectors: np.ndarray) -> list[str]:
     """Add rows, and what bringing the index up to date has to say."""
-    from mmsearch.retrieval.ingest.external_vectors import addition
+    from mmsearch.retrieval.ingest.external_vectors import checked_addition
 
     paths = [f"/new {i}" for i in range(len(vectors))]
     with open_writer(collection.root) as writer:
-        writer.commit([addition(SPACE, vectors, paths, "image", None, None)])
+        writer.commit([checked_addition(SPACE, vectors, paths, "image", None, None)])
         notices = maintain.maintain(writer, SPACE)
     collection.reopen()
     return [str(notice) for notice in notices]
