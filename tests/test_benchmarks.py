@@ -95,7 +95,7 @@ def test_rows_of_one_vector_answer_for_each_other(bench):
     import numpy as np
 
     vectors = np.array([[1, 0], [0, 1], [1, 0]], np.float32)
-    assert bench("recall").with_twins(vectors, [0, 1, 2]) == [[0, 2], [1], [0, 2]]
+    assert bench("recall").with_duplicates(vectors, [0, 1, 2]) == [[0, 2], [1], [0, 2]]
 
 
 @pytest.mark.shared

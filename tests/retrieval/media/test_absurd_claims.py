@@ -10,6 +10,7 @@ import pytest
 
 from mmsearch.errors import DecodeError
 from mmsearch.retrieval.media.sounds.sound import Sound
+from mmsearch.retrieval.media.workers.messages import Extent
 from mmsearch.retrieval.media.workers.process import TimeLimit
 
 
@@ -74,7 +75,7 @@ def test_a_gap_that_a_recorder_leaves_is_silence():
 
 def test_the_time_limit_believes_a_duration_as_far_as_the_bytes_can_hold_it():
     limit = TimeLimit(60, 1, 0.25)
-    assert limit.extension({"lasts": 55 * 3600.0}, 200_000) == 0.25 * 200_000 / 25
-    assert limit.extension({"lasts": 3600.0}, 75 * 3600) == 0.25 * 3600
-    assert limit.extension({"opened": 2_000_000}, 2_000_000) == 2
-    assert limit.extension({"lasts": float("inf")}, 1 << 40) == 0.25 * 24 * 3600
+    assert limit.extension(Extent(duration_s=55 * 3600.0), 200_000) == 0.25 * 200_000 / 25
+    assert limit.extension(Extent(duration_s=3600.0), 75 * 3600) == 0.25 * 3600
+    assert limit.extension(Extent(size=2_000_000), 2_000_000) == 2
+    assert limit.extension(Extent(duration_s=float("inf")), 1 << 40) == 0.25 * 24 * 3600
