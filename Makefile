@@ -35,7 +35,7 @@ demo: $(VENV)/.demo  ## index photographs that a library ships (and PHOTOS=dir),
 test: $(VENV)/.test  ## all tests, those of open_clip models included
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
-test-fast: $(VENV)/.test  ## the tests that take less than 0.3 s each: for every change
+test-fast: $(VENV)/.test  ## the tests that take less than 0.15 s each: for every change
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not slow"
 
 slow: $(VENV)/.test  ## measure which tests are slow: writes tests/slow.txt

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 LIST = Path(__file__).with_name("slow.txt")
-SLOW_S = 0.3
+SLOW_S = 0.15
 """Seconds that setup, call and teardown of a test may take together; of a test with parameters, the slowest counts."""
 
 _LINE = re.compile(r"([\d.]+)s (?:call|setup|teardown)\s+(\S+::\S.*)")
