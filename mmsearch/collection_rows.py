@@ -66,9 +66,9 @@ class CollectionRows:
     ) -> NDArray[np.int64]:
         """Store vectors made elsewhere in the place of all rows that their paths have in this modality and space.
 
-        Paths that have none are added. Old rows go and new ones come in one commit. The new rows have new ids, and no
-        facts but those that are given. The arguments are those of `add`, and so are the errors, except that it is none
-        if a path has rows already.
+        Paths without rows are added. The old rows go and the new ones come in one commit. The new rows have new ids,
+        and only the facts that are given. The arguments are those of `add`, and so are the errors, but that a path may
+        have rows already.
 
         Returns:
             The new rows' ids, int64 ``[n]``.

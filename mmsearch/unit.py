@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+Vector = NDArray[np.float32]
+"""One vector, float32 ``[dim]``."""
+
 
 def row_lengths(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """The Euclidean length of each row of ``[n, dim]``, float32 ``[n]``."""
@@ -25,7 +28,7 @@ def normalize_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     return _divided(rows, row_lengths(rows)[:, None])
 
 
-def normalize(vector: NDArray[np.float32]) -> NDArray[np.float32]:
+def normalize(vector: Vector) -> Vector:
     """A vector ``[dim]`` divided by its length, float32; zeros stay zeros."""
     return _divided(vector, np.linalg.norm(vector))
 

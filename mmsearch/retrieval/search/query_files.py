@@ -30,8 +30,7 @@ from mmsearch.retrieval.search.even_sample import EvenSample
 from mmsearch.retrieval.search.listener import NO_LISTENER, QueryListener
 from mmsearch.retrieval.search.word_coverage import notice_of_text
 from mmsearch.types import clock, printable
-
-Vector = NDArray[np.float32]
+from mmsearch.unit import Vector
 
 _PARTS_AT_ONCE = 16  # frames or windows that are embedded at a time
 _WAITING_BYTES = 128 << 20  # decoded parts held before they are embedded: those dropped from the sample cost nothing

@@ -18,9 +18,7 @@ from mmsearch.retrieval.search.listener import NO_LISTENER, QueryListener
 from mmsearch.retrieval.search.query import Query, Term
 from mmsearch.retrieval.search.query_texts import passages_of, texts_of
 from mmsearch.types import Moment, Space
-from mmsearch.unit import normalize
-
-Vector = NDArray[np.float32]
+from mmsearch.unit import Vector, normalize
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mmsearch.retrieval.encoders.protocol import Encoder, ImageEncoder, VideoEncoder
 from mmsearch.retrieval.media.decode_spec import HOP_S, WINDOW_S
 from mmsearch.retrieval.search.searcher import Searcher
 from mmsearch.retrieval.store.snapshot import Rows
 from mmsearch.types import Modality
+from mmsearch.unit import Vector
 
-Vector = NDArray[np.float32]
 _FileVersion = tuple[bytes, int, int]  # path, size in bytes, time of change in nanoseconds
 
 _COLUMNS = ("path", "size", "mtime_ns", "span_start", "span_end", "span_unit", "width")
