@@ -106,7 +106,7 @@ def pull(name: str, quiet: bool, verbose: bool) -> None:
 @verbose_option
 @command
 def export(name: str, quiet: bool, verbose: bool) -> None:
-    """Write a model's towers as ONNX, so that queries of its collections need no torch."""
+    """Write a model as ONNX files, so that queries of its collections need no PyTorch."""
     from mmsearch import models
 
     folder = models.export(name)
