@@ -57,8 +57,9 @@ def _recall(recall: Mapping[str, float]) -> str:
     return ", ".join(f"{kind} {value:.3f}" for kind, value in recall.items())
 
 
-def _files(count: int) -> str:
-    return "1 file" if count == 1 else f"{count:,} files"
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """``1 file``, ``1,234 files``; ``plural`` is for nouns that do not just take an s."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
 def _switched(model: str, beside: list[str], dropped: list[str]) -> str:
@@ -97,7 +98,7 @@ def _words_unknown(
 _SENTENCES: dict[NoticeKind, Callable[..., str]] = {
     NoticeKind.EXCLUDE_UNMATCHED: "nothing matched the exclude pattern {pattern}".format,
     NoticeKind.NO_LONGER_INDEXED: lambda files: (
-        f"{_files(files)} indexed before and passed over now: no longer among the answers"
+        f"{counted(files, 'file')} indexed before and passed over now: no longer among the answers"
     ),
     NoticeKind.PATH_MISSING: "{path} is missing, and nothing of it is stored".format,
     NoticeKind.INDEX_BELOW_RECALL: lambda modality, target, recall: (
@@ -110,7 +111,7 @@ _SENTENCES: dict[NoticeKind, Callable[..., str]] = {
         f" its recall was measured again: {_recall(recall)}"
     ),
     NoticeKind.MODEL_CAUGHT_UP: lambda files, models: (
-        f"{_files(files)} new to {' and '.join(models)} too, embedded with it"
+        f"{counted(files, 'file')} new to {' and '.join(models)} too, embedded with it"
     ),
     NoticeKind.MODEL_SWITCHED: _switched,
     NoticeKind.MODEL_WAITS: _waits,
@@ -125,7 +126,7 @@ _SENTENCES: dict[NoticeKind, Callable[..., str]] = {
     NoticeKind.FILE_SAMPLED: "{file}: searched by {sample}".format,
     NoticeKind.PAIRS_NOT_SCORED: "not scored with every model: {reason}".format,
     NoticeKind.PAIRS_NOT_INDEXED: lambda files, example: (
-        f"missed, for they are not in the collection: {_files(files)} of the pairs, such as {example}"
+        f"missed, for they are not in the collection: {counted(files, 'file')} of the pairs, such as {example}"
     ),
 }
 

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from mmsearch.errors import Hint, UsageError
 from mmsearch.notices import Notice
+from mmsearch.notices import counted as counted  # notices need it, and types import notices
 from mmsearch.own_facts import NO_OWN_FACTS, OwnFacts
 
 Modality = Literal["image", "text", "audio", "video"]
@@ -137,11 +138,6 @@ def clock(seconds: float) -> str:
 def rounded(seconds: float) -> float:
     """Seconds as they are printed: to the microsecond, without what sums of fractions leave behind."""
     return round(seconds, 6)
-
-
-def counted(count: int, noun: str, plural: str | None = None) -> str:
-    """``1 file``, ``1,234 files``; ``plural`` is for nouns that do not just take an s."""
-    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
 def sized(size: int) -> str:

@@ -151,6 +151,16 @@ def collection(photos: Path, tmp_path: Path) -> Collection:
     return made
 
 
+@pytest.fixture
+def mine(tmp_path: Path) -> Collection:
+    """Twenty vectors made elsewhere, with the numbers 0 to 19 as widths."""
+    made = Collection.create(tmp_path / "mine.mms", model=None)
+    names = [f"/p/{i}" for i in range(20)]
+    made_elsewhere = np.random.default_rng(0).standard_normal((20, 3)).astype(np.float32)
+    made.add(made_elsewhere, paths=names, modality="image", space="mine", facts={"width": list(range(20))})
+    return made
+
+
 @pytest.fixture(scope="module")
 def gallery(tmp_path_factory: pytest.TempPathFactory) -> Collection:
     """A collection over eight pictures and two texts that a whole module reads and nobody changes."""

@@ -45,15 +45,6 @@ def vectors(count: int, dim: int = 3, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal((count, dim)).astype(np.float32)
 
 
-@pytest.fixture
-def mine(tmp_path: Path) -> Collection:
-    """Twenty vectors made elsewhere, with the numbers 0 to 19 as widths."""
-    made = Collection.create(tmp_path / "mine.mms", model=None)
-    names = [f"/p/{i}" for i in range(20)]
-    made.add(vectors(20), paths=names, modality="image", space="mine", facts={"width": list(range(20))})
-    return made
-
-
 # --- signatures ------------------------------------------------------------------------------------------------
 
 

@@ -6,22 +6,22 @@ from pathlib import Path
 
 import click
 
-from mmsearch.cli.options import command, json_option, quiet_option, verbose_option
+from mmsearch.cli.options import (
+    command,
+    force_option,
+    json_option,
+    output_option,
+    quiet_option,
+    verbose_option,
+)
 from mmsearch.cli.output import echo, print_json
 from mmsearch.types import clock
 
 
 @click.command()
 @click.argument("moment", metavar="FILE@FROM-TO")
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="The file to write; its ending names the format.",
-)
-@click.option("--force", is_flag=True, help="Overwrite an existing file.")
+@output_option("The file to write; its ending names the format.")
+@force_option
 @json_option
 @quiet_option
 @verbose_option

@@ -63,6 +63,14 @@ quiet_option = click.option("--quiet", "-q", is_flag=True, callback=_inherited, 
 verbose_option = click.option(
     "--verbose", "-v", is_flag=True, callback=_inherited, help="Print more: every file, every traceback."
 )
+force_option = click.option("--force", is_flag=True, help="Overwrite an existing file.")
+
+
+def output_option(about: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """``--output``, of a command that writes one file; ``about`` is its help."""
+    return click.option("-o", "--output", required=True, metavar="FILE", type=click.Path(path_type=Path), help=about)
+
+
 device_option = click.option(
     "--device",
     default="auto",

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mmsearch.indexes.match_sample import MATCH_SAMPLE_ROWS, MatchSample, match_sample_positions
     from mmsearch.indexes.operating_point import TEXT_QUERY_COUNT, calibrate, calibration_queries, corpus_queries
     from mmsearch.indexes.plan import IndexPlan, check_recall_target, plan_index
-    from mmsearch.indexes.vectors import StoredVectors, to_float32, unique_small
+    from mmsearch.indexes.vectors import StoredVectors, to_float32
 
 __all__ = [
     "CORPUS_QUERIES",
@@ -56,7 +56,6 @@ __all__ = [
     "plan_index",
     "to_float32",
     "train_and_calibrate",
-    "unique_small",
 ]
 
 _MODULES = {
@@ -68,7 +67,7 @@ _MODULES = {
     "match_sample": ("MATCH_SAMPLE_ROWS", "MatchSample", "match_sample_positions"),
     "operating_point": ("TEXT_QUERY_COUNT", "calibrate", "calibration_queries", "corpus_queries"),
     "plan": ("IndexPlan", "check_recall_target", "plan_index"),
-    "vectors": ("StoredVectors", "to_float32", "unique_small"),
+    "vectors": ("StoredVectors", "to_float32"),
 }
 _MODULE_OF = {name: f"mmsearch.indexes.{module}" for module, names in _MODULES.items() for name in names}
 

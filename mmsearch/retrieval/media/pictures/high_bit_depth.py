@@ -15,7 +15,6 @@ from mmsearch.retrieval.media.pictures.bit_depth import as_bytes, png_max_value
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _STRIPS, _SAMPLES = 256, 257, 258, 259, 262, 273, 277
 _ROWS, _STRIP_BYTES, _PLANAR, _MAXIMUM, _TILE_WIDTH, _TILE_HEIGHT, _TILES = 278, 279, 284, 281, 322, 323, 324
 _TILE_BYTES, _EXTRA, _FORMAT, _ICC = 325, 338, 339, 34675
-_ORIENTATION = 274
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _CMYK = 0, 1, 2, 5
 _KINDS = {1: "u", 2: "i", 3: "f"}
 _COLOURS = {_WHITE_IS_ZERO: ("L", 1), _BLACK_IS_ZERO: ("L", 1), _RGB: ("RGB", 3), _CMYK: ("CMYK", 4)}

@@ -26,7 +26,6 @@ _MUCH = 0.1
 """The share of a text above which short pieces are left out."""
 
 _LONG_TOKEN = 40
-_HEX_TOKEN = 32
 _NO_WORD = 1000
 """Longer than any word, name or path."""
 _LONG_LINE = 1000
