@@ -74,6 +74,7 @@ def search(collection: Collection) -> list[str]:
     collection.search([0.1, 0.2, 0.3], exact=True, space="mine")
     collection.search(np.zeros(256, np.float32), where="width > 1000", watch=show)
     collection.search(Query("beach", (Path("sea.jpg"), 2), Term("sand", 0.5), minus=["people"]))
+    collection.search(Query("beach", like=[1, Path("sea.jpg")], unlike=[2]))
     collection.search(b"bytes of a file")
     many: list[Hits] = collection.search_many(np.zeros((3, 256), np.float32), k=2)
     answer: Answer = collection.ask("a dog", k=3)

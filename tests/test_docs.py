@@ -133,12 +133,12 @@ def test_the_mmsearch_commands_in_shell_blocks_are_commands(line):
 
 @pytest.mark.parametrize("line", list(inline_commands()))
 def test_the_mmsearch_commands_in_sentences_are_commands(line):
-    with suppress(click.MissingParameter, click.exceptions.Exit):  # `mmsearch query` names a command; --version
+    with suppress(click.MissingParameter, click.exceptions.Exit):  # `mmsearch remove` names a command; --version
         parse(line)
 
 
 @pytest.mark.parametrize(
-    "line", ["mmsearch find dog", "mmsearch query", "mmsearch query dog --best", "mmsearch clip a.mp4@1-2"]
+    "line", ["mmsearch find dog", "mmsearch remove", "mmsearch query dog --best", "mmsearch clip a.mp4@1-2"]
 )
 def test_a_command_that_there_is_not_is_seen(line):
     with pytest.raises(click.UsageError):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,13 +26,27 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("terms", metavar="TERM...", nargs=-1, required=True, shell_complete=completers.files)
+@click.argument("terms", metavar="TERM...", nargs=-1, shell_complete=completers.files)
 @click.option(
     "--minus",
     metavar="TERM",
     multiple=True,
     shell_complete=completers.files,
     help="Push the query away from this; repeatable.",
+)
+@click.option(
+    "--like",
+    metavar="ID|FILE",
+    multiple=True,
+    shell_complete=completers.files,
+    help="Move the query towards this: a hit's id (in --json) or a file; repeatable.",
+)
+@click.option(
+    "--unlike",
+    metavar="ID|FILE",
+    multiple=True,
+    shell_complete=completers.files,
+    help="Leave this out, and move the query a little away; repeatable.",
 )
 @click.option("-k", default=10, show_default=True, help="Number of hits.")
 @click.option(
@@ -61,6 +76,8 @@ if TYPE_CHECKING:
 def query(
     terms: tuple[str, ...],
     minus: tuple[str, ...],
+    like: tuple[str, ...],
+    unlike: tuple[str, ...],
     k: int,
     to: tuple[str, ...],
     under: str | None,
@@ -92,6 +109,9 @@ def query(
     from mmsearch import Collection, read_query_line
     from mmsearch.cli.watch import reading_shown
 
+    if not (terms or like or unlike):
+        raise click.MissingParameter(param_type="argument", param_hint="'TERM...'")
+    read_line = partial(read_query_line, minus=minus, like=like, unlike=unlike, as_text=text)
     options: dict[str, Any] = {
         "to": modalities_named(to),
         "under": under,
@@ -108,10 +128,10 @@ def query(
         raise UsageError("--preview and --open show one answer, not those to many lines")
     if preview and (as_json or paths or print0):
         raise UsageError("--preview draws below the table of hits: leave out --json, --paths and --print0")
-    reading = None if many else read_query_line(terms, minus, as_text=text)
+    reading = None if many else read_line(terms)
     with Collection.open(collection_path(collection), device=device, precision=precision) as opened:
         if reading is None:
-            _answer_lines(opened, minus, text, k, options, output)
+            _answer_lines(opened, read_line, k, options, output)
             return
         with reading_shown(output.is_silent) as watch:
             answer = opened.ask(reading.query, k, watch=watch, **options)
@@ -128,10 +148,13 @@ def query(
 
 
 def _answer_lines(
-    opened: Collection, minus: Sequence[str], text: bool, k: int, options: dict[str, Any], output: _Output
+    opened: Collection,
+    read_line: Callable[[Sequence[str]], QueryLine],
+    k: int,
+    options: dict[str, Any],
+    output: _Output,
 ) -> None:
     """Answer each line of standard input, which is one TERM; exit with code 1 if a line could not be answered."""
-    from mmsearch import read_query_line
     from mmsearch.cli.lines import answer_lines
     from mmsearch.cli.watch import reading_shown
 
@@ -147,7 +170,7 @@ def _answer_lines(
         raise UsageError("standard input is closed: there are no queries to read")
     failed = answer_lines(
         sys.stdin.buffer,
-        lambda words: read_query_line([words], minus, as_text=text),
+        lambda words: read_line([words]),
         ask,
         show,
     )

@@ -60,6 +60,14 @@ def test_options_hold_for_every_line(ask, indexed):
     assert {hit["modality"] for answer in answers(ran) for hit in answer["hits"]} == {"text"}
 
 
+def test_every_line_gets_the_marks(ask, query):
+    bread = query("bread", "--to", "text", "-k", "1", "--json").json["hits"][0]
+    ran = ask("boats\nbread\n", "--json", "--to", "text", "--unlike", str(bread["id"]))
+    for words, answer in zip(("boats", "bread"), answers(ran), strict=True):
+        assert answer["query"] == [words, f"unlike:{bread['id']}"]
+        assert [hit["path"].rpartition("/")[2] for hit in answer["hits"]] == ["boats.md"]
+
+
 def test_a_wrong_line_is_said_with_its_number_and_the_others_go_on(ask):
     ran = ask("boats\n\nno/such/file.jpg\nfile:nowhere\n0:boats\ntext:\nbread\n", "--json", "-k", "1")
     assert ran.exit_code == 1

@@ -79,6 +79,24 @@ def test_minus_pushes_away(query):
     assert boats["score"] < score[boats["path"]]
 
 
+def test_like_and_unlike_take_ids_and_files_and_leave_them_out(query, indexed):
+    hits = query("a colour", "--to", "image", "--json").json["hits"]
+    liked, unliked = hits[0], hits[1]
+    ran = query("a colour", "--to", "image", "--like", liked["id"], "--unlike", unliked["path"], "--json")
+    assert ran.json["query"] == ["a colour", f"like:{liked['id']}", f"unlike:file:{unliked['path']}"]
+    assert {hit["id"] for hit in ran.json["hits"]} == {hit["id"] for hit in hits[2:]}
+    assert f"liked row {liked['id']}" in ran.err
+    kept = query("a colour", "--to", "image", "--like", liked["id"], "--include-self", "--json").json["hits"]
+    assert liked["id"] in {hit["id"] for hit in kept}
+
+
+def test_likes_alone_are_a_query(query, indexed):
+    red = query(indexed.folder / "red.png", "--to", "image", "--include-self", "--json").json["hits"][0]
+    assert "red.png" not in names(query("--like", red["id"], "--to", "image", "--json"))
+    assert query("--unlike", red["id"]).code == 2
+    assert "Missing argument" in query().err
+
+
 def test_under_keeps_to_a_folder(query, indexed):
     assert names(query("anything", "--under", indexed.folder / "trip", "--json")) == ["sea.png"]
     assert names(query("anything", "--under", "trip", "--json")) == ["sea.png"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -58,7 +58,7 @@ def may_have_copies(hits: Sequence[Hit]) -> bool:
     return len(hits) > 1 and hits[-1].score == hits[-2].score
 
 
-def copies_of(rows: Rows, hits: Sequence[Hit], mask: Mask | None, excluded: set[bytes]) -> Copies:
+def copies_of(rows: Rows, hits: Sequence[Hit], mask: Mask | None, excluded: Set[bytes | int]) -> Copies:
     """The rows that are equal to those of some hits: the same content and, for a passage, the same place in it.
 
     Args:

@@ -16,6 +16,7 @@ from mmsearch.hits import Answer, Hit, Hits, Level
 from mmsearch.retrieval.encoders.protocol import Encoder
 from mmsearch.retrieval.progress import no_progress
 from mmsearch.retrieval.search.filters import folders_meant, make_filters
+from mmsearch.retrieval.search.marks import LeftOut, MarkedRows, left_out, marked_rows, wrong_rows
 from mmsearch.retrieval.search.options import SearchOptions
 from mmsearch.retrieval.search.query import Query
 from mmsearch.retrieval.search.query_spaces import EmbeddedQueries, embed_in_spaces, read_queries
@@ -26,12 +27,9 @@ from mmsearch.types import MODALITIES, Modality, Space, modalities_named
 
 _SPANS_PER_HIT = 8  # rows looked at for each moment that is wanted: neighbours say the same
 
-ExcludedPaths = Mapping[int, Sequence[bytes]]
-"""Paths that may not answer a query, by its number."""
-
 
 def answer_queries(
-    session: Session, queries: Sequence[Any], options: SearchOptions, excluded: ExcludedPaths | None = None
+    session: Session, queries: Sequence[Any], options: SearchOptions, excluded: LeftOut | None = None
 ) -> list[Answer | MMSearchError]:
     """Answer several queries as one batch; a query that cannot be asked has its error in its place.
 
@@ -39,7 +37,7 @@ def answer_queries(
         session: the collection.
         queries: whatever `Query` takes as a term, or a `Query`.
         options: for all of them.
-        excluded: default the files that each query is asked by, unless ``options.include_self``.
+        excluded: default the files that each query is asked by and marks, see `left_out`.
 
     Raises:
         UsageError: something is wrong with the options.
@@ -49,7 +47,7 @@ def answer_queries(
         return list(failed.values())
     scope = search_scope(session, options)
     if excluded is None:
-        excluded = {} if options.include_self else {i: query.files for i, query in asked.items()}
+        excluded = left_out(session, asked, options.include_self)
     by_spaces: dict[tuple[Space, ...], EmbeddedQueries] = {}
 
     def look_up() -> tuple[EmbeddedQueries, dict[int, Hits], float]:
@@ -59,7 +57,14 @@ def answer_queries(
             def stored(space: Space, encoder: Encoder | None, files: Sequence[Path]) -> dict[Path, NDArray[np.float32]]:
                 return _stored_vectors(session, space, encoder, files)
 
-            by_spaces[spaces] = embed_in_spaces(asked, spaces, session.encoder, stored, options.watch or no_progress)
+            def marked(space: Space) -> MarkedRows:
+                return marked_rows(session, space, asked.values())
+
+            wrong = wrong_rows(session, asked, spaces)
+            right = {i: query for i, query in asked.items() if i not in wrong}
+            watch = options.watch or no_progress
+            by_spaces[spaces] = embed_in_spaces(right, spaces, session.encoder, stored, marked, watch)
+            by_spaces[spaces].failures |= wrong
         start = time.perf_counter()
         hits = _find(session, by_spaces[spaces], options, scope, excluded)
         return by_spaces[spaces], hits, 1e3 * (time.perf_counter() - start)
@@ -76,7 +81,7 @@ def answer_queries(
     return [failed[i] if i in failed else answer(i) for i in range(len(queries))]
 
 
-def answer_one(session: Session, query: Any, options: SearchOptions, excluded: ExcludedPaths | None = None) -> Answer:
+def answer_one(session: Session, query: Any, options: SearchOptions, excluded: LeftOut | None = None) -> Answer:
     """Answer a query.
 
     Raises:
@@ -179,7 +184,7 @@ def _find(
     embedded: EmbeddedQueries,
     options: SearchOptions,
     scope: SearchScope,
-    excluded: ExcludedPaths,
+    excluded: LeftOut,
 ) -> dict[int, Hits]:
     """The hits of each query that was embedded, by its number."""
     wanted = options.offset + options.k
@@ -188,7 +193,7 @@ def _find(
     for space, vectors in embedded.vectors.items():
         without = [excluded.get(i, ()) for i in vectors] if excluded else []
         found = session.searcher(space).find(
-            np.stack(list(vectors.values())), wanted, replace(scope, excluded_paths=without), depth=depth
+            np.stack(list(vectors.values())), wanted, replace(scope, excluded=without), depth=depth
         )
         for i, hits in zip(vectors, found, strict=True):
             rows[i] = rows.get(i, []) + hits

@@ -1,4 +1,4 @@
-"""What is asked: a query is one or several terms with weights."""
+"""What is asked: a query is one or several terms with weights, and rows or files that are liked or not."""
 
 from __future__ import annotations
 
@@ -22,8 +22,12 @@ TermValue: TypeAlias = "str | Path | Moment | bytes | NDArray[Any] | Image"
 """A text, a file, a moment of a film or sound, a file's bytes, a picture (PIL, or uint8 ``[height, width, 3]``) or a
 vector (float ``[dim]``)."""
 
+MarkValue: TypeAlias = "int | Path | Moment | bytes | NDArray[Any] | Image"
+"""The id of a stored row (`Hit.id`), or what a `TermValue` is, except a text."""
+
 _MOST_WEIGHT = 1e6  # far less than sums of vectors in float32 can hold
 _EMPTY = "the query is empty: give words, or a file to search by"
+_ONLY_UNLIKED = "what is not liked does not say what to look for: give words, a file, or a row that is liked"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,20 +48,39 @@ class Query:
     """Several terms that make one query: the weighted mean of their unit vectors.
 
     ``Query("beach", (Path("sea.jpg"), 2), minus=["people"])`` looks for a beach, and twice as much for what the picture
-    shows, but away from people.
+    shows, but away from people. ``Query("beach", like=[12, 40], unlike=[7])`` refines a search by its hits.
+
+    Rows and files that are liked or not do not come back as hits, nor do other files of the same content; those that
+    are liked do with ``include_self``. A row of a film or sound stands for the whole file. A query of liked rows alone
+    looks for what they have in common. Rocchio's formula, scaled: see decision 28.
 
     Args:
         terms: each a value (see `Term`), a ``(value, weight)`` pair, a `Term`, or a list of floats, which is a vector.
         minus: terms that push away.
+        like: rows by their ids (`Hit.id`), or values that are no text, that the query is moved towards.
+        unlike: the same, that are not wanted; the query is moved a little away.
 
     Raises:
-        UsageError: no term has a weight above 0, a text is empty, or a value is of no kind that can be searched by.
+        UsageError: no term has a weight above 0 and nothing is liked, a text is empty, a value is of no kind that can
+            be searched by, or a mark is both liked and not.
     """
 
-    def __init__(self, *terms: Any, minus: Sequence[Any] = ()) -> None:
+    def __init__(
+        self, *terms: Any, minus: Sequence[Any] = (), like: Sequence[Any] = (), unlike: Sequence[Any] = ()
+    ) -> None:
         self.terms = [_read_term(term) for term in terms] + [_read_term(term, sign=-1.0) for term in minus]
-        if not any(term.weight > 0 for term in self.terms):
-            raise UsageError(_EMPTY)
+        self.like = _read_marks(like)
+        self.unlike = _read_marks(unlike)
+        if not self.like and not any(term.weight > 0 for term in self.terms):
+            raise UsageError(_ONLY_UNLIKED if self.unlike else _EMPTY)
+        for mark in self.like:
+            if isinstance(mark, int | Path | Moment) and any(type(m) is type(mark) and m == mark for m in self.unlike):
+                raise UsageError(f"{describe_mark(mark)} is both liked and not")
+
+    @property
+    def marks(self) -> list[MarkValue]:
+        """What is liked, then what is not."""
+        return [*self.like, *self.unlike]
 
     @property
     def files(self) -> list[bytes]:
@@ -67,17 +90,25 @@ class Query:
 
     @property
     def whole_files(self) -> list[Path]:
-        """The terms that are files as a whole, not moments of them."""
-        return [t.value for t in self.terms if isinstance(t.value, Path)]
+        """The terms and marks that are files as a whole, not moments of them."""
+        return [value for value in self._values if isinstance(value, Path)]
 
     @property
     def has_vector(self) -> bool:
-        """Whether a term is a vector, which belongs to one space."""
-        return any(isinstance(t.value, np.ndarray) and t.value.ndim == 1 for t in self.terms)
+        """Whether a term or a mark is a vector, which belongs to one space."""
+        return any(isinstance(value, np.ndarray) and value.ndim == 1 for value in self._values)
+
+    @property
+    def _values(self) -> list[TermValue | MarkValue]:
+        return [*(term.value for term in self.terms), *self.marks]
 
     def describe(self) -> list[str]:
-        """The terms as a person would write them."""
-        return [_describe_term(term) for term in self.terms]
+        """The terms as a person would write them, and the marks: ``like:12``, ``unlike:file:sea.jpg``."""
+        return [
+            *(_describe_term(term) for term in self.terms),
+            *(f"like:{_describe_plainly(mark)}" for mark in self.like),
+            *(f"unlike:{_describe_plainly(mark)}" for mark in self.unlike),
+        ]
 
     def __repr__(self) -> str:
         return f"Query({', '.join(map(repr, self.describe()))})"
@@ -96,6 +127,27 @@ def _read_term(term: Any, sign: float = 1.0) -> Term:
     if isinstance(term, tuple):
         return Term(checked_value(term[0] if term else term), sign * _checked_weight(term))
     return Term(checked_value(term), sign)
+
+
+def _read_marks(marks: Any) -> list[MarkValue]:
+    if isinstance(marks, str | bytes | os.PathLike | int | Moment) or not hasattr(marks, "__iter__"):
+        raise UsageError("like and unlike take a list of row ids, files or other values")
+    return [checked_mark(mark) for mark in marks]
+
+
+def checked_mark(mark: Any) -> MarkValue:
+    """A mark: a row's id, or a value that can be searched by and is no text.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if isinstance(mark, int | np.integer) and not isinstance(mark, bool):
+        return int(mark)
+    if isinstance(mark, str):
+        raise UsageError(f"{mark!r} is a text: what is liked or not is a row by its id, or a file as a Path")
+    checked = checked_value(mark)
+    assert not isinstance(checked, str)
+    return checked
 
 
 def _checked_weight(term: tuple[Any, ...]) -> float:
@@ -165,6 +217,15 @@ def describe_value(value: TermValue) -> str:
     if isinstance(value, np.ndarray):
         return f"{'picture' if value.ndim == 3 else 'vector'}{list(value.shape)}"
     return "picture"
+
+
+def describe_mark(mark: MarkValue) -> str:
+    """A mark in a few words: ``row 12``, else as `describe_value`."""
+    return f"row {mark}" if isinstance(mark, int) else describe_value(mark)
+
+
+def _describe_plainly(mark: MarkValue) -> str:
+    return str(mark) if isinstance(mark, int) else describe_value(mark)
 
 
 def _describe_term(term: Term) -> str:

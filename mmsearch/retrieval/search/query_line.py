@@ -12,10 +12,12 @@ from mmsearch.errors import Hint, HintKind, UsageError
 from mmsearch.notices import Notice, NoticeKind
 from mmsearch.retrieval.media.formats import FORMAT_BY_ENDING
 from mmsearch.retrieval.search.query import (
+    MarkValue,
     Query,
     Term,
     as_spelled_on_disk,
     checked_value,
+    describe_mark,
     describe_value,
     describe_weight,
 )
@@ -49,7 +51,14 @@ class QueryLine:
     notices: tuple[Notice, ...] = ()
 
 
-def read_query_line(terms: Sequence[str], minus: Sequence[str] = (), *, as_text: bool = False) -> QueryLine:
+def read_query_line(
+    terms: Sequence[str],
+    minus: Sequence[str] = (),
+    *,
+    like: Sequence[str] = (),
+    unlike: Sequence[str] = (),
+    as_text: bool = False,
+) -> QueryLine:
     """Read the arguments of a command line as one query.
 
     Neighbouring bare words are one phrase. Terms of their own are: a file or a moment of one (``clip.mp4@1:23``), an
@@ -60,15 +69,23 @@ def read_query_line(terms: Sequence[str], minus: Sequence[str] = (), *, as_text:
     Args:
         terms: the arguments.
         minus: arguments that push away, each a term of its own.
+        like: rows by their ids, files or moments that are liked; a file that is called by digits is ``./123``.
+        unlike: the same, that are not.
         as_text: take all arguments literally, as words.
 
     Raises:
-        UsageError: nothing is asked, an argument looks like a path but there is no such file, or a weight is not valid.
+        UsageError: nothing is asked, an argument looks like a path but there is no such file, a weight is not valid, or
+            what is liked or not is neither a number nor a file.
     """
     notices: list[Notice] = []
     towards = [_read_run(run, as_text, notices) for run in _runs(terms, as_text)]
-    query = Query(*towards, minus=[_read_run([term], as_text, notices) for term in minus])
-    if len(query.terms) > 1 or query.terms[0].weight != 1:
+    query = Query(
+        *towards,
+        minus=[_read_run([term], as_text, notices) for term in minus],
+        like=[_read_mark(mark) for mark in like],
+        unlike=[_read_mark(mark) for mark in unlike],
+    )
+    if query.marks or len(query.terms) > 1 or query.terms[0].weight != 1:
         notices.insert(0, Notice(NoticeKind.QUERY_READ_AS, {"terms": _spell_out(query)}))
     return QueryLine(query, tuple(notices))
 
@@ -220,6 +237,18 @@ def _read_rest(term: str, notices: list[Notice]) -> Term:
     raise UsageError(f"no file at {term}", hint=Hint(HintKind.TAKE_AS_WORDS, term))
 
 
+def _read_mark(mark: str) -> MarkValue:
+    if mark.isascii() and mark.isdigit():
+        return int(mark)
+    name = mark.removeprefix("file:")
+    if moment := moment_in(name):
+        return moment
+    path = as_spelled_on_disk(os.path.expanduser(name))
+    if not looks_like_path(name) and not os.path.exists(path):
+        raise UsageError(f"{mark} is neither the id of a row nor a file")
+    return _existing_file(path)
+
+
 def _is_path_in_one_word(term: str) -> bool:
     return os.sep in term or "/" in term or term in (".", "..")
 
@@ -256,12 +285,17 @@ def _is_plain_word(word: str) -> bool:
 
 
 def _spell_out(query: Query) -> str:
-    """The terms of a query with the signs between them, words in quotes: ``"beach" + file:sea.jpg^2 - "people"``."""
+    """The terms of a query with the signs between them, words in quotes: ``"beach" + file:sea.jpg^2 - "people"``; then
+    the marks: ``; liked row 12``."""
     spelled = ""
     for term in query.terms:
         value = f'"{term.value}"' if isinstance(term.value, str) else describe_value(term.value)
         spelled += (" - " if term.weight < 0 else " + " if spelled else "") + value + describe_weight(term)
-    return spelled
+    parts = [spelled] if spelled else []
+    for word, marks in (("liked", query.like), ("not liked", query.unlike)):
+        if marks:
+            parts.append(f"{word} {', '.join(map(describe_mark, marks))}")
+    return "; ".join(parts)
 
 
 def _existing_file(path: str) -> Path:

@@ -17,10 +17,14 @@ from mmsearch.notices import Notice, NoticeKind
 from mmsearch.retrieval.encoders.protocol import Encoder
 from mmsearch.retrieval.progress import Watcher, no_progress
 from mmsearch.retrieval.search.listener import QueryListener
+from mmsearch.retrieval.search.marks import MarkedRows
 from mmsearch.retrieval.search.query import Query, as_query
 from mmsearch.retrieval.search.query_vectors import embed_all
 from mmsearch.retrieval.search.word_coverage import WordCoverage, word_coverage
 from mmsearch.types import Space
+
+ReadMarked = Callable[[Space], MarkedRows]
+"""What queries with marks need of a space; see `marked_rows`."""
 
 ReadStored = Callable[[Space, Encoder | None, Sequence[Path]], dict[Path, NDArray[np.float32]]]
 """Vectors of those files that are indexed in a space; see `stored_vectors`."""
@@ -82,6 +86,7 @@ def embed_in_spaces(
     spaces: Sequence[Space],
     load: Callable[[Space], Encoder | None],
     read_stored: ReadStored,
+    read_marked: ReadMarked,
     watch: Watcher = no_progress,
 ) -> EmbeddedQueries:
     """Embed queries in each space whose model can.
@@ -91,6 +96,7 @@ def embed_in_spaces(
         spaces: the spaces to ask, the first one being needed most.
         load: gives the model of a space.
         read_stored: gives the vectors of files that are indexed in a space.
+        read_marked: gives the vectors of marked rows; called if a query has marks.
         watch: called as a file is read.
 
     Raises:
@@ -100,7 +106,7 @@ def embed_in_spaces(
     numbers, asked = list(queries), list(queries.values())
     files = list(dict.fromkeys(file for query in asked for file in query.whole_files))
     failures: dict[int, list[MMSearchError]] = {}
-    for space in spaces:
+    for space in spaces if asked else ():
         start = time.perf_counter()
         try:
             encoder = load(space)
@@ -111,12 +117,15 @@ def embed_in_spaces(
             done.notices.append(Notice(NoticeKind.SPACE_NOT_SEARCHED, values, error.hint))
             continue
         loaded = time.perf_counter()
+        marked = read_marked(space) if any(query.marks for query in asked) else MarkedRows()
         vectors, failed = embed_all(
             asked,
             space,
             encoder,
             read_stored(space, encoder, files) if files else None,
             lambda i: QueryListener(partial(done.add_notice, numbers[i]), watch),
+            marked.vectors,
+            marked.samples,
         )
         if vectors:
             done.vectors[space] = {numbers[i]: vector for i, vector in vectors.items()}

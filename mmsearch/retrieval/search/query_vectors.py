@@ -14,8 +14,9 @@ from mmsearch.errors import CannotEmbedError, DecodeError, MMSearchError, SpaceM
 from mmsearch.retrieval.encoders.inputs import checked_vectors
 from mmsearch.retrieval.encoders.protocol import Encoder, TextEncoder
 from mmsearch.retrieval.encoders.routing import as_image_encoder, as_text_encoder
+from mmsearch.retrieval.search.feedback import refine
 from mmsearch.retrieval.search.listener import NO_LISTENER, QueryListener
-from mmsearch.retrieval.search.query import Query, Term
+from mmsearch.retrieval.search.query import MarkValue, Query, Term
 from mmsearch.retrieval.search.query_texts import passages_of, texts_of
 from mmsearch.types import Moment, Space
 from mmsearch.unit import Vector, normalize
@@ -28,10 +29,14 @@ class ReadyVectors:
     Attributes:
         texts: unit vectors, float32 ``[dim]``, of texts that were embedded as one batch.
         files: float32 ``[dim]`` of any length above 0, of files that are indexed.
+        rows: float32 ``[dim]`` of any length above 0, of rows that are marked, by id.
+        samples: random rows of each modality of the space, float32 ``[rows, dim]``, for queries with marks.
     """
 
     texts: Mapping[str, Vector] = field(default_factory=dict)
     files: Mapping[Path, Vector] = field(default_factory=dict)
+    rows: Mapping[int, Vector] = field(default_factory=dict)
+    samples: Sequence[NDArray[np.float32]] = ()
 
 
 def embed_all(
@@ -40,6 +45,8 @@ def embed_all(
     encoder: Encoder | None,
     files: Mapping[Path, Vector] | None = None,
     listener_of: Callable[[int], QueryListener] = lambda _: NO_LISTENER,
+    rows: Mapping[int, Vector] | None = None,
+    samples: Sequence[NDArray[np.float32]] = (),
 ) -> tuple[dict[int, Vector], dict[int, MMSearchError]]:
     """Embed queries in one space.
 
@@ -49,13 +56,15 @@ def embed_all(
         encoder: its model; None for vectors made elsewhere.
         files: vectors of files that are stored in the space, float32 ``[dim]``, of any length above 0.
         listener_of: the listener of a query.
+        rows: vectors of marked rows of the space, by id, float32 ``[dim]``, of any length above 0.
+        samples: random rows of each modality of the space, float32 ``[rows, dim]``; for queries with marks.
 
     Returns:
         Unit vectors, float32 ``[dim]``, of the queries that could be embedded, and the errors of the others (see
         `embed_query`).
     """
     texts = _embed_texts(texts_of(queries), encoder) if isinstance(encoder, TextEncoder) else {}
-    ready = ReadyVectors(texts, files or {})
+    ready = ReadyVectors(texts, files or {}, rows or {}, samples)
     vectors: dict[int, Vector] = {}
     failures: dict[int, MMSearchError] = {}
     for i, query in enumerate(queries):
@@ -81,7 +90,22 @@ def embed_query(
         SpaceMismatchError: a vector has another dimension than the space.
         DecodeError: a file cannot be read.
     """
-    vectors = [_embed_term(term, space, encoder, ready or ReadyVectors(), listener) for term in query.terms]
+    ready = ready or ReadyVectors()
+    asked = _embed_terms(query, space, encoder, ready, listener) if query.terms else None
+    if not query.marks:
+        assert asked is not None
+        return asked
+    liked = _embed_marks(query.like, space, encoder, ready, listener)
+    unliked = _embed_marks(query.unlike, space, encoder, ready, listener)
+    if asked is None and not len(liked):
+        raise CannotEmbedError(f"nothing that is liked is of space {space.key}")
+    return unit_query(refine(asked, liked, unliked, ready.samples))
+
+
+def _embed_terms(
+    query: Query, space: Space, encoder: Encoder | None, ready: ReadyVectors, listener: QueryListener
+) -> Vector:
+    vectors = [_embed_term(term, space, encoder, ready, listener) for term in query.terms]
     if len(vectors) == 1 and isinstance(query.terms[0].value, str):
         return vectors[0]  # bit for bit what the encoder gave
     weights = np.array([term.weight for term in query.terms], np.float32)
@@ -114,6 +138,19 @@ def _embed_texts(texts: Sequence[str], encoder: TextEncoder) -> dict[str, Vector
         embedded[text] = vectors[start] if len(own) == 1 else unit_query(vectors[start:stop].mean(axis=0))
         start = stop
     return embedded
+
+
+def _embed_marks(
+    marks: Sequence[MarkValue], space: Space, encoder: Encoder | None, ready: ReadyVectors, listener: QueryListener
+) -> NDArray[np.float32]:
+    """Unit vectors, float32 ``[n, dim]``; rows of other spaces are passed over, they move the query there."""
+    vectors = [np.empty((0, space.dim), np.float32)]
+    for mark in marks:
+        if not isinstance(mark, int):
+            vectors.append(_embed_term(Term(mark), space, encoder, ready, listener)[None])
+        elif mark in ready.rows:
+            vectors.append(unit_query(ready.rows[mark])[None])
+    return np.concatenate(vectors)
 
 
 def _embed_term(

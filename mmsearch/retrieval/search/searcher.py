@@ -38,13 +38,13 @@ class SearchScope:
     Attributes:
         to: modalities, empty for all; ``video`` asks for films, whatever row of them answers: frames, sound, subtitles.
         filters: conditions that the rows must meet.
-        excluded_paths: for each query, paths whose rows may not answer it.
+        excluded: for each query, paths of files and ids of rows that may not answer it.
         exact: compare every row, though there may be an index.
     """
 
     to: tuple[Modality, ...] = ()
     filters: Filters | None = None
-    excluded_paths: Sequence[Sequence[bytes]] = ()
+    excluded: Sequence[Sequence[bytes | int]] = ()
     exact: bool = False
 
     def searches(self, modality: Modality) -> bool:
@@ -165,12 +165,12 @@ class Searcher:
     def _search(self, look_up: _LookUp, queries: NDArray[np.float32]) -> list[list[Hit]]:
         modality, scope = look_up.modality, look_up.scope
         rows = self.rows(modality)
-        room = _ROOM_FOR_SELF if any(scope.excluded_paths) else 1  # one more shows whether the last has a copy
+        room = _ROOM_FOR_SELF if any(scope.excluded) else 1  # one more shows whether the last has a copy
         look_up = replace(look_up, depth=min(look_up.depth + room, max(len(rows), 1)))
         scores, ids = self.index(modality).search(queries, look_up.depth, allowed=look_up.mask, exact=scope.exact)
         found = self._hits(modality, queries, scores, ids)
         for i, hits in enumerate(found):
-            excluded = set(scope.excluded_paths[i]) if i < len(scope.excluded_paths) else set()
+            excluded = set(scope.excluded[i]) if i < len(scope.excluded) else set()
             has_copies = may_have_copies(hits)
             if ids[i, -1] >= 0 and (has_copies or any(map(is_timed, hits))):
                 hits += self._search_other_files(look_up, queries[i : i + 1], hits, excluded)
@@ -181,7 +181,7 @@ class Searcher:
         return found
 
     def _search_other_files(
-        self, look_up: _LookUp, query: NDArray[np.float32], hits: list[Hit], excluded: set[bytes]
+        self, look_up: _LookUp, query: NDArray[np.float32], hits: list[Hit], excluded: set[bytes | int]
     ) -> list[Hit]:
         """Rows of other files, if the first rows make fewer than k answers: a long film, or the many copies of a
         photograph, may fill any list by themselves."""
@@ -249,8 +249,10 @@ class Searcher:
         return dict(zip(wanted, found, strict=True))
 
 
-def _is_excluded(hit: Hit, excluded: set[bytes]) -> bool:
-    return bool(excluded) and not excluded.isdisjoint((os.fsencode(hit.path), os.fsencode(clock_file(hit.path))))
+def _is_excluded(hit: Hit, excluded: set[bytes | int]) -> bool:
+    if not excluded:
+        return False
+    return not excluded.isdisjoint((hit.id, os.fsencode(hit.path), os.fsencode(clock_file(hit.path))))
 
 
 def _of_films(rows: Rows, modality: Modality) -> Mask:

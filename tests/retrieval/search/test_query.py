@@ -10,6 +10,7 @@ from PIL import Image
 
 from mmsearch import Query, UsageError
 from mmsearch.retrieval.search.query import as_query
+from mmsearch.types import Moment
 
 
 def told(query: Query) -> list[tuple[object, float]]:
@@ -108,3 +109,33 @@ def test_an_empty_list_is_no_query(nothing):
 
 def test_the_repr_of_a_query_is_what_it_asks():
     assert repr(Query("dog", (Path("sea.jpg"), 2), minus=["cat"])) == "Query('dog', 'file:sea.jpg^2', '-cat')"
+
+
+def test_marks_are_ids_of_rows_or_anything_but_words():
+    query = Query("beach", like=[12, Path("sea.jpg"), np.int64(3)], unlike=[Moment(Path("clip.mp4"), 7)])
+    assert query.like == [12, Path("sea.jpg"), 3]
+    assert query.unlike == [Moment(Path("clip.mp4"), 7)]
+    assert query.describe() == ["beach", "like:12", "like:file:sea.jpg", "like:3", "unlike:file:clip.mp4@00:00:07"]
+    for mark in ("people", True, None):
+        with pytest.raises(UsageError):
+            Query("beach", like=[mark])
+
+
+def test_one_mark_is_still_a_list():
+    for mark in (12, "12", Path("sea.jpg")):
+        with pytest.raises(UsageError, match="take a list"):
+            Query("beach", like=mark)
+
+
+def test_what_is_liked_is_a_query_and_what_is_not_is_none():
+    assert Query(like=[12]).like == [12]
+    assert Query(like=[12], minus=["people"]).terms[0].weight == -1
+    with pytest.raises(UsageError, match="does not say what to look for"):
+        Query(unlike=[12])
+
+
+def test_nothing_is_both_liked_and_not():
+    with pytest.raises(UsageError, match="row 12 is both liked and not"):
+        Query("beach", like=[12], unlike=[7, 12])
+    with pytest.raises(UsageError, match=r"sea\.jpg is both"):
+        Query("beach", like=[Path("sea.jpg")], unlike=[Path("sea.jpg")])

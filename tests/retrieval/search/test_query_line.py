@@ -357,3 +357,29 @@ def test_where_only_a_moment_will_do_anything_else_says_how_to_write_one():
         with pytest.raises(UsageError) as error:
             read_moment(term, span=span)
         assert said in str(error.value)
+
+
+def test_marks_are_digits_or_files_or_moments(tmp_path):
+    (tmp_path / "123").touch()
+    read = read_query_line(["dog"], like=["12", "./123", "sea.jpg"], unlike=["clip.mp4@1:23"])
+    assert read.query.like == [12, Path("123"), Path("sea.jpg")]
+    assert read.query.unlike == [Moment(Path("clip.mp4"), 83)]
+
+
+def test_the_notice_names_what_is_liked_and_what_is_not():
+    read = read_query_line(["dog"], like=["12", "sea.jpg"], unlike=["7"])
+    assert tuple(map(str, read.notices)) == ('asked: "dog"; liked row 12, file:sea.jpg; not liked row 7',)
+    assert tuple(map(str, read_query_line([], like=["12"]).notices)) == ("asked: liked row 12",)
+
+
+@pytest.mark.parametrize(
+    ("mark", "line"),
+    [
+        ("beach", "beach is neither the id of a row nor a file"),
+        ("-3", "-3 is neither"),
+        ("gone.jpg", "no file at gone"),
+    ],
+)
+def test_a_mark_that_is_neither_a_row_nor_a_file_is_an_error(mark, line):
+    with pytest.raises(UsageError, match=line):
+        read_query_line(["dog"], like=[mark])
