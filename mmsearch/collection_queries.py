@@ -15,7 +15,7 @@ from mmsearch.retrieval.search.engine import answer_one, answer_queries, search_
 from mmsearch.retrieval.search.options import SearchOptions
 from mmsearch.retrieval.search.query import Query, TermValue
 from mmsearch.retrieval.search.session import Session
-from mmsearch.types import Modality, Space
+from mmsearch.types import Level, Modality, Space
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +39,7 @@ class CollectionQueries:
         k: int = 10,
         *,
         offset: int = 0,
-        min_match: float | None = None,
+        min_level: Level | None = None,
         to: Modality | Sequence[Modality] | None = None,
         under: str | os.PathLike[str] | None = None,
         after: str | dt.date | None = None,
@@ -59,7 +59,8 @@ class CollectionQueries:
                 `Query` of several of these.
             k: how many hits.
             offset: how many of the best hits to leave out: the second page of ten is ``offset=10``.
-            min_match: leave out hits with a lower `Hit.match`.
+            min_level: leave out hits of a lower `Hit.level` than ``strong``, ``likely`` or ``weak``, and those of no
+                known level.
             to: modalities that may answer, default all. ``video`` asks for films by whatever of them answers.
             under: only files in this folder.
             after: only what was taken (or, if that is not known, changed) from this date on: a date or datetime, or
@@ -83,7 +84,7 @@ class CollectionQueries:
             CollectionClosedError: the collection is closed.
         """
         options = SearchOptions(
-            k, offset, min_match, to, under, after, before, where, include_self, all_spans, exact, space, watch
+            k, offset, min_level, to, under, after, before, where, include_self, all_spans, exact, space, watch
         )
         return answer_one(self._session, query, options).hits
 
@@ -93,7 +94,7 @@ class CollectionQueries:
         k: int = 10,
         *,
         offset: int = 0,
-        min_match: float | None = None,
+        min_level: Level | None = None,
         to: Modality | Sequence[Modality] | None = None,
         under: str | os.PathLike[str] | None = None,
         after: str | dt.date | None = None,
@@ -116,7 +117,7 @@ class CollectionQueries:
             MMSearchError: what `search` raises; if one query is wrong, the text says which.
         """
         options = SearchOptions(
-            k, offset, min_match, to, under, after, before, where, include_self, all_spans, exact, space, watch
+            k, offset, min_level, to, under, after, before, where, include_self, all_spans, exact, space, watch
         )
         return search_each(self._session, queries, options)
 
@@ -126,7 +127,7 @@ class CollectionQueries:
         k: int = 10,
         *,
         offset: int = 0,
-        min_match: float | None = None,
+        min_level: Level | None = None,
         to: Modality | Sequence[Modality] | None = None,
         under: str | os.PathLike[str] | None = None,
         after: str | dt.date | None = None,
@@ -143,7 +144,7 @@ class CollectionQueries:
         The arguments and errors are those of `search`.
         """
         options = SearchOptions(
-            k, offset, min_match, to, under, after, before, where, include_self, all_spans, exact, space, watch
+            k, offset, min_level, to, under, after, before, where, include_self, all_spans, exact, space, watch
         )
         return answer_one(self._session, query, options)
 
@@ -153,7 +154,7 @@ class CollectionQueries:
         k: int = 10,
         *,
         offset: int = 0,
-        min_match: float | None = None,
+        min_level: Level | None = None,
         to: Modality | Sequence[Modality] | None = None,
         under: str | os.PathLike[str] | None = None,
         after: str | dt.date | None = None,
@@ -176,7 +177,7 @@ class CollectionQueries:
             UsageError: something is wrong with the options.
         """
         options = SearchOptions(
-            k, offset, min_match, to, under, after, before, where, include_self, all_spans, exact, space, watch
+            k, offset, min_level, to, under, after, before, where, include_self, all_spans, exact, space, watch
         )
         return answer_queries(self._session, several(queries), options)
 
@@ -186,7 +187,7 @@ class CollectionQueries:
         k: int = 10,
         *,
         offset: int = 0,
-        min_match: float | None = None,
+        min_level: Level | None = None,
         to: Modality | Sequence[Modality] | None = None,
         under: str | os.PathLike[str] | None = None,
         after: str | dt.date | None = None,
@@ -210,13 +211,13 @@ class CollectionQueries:
         """
         from mmsearch.retrieval.search.contents import similar_rows
 
-        options = SearchOptions(k, offset, min_match, to, under, after, before, where, include_self, all_spans, exact)
+        options = SearchOptions(k, offset, min_level, to, under, after, before, where, include_self, all_spans, exact)
         return similar_rows(self._session, row_id, options)
 
     def encode(
         self, values: Iterable[QueryInput], *, space: str | Space | None = None, watch: Watcher | None = None
     ) -> NDArray[np.float32]:
-        """Embed texts, pictures, sounds or files with the collection's model, as queries are embedded.
+        """Embed texts, pictures, sounds or files with the collection's model, texts as they are, without prompts.
 
         Args:
             values: each what `search` takes as a query.

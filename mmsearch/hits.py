@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, SupportsIndex, overl
 from mmsearch.errors import MMSearchError
 from mmsearch.notices import Notice
 from mmsearch.own_facts import NO_OWN_FACTS, OwnFacts
-from mmsearch.types import Modality, Space, Span, path_json, printable, rounded
+from mmsearch.types import Level, Modality, Space, Span, path_json, printable, rounded
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 FileState = Literal["current", "changed", "gone", "none"]
 """Whether a row's file is still what was embedded: the same size and modification time, others, or no such file;
 *none* for a row that was added under a name that was no file."""
-
-Level = Literal["nothing"]
-"""How far an answer can be believed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +89,10 @@ class Hit(Record):
     Attributes:
         rank: its place among the answers, from 1.
         score: cosine of the query and the stored vector, -1 to 1.
-        match: that cosine in standard deviations above the mean of this query's cosines to rows of the same modality;
-            what lists of several modalities are ordered by.
+        match: natural logarithm of the odds that this row is what was asked for; comparable between modalities.
+        level: ``strong``, ``likely``, ``weak`` or ``nothing``: how probable it is that what was asked for is there,
+            from 0.9, 0.6, 0.25 and 0 on. None where nothing was measured for the model and the kind of query. Lists of
+            several modalities are ordered by level, then by match.
         evidence: what speaks for the hit: ``picture``, ``text``, ``frame``, ``sound``, ``subtitle``.
         copies: paths of other indexed files of the same content.
     """
@@ -101,6 +100,7 @@ class Hit(Record):
     rank: int
     score: float
     match: float
+    level: Level | None = None
     evidence: tuple[str, ...]
     copies: tuple[str, ...] = ()
 
@@ -112,6 +112,7 @@ class Hit(Record):
             "rank": self.rank,
             "score": round(self.score, 6),
             "match": round(self.match, 4),
+            "level": self.level,
             **{name: record[name] for name in first if name in record},
             "evidence": list(self.evidence),
             **{name: value for name, value in record.items() if name not in first},
@@ -150,6 +151,7 @@ class Hits(list[Hit]):
             "rank": (pa.int64(), (hit.rank for hit in self)),
             "score": (numbers, (hit.score for hit in self)),
             "match": (numbers, (hit.match for hit in self)),
+            "level": (words, (hit.level for hit in self)),
             "path": (words, (printable(hit.path) for hit in self)),
             "modality": (words, (hit.modality for hit in self)),
             "id": (pa.int64(), (hit.id for hit in self)),
@@ -212,7 +214,8 @@ class Answer:
         hits: in order of rank.
         took_ms: milliseconds by stage: ``load`` (the model), ``embed``, ``search``.
         notices: remarks, such as on words that a model does not know or on a space that was not searched.
-        level: ``nothing`` if no model can read the query's words, so that the hits mean nothing; else None.
+        level: that of the best hit; ``nothing`` if there is none, or if no model can read the query's words. None where
+            the best hit has none.
     """
 
     query: list[str]

@@ -21,6 +21,12 @@ from mmsearch.own_facts import NO_OWN_FACTS, OwnFacts
 Modality = Literal["image", "text", "audio", "video"]
 MODALITIES: tuple[Modality, ...] = ("image", "text", "audio", "video")
 
+Level = Literal["strong", "likely", "weak", "nothing"]
+"""How far a hit can be believed: from *strong*, most likely what was asked for, to *nothing*, most likely not."""
+
+LEVELS: tuple[Level, ...] = ("strong", "likely", "weak", "nothing")
+"""The levels, the best first."""
+
 
 def modalities_named(names: Iterable[str]) -> tuple[Modality, ...]:
     """Modalities by their names.

@@ -70,7 +70,7 @@ def search(collection: Collection) -> list[str]:
     score: float = best.score
     print(span, score, few, [hit.path for hit in hits], hits.to_arrow().num_rows)
     collection.search(Path("dog.jpg"), under=Path("photos"), before=dt.date(2024, 1, 1), include_self=True)
-    collection.search(Moment(Path("film.mp4"), 83.0, 91.0), to="video", all_spans=True, min_match=2.0)
+    collection.search(Moment(Path("film.mp4"), 83.0, 91.0), to="video", all_spans=True, min_level="likely")
     collection.search([0.1, 0.2, 0.3], exact=True, space="mine")
     collection.search(np.zeros(256, np.float32), where="width > 1000", watch=show)
     collection.search(Query("beach", (Path("sea.jpg"), 2), Term("sand", 0.5), minus=["people"]))

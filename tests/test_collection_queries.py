@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from mmsearch import Hits, NoSuchFileError, UsageError
+from mmsearch.types import LEVELS
 
 
 def vectors(count: int, dim: int = 3, seed: int = 0) -> np.ndarray:
@@ -32,13 +33,14 @@ def test_pages_of_several_modalities_follow_each_other(gallery):
     ]
 
 
-def test_hits_that_match_too_little_are_left_out(gallery):
+def test_hits_of_a_lower_level_are_left_out(gallery):
     whole = gallery.search("a red disc", k=10)
-    least = sorted(hit.match for hit in whole)[5]
-    found = gallery.search("a red disc", k=10, min_match=least)
-    assert [hit.id for hit in found] == [hit.id for hit in whole if hit.match >= least]
-    assert [hit.rank for hit in found] == list(range(1, len(found) + 1))
-    assert gallery.search("a red disc", min_match=1000) == []
+    assert len({hit.level for hit in whole}) > 1
+    for least in ("strong", "likely", "weak", "nothing"):
+        found = gallery.search("a red disc", k=10, min_level=least)
+        kept = LEVELS[: LEVELS.index(least) + 1]
+        assert [hit.id for hit in found] == [hit.id for hit in whole if hit.level in kept]
+        assert [hit.rank for hit in found] == list(range(1, len(found) + 1))
 
 
 def test_hits_of_a_search_become_a_table(gallery):
@@ -52,12 +54,15 @@ def test_hits_of_a_search_become_a_table(gallery):
 def test_texts_and_pictures_are_encoded_as_queries_are(gallery):
     (folder,) = {Path(record.path).parent for record in gallery}
     with Image.open(folder / "disc.png") as picture:
-        array = gallery.encode(["a red disc", folder / "disc.png", picture, np.asarray(picture.convert("RGB"))])
+        array = gallery.encode(
+            ["a red disc on white", folder / "disc.png", picture, np.asarray(picture.convert("RGB"))]
+        )
     assert (array.dtype, array.shape) == (np.float32, (4, gallery.space.dim))
     np.testing.assert_allclose(np.linalg.norm(array, axis=1), 1, atol=1e-5)
-    np.testing.assert_array_equal(array[0], gallery.encoder().encode_texts(["a red disc"])[0])
+    np.testing.assert_array_equal(array[0], gallery.encoder().encode_texts(["a red disc on white"])[0])
     np.testing.assert_allclose(array[1:], array[[1, 1, 1]], atol=1e-5)
-    assert gallery.search(array[0], k=3) == gallery.search("a red disc", k=3)
+    by_vector, by_words = gallery.search(array[0], k=3), gallery.search("a red disc on white", k=3)
+    assert [(hit.id, hit.score) for hit in by_vector] == [(hit.id, hit.score) for hit in by_words]
     assert gallery.encode([]).shape == (0, gallery.space.dim)
 
 

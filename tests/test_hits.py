@@ -33,7 +33,7 @@ PASSAGE = replace(
 
 def test_a_hit_has_the_fields_of_the_contract():
     told = HIT.to_json()
-    assert list(told)[:9] == ["rank", "score", "match", "path", "modality", "id", "span", "text", "evidence"]
+    assert list(told)[:10] == ["rank", "score", "match", "level", "path", "modality", "id", "span", "text", "evidence"]
     assert (told["score"], told["match"]) == (0.312346, 2.3457)
     assert told["evidence"] == ["picture"]
     dated = replace(HIT, taken_at=dt.datetime(2023, 5, 17, 14, 30), span=Span(0, 3, "char"))
@@ -43,7 +43,7 @@ def test_a_hit_has_the_fields_of_the_contract():
 
 def test_the_json_of_a_hit_has_its_keys_in_the_order_that_it_always_had():
     assert list(replace(HIT, path=os.fsdecode(b"caf\xe9.jpg")).to_json()) == [
-        *("rank", "score", "match", "path", "path_b64", "modality", "id", "span", "text", "evidence", "state"),
+        *("rank", "score", "match", "level", "path", "path_b64", "modality", "id", "span", "text", "evidence", "state"),
         *("width", "height", "duration_s", "taken_at", "taken_from", "note", "copies"),
     ]
 

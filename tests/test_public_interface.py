@@ -72,7 +72,7 @@ def test_the_options_inside_are_those_of_the_signature_in_its_order():
 GIVEN = {
     "k": 3,
     "offset": 4,
-    "min_match": 0.5,
+    "min_level": "likely",
     "to": "image",
     "under": "/p",
     "after": "2001",
@@ -299,7 +299,7 @@ def test_a_program_that_asks_for_what_there_is_not(gallery, mine):
     for options, said in (
         ({"k": 0}, "k must be at least 1"),
         ({"offset": -1}, "offset must be at least 0"),
-        ({"min_match": float("nan")}, "min_match must be a number"),
+        ({"min_level": "certain"}, "no level 'certain'"),
         ({"to": ["smell"]}, "no modality 'smell'"),
         ({"to": "smell"}, "no modality 'smell'"),
         ({"where": "colour =="}, "cannot read the condition"),

@@ -1,13 +1,14 @@
-"""The match score: a cosine as a z-score within its modality, so that hits of several modalities can be merged.
+"""How far a cosine stands out among the cosines of the same query with a random sample of rows of the same modality.
 
-The cosines of a text query with texts are far higher than those with pictures, whatever the query. What can be compared
-is how far a cosine stands out among the cosines of the same query with a random sample of the same modality. The sample
-is fixed: the rows whose ids have the smallest hashes (a bottom-k sketch, uniform over the rows).
+Two numbers come of the sample: the spread (standard deviation) of the query's cosines, and the z-score of a cosine. The
+sample is fixed: the rows whose ids have the smallest hashes (a bottom-k sketch, uniform over the rows).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,27 +28,33 @@ class MatchSample:
     ids: NDArray[np.int64]
     vectors: NDArray[np.float32]
 
-    def match(
+    def z_scores(
         self, query: NDArray[np.float32], ids: NDArray[np.int64], cosines: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        """The z-score of each cosine of a unit ``query`` ``[dim]`` with the rows ``ids``, float32 ``[n]``.
+    ) -> tuple[NDArray[np.float32], float]:
+        """The z-scores of the cosines of a unit ``query`` ``[dim]`` with rows, float32 ``[n]``; and the spread.
 
         A row that is in the sample does not count for its own score: in a small sample it would pull the mean towards
-        itself and hide that it stands out.
+        itself and hide that it stands out. It does count for the spread.
         """
         count = len(self.ids)
         if count < 2:
-            return np.zeros_like(cosines)  # there is nothing to stand out from
+            return np.zeros_like(cosines), _PRIOR_DEVIATION  # there is nothing to stand out from
         sample = np.einsum("ij,j->i", self.vectors, query)  # one thread: those of BLAS would mostly wait here
+        total, squares = float(sample.sum()), float(np.square(sample).sum())
         in_sample = self.ids[np.minimum(np.searchsorted(self.ids, ids), count - 1)] == ids
         others = np.where(in_sample, count - 1, count)
-        mean = (sample.sum() - np.where(in_sample, cosines, 0)) / others
-        square = (np.square(sample).sum() - np.where(in_sample, np.square(cosines), 0)) / others
-        variance = np.maximum(square - np.square(mean), 0)
-        deviation = np.sqrt((others * variance + _PRIOR_ROWS * _PRIOR_DEVIATION**2) / (others + _PRIOR_ROWS))
+        mean = (total - np.where(in_sample, cosines, 0)) / others
+        square = (squares - np.where(in_sample, np.square(cosines), 0)) / others
+        deviation = np.sqrt(_with_prior(np.maximum(square - np.square(mean), 0), others))
         prediction = np.sqrt(1 + 1 / others)  # the mean of a small sample is uncertain: a prediction interval
-        match: NDArray[np.float32] = ((cosines - mean) / (deviation * prediction)).astype(np.float32)
-        return match
+        z_scores: NDArray[np.float32] = ((cosines - mean) / (deviation * prediction)).astype(np.float32)
+        variance = max(squares / count - (total / count) ** 2, 0.0)
+        return z_scores, math.sqrt(_with_prior(variance, count))
+
+
+def _with_prior(variance: Any, rows: Any) -> Any:
+    """A variance over some rows, joined with the prior."""
+    return (rows * variance + _PRIOR_ROWS * _PRIOR_DEVIATION**2) / (rows + _PRIOR_ROWS)
 
 
 def match_sample_positions(

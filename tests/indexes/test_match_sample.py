@@ -27,7 +27,7 @@ def test_a_match_is_the_cosine_less_the_mean_of_all_others_over_their_deviation(
     rows, query = unit(count, seed=seed), unit(1, seed=seed + 1)[0]
     cosines = rows @ query
     sample = MatchSample(np.arange(count), rows)
-    found = sample.match(query, np.arange(count), cosines)
+    found = sample.z_scores(query, np.arange(count), cosines)[0]
     for i in range(count):
         others = np.delete(cosines, i)
         assert found[i] == pytest.approx((cosines[i] - others.mean()) / deviation(others), abs=1e-3)
@@ -36,7 +36,7 @@ def test_a_match_is_the_cosine_less_the_mean_of_all_others_over_their_deviation(
 def test_a_row_outside_the_sample_is_measured_by_the_whole_sample():
     rows, query = unit(50), unit(1, seed=9)[0]
     others = rows @ query
-    (found,) = MatchSample(np.arange(50), rows).match(query, np.array([99]), np.array([0.5], np.float32))
+    (found,), _ = MatchSample(np.arange(50), rows).z_scores(query, np.array([99]), np.array([0.5], np.float32))
     assert found == pytest.approx((0.5 - others.mean()) / deviation(others), abs=1e-4)
 
 
@@ -44,25 +44,25 @@ def test_among_two_rows_none_stands_out_by_far_and_among_many_their_own_scatter_
     """One of two notes must not come before a hundred photographs because it differs from the other."""
     query = np.float32([1, 0])
     few = MatchSample(np.arange(2), np.float32([[0.05, 0.999], [0.12, 0.993]]))
-    assert few.match(query, np.array([1]), np.float32([0.12]))[0] < 1
+    assert few.z_scores(query, np.array([1]), np.float32([0.12]))[0][0] < 1
     many = unit(2000, seed=3)
     cosines = many @ unit(1, seed=4)[0]
-    found = MatchSample(np.arange(2000), many).match(unit(1, seed=4)[0], np.array([5000]), np.float32([0.9]))[0]
+    found = MatchSample(np.arange(2000), many).z_scores(unit(1, seed=4)[0], np.array([5000]), np.float32([0.9]))[0][0]
     assert found == pytest.approx((0.9 - cosines.mean()) / cosines.std(), rel=0.01)
 
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_where_nothing_is_there_to_stand_out_from_the_match_is_zero(count):
     sample = MatchSample(np.arange(count), unit(count))
-    assert sample.match(unit(1)[0], np.array([0]), np.array([0.9], np.float32)).tolist() == [0.0]
+    assert sample.z_scores(unit(1)[0], np.array([0]), np.array([0.9], np.float32))[0].tolist() == [0.0]
 
 
 def test_rows_that_are_all_alike_do_not_blow_up_small_differences():
     rows = np.repeat(unit(1), 20, axis=0)
-    found = MatchSample(np.arange(20), rows).match(
+    found = MatchSample(np.arange(20), rows).z_scores(
         unit(1, seed=1)[0], np.array([99]), np.float32([rows[0] @ unit(1, seed=1)[0]])
     )
-    assert abs(found[0]) < 1e-3
+    assert abs(found[0][0]) < 1e-3
 
 
 def test_a_small_collection_is_its_own_sample_without_the_dead():

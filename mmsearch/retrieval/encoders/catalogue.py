@@ -41,6 +41,8 @@ class ModelInfo:
         needs: packages that must be installed.
         checkpoint: a weights file or its folder on this machine, in place of ``pretrained``.
         languages: *English* or *many languages*; empty if unknown.
+        prompts: a query of one or two words looks among pictures, sounds and films as the mean of these, with
+            ``{words}`` and ``{article}`` filled in. Empty where no gain was measured, or nobody could measure it.
     """
 
     name: str
@@ -56,6 +58,7 @@ class ModelInfo:
     needs: tuple[str, ...] = _TORCH
     checkpoint: Path | None = None
     languages: str = ""
+    prompts: tuple[str, ...] = ()
 
     @property
     def is_built_in(self) -> bool:
@@ -272,6 +275,7 @@ CATALOGUE: tuple[ModelInfo, ...] = (
         note="built in; English; no network, no torch",
         languages=_ENGLISH,
         needs=(),
+        prompts=("with {words}", "with the {words}", "in the {words}", "a photo of {article} {words}"),
     ),
 )
 

@@ -115,7 +115,7 @@ def _directions(
             group = [p for p in chosen if (p.query is not None) == (kind == "text")]
             if group:
                 try:
-                    vectors = _embed(encoder, files, group)
+                    vectors = _embed(encoder, files, group, modality)
                 except CannotEmbedError as failure:
                     failures.append(failure)
                     continue
@@ -162,21 +162,24 @@ class _Files:
         return np.asarray(rows.vectors_at(positions)[0], np.float32)
 
 
-def _embed(encoder: Encoder | None, files: _Files, pairs: Sequence[Pair]) -> Floats:
-    """A unit vector for each pair's query, float32 ``[pairs, dim]``; files of the collection are not decoded again."""
+def _embed(encoder: Encoder | None, files: _Files, pairs: Sequence[Pair], modality: Modality) -> Floats:
+    """A unit vector for each pair's query, as it looks among rows of a modality, float32 ``[pairs, dim]``.
+
+    Files of the collection are not decoded again.
+    """
     if pairs[0].query is not None:
         if encoder is None:
             raise UsageError(f"space {files.searcher.space.key} has no model here that could embed the pairs' words")
         vectors, failures = embed_all([Query(pair.query) for pair in pairs], files.searcher.space, encoder)
         if failures:
             raise next(iter(failures.values()))
-        return np.stack(list(vectors.values()))
+        return np.stack([vector.among(modality) for vector in vectors.values()])
     known = [files.vector(pair.query_file or b"") for pair in pairs]
     return np.stack(
         [
             stored
             if stored is not None
-            else embed_query(Query(Path(os.fsdecode(pair.query_file or b""))), files.searcher.space, encoder)
+            else embed_query(Query(Path(os.fsdecode(pair.query_file or b""))), files.searcher.space, encoder).media
             for stored, pair in zip(known, pairs, strict=True)
         ]
     )

@@ -103,4 +103,4 @@ def _merge(group: Sequence[Hit]) -> Hit:
     others = dict.fromkeys(path for hit in group for path in (hit.path, *hit.copies))
     others.pop(shown.path, None)
     copies = tuple(path for path in sorted(others) if os.path.exists(path))
-    return replace(shown, score=group[0].score, match=group[0].match, copies=copies)
+    return replace(shown, score=group[0].score, match=group[0].match, level=group[0].level, copies=copies)

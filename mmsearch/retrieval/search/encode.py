@@ -13,7 +13,7 @@ from mmsearch.retrieval.search.engine import first_failure, several
 from mmsearch.retrieval.search.listener import QueryListener
 from mmsearch.retrieval.search.marks import MarkedRows, marked_rows, wrong_rows
 from mmsearch.retrieval.search.query_spaces import read_queries
-from mmsearch.retrieval.search.query_vectors import embed_all
+from mmsearch.retrieval.search.query_vectors import QueryVector, embed_all
 from mmsearch.retrieval.search.session import Session
 from mmsearch.types import Space
 
@@ -21,11 +21,11 @@ from mmsearch.types import Space
 def encode_values(
     session: Session, values: Iterable[Any], space: str | Space | None, watch: Watcher | None
 ) -> NDArray[np.float32]:
-    """Values as unit vectors, float32 ``[n, dim]``; see `Collection.encode`."""
+    """Values as unit vectors, float32 ``[n, dim]``, short texts without prompts; see `Collection.encode`."""
     given = several(values)
     target = session.find_space(space)
     queries, failures = read_queries(given)
-    vectors: dict[int, NDArray[np.float32]] = {}
+    vectors: dict[int, QueryVector] = {}
     if not failures:
         listener = QueryListener(progress=watch or no_progress)
         asked = [queries[i] for i in range(len(given))]
@@ -42,4 +42,4 @@ def encode_values(
             )
     if failures:
         raise first_failure("value", failures, len(given))
-    return np.stack([vectors[i] for i in range(len(given))]) if given else np.empty((0, target.dim), np.float32)
+    return np.stack([vectors[i].texts for i in range(len(given))]) if given else np.empty((0, target.dim), np.float32)

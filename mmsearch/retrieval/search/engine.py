@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -12,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import MMSearchError, UsageError
-from mmsearch.hits import Answer, Hit, Hits, Level
+from mmsearch.hits import Answer, Hit, Hits
 from mmsearch.retrieval.encoders.protocol import Encoder
 from mmsearch.retrieval.progress import no_progress
 from mmsearch.retrieval.search.filters import folders_meant, make_filters
+from mmsearch.retrieval.search.levels import Judgement, best_level
 from mmsearch.retrieval.search.marks import LeftOut, MarkedRows, left_out, marked_rows, wrong_rows
 from mmsearch.retrieval.search.options import SearchOptions
 from mmsearch.retrieval.search.query import Query
@@ -75,7 +77,7 @@ def answer_queries(
 
     def answer(i: int) -> Answer:
         notices = (*embedded.notices, *embedded.notices_of.get(i, ()))
-        level: Level | None = None if i in embedded.understood else "nothing"
+        level = best_level(hits[i]) if i in embedded.understood else "nothing"
         return Answer(asked[i].describe(), embedded.first, hits[i], took_ms, notices, level)
 
     return [failed[i] if i in failed else answer(i) for i in range(len(queries))]
@@ -190,30 +192,36 @@ def _find(
     wanted = options.offset + options.k
     depth = _SPANS_PER_HIT * wanted if options.all_spans else None
     rows: dict[int, list[Hit]] = {}
+    judged: dict[int, dict[int, Judgement]] = {}
     for space, vectors in embedded.vectors.items():
         without = [excluded.get(i, ()) for i in vectors] if excluded else []
         found = session.searcher(space).find(
-            np.stack(list(vectors.values())), wanted, replace(scope, excluded=without), depth=depth
+            list(vectors.values()), wanted, replace(scope, excluded=without), depth=depth
         )
-        for i, hits in zip(vectors, found, strict=True):
-            rows[i] = rows.get(i, []) + hits
+        for i, own in zip(vectors, found, strict=True):
+            rows[i] = rows.get(i, []) + own.rows
+            judged[i] = judged.get(i, {}) | own.judged
+
+    for i in judged.keys() - embedded.understood:  # a query that no model can read finds nothing, however near
+        judged[i] = {row_id: Judgement(-math.inf, judgement.match) for row_id, judgement in judged[i].items()}
 
     def similarity(one: Hit, other: Hit) -> float:
         """The cosine of two rows' stored vectors; 0 where they are of two spaces."""
         cosines = (session.searcher(space).cosine(one, other) for space in embedded.vectors)
         return next((cosine for cosine in cosines if cosine is not None), 0.0)
 
-    def ranked(found: Sequence[Hit]) -> Hits:
+    def ranked(i: int) -> Hits:
         hits = rank(
-            found,
+            rows[i],
+            judged[i],
             wanted,
             to=scope.to,
-            min_match=options.min_match,
+            min_level=options.min_level,
             similarity=similarity if options.all_spans else None,
         )
         return Hits(hits[options.offset :])
 
-    return {i: ranked(found) for i, found in rows.items()}
+    return {i: ranked(i) for i in rows}
 
 
 def _in_order(modalities: set[Modality]) -> str:

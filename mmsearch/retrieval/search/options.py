@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mmsearch.errors import UsageError
 from mmsearch.retrieval.progress import Watcher
-from mmsearch.types import Modality, Space
+from mmsearch.types import LEVELS, Level, Modality, Space
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +17,12 @@ class SearchOptions:
     """What `Collection.search` documents, in the order of its parameters.
 
     Raises:
-        UsageError: k below 1, an offset below 0, or a match that is no number.
+        UsageError: k below 1, an offset below 0, or an unknown level.
     """
 
     k: int = 10
     offset: int = 0
-    min_match: float | None = None
+    min_level: Level | None = None
     to: Modality | Sequence[Modality] | None = None
     under: str | os.PathLike[str] | None = None
     after: str | dt.date | None = None
@@ -40,5 +39,5 @@ class SearchOptions:
             raise UsageError(f"k must be at least 1, not {self.k}")
         if self.offset < 0:
             raise UsageError(f"offset must be at least 0, not {self.offset}")
-        if self.min_match is not None and math.isnan(self.min_match):
-            raise UsageError("min_match must be a number, not NaN")
+        if self.min_level is not None and self.min_level not in LEVELS:
+            raise UsageError(f"no level {self.min_level!r}; there are: {', '.join(LEVELS)}")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mmsearch.errors import UsageError
 from mmsearch.retrieval.paths import on_disk
-from mmsearch.types import Moment
+from mmsearch.types import Modality, Moment
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -102,6 +102,15 @@ class Query:
     def _values(self) -> list[TermValue | MarkValue]:
         return [*(term.value for term in self.terms), *self.marks]
 
+    @property
+    def source(self) -> Modality | None:
+        """What is asked by: ``text`` for texts alone, the modality of a single file or picture; None for all else."""
+        if self.marks:
+            return None
+        if all(isinstance(term.value, str) for term in self.terms):
+            return "text"
+        return modality_of_value(self.terms[0].value) if len(self.terms) == 1 else None
+
     def describe(self) -> list[str]:
         """The terms as a person would write them, and the marks: ``like:12``, ``unlike:file:sea.jpg``."""
         return [
@@ -112,6 +121,20 @@ class Query:
 
     def __repr__(self) -> str:
         return f"Query({', '.join(map(repr, self.describe()))})"
+
+
+def modality_of_value(value: TermValue) -> Modality | None:
+    """The modality of what is searched by, as far as its type or a file's ending tells."""
+    if isinstance(value, str):
+        return "text"
+    if isinstance(value, Path):
+        from mmsearch.retrieval.media.formats import FORMAT_BY_ENDING, FORMATS, MODALITY_OF_KIND
+
+        known = FORMAT_BY_ENDING.get(value.suffix.removeprefix(".").lower())
+        return MODALITY_OF_KIND.get(FORMATS[known].kind) if known else None
+    if isinstance(value, Moment | bytes) or (isinstance(value, np.ndarray) and value.ndim == 1):
+        return None
+    return "image"
 
 
 def as_query(query: Any) -> Query:

@@ -19,7 +19,7 @@ from mmsearch.retrieval.progress import Watcher, no_progress
 from mmsearch.retrieval.search.listener import QueryListener
 from mmsearch.retrieval.search.marks import MarkedRows
 from mmsearch.retrieval.search.query import Query, as_query
-from mmsearch.retrieval.search.query_vectors import embed_all
+from mmsearch.retrieval.search.query_vectors import QueryVector, embed_all
 from mmsearch.retrieval.search.word_coverage import WordCoverage, word_coverage
 from mmsearch.types import Space
 
@@ -35,7 +35,7 @@ class EmbeddedQueries:
     """Queries as vectors, and what embedding them took. Queries go by number.
 
     Attributes:
-        vectors: unit vectors, float32 ``[dim]``, by space and query.
+        vectors: by space and query.
         failures: why a query could not be embedded in any space.
         notices: on all queries.
         notices_of: on one query.
@@ -43,7 +43,7 @@ class EmbeddedQueries:
         took_ms: milliseconds by stage: ``load``, ``embed``.
     """
 
-    vectors: dict[Space, dict[int, NDArray[np.float32]]] = field(default_factory=dict)
+    vectors: dict[Space, dict[int, QueryVector]] = field(default_factory=dict)
     failures: dict[int, MMSearchError] = field(default_factory=dict)
     notices: list[Notice] = field(default_factory=list)
     notices_of: dict[int, list[Notice]] = field(default_factory=dict)

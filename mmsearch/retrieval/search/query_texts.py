@@ -1,9 +1,11 @@
-"""The texts in queries, cut into passages that a model can read."""
+"""The texts in queries: long ones cut into passages that a model can read, short ones put into prompts."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
+from mmsearch.retrieval.encoders.catalogue import find_model
 from mmsearch.retrieval.encoders.protocol import TextEncoder
 from mmsearch.retrieval.search.query import Query
 
@@ -21,3 +23,21 @@ def passages_of(text: str, encoder: TextEncoder) -> list[str]:
 
     spans = list(passages(text, encoder.count_tokens, encoder.max_tokens))
     return [text[start:end] for start, end in spans] if len(spans) > 1 else [text]
+
+
+_SHORT = re.compile(r"(?:(?:an?|the) )?([\w'’-]+(?: [\w'’-]+)?)", re.IGNORECASE)
+"""One or two words, perhaps after an article."""
+
+
+def prompted(text: str, encoder: TextEncoder) -> list[str]:
+    """A text of one or two words in each of the prompts of its model; empty for others, or if the model has none.
+
+    Models have learned sentences: to `mini` *dog* is as near to *hot dog* as to *a dog*.
+    """
+    match = _SHORT.fullmatch(" ".join(text.split()))
+    if match is None:
+        return []
+    model = find_model(encoder.space.model)
+    words = match[1]
+    article = "an" if words[0].lower() in "aeiou" else "a"
+    return [prompt.format(words=words, article=article) for prompt in (model.prompts if model else ())]

@@ -1,4 +1,8 @@
-"""A query as one unit vector: each term is embedded, and the weighted sum is scaled to length 1."""
+"""A query as unit vectors: each term is embedded, and the weighted sum is scaled to length 1.
+
+A query with a short text has two vectors: one of its words as they are, which looks among texts, and one with each
+short text in prompts, which looks among pictures, sounds and films.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +21,28 @@ from mmsearch.retrieval.encoders.routing import as_image_encoder, as_text_encode
 from mmsearch.retrieval.search.feedback import refine
 from mmsearch.retrieval.search.listener import NO_LISTENER, QueryListener
 from mmsearch.retrieval.search.query import MarkValue, Query, Term
-from mmsearch.retrieval.search.query_texts import passages_of, texts_of
-from mmsearch.types import Moment, Space
+from mmsearch.retrieval.search.query_texts import passages_of, prompted, texts_of
+from mmsearch.types import Modality, Moment, Space
 from mmsearch.unit import Vector, normalize
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class QueryVector:
+    """A query in one space, as unit vectors, float32 ``[dim]``.
+
+    Attributes:
+        media: what looks among pictures, sounds and films.
+        texts: what looks among texts: words as they are, without prompts.
+        source: what it was asked by, see `Query.source`.
+    """
+
+    media: Vector
+    texts: Vector
+    source: Modality | None = None
+
+    def among(self, modality: Modality) -> Vector:
+        """The vector that looks among rows of a modality."""
+        return self.texts if modality == "text" else self.media
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +51,14 @@ class ReadyVectors:
 
     Attributes:
         texts: unit vectors, float32 ``[dim]``, of texts that were embedded as one batch.
+        prompted: those of the short texts in prompts.
         files: float32 ``[dim]`` of any length above 0, of files that are indexed.
         rows: float32 ``[dim]`` of any length above 0, of rows that are marked, by id.
         samples: random rows of each modality of the space, float32 ``[rows, dim]``, for queries with marks.
     """
 
     texts: Mapping[str, Vector] = field(default_factory=dict)
+    prompted: Mapping[str, Vector] = field(default_factory=dict)
     files: Mapping[Path, Vector] = field(default_factory=dict)
     rows: Mapping[int, Vector] = field(default_factory=dict)
     samples: Sequence[NDArray[np.float32]] = ()
@@ -47,7 +72,7 @@ def embed_all(
     listener_of: Callable[[int], QueryListener] = lambda _: NO_LISTENER,
     rows: Mapping[int, Vector] | None = None,
     samples: Sequence[NDArray[np.float32]] = (),
-) -> tuple[dict[int, Vector], dict[int, MMSearchError]]:
+) -> tuple[dict[int, QueryVector], dict[int, MMSearchError]]:
     """Embed queries in one space.
 
     Args:
@@ -60,12 +85,11 @@ def embed_all(
         samples: random rows of each modality of the space, float32 ``[rows, dim]``; for queries with marks.
 
     Returns:
-        Unit vectors, float32 ``[dim]``, of the queries that could be embedded, and the errors of the others (see
-        `embed_query`).
+        The vectors of the queries that could be embedded, and the errors of the others (see `embed_query`).
     """
-    texts = _embed_texts(texts_of(queries), encoder) if isinstance(encoder, TextEncoder) else {}
-    ready = ReadyVectors(texts, files or {}, rows or {}, samples)
-    vectors: dict[int, Vector] = {}
+    texts, in_prompts = _embed_texts(texts_of(queries), encoder) if isinstance(encoder, TextEncoder) else ({}, {})
+    ready = ReadyVectors(texts, in_prompts, files or {}, rows or {}, samples)
+    vectors: dict[int, QueryVector] = {}
     failures: dict[int, MMSearchError] = {}
     for i, query in enumerate(queries):
         try:
@@ -81,8 +105,8 @@ def embed_query(
     encoder: Encoder | None,
     ready: ReadyVectors | None = None,
     listener: QueryListener = NO_LISTENER,
-) -> Vector:
-    """The query as a unit vector, float32 ``[dim]``. ``encoder`` may be None if all terms are vectors or ready.
+) -> QueryVector:
+    """The query as unit vectors. ``encoder`` may be None if all terms are vectors or ready.
 
     Raises:
         CannotEmbedError: the model embeds no such term.
@@ -91,21 +115,28 @@ def embed_query(
         DecodeError: a file cannot be read.
     """
     ready = ready or ReadyVectors()
-    asked = _embed_terms(query, space, encoder, ready, listener) if query.terms else None
-    if not query.marks:
-        assert asked is not None
-        return asked
+    terms = [_embed_term(term, space, encoder, ready, listener) for term in query.terms]
+    in_prompts = [ready.prompted.get(term.value) if isinstance(term.value, str) else None for term in query.terms]
     liked = _embed_marks(query.like, space, encoder, ready, listener)
     unliked = _embed_marks(query.unlike, space, encoder, ready, listener)
-    if asked is None and not len(liked):
+    if not terms and not len(liked):
         raise CannotEmbedError(f"nothing that is liked is of space {space.key}")
-    return unit_query(refine(asked, liked, unliked, ready.samples))
+
+    def joined(vectors: Sequence[Vector]) -> Vector:
+        asked = _join_terms(query, vectors) if vectors else None
+        if asked is not None and not query.marks:
+            return asked
+        return unit_query(refine(asked, liked, unliked, ready.samples))
+
+    texts = joined(terms)
+    if all(vector is None for vector in in_prompts):
+        return QueryVector(texts, texts, query.source)
+    chosen = [plain if prompts is None else prompts for plain, prompts in zip(terms, in_prompts, strict=True)]
+    return QueryVector(joined(chosen), texts, query.source)
 
 
-def _embed_terms(
-    query: Query, space: Space, encoder: Encoder | None, ready: ReadyVectors, listener: QueryListener
-) -> Vector:
-    vectors = [_embed_term(term, space, encoder, ready, listener) for term in query.terms]
+def _join_terms(query: Query, vectors: Sequence[Vector]) -> Vector:
+    """The weighted sum of the terms' vectors at length 1."""
     if len(vectors) == 1 and isinstance(query.terms[0].value, str):
         return vectors[0]  # bit for bit what the encoder gave
     weights = np.array([term.weight for term in query.terms], np.float32)
@@ -124,20 +155,23 @@ def unit_query(vector: Vector) -> Vector:
     return normalize(vector)
 
 
-def _embed_texts(texts: Sequence[str], encoder: TextEncoder) -> dict[str, Vector]:
-    """Unit vectors of texts, embedded as one batch; one of several passages is their mean."""
-    parts = [passages_of(text, encoder) for text in texts]
-    passages = [part for own in parts for part in own]
-    vectors = (
-        checked_vectors(encoder.encode_texts(passages), len(passages), encoder.space) if parts else np.empty((0, 0))
-    )
-    embedded: dict[str, Vector] = {}
-    start = 0
-    for text, own in zip(texts, parts, strict=True):
-        stop = start + len(own)
-        embedded[text] = vectors[start] if len(own) == 1 else unit_query(vectors[start:stop].mean(axis=0))
-        start = stop
-    return embedded
+def _embed_texts(texts: Sequence[str], encoder: TextEncoder) -> tuple[dict[str, Vector], dict[str, Vector]]:
+    """Unit vectors of texts as they are, and of the short ones in prompts, all embedded as one batch.
+
+    A text of several passages is the mean of these, one in prompts the mean of the prompts.
+    """
+    own = {text: passages_of(text, encoder) for text in texts}
+    in_prompts = {text: prompts for text in texts if (prompts := prompted(text, encoder))}
+    passages = [part for group in (own, in_prompts) for parts in group.values() for part in parts]
+    if not passages:
+        return {}, {}
+    vectors = iter(checked_vectors(encoder.encode_texts(passages), len(passages), encoder.space))
+
+    def mean_of(parts: Sequence[str]) -> Vector:
+        rows = [next(vectors) for _ in parts]
+        return rows[0] if len(rows) == 1 else unit_query(np.mean(rows, axis=0))
+
+    return {text: mean_of(parts) for text, parts in own.items()}, {t: mean_of(parts) for t, parts in in_prompts.items()}
 
 
 def _embed_marks(
@@ -166,7 +200,7 @@ def _embed_term(
             f"space {space.key} was filled with vectors made elsewhere and has no model here; search it by a vector"
         )
     if isinstance(value, str):
-        return ready.texts[value] if value in ready.texts else _embed_texts([value], as_text_encoder(encoder))[value]
+        return ready.texts[value] if value in ready.texts else _embed_texts([value], as_text_encoder(encoder))[0][value]
     if isinstance(value, Path | Moment | bytes):
         return unit_query(_embed_file(value, encoder, listener))
     return _embed_picture(value, encoder)

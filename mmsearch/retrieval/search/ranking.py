@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from mmsearch.hits import Hit
 from mmsearch.retrieval.search.copies import merge_copies
+from mmsearch.retrieval.search.levels import Judgement, fuse_judgements, level_of
 from mmsearch.retrieval.search.moments import clock_file, drop_repeats, is_timed, moments_of
-from mmsearch.types import Modality
+from mmsearch.types import LEVELS, Level, Modality
 
 Similarity = Callable[[Hit, Hit], float]
 """The cosine of the stored vectors of two hits' rows."""
@@ -19,42 +20,59 @@ _ROWS_PER_KIND = 64  # rows of one film or sound, the best of each kind of evide
 
 def rank(
     rows: Sequence[Hit],
+    judged: Mapping[int, Judgement],
     k: int,
     *,
     to: Sequence[Modality] = (),
-    min_match: float | None = None,
+    min_level: Level | None = None,
     similarity: Similarity | None = None,
 ) -> list[Hit]:
     """The k best hits among rows, of all modalities in one list.
 
-    They are ordered by match if there are several kinds of evidence, else by score. A hit that is as good as the query
-    itself stands first: a match says little among few rows. Copies of one content are one hit.
+    They are ordered by level and then by match if there are several kinds of evidence, else by score. A hit that is as
+    good as the query itself stands first. Copies of one content are one hit.
 
     Args:
-        rows: what was found, as hits without a rank.
+        rows: what was found, as hits without a rank; their match is a z-score.
+        judged: what is thought of each row, by id.
         k: hits wanted.
         to: kinds of files and rows that may answer; empty for all.
-        min_match: hits with a lower match are left out.
+        min_level: hits of a lower level, and those of no known level, are left out.
         similarity: None for one hit a film or sound, its best moment. If given, every moment is a hit, except those
             that show the same as a better one, which this function tells.
     """
-    hits = [row for row in rows if not is_timed(row)]
+    hits = [_judged_hit(row, judged[row.id]) for row in rows if not is_timed(row)]
     for path, own in _by_file([row for row in rows if is_timed(row)]).items():
         kind = _kind_of(path, own)
         if to and kind not in to and not any(row.modality in to for row in own):
             continue
         moments = moments_of(own)
         moments = moments[:1] if similarity is None else drop_repeats(moments, similarity)
-        hits += [moment.as_hit(path, kind, own_score=similarity is not None) for moment in moments]
-    if min_match is not None:
-        hits = [hit for hit in hits if hit.match >= min_match]
+        for moment in moments:
+            judgement = fuse_judgements(judged, [row.id for row in moment.evidence])
+            hits.append(_judged_hit(moment.as_hit(path, kind, own_score=similarity is not None), judgement))
+    if min_level is not None:
+        hits = [hit for hit in hits if hit.level is not None and LEVELS.index(hit.level) <= LEVELS.index(min_level)]
     if len({row.evidence for row in rows}) > 1:
-        hits.sort(key=lambda hit: (hit.score < _SAME_COSINE, -hit.match, hit.id))
+        hits.sort(key=_by_level_and_match if all(hit.level for hit in hits) else _by_match)
     else:
         hits.sort(key=lambda hit: (-hit.score, hit.id))
     # Vectors in float16 are not quite of length 1. Once the order is settled, scores are cut to what a cosine can be.
     best = merge_copies(hits)[:k]
     return [replace(hit, rank=rank, score=min(max(hit.score, -1.0), 1.0)) for rank, hit in enumerate(best, 1)]
+
+
+def _judged_hit(hit: Hit, judgement: Judgement) -> Hit:
+    return replace(hit, match=judgement.match, level=level_of(judgement.answer))
+
+
+def _by_level_and_match(hit: Hit) -> tuple[bool, int, float, int]:
+    assert hit.level is not None
+    return hit.score < _SAME_COSINE, LEVELS.index(hit.level), -hit.match, hit.id
+
+
+def _by_match(hit: Hit) -> tuple[bool, float, int]:
+    return hit.score < _SAME_COSINE, -hit.match, hit.id
 
 
 def _by_file(rows: Sequence[Hit]) -> dict[str, list[Hit]]:

@@ -1,4 +1,4 @@
-"""Looking up: unit vectors in, rows out, over one snapshot and one space."""
+"""Looking up: query vectors in, judged rows out, over one snapshot and one space."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import datetime as dt
 import os
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 
 from mmsearch.hits import FileState, Hit
 from mmsearch.indexes import MatchSample, StoredVectors, VectorIndex, match_sample_positions
+from mmsearch.retrieval.encoders.level_fits import LevelFit, direction_name, measured_fit
 from mmsearch.retrieval.search.copies import copies_of, count_distinct, may_have_copies
 from mmsearch.retrieval.search.filters import Filters
+from mmsearch.retrieval.search.levels import Judge, Judgement
 from mmsearch.retrieval.search.masks import Mask, all_of
 from mmsearch.retrieval.search.moments import clock_file, is_moment, is_timed
+from mmsearch.retrieval.search.query_vectors import QueryVector
 from mmsearch.retrieval.store.schema import FACT_NAMES, is_without_file, modality_of, own_facts_of, span_of
 from mmsearch.retrieval.store.snapshot import Rows, Snapshot
 from mmsearch.retrieval.upkeep.index_files import open_index, read_match_sample
@@ -56,13 +59,43 @@ class SearchScope:
         return "video" in self.to and modality in ("audio", "text") and modality not in self.to
 
 
+@dataclass(slots=True)
+class FoundRows:
+    """The rows that were found for one query, as hits without a rank, and what is thought of each, by its id.
+
+    The ``match`` of these hits is the z-score of their cosine (see `MatchSample`), which moments are made by.
+    """
+
+    rows: list[Hit] = field(default_factory=list)
+    judged: dict[int, Judgement] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One query as it looks among the rows of one modality: its vector, float32 ``[dim]``, and its level fit."""
+
+    vector: NDArray[np.float32]
+    fit: LevelFit | None
+    found: FoundRows
+
+
 @dataclass(frozen=True, slots=True)
 class _LookUp:
-    """What is looked up in one modality: which positions may answer, how many answers and how many rows are wanted."""
+    """What is looked up in one modality.
+
+    Attributes:
+        modality: the modality.
+        scope: which rows may answer.
+        mask: their positions, bool ``[rows]``; None for all.
+        count: how many they are.
+        k: answers that are wanted.
+        depth: rows that are looked at.
+    """
 
     modality: Modality
     scope: SearchScope
     mask: Mask | None
+    count: int
     k: int
     depth: int
 
@@ -96,7 +129,7 @@ class Searcher:
             return self._indexes[modality]
 
     def match_sample(self, modality: Modality) -> MatchSample:
-        """The rows that `match` is measured by: the stored sample, or one drawn now if none is stored yet."""
+        """The rows that hits are judged by: the stored sample, or one drawn now if none is stored yet."""
         with self._guard:
             if modality not in self._samples:
                 stored = read_match_sample(self.snapshot, self.space, modality)
@@ -110,24 +143,35 @@ class Searcher:
         return MatchSample(rows.ids[positions], vectors.take_float32(positions))
 
     def find(
-        self, queries: NDArray[np.float32], k: int, scope: SearchScope, *, depth: int | None = None
-    ) -> list[list[Hit]]:
-        """The rows among which the k best answers to each query are, as hits without a rank.
+        self, queries: Sequence[QueryVector], k: int, scope: SearchScope, *, depth: int | None = None
+    ) -> list[FoundRows]:
+        """The rows among which the k best answers to each query are.
 
         Args:
-            queries: unit vectors, float32 ``[q, dim]``.
+            queries: the queries.
             k: answers wanted of each; all rows of a film or sound make one answer, each row of other files makes one.
             scope: which rows may answer.
             depth: rows looked at in each modality at first; default k, for films and sounds more.
         """
-        found: list[list[Hit]] = [[] for _ in queries]
+        found = [FoundRows() for _ in queries]
         for modality in self.modalities:
             if scope.searches(modality):
                 rows = depth or (_ROWS_PER_FILE * k if modality in ("audio", "video") else k)
-                look_up = _LookUp(modality, scope, self.mask(modality, scope), k, rows)
-                for i, hits in enumerate(self._search(look_up, queries)):
-                    found[i] += hits
+                mask = self.mask(modality, scope)
+                count = len(self.rows(modality)) if mask is None else int(np.count_nonzero(mask))
+                asked = [
+                    _Asked(query.among(modality), self._fit(query.source, modality), own)
+                    for query, own in zip(queries, found, strict=True)
+                ]
+                self._search(_LookUp(modality, scope, mask, count, k, rows), asked)
         return found
+
+    def _fit(self, source: Modality | None, modality: Modality) -> LevelFit | None:
+        """The level fit of a direction: the collection's own, or else what was measured for the model."""
+        if source is None:
+            return None
+        own = self.snapshot.manifest.level_fits.get(self.space.key, {}).get(direction_name((source, modality)))
+        return LevelFit.from_json(own) if own else measured_fit(self.space.model, (source, modality))
 
     def cosine(self, one: Hit, other: Hit) -> float | None:
         """The cosine of the stored vectors of two rows of one modality; None if they are not both of this space."""
@@ -162,26 +206,26 @@ class Searcher:
         mask.flags.writeable = False  # so that what the index makes of it is kept too
         return mask
 
-    def _search(self, look_up: _LookUp, queries: NDArray[np.float32]) -> list[list[Hit]]:
+    def _search(self, look_up: _LookUp, asked: Sequence[_Asked]) -> None:
+        """Add the rows of one modality to what was found for each query."""
         modality, scope = look_up.modality, look_up.scope
         rows = self.rows(modality)
         room = _ROOM_FOR_SELF if any(scope.excluded) else 1  # one more shows whether the last has a copy
         look_up = replace(look_up, depth=min(look_up.depth + room, max(len(rows), 1)))
+        queries = np.stack([query.vector for query in asked])
         scores, ids = self.index(modality).search(queries, look_up.depth, allowed=look_up.mask, exact=scope.exact)
-        found = self._hits(modality, queries, scores, ids)
-        for i, hits in enumerate(found):
+        for i, (query, hits) in enumerate(zip(asked, self._hits(look_up, asked, scores, ids), strict=True)):
             excluded = set(scope.excluded[i]) if i < len(scope.excluded) else set()
             has_copies = may_have_copies(hits)
             if ids[i, -1] >= 0 and (has_copies or any(map(is_timed, hits))):
-                hits += self._search_other_files(look_up, queries[i : i + 1], hits, excluded)
-            found[i] = [hit for hit in hits if not _is_excluded(hit, excluded)]
+                hits += self._search_other_files(look_up, query, hits, excluded)
+            kept = [hit for hit in hits if not _is_excluded(hit, excluded)]
             if has_copies:
-                found[i] = copies_of(rows, found[i], look_up.mask, excluded).add_to(found[i])
-            found[i] += self._best_moment_per_film(modality, queries[i : i + 1], found[i])
-        return found
+                kept = copies_of(rows, kept, look_up.mask, excluded).add_to(kept)
+            query.found.rows += kept + self._best_moment_per_film(look_up, query, kept)
 
     def _search_other_files(
-        self, look_up: _LookUp, query: NDArray[np.float32], hits: list[Hit], excluded: set[bytes | int]
+        self, look_up: _LookUp, query: _Asked, hits: list[Hit], excluded: set[bytes | int]
     ) -> list[Hit]:
         """Rows of other files, if the first rows make fewer than k answers: a long film, or the many copies of a
         photograph, may fill any list by themselves."""
@@ -199,8 +243,8 @@ class Searcher:
             if may_have_copies(last):
                 allowed[copies_of(rows, last, None, set()).positions] = False
             exact = look_up.scope.exact
-            scores, ids = self.index(modality).search(query, look_up.depth, allowed=allowed, exact=exact)
-            (last,) = self._hits(modality, query, scores, ids)
+            scores, ids = self.index(modality).search(query.vector[None], look_up.depth, allowed=allowed, exact=exact)
+            (last,) = self._hits(look_up, [query], scores, ids)
             others += last
         return others
 
@@ -212,8 +256,9 @@ class Searcher:
                 self._files[modality] = paths.indices.to_numpy().astype(np.int64)
             return self._files[modality]
 
-    def _best_moment_per_film(self, modality: Modality, query: NDArray[np.float32], hits: list[Hit]) -> list[Hit]:
+    def _best_moment_per_film(self, look_up: _LookUp, query: _Asked, hits: list[Hit]) -> list[Hit]:
         """The best moment of each film or sound of which only longer rows were found: a hit shows where in the film."""
+        modality = look_up.modality
         with_moment = {hit.path for hit in hits if is_timed(hit) and is_moment(hit)}
         found: list[Hit] = []
         for longer in (hit for hit in hits if is_timed(hit) and not is_moment(hit)):
@@ -224,22 +269,25 @@ class Searcher:
             own = files == files[self.rows(modality).positions(np.array([longer.id], np.int64))[0]]
             live = self.rows(modality).live
             own = own if live is None else own & live
-            scores, ids = self.index(modality).search(query, int(np.count_nonzero(own)), allowed=own)
-            (rows,) = self._hits(modality, query, scores, ids)
+            scores, ids = self.index(modality).search(query.vector[None], int(np.count_nonzero(own)), allowed=own)
+            (rows,) = self._hits(look_up, [query], scores, ids)
             found += [hit for hit in rows if is_moment(hit)][:1]
         return found
 
     def _hits(
-        self, modality: Modality, queries: NDArray[np.float32], scores: NDArray[np.float32], ids: NDArray[np.int64]
+        self, look_up: _LookUp, asked: Sequence[_Asked], scores: NDArray[np.float32], ids: NDArray[np.int64]
     ) -> list[list[Hit]]:
-        rows = self.rows(modality)
-        facts = self._facts(rows, ids)
-        sample = self.match_sample(modality)
+        """What an index found, ``[q, depth]``, as hits; each is judged."""
+        facts = self._facts(self.rows(look_up.modality), ids)
+        sample = self.match_sample(look_up.modality)
         hits = []
-        for i in range(len(queries)):
+        for i, query in enumerate(asked):
             kept = ids[i] >= 0
-            match = sample.match(queries[i], ids[i][kept], scores[i][kept])
-            numbers = zip(ids[i][kept].tolist(), scores[i][kept].tolist(), match.tolist(), strict=True)
+            own, cosines = ids[i][kept], scores[i][kept]
+            z_scores, spread = sample.z_scores(query.vector, own, cosines)
+            judge = Judge(look_up.modality, query.fit, spread, look_up.count)
+            query.found.judged |= zip(own.tolist(), judge.judge(cosines, z_scores), strict=True)
+            numbers = zip(own.tolist(), cosines.tolist(), z_scores.tolist(), strict=True)
             hits.append([hit_of_row(row_id, score, z, facts[row_id]) for row_id, score, z in numbers])
         return hits
 
@@ -267,7 +315,7 @@ def _of_films(rows: Rows, modality: Modality) -> Mask:
 
 
 def hit_of_row(row_id: int, score: float, match: float, row: dict[str, Any]) -> Hit:
-    """A row as a hit without a rank; ``row``: its facts by column."""
+    """A row as a hit without a rank or level; ``match``: the z-score of its cosine, ``row``: its facts by column."""
     modality = modality_of(row)
     taken_at: dt.datetime | None = row["taken_at"]
     span = span_of(row)

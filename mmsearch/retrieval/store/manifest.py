@@ -73,7 +73,7 @@ class IndexEntry:
 
 @dataclass(frozen=True, slots=True)
 class MatchSampleEntry:
-    """The fixed random sample of the rows of a (space, modality) that `Hit.match` is computed with.
+    """The fixed random sample of the rows of a (space, modality) that hits are judged with.
 
     ``rows`` is its size, ``of_rows`` the number of rows that it was drawn from.
     """
@@ -172,13 +172,15 @@ class Manifest:
         settings: the index that was asked for.
         shards: the rows.
         indexes: segments of approximate indexes.
-        match_samples: rows that `Hit.match` is computed with.
+        match_samples: rows that hits are judged with.
         tombstones: ids of deleted rows.
         fact_updates: facts that were changed after their rows were written, the oldest first.
         skipped: the table of skipped files.
         lost: rows that were lost to damage.
         mounts: the mount points that indexed files lie on, each with what identifies its file system; None if they
             were never noted.
+        level_fits: what was fitted on this collection so that hits have levels: by space and by direction
+            (``text → image``), the JSON of a `LevelFit`.
     """
 
     generation: int = 0
@@ -200,6 +202,7 @@ class Manifest:
     skipped: SkippedEntry | None = None
     lost: tuple[LostEntry, ...] = ()
     mounts: dict[str, str] | None = None
+    level_fits: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def searched_spaces(self) -> tuple[str, ...]:
@@ -272,6 +275,7 @@ class Manifest:
             skipped=SkippedEntry(**data["skipped"]) if data.get("skipped") else None,
             lost=tuple(LostEntry(**entry) for entry in data.get("lost", ())),
             mounts=data.get("mounts"),
+            level_fits=data.get("level_fits", {}),
         )
 
 

@@ -170,9 +170,9 @@ def test_a_hit_tells_of_its_film(cinema, folder, still):
 
 @pytest.mark.parametrize("all_spans", [False, True])
 def test_scores_are_cosines_of_the_query_and_the_stored_row(cinema, all_spans):
-    query = cinema.encoder().encode_texts(["a red disc"])[0]
+    query = cinema.encoder().encode_texts(["a red disc on white"])[0]
     searcher = cinema.searcher()
-    hits = cinema.search("a red disc", k=20, all_spans=all_spans)
+    hits = cinema.search("a red disc on white", k=20, all_spans=all_spans)
     assert len(hits) >= 6
     for hit in hits:
         held = [rows for m in searcher.modalities if (rows := searcher.rows(m)).has(hit.id)]

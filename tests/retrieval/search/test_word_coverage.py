@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mmsearch import Query
+from mmsearch.retrieval.search.levels import best_level
 from mmsearch.retrieval.search.word_coverage import scripts_of, unknown_words
 
 OTHER_LANGUAGES = [
@@ -26,6 +27,8 @@ def test_words_that_the_model_cannot_read_are_at_the_level_of_nothing(gallery, w
     answer = gallery.ask(words, k=3)
     assert answer.level == "nothing"
     assert answer.to_json()["level"] == "nothing"
+    assert {hit.level for hit in answer.hits} == {"nothing"}
+    assert gallery.search(words, k=3, min_level="weak") == []
     (notice,) = map(str, answer.notices)
     assert notice.startswith(f"mini reads English and does not know {words.split()[0][:1]}")
     assert "these hits mean nothing" in notice
@@ -39,12 +42,13 @@ def test_words_that_the_model_cannot_read_are_at_the_level_of_nothing(gallery, w
 )
 def test_words_that_it_can_read_get_no_notice(gallery, words):
     answer = gallery.ask(words, k=3)
-    assert (answer.level, answer.notices) == (None, ())
+    assert (answer.level, answer.notices) == (best_level(answer.hits), ())
 
 
 def test_one_unknown_word_among_others_is_named(gallery):
     answer = gallery.ask("a dog in Москва", k=3)
-    assert (answer.level, tuple(map(str, answer.notices))) == (None, ("mini reads English and does not know Москва",))
+    assert tuple(map(str, answer.notices)) == ("mini reads English and does not know Москва",)
+    assert answer.level == best_level(answer.hits)
 
 
 def test_an_endless_word_is_no_word(gallery):
@@ -55,7 +59,7 @@ def test_another_term_that_can_be_read_gives_the_query_a_meaning(gallery):
     picture = Path(gallery.manifest.roots[0]) / "disc.png"
     for query in (Query("собака", picture), Query("собака", "a dog")):
         answer = gallery.ask(query, k=3)
-        assert answer.level is None
+        assert answer.level == best_level(answer.hits)
         assert tuple(map(str, answer.notices)) == (
             "mini reads English and does not know собака; models of many languages: siglip2-large, siglip2, xlm-clip",
         )
@@ -64,7 +68,7 @@ def test_another_term_that_can_be_read_gives_the_query_a_meaning(gallery):
 
 def test_of_many_queries_each_has_its_own_notices(gallery):
     right, wrong = gallery.ask_many(["a dog", "собака"], k=3)
-    assert (right.level, right.notices) == (None, ())
+    assert (right.level, right.notices) == (best_level(right.hits), ())
     assert (wrong.level, len(wrong.notices)) == ("nothing", 1)
 
 
