@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import cold_query
+import feedback
 import ingest
 import mini
 import moments
@@ -30,6 +31,7 @@ CASES: dict[str, Callable[[], list[Measurement]]] = {
     "cold-query": cold_query.measure,
     "ingest": ingest.measure,
     "mini": mini.measure,
+    "feedback": feedback.measure,
 }
 
 

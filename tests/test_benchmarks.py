@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
@@ -107,6 +108,20 @@ def test_moments_of_a_long_film_are_found_nearly_as_well_as_its_photographs(benc
     assert lines["photos as files"]["R@5"] > 0.7
     assert loss["R@1"] < 0.05
     assert loss["R@5"] < 0.05
+
+
+def test_marked_photographs_are_no_gain_by_themselves(bench):
+    feedback = bench("feedback")
+    photos = unit_rows(40, 16)
+    right = np.arange(40) < 10
+    half = feedback.Half(photos, unit_rows(3, 16, seed=1), np.stack([right] * 3))
+    for marks in ("first", "liked", "not liked"):
+        for before, same in feedback.run(half, marks, 3, [lambda query, *_: query]):
+            assert before == same
+    (_, (precision, recall)), *_ = feedback.run(half, "liked", 3, [lambda *_: photos[right].sum(axis=0)])
+    assert precision > 0.5
+    assert recall > 0.5
+    assert feedback.scores(np.array([3.0, 2.0, 1.0]), np.array([True, False, True])) == pytest.approx((5 / 6, 1.0))
 
 
 def test_ratios_compare_medians_pairs_and_processor_time(bench):

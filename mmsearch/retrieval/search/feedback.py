@@ -18,12 +18,22 @@ from mmsearch.unit import Vector, normalize_rows
 Vectors = NDArray[np.float32]
 """Vectors of one space, float32 ``[n, dim]``."""
 
-_LIKED = 1.0  # of one liked row, relative to the query; grows with the square root of their number
-_UNLIKED = 0.1  # of all rows that are not liked together: they mostly show what was asked for, too
+LIKED = 1.0
+"""What one liked row weighs relative to the query; the weight grows with the square root of their number."""
+
+UNLIKED = 0.05
+"""What all rows that are not liked weigh together: little, as they mostly show what was asked for, too."""
+
 _PRIOR_ROWS, _PRIOR_DEVIATION = 8, 0.1  # what a few rows tell of mean and spread counts for less
 
 
-def refine(query: Vector | None, liked: Vectors, unliked: Vectors, samples: Sequence[Vectors]) -> Vector:
+def refine(
+    query: Vector | None,
+    liked: Vectors,
+    unliked: Vectors,
+    samples: Sequence[Vectors],
+    weights: tuple[float, float] = (LIKED, UNLIKED),
+) -> Vector:
     """A query moved by marks.
 
     Args:
@@ -31,6 +41,7 @@ def refine(query: Vector | None, liked: Vectors, unliked: Vectors, samples: Sequ
         liked: unit vectors of the rows to move towards, float32 ``[n, dim]``.
         unliked: those to move away from, float32 ``[m, dim]``.
         samples: random rows of each modality of the space, float32 ``[rows, dim]``.
+        weights: of what is liked and what is not, which the benchmark of this module compares.
 
     Returns:
         Float32 ``[dim]`` of any length; 0 if the marks cancel out.
@@ -48,10 +59,10 @@ def refine(query: Vector | None, liked: Vectors, unliked: Vectors, samples: Sequ
         refined += query / _spread(query, rows)
     if count:
         towards = marks[:count].mean(axis=0)
-        refined += _LIKED * np.sqrt(count) * towards / _spread(towards, rows)
+        refined += weights[0] * np.sqrt(count) * towards / _spread(towards, rows)
     if len(unliked):
         away = marks[count:].mean(axis=0)
-        refined -= _UNLIKED * away / _spread(away, rows)
+        refined -= weights[1] * away / _spread(away, rows)
     return refined
 
 
