@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from mmsearch import Collection, Query
-from mmsearch.errors import NoSuchRowError, SpaceMismatchError, UsageError
+from mmsearch.errors import CannotEmbedError, NoSuchRowError, SpaceMismatchError, UsageError
+from mmsearch.retrieval.search.query_vectors import embed_all
+from mmsearch.types import Space
 
 K = 50
 RATE = 16_000
@@ -151,6 +153,13 @@ def test_a_row_of_a_space_that_is_not_asked_is_an_error_that_names_both(tmp_path
         made.search(Query(query, like=[int(other[0])]), space="one")
     with pytest.raises(SpaceMismatchError):
         made.encode([Query(query, like=[int(other[0])])], space="one")
+
+
+def test_a_row_of_another_space_that_answers_too_does_not_move_the_query_here():
+    space, vector = Space.of_vectors("here", 8), np.eye(1, 8, dtype=np.float32)[0]
+    vectors, failures = embed_all([Query(vector, like=[1]), Query(like=[1])], space, None, rows={}, samples=[])
+    assert vectors[0] == pytest.approx(vector)
+    assert isinstance(failures[1], CannotEmbedError)
 
 
 def test_a_vector_that_is_not_liked_asks_for_no_other_dimension(gallery):
