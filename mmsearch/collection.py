@@ -14,6 +14,7 @@ from mmsearch.collection_queries import CollectionQueries
 from mmsearch.collection_rows import CollectionRows
 from mmsearch.retrieval.encoders.loaded import LoadedEncoders
 from mmsearch.retrieval.encoders.runtime import Runtime
+from mmsearch.retrieval.paths import listed_paths
 from mmsearch.retrieval.progress import Watcher, no_progress
 from mmsearch.retrieval.search.session import Session
 from mmsearch.retrieval.store.manifest import MANIFEST_NAME, IndexSettings, Manifest
@@ -135,7 +136,7 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows):
 
     def index(
         self,
-        paths: Sequence[str | os.PathLike[str]] = (),
+        paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (),
         *,
         model: str | Encoder | None = None,
         index: str | None = None,
@@ -161,8 +162,8 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows):
         """Find and embed what is new or changed under ``paths``, and forget files that are gone.
 
         Args:
-            paths: folders and files; none stands for all that were indexed before. A file that is named is indexed even
-                if a scan of its folder would pass it over.
+            paths: folders and files, or one; none stands for all that were indexed before. A file that is named is
+                indexed even if a scan of its folder would pass it over.
             model: another model than the collection's, as in `create`: a new space is built beside the old ones, from
                 all roots. When it is complete, it replaces models whose modalities it embeds all; other models stay
                 beside it.
@@ -213,7 +214,7 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows):
             window=window,
             hop=hop,
         )
-        request = IndexRequest(paths, model, index, recall, options)
+        request = IndexRequest(listed_paths(paths), model, index, recall, options)
         session, watch = self._session, watch or no_progress
         if dry_run:
             return session.retrying(lambda: preview_index(session.snapshot, request, session.encoders, watch))
@@ -223,7 +224,7 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows):
 
     @staticmethod
     def check_index(
-        paths: Sequence[str | os.PathLike[str]],
+        paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
         *,
         index: str | None = None,
         recall: float | None = None,
@@ -232,7 +233,7 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows):
         """Check the arguments of a first `index` before a collection is created for it, which is left if they fail.
 
         Args:
-            paths: folders and files that are to be indexed.
+            paths: folders and files that are to be indexed, or one.
             index: as for `index`.
             recall: as for `index`.
             options: its other options.
@@ -243,7 +244,7 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows):
         from mmsearch.retrieval.index_run import IndexRequest, check_first_run
         from mmsearch.retrieval.ingest.options import IngestOptions
 
-        check_first_run(IndexRequest(paths, None, index, recall, options or IngestOptions()))
+        check_first_run(IndexRequest(listed_paths(paths), None, index, recall, options or IngestOptions()))
 
     def compact(self) -> tuple[int, int]:
         """Merge all shards of a modality into one and drop dead rows; returns the number of shards before and after."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mmsearch.errors import UsageError
 from mmsearch.own_facts import ArrowStream
+from mmsearch.retrieval.paths import listed_paths
 from mmsearch.retrieval.search.session import Session
 from mmsearch.types import Modality, Space
 
@@ -24,7 +25,7 @@ class CollectionRows:
         self,
         vectors: NDArray[np.floating[Any]],
         *,
-        paths: Sequence[str | os.PathLike[str]],
+        paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
         modality: Modality,
         texts: Sequence[str] | None = None,
         facts: Mapping[str, Any] | ArrowStream | None = None,
@@ -34,7 +35,8 @@ class CollectionRows:
 
         Args:
             vectors: floats ``[n, dim]``, of any length above zero; stored at unit length.
-            paths: the n files that they stand for, or names that are no files; kept as they are given.
+            paths: the n files that they stand for, or names that are no files; kept as they are given. A single path
+                may stand alone.
             modality: what they are.
             texts: the n passages, for modality ``text``.
             facts: further columns by name, n values each: lists, numpy or Arrow arrays, or a whole Arrow table or data
@@ -58,7 +60,7 @@ class CollectionRows:
         self,
         vectors: NDArray[np.floating[Any]],
         *,
-        paths: Sequence[str | os.PathLike[str]],
+        paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
         modality: Modality,
         texts: Sequence[str] | None = None,
         facts: Mapping[str, Any] | ArrowStream | None = None,
@@ -100,15 +102,15 @@ class CollectionRows:
 
     def remove(
         self,
-        paths: Sequence[str | os.PathLike[str]] = (),
+        paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (),
         *,
         ids: Sequence[int] | NDArray[np.integer[Any]] | None = None,
     ) -> int:
         """Remove files, folders, names or rows from the collection; files on disk are never touched.
 
         Args:
-            paths: files and folders, removed from every space; later runs of `index` pass them over. A name that rows
-                were added under is taken exactly as it was given then.
+            paths: files and folders, or one, removed from every space; later runs of `index` pass them over. A name
+                that rows were added under is taken exactly as it was given then.
             ids: rows, such as `Hit.id`, in place of paths. A file that loses all its rows is new to the next `index`.
 
         Returns:
@@ -122,17 +124,18 @@ class CollectionRows:
         from mmsearch.retrieval.ingest.remove import remove_paths, remove_rows
         from mmsearch.retrieval.store.writer import open_writer
 
-        if paths and ids is not None:
+        listed = listed_paths(paths)
+        if listed and ids is not None:
             raise UsageError("remove takes paths or ids, not both")
         with open_writer(self._session.root) as writer:
-            count = remove_paths(writer, paths) if ids is None else remove_rows(writer, ids)
+            count = remove_paths(writer, listed) if ids is None else remove_rows(writer, ids)
         self._session.reopen()
         return count
 
     def _add(
         self,
         vectors: NDArray[np.floating[Any]],
-        paths: Sequence[str | os.PathLike[str]],
+        paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
         modality: Modality,
         texts: Sequence[str] | None,
         facts: Mapping[str, Any] | ArrowStream | None,
@@ -146,7 +149,8 @@ class CollectionRows:
         from mmsearch.retrieval.upkeep.maintain import maintain
 
         target = self._space_to_fill(vectors, space)
-        rows = checked_addition(target, vectors, [os.fspath(p) for p in paths], modality, texts, facts)
+        names = [os.fspath(path) for path in listed_paths(paths)]
+        rows = checked_addition(target, vectors, names, modality, texts, facts)
         with open_writer(self._session.root) as writer:
             ids = add_rows(writer, rows, replace=replace_paths)
             loaded = self._session.encoders.loaded(target)  # loading a model is no part of storing vectors

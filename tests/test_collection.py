@@ -145,6 +145,25 @@ def test_removing_forgets_files_and_leaves_them_where_they_are(photos, collectio
     assert collection.index([photos], workers=1).indexed == 10
 
 
+@pytest.mark.parametrize("form", [Path, str, lambda path: [path], lambda path: (one for one in [path])])
+def test_one_path_may_stand_alone_where_several_can_be_named(photos, empty, form):
+    Collection.check_index(form(photos / "disc.png"))
+    assert empty.index(form(photos / "disc.png")).indexed == 1
+    assert empty.remove(form(photos / "disc.png")) == 1
+    empty.add(unit(1, 256), paths=form(Path("one")), modality="image")
+    empty.upsert(unit(1, 256), paths=form(Path("one")), modality="image")
+    assert [record.path for record in empty] == ["one"]
+
+
+def test_an_empty_path_does_not_stand_for_the_working_folder(photos, collection, monkeypatch):
+    monkeypatch.chdir(photos)
+    for change in (collection.index, collection.remove, Collection.check_index):
+        for empty_path in ("", [""]):
+            with pytest.raises(UsageError, match="a path is empty"):
+                change(empty_path)
+    assert len(collection) > 0
+
+
 def test_removing_what_is_not_there_is_wrong_use_and_removes_nothing(photos, collection, paths_in):
     with pytest.raises(UsageError, match="nowhere is not in the collection; nothing was removed"):
         collection.remove([photos / "disc.png", photos / "nowhere"])

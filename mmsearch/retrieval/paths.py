@@ -4,9 +4,23 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+from mmsearch.errors import UsageError
 
 _SEPARATOR = os.fsencode(os.sep)
+
+
+def listed_paths(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[str | os.PathLike[str]]:
+    """One path or several as a list. A str is one path, not its characters.
+
+    Raises:
+        UsageError: an empty path, which would stand for the working folder.
+    """
+    listed = [paths] if isinstance(paths, str | bytes | os.PathLike) else list(paths)
+    if not all(os.fspath(path) for path in listed):
+        raise UsageError("a path is empty; name a file or folder")
+    return listed
 
 
 def absolute(paths: Sequence[str | bytes | os.PathLike[str]]) -> list[bytes]:
