@@ -76,7 +76,6 @@ _MODULES = {
     "mmsearch.hits": ("Answer", "Hit", "Hits", "Record", "RowVectors"),
     "mmsearch.notices": ("Notice", "NoticeKind"),
     "mmsearch.retrieval.encoders.protocol": (
-        "LEVELS",
         "AudioEncoder",
         "Encoder",
         "ImageEncoder",

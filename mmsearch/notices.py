@@ -29,6 +29,7 @@ class NoticeKind(StrEnum):
     TERM_IS_FILE = "term_is_file"
     TERM_IS_WORDS = "term_is_words"
     WORDS_UNKNOWN = "words_unknown"
+    LEVELS_UNKNOWN = "levels_unknown"
     TEXT_SPLIT = "text_split"
     FILE_SAMPLED = "file_sampled"
     PAIRS_NOT_SCORED = "pairs_not_scored"
@@ -120,6 +121,9 @@ _SENTENCES: dict[NoticeKind, Callable[..., str]] = {
     NoticeKind.TERM_IS_FILE: "{term} is taken as the file of that name; text:{term} asks for the words".format,
     NoticeKind.TERM_IS_WORDS: "{term} is taken as words; ./{term} is the folder of that name".format,
     NoticeKind.WORDS_UNKNOWN: _words_unknown,
+    NoticeKind.LEVELS_UNKNOWN: lambda model, modalities: (
+        f"no levels are known for {', '.join(modalities)} found with {model} by such a query: these hits are left out"
+    ),
     NoticeKind.TEXT_SPLIT: (
         "longer than the {tokens} tokens that {model} reads at once: asked as the mean of {passages} passages".format
     ),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmsearch import Hits, NoSuchFileError, UsageError
+from mmsearch import Hits, NoSuchFileError, NoticeKind, UsageError
 from mmsearch.types import LEVELS
 
 
@@ -41,6 +41,18 @@ def test_hits_of_a_lower_level_are_left_out(gallery):
         kept = LEVELS[: LEVELS.index(least) + 1]
         assert [hit.id for hit in found] == [hit.id for hit in whole if hit.level in kept]
         assert [hit.rank for hit in found] == list(range(1, len(found) + 1))
+
+
+def test_hits_left_out_because_their_level_is_not_known_are_told_in_a_notice(gallery):
+    folder = Path(next(iter(gallery)).path).parent
+    answer = gallery.ask(folder / "disc.png", min_level="weak")
+    (notice,) = answer.notices
+    assert (answer.hits, notice.kind) == ([], NoticeKind.LEVELS_UNKNOWN)
+    assert notice.values == {"model": "mini", "modalities": ["image", "text"]}
+    assert gallery.ask(folder / "disc.png").notices == ()
+    assert gallery.ask("a red disc", min_level="strong").notices == ()
+    unreadable, readable = gallery.ask_many(["зайка", "a red disc"], min_level="weak")
+    assert {one.kind for one in (*unreadable.notices, *readable.notices)} == {NoticeKind.WORDS_UNKNOWN}
 
 
 def test_hits_of_a_search_become_a_table(gallery):

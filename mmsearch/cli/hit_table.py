@@ -1,6 +1,6 @@
 """The table of hits on a terminal: a row for each hit, and below it, dim, its passage and remarks about its file.
 
-The path gets all the width that rank, score and span leave. A longer path is wrapped after its separators, so that
+The path gets all the width that rank, level and span leave. A longer path is wrapped after its separators, so that
 folder and name are always shown.
 """
 
@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mmsearch import Hit
-from mmsearch.cli.hit_words import evidence, file_uri, remarks, shown_path, span
+from mmsearch.cli.hit_groups import HitGroup
+from mmsearch.cli.hit_words import NO_GOOD_MATCH, evidence, file_uri, judgements, remarks, shown_path, span
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,24 +22,28 @@ if TYPE_CHECKING:
 _GAP = 2
 _ROOM_FOR_PATH = 40
 """Columns: if a path had fewer, span and evidence move to the line below."""
-_LEAST_PATH = 14
+_LEAST_PATH = 24
+"""Columns: if a path had fewer, the id, match and score of a verbose table move to the line below, too."""
+_COLUMNS_KEPT = 2
+"""Columns on the left that never move: the rank, and the level or score."""
 _NAMES = re.compile(rf"[^/{re.escape(os.sep)}]*[/{re.escape(os.sep)}]+|[^/{re.escape(os.sep)}]+")
 _WORDS = re.compile(r" *[^ ]+ *| +")
 _PATH_LINES = 4
 _DETAIL_LINES = 2
-_STYLES = {"#": "dim", "score": "green", "match": "cyan", "span": "dim", "by": "dim"}
+_STYLES = {"#": "dim", "score": "green", "match": "cyan", "id": "dim", "span": "dim", "by": "dim"}
+_LEVEL_STYLES = {"strong": "bold green", "likely": "green"}
 
 
-def print_hit_table(hits: Sequence[Hit], console: Console) -> None:
-    """Print a row for each hit: rank, score, path, span, evidence, and match if hits of several kinds are merged by it.
+def print_hit_table(groups: Sequence[HitGroup], console: Console, *, verbose: bool = False) -> None:
+    """Print a row for each hit: rank, level, path, span and evidence; a heading before each group that has one.
 
-    If the terminal is too narrow, evidence and then span move to the line below the row, and match is left out.
+    Rows of the levels weak and nothing are dim. If the terminal is too narrow, evidence, span and then the further
+    columns of ``verbose`` (score, match, id of the row) move to the line below the row.
     """
     from rich.text import Text
 
-    several = len({hit.evidence for hit in hits}) > 1
-    left = {"#": [str(hit.rank) for hit in hits], "score": [f"{hit.score:.3f}" for hit in hits]}
-    left |= {"match": [f"{hit.match:.1f}" for hit in hits]} if several else {}
+    hits = [hit for group in groups for hit in group.hits]
+    left = {"#": [str(hit.rank) for hit in hits], **judgements(hits, verbose)}
     right = {"span": [span(hit) for hit in hits], "by": [evidence(hit) for hit in hits]}
     right = {name: cells for name, cells in right.items() if any(cells)}
     widths = {name: max(len(name), *map(len, cells)) for name, cells in (left | right).items()}
@@ -51,15 +56,17 @@ def print_hit_table(hits: Sequence[Hit], console: Console) -> None:
     below: list[list[str]] = []  # columns that moved to the line below
     while right and room() < min(longest, _ROOM_FOR_PATH):
         below.insert(0, right.popitem()[1])
-    if "match" in left and room() < _LEAST_PATH:
-        del left["match"]
+    while len(left) > _COLUMNS_KEPT and room() < min(longest, _LEAST_PATH):
+        name, cells = left.popitem()
+        below.insert(0, [f"{name}={cell}" for cell in cells])
     indent = sum(widths[name] + _GAP for name in left)
     path_width = max(len("path"), min(longest, room()))
 
     def line(before: dict[str, str], path: Text, after: dict[str, str]) -> Text:
         row = Text()
         for name, cell in before.items():
-            row.append(" " * (widths[name] - len(cell))).append(cell, _STYLES[name]).append(" " * _GAP)
+            padded = cell.ljust(widths[name]) if name == "level" else cell.rjust(widths[name])
+            row.append(padded, _LEVEL_STYLES.get(cell, "") if name == "level" else _STYLES[name]).append(" " * _GAP)
         row.append_text(path)
         if any(after.values()):
             row.append(" " * (path_width - path.cell_len))
@@ -68,19 +75,29 @@ def print_hit_table(hits: Sequence[Hit], console: Console) -> None:
         row.rstrip()
         return row
 
-    def show(text: Text) -> None:
+    def show(text: Text, style: str = "") -> None:
+        text.stylize(style)
         console.print(text, no_wrap=True, overflow="crop")
 
-    header = line({name: name for name in left}, Text("path"), {name: name for name in right})
-    show(Text(header.plain, "dim"))
-    for i, hit in enumerate(hits):
-        first, *rest = (_linked(part, hit) for part in folded_path(paths[i], path_width))
-        show(line({n: cells[i] for n, cells in left.items()}, first, {n: cells[i] for n, cells in right.items()}))
-        for part in rest:
-            show(Text(" " * indent).append_text(part))
-        details = "  ".join(filter(None, (*(cells[i] for cells in below), remarks(hit))))
-        for text in _wrapped(details, console.width - indent, console):
-            show(Text(" " * indent).append(text, "dim"))
+    show(line({name: name for name in left}, Text("path"), {name: name for name in right}), "dim")
+    i = 0
+    for group in groups:
+        if group.heading:
+            show(Text(group.heading), "bold")
+        for hit in group.hits:
+            style = "dim" if hit.level in NO_GOOD_MATCH else ""
+            first, *rest = (_linked(part, hit) for part in folded_path(paths[i], path_width))
+            show(line(_row(left, i), first, _row(right, i)), style)
+            for part in rest:
+                show(Text(" " * indent).append_text(part), style)
+            details = "  ".join(filter(None, (*(cells[i] for cells in below), remarks(hit))))
+            for text in _wrapped(details, console.width - indent, console):
+                show(Text(" " * indent).append(text), "dim")
+            i += 1
+
+
+def _row(columns: dict[str, list[str]], i: int) -> dict[str, str]:
+    return {name: cells[i] for name, cells in columns.items()}
 
 
 def folded_path(path: str, width: int) -> list[str]:

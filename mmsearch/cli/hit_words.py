@@ -1,13 +1,34 @@
-"""A hit as text: its path, span, evidence and passage, and remarks about its file."""
+"""A hit as text: its level and numbers, path, span, evidence and passage, and remarks about its file."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from mmsearch import Hit
 from mmsearch.cli.output import terminal_safe
 
 _STATE = {"gone": "file is gone", "changed": "file has changed since"}
+_UNKNOWN = "unknown"
+
+NO_GOOD_MATCH = ("weak", "nothing")
+"""The levels of hits that are no good match."""
+
+
+def judgements(hits: Sequence[Hit], verbose: bool) -> dict[str, list[str]]:
+    """How well hits fit, as columns by name: their level, or their score where none has a level.
+
+    ``verbose``: the score, the match and the id of the row as well.
+    """
+    columns: dict[str, list[str]] = {}
+    if any(hit.level for hit in hits):
+        columns["level"] = [hit.level or _UNKNOWN for hit in hits]
+    if verbose or not columns:
+        columns["score"] = [f"{hit.score:.3f}" for hit in hits]
+    if verbose:
+        columns["match"] = [f"{hit.match:.1f}" for hit in hits]
+        columns["id"] = [str(hit.id) for hit in hits]
+    return columns
 
 
 def shown_path(path: str) -> str:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmsearch import MMSearchError, UsageError
+from mmsearch import MMSearchError, NoticeKind, UsageError
 from mmsearch.cli import completers
 from mmsearch.cli.exit_codes import FAILED
 from mmsearch.cli.hints import with_hint
 from mmsearch.cli.options import collection_path, command, common_options, device_option, precision_option
 from mmsearch.cli.output import echo, print_json, say, terminal_safe
-from mmsearch.cli.render import print_hits, print_paths
-from mmsearch.types import counted, modalities_named
+from mmsearch.cli.render import as_listed, print_answer, print_paths
+from mmsearch.types import LEVELS, counted, modalities_named
 
 if TYPE_CHECKING:
     from mmsearch import Answer, Collection, Notice, Query, QueryLine
@@ -50,6 +50,13 @@ if TYPE_CHECKING:
 )
 @click.option("-k", default=10, show_default=True, help="Number of hits.")
 @click.option(
+    "--min",
+    "min_level",
+    metavar="LEVEL",
+    shell_complete=completers.least_levels,
+    help="Leave out hits of a lower level than strong, likely or weak.",
+)
+@click.option(
     "--to",
     metavar="MODALITY",
     multiple=True,
@@ -64,6 +71,7 @@ if TYPE_CHECKING:
 @click.option("--all-spans", is_flag=True, help="List each moment of a film or sound, not only the best.")
 @click.option("--include-self", is_flag=True, help="Let the query file be a hit.")
 @click.option("--exact", is_flag=True, help="Compare every row, even if there is an index.")
+@click.option("--flat", is_flag=True, help="List hits of several kinds by rank, not grouped by kind.")
 @click.option("--paths", is_flag=True, help="Print only paths, one per line.")
 @click.option("--print0", is_flag=True, help="Print only paths, each ended by NUL, for xargs -0.")
 @click.option("--gone", is_flag=True, help="With --paths or --print0: keep files that are gone.")
@@ -79,6 +87,7 @@ def query(
     like: tuple[str, ...],
     unlike: tuple[str, ...],
     k: int,
+    min_level: str | None,
     to: tuple[str, ...],
     under: str | None,
     after: str | None,
@@ -88,6 +97,7 @@ def query(
     all_spans: bool,
     include_self: bool,
     exact: bool,
+    flat: bool,
     paths: bool,
     print0: bool,
     gone: bool,
@@ -113,6 +123,7 @@ def query(
         raise click.MissingParameter(param_type="argument", param_hint="'TERM...'")
     read_line = partial(read_query_line, minus=minus, like=like, unlike=unlike, as_text=text)
     options: dict[str, Any] = {
+        "min_level": min_level,
         "to": modalities_named(to),
         "under": under,
         "after": after,
@@ -122,7 +133,7 @@ def query(
         "include_self": include_self,
         "exact": exact,
     }
-    output = _Output(as_json, paths, print0, gone, quiet, verbose)
+    output = _Output(as_json, paths, print0, gone, flat, quiet, verbose, min_level)
     many = terms == ("-",)
     if many and (preview or open_):
         raise UsageError("--preview and --open show one answer, not those to many lines")
@@ -140,7 +151,7 @@ def query(
     if preview:
         from mmsearch.cli.preview import print_previews
 
-        print_previews(answer.hits)
+        print_previews([hit for group in as_listed(answer.hits, flat=flat) for hit in group.hits])
     if open_ and answer.hits:
         from mmsearch.cli.play import open_hit
 
@@ -186,8 +197,10 @@ class _Output:
     paths: bool
     print0: bool
     gone: bool
+    flat: bool
     quiet: bool
     verbose: bool
+    min_level: str | None
     _shown: int = 0
 
     @property
@@ -210,12 +223,20 @@ class _Output:
         else:
             if line is not None:
                 echo(("\n" if self._shown else "") + terminal_safe(f"# {line.words}"))
-            print_hits(answer.hits)
-            if not answer.hits and not self.quiet:
-                say(f"{where}no hits")
+            print_answer(as_listed(answer.hits, flat=self.flat), answer.level, verbose=self.verbose)
+            if not answer.hits and not self.quiet and (why := self._why_none(answer)):
+                say(where + why)
         if self.verbose:
             say(where + "took " + ", ".join(f"{stage} {ms:.0f} ms" for stage, ms in answer.took_ms.items()))
         self._shown += 1
+
+    def _why_none(self, answer: Answer) -> str:
+        """Why there is no hit; empty if a notice has said it."""
+        if any(notice.kind is NoticeKind.LEVELS_UNKNOWN for notice in answer.notices):
+            return ""
+        if self.min_level is None:
+            return "no hits"
+        return f"no hit is {self.min_level}" + ("" if self.min_level == LEVELS[0] else " or better")
 
     def _show_paths(self, answer: Answer, where: str) -> None:
         there = [hit for hit in answer.hits if self.gone or hit.state != "gone"]

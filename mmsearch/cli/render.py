@@ -8,24 +8,39 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from mmsearch import Hit
-from mmsearch.cli.hit_words import evidence, remarks, shown_path, span
+from mmsearch.cli.hit_groups import HitGroup, grouped
+from mmsearch.cli.hit_words import NO_GOOD_MATCH, evidence, judgements, remarks, shown_path, span
 from mmsearch.cli.output import echo, terminal_safe
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-def print_hits(hits: Sequence[Hit]) -> None:
-    """Print hits to stdout: a table if it is a terminal, else tab-separated lines."""
+def as_listed(hits: Sequence[Hit], *, flat: bool) -> list[HitGroup]:
+    """Hits in groups as they are to be printed: by kind on a terminal (see `grouped`), else in one list."""
+    return [HitGroup("", hits)] if flat or not is_terminal() else grouped(hits)
+
+
+def print_answer(groups: Sequence[HitGroup], level: str | None, *, verbose: bool = False) -> None:
+    """Print hits to stdout: a table if it is a terminal, else tab-separated lines. Nothing is printed of no hits.
+
+    ``level``: of the answer; if it is low, the first line says so. ``verbose``: with score, match and id of the row.
+    """
+    hits = [hit for group in groups for hit in group.hits]
+    if not hits:
+        return
+    if level in NO_GOOD_MATCH:
+        echo(("" if is_terminal() else "# ") + "no good match; the nearest:")
     if is_terminal():
         from mmsearch.cli.hit_table import print_hit_table
 
-        print_hit_table(hits, terminal())
+        print_hit_table(groups, terminal(), verbose=verbose)
         return
-    for hit in hits:
+    columns = judgements(hits, verbose).values()
+    for i, hit in enumerate(hits):
         said = " ".join(filter(None, (f"[{evidence(hit)}]" if evidence(hit) else "", remarks(hit))))
-        fields = [str(hit.rank), f"{hit.score:.3f}", shown_path(hit.path), span(hit), said]
-        sys.stdout.write("\t".join(fields).rstrip("\t") + "\n")
+        fields = [str(hit.rank), *(cells[i] for cells in columns), shown_path(hit.path), span(hit), said]
+        echo("\t".join(fields).rstrip("\t"))
 
 
 def is_terminal() -> bool:

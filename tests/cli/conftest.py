@@ -158,6 +158,18 @@ def query(indexed: Indexed) -> Run:
 
 
 @pytest.fixture
+def as_terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Has the next commands print as on a terminal so many columns wide."""
+
+    def set_width(columns: int) -> None:
+        monkeypatch.setenv("FORCE_COLOR", "1")
+        monkeypatch.setenv("TERM", "xterm-256color")
+        monkeypatch.setenv("COLUMNS", str(columns))
+
+    return set_width
+
+
+@pytest.fixture
 def own(indexed: Indexed, tmp_path: Path) -> Indexed:
     """A copy of the indexed collection, free to be changed; the files it names are the album's."""
     import shutil

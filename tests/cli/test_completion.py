@@ -64,6 +64,7 @@ def test_names_of_models_are_completed():
     [
         ("mmsearch query --to ", ["image", "text", "audio", "video"]),
         ("mmsearch index --only a", ["audio"]),
+        ("mmsearch query --min ", ["strong", "likely", "weak"]),
         ("mmsearch query --device ", ["auto", "cpu", "cuda", "mps"]),
         ("mmsearch index --precision b", ["bfloat16"]),
         ("mmsearch index --index ", ["auto", "exact", "ivfpq", "rabitq"]),

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from mmsearch import Collection
+from mmsearch.types import LEVELS
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="players are shell scripts here")
 
@@ -152,11 +153,11 @@ def test_a_moment_is_a_term_and_the_answer_repeats_it(ask, reel):
     assert answer["hits"][0]["score"] > 0.9
 
 
-def test_piped_hits_of_films_have_rank_score_path_span_and_evidence_apart_by_tabs(ask):
-    (line,) = ask("night train", "--to", "video", "-k", "1").lines
-    rank, score, path, span, told = line.split("\t")
+def test_piped_hits_of_films_have_rank_level_path_span_and_evidence_apart_by_tabs(ask):
+    line = ask("night train", "--to", "video", "-k", "1").lines[-1]
+    rank, level, path, span, told = line.split("\t")
     assert (rank, path, span) == ("1", "three.mp4", "00:00:03–00:00:05")
-    assert re.fullmatch(r"-?\d\.\d{3}", score)
+    assert level in LEVELS
     assert re.fullmatch(r"\[subtitle( \+ frame)?\] The night train to the mountains leaves at nine\.", told)
 
 
@@ -190,25 +191,36 @@ def table(ask, monkeypatch):
     return on
 
 
-def test_the_table_on_80_columns_keeps_score_path_span_and_evidence(table):
-    header, best, text, *others = table(80, "night train", "-k", "4")
-    assert header.split() == ["#", "score", "match", "path", "span", "by"]
-    assert re.match(r"1 +-?\d\.\d{3} +-?\d+\.\d  three\.mp4 +00:00:03–00:00:05  subtitle( \+ frame)?$", best)
+def test_the_table_on_80_columns_keeps_level_path_span_and_evidence(table):
+    header, best, text, *others = table(80, "night train", "-k", "4", "--flat")
+    assert header.split() == ["#", "level", "path", "span", "by"]
+    assert re.match(r"1  strong +three\.mp4 +00:00:03–00:00:05  subtitle( \+ frame)?$", best)
     assert text.strip() == "The night train to the mountains leaves at nine."
     assert sum(line[:1].isdigit() for line in others) == 3
     assert max(map(len, (header, best, text, *others))) <= 80
 
 
 @pytest.mark.parametrize("columns", [30, 40, 50, 60, 120, 200])
-def test_the_table_keeps_score_and_path_on_any_terminal(table, columns):
-    lines = table(columns, "night train", "-k", "4")
+def test_the_table_keeps_level_and_path_on_any_terminal(table, columns):
+    lines = table(columns, "night train", "-k", "4", "--flat")
     assert max(map(len, lines)) <= columns
     rows = [line for line in lines[1:] if not line.startswith(" ")]
     assert len(rows) == 4
     for line in rows:
-        assert re.match(r"\d +-?\d\.\d{3} .*(mp4|csv|png|wav)", line)
+        assert re.match(r"\d  [a-z]+ +.*(mp4|csv|png|wav)", line)
     assert ("span" in lines[0].split()) == (columns >= 50)
     assert ("by" in lines[0].split()) == (columns >= 60)
+
+
+def test_preview_shows_pictures_and_films_in_the_order_of_the_table(table, monkeypatch):
+    """What a picture finds has no known level, so the table is grouped by kind."""
+    monkeypatch.setenv("COLORTERM", "truecolor")  # rich remembers a colour as it was first written
+    lines = table(100, "three.mp4@4", "--include-self", "-k", "9", "--preview")
+    headings = [line for line in lines if line in ("films", "pictures", "sounds", "texts")]
+    assert {"films", "pictures"} <= set(headings)
+    names = [found[1] for line in lines if (found := re.match(r"\d +-?\d\.\d{3}  (\S+\.(mp4|png))", line))]
+    captions = [name for line in lines for name in re.findall(r"(?:^|  )\d  (?:[\d:]{8}  )?(\S+\.(?:mp4|png))", line)]
+    assert captions == names
 
 
 def test_preview_shows_the_frame_at_the_hit(ask, run, drawn, monkeypatch):

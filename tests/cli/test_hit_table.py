@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 import os
 import re
+from dataclasses import replace
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
 from mmsearch import Hit, Span
+from mmsearch.cli.hit_groups import HitGroup
 from mmsearch.cli.hit_table import folded_path, print_hit_table
+from mmsearch.types import LEVELS
 
 WIDTHS = (60, 80, 100, 160)
 PASSAGE = (
@@ -27,11 +30,16 @@ def hit(path, modality="image", **facts):
     return Hit(**{**known, "path": os.path.abspath(path), "modality": modality, **facts})
 
 
-def lines(width, *hits):
+def written(width, groups, verbose=False, color_system=None):
+    """What is written to a terminal of so many columns, without links."""
+    console = Console(width=width, force_terminal=True, color_system=color_system, file=io.StringIO(), highlight=False)
+    print_hit_table(groups, console, verbose=verbose)
+    return re.sub(r"\x1b\]8;.*?\x1b\\", "", console.file.getvalue())
+
+
+def lines(width, *hits, groups=None, verbose=False):
     """What a terminal of so many columns shows."""
-    console = Console(width=width, force_terminal=True, color_system=None, file=io.StringIO(), highlight=False)
-    print_hit_table(hits, console)
-    shown = re.sub(r"\x1b\]8;.*?\x1b\\|\x1b\[[0-9;]*m", "", console.file.getvalue()).splitlines()
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", written(width, groups or [HitGroup("", hits)], verbose)).splitlines()
     assert max(map(cell_len, shown)) <= width
     return shown
 
@@ -50,9 +58,12 @@ MIXED = (
 )
 
 
-@pytest.mark.parametrize("width", [12, 30, 40, *WIDTHS])
-def test_no_line_is_wider_than_the_terminal(width):
-    assert len(lines(width, *MIXED)) > len(MIXED)
+@pytest.mark.parametrize("verbose", [False, True])
+@pytest.mark.parametrize("width", [20, 30, 40, *WIDTHS])
+def test_no_line_is_wider_than_the_terminal(width, verbose):
+    leveled = [replace(one, level="nothing") for one in MIXED]
+    assert len(lines(width, *MIXED, verbose=verbose)) > len(MIXED)
+    assert len(lines(width, groups=[HitGroup("pictures", leveled)], verbose=verbose)) > len(MIXED)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -73,8 +84,8 @@ def test_a_hit_with_text_takes_no_width_from_the_others(width):
 def test_a_passage_stands_in_two_lines_at_most_below_its_hit(width):
     shown = lines(width, hit("a.txt", "text", text=PASSAGE * 20), hit("b.png", rank=2))
     row, *text, after = shown[1:]
-    assert row.split() == ["1", "0.312", "3.1", "a.txt"]
-    assert after.split() == ["2", "0.312", "3.1", "b.png"]
+    assert row.split() == ["1", "0.312", "a.txt"]
+    assert after.split() == ["2", "0.312", "b.png"]
     assert len(text) == 2
     assert " ".join(" ".join(text).split()).removesuffix("…") in PASSAGE * 4
     assert text[1].endswith("…")
@@ -104,9 +115,53 @@ def test_what_is_to_be_said_of_a_file_stands_below_it():
     assert [line.strip() for line in shown[2:]] == ["[file has changed since] [truncated] [3 copies]"]
 
 
-def test_match_is_shown_where_several_kinds_of_evidence_are_merged():
-    assert lines(80, hit("a.png"))[0].split() == ["#", "score", "path"]
-    assert lines(80, hit("a.png"), hit("a.txt", "text"))[0].split() == ["#", "score", "match", "path"]
+def test_the_level_stands_in_place_of_the_score_where_a_hit_has_one():
+    without = lines(80, hit("a.png"), hit("a.txt", "text"))
+    assert [line.split() for line in without] == [
+        ["#", "score", "path"],
+        ["1", "0.312", "a.png"],
+        ["1", "0.312", "a.txt"],
+    ]
+    shown = lines(80, hit("a.png", level="likely"), hit("b.png", level="weak", rank=2), hit("c.png", rank=3))
+    assert [line.split() for line in shown] == [
+        ["#", "level", "path"],
+        ["1", "likely", "a.png"],
+        ["2", "weak", "b.png"],
+        ["3", "unknown", "c.png"],
+    ]
+
+
+def test_a_verbose_table_has_score_match_and_id_too():
+    one = hit("a.png", level="likely", id=17)
+    assert [line.split() for line in lines(80, one, verbose=True)] == [
+        ["#", "level", "score", "match", "id", "path"],
+        ["1", "likely", "0.312", "3.1", "17", "a.png"],
+    ]
+
+
+def test_numbers_that_a_narrow_terminal_has_no_room_for_stand_below_with_their_names():
+    shown = lines(40, hit(LONG, level="likely", id=17), verbose=True)
+    assert shown[0].split() == ["#", "level", "path"]
+    assert " ".join(shown[-1].split()) == "score=0.312 match=3.1 id=17"
+
+
+def test_rows_that_are_weak_or_nothing_are_dim():
+    hits = [hit(f"{level}.png", level=level) for level in LEVELS]
+    rows = written(80, [HitGroup("", hits)], color_system="standard").splitlines()[1:]
+    dim = [level for level, row in zip(LEVELS, rows, strict=True) if re.search(rf"\x1b\[2m{level}\.png", row)]
+    assert dim == ["weak", "nothing"]
+
+
+def test_each_group_has_a_heading_line_and_ranks_are_those_of_the_whole_list():
+    films = [hit("a.mp4", "video", rank=1), hit("b.mp4", "video", rank=3)]
+    shown = lines(80, groups=[HitGroup("films", films), HitGroup("pictures", [hit("a.png", rank=2)])])
+    assert [line.split() for line in shown[1:]] == [
+        ["films"],
+        ["1", "0.312", "a.mp4"],
+        ["3", "0.312", "b.mp4"],
+        ["pictures"],
+        ["2", "0.312", "a.png"],
+    ]
 
 
 def test_a_path_is_cut_after_separators_then_after_spaces_then_anywhere():

@@ -13,8 +13,8 @@ import mmsearch.cli
 
 FOLDER = Path(mmsearch.cli.__file__).parent
 SOURCES = sorted(FOLDER.glob("*.py"))
-WORDS_FOR_PEOPLE = {"MODALITIES", "clock", "counted", "modalities_named", "printable", "sized"}
-"""Of ``mmsearch.types``: small functions that word numbers, times and names."""
+WORDS_FOR_PEOPLE = {"LEVELS", "MODALITIES", "clock", "counted", "modalities_named", "printable", "sized"}
+"""Of ``mmsearch.types``: lists of names, and small functions that word numbers, times and names."""
 
 
 def imported(source: str) -> Iterator[tuple[str, str]]:

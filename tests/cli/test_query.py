@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from mmsearch import Collection, Query
@@ -139,6 +141,77 @@ def test_no_hit_is_no_failure(query):
     assert query(*none, "--quiet").err == ""
 
 
+def test_min_leaves_out_hits_of_a_lower_level(query):
+    levels = [hit["level"] for hit in query("a loaf of bread on a table", "--json").json["hits"]]
+    assert set(levels) > {"strong"}
+    kept = query("a loaf of bread on a table", "--min", "likely", "--json").json["hits"]
+    assert [hit["level"] for hit in kept] == [level for level in levels if level in ("strong", "likely")]
+    ran = query("a loaf of bread on a table", "--min", "certain")
+    assert (ran.code, ran.err.count("\n")) == (2, 1)
+    assert "no level 'certain'; there are: strong, likely, weak" in ran.err
+
+
+@pytest.mark.parametrize(("least", "said"), [("weak", "no hit is weak or better\n"), ("strong", "no hit is strong\n")])
+def test_if_no_hit_reaches_the_level_that_is_said(query, least, said):
+    ran = query("a parliament debates taxes", "--to", "image", "--min", least)
+    assert (ran.code, ran.out, ran.err) == (0, "", said)
+    assert query("a parliament debates taxes", "--to", "image", "--min", least, "--quiet").err == ""
+
+
+def test_if_no_level_is_known_one_line_says_why_there_is_no_hit(query, indexed):
+    asked = (indexed.folder / "red.png", "--min", "weak")
+    ran = query(*asked)
+    assert (ran.code, ran.out, ran.err.count("\n")) == (0, "", 1)
+    assert ran.err.startswith("no levels are known for image, text found with mini by such a query")
+    assert query(*asked, "--json").json["notices"]
+
+
+def test_the_first_line_says_if_there_is_no_good_match(query, as_terminal):
+    unlike = ("a parliament debates taxes", "--to", "image")
+    assert query(*unlike, "--json").json["level"] in ("weak", "nothing")
+    assert query(*unlike).lines[0] == "# no good match; the nearest:"
+    assert len(query(*unlike).lines) == 6
+    assert "no good match" not in query("a loaf of bread on a table").out
+    for form in ("--json", "--paths", "--print0"):
+        assert "no good match" not in query(*unlike, form).out
+    as_terminal(80)
+    assert query(*unlike).lines[0] == "no good match; the nearest:"
+    assert "no good match" not in query("a loaf of bread on a table").out
+
+
+def test_verbose_lines_have_score_match_and_id_too(query):
+    (hit,) = query("bread", "-k", "1", "--json").json["hits"]
+    rank, level, score, match, row_id, path, *_ = query("bread", "-k", "1", "-v").lines[-1].split("\t")
+    assert (rank, level, row_id, path) == ("1", hit["level"], str(hit["id"]), hit["path"])
+    assert float(score) == pytest.approx(hit["score"], abs=1e-3)
+    assert float(match) == pytest.approx(hit["match"], abs=0.1)
+
+
+def headings_and_ranks(ran):
+    """Of a table on a terminal: its headings, and the ranks of its rows."""
+    shown = [re.sub(r"\x1b\][^\x1b]*\x1b\\|\x1b\[[0-9;]*m", "", line) for line in ran.lines]
+    first_words = [line.split()[0] for line in shown if re.match(r"\d|pictures$|texts$", line)]
+    return [int(word) if word.isdigit() else word for word in first_words]
+
+
+def test_a_terminal_shows_each_kind_below_its_heading_unless_flat(query, indexed, as_terminal):
+    red = indexed.folder / "red.png"  # no levels are known of what is found by a picture
+    piped = query(red)
+    ranks = {"image": [], "text": []}
+    for hit in query(red, "--json").json["hits"]:
+        ranks[hit["modality"]].append(hit["rank"])
+    as_terminal(100)
+    groups = sorted([(ranks["image"], "pictures"), (ranks["text"], "texts")])
+    assert headings_and_ranks(query(red)) == [one for own, heading in groups for one in (heading, *own)]
+    assert headings_and_ranks(query(red, "--flat")) == list(range(1, len(piped.lines) + 1))
+    assert [line.split("\t")[0] for line in piped.lines] == [str(i) for i in range(1, len(piped.lines) + 1)]
+
+
+def test_one_kind_that_is_clearly_the_best_leaves_one_list_on_a_terminal(query, as_terminal):
+    as_terminal(100)
+    assert headings_and_ranks(query("a loaf of bread on a table")) == list(range(1, 8))
+
+
 def test_exact_gives_the_same_answer_where_there_is_no_index(query):
     assert names(query("a circle", "--exact", "--json")) == names(query("a circle", "--json"))
 
@@ -260,4 +333,4 @@ def test_copies_are_told_beside_their_hit(run, painted, tmp_path):
         painted(tmp_path / folder / "same.png", "red", "black")
     home = tmp_path / "c.mms"
     assert run("index", tmp_path / "a", tmp_path / "b", tmp_path / "c", "-c", home).code == 0
-    assert run("query", "red", "-c", home).lines[0].endswith("\t[3 copies]")
+    assert run("query", "red", "-c", home).lines[-1].endswith("\t[3 copies]")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mmsearch.errors import MMSearchError, UsageError
 from mmsearch.hits import Answer, Hit, Hits
+from mmsearch.notices import Notice, NoticeKind
 from mmsearch.retrieval.encoders.protocol import Encoder
 from mmsearch.retrieval.progress import no_progress
 from mmsearch.retrieval.search.filters import folders_meant, make_filters
@@ -23,7 +24,7 @@ from mmsearch.retrieval.search.options import SearchOptions
 from mmsearch.retrieval.search.query import Query
 from mmsearch.retrieval.search.query_spaces import EmbeddedQueries, embed_in_spaces, read_queries
 from mmsearch.retrieval.search.ranking import rank
-from mmsearch.retrieval.search.searcher import SearchScope
+from mmsearch.retrieval.search.searcher import FoundRows, SearchScope
 from mmsearch.retrieval.search.session import Session
 from mmsearch.types import MODALITIES, Modality, Space, modalities_named
 
@@ -52,7 +53,7 @@ def answer_queries(
         excluded = left_out(session, asked, options.include_self)
     by_spaces: dict[tuple[Space, ...], EmbeddedQueries] = {}
 
-    def look_up() -> tuple[EmbeddedQueries, dict[int, Hits], float]:
+    def look_up() -> tuple[EmbeddedQueries, dict[int, Hits], dict[int, list[Notice]], float]:
         spaces = tuple(spaces_to_ask(session, asked.values(), options.space, scope))  # others after a change of model
         if spaces not in by_spaces:
 
@@ -68,15 +69,15 @@ def answer_queries(
             by_spaces[spaces] = embed_in_spaces(right, spaces, session.encoder, stored, marked, watch)
             by_spaces[spaces].failures |= wrong
         start = time.perf_counter()
-        hits = _find(session, by_spaces[spaces], options, scope, excluded)
-        return by_spaces[spaces], hits, 1e3 * (time.perf_counter() - start)
+        hits, level_notices = _find(session, by_spaces[spaces], options, scope, excluded)
+        return by_spaces[spaces], hits, level_notices, 1e3 * (time.perf_counter() - start)
 
-    embedded, hits, search_ms = session.retrying(look_up)
+    embedded, hits, level_notices, search_ms = session.retrying(look_up)
     took_ms = {**embedded.took_ms, "search": search_ms}
     failed |= embedded.failures
 
     def answer(i: int) -> Answer:
-        notices = (*embedded.notices, *embedded.notices_of.get(i, ()))
+        notices = (*embedded.notices, *embedded.notices_of.get(i, ()), *level_notices.get(i, ()))
         level = best_level(hits[i]) if i in embedded.understood else "nothing"
         return Answer(asked[i].describe(), embedded.first, hits[i], took_ms, notices, level)
 
@@ -187,12 +188,13 @@ def _find(
     options: SearchOptions,
     scope: SearchScope,
     excluded: LeftOut,
-) -> dict[int, Hits]:
-    """The hits of each query that was embedded, by its number."""
+) -> tuple[dict[int, Hits], dict[int, list[Notice]]]:
+    """The hits of each query that was embedded, by its number, and notices of those left out for want of a level."""
     wanted = options.offset + options.k
     depth = _SPANS_PER_HIT * wanted if options.all_spans else None
     rows: dict[int, list[Hit]] = {}
     judged: dict[int, dict[int, Judgement]] = {}
+    level_notices: dict[int, list[Notice]] = {}
     for space, vectors in embedded.vectors.items():
         without = [excluded.get(i, ()) for i in vectors] if excluded else []
         found = session.searcher(space).find(
@@ -201,6 +203,8 @@ def _find(
         for i, own in zip(vectors, found, strict=True):
             rows[i] = rows.get(i, []) + own.rows
             judged[i] = judged.get(i, {}) | own.judged
+            if options.min_level is not None and i in embedded.understood:
+                level_notices.setdefault(i, []).extend(_levels_unknown(own, space))
 
     for i in judged.keys() - embedded.understood:  # a query that no model can read finds nothing, however near
         judged[i] = {row_id: Judgement(-math.inf, judgement.match) for row_id, judgement in judged[i].items()}
@@ -221,7 +225,16 @@ def _find(
         )
         return Hits(hits[options.offset :])
 
-    return {i: ranked(i) for i in rows}
+    return {i: ranked(i) for i in rows}, level_notices
+
+
+def _levels_unknown(found: FoundRows, space: Space) -> list[Notice]:
+    """A notice if rows were found that have no level, which a least level leaves out."""
+    kinds = {row.modality for row in found.rows if found.judged[row.id].answer is None}
+    if not kinds:
+        return []
+    values = {"model": space.model, "modalities": [modality for modality in MODALITIES if modality in kinds]}
+    return [Notice(NoticeKind.LEVELS_UNKNOWN, values)]
 
 
 def _in_order(modalities: set[Modality]) -> str:
