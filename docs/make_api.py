@@ -22,7 +22,10 @@ SECTIONS: dict[str, dict[str, Sequence[str]]] = {
     "Queries": {"mmsearch": ["Query", "Term", "Moment"]},
     "Results": {"mmsearch": ["Hits", "Hit", "Record", "Span", "OwnFacts", "Answer", "RowVectors", "Space"]},
     "Indexing": {"mmsearch": ["IngestOptions", "Report", "FileNote", "PassedOver", "Progress"]},
-    "Upkeep": {"mmsearch": ["Status", "ModalityStatus", "RootStatus", "Problem", "Scores", "DirectionScores"]},
+    "Upkeep": {"mmsearch": ["Status", "ModalityStatus", "RootStatus", "Problem"]},
+    "Evaluation": {
+        "mmsearch": ["Scores", "DirectionScores", "LevelScores", "LevelQuality", "Calibrated", "CalibratedDirection"]
+    },
     "Films and sounds": {"mmsearch": ["SavedFrame", "SavedClip", "Thumbnail"]},
     "Notices": {"mmsearch": ["Notice", "NoticeKind", "Hint", "HintKind"]},
     "Errors": {

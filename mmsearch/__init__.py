@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from mmsearch.notices import Notice, NoticeKind
     from mmsearch.own_facts import OwnFacts
     from mmsearch.retrieval.encoders.protocol import AudioEncoder, Encoder, ImageEncoder, TextEncoder, VideoEncoder
+    from mmsearch.retrieval.evaluation.calibrate import Calibrated, CalibratedDirection
+    from mmsearch.retrieval.evaluation.level_scores import LevelQuality, LevelScores
     from mmsearch.retrieval.evaluation.scores import DirectionScores, Scores
     from mmsearch.retrieval.ingest.options import IngestOptions
     from mmsearch.retrieval.media.pictures.transform import ImageTransform
@@ -83,6 +85,8 @@ _MODULES = {
         "VideoEncoder",
     ),
     "mmsearch.own_facts": ("OwnFacts",),
+    "mmsearch.retrieval.evaluation.calibrate": ("Calibrated", "CalibratedDirection"),
+    "mmsearch.retrieval.evaluation.level_scores": ("LevelQuality", "LevelScores"),
     "mmsearch.retrieval.evaluation.scores": ("DirectionScores", "Scores"),
     "mmsearch.retrieval.ingest.options": ("IngestOptions",),
     "mmsearch.retrieval.media.pictures.transform": ("ImageTransform",),
@@ -98,6 +102,8 @@ _MODULE_OF = {name: module for module, names in _MODULES.items() for name in nam
 __all__ = [
     "Answer",
     "AudioEncoder",
+    "Calibrated",
+    "CalibratedDirection",
     "CannotEmbedError",
     "Collection",
     "CollectionBusyError",
@@ -116,6 +122,8 @@ __all__ = [
     "ImageEncoder",
     "ImageTransform",
     "IngestOptions",
+    "LevelQuality",
+    "LevelScores",
     "MMSearchError",
     "ModalityStatus",
     "ModelUnavailableError",

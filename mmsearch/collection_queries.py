@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from mmsearch.retrieval.evaluation.calibrate import Calibrated
     from mmsearch.retrieval.evaluation.scores import Scores
 
 QueryInput: TypeAlias = "TermValue | Query | Sequence[float]"
@@ -237,8 +238,11 @@ class CollectionQueries:
     def evaluate(self, pairs: str | os.PathLike[str], *, pool: str = "collection") -> Scores:
         """Measure recall@k, MRR and mAP of the collection's models and indexes on queries with known answers.
 
+        Lines without an answer say how good the levels are (`Scores.levels`): AUROC and expected calibration error.
+
         Args:
-            pairs: a file of JSON lines such as ``{"query": "a dog", "relevant": ["1.jpg"]}``, paths relative to it.
+            pairs: a file of JSON lines such as ``{"query": "a dog", "relevant": ["1.jpg"]}``, paths relative to it, and
+                ``{"query": "a zebra", "relevant": []}`` for what is not in the collection.
             pool: ``collection`` ranks all files of the relevant files' modality, ``pairs`` only those of the pairs.
 
         Raises:
@@ -247,3 +251,27 @@ class CollectionQueries:
         from mmsearch.retrieval.evaluation.evaluate import evaluate_session
 
         return evaluate_session(self._session, Path(pairs), pool=pool)
+
+    def calibrate(self, pairs: str | os.PathLike[str] | None = None) -> Calibrated:
+        """Fit levels on this collection, so that `Hit.level` is known for its models and fits its contents.
+
+        The fits are kept in the manifest and count from now on. Without pairs, only directions are fitted for which
+        nothing was measured: a model that is in no catalogue, or that nobody could measure.
+
+        Args:
+            pairs: a file of JSON lines as `evaluate` reads it, at least 20 queries for a direction. Lines without an
+                answer, ``{"query": "a zebra", "relevant": []}``, make the fit better: 20 or more of them. None: the
+                collection's own texts and pictures tell what a good cosine is, or probe texts if it has few texts.
+
+        Returns:
+            For each direction that was fitted, AUROC and expected calibration error (ECE) before and after, on queries
+            that were not learned from.
+
+        Raises:
+            UsageError: the file is not valid, or there is too little to fit anything; the text says what is needed.
+            CollectionBusyError: another process writes to the collection.
+            ModelUnavailableError: the model that is to embed the pairs' words cannot be loaded.
+        """
+        from mmsearch.retrieval.evaluation.calibrate import calibrate_session
+
+        return calibrate_session(self._session, None if pairs is None else Path(pairs))

@@ -34,6 +34,8 @@ class NoticeKind(StrEnum):
     FILE_SAMPLED = "file_sampled"
     PAIRS_NOT_SCORED = "pairs_not_scored"
     PAIRS_NOT_INDEXED = "pairs_not_indexed"
+    LEVELS_KEPT = "levels_kept"
+    LEVELS_NOT_FITTED = "levels_not_fitted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,8 @@ def _words_unknown(
     return (f"{file}: " if file else "") + f"{reads} does not know {named}{meaning}{more}"
 
 
+_FITTED_ON = {"catalogue": "measured for the model", "pairs": "fitted on pairs"}
+
 _SENTENCES: dict[NoticeKind, Callable[..., str]] = {
     NoticeKind.EXCLUDE_UNMATCHED: "nothing matched the exclude pattern {pattern}".format,
     NoticeKind.NO_LONGER_INDEXED: lambda files: (
@@ -129,6 +133,11 @@ _SENTENCES: dict[NoticeKind, Callable[..., str]] = {
     ),
     NoticeKind.FILE_SAMPLED: "{file}: searched by {sample}".format,
     NoticeKind.PAIRS_NOT_SCORED: "not scored with every model: {reason}".format,
+    NoticeKind.LEVELS_KEPT: lambda direction, model, source: (
+        f"{direction} keeps its levels, which were {_FITTED_ON[source]}: they are better than what the contents tell"
+        f" (model {model})"
+    ),
+    NoticeKind.LEVELS_NOT_FITTED: ("{direction} needs {needed} {what}, there are {found} (model {model})".format),
     NoticeKind.PAIRS_NOT_INDEXED: lambda files, example: (
         f"missed, for they are not in the collection: {counted(files, 'file')} of the pairs, such as {example}"
     ),

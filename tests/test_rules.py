@@ -392,10 +392,11 @@ MAY_IMPORT = {
     f"{R}.store": SHARED,
     f"{R}.encoders": SHARED | {f"{R}.media"},
     f"{R}.ingest": SHARED | {f"{R}.media", f"{R}.encoders", f"{R}.store"},
-    f"{R}.upkeep": SHARED | {f"{R}.store", "mmsearch.indexes"},
+    f"{R}.upkeep": SHARED | {f"{R}.store", "mmsearch.indexes", f"{R}.encoders.level_fits"},  # status tells of levels
     f"{R}.search": SHARED | {f"{R}.media", f"{R}.encoders", f"{R}.store", f"{R}.upkeep", "mmsearch.indexes"},
     f"{R}.evaluation": SHARED
     | {f"{R}.{room}" for room in ("search", "encoders", "store", "media")}
+    | {f"{R}.upkeep.probe_texts"}  # queries for a collection that has no texts
     | {"mmsearch.indexes"},
     f"{R}.index_run": SHARED | {f"{R}.{room}" for room in ("ingest", "upkeep", "encoders", "store")},
     "mmsearch.collection": SHARED | {R, "mmsearch.indexes", "mmsearch.models", *FACADE},

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mmsearch.cli.evaluate import LEVEL_SOURCES
 from mmsearch.cli.hints import with_hint
 from mmsearch.cli.options import collection_path, command, common_options
 from mmsearch.cli.output import echo, print_json, terminal_safe
@@ -80,4 +81,12 @@ def _described(part: ModalityStatus) -> str:
         recall = " · ".join(f"{kind} {value:.3f}" for kind, value in part.recall.items())
         queries = " and ".join(f"{count:,}" for count in dict.fromkeys(part.measured_on.values()))
         text += f", recall@10 {recall} (measured on {queries} {'query' if queries == '1' else 'queries'})"
-    return text
+    return text + f", levels {_levels(part)}"
+
+
+def _levels(part: ModalityStatus) -> str:
+    """Where levels come from: ``measured for the model``; with several kinds of queries, of each of them."""
+    known = {asked: LEVEL_SOURCES[source] if source else "not known" for asked, source in part.levels.items()}
+    if list(known) == ["text"]:
+        return known["text"]
+    return " · ".join(f"{asked} {source}" for asked, source in known.items())

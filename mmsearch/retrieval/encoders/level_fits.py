@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.types import Modality
+from mmsearch.types import Modality, Space
 
 Direction = tuple[Modality, Modality]
 """What is asked with, and what answers: ``("text", "image")``."""
@@ -87,3 +87,15 @@ _MEASURED: dict[str, dict[Direction, LevelFit]] = {
 def measured_fit(model: str, direction: Direction) -> LevelFit | None:
     """What was measured for a model of the catalogue; None where nobody measured it."""
     return _MEASURED.get(model, {}).get(direction)
+
+
+def known_fit(own: Mapping[str, Mapping[str, Any]], space: Space, direction: Direction) -> LevelFit | None:
+    """The fit of a direction in a space: the collection's own, or else what was measured for the model.
+
+    Args:
+        own: what was fitted on the collection, see `Manifest.level_fits`.
+        space: the space.
+        direction: the direction.
+    """
+    found = own.get(space.key, {}).get(direction_name(direction))
+    return LevelFit.from_json(found) if found else measured_fit(space.model, direction)

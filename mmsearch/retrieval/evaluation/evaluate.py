@@ -2,7 +2,8 @@
 
 Both are measured, because the difference is what the index loses; the rest is what the model loses. Files are ranked by
 their best row; of equal scores, relevant files come last. Pairs with spans are scored by moment as well: a row answers
-if its temporal intersection over union with a span of a relevant file is at least one half.
+if its temporal intersection over union with a span of a relevant file is at least one half. Pairs without a relevant
+file count in none of these: they say how good levels are (`level_scores`).
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from mmsearch.errors import CannotEmbedError, Hint, HintKind, UsageError
 from mmsearch.indexes import VectorIndex, build_index
 from mmsearch.notices import Notice, NoticeKind
 from mmsearch.retrieval.encoders.protocol import Encoder
+from mmsearch.retrieval.evaluation.files import FilesOfSpace, Floats, embed_pairs
+from mmsearch.retrieval.evaluation.level_scores import LevelScores, score_levels
 from mmsearch.retrieval.evaluation.pairs import Pair, read_pairs
+from mmsearch.retrieval.evaluation.questions import questions_of
 from mmsearch.retrieval.evaluation.scores import RECALL_AT, DirectionScores, Scores, direction_scores, ranks_of
 from mmsearch.retrieval.media.decode_spec import MAX_SPAN_S
-from mmsearch.retrieval.search.query import Query
-from mmsearch.retrieval.search.query_vectors import embed_all, embed_query
 from mmsearch.retrieval.search.searcher import Searcher
 from mmsearch.retrieval.search.session import Session
 from mmsearch.types import Modality
@@ -36,7 +38,6 @@ INDEX_DEPTH = 100
 """Rows that are searched through the index for MRR and mAP."""
 
 _MOST_SCORES = 8_000_000  # held at a time; 100 MB with their ids
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +82,17 @@ def evaluate(spaces: Sequence[tuple[Searcher, Encoder | None]], path: Path, *, p
     if pool not in ("collection", "pairs"):
         raise UsageError(f"no pool {pool!r}; there are: collection, pairs")
     pairs = read_pairs(path)
-    all_files = [_Files(searcher) for searcher, _ in spaces]
+    all_files = [FilesOfSpace(searcher) for searcher, _ in spaces]
     known = {name for files in all_files for name in files.modality}
     directions: list[DirectionScores] = []
+    levels: list[LevelScores] = []
     failures: list[CannotEmbedError] = []
     for files, (searcher, encoder) in zip(all_files, spaces, strict=True):
         files.elsewhere = known - files.modality.keys()
         for scores in _directions(files, encoder, pairs, pool, failures):
             directions.append(replace(scores, model=searcher.space.model))
+        questions = questions_of(files, encoder, pairs) if any(not pair.relevant for pair in pairs) else []
+        levels += [score_levels(searcher, asked) for asked in questions if len(asked.absent)]
     if failures and not directions:
         raise failures[0]
     if not directions:
@@ -100,11 +104,11 @@ def evaluate(spaces: Sequence[tuple[Searcher, Encoder | None]], path: Path, *, p
     if unknown:
         some = os.fsdecode(sorted(unknown)[0])
         notices.append(Notice(NoticeKind.PAIRS_NOT_INDEXED, {"files": len(unknown), "example": some}))
-    return Scores(spaces[0][0].space.key, tuple(directions), tuple(notices))
+    return Scores(spaces[0][0].space.key, tuple(directions), tuple(notices), tuple(levels))
 
 
 def _directions(
-    files: _Files, encoder: Encoder | None, pairs: Sequence[Pair], pool: str, failures: list[CannotEmbedError]
+    files: FilesOfSpace, encoder: Encoder | None, pairs: Sequence[Pair], pool: str, failures: list[CannotEmbedError]
 ) -> list[DirectionScores]:
     """Every direction that the pairs allow in one space; ``failures`` collects why the model cannot embed others."""
     directions: list[DirectionScores] = []
@@ -115,7 +119,7 @@ def _directions(
             group = [p for p in chosen if (p.query is not None) == (kind == "text")]
             if group:
                 try:
-                    vectors = _embed(encoder, files, group, modality)
+                    vectors = embed_pairs(encoder, files, group, modality)
                 except CannotEmbedError as failure:
                     failures.append(failure)
                     continue
@@ -126,67 +130,8 @@ def _directions(
     return directions
 
 
-class _Files:
-    """The collection's files in one space: modality and rows of each, by path.
-
-    A film with rows of several modalities counts as video. ``elsewhere`` are files that only other spaces have.
-    """
-
-    def __init__(self, searcher: Searcher) -> None:
-        self.searcher = searcher
-        self.elsewhere: set[bytes] = set()
-        self.modality: dict[bytes, Modality] = {}
-        self.number: dict[Modality, dict[bytes, int]] = {}
-        self.owner: dict[Modality, NDArray[np.int64]] = {}
-        for modality in searcher.modalities:
-            rows = searcher.rows(modality)
-            paths = rows.facts(["path"])["path"].to_pylist()
-            numbers: dict[bytes, int] = {}
-            self.owner[modality] = np.array([numbers.setdefault(p, len(numbers)) for p in paths], np.int64)
-            self.number[modality] = numbers
-            live = rows.live
-            self.modality |= {p: modality for i, p in enumerate(paths) if live is None or live[i]}
-
-    def may_be(self, path: bytes, modality: Modality) -> bool:
-        """Whether a file is of a modality. One that is not in the collection counts in every modality, as missed."""
-        return path not in self.elsewhere and self.modality.get(path, modality) == modality
-
-    def vector(self, path: bytes) -> Floats | None:
-        """The stored vector of a file's first row."""
-        modality = self.modality.get(path)
-        if modality is None:
-            return None
-        rows = self.searcher.rows(modality)
-        own = self.owner[modality] == self.number[modality][path]
-        positions = np.flatnonzero(own if rows.live is None else own & rows.live)[:1]
-        return np.asarray(rows.vectors_at(positions)[0], np.float32)
-
-
-def _embed(encoder: Encoder | None, files: _Files, pairs: Sequence[Pair], modality: Modality) -> Floats:
-    """A unit vector for each pair's query, as it looks among rows of a modality, float32 ``[pairs, dim]``.
-
-    Files of the collection are not decoded again.
-    """
-    if pairs[0].query is not None:
-        if encoder is None:
-            raise UsageError(f"space {files.searcher.space.key} has no model here that could embed the pairs' words")
-        vectors, failures = embed_all([Query(pair.query) for pair in pairs], files.searcher.space, encoder)
-        if failures:
-            raise next(iter(failures.values()))
-        return np.stack([vector.among(modality) for vector in vectors.values()])
-    known = [files.vector(pair.query_file or b"") for pair in pairs]
-    return np.stack(
-        [
-            stored
-            if stored is not None
-            else embed_query(Query(Path(os.fsdecode(pair.query_file or b""))), files.searcher.space, encoder).media
-            for stored, pair in zip(known, pairs, strict=True)
-        ]
-    )
-
-
 def _score_files(
-    files: _Files, pairs: Sequence[Pair], vectors: Floats, modality: Modality, pool: str
+    files: FilesOfSpace, pairs: Sequence[Pair], vectors: Floats, modality: Modality, pool: str
 ) -> list[DirectionScores]:
     """Query → relevant files."""
     numbers = files.number[modality]
@@ -208,7 +153,9 @@ def _score_files(
     )
 
 
-def _score_moments(files: _Files, pairs: Sequence[Pair], vectors: Floats, modality: Modality) -> list[DirectionScores]:
+def _score_moments(
+    files: FilesOfSpace, pairs: Sequence[Pair], vectors: Floats, modality: Modality
+) -> list[DirectionScores]:
     """Query → moments of films and sounds, for the pairs that state spans: rows that are short enough are the pool."""
     timed = [i for i, pair in enumerate(pairs) if pair.spans]
     if not timed:
@@ -238,7 +185,9 @@ def _iou(start: NDArray[Any], end: NDArray[Any], from_s: float, to_s: float) -> 
     return np.asarray(np.divide(shared, union, out=np.zeros_like(union), where=np.isfinite(union) & (union > 0)))
 
 
-def _score_texts(files: _Files, pairs: Sequence[Pair], vectors: Floats, modality: Modality) -> list[DirectionScores]:
+def _score_texts(
+    files: FilesOfSpace, pairs: Sequence[Pair], vectors: Floats, modality: Modality
+) -> list[DirectionScores]:
     """Relevant files → the texts of the pairs, which make a pool of their own."""
     texts: dict[str, int] = {}
     first: list[int] = []

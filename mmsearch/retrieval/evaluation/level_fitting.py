@@ -5,12 +5,13 @@ Each part holds the right rows of the query that asks it, so a query has an answ
 
 *Row*: right rows against the wrong rows that come nearest. *Answer*: the best row where there is an answer, against the
 best row where there is none. For the latter either queries for things that no row shows are given, or each query asks
-the half of the rows that is least like its right rows: as if nothing of the kind were in the collection.
+the half of the rows that is least like its right rows: as if nothing of the kind were in the collection. Such searches
+are easier to tell apart than real ones, so that less is learned from them: the threshold, and a gentler slope.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +22,9 @@ from mmsearch.retrieval.encoders.level_fits import FitSource, LevelFit, Logistic
 ANSWERED_SHARE = 2 / 3
 """Of searches, how many have an answer; a fit is for this share. People mostly look for what they know to be there."""
 
-_PARTS = (1, 4, 16, 64)  # sizes of the parts: all rows, a quarter of them, …
+PARTS = (1, 4, 16, 64)
+"""Sizes of the parts that are learned from: all rows, a quarter of them, …"""
+
 _LEAST_ROWS = 8  # of a part
 _NEAREST = 30  # rows of each query that the row logistic is fitted on
 _SAMPLE_ROWS = 1024  # as many as a match sample has
@@ -30,8 +33,15 @@ _SPREAD_RATIOS = (0.0, 1.0, 2.0)
 _RIDGE = 1e-3
 _STEPS = 50
 
+# Where no absent things are known, by `benchmarks/calibration.py`: the threshold rises by this share of the spread for
+# each step of the logarithm of the number of rows, and the slope is this share of the fitted one.
+_RISE = 0.15
+_GENTLER = 0.7
+_AT_ONCE = 4_000_000  # cosines that are held
+
 Floats = NDArray[np.float64]
 Vectors = NDArray[np.float32]
+Positions = Sequence[NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +59,9 @@ class Examples:
     weight: Floats
 
     @classmethod
-    def of(cls, features: Sequence[Sequence[float]], right: bool | Sequence[bool], weight: float = 1.0) -> Examples:
+    def of(
+        cls, features: Sequence[Sequence[float] | Floats], right: bool | Sequence[bool], weight: float = 1.0
+    ) -> Examples:
         """Examples that weigh ``weight`` together."""
         found = np.array(features, np.float64).reshape(-1, 3)
         truth = np.broadcast_to(np.asarray(right, np.float64), len(found)).copy()
@@ -64,8 +76,13 @@ class Examples:
 def spreads(queries: Vectors, rows: Vectors) -> Floats:
     """The standard deviation of each query's cosines with a sample of the rows, as `MatchSample` has it, ``[q]``."""
     sample = rows[np.random.default_rng(0).permutation(len(rows))[:_SAMPLE_ROWS]]
-    variance = (queries @ sample.T).astype(np.float64).var(axis=1)
-    count = len(sample)
+    return _spread_of(queries @ sample.T)
+
+
+def _spread_of(cosines: Vectors) -> Floats:
+    """The standard deviation of cosines with a sample, of the last axis, joined with a prior as in `MatchSample`."""
+    count = cosines.shape[-1]
+    variance = cosines.astype(np.float64).var(axis=-1)
     spread: Floats = np.sqrt((count * variance + _PRIOR_ROWS * _PRIOR_DEVIATION**2) / (count + _PRIOR_ROWS))
     return spread
 
@@ -77,22 +94,41 @@ def best_rows(queries: Vectors, rows: Vectors) -> Floats:
 
 
 def fit_row(examples: Examples) -> Logistic:
-    """The row logistic."""
-    fitted, _ = _fit(examples.features, examples)
-    return _rounded(*fitted)
+    """The row logistic. More rows never make a row likelier: if they seem to, their number is left out."""
+    (cosine, spread, log_rows, intercept), _ = _fit(examples.features, examples)
+    if log_rows > 0:
+        (cosine, spread, intercept), _ = _fit(examples.features[:, :2], examples)
+        log_rows = 0.0
+    return _rounded(cosine, spread, log_rows, intercept)
 
 
 def fit_answer(examples: Examples) -> Logistic:
     """The answer logistic. The spread's coefficient is one of a few multiples of the cosine's, the likeliest.
 
-    If it were free it would tell long queries from short ones, where the two kinds of examples differ by that.
+    If it were free it would tell long queries from short ones, where the two kinds of examples differ by that. Few
+    examples may say that more rows make an answer likelier; then the threshold rises as it usually does.
     """
     fits = []
     for ratio in _SPREAD_RATIOS:
         joined = examples.features[:, 0] + ratio * examples.features[:, 1]
         (cosine, log_rows, intercept), likelihood = _fit(np.column_stack([joined, examples.features[:, 2]]), examples)
         fits.append((likelihood, ratio, (cosine, ratio * cosine, log_rows, intercept)))
-    return _rounded(*max(fits)[2])
+    _, ratio, fitted = max(fits)
+    return _rounded(*fitted) if fitted[2] <= 0 else _rounded(*_fit_usual_rise(examples, ratio))
+
+
+def fit_answer_to_guesses(examples: Examples) -> Logistic:
+    """The answer logistic where what has no answer was guessed, see the top of this module."""
+    return _rounded(*(_GENTLER * value for value in _fit_usual_rise(examples, 0.0)))
+
+
+def _fit_usual_rise(examples: Examples, ratio: float) -> tuple[float, float, float, float]:
+    """The coefficients with those of the spread and of the number of rows given by that of the cosine."""
+    cosine, spread, log_rows = examples.features.T
+    usual = float(np.mean(spread[log_rows > log_rows.max() - 1]))  # of small parts it is not known well
+    shifted = cosine + ratio * spread - _RISE * usual * log_rows
+    (slope, intercept), _ = _fit(shifted[:, None], examples)
+    return float(slope), float(ratio * slope), float(-_RISE * usual * slope), float(intercept)
 
 
 def _rounded(*coefficients: float) -> Logistic:
@@ -125,72 +161,132 @@ def _fit(features: Floats, examples: Examples) -> tuple[Floats, float]:
     return fitted, float(-np.average(np.logaddexp(0, -signed), weights=weight))
 
 
-def row_examples(queries: Vectors, rows: Vectors, right: Sequence[NDArray[np.int64]], *, seed: int = 0) -> Examples:
+def row_examples(
+    queries: Vectors,
+    rows: Vectors,
+    right: Positions,
+    *,
+    own: Positions = (),
+    shares: Sequence[int] = PARTS,
+    seed: int = 0,
+) -> Examples:
     """The nearest rows of each query in parts of several sizes, right and wrong ones.
 
     Args:
         queries: unit vectors, float32 ``[q, dim]``.
         rows: unit vectors, float32 ``[n, dim]``.
-        right: the positions of each query's right rows.
+        right: of each query the positions of its right rows.
+        own: of each query the positions of rows that cannot answer it, as they are of the file that asks; may be empty.
+        shares: which parts are asked: 1 is all rows, 4 a quarter of them.
         seed: of the parts.
     """
-    features: list[tuple[float, float, float]] = []
+    features: list[Floats] = []
     truth: list[bool] = []
-    for query, own, part in _parts(queries, rows, right, seed):
-        cosines = rows[part] @ query
-        spread = float(spreads(query[None], rows[part])[0])
-        nearest = np.argsort(-cosines)[:_NEAREST]
-        is_right = np.isin(part[nearest], own)
-        features += [(float(c), spread, float(np.log(len(part)))) for c in cosines[nearest]]
-        truth += is_right.tolist()
+    for part in _parts(queries, rows, right, own, shares, seed):
+        nearest = np.argsort(-part.cosines)[:_NEAREST]
+        features += [part.features(cosine) for cosine in part.cosines[nearest]]
+        truth += np.isin(part.positions[nearest], right[part.query]).tolist()
     return Examples.of(features, truth)
 
 
 def answered_examples(
-    queries: Vectors, rows: Vectors, right: Sequence[NDArray[np.int64]], *, seed: int = 0
+    queries: Vectors,
+    rows: Vectors,
+    right: Positions,
+    *,
+    own: Positions = (),
+    shares: Sequence[int] = PARTS,
+    seed: int = 0,
 ) -> Examples:
-    """The best row of each query in parts of several sizes that hold its answer."""
-    found = [best_rows(query[None], rows[part])[0] for query, _, part in _parts(queries, rows, right, seed)]
-    return Examples.of(found, True, ANSWERED_SHARE)
+    """The best row of each query in parts of several sizes that hold its answer. The arguments: see `row_examples`."""
+    parts = _parts(queries, rows, right, own, shares, seed)
+    return Examples.of([part.features(part.cosines.max()) for part in parts], True, ANSWERED_SHARE)
 
 
-def unanswered_examples(queries: Vectors, rows: Vectors, *, seed: int = 0) -> Examples:
+def unanswered_examples(
+    queries: Vectors, rows: Vectors, *, own: Positions = (), shares: Sequence[int] = PARTS, seed: int = 0
+) -> Examples:
     """The best row of each query, for which no row is right, in parts of several sizes."""
     none = [np.empty(0, np.int64)] * len(queries)
-    found = [best_rows(query[None], rows[part])[0] for query, _, part in _parts(queries, rows, none, seed)]
-    return Examples.of(found, False, 1 - ANSWERED_SHARE)
+    parts = _parts(queries, rows, none, own, shares, seed)
+    return Examples.of([part.features(part.cosines.max()) for part in parts], False, 1 - ANSWERED_SHARE)
 
 
-def unlike_examples(queries: Vectors, rows: Vectors, right: Sequence[NDArray[np.int64]], *, seed: int = 0) -> Examples:
+def unlike_examples(
+    queries: Vectors,
+    rows: Vectors,
+    right: Positions,
+    *,
+    own: Positions = (),
+    shares: Sequence[int] = PARTS,
+    seed: int = 0,
+) -> Examples:
     """The best row of each query among the half of the rows of a part that is least like its first right row."""
     found = []
-    for query, own, part in _parts(queries, rows, right, seed):
-        alike = rows[part] @ rows[own[0]]
-        found.append(best_rows(query[None], rows[part[alike <= np.median(alike)]])[0])
+    for part in _parts(queries, rows, right, own, shares, seed):
+        alike = part.alike[part.positions]
+        far = alike <= np.median(alike)
+        found.append(part.features(part.cosines[far].max(), int(np.count_nonzero(far))))
     return Examples.of(found, False, 1 - ANSWERED_SHARE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of the rows that a query asks, which holds its right rows.
+
+    Attributes:
+        query: the number of the query.
+        positions: of the rows, int64 ``[p]``.
+        cosines: of the query with them, float32 ``[p]``.
+        alike: the cosines of all rows with the first right row, float32 ``[n]``; empty if no row is right.
+        spread: the standard deviation of the query's cosines with a sample of the part.
+    """
+
+    query: int
+    positions: NDArray[np.int64]
+    cosines: Vectors
+    alike: Vectors
+    spread: float
+
+    def features(self, cosine: float, rows: int | None = None) -> Floats:
+        """The features of a row with that cosine, as one of all rows of the part, or of so many."""
+        return np.array([cosine, self.spread, np.log(len(self.positions) if rows is None else rows)], np.float64)
 
 
 def _parts(
-    queries: Vectors, rows: Vectors, right: Sequence[NDArray[np.int64]], seed: int
-) -> list[tuple[Vectors, NDArray[np.int64], NDArray[np.int64]]]:
-    """Each query with its right rows and the positions of a part of the rows, which holds all of these."""
+    queries: Vectors, rows: Vectors, right: Positions, own: Positions, shares: Sequence[int], seed: int
+) -> Iterator[_Part]:
+    """Each query with parts of the rows."""
     rng = np.random.default_rng(seed)
-    sizes = [max(len(rows) // share, min(_LEAST_ROWS, len(rows))) for share in _PARTS]
-    made = []
-    for query, own in zip(queries, right, strict=True):
-        for size in dict.fromkeys(sizes):
-            drawn = rng.permutation(len(rows))[:size]
-            made.append((query, own, np.union1d(drawn, own).astype(np.int64)))
-    return made
+    sizes = dict.fromkeys(max(len(rows) // share, min(_LEAST_ROWS, len(rows))) for share in shares)
+    step = max(1, _AT_ONCE // len(rows))
+    for start in range(0, len(queries), step):
+        numbers = range(start, min(start + step, len(queries)))
+        cosines = queries[start : start + step] @ rows.T
+        first = [right[number][0] for number in numbers if len(right[number])]
+        likeness = iter(rows[first] @ rows.T)
+        for number, among_all in zip(numbers, cosines, strict=True):
+            alike = next(likeness) if len(right[number]) else among_all[:0]
+            for size in sizes:
+                drawn = rng.permutation(len(rows))[:size]
+                part = np.union1d(drawn, right[number]).astype(np.int64)
+                if len(own) and len(own[number]):
+                    part = np.setdiff1d(part, own[number])
+                if len(part):
+                    spread = _spread_of(among_all[drawn[:_SAMPLE_ROWS]])
+                    yield _Part(number, part, among_all[part], alike, float(spread))
 
 
 def fit_levels(
     queries: Vectors,
     rows: Vectors,
-    right: Sequence[NDArray[np.int64]],
+    right: Positions,
     absent: Vectors | None = None,
     *,
     source: FitSource,
+    measured: LevelFit | None = None,
+    own: Positions = (),
+    absent_own: Positions = (),
     seed: int = 0,
 ) -> LevelFit:
     """Fit both logistics of one direction.
@@ -198,15 +294,19 @@ def fit_levels(
     Args:
         queries: unit vectors of queries that have an answer, float32 ``[q, dim]``.
         rows: unit vectors, float32 ``[n, dim]``.
-        right: the positions of each query's right rows, at least one.
+        right: of each query the positions of its right rows, at least one.
         absent: unit vectors of queries for which no row is right; None if none are known.
         source: what the numbers are said to come from.
+        measured: of the model; without absent queries its answer logistic is better than one that is fitted to guesses.
+        own: of each query the positions of rows that cannot answer it; may be empty.
+        absent_own: the same of absent queries.
         seed: of the parts that are drawn.
     """
-    answered = answered_examples(queries, rows, right, seed=seed)
-    none = (
-        unlike_examples(queries, rows, right, seed=seed)
-        if absent is None
-        else unanswered_examples(absent, rows, seed=seed)
-    )
-    return LevelFit(fit_answer(answered + none), fit_row(row_examples(queries, rows, right, seed=seed)), source)
+    answered = answered_examples(queries, rows, right, own=own, seed=seed)
+    if absent is not None:
+        answer = fit_answer(answered + unanswered_examples(absent, rows, own=absent_own, seed=seed))
+    elif measured is not None:
+        answer = measured.answer
+    else:
+        answer = fit_answer_to_guesses(answered + unlike_examples(queries, rows, right, own=own, seed=seed))
+    return LevelFit(answer, fit_row(row_examples(queries, rows, right, own=own, seed=seed)), source)

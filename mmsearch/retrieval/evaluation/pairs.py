@@ -1,4 +1,4 @@
-"""PAIRS files: queries with the files, and the moments in films, that answer them."""
+"""PAIRS files: queries with the files, and the moments in films, that answer them, and queries that nothing answers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ from mmsearch.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One line of a PAIRS file, paths made absolute. ``spans``: moments in the relevant files, from … to in seconds."""
+    """One line of a PAIRS file, paths made absolute.
+
+    Attributes:
+        query: the words that are asked for; None if a file asks.
+        query_file: the file that asks; None if words do.
+        relevant: the files that answer; empty for a query that nothing answers.
+        spans: moments in the relevant files, from … to in seconds.
+    """
 
     query: str | None
     query_file: bytes | None
@@ -36,6 +43,8 @@ def read_pairs(path: Path) -> list[Pair]:
     pairs = [_pair(line, number, path, folder) for number, line in enumerate(lines, 1) if line.strip()]
     if not pairs:
         raise UsageError(f"{path} holds no pairs")
+    if not any(pair.relevant for pair in pairs):
+        raise UsageError(f"{path} names no file that answers one of its queries")
     return pairs
 
 
@@ -48,7 +57,7 @@ def _pair(line: str, number: int, path: Path, folder: bytes) -> Pair:
         relevant = tuple(dict.fromkeys(place(name) for name in data["relevant"]))
         query, file = data.get("query"), data.get("query_file")
         spans = tuple((float(start), float(end)) for start, end in data.get("spans", ()))
-        if not relevant or (query is None) == (file is None) or any(end <= start for start, end in spans):
+        if (spans and not relevant) or (query is None) == (file is None) or any(end <= start for start, end in spans):
             raise ValueError
         return Pair(query, place(file) if file is not None else None, relevant, spans)
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.notices import Notice
+from mmsearch.retrieval.evaluation.level_scores import LevelScores
 
 RECALL_AT = (1, 5, 10)
 _TIE = 1e-6  # cosines closer than float32 arithmetic can tell apart
@@ -54,16 +55,20 @@ class Scores:
         space: the key of the primary space.
         directions: the scores of each direction, by brute force and through the index.
         notices: pairs that could not be scored.
+        levels: how good the levels are, for each direction in which pairs name absent things.
     """
 
     space: str
     directions: tuple[DirectionScores, ...]
     notices: tuple[Notice, ...] = ()
+    levels: tuple[LevelScores, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The object of ``mmsearch eval --json``."""
         rows = [scores.to_json() for scores in self.directions]
-        return {"space": self.space, "scores": rows, "notices": [str(notice) for notice in self.notices]}
+        notices = [str(notice) for notice in self.notices]
+        levels = [scores.to_json() for scores in self.levels]
+        return {"space": self.space, "scores": rows, "notices": notices, "levels": levels}
 
 
 def ranks_of(

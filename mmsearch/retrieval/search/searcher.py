@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mmsearch.hits import FileState, Hit
 from mmsearch.indexes import MatchSample, StoredVectors, VectorIndex, match_sample_positions
-from mmsearch.retrieval.encoders.level_fits import LevelFit, direction_name, measured_fit
+from mmsearch.retrieval.encoders.level_fits import LevelFit, known_fit
 from mmsearch.retrieval.search.copies import copies_of, count_distinct, may_have_copies
 from mmsearch.retrieval.search.filters import Filters
 from mmsearch.retrieval.search.levels import Judge, Judgement
@@ -170,8 +170,7 @@ class Searcher:
         """The level fit of a direction: the collection's own, or else what was measured for the model."""
         if source is None:
             return None
-        own = self.snapshot.manifest.level_fits.get(self.space.key, {}).get(direction_name((source, modality)))
-        return LevelFit.from_json(own) if own else measured_fit(self.space.model, (source, modality))
+        return known_fit(self.snapshot.manifest.level_fits, self.space, (source, modality))
 
     def cosine(self, one: Hit, other: Hit) -> float | None:
         """The cosine of the stored vectors of two rows of one modality; None if they are not both of this space."""

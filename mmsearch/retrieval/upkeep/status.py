@@ -8,12 +8,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mmsearch.indexes import CORPUS_QUERIES
+from mmsearch.retrieval.encoders.level_fits import FitSource, known_fit
+from mmsearch.retrieval.store.manifest import Manifest
 from mmsearch.retrieval.store.schema import FORMAT_VERSION
 from mmsearch.retrieval.store.skipped import read_skipped
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.stored_paths import StoredPaths, under_mask
 from mmsearch.retrieval.upkeep.index_files import latest_recall, read_all_facts
-from mmsearch.types import FileNote, Modality, path_json, printable
+from mmsearch.types import MODALITIES, FileNote, Modality, Space, path_json, printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,9 @@ class ModalityStatus:
         recall: measured recall@10 by kind of query: ``text``, and the modality itself (``passage`` for texts) for its
             own rows as queries; empty for exact search.
         measured_on: the number of queries by kind.
+        levels: where the levels of its hits come from, by what is asked with: ``catalogue`` (measured for the model),
+            ``pairs`` (fitted on pairs of the collection), ``contents`` (fitted on its texts and pictures as they lie),
+            None if they are not known. Always has ``text``.
     """
 
     space: str
@@ -44,6 +49,7 @@ class ModalityStatus:
     segments: int
     recall: dict[str, float]
     measured_on: dict[str, int]
+    levels: dict[Modality, FitSource | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +176,14 @@ def _modality_status(snapshot: Snapshot, space: str, modality: Modality) -> Moda
         segments=len(entries),
         recall=_named(calibration.recall, modality) if calibration else {},
         measured_on=_named(calibration.queries, modality) if calibration else {},
+        levels=_levels(manifest, manifest.spaces[space], modality),
     )
+
+
+def _levels(manifest: Manifest, space: Space, modality: Modality) -> dict[Modality, FitSource | None]:
+    """Where levels come from, by what is asked with; what is not known is left out, but for texts."""
+    fits = {source: known_fit(manifest.level_fits, space, (source, modality)) for source in MODALITIES}
+    return {source: fit.source if fit else None for source, fit in fits.items() if fit or source == "text"}
 
 
 def _named(by_kind: Mapping[str, Any], modality: Modality) -> dict[str, Any]:

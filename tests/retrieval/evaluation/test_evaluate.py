@@ -44,7 +44,7 @@ def test_paths_of_pairs_are_relative_to_their_file(tmp_path):
         "[]",
         "7",
         '{"query": "a dog"}',
-        '{"query": "a dog", "relevant": []}',
+        '{"query": "a dog", "relevant": [], "spans": [[0, 1]]}',
         '{"relevant": ["1.jpg"]}',
         '{"query": "a", "query_file": "b", "relevant": ["1.jpg"]}',
         '{"query": "a", "relevant": 5}',
@@ -63,6 +63,17 @@ def test_a_file_without_pairs_is_wrong_use(tmp_path, text):
     path = tmp_path / "pairs.jsonl"
     path.write_text(text)
     with pytest.raises(UsageError, match="holds no pairs"):
+        read_pairs(path)
+
+
+def test_a_query_that_nothing_answers_has_an_empty_list(tmp_path):
+    path = write_pairs(tmp_path / "pairs.jsonl", {"query": "a", "relevant": ["1"]}, {"query": "b", "relevant": []})
+    assert [pair.relevant for pair in read_pairs(path)][1] == ()
+
+
+def test_a_file_of_queries_that_nothing_answers_is_wrong_use(tmp_path):
+    path = write_pairs(tmp_path / "pairs.jsonl", {"query": "a zebra", "relevant": []})
+    with pytest.raises(UsageError, match="names no file that answers one of its queries"):
         read_pairs(path)
 
 
@@ -151,6 +162,33 @@ def test_relevant_files_are_sought_each_in_its_own_modality(dial):
     assert scores["text → image", "brute force"].map == 1.0
     assert scores["text → text", "brute force"].recall[1] == 0.0
     assert scores["text → text", "brute force"].recall[5] == 1.0
+
+
+def test_queries_that_nothing_answers_count_in_no_recall_and_score_the_levels(dial):
+    lines = [{"query_file": "t3", "relevant": ["3"]}, {"query_file": "t4", "relevant": ["4"]}]
+    without = dial.evaluate(write_pairs(dial.root.parent / "without.jsonl", *lines))
+    absent = {"query_file": "t9", "relevant": []}
+    scores = dial.evaluate(write_pairs(dial.root.parent / "with.jsonl", *lines, absent))
+    assert scores.directions == without.directions
+    assert without.levels == ()
+    (levels,) = scores.levels
+    assert (levels.direction, levels.answerable, levels.absent) == ("text → image", 2, 1)
+    assert (levels.source, levels.quality) == (None, None), "vectors made elsewhere: no levels are known"
+    assert scores.to_json()["levels"][0]["auroc"] is None
+
+
+def test_levels_of_mini_are_scored_as_they_were_measured(gallery):
+    folder = Path(gallery.manifest.roots[0])
+    pairs = write_pairs(
+        folder.parent / "levels.jsonl",
+        {"query": "a red disc", "relevant": ["photos/disc.png"]},
+        {"query": "xkcd qqqq zvw", "relevant": []},
+    )
+    (levels,) = gallery.evaluate(pairs).levels
+    assert (levels.source, levels.model, levels.absent) == ("catalogue", "mini", 1)
+    assert levels.quality is not None
+    assert levels.quality.auroc in (0.0, 0.5, 1.0)
+    assert 0 <= levels.quality.ece <= 1
 
 
 def test_pairs_of_another_collection_are_wrong_use(dial, tmp_path):
