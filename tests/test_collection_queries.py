@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmsearch import Hits, NoSuchFileError, NoticeKind, UsageError
+from mmsearch import Hint, HintKind, Hits, NoSuchFileError, NoticeKind, UsageError
 from mmsearch.types import LEVELS
 
 
@@ -49,10 +49,16 @@ def test_hits_left_out_because_their_level_is_not_known_are_told_in_a_notice(gal
     (notice,) = answer.notices
     assert (answer.hits, notice.kind) == ([], NoticeKind.LEVELS_UNKNOWN)
     assert notice.values == {"model": "mini", "modalities": ["image", "text"]}
+    assert notice.hint == Hint(HintKind.CALIBRATE)
     assert gallery.ask(folder / "disc.png").notices == ()
     assert gallery.ask("a red disc", min_level="strong").notices == ()
     unreadable, readable = gallery.ask_many(["зайка", "a red disc"], min_level="weak")
     assert {one.kind for one in (*unreadable.notices, *readable.notices)} == {NoticeKind.WORDS_UNKNOWN}
+
+
+def test_vectors_made_elsewhere_have_no_levels_and_no_model_to_fit_them_for(mine):
+    (notice,) = mine.ask(vectors(1)[0], min_level="weak").notices
+    assert (notice.kind, notice.hint) == (NoticeKind.LEVELS_UNKNOWN, None)
 
 
 def test_hits_of_a_search_become_a_table(gallery):

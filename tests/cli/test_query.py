@@ -163,6 +163,7 @@ def test_if_no_level_is_known_one_line_says_why_there_is_no_hit(query, indexed):
     ran = query(*asked)
     assert (ran.code, ran.out, ran.err.count("\n")) == (0, "", 1)
     assert ran.err.startswith("no levels are known for image, text found with mini by such a query")
+    assert "`mmsearch eval --calibrate`" in ran.err
     assert query(*asked, "--json").json["notices"]
 
 

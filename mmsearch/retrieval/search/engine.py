@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.errors import MMSearchError, UsageError
+from mmsearch.errors import Hint, HintKind, MMSearchError, UsageError
 from mmsearch.hits import Answer, Hit, Hits
 from mmsearch.notices import Notice, NoticeKind
 from mmsearch.retrieval.encoders.protocol import Encoder
@@ -234,7 +234,7 @@ def _levels_unknown(found: FoundRows, space: Space) -> list[Notice]:
     if not kinds:
         return []
     values = {"model": space.model, "modalities": [modality for modality in MODALITIES if modality in kinds]}
-    return [Notice(NoticeKind.LEVELS_UNKNOWN, values)]
+    return [Notice(NoticeKind.LEVELS_UNKNOWN, values, Hint(HintKind.CALIBRATE) if space.has_model else None)]
 
 
 def _in_order(modalities: set[Modality]) -> str:
