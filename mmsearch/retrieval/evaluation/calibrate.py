@@ -2,7 +2,7 @@
 
 With pairs, each direction that they allow is fitted. If they name no absent things and the model was measured, only the
 order of rows is fitted; what a good cosine is stays as it was measured. Without pairs, a direction is fitted that asks
-with texts for another modality and of which nothing better is known: pairs are better than what was measured for the
+with texts and of which nothing better is known: pairs are better than what was measured for the
 model, and that is better than what the contents tell. Every fit is judged by queries and answers that it was not
 learned from: on one half each, then all are learned from.
 """
@@ -166,8 +166,6 @@ def _by_contents(session: Session, notices: list[Notice]) -> list[_Fitted]:
     for space in session.spaces or [session.primary_space]:
         searcher = session.searcher(space)
         for modality in searcher.modalities:
-            if modality == "text":
-                continue
             direction: Direction = ("text", modality)
             known = known_fit(session.manifest.level_fits, space, direction)
             if known is not None and known.source != "contents":
@@ -175,15 +173,12 @@ def _by_contents(session: Session, notices: list[Notice]) -> list[_Fitted]:
                 notices.append(Notice(NoticeKind.LEVELS_KEPT, values))
                 continue
             rows = _rows(searcher, modality, ())
-            vectors = np.asarray(searcher.rows(modality).vectors_at(rows), np.float32)
-            guessed = guess_pairs(searcher, partial(session.encoder, space), modality, vectors)
+            guessed = guess_pairs(searcher, partial(session.encoder, space), modality, rows)
             if len(guessed.queries) < LEAST_QUERIES:
                 what = "texts that are the nearest to what they are nearest to"
                 notices.append(_too_few(direction, searcher, len(guessed.queries), what))
                 continue
-            none = np.empty(0, np.int64)
-            right = [rows[[place]] for place in guessed.right]
-            asked = Queries(guessed.queries, right, [none] * len(right))
+            asked = Queries(guessed.queries, [np.array([row]) for row in guessed.right], guessed.own)
             nothing = Queries(guessed.queries[:0], [], [])
             fitted.append(_fitted(searcher, Questions(direction, asked, nothing), "contents"))
     return fitted

@@ -84,19 +84,20 @@ def test_pairs_without_absent_queries_are_enough(made, tmp_path):
 
 
 def test_without_pairs_the_contents_tell(made, tmp_path):
-    (done,) = made.calibrate().directions
-    assert (done.direction, done.source, done.absent) == ("text → image", "contents", 0)
+    image, text = made.calibrate().directions
+    assert (image.direction, image.source, image.absent) == ("text → image", "contents", 0)
+    assert (text.direction, text.source) == ("text → text", "contents")
     assert made.search("t150", to=["image"], k=1)[0].level in ("strong", "likely")
     assert made.search("s55", to=["image"], k=1)[0].level in ("weak", "nothing")
 
 
 def test_contents_do_not_replace_what_pairs_have_told(made, tmp_path):
     made.calibrate(pairs(tmp_path, 60, 30))
-    stored = fits(made)
+    stored = fits(made)["text → image"]
     done = made.calibrate()
-    assert done.directions == ()
+    assert [direction.direction for direction in done.directions] == ["text → text"]
     assert [notice.kind for notice in done.notices] == [NoticeKind.LEVELS_KEPT]
-    assert fits(made) == stored
+    assert fits(made)["text → image"] == stored
     assert "fitted on pairs" in str(done.notices[0])
 
 
