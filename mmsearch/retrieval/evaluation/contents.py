@@ -129,7 +129,7 @@ def file_numbers(searcher: Searcher) -> NDArray[np.int64]:
 
 
 def _stored_texts(searcher: Searcher) -> tuple[Vectors, NDArray[np.int64]]:
-    """Vectors of the collection's texts, each once, `_MOST_TEXTS` at most, drawn by chance; and their files' numbers."""
+    """Vectors of texts that lie here, each once, `_MOST_TEXTS` at most, drawn by chance; and their files' numbers."""
     if "text" not in searcher.modalities:
         return np.empty((0, searcher.space.dim), np.float32), np.empty(0, np.int64)
     rows = searcher.rows("text")
