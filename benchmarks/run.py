@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import calibration
 import cold_query
 import feedback
 import ingest
@@ -31,6 +32,7 @@ CASES: dict[str, Callable[[], list[Measurement]]] = {
     "cold-query": cold_query.measure,
     "ingest": ingest.measure,
     "mini": mini.measure,
+    "calibration": calibration.measure,
     "feedback": feedback.measure,
 }
 
