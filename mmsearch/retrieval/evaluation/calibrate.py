@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.errors import UsageError
+from mmsearch.errors import CannotEmbedError, UsageError
 from mmsearch.notices import Notice, NoticeKind
 from mmsearch.retrieval.encoders.level_fits import (
     Direction,
@@ -29,7 +29,7 @@ from mmsearch.retrieval.encoders.level_fits import (
     measured_fit,
 )
 from mmsearch.retrieval.evaluation.contents import guess_pairs
-from mmsearch.retrieval.evaluation.files import FilesOfSpace
+from mmsearch.retrieval.evaluation.files import FilesOfSpace, not_indexed
 from mmsearch.retrieval.evaluation.level_fitting import (
     Examples,
     answered_examples,
@@ -129,7 +129,7 @@ def calibrate_session(session: Session, pairs: Path | None) -> Calibrated:
 
     fitted = session.retrying(fits)
     if not fitted and not any(notice.kind is NoticeKind.LEVELS_KEPT for notice in notices):
-        why = "; ".join(map(str, notices)) or "no file that the pairs name is in the collection"
+        why = "; ".join(map(str, notices)) or "the collection is empty"
         raise UsageError(f"no levels were fitted: {why}")
     if fitted:
         with open_writer(session.root) as writer:
@@ -144,12 +144,16 @@ def calibrate_session(session: Session, pairs: Path | None) -> Calibrated:
 def _by_pairs(session: Session, path: Path, notices: list[Notice]) -> list[_Fitted]:
     notices.clear()
     pairs = read_pairs(path)
+    needs_model = any(pair.query is not None for pair in pairs)
+    spaces = session.spaces or [session.primary_space]
+    all_files = [FilesOfSpace(session.searcher(space)) for space in spaces]
+    known = {name for files in all_files for name in files.modality}
+    failures: list[CannotEmbedError] = []
     fitted = []
-    for space in session.spaces or [session.primary_space]:
-        searcher = session.searcher(space)
-        needs_model = any(pair.query is not None for pair in pairs)
-        files = FilesOfSpace(searcher)
-        for questions in questions_of(files, session.encoder(space) if needs_model else None, pairs):
+    for files, space in zip(all_files, spaces, strict=True):
+        searcher = files.searcher
+        files.elsewhere = known - files.modality.keys()
+        for questions in questions_of(files, session.encoder(space) if needs_model else None, pairs, failures):
             queries, absent = len(questions.answerable), len(questions.absent)
             if queries < LEAST_QUERIES:
                 notices.append(_too_few(questions.direction, searcher, queries, "queries with an answer"))
@@ -157,6 +161,8 @@ def _by_pairs(session: Session, path: Path, notices: list[Notice]) -> list[_Fitt
                 notices.append(_too_few(questions.direction, searcher, absent, "queries without an answer, or none"))
             else:
                 fitted.append(_fitted(searcher, questions, "pairs"))
+    notices += [Notice(NoticeKind.PAIRS_NOT_SCORED, {"reason": reason}) for reason in dict.fromkeys(map(str, failures))]
+    notices += not_indexed(pairs, known)
     return fitted
 
 

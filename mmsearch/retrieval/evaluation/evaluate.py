@@ -8,7 +8,6 @@ file count in none of these: they say how good levels are (`level_scores`).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from mmsearch.errors import CannotEmbedError, Hint, HintKind, UsageError
 from mmsearch.indexes import VectorIndex, build_index
 from mmsearch.notices import Notice, NoticeKind
 from mmsearch.retrieval.encoders.protocol import Encoder
-from mmsearch.retrieval.evaluation.files import FilesOfSpace, Floats, embed_pairs
+from mmsearch.retrieval.evaluation.files import FilesOfSpace, Floats, embed_pairs, not_indexed
 from mmsearch.retrieval.evaluation.level_scores import LevelScores, score_levels
 from mmsearch.retrieval.evaluation.pairs import Pair, read_pairs
 from mmsearch.retrieval.evaluation.questions import questions_of
@@ -91,7 +90,7 @@ def evaluate(spaces: Sequence[tuple[Searcher, Encoder | None]], path: Path, *, p
         files.elsewhere = known - files.modality.keys()
         for scores in _directions(files, encoder, pairs, pool, failures):
             directions.append(replace(scores, model=searcher.space.model))
-        questions = questions_of(files, encoder, pairs) if any(not pair.relevant for pair in pairs) else []
+        questions = questions_of(files, encoder, pairs, []) if any(not pair.relevant for pair in pairs) else []
         levels += [score_levels(searcher, asked) for asked in questions if len(asked.absent)]
     if failures and not directions:
         raise failures[0]
@@ -100,10 +99,7 @@ def evaluate(spaces: Sequence[tuple[Searcher, Encoder | None]], path: Path, *, p
             f"no file that {path} names is in the collection", hint=Hint(HintKind.INDEX_FOLDER, str(path.parent))
         )
     notices = [Notice(NoticeKind.PAIRS_NOT_SCORED, {"reason": str(failure)}) for failure in failures]
-    unknown = {name for pair in pairs for name in pair.relevant if name not in known}
-    if unknown:
-        some = os.fsdecode(sorted(unknown)[0])
-        notices.append(Notice(NoticeKind.PAIRS_NOT_INDEXED, {"files": len(unknown), "example": some}))
+    notices += not_indexed(pairs, known)
     return Scores(spaces[0][0].space.key, tuple(directions), tuple(notices), tuple(levels))
 
 

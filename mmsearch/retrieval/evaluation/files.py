@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import UsageError
+from mmsearch.notices import Notice, NoticeKind
 from mmsearch.retrieval.encoders.protocol import Encoder
 from mmsearch.retrieval.evaluation.pairs import Pair
 from mmsearch.retrieval.search.query import Query
@@ -81,3 +82,12 @@ def embed_pairs(encoder: Encoder | None, files: FilesOfSpace, pairs: Sequence[Pa
             for stored, pair in zip(known, pairs, strict=True)
         ]
     )
+
+
+def not_indexed(pairs: Sequence[Pair], known: Set[bytes]) -> list[Notice]:
+    """A notice if relevant files of the pairs are not in the collection. ``known``: its files."""
+    unknown = {name for pair in pairs for name in pair.relevant if name not in known}
+    if not unknown:
+        return []
+    example = os.fsdecode(min(unknown))
+    return [Notice(NoticeKind.PAIRS_NOT_INDEXED, {"files": len(unknown), "example": example})]

@@ -51,10 +51,15 @@ class Questions:
     absent: Queries
 
 
-def questions_of(files: FilesOfSpace, encoder: Encoder | None, pairs: Sequence[Pair]) -> list[Questions]:
+def questions_of(
+    files: FilesOfSpace, encoder: Encoder | None, pairs: Sequence[Pair], failures: list[CannotEmbedError]
+) -> list[Questions]:
     """The questions of every direction that the pairs allow in a space.
 
-    Pairs whose files are not in the collection are left out, as are queries that the space has no vectors for.
+    Pairs whose files are not in the collection are left out. ``failures`` collects why the model cannot embed others.
+
+    Raises:
+        UsageError: words are asked for, and there is no model.
     """
     sources = {pair: _source_of(files, pair) for pair in pairs}
     found = []
@@ -63,10 +68,11 @@ def questions_of(files: FilesOfSpace, encoder: Encoder | None, pairs: Sequence[P
         for source in dict.fromkeys(sources[pair] for pair in answered):
             if source is None:
                 continue
-            answerable = _queries(files, encoder, [p for p in answered if sources[p] == source], modality)
-            absent = [p for p in pairs if not p.relevant and sources[p] == source]
+            asked = [p for p in answered if sources[p] == source]
+            nothing = [p for p in pairs if not p.relevant and sources[p] == source]
+            answerable, absent = (_queries(files, encoder, own, modality, failures) for own in (asked, nothing))
             if len(answerable):
-                found.append(Questions((source, modality), answerable, _queries(files, encoder, absent, modality)))
+                found.append(Questions((source, modality), answerable, absent))
     return found
 
 
@@ -76,17 +82,22 @@ def _source_of(files: FilesOfSpace, pair: Pair) -> Modality | None:
     return files.modality.get(pair.query_file) or modality_of_value(Path(os.fsdecode(pair.query_file)))
 
 
-def _queries(files: FilesOfSpace, encoder: Encoder | None, pairs: Sequence[Pair], modality: Modality) -> Queries:
+def _queries(
+    files: FilesOfSpace,
+    encoder: Encoder | None,
+    pairs: Sequence[Pair],
+    modality: Modality,
+    failures: list[CannotEmbedError],
+) -> Queries:
     vectors: list[Floats] = [np.empty((0, files.searcher.space.dim), np.float32)]
     kept: list[Pair] = []
     for group in ([p for p in pairs if p.query is not None], [p for p in pairs if p.query is None]):
-        if not group or (group[0].query is not None and encoder is None):
-            continue
-        try:
-            vectors.append(embed_pairs(encoder, files, group, modality))
-        except CannotEmbedError:
-            continue
-        kept += group
+        if group:
+            try:
+                vectors.append(embed_pairs(encoder, files, group, modality))
+                kept += group
+            except CannotEmbedError as failure:
+                failures.append(failure)
     none = np.empty(0, np.int64)
     right = [[files.positions(name, modality) for name in p.relevant if files.may_be(name, modality)] for p in kept]
     own = [none if p.query_file is None else files.positions(p.query_file, modality) for p in kept]

@@ -9,6 +9,8 @@ import pytest
 
 from mmsearch import Collection, NoticeKind, UsageError
 from mmsearch.retrieval.encoders.level_fits import LevelFit
+from mmsearch.retrieval.evaluation import calibrate
+from mmsearch.retrieval.evaluation.level_fitting import fit_levels
 
 
 @pytest.fixture
@@ -54,14 +56,27 @@ def test_the_report_states_held_out_figures_before_and_after(made, tmp_path):
     assert second.to_json()["before"]["auroc"] > 0.97
 
 
-def test_what_is_stated_was_not_learned_from(made, tmp_path):
-    """Pairs that are wrong can be learned by heart with two numbers at most a little; held out they are guesses."""
-    lines = [{"query": f"t{i}", "relevant": [f"p{i}"]} for i in range(40)]
-    lines += [{"query": f"t{i}", "relevant": []} for i in range(100, 140)]
-    path = tmp_path / "wrong.jsonl"
+def test_figures_are_of_halves_that_share_neither_queries_nor_answers_and_the_fit_is_of_all(
+    made, tmp_path, monkeypatch
+):
+    learned = []
+
+    def watched(queries, rows, right, absent, **options):
+        learned.append(({tuple(q) for q in queries}, {int(r[0]) for r in right}, {tuple(q) for q in absent}))
+        return fit_levels(queries, rows, right, absent, **options)
+
+    monkeypatch.setattr(calibrate, "fit_levels", watched)
+    lines = [{"query": f"t{i}", "relevant": [f"p{i // 2}"]} for i in range(80)]
+    lines += [{"query": f"s{i}", "relevant": []} for i in range(30)]
+    path = tmp_path / "pairs.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    (done,) = made.calibrate(path).directions
-    assert done.after.auroc < 0.7
+    made.calibrate(path)
+    first, second, everything = learned
+    for one, other, both, size in zip(first, second, everything, (80, 40, 30), strict=True):
+        assert not one & other
+        assert one | other == both
+        assert len(both) == size
+        assert min(len(one), len(other)) >= size // 2 - 1
 
 
 @pytest.mark.parametrize(
@@ -139,5 +154,20 @@ def test_status_says_where_levels_come_from(made, tmp_path):
 def test_removed_rows_are_neither_asked_nor_answers(made, tmp_path):
     path = pairs(tmp_path, 60, 30)
     made.remove([tmp_path / f"p{i}" for i in range(30)])
-    (done,) = made.calibrate(path).directions
-    assert (done.queries, done.rows) == (30, 170)
+    done = made.calibrate(path)
+    (direction,) = done.directions
+    assert (direction.queries, direction.rows) == (30, 170)
+    assert [notice.kind for notice in done.notices] == [NoticeKind.PAIRS_NOT_INDEXED]
+
+
+def test_pairs_of_other_files_are_wrong_use(made, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    with pytest.raises(UsageError, match="no levels were fitted: missed, for they are not in the collection: 30 files"):
+        made.calibrate(pairs(tmp_path / "elsewhere", 30, 0))
+
+
+def test_words_need_a_model(world, tmp_path):
+    made = Collection.create(tmp_path / "c.mms", model=None)
+    made.add(world.SHOWN, paths=[tmp_path / f"p{i}" for i in range(300)], modality="image", space="made elsewhere")
+    with pytest.raises(UsageError, match="has no model here"):
+        made.calibrate(pairs(tmp_path, 30, 0))
