@@ -91,7 +91,8 @@ def measure() -> list[dict[str, Any]]:
             for absent in scene.absent:
                 splits = [measure_split(scene, rows, absent, seed) for seed in range(SPLITS)]
                 found = {name: round(float(np.mean([s[name] for s in splits])), 3) for name in splits[0]}
-                about = {"model": scene.model.space.model, "photos": scene.photos, "rows": rows, "absent": absent}
+                held = min(rows, len(scene.vectors)) if rows == ROWS[0] else rows
+                about = {"model": scene.model.space.model, "photos": scene.photos, "rows": held, "absent": absent}
                 lines.append({**about, "splits": SPLITS, **found})
     return lines
 
@@ -107,7 +108,8 @@ def mini_scenes() -> Iterator[Scene]:
     with tempfile.TemporaryDirectory() as root, Collection.create(root, "mini") as collection:
         for name, folder in folders.items():
             collection.index([folder])
-            rows = [record for record in collection if Path(record.path).is_relative_to(folder)]
+            records = sorted(collection, key=lambda record: record.path)  # in one order in every run
+            rows = [record for record in records if Path(record.path).is_relative_to(folder)]
             found[name] = ([Path(row.path).name for row in rows], collection.vectors([row.id for row in rows]).vectors)
         encoder = collection.encoder()
         assert isinstance(encoder, TextEncoder)

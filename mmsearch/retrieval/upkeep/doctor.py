@@ -36,8 +36,10 @@ from mmsearch.retrieval.upkeep.rebuild_manifest import deleted_by_other_rows, ma
 
 Entry = ShardEntry | IndexEntry | MatchSampleEntry | TombstoneEntry | FactUpdateEntry | SkippedEntry
 
-_MANIFEST_REBUILT = "made again from the shards; what to exclude and what was removed is to be said again, and levels are to be fitted"
-    " again"
+_MANIFEST_REBUILT = (
+    "made again from the shards; what to exclude and what was removed is to be said again,"
+    " and levels are to be fitted again"
+)
 _TOMBSTONES_LOST = (
     "lost with its copy: rows of changed files and of what was removed are found and forgotten again; files that are"
     " gone answer until the next run of indexing"

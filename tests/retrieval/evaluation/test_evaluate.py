@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,10 @@ import pytest
 from mmsearch import Collection
 from mmsearch.cli.hints import explained_error
 from mmsearch.errors import Hint, HintKind, UsageError
+from mmsearch.retrieval.encoders.level_fits import LevelFit, Logistic
 from mmsearch.retrieval.evaluation.pairs import read_pairs
 from mmsearch.retrieval.evaluation.scores import DirectionScores
+from mmsearch.retrieval.store.writer import open_writer
 
 
 def write_pairs(path: Path, *lines: dict) -> Path:
@@ -175,6 +179,18 @@ def test_queries_that_nothing_answers_count_in_no_recall_and_score_the_levels(di
     assert (levels.direction, levels.answerable, levels.absent) == ("text → image", 2, 1)
     assert (levels.source, levels.quality) == (None, None), "vectors made elsewhere: no levels are known"
     assert scores.to_json()["levels"][0]["auroc"] is None
+
+
+def test_the_file_that_asks_is_not_its_own_answer_when_levels_are_scored(dial, tmp_path):
+    made = Collection.open(shutil.copytree(dial.root, tmp_path / "c.mms"))
+    fit = LevelFit(Logistic(10, 0, 0, -5), Logistic(0, 0, 0, 0), "pairs")
+    with open_writer(made.root) as writer:
+        writer.publish(replace(writer.manifest, level_fits={made.space.key: {"image → image": fit.to_json()}}))
+    made.reopen()
+    lines = ({"query_file": "4", "relevant": ["5"]}, {"query_file": "9", "relevant": []})
+    (levels,) = made.evaluate(write_pairs(dial.root.parent / "own levels.jsonl", *lines)).levels
+    stated = 1 / (1 + np.exp(5 - 10 * np.cos(np.pi / 6)))  # the next hour of the dial is the best row
+    assert levels.quality.ece == pytest.approx(stated - 2 / 3, abs=1e-3)
 
 
 def test_levels_of_mini_are_scored_as_they_were_measured(gallery):
