@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import calibration
+import belief
 import cold_query
 import feedback
 import ingest
@@ -32,6 +33,7 @@ CASES: dict[str, Callable[[], list[Measurement]]] = {
     "cold-query": cold_query.measure,
     "ingest": ingest.measure,
     "mini": mini.measure,
+    "belief": belief.measure,
     "calibration": calibration.measure,
     "feedback": feedback.measure,
 }

@@ -41,8 +41,8 @@ class ModelInfo:
         needs: packages that must be installed.
         checkpoint: a weights file or its folder on this machine, in place of ``pretrained``.
         languages: *English* or *many languages*; empty if unknown.
-        prompts: a query of one or two words looks among pictures, sounds and films as the mean of these, with
-            ``{words}`` and ``{article}`` filled in. Empty where no gain was measured, or nobody could measure it.
+        prompts: a query of one word looks among pictures, sounds and films as the mean of these, with ``{word}`` and
+            ``{article}`` filled in. Empty where nobody could measure a gain.
     """
 
     name: str
@@ -275,7 +275,7 @@ CATALOGUE: tuple[ModelInfo, ...] = (
         note="built in; English; no network, no torch",
         languages=_ENGLISH,
         needs=(),
-        prompts=("with {words}", "with the {words}", "in the {words}", "a photo of {article} {words}"),
+        prompts=("next to {article} {word}", "with the {word}", "in the {word}", "of {word}"),
     ),
 )
 

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -25,22 +24,26 @@ FitSource = Literal["catalogue", "pairs", "contents"]
 
 @dataclass(frozen=True, slots=True)
 class Logistic:
-    """Log-odds = ``cosine`` · c + ``spread`` · s + ``log_rows`` · ln n + ``intercept``.
+    """Log-odds = ``cosine`` · c + ``spread`` · s + ``rows`` · g(n) + ``intercept``.
 
     c is a row's cosine with the query, s the standard deviation of the query's cosines with a sample of the rows of
-    its modality, and n the number of these rows.
+    its modality, and g a function of the number of these rows, see `LevelFit`.
     """
 
     cosine: float
     spread: float
-    log_rows: float
+    rows: float
     intercept: float
 
-    def logits(self, cosines: NDArray[np.float32], spread: float, rows: int) -> NDArray[np.float32]:
-        """Log-odds of rows by their cosines, float32 ``[n]``."""
-        constant = self.spread * spread + self.log_rows * math.log(max(rows, 1)) + self.intercept
-        logits: NDArray[np.float32] = np.float32(self.cosine) * cosines + np.float32(constant)
+    def logits(self, cosines: NDArray[Any], spread: Any, growth: Any) -> NDArray[Any]:
+        """Log-odds of rows by their cosines ``[n]``; spread and g(n) are numbers or ``[n]``."""
+        logits: NDArray[Any] = self.cosine * cosines + (self.spread * spread + self.rows * growth + self.intercept)
         return logits
+
+
+def best_of(log_rows: Any) -> Any:
+    """√(2 ln n) by ln n: about how many standard deviations the best of n normal numbers lies above their mean."""
+    return np.sqrt(2 * np.maximum(log_rows, 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +51,22 @@ class LevelFit:
     """The two logistics of one model and direction; see `search.levels`.
 
     Attributes:
-        answer: whether what was asked for is there at all, by the cosine of the best row.
-        row: whether a row is what was asked for.
+        answer: whether what was asked for is there at all, by the cosine of the best row; g(n) = √(2 ln n).
+        row: whether a row is what was asked for; g(n) = ln n.
         source: where the numbers come from.
     """
 
     answer: Logistic
     row: Logistic
     source: FitSource = "catalogue"
+
+    def answer_logits(self, cosines: NDArray[Any], spread: Any, log_rows: Any) -> NDArray[Any]:
+        """Log-odds that there is an answer, if a row of such a cosine is the best; ``[n]``."""
+        return self.answer.logits(cosines, spread, best_of(log_rows))
+
+    def row_logits(self, cosines: NDArray[Any], spread: Any, log_rows: Any) -> NDArray[Any]:
+        """Log-odds that a row is what was asked for; ``[n]``."""
+        return self.row.logits(cosines, spread, log_rows)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""
@@ -72,14 +83,19 @@ def direction_name(direction: Direction) -> str:
     return " → ".join(direction)
 
 
-_ROWS = Logistic(18.55, -47.2, -0.79, 0.96)
+_FRAMES_AND_PICTURES = Logistic(21.15, -43.88, -0.8926, 0.5778)  # films are too few to learn from: frames are pictures
 
 _MEASURED: dict[str, dict[Direction, LevelFit]] = {
     "mini": {
-        ("text", "image"): LevelFit(Logistic(31.3, 62.6, -0.48, -15.1), _ROWS),
-        ("text", "video"): LevelFit(Logistic(31.3, 62.6, -0.48, -15.1), _ROWS),
-        ("text", "audio"): LevelFit(Logistic(31.3, 62.6, -0.48, -16.0), _ROWS),
-        ("text", "text"): LevelFit(Logistic(23.8, 47.6, -0.97, -13.2), Logistic(14.7, -45.2, -0.715, 0.32)),
+        ("text", "image"): LevelFit(Logistic(33.31, 66.62, -2.546, -9.29), _FRAMES_AND_PICTURES),
+        ("text", "text"): LevelFit(Logistic(24.76, 49.52, -2.849, -9.716), Logistic(15.63, -47.64, -0.9426, 1.79)),
+        ("text", "audio"): LevelFit(Logistic(52.89, 52.89, -4.043, -11.95), Logistic(27.97, -24.86, -1.129, 1.272)),
+        ("text", "video"): LevelFit(Logistic(24.63, 24.63, -1.882, -5.352), _FRAMES_AND_PICTURES),
+        ("image", "image"): LevelFit(Logistic(24.86, 49.73, -3.045, -7.841), Logistic(18.91, -32.48, -1.087, -0.7757)),
+        ("image", "text"): LevelFit(Logistic(29.92, 59.83, -2.756, -8.363), Logistic(19.32, -34.79, -0.9599, 2.076)),
+    },
+    "open_clip:ViT-B-32/openai": {  # by vectors that others recorded: photographs and products
+        ("text", "image"): LevelFit(Logistic(132.7, 0.0, -4.144, -21.5), Logistic(64.34, -74.35, -1.712, -8.323)),
     },
 }
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.retrieval.encoders.level_fits import FitSource, LevelFit, Logistic
+from mmsearch.retrieval.encoders.level_fits import FitSource, LevelFit, Logistic, best_of
 
 ANSWERED_SHARE = 2 / 3
 """Of searches, how many have an answer; a fit is for this share. People mostly look for what they know to be there."""
@@ -34,8 +34,8 @@ _RIDGE = 1e-3
 _STEPS = 50
 
 # Where no absent things are known, by `benchmarks/calibration.py`: the threshold rises by this share of the spread for
-# each step of the logarithm of the number of rows, and the slope is this share of the fitted one.
-_RISE = 0.15
+# each step of `best_of`, and the slope is this share of the fitted one.
+_RISE = 0.6
 _GENTLER = 0.7
 _AT_ONCE = 4_000_000  # cosines that are held
 
@@ -111,8 +111,9 @@ def fit_answer(examples: Examples) -> Logistic:
     fits = []
     for ratio in _SPREAD_RATIOS:
         joined = examples.features[:, 0] + ratio * examples.features[:, 1]
-        (cosine, log_rows, intercept), likelihood = _fit(np.column_stack([joined, examples.features[:, 2]]), examples)
-        fits.append((likelihood, ratio, (cosine, ratio * cosine, log_rows, intercept)))
+        growth = best_of(examples.features[:, 2])
+        (cosine, rows, intercept), likelihood = _fit(np.column_stack([joined, growth]), examples)
+        fits.append((likelihood, ratio, (cosine, ratio * cosine, rows, intercept)))
     _, ratio, fitted = max(fits)
     return _rounded(*fitted) if fitted[2] <= 0 else _rounded(*_fit_usual_rise(examples, ratio))
 
@@ -126,7 +127,7 @@ def _fit_usual_rise(examples: Examples, ratio: float) -> tuple[float, float, flo
     """The coefficients with those of the spread and of the number of rows given by that of the cosine."""
     cosine, spread, log_rows = examples.features.T
     usual = float(np.mean(spread[log_rows > log_rows.max() - 1]))  # of small parts it is not known well
-    shifted = cosine + ratio * spread - _RISE * usual * log_rows
+    shifted = cosine + ratio * spread - _RISE * usual * best_of(log_rows)
     (slope, intercept), _ = _fit(shifted[:, None], examples)
     return float(slope), float(ratio * slope), float(-_RISE * usual * slope), float(intercept)
 

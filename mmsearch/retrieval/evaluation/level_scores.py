@@ -82,9 +82,7 @@ def score_levels(searcher: Searcher, questions: Questions) -> LevelScores:
 
 def probabilities(fit: LevelFit, examples: Examples) -> Floats:
     """The stated probability that there is an answer, float64 ``[n]``."""
-    cosine, spread, log_rows = examples.features.T
-    answer = fit.answer
-    logits = answer.cosine * cosine + answer.spread * spread + answer.log_rows * log_rows + answer.intercept
+    logits = fit.answer_logits(*examples.features.T)
     stated: Floats = 1 / (1 + np.exp(-np.clip(logits, -40, 40)))
     return stated
 

@@ -21,7 +21,7 @@ from mmsearch.types import Space
 def encode_values(
     session: Session, values: Iterable[Any], space: str | Space | None, watch: Watcher | None
 ) -> NDArray[np.float32]:
-    """Values as unit vectors, float32 ``[n, dim]``, short texts without prompts; see `Collection.encode`."""
+    """Values as unit vectors, float32 ``[n, dim]``, words without prompts; see `Collection.encode`."""
     given = several(values)
     target = session.find_space(space)
     queries, failures = read_queries(given)

@@ -8,8 +8,8 @@ Two questions are asked of a row, each answered by a logistic that was fitted fo
 - Is it this very row? The *row* logistic was fitted on right and wrong rows of searches that have an answer. Its
   log-odds are the match.
 
-The more rows there are, the higher the best cosine is by chance: both fall with the logarithm of their number. Lists
-are ordered by level, then by match. Decision 29 has the measurements.
+The more rows there are, the higher the best cosine is by chance: both fall with the number of rows. Lists are ordered
+by level, then by match. Decision 29 has the measurements.
 """
 
 from __future__ import annotations
@@ -30,11 +30,15 @@ LEAST_PROBABILITY: dict[Level, float] = {"strong": 0.9, "likely": 0.6, "weak": 0
 
 _LEAST_LOGIT = {level: math.log(p / (1 - p)) if p else -math.inf for level, p in LEAST_PROBABILITY.items()}
 
-# Log-odds, before anything is compared, that a row of a kind is what was asked for. Whoever describes a picture wants
-# the picture more often than a text that says the same, though the text is nearer to the query.
-_PRIOR: dict[Modality, float] = {"text": -2.5}
+PRIOR: dict[Modality, float] = {"image": 0.0, "text": -3.0, "audio": -3.0, "video": -3.0}
+"""Log-odds, before anything is compared, that a row of a kind is what was asked for rather than a picture.
 
-_Z_SLOPE = 2.5  # of the match in a direction without a fit: log-odds for each standard deviation
+Whoever describes a scene wants its picture more often than a text that says the same, though texts are nearer to it.
+"""
+
+# Of the match in a direction without a fit: log-odds for each standard deviation, and the number of rows below which a
+# z-score is taken for chance.
+_Z_SLOPE, _LEAST_ROWS = 2.5, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +72,13 @@ class Judge:
 
     def judge(self, cosines: NDArray[np.float32], z_scores: NDArray[np.float32]) -> list[Judgement]:
         """Judge rows by their cosines and z-scores (see `MatchSample`), float32 ``[n]`` each."""
-        prior = _PRIOR.get(self.modality, 0.0)
+        prior = PRIOR[self.modality]
         if self.fit is None:
-            match = _Z_SLOPE * z_scores - math.log(max(self.rows, 1)) + prior
+            match = _Z_SLOPE * z_scores - math.log(max(self.rows, _LEAST_ROWS)) + prior
             return [Judgement(None, one) for one in match.tolist()]
-        match = self.fit.row.logits(cosines, self.spread, self.rows) + prior
-        answer = self.fit.answer.logits(cosines, self.spread, self.rows)
+        log_rows = math.log(max(self.rows, 1))
+        match = self.fit.row_logits(cosines, self.spread, log_rows) + prior
+        answer = self.fit.answer_logits(cosines, self.spread, log_rows)
         return [Judgement(*both) for both in zip(answer.tolist(), match.tolist(), strict=True)]
 
 

@@ -1,4 +1,4 @@
-"""The texts in queries: long ones cut into passages that a model can read, short ones put into prompts."""
+"""The texts in queries: long ones cut into passages that a model can read, single words put into prompts."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ def passages_of(text: str, encoder: TextEncoder) -> list[str]:
     return [text[start:end] for start, end in spans] if len(spans) > 1 else [text]
 
 
-_SHORT = re.compile(r"(?:(?:an?|the) )?([\w'’-]+(?: [\w'’-]+)?)", re.IGNORECASE)
-"""One or two words, perhaps after an article."""
+_ONE_WORD = re.compile(r"(?:(?:an?|the) )?([\w'’-]+)", re.IGNORECASE)
+"""One word, perhaps after an article."""
 
 
 def prompted(text: str, encoder: TextEncoder) -> list[str]:
-    """A text of one or two words in each of the prompts of its model; empty for others, or if the model has none.
+    """A text of one word in each of the prompts of its model; empty for others, or if the model has none.
 
-    Models have learned sentences: to `mini` *dog* is as near to *hot dog* as to *a dog*.
+    Models have learned sentences: to `mini` *dog* is as near to *hot dog* as to *a dog*. Two words gain nothing.
     """
-    match = _SHORT.fullmatch(" ".join(text.split()))
+    match = _ONE_WORD.fullmatch(" ".join(text.split()))
     if match is None:
         return []
     model = find_model(encoder.space.model)
-    words = match[1]
-    article = "an" if words[0].lower() in "aeiou" else "a"
-    return [prompt.format(words=words, article=article) for prompt in (model.prompts if model else ())]
+    word = match[1]
+    article = "an" if word[0].lower() in "aeiou" else "a"
+    return [prompt.format(word=word, article=article) for prompt in (model.prompts if model else ())]

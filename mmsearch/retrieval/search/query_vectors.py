@@ -1,7 +1,7 @@
 """A query as unit vectors: each term is embedded, and the weighted sum is scaled to length 1.
 
-A query with a short text has two vectors: one of its words as they are, which looks among texts, and one with each
-short text in prompts, which looks among pictures, sounds and films.
+A query with a text of one word has two vectors: one of the word as it is, which looks among texts, and one of it in
+prompts, which looks among pictures, sounds and films.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class ReadyVectors:
 
     Attributes:
         texts: unit vectors, float32 ``[dim]``, of texts that were embedded as one batch.
-        prompted: those of the short texts in prompts.
+        prompted: those of the texts of one word, in prompts.
         files: float32 ``[dim]`` of any length above 0, of files that are indexed.
         rows: float32 ``[dim]`` of any length above 0, of rows that are marked, by id.
         samples: random rows of each modality of the space, float32 ``[rows, dim]``, for queries with marks.
@@ -156,7 +156,7 @@ def unit_query(vector: Vector) -> Vector:
 
 
 def _embed_texts(texts: Sequence[str], encoder: TextEncoder) -> tuple[dict[str, Vector], dict[str, Vector]]:
-    """Unit vectors of texts as they are, and of the short ones in prompts, all embedded as one batch.
+    """Unit vectors of texts as they are, and of single words in prompts, all embedded as one batch.
 
     A text of several passages is the mean of these, one in prompts the mean of the prompts.
     """

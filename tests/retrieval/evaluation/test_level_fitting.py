@@ -46,8 +46,8 @@ def test_a_fit_tells_other_searches_with_an_answer_from_those_without(world, abs
 def test_more_rows_never_make_an_answer_or_a_row_likelier(world, absent):
     fit = fit_of_first_half(world, absent)
     assert fit.answer.cosine > 0
-    assert fit.answer.log_rows <= 0
-    assert fit.row.log_rows <= 0
+    assert fit.answer.rows <= 0
+    assert fit.row.rows <= 0
 
 
 def test_an_answer_that_seems_likelier_among_more_rows_gets_the_usual_threshold():
@@ -56,7 +56,7 @@ def test_an_answer_that_seems_likelier_among_more_rows_gets_the_usual_threshold(
     there = [(rng.normal(0.5, 0.05), 0.1, many) for _ in range(200)]
     none = [(rng.normal(0.4, 0.05), 0.1, few) for _ in range(200)]
     fitted = fit_answer(Examples.of(there, True) + Examples.of(none, False))
-    assert fitted.log_rows == pytest.approx(-0.15 * 0.1 * fitted.cosine, rel=0.01)
+    assert fitted.rows == pytest.approx(-0.6 * 0.1 * fitted.cosine, rel=0.01)
 
 
 def test_a_fit_to_guesses_depends_on_no_scale_of_its_own(world):

@@ -46,5 +46,5 @@ def test_both_stay_within_bounds(stated, data):
 def test_probabilities_are_those_of_the_answer_logistic():
     fit = LevelFit(Logistic(10, 20, -0.5, -3), Logistic(0, 0, 0, 0))
     features = Examples.of([(0.3, 0.1, math.log(100))], True)
-    logit = 10 * 0.3 + 20 * 0.1 - 0.5 * math.log(100) - 3
+    logit = 10 * 0.3 + 20 * 0.1 - 0.5 * math.sqrt(2 * math.log(100)) - 3
     assert probabilities(fit, features)[0] == pytest.approx(1 / (1 + math.exp(-logit)))

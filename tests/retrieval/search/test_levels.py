@@ -1,0 +1,102 @@
+"""What a cosine is worth: the level of a hit, and the log-odds that lists of several kinds are ordered by."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mmsearch.retrieval.encoders.level_fits import LevelFit, Logistic, measured_fit
+from mmsearch.retrieval.search.levels import (
+    LEAST_PROBABILITY,
+    PRIOR,
+    Judge,
+    Judgement,
+    best_level,
+    fuse_judgements,
+    level_of,
+)
+from mmsearch.types import LEVELS
+
+FIT = LevelFit(Logistic(30.0, 60.0, -2.5, -9.0), Logistic(20.0, -40.0, -1.0, 1.0))
+COSINES = np.float32([0.6, 0.4, 0.2, 0.0])
+MINI = measured_fit("mini", ("text", "image"))
+
+
+def judged(rows: int = 1000, fit: LevelFit | None = FIT, modality="image", spread: float = 0.12) -> list[Judgement]:
+    return Judge(modality, fit, spread, rows).judge(COSINES, COSINES / spread)
+
+
+def test_a_judgement_is_the_two_logistics_of_the_fit():
+    first = judged()[0]
+    assert first.answer == pytest.approx(30 * 0.6 + 60 * 0.12 - 2.5 * math.sqrt(2 * math.log(1000)) - 9, abs=1e-4)
+    assert first.match == pytest.approx(20 * 0.6 - 40 * 0.12 - math.log(1000) + 1, abs=1e-4)
+
+
+@given(rows=st.integers(1, 10**7), spread=st.floats(0.01, 0.3))
+def test_level_and_match_fall_with_the_cosine(rows, spread):
+    found = judged(rows, spread=spread)
+    assert sorted(found, key=lambda one: -one.match) == found
+    levels = [LEVELS.index(level_of(one.answer)) for one in found]
+    assert sorted(levels) == levels
+
+
+@given(few=st.integers(1, 10**6), more=st.integers(1, 10**6))
+def test_the_same_cosine_is_worth_less_among_more_rows(few, more):
+    for one, other in zip(judged(few), judged(few + more), strict=True):
+        assert one.answer > other.answer
+        assert one.match > other.match
+
+
+def test_a_text_is_worth_less_than_a_picture_of_the_same_odds():
+    picture, text = judged()[0], judged(modality="text")[0]
+    assert text.match - picture.match == pytest.approx(PRIOR["text"])
+    assert text.answer == picture.answer
+
+
+def test_without_a_fit_there_is_no_level_and_the_z_score_orders():
+    found = judged(fit=None)
+    assert [one.answer for one in found] == [None] * 4
+    assert sorted(found, key=lambda one: -one.match) == found
+
+
+def test_a_kind_of_few_rows_gains_nothing_by_being_small_where_there_is_no_fit():
+    assert judged(2, fit=None) == judged(100, fit=None)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_level_begins_at_its_probability(level):
+    least = LEAST_PROBABILITY[level]
+    if least:
+        logit = math.log(least / (1 - least))
+        assert level_of(logit + 1e-9) == level
+        assert level_of(logit - 1e-9) == LEVELS[LEVELS.index(level) + 1]
+    assert level_of(-math.inf) == "nothing"
+    assert level_of(None) is None
+
+
+def test_evidence_that_meets_has_the_best_level_and_the_odds_of_both():
+    both = {1: Judgement(2.0, -1.0), 2: Judgement(0.5, -1.0), 3: Judgement(None, -9.0)}
+    fused = fuse_judgements(both, [1, 2])
+    assert fused.answer == 2.0
+    assert math.exp(fused.match) == pytest.approx(2 * math.exp(-1))
+    assert fuse_judgements(both, [3]) == both[3]
+
+
+def test_an_answer_has_the_level_of_its_best_hit(gallery):
+    hits = gallery.search("a red disc", k=20)
+    assert best_level(hits) == min((hit.level for hit in hits), key=LEVELS.index)
+    assert best_level([]) == "nothing"
+    assert best_level(gallery.search(gallery.encode(["a red disc"])[0], k=5)) is None  # of a vector nothing is known
+
+
+def test_the_numbers_of_mini_tell_a_caption_that_fits_from_one_that_does_not():
+    """Cosine and spread as they are for captions of flickr8k_dev500, and for things that are in no photograph."""
+    for rows in (300, 100_000):
+        fits, does_not = (0.46, 0.13), (0.27, 0.09)
+        levels = [level_of(float(MINI.answer_logits(*pair, math.log(rows)))) for pair in (fits, does_not)]
+        assert levels[1] == "nothing"
+        assert LEVELS.index(levels[0]) < LEVELS.index("nothing")
