@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import calibration
 import belief
+import calibration
 import cold_query
 import feedback
 import ingest

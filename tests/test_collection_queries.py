@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmsearch import Hint, HintKind, Hits, NoSuchFileError, NoticeKind, UsageError
+from mmsearch import Hint, HintKind, Hits, NoSuchFileError, NoticeKind, Query, UsageError
 from mmsearch.types import LEVELS
 
 
@@ -45,12 +45,13 @@ def test_hits_of_a_lower_level_are_left_out(gallery):
 
 def test_hits_left_out_because_their_level_is_not_known_are_told_in_a_notice(gallery):
     folder = Path(next(iter(gallery)).path).parent
-    answer = gallery.ask(folder / "disc.png", min_level="weak")
+    picture = Query(folder / "disc.png", folder / "grid.png")
+    answer = gallery.ask(picture, min_level="weak")
     (notice,) = answer.notices
     assert (answer.hits, notice.kind) == ([], NoticeKind.LEVELS_UNKNOWN)
     assert notice.values == {"model": "mini", "modalities": ["image", "text"]}
     assert notice.hint == Hint(HintKind.CALIBRATE)
-    assert gallery.ask(folder / "disc.png").notices == ()
+    assert gallery.ask(picture).notices == ()
     assert gallery.ask("a red disc", min_level="strong").notices == ()
     unreadable, readable = gallery.ask_many(["зайка", "a red disc"], min_level="weak")
     assert {one.kind for one in (*unreadable.notices, *readable.notices)} == {NoticeKind.WORDS_UNKNOWN}

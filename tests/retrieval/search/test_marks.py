@@ -76,7 +76,7 @@ def test_likes_alone_find_what_looks_like_them(gallery, ids):
 
 
 def test_all_ways_to_ask_take_marks(gallery, ids):
-    query = Query("a pattern", like=[ids["grid.png"]], unlike=[ids["rings.jpg"]])
+    query = Query("a pattern of lines", like=[ids["grid.png"]], unlike=[ids["rings.jpg"]])
     expected = [hit.id for hit in gallery.search(query, k=4)]
     assert [hit.id for hit in gallery.ask(query, k=4).hits] == expected
     assert [hit.id for hit in gallery.search_many(["bread", query], k=4)[1]] == expected
