@@ -48,8 +48,8 @@ from mmsearch.types import Modality
 LEAST_QUERIES = 20
 """Queries with an answer that a direction needs, and as many without one, or none of these."""
 
-_MOST_QUERIES = 1_000
-_MOST_ROWS = 100_000  # about 200 MB
+_MOST_QUERIES = 500
+_MOST_ROWS = 50_000  # about 100 MB
 Vectors = NDArray[np.float32]
 
 

@@ -184,7 +184,7 @@ def row_examples(
     features: list[Floats] = []
     truth: list[bool] = []
     for part in _parts(queries, rows, right, own, shares, seed):
-        nearest = np.argsort(-part.cosines)[:_NEAREST]
+        nearest = np.argpartition(-part.cosines, min(_NEAREST, len(part.cosines)) - 1)[:_NEAREST]
         features += [part.features(cosine) for cosine in part.cosines[nearest]]
         truth += np.isin(part.positions[nearest], right[part.query]).tolist()
     return Examples.of(features, truth)
@@ -260,6 +260,8 @@ def _parts(
     """Each query with parts of the rows."""
     rng = np.random.default_rng(seed)
     sizes = dict.fromkeys(max(len(rows) // share, min(_LEAST_ROWS, len(rows))) for share in shares)
+    sample = rng.permutation(len(rows))[:_SAMPLE_ROWS]
+    chosen = np.zeros(len(rows), np.bool_)
     step = max(1, _AT_ONCE // len(rows))
     for start in range(0, len(queries), step):
         numbers = range(start, min(start + step, len(queries)))
@@ -269,10 +271,12 @@ def _parts(
         for number, among_all in zip(numbers, cosines, strict=True):
             alike = next(likeness) if len(right[number]) else among_all[:0]
             for size in sizes:
-                drawn = rng.permutation(len(rows))[:size]
-                part = np.union1d(drawn, right[number]).astype(np.int64)
-                if len(own) and len(own[number]):
-                    part = np.setdiff1d(part, own[number])
+                drawn = rng.choice(len(rows), size, replace=False) if size < len(rows) else sample
+                chosen[:] = size == len(rows)
+                chosen[drawn] = chosen[right[number]] = True
+                if len(own):
+                    chosen[own[number]] = False
+                part = np.flatnonzero(chosen)
                 if len(part):
                     spread = _spread_of(among_all[drawn[:_SAMPLE_ROWS]])
                     yield _Part(number, part, among_all[part], alike, float(spread))

@@ -22,6 +22,7 @@ from mmsearch.retrieval.search.searcher import Searcher
 from mmsearch.types import Modality
 
 _BINS = 10
+_BATCH = 256
 Floats = NDArray[np.float64]
 
 
@@ -117,10 +118,21 @@ def _best_rows(searcher: Searcher, modality: Modality, queries: Queries) -> list
     """Cosine, spread and logarithm of the number of rows, of each query that any row may answer."""
     rows, sample, index = searcher.rows(modality), searcher.match_sample(modality), searcher.index(modality)
     features = []
-    for vector, own in zip(queries.vectors, queries.own, strict=True):
-        scores, ids = index.search(vector[None], len(own) + 1, allowed=rows.live, exact=True)
-        there = (ids[0] >= 0) & ~np.isin(ids[0], rows.ids[own])
-        if there.any():
-            _, spread = sample.z_scores(vector, ids[0][there][:1], scores[0][there][:1])
-            features.append((float(scores[0][there][0]), spread, float(np.log(rows.live_count))))
+    for numbers in _batches(queries):
+        depth = max(len(queries.own[number]) for number in numbers) + 1
+        scores, ids = index.search(queries.vectors[numbers], depth, allowed=rows.live, exact=True)
+        for number, own_scores, own_ids in zip(numbers, scores, ids, strict=True):
+            there = (own_ids >= 0) & ~np.isin(own_ids, rows.ids[queries.own[number]])
+            if there.any():
+                best = np.flatnonzero(there)[:1]
+                _, spread = sample.z_scores(queries.vectors[number], own_ids[best], own_scores[best])
+                features.append((float(own_scores[best[0]]), spread, float(np.log(rows.live_count))))
     return features
+
+
+def _batches(queries: Queries) -> list[NDArray[np.int64]]:
+    """The numbers of queries that are looked up together. Those with rows of their own need more rows and go alone."""
+    alone = np.array([len(own) > 0 for own in queries.own], np.bool_)
+    together = np.flatnonzero(~alone)
+    batches = [together[start : start + _BATCH] for start in range(0, len(together), _BATCH)]
+    return [*batches, *np.flatnonzero(alone)[:, None]]
