@@ -85,8 +85,8 @@ def _described(part: ModalityStatus) -> str:
 
 
 def _levels(part: ModalityStatus) -> str:
-    """Where levels come from: ``measured for the model``; with several kinds of queries, of each of them."""
+    """Where levels come from: ``measured for the model``; by what is asked with, if it is not the same for all."""
     known = {asked: LEVEL_SOURCES[source] if source else "not known" for asked, source in part.levels.items()}
-    if list(known) == ["text"]:
+    if len(set(known.values())) == 1:
         return known["text"]
     return " · ".join(f"{asked} {source}" for asked, source in known.items())

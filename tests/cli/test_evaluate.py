@@ -53,7 +53,7 @@ def test_calibrate_prints_a_line_for_each_direction_and_status_shows_it(run, own
     assert line.startswith("text → image    pairs           22      20  ")
     assert line.count("→") == 3, "the direction, and two figures before and after"
     image, text = (line for line in run("status", "-c", own.home).lines if line.startswith(("image", "text")))
-    assert image.endswith("levels from own pairs")
+    assert image.endswith("levels image measured for the model · text from own pairs")
     assert text.endswith("levels measured for the model")
     parts = run("status", "-c", own.home, "--json").json["modalities"]
     assert {part["modality"]: part["levels"]["text"] for part in parts} == {"image": "pairs", "text": "catalogue"}
