@@ -35,8 +35,8 @@ _STEPS = 50
 
 # Where no absent things are known, by `benchmarks/calibration.py`: the threshold rises by this share of the spread for
 # each step of `best_of`, and the slope is this share of the fitted one.
-_RISE = 0.6
-_GENTLER = 0.7
+_RISE = 0.4
+_GENTLER = 0.8
 _AT_ONCE = 4_000_000  # cosines that are held
 
 Floats = NDArray[np.float64]

@@ -56,7 +56,7 @@ def test_an_answer_that_seems_likelier_among_more_rows_gets_the_usual_threshold(
     there = [(rng.normal(0.5, 0.05), 0.1, many) for _ in range(200)]
     none = [(rng.normal(0.4, 0.05), 0.1, few) for _ in range(200)]
     fitted = fit_answer(Examples.of(there, True) + Examples.of(none, False))
-    assert fitted.rows == pytest.approx(-0.6 * 0.1 * fitted.cosine, rel=0.01)
+    assert fitted.rows == pytest.approx(-0.4 * 0.1 * fitted.cosine, rel=0.01)
 
 
 def test_a_fit_to_guesses_depends_on_no_scale_of_its_own(world):
