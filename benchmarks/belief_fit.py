@@ -205,7 +205,9 @@ def _learn_sounds(data: BeliefData, half: Half, absent: Floats) -> LevelFit:
     vectors, captions = data.encode_queries(queries), data.captions[np.isin(data.photo_of, half.photos)][::3]
     answer = answered_examples(vectors, data.sounds.rows, right)
     answer += unanswered_examples(absent, data.sounds.rows) + unanswered_examples(captions, data.sounds.rows)
-    return LevelFit(fit_answer(_shared(answer)), fit_row(row_examples(vectors, data.sounds.rows, right)))
+    none = [np.empty(0, np.int64)] * len(captions)
+    nearest = row_examples(vectors, data.sounds.rows, right) + row_examples(captions, data.sounds.rows, none)
+    return LevelFit(fit_answer(_shared(answer)), fit_row(nearest))
 
 
 def _learn_examples(data: BeliefData, half: Half) -> LevelFit:

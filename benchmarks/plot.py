@@ -205,9 +205,39 @@ def _looks(lines: Sequence[Line], rows: int) -> dict[str, Line]:
     return looks
 
 
+LEVEL_COLOURS = {"strong": "#009988", "likely": "#88ccbb", "weak": "#dddddd", "nothing": "#bbbbbb"}
+_IN, _NOT_IN = "captions / things", "captions / captions of photos that are not in"
+SEARCHES = {  # label: (set of the results, which side of it)
+    "captions of photographs\nthat are in": (_IN, "answered"),
+    "captions of photographs\nthat are not in": (_NOT_IN, "not"),
+    "things that are\nin no photograph": (_IN, "not"),
+}
+
+
+def draw_belief(lines: Sequence[Line], axes: Axes) -> None:
+    """The share of searches by the level of their best hit, for each number of rows."""
+    of = {(line["set"], line["rows"]): line for line in lines if line["part"] == "answers"}
+    sizes = sorted({rows for name, rows in of if name == _IN})
+    ticks = []
+    for group, (label, (name, side)) in enumerate(SEARCHES.items()):
+        for number, rows in enumerate(sizes):
+            place, left = group * (len(sizes) + 1) + number, 0.0
+            ticks.append((place, f"{label}\n" * (number == 1) + f"{rows:,} rows"))
+            for level, colour in LEVEL_COLOURS.items():
+                upto = of[name, rows].get(f"{level} or better, {side}", 1.0)
+                bar = axes.barh(place, upto - left, left=left, color=colour, label=level if not place else None)
+                axes.bar_label(bar, [f"{upto - left:.0%}" if upto - left > 0.06 else ""], label_type="center")
+                left = upto
+    axes.set_yticks(*zip(*ticks, strict=True))
+    axes.invert_yaxis()
+    axes.set(xlabel="share of searches", xlim=(0, 1), title="The level of the best hit, mini")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=4, frameon=False)
+
+
 DRAWINGS = {
     # picture: (drawing, inches, results)
     "recall": (draw_recall, 7.0, "recall"),
+    "belief": (draw_belief, 4.6, "belief"),
     "cold-query": (draw_cold_query, 2.6, "cold-query"),
     "ingest": (draw_ingest, 3.4, "ingest"),
     "ann": (draw_ann, 5.0, "ann"),
