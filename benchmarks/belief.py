@@ -48,6 +48,7 @@ SPLITS = 5
 ASKED: dict[Modality, str] = {"image": "photos", "text": "notes", "audio": "sounds", "video": "films"}
 QUERIES = 250  # of a mixture
 BINS = 10
+SHARES = {"half": 1 / 2, "2 of 3": 2 / 3, "6 of 7": 6 / 7}  # of searches that have an answer
 CLIP_SETS = ("photos_memorylens_290", "amazon_products_997")  # of one model; the texts of each are absent in the other
 
 
@@ -208,7 +209,7 @@ def measure_answers(scene: Scene, fit: LevelFit, size: int) -> list[dict[str, An
 
 
 def _told_apart(right: list[NDArray[np.float64]], wrong: list[NDArray[np.float64]], fit: LevelFit) -> dict[str, Any]:
-    """AUROC of the raw cosine, of the z-score-like match before and of the level; ECE, both kinds weighing the same."""
+    """AUROC of the raw cosine, of the z-score-like match before and of the level; ECE for several shares of answered searches."""
     pairs = [np.concatenate(right), np.concatenate(wrong)]
     weights = [
         np.concatenate([np.full(len(one), 1 / len(one) / len(group)) for one in group]) for group in (right, wrong)
@@ -220,8 +221,7 @@ def _told_apart(right: list[NDArray[np.float64]], wrong: list[NDArray[np.float64
         "AUROC of the cosine": auroc(*(p[:, 0] for p in pairs), *weights),
         "AUROC before": auroc(*(p[:, 0] / p[:, 1] for p in pairs), *weights),
         "AUROC": auroc(*logits, *weights),
-        "ECE": calibration_error(probabilities, weights, 0.5),
-        "ECE, two of three answered": calibration_error(probabilities, weights, 2 / 3),
+        **{f"ECE, {name} answered": calibration_error(probabilities, weights, share) for name, share in SHARES.items()},
         **{
             f"{level} or better, {name}": float(np.average(p >= least, weights=w))
             for name, p, w in zip(("answered", "not"), probabilities, weights, strict=True)

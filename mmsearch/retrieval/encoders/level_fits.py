@@ -87,15 +87,15 @@ _PICTURES = Logistic(21.52, -45.8, -0.9109, 0.8056)
 
 _MEASURED: dict[str, dict[Direction, LevelFit]] = {
     "mini": {
-        ("text", "image"): LevelFit(Logistic(33.83, 67.66, -2.633, -9.271), _PICTURES),
-        ("text", "text"): LevelFit(Logistic(25.67, 51.34, -3.27, -9.276), Logistic(15.6, -47.18, -0.9398, 1.729)),
-        ("text", "audio"): LevelFit(Logistic(45.09, 0.0, -3.51, -2.907), Logistic(24.65, 7.59, -0.9432, -3.949)),
-        ("text", "video"): LevelFit(Logistic(33.83, 67.66, -2.633, -11.27), _PICTURES),
-        ("image", "image"): LevelFit(Logistic(21.85, 0.0, -2.182, -3.788), Logistic(18.63, -37.93, -1.028, -0.3508)),
-        ("image", "text"): LevelFit(Logistic(30.99, 61.98, -2.777, -8.955), Logistic(19.12, -34.34, -0.9545, 2.05)),
+        ("text", "image"): LevelFit(Logistic(33.96, 67.93, -2.63, -9.652), _PICTURES),
+        ("text", "text"): LevelFit(Logistic(25.62, 51.24, -3.235, -10.15), Logistic(15.6, -47.18, -0.9398, 1.729)),
+        ("text", "audio"): LevelFit(Logistic(42.12, 0.0, -3.261, -3.058), Logistic(24.69, 19.91, -1.058, -4.953)),
+        ("text", "video"): LevelFit(Logistic(33.96, 67.93, -2.63, -11.15), _PICTURES),
+        ("image", "image"): LevelFit(Logistic(21.99, 0.0, -2.188, -4.135), Logistic(18.63, -37.93, -1.028, -0.3508)),
+        ("image", "text"): LevelFit(Logistic(30.66, 61.32, -2.722, -9.231), Logistic(19.12, -34.34, -0.9545, 2.05)),
     },
     "open_clip:ViT-B-32/openai": {  # by vectors that others recorded: photographs and products
-        ("text", "image"): LevelFit(Logistic(129.8, 0.0, -3.948, -21.38), Logistic(64.46, -70.78, -1.695, -8.617)),
+        ("text", "image"): LevelFit(Logistic(129.2, 0.0, -3.946, -21.49), Logistic(64.46, -70.78, -1.695, -8.617)),
     },
 }
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mmsearch.retrieval.encoders.level_fits import FitSource, LevelFit, Logistic, best_of
 
-ANSWERED_SHARE = 2 / 3
+ANSWERED_SHARE = 0.6
 """Of searches, how many have an answer; a fit is for this share. People mostly look for what they know to be there."""
 
 PARTS = (1, 4, 16, 64)
