@@ -209,7 +209,7 @@ def measure_answers(scene: Scene, fit: LevelFit, size: int) -> list[dict[str, An
 
 
 def _told_apart(right: list[NDArray[np.float64]], wrong: list[NDArray[np.float64]], fit: LevelFit) -> dict[str, Any]:
-    """AUROC of the raw cosine, of the z-score-like match before and of the level; ECE for several shares of answered searches."""
+    """AUROC of the raw cosine, of the match before and of the level; ECE for several shares of answered searches."""
     pairs = [np.concatenate(right), np.concatenate(wrong)]
     weights = [
         np.concatenate([np.full(len(one), 1 / len(one) / len(group)) for one in group]) for group in (right, wrong)

@@ -88,7 +88,7 @@ def test_files_are_decoded_where_all_streams_are_closed(shell, photos, tmp_path)
     code, _, _ = shell("index", photos, "-c", tmp_path / "c.mms", redirect="<&- >&- 2>&-")
     assert code == 0
     _, out, _ = shell("query", photos / "disc.png", "--include-self", "-c", tmp_path / "c.mms", "-k", "1")
-    assert out.split(b"\t")[1:] == [b"1.000", b"photos/disc.png\n"]
+    assert out.split(b"\t")[1:] == [b"strong", b"photos/disc.png\n"]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

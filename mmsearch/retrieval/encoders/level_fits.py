@@ -88,8 +88,8 @@ _PICTURES = Logistic(21.52, -45.8, -0.9109, 0.8056)
 _MEASURED: dict[str, dict[Direction, LevelFit]] = {
     "mini": {
         ("text", "image"): LevelFit(Logistic(33.96, 67.93, -2.63, -9.652), _PICTURES),
-        ("text", "text"): LevelFit(Logistic(25.62, 51.24, -3.235, -10.15), Logistic(15.6, -47.18, -0.9398, 1.729)),
-        ("text", "audio"): LevelFit(Logistic(42.12, 0.0, -3.261, -3.058), Logistic(24.69, 19.91, -1.058, -4.953)),
+        ("text", "text"): LevelFit(Logistic(25.62, 51.24, -3.235, -11.15), Logistic(15.6, -47.18, -0.9398, 1.729)),
+        ("text", "audio"): LevelFit(Logistic(42.6, 0.0, -3.299, -4.111), Logistic(24.62, 18.08, -1.023, -4.867)),
         ("text", "video"): LevelFit(Logistic(33.96, 67.93, -2.63, -11.15), _PICTURES),
         ("image", "image"): LevelFit(Logistic(21.99, 0.0, -2.188, -4.135), Logistic(18.63, -37.93, -1.028, -0.3508)),
         ("image", "text"): LevelFit(Logistic(30.66, 61.32, -2.722, -9.231), Logistic(19.12, -34.34, -0.9545, 2.05)),

@@ -30,7 +30,7 @@ LEAST_PROBABILITY: dict[Level, float] = {"strong": 0.9, "likely": 0.6, "weak": 0
 
 _LEAST_LOGIT = {level: math.log(p / (1 - p)) if p else -math.inf for level, p in LEAST_PROBABILITY.items()}
 
-PRIOR: dict[Modality, float] = {"image": 0.0, "text": -3.0, "audio": -4.0, "video": -3.0}
+PRIOR: dict[Modality, float] = {"image": 0.0, "text": -5.0, "audio": -5.0, "video": -5.0}
 """Log-odds, before anything is compared, that a row of a kind is what was asked for rather than a picture.
 
 Whoever describes a scene wants its picture more often than a text that says the same, though texts are nearer to it.
