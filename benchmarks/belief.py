@@ -12,6 +12,7 @@ Fits are learned on one half of photos and queries, figures are those of the oth
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -118,12 +119,25 @@ def measure_mixture(
     places = [{len(chosen) + i} for i in range(len(kept))]
     told_too = np.concatenate([chosen, notes_of_asked])
     lines.append(_mixed(data, fits, pictures[len(asked) :], told_too, texts[: len(kept)], "text", places))
+    words = words_of_one([data.caption_texts[note] for note in chosen], rng)
+    named = [{place} for place in words.values()]
+    lines.append({**_mixed(data, fits, pictures, chosen, list(words), "text", named), "asked": "words of notes"})
     if notes == NOTES[0]:
         lines += [
             _mixed(data, fits, pictures, chosen, own.queries, kind, [set(rows.tolist()) for rows in own.right])
             for kind, own in (("audio", data.sounds), ("video", data.films))
         ]
     return [{"part": "mixtures", "rows": size, "notes": notes, **line} for line in lines]
+
+
+def words_of_one(texts: Sequence[str], rng: np.random.Generator, count: int = 50) -> dict[str, int]:
+    """Words of five letters or more that only one of some texts has, and which one: ``count`` of them at random."""
+    places: dict[str, list[int]] = {}
+    for place, text in enumerate(texts):
+        for word in set(re.findall("[a-z]{5,}", text.lower())):
+            places.setdefault(word, []).append(place)
+    rare = sorted(word for word, own in places.items() if len(own) == 1)
+    return {rare[i]: places[rare[i]][0] for i in rng.permutation(len(rare))[:count]}
 
 
 def _mixed(

@@ -18,7 +18,7 @@ from mmsearch.notices import Notice, NoticeKind
 from mmsearch.retrieval.encoders.protocol import Encoder
 from mmsearch.retrieval.progress import no_progress
 from mmsearch.retrieval.search.filters import folders_meant, make_filters
-from mmsearch.retrieval.search.levels import Judgement, best_level
+from mmsearch.retrieval.search.levels import Judgement, best_level, raise_exact_texts
 from mmsearch.retrieval.search.marks import LeftOut, MarkedRows, left_out, marked_rows, wrong_rows
 from mmsearch.retrieval.search.options import SearchOptions
 from mmsearch.retrieval.search.query import Query
@@ -69,7 +69,7 @@ def answer_queries(
             by_spaces[spaces] = embed_in_spaces(right, spaces, session.encoder, stored, marked, watch)
             by_spaces[spaces].failures |= wrong
         start = time.perf_counter()
-        hits, level_notices = _find(session, by_spaces[spaces], options, scope, excluded)
+        hits, level_notices = _find(session, asked, by_spaces[spaces], options, scope, excluded)
         return by_spaces[spaces], hits, level_notices, 1e3 * (time.perf_counter() - start)
 
     embedded, hits, level_notices, search_ms = session.retrying(look_up)
@@ -184,6 +184,7 @@ def _stored_vectors(
 
 def _find(
     session: Session,
+    queries: Mapping[int, Query],
     embedded: EmbeddedQueries,
     options: SearchOptions,
     scope: SearchScope,
@@ -206,6 +207,8 @@ def _find(
             if options.min_level is not None and i in embedded.understood:
                 level_notices.setdefault(i, []).extend(_levels_unknown(own, space))
 
+    for i, own_rows in rows.items():
+        raise_exact_texts(judged[i], own_rows, queries[i])
     for i in judged.keys() - embedded.understood:  # a query that no model can read finds nothing, however near
         judged[i] = {row_id: Judgement(-math.inf, judgement.match) for row_id, judgement in judged[i].items()}
 

@@ -29,8 +29,9 @@ def rank(
 ) -> list[Hit]:
     """The k best hits among rows, of all modalities in one list.
 
-    They are ordered by level and then by match if there are several kinds of evidence, else by score. A hit that is as
-    good as the query itself stands first. Copies of one content are one hit.
+    They are ordered by level and then by match if there are several kinds of evidence, or texts alone; else by score,
+    which gives the same order. A hit that is as good as the query itself stands first. Copies of one content are one
+    hit.
 
     Args:
         rows: what was found, as hits without a rank; their match is a z-score.
@@ -53,7 +54,8 @@ def rank(
             hits.append(_judged_hit(moment.as_hit(path, kind, own_score=similarity is not None), judgement))
     if min_level is not None:
         hits = [hit for hit in hits if hit.level is not None and LEVELS.index(hit.level) <= LEVELS.index(min_level)]
-    if len({row.evidence for row in rows}) > 1:
+    kinds = {row.evidence for row in rows}
+    if len(kinds) > 1 or kinds == {("text",)}:  # of texts alone, those with the words of the query are judged higher
         hits.sort(key=_by_level_and_match if all(hit.level for hit in hits) else _by_match)
     else:
         hits.sort(key=lambda hit: (-hit.score, hit.id))
