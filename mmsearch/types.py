@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import functools
 import hashlib
 import json
 import os
@@ -26,6 +27,13 @@ Level = Literal["strong", "likely", "weak", "nothing"]
 
 LEVELS: tuple[Level, ...] = ("strong", "likely", "weak", "nothing")
 """The levels, the best first."""
+
+
+@functools.lru_cache(maxsize=256)  # searches ask for it many times
+def _space_key(space: Space) -> str:
+    digest = hashlib.sha256(json.dumps(space.to_json(), sort_keys=True).encode()).hexdigest()[:8]
+    name = re.sub(r"[^A-Za-z0-9]+", "-", space.model).strip("-").lower()[-40:] or "space"
+    return f"{name}-{space.dim}-{digest}"
 
 
 def modalities_named(names: Iterable[str]) -> tuple[Modality, ...]:
@@ -78,9 +86,7 @@ class Space:
     @property
     def key(self) -> str:
         """A short name that is unique to the space and safe as a folder name, e.g. ``mini-256-1f0c2a9b``."""
-        digest = hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:8]
-        name = re.sub(r"[^A-Za-z0-9]+", "-", self.model).strip("-").lower()[-40:] or "space"
-        return f"{name}-{self.dim}-{digest}"
+        return _space_key(self)
 
     def to_json(self) -> dict[str, Any]:
         """The four fields as a JSON object."""

@@ -89,18 +89,24 @@ def copies_of(rows: Rows, hits: Sequence[Hit], mask: Mask | None, excluded: Set[
     return Copies(np.array(kept, np.int64), {content: list(names) for content, names in paths.items()})
 
 
-def merge_copies(hits: Sequence[Hit]) -> list[Hit]:
-    """Hits in order, those of copies as one: the first file that still exists, which names the others that do."""
-    groups: dict[Hashable, list[Hit]] = {}
-    for hit in hits:
+def merge_copies(hits: Sequence[Hit]) -> list[tuple[int, Hit]]:
+    """Hits in order, those of copies as one: the first file that still exists, which names the others that do.
+
+    Returns:
+        Each hit that remains, and the position of the best that it stands for.
+    """
+    groups: dict[Hashable, list[int]] = {}
+    for position, hit in enumerate(hits):
         key = (hit.content_hash, hit.modality, hit.span) if hit.content_hash else hit.id
-        groups.setdefault(key, []).append(hit)
-    return [group[0] if len(group) == 1 and not group[0].copies else _merge(group) for group in groups.values()]
+        groups.setdefault(key, []).append(position)
+    return [(own[0], _merge([hits[position] for position in own])) for own in groups.values()]
 
 
 def _merge(group: Sequence[Hit]) -> Hit:
+    if len(group) == 1 and not group[0].copies:
+        return group[0]
     shown = min(group, key=lambda hit: (hit.state != "current", hit.id))
     others = dict.fromkeys(path for hit in group for path in (hit.path, *hit.copies))
     others.pop(shown.path, None)
     copies = tuple(path for path in sorted(others) if os.path.exists(path))
-    return replace(shown, score=group[0].score, match=group[0].match, level=group[0].level, copies=copies)
+    return replace(shown, score=group[0].score, copies=copies)

@@ -42,7 +42,7 @@ def rank(
         similarity: None for one hit a film or sound, its best moment. If given, every moment is a hit, except those
             that show the same as a better one, which this function tells.
     """
-    hits = [_judged_hit(row, judged[row.id]) for row in rows if not is_timed(row)]
+    found = [(row, judged[row.id]) for row in rows if not is_timed(row)]
     for path, own in _by_file([row for row in rows if is_timed(row)]).items():
         kind = _kind_of(path, own)
         if to and kind not in to and not any(row.modality in to for row in own):
@@ -50,31 +50,43 @@ def rank(
         moments = moments_of(own)
         moments = moments[:1] if similarity is None else drop_repeats(moments, similarity)
         for moment in moments:
-            judgement = fuse_judgements(judged, [row.id for row in moment.evidence])
-            hits.append(_judged_hit(moment.as_hit(path, kind, own_score=similarity is not None), judgement))
+            hit = moment.as_hit(path, kind, own_score=similarity is not None)
+            found.append((hit, fuse_judgements(judged, [row.id for row in moment.evidence])))
     if min_level is not None:
-        hits = [hit for hit in hits if hit.level is not None and LEVELS.index(hit.level) <= LEVELS.index(min_level)]
+        found = [one for one in found if _reaches(one[1], min_level)]
     kinds = {row.evidence for row in rows}
     if len(kinds) > 1 or kinds == {("text",)}:  # of texts alone, those with the words of the query are judged higher
-        hits.sort(key=_by_level_and_match if all(hit.level for hit in hits) else _by_match)
+        found.sort(key=_by_match if any(judgement.answer is None for _, judgement in found) else _by_level_and_match)
     else:
-        hits.sort(key=lambda hit: (-hit.score, hit.id))
+        found.sort(key=lambda one: (-one[0].score, one[0].id))
+    best = merge_copies([hit for hit, _ in found])[:k]
+    return [_ranked(hit, rank, found[position][1]) for rank, (position, hit) in enumerate(best, 1)]
+
+
+_Found = tuple[Hit, Judgement]
+
+
+def _ranked(hit: Hit, rank: int, judgement: Judgement) -> Hit:
     # Vectors in float16 are not quite of length 1. Once the order is settled, scores are cut to what a cosine can be.
-    best = merge_copies(hits)[:k]
-    return [replace(hit, rank=rank, score=min(max(hit.score, -1.0), 1.0)) for rank, hit in enumerate(best, 1)]
+    score = min(max(hit.score, -1.0), 1.0)
+    return replace(hit, rank=rank, score=score, match=judgement.match, level=level_of(judgement.answer))
 
 
-def _judged_hit(hit: Hit, judgement: Judgement) -> Hit:
-    return replace(hit, match=judgement.match, level=level_of(judgement.answer))
+def _reaches(judgement: Judgement, least: Level) -> bool:
+    level = level_of(judgement.answer)
+    return level is not None and LEVELS.index(level) <= LEVELS.index(least)
 
 
-def _by_level_and_match(hit: Hit) -> tuple[bool, int, float, int]:
-    assert hit.level is not None
-    return hit.score < _SAME_COSINE, LEVELS.index(hit.level), -hit.match, hit.id
+def _by_level_and_match(found: _Found) -> tuple[bool, int, float, int]:
+    hit, judgement = found
+    level = level_of(judgement.answer)
+    assert level is not None
+    return hit.score < _SAME_COSINE, LEVELS.index(level), -judgement.match, hit.id
 
 
-def _by_match(hit: Hit) -> tuple[bool, float, int]:
-    return hit.score < _SAME_COSINE, -hit.match, hit.id
+def _by_match(found: _Found) -> tuple[bool, float, int]:
+    hit, judgement = found
+    return hit.score < _SAME_COSINE, -judgement.match, hit.id
 
 
 def _by_file(rows: Sequence[Hit]) -> dict[str, list[Hit]]:
