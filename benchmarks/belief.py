@@ -70,7 +70,7 @@ def measure() -> list[dict[str, Any]]:
                 for notes in NOTES:
                     mixtures += measure_mixture(data, other, fits, size, notes)
                 answers += measure_answers(make_scene(data, other, size), fits["text", "image"], size)
-    keys = ("part", "set", "rows", "notes", "asked", "queries")
+    keys = ("part", "set", "rows", "notes", "asked")
     lines += means(mixtures, keys) + means(answers, keys)
     return lines + means(measure_recorded(), keys)
 

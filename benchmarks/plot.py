@@ -208,9 +208,9 @@ def _looks(lines: Sequence[Line], rows: int) -> dict[str, Line]:
 LEVEL_COLOURS = {"strong": "#009988", "likely": "#88ccbb", "weak": "#dddddd", "nothing": "#bbbbbb"}
 _IN, _NOT_IN = "captions / things", "captions / captions of photos that are not in"
 SEARCHES = {  # label: (set of the results, which side of it)
-    "captions of photographs\nthat are in": (_IN, "answered"),
-    "captions of photographs\nthat are not in": (_NOT_IN, "not"),
-    "things that are\nin no photograph": (_IN, "not"),
+    "captions of photographs that are in the collection": (_IN, "answered"),
+    "captions of photographs that are not in it, though others like them are": (_NOT_IN, "not"),
+    "things that are in no photograph": (_IN, "not"),
 }
 
 
@@ -221,13 +221,14 @@ def draw_belief(lines: Sequence[Line], axes: Axes) -> None:
     ticks = []
     for group, (label, (name, side)) in enumerate(SEARCHES.items()):
         for number, rows in enumerate(sizes):
-            place, left = group * (len(sizes) + 1) + number, 0.0
-            ticks.append((place, f"{label}\n" * (number == 1) + f"{rows:,} rows"))
+            place, left = group * (len(sizes) + 1.2) + number, 0.0
+            ticks.append((place, f"{rows:,} rows"))
             for level, colour in LEVEL_COLOURS.items():
                 upto = of[name, rows].get(f"{level} or better, {side}", 1.0)
                 bar = axes.barh(place, upto - left, left=left, color=colour, label=level if not place else None)
                 axes.bar_label(bar, [f"{upto - left:.0%}" if upto - left > 0.06 else ""], label_type="center")
                 left = upto
+        axes.text(0, group * (len(sizes) + 1.2) - 0.55, label, fontsize="small")
     axes.set_yticks(*zip(*ticks, strict=True))
     axes.invert_yaxis()
     axes.set(xlabel="share of searches", xlim=(0, 1), title="The level of the best hit, mini")
