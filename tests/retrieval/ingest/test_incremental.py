@@ -106,14 +106,14 @@ def test_items_of_a_root_that_is_missing_or_suddenly_empty_are_kept_and_that_is_
 
 
 def test_a_moved_file_is_recognised_by_its_content_and_not_embedded_again(photos, collection, embedded, paths_in):
-    old = next(hit for hit in collection.search("x", k=20, to=["image"]) if hit.path.endswith("disc.png"))
+    old = next(hit for hit in collection.search("a sun on grass", k=20, to=["image"]) if hit.path.endswith("disc.png"))
     (photos / "below").mkdir()
     (photos / "disc.png").rename(photos / "below" / "sun.png")
     report = collection.index([photos], workers=1)
     assert (report.moved, report.indexed, report.removed, report.unchanged) == (1, 0, 0, 9)
     assert len(embedded) == 1  # the query alone
     assert str(photos / "disc.png") not in paths_in(collection)
-    new = next(hit for hit in collection.search("x", k=20, to=["image"]) if hit.path.endswith("sun.png"))
+    new = next(hit for hit in collection.search("a sun on grass", k=20, to=["image"]) if hit.path.endswith("sun.png"))
     assert new.score == old.score
     assert new.state == "current"
 
