@@ -15,6 +15,7 @@ from mmsearch.hits import Hits, Record, RowVectors
 from mmsearch.retrieval.search.engine import answer_one, search_scope
 from mmsearch.retrieval.search.masks import Mask
 from mmsearch.retrieval.search.options import SearchOptions
+from mmsearch.retrieval.search.query import Query
 from mmsearch.retrieval.search.searcher import hit_of_row
 from mmsearch.retrieval.search.session import Session
 from mmsearch.retrieval.store.own_columns import joint_types, with_types
@@ -160,15 +161,17 @@ def similar_rows(session: Session, row_id: int, options: SearchOptions) -> Hits:
         NoSuchRowError: there is no such row.
     """
 
-    def read() -> tuple[Space, NDArray[np.float32], bytes]:
+    def read() -> tuple[Space, Query, bytes]:
         part, positions = _find_one(session.snapshot, row_id)
         vector = part.rows.vectors_at(positions)[0].astype(np.float32)
         path: bytes = part.rows.facts_at(positions, ["path"])[0]["path"]
-        return part.space, vector, path
+        query = Query(vector)
+        query.vector_of = part.modality
+        return part.space, query, path
 
-    space, vector, path = session.retrying(read)
+    space, query, path = session.retrying(read)
     excluded = {} if options.include_self else {0: [path]}
-    return answer_one(session, vector, dataclasses.replace(options, space=space), excluded).hits
+    return answer_one(session, query, dataclasses.replace(options, space=space), excluded).hits
 
 
 def _parts(session: Session, options: SearchOptions) -> list[_Part]:

@@ -69,6 +69,7 @@ class Query:
         self, *terms: Any, minus: Sequence[Any] = (), like: Sequence[Any] = (), unlike: Sequence[Any] = ()
     ) -> None:
         self.terms = [_read_term(term) for term in terms] + [_read_term(term, sign=-1.0) for term in minus]
+        self.vector_of: Modality | None = None  # what a vector as the only term is of, if that is known
         self.like = _read_marks(like)
         self.unlike = _read_marks(unlike)
         if not self.like and not any(term.weight > 0 for term in self.terms):
@@ -109,7 +110,7 @@ class Query:
             return None
         if all(isinstance(term.value, str) for term in self.terms):
             return "text"
-        return modality_of_value(self.terms[0].value) if len(self.terms) == 1 else None
+        return (self.vector_of or modality_of_value(self.terms[0].value)) if len(self.terms) == 1 else None
 
     def describe(self) -> list[str]:
         """The terms as a person would write them, and the marks: ``like:12``, ``unlike:file:sea.jpg``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -145,3 +146,12 @@ def test_a_note_that_names_somebody_is_found_by_the_name(tmp_path):
         assert answer.hits[0].level in ("strong", "likely")
         (first, *_) = collection.search("plumber", to="text")
         assert first.text == "call the plumber"
+
+
+def test_what_is_like_a_stored_row_has_a_level_too(gallery):
+    row = next(record for record in gallery if record.modality == "image")
+    hits = gallery.similar(row.id, k=20)
+    assert {hit.modality for hit in hits} == {"image", "text"}
+    assert all(hit.level for hit in hits)
+    by_file = gallery.search(Path(row.path), k=20)
+    assert [(hit.id, hit.level) for hit in hits] == [(hit.id, hit.level) for hit in by_file]
