@@ -157,6 +157,7 @@ def learn(data: BeliefData, half: Half) -> dict[Direction, LevelFit]:
             image, image, [Mixture.draw(data, half, data.films.rows, "video")], most=FILMS_MOST
         ),
         ("image", "image"): _learn_examples(data, half),
+        ("audio", "audio"): _grown_as(image, _learn_sound_examples(data), len(data.sounds.rows)),
         ("image", "text"): _learn_captions(data, half),
     }
 
@@ -228,6 +229,21 @@ def _learn_examples(data: BeliefData, half: Half) -> LevelFit:
         nearest += row_examples(rows[i : i + 1], pool, right, seed=i)
     rare = rows[[label not in COMMON_LABELS for label in labels]]
     return LevelFit(fit_answer(_shared(answered + unanswered_examples(rare, photos))), fit_row(nearest))
+
+
+def _learn_sound_examples(data: BeliefData) -> LevelFit:
+    """A sound as the query: other sounds of its kind are right; among those of other kinds none is."""
+    rows = data.sounds.rows
+    answer, nearest = Examples.of([], True), Examples.of([], True)
+    for own in data.sounds.right:
+        others = np.setdiff1d(np.arange(len(rows)), own)
+        answer += unanswered_examples(rows[own], rows[others])
+        for asked in own:
+            pool = np.delete(np.arange(len(rows)), asked)
+            right = [np.flatnonzero(np.isin(pool, own))]
+            answer += answered_examples(rows[[asked]], rows[pool], right, seed=int(asked))
+            nearest += row_examples(rows[[asked]], rows[pool], right, seed=int(asked))
+    return LevelFit(fit_answer(_shared(answer)), fit_row(nearest))
 
 
 def _learn_captions(data: BeliefData, half: Half) -> LevelFit:

@@ -92,6 +92,7 @@ _MEASURED: dict[str, dict[Direction, LevelFit]] = {
         ("text", "audio"): LevelFit(Logistic(42.6, 0.0, -3.299, -4.111), Logistic(24.62, 18.08, -1.023, -4.867)),
         ("text", "video"): LevelFit(Logistic(33.96, 67.93, -2.63, -11.15), _PICTURES),
         ("image", "image"): LevelFit(Logistic(21.99, 0.0, -2.188, -4.135), Logistic(18.63, -37.93, -1.028, -0.3508)),
+        ("audio", "audio"): LevelFit(Logistic(19.3, 0.0, -1.494, -8.767), Logistic(15.67, -15.52, -0.8083, -1.873)),
         ("image", "text"): LevelFit(Logistic(30.66, 61.32, -2.722, -9.231), Logistic(19.12, -34.34, -0.9545, 2.05)),
     },
     "open_clip:ViT-B-32/openai": {  # by vectors that others recorded: photographs and products
