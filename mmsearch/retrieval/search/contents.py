@@ -165,9 +165,7 @@ def similar_rows(session: Session, row_id: int, options: SearchOptions) -> Hits:
         part, positions = _find_one(session.snapshot, row_id)
         vector = part.rows.vectors_at(positions)[0].astype(np.float32)
         path: bytes = part.rows.facts_at(positions, ["path"])[0]["path"]
-        query = Query(vector)
-        query.vector_of = part.modality
-        return part.space, query, path
+        return part.space, Query.of_vector(vector, part.modality), path
 
     space, query, path = session.retrying(read)
     excluded = {} if options.include_self else {0: [path]}

@@ -69,7 +69,7 @@ class Query:
         self, *terms: Any, minus: Sequence[Any] = (), like: Sequence[Any] = (), unlike: Sequence[Any] = ()
     ) -> None:
         self.terms = [_read_term(term) for term in terms] + [_read_term(term, sign=-1.0) for term in minus]
-        self.vector_of: Modality | None = None  # what a vector as the only term is of, if that is known
+        self._vector_of: Modality | None = None
         self.like = _read_marks(like)
         self.unlike = _read_marks(unlike)
         if not self.like and not any(term.weight > 0 for term in self.terms):
@@ -77,6 +77,18 @@ class Query:
         for mark in self.like:
             if isinstance(mark, int | Path | Moment) and any(type(m) is type(mark) and m == mark for m in self.unlike):
                 raise UsageError(f"{describe_mark(mark)} is both liked and not")
+
+    @classmethod
+    def of_vector(cls, vector: NDArray[Any], modality: Modality) -> Query:
+        """A query by one vector of which it is known what it was made from, so that hits have levels.
+
+        Args:
+            vector: float ``[dim]``, of any length above 0.
+            modality: of what it was made from.
+        """
+        query = cls(vector)
+        query._vector_of = modality
+        return query
 
     @property
     def marks(self) -> list[MarkValue]:
@@ -110,7 +122,7 @@ class Query:
             return None
         if all(isinstance(term.value, str) for term in self.terms):
             return "text"
-        return (self.vector_of or modality_of_value(self.terms[0].value)) if len(self.terms) == 1 else None
+        return (self._vector_of or modality_of_value(self.terms[0].value)) if len(self.terms) == 1 else None
 
     def describe(self) -> list[str]:
         """The terms as a person would write them, and the marks: ``like:12``, ``unlike:file:sea.jpg``."""
