@@ -4,7 +4,7 @@ AUROC is the probability that the best hit of a search with an answer has a high
 (Fawcett 2006, "An introduction to ROC analysis"); ties count half. The expected calibration error (ECE) is the mean
 difference of the stated probability and the share that has an answer, over ten equal bins of the probability (Naeini
 et al. 2015, "Obtaining well calibrated probabilities using Bayesian binning"). Searches with an answer weigh six tenths
-together, those without one third, however many there are: fits are for these shares.
+together, those without four tenths, however many there are: fits are for these shares.
 """
 
 from __future__ import annotations
