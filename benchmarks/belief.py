@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 from belief_data import BeliefData, Floats, read_lines
-from belief_fit import NOTES, SIZES, Half, Mixture, Scene, halves, learn, make_scene
+from belief_fit import NOTES, SIZES, Half, Mixture, Scene, halves, learn, make_scene, weighed
 from belief_words import measure_words
 from data import data_set
 from numpy.typing import NDArray
@@ -40,6 +40,7 @@ from mmsearch.retrieval.evaluation.level_fitting import (
     row_examples,
     unanswered_examples,
 )
+from mmsearch.retrieval.evaluation.level_scores import auroc, calibration_error, probabilities
 from mmsearch.retrieval.search.levels import LEAST_PROBABILITY
 from mmsearch.retrieval.store.manifest import load_manifest, save_manifest
 from mmsearch.types import Modality
@@ -48,7 +49,6 @@ from mmsearch.unit import normalize_rows
 SPLITS = 5
 ASKED: dict[Modality, str] = {"image": "photos", "text": "notes", "audio": "sounds", "video": "films"}
 QUERIES = 250  # of a mixture
-BINS = 10
 SHARES = {"half": 1 / 2, "2 of 3": 2 / 3, "6 of 7": 6 / 7}  # of searches that have an answer
 CLIP_SETS = ("photos_memorylens_290", "amazon_products_997")  # of one model; the texts of each are absent in the other
 
@@ -224,42 +224,28 @@ def measure_answers(scene: Scene, fit: LevelFit, size: int) -> list[dict[str, An
 
 def _told_apart(right: list[NDArray[np.float64]], wrong: list[NDArray[np.float64]], fit: LevelFit) -> dict[str, Any]:
     """AUROC of the raw cosine, of the match before and of the level; ECE for several shares of answered searches."""
-    pairs = [np.concatenate(right), np.concatenate(wrong)]
-    weights = [
-        np.concatenate([np.full(len(one), 1 / len(one) / len(group)) for one in group]) for group in (right, wrong)
-    ]
-    logits = [fit.answer_logits(*p.T) for p in pairs]
-    probabilities = [1 / (1 + np.exp(-logit)) for logit in logits]
-    shares = {level: least for level, least in LEAST_PROBABILITY.items() if least}
+    examples = Examples.of([], True)
+    for group, answered in ((right, True), (wrong, False)):
+        for one in group:
+            examples += Examples.of(one, answered, 1 / len(group))
+    cosine, spread, _ = examples.features.T
+    stated = probabilities(fit, examples)
+    there = examples.right > 0
     return {
-        "AUROC of the cosine": auroc(*(p[:, 0] for p in pairs), *weights),
-        "AUROC before": auroc(*(p[:, 0] / p[:, 1] for p in pairs), *weights),
-        "AUROC": auroc(*logits, *weights),
-        **{f"ECE, {name} answered": calibration_error(probabilities, weights, share) for name, share in SHARES.items()},
+        "AUROC of the cosine": auroc(cosine, examples),
+        "AUROC before": auroc(cosine / spread, examples),
+        "AUROC": auroc(fit.answer_logits(*examples.features.T), examples),
         **{
-            f"{level} or better, {name}": float(np.average(p >= least, weights=w))
-            for name, p, w in zip(("answered", "not"), probabilities, weights, strict=True)
-            for level, least in shares.items()
+            f"ECE, {name} answered": calibration_error(stated, weighed(examples, share))
+            for name, share in SHARES.items()
+        },
+        **{
+            f"{level} or better, {name}": float(np.average(stated[own] >= least, weights=examples.weight[own]))
+            for name, own in (("answered", there), ("not", ~there))
+            for level, least in LEAST_PROBABILITY.items()
+            if least
         },
     }
-
-
-def auroc(right: NDArray[Any], wrong: NDArray[Any], right_weight: NDArray[Any], wrong_weight: NDArray[Any]) -> float:
-    """The chance that something right is above something wrong; ties count half."""
-    order = np.argsort(wrong)
-    below = np.concatenate([[0.0], np.cumsum(wrong_weight[order])])
-    under = below[np.searchsorted(wrong[order], right, side="left")]
-    upto = below[np.searchsorted(wrong[order], right, side="right")]
-    return float(np.average((under + upto) / 2, weights=right_weight) / wrong_weight.sum())
-
-
-def calibration_error(probabilities: list[NDArray[Any]], weights: list[NDArray[Any]], share: float) -> float:
-    """Expected calibration error in ten bins, if ``share`` of the searches have an answer."""
-    p = np.concatenate(probabilities)
-    weight = np.concatenate([share * weights[0] / weights[0].sum(), (1 - share) * weights[1] / weights[1].sum()])
-    truth = np.concatenate([np.ones(len(probabilities[0])), np.zeros(len(probabilities[1]))])
-    bins = np.minimum((p * BINS).astype(int), BINS - 1)
-    return float(sum(abs(np.sum((weight * (p - truth))[bins == i])) for i in range(BINS)))
 
 
 # --- recorded vectors of a real model -----------------------------------------------------------------------------

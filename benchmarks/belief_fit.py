@@ -178,20 +178,20 @@ def _learn_images(data: BeliefData, half: Half) -> LevelFit:
         answer += unanswered_examples(noise, scene.rows)
     scene = make_scene(data, half, 0)
     rows = row_examples(scene.captions, scene.rows, scene.caption_rows)
-    return LevelFit(fit_answer(_shared(answer)), fit_row(rows))
+    return LevelFit(fit_answer(weighed(answer)), fit_row(rows))
 
 
-def _shared(examples: Examples) -> Examples:
-    """Examples with the weights of those that have an answer scaled to their share."""
+def weighed(examples: Examples, answered: float = ANSWERED_SHARE) -> Examples:
+    """Examples with weights scaled so that a share of them has an answer."""
     weight = examples.weight.copy()
-    for right, share in ((examples.right > 0, ANSWERED_SHARE), (examples.right == 0, 1 - ANSWERED_SHARE)):
+    for right, share in ((examples.right > 0, answered), (examples.right == 0, 1 - answered)):
         weight[right] *= share / weight[right].sum()
     return replace(examples, weight=weight)
 
 
 def _fitted(queries: Floats, rows: Floats, right: list[Positions], absent: Floats) -> LevelFit:
     answer = answered_examples(queries, rows, right) + unanswered_examples(absent, rows)
-    return LevelFit(fit_answer(_shared(answer)), fit_row(row_examples(queries, rows, right)))
+    return LevelFit(fit_answer(weighed(answer)), fit_row(row_examples(queries, rows, right)))
 
 
 def _grown_as(image: LevelFit, fit: LevelFit, rows: int) -> LevelFit:
@@ -212,7 +212,7 @@ def _learn_sounds(data: BeliefData, half: Half, absent: Floats) -> LevelFit:
     answer += unanswered_examples(absent, data.sounds.rows) + unanswered_examples(captions, data.sounds.rows)
     none = [np.empty(0, np.int64)] * len(captions)
     nearest = row_examples(vectors, data.sounds.rows, right) + row_examples(captions, data.sounds.rows, none)
-    return LevelFit(fit_answer(_shared(answer)), fit_row(nearest))
+    return LevelFit(fit_answer(weighed(answer)), fit_row(nearest))
 
 
 def _learn_examples(data: BeliefData, half: Half) -> LevelFit:
@@ -228,7 +228,7 @@ def _learn_examples(data: BeliefData, half: Half) -> LevelFit:
         answered += answered_examples(rows[i : i + 1], pool, right, seed=i)
         nearest += row_examples(rows[i : i + 1], pool, right, seed=i)
     rare = rows[[label not in COMMON_LABELS for label in labels]]
-    return LevelFit(fit_answer(_shared(answered + unanswered_examples(rare, photos))), fit_row(nearest))
+    return LevelFit(fit_answer(weighed(answered + unanswered_examples(rare, photos))), fit_row(nearest))
 
 
 def _learn_sound_examples(data: BeliefData) -> LevelFit:
@@ -243,7 +243,7 @@ def _learn_sound_examples(data: BeliefData) -> LevelFit:
             right = [np.flatnonzero(np.isin(pool, own))]
             answer += answered_examples(rows[[asked]], rows[pool], right, seed=int(asked))
             nearest += row_examples(rows[[asked]], rows[pool], right, seed=int(asked))
-    return LevelFit(fit_answer(_shared(answer)), fit_row(nearest))
+    return LevelFit(fit_answer(weighed(answer)), fit_row(nearest))
 
 
 def _learn_captions(data: BeliefData, half: Half) -> LevelFit:
@@ -272,7 +272,7 @@ def _learn_texts(data: BeliefData, half: Half, image: LevelFit) -> LevelFit:
         answered += answered_examples(captions[i : i + 1], captions[others][pool], own, seed=int(i))
         nearest += row_examples(captions[i : i + 1], captions[others][pool], own, seed=int(i))
     absent = data.encode(half.of([*data.things, *data.thing_words, *letters(), *LANGUAGES]))
-    fit = LevelFit(fit_answer(_shared(answered + unanswered_examples(absent, captions))), fit_row(nearest))
+    fit = LevelFit(fit_answer(weighed(answered + unanswered_examples(absent, captions))), fit_row(nearest))
     told = np.flatnonzero(np.isin(data.photo_of, Mixture.photos(half)[1]))
     notes = np.random.default_rng(half.seed).permutation(told)
     mixtures = [Mixture.draw(data, half, data.captions[notes[:count]], "text") for count in NOTES]

@@ -422,25 +422,6 @@ def test_what_an_engine_told_before_its_time_was_up_is_kept(bench):
     assert bench("ann").finished(fails, dict(os.environ), timeout=60) == ("{}\n", "no room")
 
 
-def test_auroc_is_the_chance_that_something_right_is_above_something_wrong(bench):
-    belief, ones = bench("belief"), np.ones
-    right, wrong = np.array([1.0, 2.0, 3.0]), np.array([0.0, 2.0])
-    pairs = [(r > w) + (r == w) / 2 for r in right for w in wrong]
-    assert belief.auroc(right, wrong, ones(3), ones(2)) == pytest.approx(np.mean(pairs))
-    assert belief.auroc(right, wrong, ones(3), np.array([1.0, 0.0])) == 1.0
-
-
-def test_the_calibration_error_weighs_both_kinds_by_their_share(bench):
-    belief = bench("belief")
-    sure = [np.array([1.0, 1.0]), np.array([0.0])]
-    weights = [np.ones(2), np.ones(1)]
-    assert belief.calibration_error(sure, weights, 0.5) == 0
-    assert belief.calibration_error(sure[::-1], weights[::-1], 0.5) == 1
-    unsure = [np.full(2, 0.7), np.full(1, 0.7)]
-    assert belief.calibration_error(unsure, weights, 0.7) == pytest.approx(0)
-    assert belief.calibration_error(unsure, weights, 0.5) == pytest.approx(0.2)
-
-
 def test_things_that_a_caption_names_are_not_absent(bench):
     data = bench("belief_data")
     assert data.unnamed(["a giraffe", "two giraffes", "an owl", "a zebra"], ["A giraffe eats ."]) == [

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     metavar="ID|FILE",
     multiple=True,
     shell_complete=completers.files,
-    help="Move the query towards this: a hit's id (in --json) or a file; repeatable.",
+    help="Move the query towards this: a hit's id (-v shows it) or a file; repeatable.",
 )
 @click.option(
     "--unlike",

@@ -25,7 +25,12 @@ if TYPE_CHECKING:
     from mmsearch.indexes.faiss.approximate import ApproximateIndex
     from mmsearch.indexes.faiss.segments import DISTANT_QUANTILE, Drift, Segment, TrainedIndex
     from mmsearch.indexes.index import VectorIndex
-    from mmsearch.indexes.match_sample import MATCH_SAMPLE_ROWS, MatchSample, match_sample_positions
+    from mmsearch.indexes.match_sample import (
+        MATCH_SAMPLE_ROWS,
+        MatchSample,
+        match_sample_positions,
+        spread_with_prior,
+    )
     from mmsearch.indexes.operating_point import TEXT_QUERY_COUNT, calibrate, calibration_queries, corpus_queries
     from mmsearch.indexes.plan import IndexPlan, check_recall_target, plan_index
     from mmsearch.indexes.vectors import StoredVectors, to_float32
@@ -54,6 +59,7 @@ __all__ = [
     "corpus_queries",
     "match_sample_positions",
     "plan_index",
+    "spread_with_prior",
     "to_float32",
     "train_and_calibrate",
 ]
@@ -64,7 +70,7 @@ _MODULES = {
     "faiss.approximate": ("ApproximateIndex",),
     "faiss.segments": ("DISTANT_QUANTILE", "Drift", "Segment", "TrainedIndex"),
     "index": ("VectorIndex",),
-    "match_sample": ("MATCH_SAMPLE_ROWS", "MatchSample", "match_sample_positions"),
+    "match_sample": ("MATCH_SAMPLE_ROWS", "MatchSample", "match_sample_positions", "spread_with_prior"),
     "operating_point": ("TEXT_QUERY_COUNT", "calibrate", "calibration_queries", "corpus_queries"),
     "plan": ("IndexPlan", "check_recall_target", "plan_index"),
     "vectors": ("StoredVectors", "to_float32"),

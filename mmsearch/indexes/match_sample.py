@@ -6,7 +6,6 @@ sample is fixed: the rows whose ids have the smallest hashes (a bottom-k sketch,
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,16 +44,16 @@ class MatchSample:
         others = np.where(in_sample, count - 1, count)
         mean = (total - np.where(in_sample, cosines, 0)) / others
         square = (squares - np.where(in_sample, np.square(cosines), 0)) / others
-        deviation = np.sqrt(_with_prior(np.maximum(square - np.square(mean), 0), others))
+        deviation = spread_with_prior(np.maximum(square - np.square(mean), 0), others)
         prediction = np.sqrt(1 + 1 / others)  # the mean of a small sample is uncertain: a prediction interval
         z_scores: NDArray[np.float32] = ((cosines - mean) / (deviation * prediction)).astype(np.float32)
         variance = max(squares / count - (total / count) ** 2, 0.0)
-        return z_scores, math.sqrt(_with_prior(variance, count))
+        return z_scores, float(spread_with_prior(variance, count))
 
 
-def _with_prior(variance: Any, rows: Any) -> Any:
-    """A variance over some rows, joined with the prior."""
-    return (rows * variance + _PRIOR_ROWS * _PRIOR_DEVIATION**2) / (rows + _PRIOR_ROWS)
+def spread_with_prior(variance: Any, rows: Any) -> Any:
+    """The standard deviation of cosines with sampled rows, from their variance, joined with the prior; any shape."""
+    return np.sqrt((rows * variance + _PRIOR_ROWS * _PRIOR_DEVIATION**2) / (rows + _PRIOR_ROWS))
 
 
 def match_sample_positions(

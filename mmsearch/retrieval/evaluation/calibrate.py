@@ -2,8 +2,8 @@
 
 With pairs, each direction that they allow is fitted. If they name no absent things and the model was measured, only the
 order of rows is fitted; what a good cosine is stays as it was measured. Without pairs, a direction is fitted that asks
-with texts and of which nothing better is known: pairs are better than what was measured for the
-model, and that is better than what the contents tell. Every fit is judged by queries and answers that it was not
+with texts and of which nothing better is known: pairs are better than what was measured for the model, and that is
+better than what the contents tell. Every fit is judged by queries and answers that it was not
 learned from: on one half each, then all are learned from.
 """
 
@@ -197,8 +197,7 @@ def _too_few(direction: Direction, searcher: Searcher, found: int, what: str) ->
 
 def _rows(searcher: Searcher, modality: Modality, wanted: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     """Positions of live rows, ascending: all, or those that are wanted and others drawn by chance."""
-    rows = searcher.rows(modality)
-    live = np.arange(len(rows)) if rows.live is None else np.flatnonzero(rows.live)
+    live = searcher.rows(modality).live_positions
     if len(live) <= _MOST_ROWS:
         return live
     drawn = np.random.default_rng(0).permutation(live)[:_MOST_ROWS]

@@ -1,9 +1,8 @@
 """Queries with answers, made of a collection as it lies: its texts, or probe texts, and the rows that they fit best.
 
 A text and a row that are each other's nearest are taken for a query and its answer; among texts, those of different
-files. Of probe texts, which describe
-nothing of the collection on purpose, the better half of such pairs is taken. `benchmarks/calibration.py` measures what
-this is worth.
+files. Of probe texts, which describe nothing of the collection on purpose, the better half of such pairs is taken.
+`benchmarks/calibration.py` measures what this is worth.
 """
 
 from __future__ import annotations
@@ -71,7 +70,7 @@ def guess_pairs(
         texts = _probe_texts(searcher, encoder, modality)
     own = [np.empty(0, np.int64)] * len(texts)
     if modality == "text" and not are_probes:
-        own = _own_rows(texts, files, rows, file_numbers(searcher)[positions])
+        own = _own_rows(texts, files, rows, searcher.file_numbers("text")[positions])
     chosen, right, cosines = mutual_nearest(texts, rows, own)
     if are_probes:
         better = np.sort(np.argsort(-cosines)[: len(chosen) // 2])
@@ -121,22 +120,14 @@ def _cosines(texts: Vectors, rows: Vectors) -> Iterator[tuple[int, Vectors]]:
         yield start, texts[start : start + step] @ rows.T
 
 
-def file_numbers(searcher: Searcher) -> NDArray[np.int64]:
-    """For each row of a text a number that the rows of one file share, int64 ``[rows]``."""
-    paths = searcher.rows("text").facts(["path"])["path"].combine_chunks().dictionary_encode()
-    numbers: NDArray[np.int64] = paths.indices.to_numpy().astype(np.int64)
-    return numbers
-
-
 def _stored_texts(searcher: Searcher) -> tuple[Vectors, NDArray[np.int64]]:
     """Vectors of texts that lie here, each once, `_MOST_TEXTS` at most, drawn by chance; and their files' numbers."""
     if "text" not in searcher.modalities:
         return np.empty((0, searcher.space.dim), np.float32), np.empty(0, np.int64)
     rows = searcher.rows("text")
-    live = np.arange(len(rows)) if rows.live is None else np.flatnonzero(rows.live)
-    drawn = np.sort(np.random.default_rng(0).permutation(live)[:_MOST_TEXTS])
+    drawn = np.sort(np.random.default_rng(0).permutation(rows.live_positions)[:_MOST_TEXTS])
     vectors, first = np.unique(np.asarray(rows.vectors_at(drawn), np.float32), axis=0, return_index=True)
-    return normalize_rows(vectors), file_numbers(searcher)[drawn[first]]
+    return normalize_rows(vectors), searcher.file_numbers("text")[drawn[first]]
 
 
 def _probe_texts(searcher: Searcher, encoder: Callable[[], Encoder | None], modality: Modality) -> Vectors:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mmsearch.indexes import MATCH_SAMPLE_ROWS, spread_with_prior
 from mmsearch.retrieval.encoders.level_fits import FitSource, LevelFit, Logistic, best_of
 
 ANSWERED_SHARE = 0.6
@@ -27,8 +28,6 @@ PARTS = (1, 4, 16, 64)
 
 _LEAST_ROWS = 8  # of a part
 _NEAREST = 30  # rows of each query that the row logistic is fitted on
-_SAMPLE_ROWS = 1024  # as many as a match sample has
-_PRIOR_ROWS, _PRIOR_DEVIATION = 8, 0.1  # as in `MatchSample`
 _SPREAD_RATIOS = (0.0, 1.0, 2.0)
 _RIDGE = 1e-3
 _STEPS = 50
@@ -75,15 +74,13 @@ class Examples:
 
 def spreads(queries: Vectors, rows: Vectors) -> Floats:
     """The standard deviation of each query's cosines with a sample of the rows, as `MatchSample` has it, ``[q]``."""
-    sample = rows[np.random.default_rng(0).permutation(len(rows))[:_SAMPLE_ROWS]]
+    sample = rows[np.random.default_rng(0).permutation(len(rows))[:MATCH_SAMPLE_ROWS]]
     return _spread_of(queries @ sample.T)
 
 
 def _spread_of(cosines: Vectors) -> Floats:
-    """The standard deviation of cosines with a sample, of the last axis, joined with a prior as in `MatchSample`."""
-    count = cosines.shape[-1]
-    variance = cosines.astype(np.float64).var(axis=-1)
-    spread: Floats = np.sqrt((count * variance + _PRIOR_ROWS * _PRIOR_DEVIATION**2) / (count + _PRIOR_ROWS))
+    """The spread of cosines with a sample, which are the last axis."""
+    spread: Floats = spread_with_prior(cosines.astype(np.float64).var(axis=-1), cosines.shape[-1])
     return spread
 
 
@@ -260,7 +257,7 @@ def _parts(
     """Each query with parts of the rows."""
     rng = np.random.default_rng(seed)
     sizes = dict.fromkeys(max(len(rows) // share, min(_LEAST_ROWS, len(rows))) for share in shares)
-    sample = rng.permutation(len(rows))[:_SAMPLE_ROWS]
+    sample = rng.permutation(len(rows))[:MATCH_SAMPLE_ROWS]
     chosen = np.zeros(len(rows), np.bool_)
     step = max(1, _AT_ONCE // len(rows))
     for start in range(0, len(queries), step):
@@ -278,7 +275,7 @@ def _parts(
                     chosen[own[number]] = False
                 part = np.flatnonzero(chosen)
                 if len(part):
-                    spread = _spread_of(among_all[drawn[:_SAMPLE_ROWS]])
+                    spread = _spread_of(among_all[drawn[:MATCH_SAMPLE_ROWS]])
                     yield _Part(number, part, among_all[part], alike, float(spread))
 
 

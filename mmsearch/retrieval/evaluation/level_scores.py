@@ -90,17 +90,21 @@ def probabilities(fit: LevelFit, examples: Examples) -> Floats:
 
 def quality_of(stated: Floats, examples: Examples) -> LevelQuality:
     """AUROC and ECE of stated probabilities, float64 ``[n]``; both kinds of examples are needed."""
-    there = examples.right > 0
-    return LevelQuality(_auroc(stated[there], stated[~there]), _ece(stated, examples))
+    return LevelQuality(auroc(stated, examples), calibration_error(stated, examples))
 
 
-def _auroc(there: Floats, absent: Floats) -> float:
-    ranked = np.sort(absent)
-    below, up_to = (np.searchsorted(ranked, there, side=side) for side in ("left", "right"))
-    return float((below + up_to).mean() / 2 / len(absent))
+def auroc(values: Floats, examples: Examples) -> float:
+    """The chance that the value of a right example is above that of a wrong one, by their weights; ties count half."""
+    right = examples.right > 0
+    order = np.argsort(values[~right])
+    ranked = values[~right][order]
+    below = np.concatenate([[0.0], np.cumsum(examples.weight[~right][order])])
+    under, up_to = (below[np.searchsorted(ranked, values[right], side=side)] for side in ("left", "right"))
+    return float(np.average((under + up_to) / 2, weights=examples.weight[right]) / below[-1])
 
 
-def _ece(stated: Floats, examples: Examples) -> float:
+def calibration_error(stated: Floats, examples: Examples) -> float:
+    """ECE of stated probabilities, by the weights of the examples."""
     bins = np.minimum((stated * _BINS).astype(np.int64), _BINS - 1)
     excess = np.bincount(bins, examples.weight * (stated - examples.right), _BINS)
     return float(np.abs(excess).sum() / examples.weight.sum())

@@ -235,7 +235,7 @@ class Searcher:
         last = hits
         while last and count_distinct(h for h in (*hits, *others) if not _is_excluded(h, excluded)) < look_up.k:
             if any(map(is_timed, last)):
-                files = self._file_numbers(modality)
+                files = self.file_numbers(modality)
                 positions = rows.positions(np.array([h.id for h in last if is_timed(h)], np.int64))
                 allowed &= ~np.isin(files, files[positions])
             allowed[rows.positions(np.array([h.id for h in last], np.int64))] = False
@@ -247,7 +247,7 @@ class Searcher:
             others += last
         return others
 
-    def _file_numbers(self, modality: Modality) -> NDArray[np.int64]:
+    def file_numbers(self, modality: Modality) -> NDArray[np.int64]:
         """For each row a number that the rows of one file share; int64 ``[rows]``."""
         with self._guard:
             if modality not in self._files:
@@ -264,7 +264,7 @@ class Searcher:
             if longer.path in with_moment:
                 continue
             with_moment.add(longer.path)
-            files = self._file_numbers(modality)
+            files = self.file_numbers(modality)
             own = files == files[self.rows(modality).positions(np.array([longer.id], np.int64))[0]]
             live = self.rows(modality).live
             own = own if live is None else own & live

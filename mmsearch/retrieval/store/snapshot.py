@@ -80,6 +80,11 @@ class Rows:
         place = int(np.searchsorted(self.ids, row_id))
         return place < len(self) and int(self.ids[place]) == row_id
 
+    @property
+    def live_positions(self) -> NDArray[np.int64]:
+        """Positions of the rows that are not deleted, ascending."""
+        return np.arange(len(self)) if self.live is None else np.flatnonzero(self.live)
+
     def live_positions_of(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Positions of those of some ids that are rows here and not deleted."""
         places = np.minimum(np.searchsorted(self.ids, ids), max(len(self) - 1, 0))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mmsearch.retrieval.encoders.level_fits import LevelFit, Logistic
 from mmsearch.retrieval.evaluation.level_fitting import Examples
-from mmsearch.retrieval.evaluation.level_scores import probabilities, quality_of
+from mmsearch.retrieval.evaluation.level_scores import auroc, calibration_error, probabilities, quality_of
 
 
 def examples(answered: int, absent: int) -> Examples:
@@ -48,3 +48,23 @@ def test_probabilities_are_those_of_the_answer_logistic():
     features = Examples.of([(0.3, 0.1, math.log(100))], True)
     logit = 10 * 0.3 + 20 * 0.1 - 0.5 * math.sqrt(2 * math.log(100)) - 3
     assert probabilities(fit, features)[0] == pytest.approx(1 / (1 + math.exp(-logit)))
+
+
+def test_auroc_is_the_chance_that_something_right_is_above_something_wrong_by_weights():
+    right, wrong = np.array([1.0, 2.0, 3.0]), np.array([0.0, 2.0])
+    pairs = [(r > w) + (r == w) / 2 for r in right for w in wrong]
+    alike = Examples(np.zeros((5, 3)), np.array([1.0, 1, 1, 0, 0]), np.ones(5))
+    assert auroc(np.concatenate([right, wrong]), alike) == pytest.approx(np.mean(pairs))
+    one_wrong = Examples(np.zeros((5, 3)), np.array([1.0, 1, 1, 0, 0]), np.array([1.0, 1, 1, 1, 0]))
+    assert auroc(np.concatenate([right, wrong]), one_wrong) == 1.0
+
+
+def test_the_calibration_error_weighs_both_kinds_by_their_share():
+    def error(stated, share):
+        examples = Examples(np.zeros((3, 3)), np.array([1.0, 1, 0]), np.array([share / 2, share / 2, 1 - share]))
+        return calibration_error(np.array(stated), examples)
+
+    assert error([1.0, 1.0, 0.0], 0.5) == 0
+    assert error([0.0, 0.0, 1.0], 0.5) == 1
+    assert error([0.7, 0.7, 0.7], 0.7) == pytest.approx(0)
+    assert error([0.7, 0.7, 0.7], 0.5) == pytest.approx(0.2)
