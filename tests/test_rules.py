@@ -404,6 +404,7 @@ MAY_IMPORT = {
     "mmsearch.collection_contents": SHARED | {R, *FACADE},
     "mmsearch.collection_rows": SHARED | {R, *FACADE},
     "mmsearch.models": SHARED | {f"{R}.encoders"},
+    "mmsearch.serve": COMMON,
 }
 
 

@@ -12,7 +12,7 @@ from mmsearch.errors import CollectionClosedError, CollectionDamagedError, HintK
 from mmsearch.retrieval.encoders.loaded import LoadedEncoders
 from mmsearch.retrieval.encoders.protocol import Encoder
 from mmsearch.retrieval.search.searcher import Searcher
-from mmsearch.retrieval.store.manifest import Manifest, load_manifest
+from mmsearch.retrieval.store.manifest import MANIFEST_NAME, Manifest, load_manifest
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.types import Space
 
@@ -36,6 +36,7 @@ class Session:
         self.encoders = encoders or LoadedEncoders()
         self._guard = threading.RLock()
         self._searchers: dict[str, Searcher] = {}
+        self._seen = _manifest_file(root)
         self._snapshot: Snapshot | None = Snapshot(root, load_manifest(root))
 
     @property
@@ -68,9 +69,13 @@ class Session:
         return self.snapshot.manifest
 
     def reopen(self) -> bool:
-        """Move to the newest manifest; returns whether it was another one."""
+        """Move to the newest manifest; returns whether it was another one. If it was not, this costs one `stat`."""
+        seen = _manifest_file(self.root)
+        if seen is not None and seen == self._seen and not self.is_closed:
+            return False
         manifest = load_manifest(self.root)
         with self._guard:
+            self._seen = seen
             if manifest == self.manifest:
                 return False
             self._snapshot = Snapshot(self.root, manifest)
@@ -143,6 +148,15 @@ class Session:
             if space.key not in self._searchers:
                 self._searchers[space.key] = Searcher(self.snapshot, space)
             return self._searchers[space.key]
+
+
+def _manifest_file(root: Path) -> tuple[int, int, int] | None:
+    """What tells one manifest's file from another: each is a new file that takes the place of the old one."""
+    try:
+        facts = os.stat(root / MANIFEST_NAME)
+    except OSError:  # `load_manifest` says what is wrong
+        return None
+    return facts.st_ino, facts.st_mtime_ns, facts.st_size
 
 
 def _lies_in(name: str | bytes, folder: Path) -> bool:

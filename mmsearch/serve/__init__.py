@@ -1,0 +1,42 @@
+"""A server for collections: a page to look at, an HTTP interface for apps. `create_app` is an ASGI app to mount."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmsearch import Collection
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+__all__ = ["create_app"]
+
+
+def create_app(
+    collections: Sequence[Collection | str | os.PathLike[str]] | Mapping[str, Collection | str | os.PathLike[str]],
+) -> Starlette:
+    """An ASGI app that serves collections.
+
+    Args:
+        collections: open ones, or their folders. They are named by their folders without the ending, or as a mapping
+            says.
+    """
+    from mmsearch.serve.app import make_app
+    from mmsearch.serve.served import Served
+
+    items = list(collections.items()) if isinstance(collections, Mapping) else [(None, one) for one in collections]
+    served: dict[str, Served] = {}
+    for given, one in items:
+        opened = one if isinstance(one, Collection) else Collection.open(one)
+        name = given or _free_name(Path(opened.root).stem, served)
+        served[name] = Served(name, opened)
+    return make_app(served)
+
+
+def _free_name(name: str, taken: Mapping[str, object]) -> str:
+    """The name, with a number behind it if it is taken."""
+    numbered = (name if i == 1 else f"{name}-{i}" for i in range(1, len(taken) + 2))
+    return next(one for one in numbered if one not in taken)

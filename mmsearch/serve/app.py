@@ -1,0 +1,59 @@
+"""The routes of the server, as one ASGI app."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+from collections.abc import AsyncIterator, Mapping
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from mmsearch import MMSearchError, NoSuchRowError
+from mmsearch.serve.served import ApiError, Served, SlowWork, default_threads
+
+_ENDPOINTS = ("contents", "searching", "files", "embeddings", "openapi", "pages")
+
+
+def make_app(served: Mapping[str, Served]) -> Starlette:
+    """The app that serves collections by their names."""
+    slow_work = SlowWork(default_threads(), waiting=64)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
+        slow_work.close()
+
+    app = Starlette(routes=_routes(), lifespan=lifespan, exception_handlers=_HANDLERS)
+    app.state.served, app.state.slow_work = dict(served), slow_work
+    return app
+
+
+def _routes() -> list[BaseRoute]:
+    found: list[BaseRoute] = []
+    for name in _ENDPOINTS:
+        if importlib.util.find_spec(f"mmsearch.serve.{name}") is not None:
+            found += importlib.import_module(f"mmsearch.serve.{name}").routes
+    return found
+
+
+async def _api_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    return error.response()
+
+
+async def _library_error(request: Request, error: Exception) -> Response:
+    status = 404 if isinstance(error, NoSuchRowError) else 400
+    return ApiError(status, str(error), type(error).__name__).response()
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return ApiError(error.status_code, error.detail, "HttpError", error.headers).response()
+
+
+_HANDLERS = {ApiError: _api_error, MMSearchError: _library_error, HTTPException: _http_error}

@@ -1,0 +1,121 @@
+"""One served collection, the errors of the HTTP interface, and the threads that do its slow work."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ParamSpec, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from mmsearch import Collection
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class ApiError(Exception):
+    """An answer that is an error: its status and one clear line.
+
+    Args:
+        status: the HTTP status.
+        message: what is wrong and what would be right.
+        kind: a short name for programs, such as ``NoSuchRowError``.
+        headers: further headers of the answer.
+    """
+
+    def __init__(self, status: int, message: str, kind: str = "", headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status, self.message, self.kind = status, message, kind or "Error"
+        self.headers = dict(headers or {})
+
+    def response(self) -> JSONResponse:
+        """The error as JSON."""
+        error = {"message": self.message, "kind": self.kind}
+        return JSONResponse({"error": error}, self.status, headers=self.headers)
+
+
+class Served:
+    """A collection and the name that it is asked by."""
+
+    def __init__(self, name: str, collection: Collection) -> None:
+        self.name = name
+        self.collection = collection
+
+    def refresh(self) -> None:
+        """Move to the newest manifest if another process has committed; else this costs one `stat`."""
+        self.collection.reopen()
+
+
+class SlowWork:
+    """Threads for work that takes long: decoding uploads, thumbnails, clips. What waits is bounded.
+
+    Args:
+        threads: how many work at once.
+        waiting: how much may wait besides.
+    """
+
+    def __init__(self, threads: int, waiting: int) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="slow")
+        self._room = threads + waiting
+
+    async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """What the function returns, called in one of the threads.
+
+        Raises:
+            ApiError: 429, too much is waiting.
+        """
+        if self._room <= 0:
+            raise ApiError(429, "too much is asked at once: ask again in a moment", "Busy", {"Retry-After": "1"})
+        self._room -= 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._pool, functools.partial(function, *args, **kwargs))
+        finally:
+            self._room += 1
+
+    def close(self) -> None:
+        """End the threads once they have done what they do."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def served_of(request: Request) -> Served:
+    """The collection that a request names by ``c``, else the first; at its newest manifest.
+
+    Raises:
+        ApiError: 404, no collection of that name is served.
+    """
+    return find_served(request, request.query_params.get("c"))
+
+
+def find_served(request: Request, name: str | None) -> Served:
+    """The collection of a name, else the first; at its newest manifest.
+
+    Raises:
+        ApiError: 404, no collection of that name is served.
+    """
+    served: Mapping[str, Served] = request.app.state.served
+    found = next(iter(served.values())) if name is None else served.get(name)
+    if found is None:
+        raise ApiError(404, f"no collection {name!r}; there are: {', '.join(served)}", "NoSuchCollection")
+    found.refresh()
+    return found
+
+
+async def in_thread(request: Request, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """What a blocking function returns, called in a thread of the app's `SlowWork`.
+
+    Raises:
+        ApiError: 429, too much is waiting.
+    """
+    work: SlowWork = request.app.state.slow_work
+    return await work.run(function, *args, **kwargs)
+
+
+def default_threads() -> int:
+    """Threads for slow work: those that decode wait for processes, so a few more than processors do no harm."""
+    return min(8, (os.cpu_count() or 1) + 2)
