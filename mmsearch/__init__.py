@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from mmsearch.retrieval.ingest.options import IngestOptions
     from mmsearch.retrieval.media.pictures.transform import ImageTransform
     from mmsearch.retrieval.progress import Progress
-    from mmsearch.retrieval.search.query import Query, Term
+    from mmsearch.retrieval.search.query import Query, StoredRow, Term
     from mmsearch.retrieval.search.query_line import QueryLine, read_moment, read_query_line
     from mmsearch.retrieval.upkeep.doctor import Problem
     from mmsearch.retrieval.upkeep.status import ModalityStatus, RootStatus, Status
@@ -91,7 +91,7 @@ _MODULES = {
     "mmsearch.retrieval.ingest.options": ("IngestOptions",),
     "mmsearch.retrieval.media.pictures.transform": ("ImageTransform",),
     "mmsearch.retrieval.progress": ("Progress",),
-    "mmsearch.retrieval.search.query": ("Query", "Term"),
+    "mmsearch.retrieval.search.query": ("Query", "StoredRow", "Term"),
     "mmsearch.retrieval.search.query_line": ("QueryLine", "read_moment", "read_query_line"),
     "mmsearch.retrieval.upkeep.doctor": ("Problem",),
     "mmsearch.retrieval.upkeep.status": ("ModalityStatus", "RootStatus", "Status"),
@@ -151,6 +151,7 @@ __all__ = [
     "SpaceMismatchError",
     "Span",
     "Status",
+    "StoredRow",
     "Term",
     "TextEncoder",
     "Thumbnail",

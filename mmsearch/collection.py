@@ -91,6 +91,7 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows):
         device: str = "auto",
         precision: str = "auto",
         encoders: Sequence[str | Encoder] = (),
+        texts_kept: int = 0,
     ) -> Self:
         """Open a collection. That takes no lock; the methods that write take it when they are called.
 
@@ -100,6 +101,7 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows):
             precision: of the models: ``auto``, ``float32``, ``bfloat16``, ``float16`` or ``int8``.
             encoders: the collection's encoders of your own: objects, or ``"module:Class"``. Models of mmsearch, and
                 encoders that an installed package registers, are found without.
+            texts_kept: how many vectors of texts to keep, so that a query that is asked again is not embedded again.
 
         Raises:
             UsageError: one of ``encoders`` is no encoder; the text names what it lacks.
@@ -107,7 +109,8 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows):
             CollectionDamagedError: its manifest cannot be read; `doctor` may mend it.
             NewerFormatError: a newer version of mmsearch wrote it.
         """
-        return cls(Session(Path(path).expanduser().absolute(), LoadedEncoders(Runtime(device, precision), encoders)))
+        root = Path(path).expanduser().absolute()
+        return cls(Session(root, LoadedEncoders(Runtime(device, precision), encoders), texts_kept))
 
     @classmethod
     def exists(cls, path: str | os.PathLike[str]) -> bool:

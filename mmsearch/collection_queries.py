@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from mmsearch.retrieval.evaluation.scores import Scores
 
 QueryInput: TypeAlias = "TermValue | Query | Sequence[float]"
-"""A str (always text), a `Path`, a `Moment` of a film or sound, a PIL image, a uint8 array ``[height, width, 3]``, the
-bytes of a file, a vector (float array ``[dim]`` or list of floats), or a `Query` of several of these."""
+"""A str (always text), a `Path`, a `Moment` of a film or sound, a `StoredRow`, a PIL image, a uint8 array
+``[height, width, 3]``, the bytes of a file, a vector (float array ``[dim]`` or list of floats), or a `Query` of several
+of these."""
 
 
 class CollectionQueries:
@@ -55,9 +56,9 @@ class CollectionQueries:
         """Find the rows that are nearest to a query.
 
         Args:
-            query: a str (always text), a `Path`, a `Moment` of a film or sound, a PIL image, a uint8 array
-                ``[height, width, 3]``, the bytes of a file, a vector (float array ``[dim]`` or list of floats), or a
-                `Query` of several of these.
+            query: a str (always text), a `Path`, a `Moment` of a film or sound, a `StoredRow`, a PIL image, a uint8
+                array ``[height, width, 3]``, the bytes of a file, a vector (float array ``[dim]`` or list of floats),
+                or a `Query` of several of these.
             k: how many hits.
             offset: how many of the best hits to leave out: the second page of ten is ``offset=10``.
             min_level: leave out hits of a lower `Hit.level` than ``strong``, ``likely`` or ``weak``, and those of no

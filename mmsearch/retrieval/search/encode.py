@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mmsearch.retrieval.progress import Watcher, no_progress
 from mmsearch.retrieval.search.engine import first_failure, several
 from mmsearch.retrieval.search.listener import QueryListener
-from mmsearch.retrieval.search.marks import MarkedRows, marked_rows, wrong_rows
+from mmsearch.retrieval.search.marks import rows_asked, wrong_rows
 from mmsearch.retrieval.search.query_spaces import read_queries
 from mmsearch.retrieval.search.query_vectors import QueryVector, embed_all
 from mmsearch.retrieval.search.session import Session
@@ -30,15 +30,14 @@ def encode_values(
         listener = QueryListener(progress=watch or no_progress)
         asked = [queries[i] for i in range(len(given))]
         failures = wrong_rows(session, queries, [target])
-        marked = marked_rows(session, target, asked) if any(query.marks for query in asked) else MarkedRows()
         if not failures:
             vectors, failures = embed_all(
                 asked,
                 target,
                 session.encoder(target),
                 listener_of=lambda _: listener,
-                rows=marked.vectors,
-                samples=marked.samples,
+                rows=rows_asked(session, target, asked),
+                kept=session.kept_texts,
             )
     if failures:
         raise first_failure("value", failures, len(given))

@@ -19,10 +19,11 @@ from mmsearch.retrieval.encoders.protocol import Encoder
 from mmsearch.retrieval.progress import no_progress
 from mmsearch.retrieval.search.filters import folders_meant, make_filters
 from mmsearch.retrieval.search.levels import Judgement, best_level, raise_exact_texts
-from mmsearch.retrieval.search.marks import LeftOut, MarkedRows, left_out, marked_rows, wrong_rows
+from mmsearch.retrieval.search.marks import LeftOut, left_out, rows_asked, wrong_rows
 from mmsearch.retrieval.search.options import SearchOptions
 from mmsearch.retrieval.search.query import Query
 from mmsearch.retrieval.search.query_spaces import EmbeddedQueries, embed_in_spaces, read_queries
+from mmsearch.retrieval.search.query_vectors import RowsAsked
 from mmsearch.retrieval.search.ranking import rank
 from mmsearch.retrieval.search.searcher import FoundRows, SearchScope
 from mmsearch.retrieval.search.session import Session
@@ -60,13 +61,13 @@ def answer_queries(
             def stored(space: Space, encoder: Encoder | None, files: Sequence[Path]) -> dict[Path, NDArray[np.float32]]:
                 return _stored_vectors(session, space, encoder, files)
 
-            def marked(space: Space) -> MarkedRows:
-                return marked_rows(session, space, asked.values())
+            def rows(space: Space) -> RowsAsked:
+                return rows_asked(session, space, list(asked.values()))
 
             wrong = wrong_rows(session, asked, spaces)
             right = {i: query for i, query in asked.items() if i not in wrong}
             watch = options.watch or no_progress
-            by_spaces[spaces] = embed_in_spaces(right, spaces, session.encoder, stored, marked, watch)
+            by_spaces[spaces] = embed_in_spaces(right, spaces, session.encoder, stored, rows, watch, session.kept_texts)
             by_spaces[spaces].failures |= wrong
         start = time.perf_counter()
         hits, level_notices = _find(session, asked, by_spaces[spaces], options, scope, excluded)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from mmsearch.errors import MMSearchError, NoSuchRowError, SpaceMismatchError
 from mmsearch.retrieval.search.moments import clock_file
-from mmsearch.retrieval.search.query import MarkValue, Query
+from mmsearch.retrieval.search.query import MarkValue, Query, StoredRow
+from mmsearch.retrieval.search.query_vectors import RowsAsked
 from mmsearch.retrieval.search.session import Session
 from mmsearch.retrieval.store.snapshot import Rows, Snapshot
-from mmsearch.types import Moment, Space
+from mmsearch.types import Modality, Moment, Space
 from mmsearch.unit import Vector
 
 LeftOut = Mapping[int, Sequence[bytes | int]]
@@ -26,38 +25,32 @@ LeftOut = Mapping[int, Sequence[bytes | int]]
 _COLUMNS = ("path", "content_hash", "span_start", "span_unit")
 
 
-@dataclass(frozen=True, slots=True)
-class MarkedRows:
-    """What queries with marks need of a space.
+def rows_asked(session: Session, space: Space, queries: Sequence[Query]) -> RowsAsked:
+    """The vectors of the rows that queries name by id, those of one space, and samples of the space for marks."""
+    ids = np.array(_ids(row_id for query in queries for row_id in query.row_ids), np.int64)
+    marks = any(query.marks for query in queries)
+    if not len(ids) and not marks:
+        return RowsAsked()
 
-    Attributes:
-        vectors: stored vectors of the marked rows that are of the space, by id, float32 ``[dim]``.
-        samples: random rows of each modality, float32 ``[rows, dim]``.
-    """
-
-    vectors: Mapping[int, Vector] = field(default_factory=dict)
-    samples: Sequence[NDArray[np.float32]] = ()
-
-
-def marked_rows(session: Session, space: Space, queries: Iterable[Query]) -> MarkedRows:
-    """The vectors of the rows that queries mark by id, those of one space, and samples of the space."""
-    ids = np.array(_ids(mark for query in queries for mark in query.marks), np.int64)
-
-    def read() -> MarkedRows:
+    def read() -> RowsAsked:
         searcher = session.searcher(space)
         vectors: dict[int, Vector] = {}
+        modalities: dict[int, Modality] = {}
         for modality in searcher.modalities if len(ids) else ():
             rows = searcher.rows(modality)
             positions = rows.live_positions_of(ids)
             halves = rows.vectors_at(positions).astype(np.float32)
-            vectors |= dict(zip(rows.ids[positions].tolist(), halves, strict=True))
-        return MarkedRows(vectors, [searcher.match_sample(modality).vectors for modality in searcher.modalities])
+            found = rows.ids[positions].tolist()
+            vectors |= dict(zip(found, halves, strict=True))
+            modalities |= dict.fromkeys(found, modality)
+        samples = [searcher.match_sample(modality).vectors for modality in searcher.modalities if marks]
+        return RowsAsked(vectors, modalities, samples)
 
     return session.retrying(read)
 
 
 def wrong_rows(session: Session, queries: Mapping[int, Query], spaces: Iterable[Space]) -> dict[int, MMSearchError]:
-    """The errors of queries that mark an id which is no row of the collection, or none of some spaces; by the number of
+    """The errors of queries that name an id which is no row of the collection, or none of some spaces; by the number of
     the query."""
     asked = {space.key for space in spaces}
 
@@ -70,19 +63,19 @@ def wrong_rows(session: Session, queries: Mapping[int, Query], spaces: Iterable[
         return None
 
     def read() -> dict[int, MMSearchError]:
-        ids = np.array(_ids(mark for query in queries.values() for mark in query.marks), np.int64)
+        ids = np.array(_ids(row_id for query in queries.values() for row_id in query.row_ids), np.int64)
         known: dict[int, str] = {}
         for (space, _), rows in session.snapshot.all_rows().items():
             known |= dict.fromkeys(rows.ids[rows.live_positions_of(ids)].tolist(), space)
         errors: dict[int, MMSearchError] = {}
         for number, query in queries.items():
-            wrong = [error_of(mark, known) for mark in query.marks if isinstance(mark, int)]
+            wrong = [error_of(row_id, known) for row_id in query.row_ids]
             first = next((error for error in wrong if error is not None), None)
             if first is not None:
                 errors[number] = first
         return errors
 
-    return session.retrying(read) if any(query.marks for query in queries.values()) else {}
+    return session.retrying(read) if any(query.row_ids for query in queries.values()) else {}
 
 
 def left_out(session: Session, queries: Mapping[int, Query], include_self: bool) -> LeftOut:
@@ -92,12 +85,20 @@ def left_out(session: Session, queries: Mapping[int, Query], include_self: bool)
     def read() -> LeftOut:
         found: dict[int, list[bytes | int]] = {}
         for number, query in queries.items():
-            found[number] = [] if include_self else [*query.files]
+            found[number] = [] if include_self else [*query.files, *_files_of(session.snapshot, query)]
             marks = query.unlike if include_self else query.marks
             found[number] += _rows_and_files(session.snapshot, marks) if marks else []
         return found
 
     return session.retrying(read)
+
+
+def _files_of(snapshot: Snapshot, query: Query) -> list[bytes]:
+    """The paths of the files of the rows that are terms of a query."""
+    terms = [term.value for term in query.terms]
+    ids = np.array(_ids(value.id for value in terms if isinstance(value, StoredRow)), np.int64)
+    parts = snapshot.all_rows().values() if len(ids) else ()
+    return [row["path"] for rows in parts for row in rows.facts_at(rows.live_positions_of(ids), ["path"])]
 
 
 def _rows_and_files(snapshot: Snapshot, marks: Sequence[MarkValue]) -> list[bytes | int]:

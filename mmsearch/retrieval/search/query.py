@@ -18,9 +18,21 @@ from mmsearch.types import Modality, Moment
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-TermValue: TypeAlias = "str | Path | Moment | bytes | NDArray[Any] | Image"
-"""A text, a file, a moment of a film or sound, a file's bytes, a picture (PIL, or uint8 ``[height, width, 3]``) or a
-vector (float ``[dim]``)."""
+
+@dataclass(frozen=True, slots=True)
+class StoredRow:
+    """A stored row to search by, through its stored vector: nothing is decoded or embedded.
+
+    Attributes:
+        id: of the row, as `Hit.id` gives it.
+    """
+
+    id: int
+
+
+TermValue: TypeAlias = "str | Path | Moment | StoredRow | bytes | NDArray[Any] | Image"
+"""A text, a file, a moment of a film or sound, a stored row, a file's bytes, a picture (PIL, or uint8
+``[height, width, 3]``) or a vector (float ``[dim]``)."""
 
 MarkValue: TypeAlias = "int | Path | Moment | bytes | NDArray[Any] | Image"
 """The id of a stored row (`Hit.id`), or what a `TermValue` is, except a text."""
@@ -35,7 +47,7 @@ class Term:
     """One part of a query and its weight; a negative weight pushes away.
 
     Attributes:
-        value: a str (always text), a `Path`, a `Moment`, a file's bytes, a PIL image, a uint8 array
+        value: a str (always text), a `Path`, a `Moment`, a `StoredRow`, a file's bytes, a PIL image, a uint8 array
             ``[height, width, 3]`` or a float vector ``[dim]``.
         weight: what its unit vector is multiplied by.
     """
@@ -96,6 +108,12 @@ class Query:
         return [*self.like, *self.unlike]
 
     @property
+    def row_ids(self) -> list[int]:
+        """Ids of the rows that are terms or marks."""
+        terms = [term.value.id for term in self.terms if isinstance(term.value, StoredRow)]
+        return [*terms, *(mark for mark in self.marks if isinstance(mark, int))]
+
+    @property
     def files(self) -> list[bytes]:
         """Absolute paths of the terms that are files, or moments of files."""
         paths = [t.value.path if isinstance(t.value, Moment) else t.value for t in self.terms]
@@ -145,7 +163,7 @@ def modality_of_value(value: TermValue) -> Modality | None:
 
         known = FORMAT_BY_ENDING.get(value.suffix.removeprefix(".").lower())
         return MODALITY_OF_KIND.get(FORMATS[known].kind) if known else None
-    if isinstance(value, Moment | bytes) or (isinstance(value, np.ndarray) and value.ndim == 1):
+    if isinstance(value, Moment | StoredRow | bytes) or (isinstance(value, np.ndarray) and value.ndim == 1):
         return None
     return "image"
 
@@ -179,10 +197,12 @@ def checked_mark(mark: Any) -> MarkValue:
     """
     if isinstance(mark, int | np.integer) and not isinstance(mark, bool):
         return int(mark)
+    if isinstance(mark, StoredRow):
+        return mark.id
     if isinstance(mark, str):
         raise UsageError(f"{mark!r} is a text: what is liked or not is a row by its id, or a file as a Path")
     checked = checked_value(mark)
-    assert not isinstance(checked, str)
+    assert not isinstance(checked, str | StoredRow)
     return checked
 
 
@@ -214,7 +234,7 @@ def checked_value(value: Any) -> TermValue:
         raise UsageError(
             f"a query is one vector [dim], a picture is uint8 [height, width, 3]; this is {shape}{several}"
         )
-    if isinstance(value, str | bytes | np.ndarray | Moment) or type(value).__module__.startswith("PIL."):
+    if isinstance(value, str | bytes | np.ndarray | Moment | StoredRow) or type(value).__module__.startswith("PIL."):
         checked: TermValue = value
         return checked
     raise UsageError(f"cannot search by a {type(value).__name__}: give a str, Path, bytes, PIL image or array")
@@ -248,6 +268,8 @@ def describe_value(value: TermValue) -> str:
         return value
     if isinstance(value, Path | Moment):
         return f"file:{value}"
+    if isinstance(value, StoredRow):
+        return f"row:{value.id}"
     if isinstance(value, bytes):
         return f"bytes[{len(value)}]"
     if isinstance(value, np.ndarray):

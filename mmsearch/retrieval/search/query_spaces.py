@@ -16,15 +16,15 @@ from mmsearch.errors import CannotEmbedError, MMSearchError, ModelUnavailableErr
 from mmsearch.notices import Notice, NoticeKind
 from mmsearch.retrieval.encoders.protocol import Encoder
 from mmsearch.retrieval.progress import Watcher, no_progress
+from mmsearch.retrieval.search.kept_texts import KeptTexts
 from mmsearch.retrieval.search.listener import QueryListener
-from mmsearch.retrieval.search.marks import MarkedRows
 from mmsearch.retrieval.search.query import Query, as_query
-from mmsearch.retrieval.search.query_vectors import QueryVector, embed_all
+from mmsearch.retrieval.search.query_vectors import QueryVector, RowsAsked, embed_all
 from mmsearch.retrieval.search.word_coverage import WordCoverage, word_coverage
 from mmsearch.types import Space
 
-ReadMarked = Callable[[Space], MarkedRows]
-"""What queries with marks need of a space; see `marked_rows`."""
+ReadRows = Callable[[Space], RowsAsked]
+"""What queries that name stored rows need of a space; see `rows_asked`."""
 
 ReadStored = Callable[[Space, Encoder | None, Sequence[Path]], dict[Path, NDArray[np.float32]]]
 """Vectors of those files that are indexed in a space; see `stored_vectors`."""
@@ -86,8 +86,9 @@ def embed_in_spaces(
     spaces: Sequence[Space],
     load: Callable[[Space], Encoder | None],
     read_stored: ReadStored,
-    read_marked: ReadMarked,
+    read_rows: ReadRows,
     watch: Watcher = no_progress,
+    kept: KeptTexts | None = None,
 ) -> EmbeddedQueries:
     """Embed queries in each space whose model can.
 
@@ -96,8 +97,9 @@ def embed_in_spaces(
         spaces: the spaces to ask, the first one being needed most.
         load: gives the model of a space.
         read_stored: gives the vectors of files that are indexed in a space.
-        read_marked: gives the vectors of marked rows; called if a query has marks.
+        read_rows: gives the stored rows that are terms or marked.
         watch: called as a file is read.
+        kept: embeds the texts, and may have kept their vectors.
 
     Raises:
         ModelUnavailableError: the first space's model cannot be loaded; that of another becomes a notice.
@@ -117,15 +119,14 @@ def embed_in_spaces(
             done.notices.append(Notice(NoticeKind.SPACE_NOT_SEARCHED, values, error.hint))
             continue
         loaded = time.perf_counter()
-        marked = read_marked(space) if any(query.marks for query in asked) else MarkedRows()
         vectors, failed = embed_all(
             asked,
             space,
             encoder,
             read_stored(space, encoder, files) if files else None,
             lambda i: QueryListener(partial(done.add_notice, numbers[i]), watch),
-            marked.vectors,
-            marked.samples,
+            read_rows(space),
+            kept,
         )
         if vectors:
             done.vectors[space] = {numbers[i]: vector for i, vector in vectors.items()}

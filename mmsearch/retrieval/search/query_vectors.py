@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import CannotEmbedError, DecodeError, MMSearchError, SpaceMismatchError, UsageError
-from mmsearch.retrieval.encoders.inputs import checked_vectors
 from mmsearch.retrieval.encoders.protocol import Encoder, TextEncoder
 from mmsearch.retrieval.encoders.routing import as_image_encoder, as_text_encoder
 from mmsearch.retrieval.search.feedback import refine
+from mmsearch.retrieval.search.kept_texts import KeptTexts
 from mmsearch.retrieval.search.listener import NO_LISTENER, QueryListener
-from mmsearch.retrieval.search.query import MarkValue, Query, Term
+from mmsearch.retrieval.search.query import MarkValue, Query, StoredRow, Term
 from mmsearch.retrieval.search.query_texts import passages_of, prompted, texts_of
 from mmsearch.types import Modality, Moment, Space
 from mmsearch.unit import Vector, normalize
@@ -46,6 +46,21 @@ class QueryVector:
 
 
 @dataclass(frozen=True, slots=True)
+class RowsAsked:
+    """What queries that name stored rows need of a space.
+
+    Attributes:
+        vectors: stored vectors of those rows that are of the space, by id, float32 ``[dim]``, of any length above 0.
+        modalities: of the same rows.
+        samples: random rows of each modality, float32 ``[rows, dim]``, for queries with marks.
+    """
+
+    vectors: Mapping[int, Vector] = field(default_factory=dict)
+    modalities: Mapping[int, Modality] = field(default_factory=dict)
+    samples: Sequence[NDArray[np.float32]] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ReadyVectors:
     """Vectors of terms that need no embedding of their own.
 
@@ -53,15 +68,13 @@ class ReadyVectors:
         texts: unit vectors, float32 ``[dim]``, of texts that were embedded as one batch.
         prompted: those of the texts of one word, in prompts.
         files: float32 ``[dim]`` of any length above 0, of files that are indexed.
-        rows: float32 ``[dim]`` of any length above 0, of rows that are marked, by id.
-        samples: random rows of each modality of the space, float32 ``[rows, dim]``, for queries with marks.
+        rows: of stored rows that are terms or marked.
     """
 
     texts: Mapping[str, Vector] = field(default_factory=dict)
     prompted: Mapping[str, Vector] = field(default_factory=dict)
     files: Mapping[Path, Vector] = field(default_factory=dict)
-    rows: Mapping[int, Vector] = field(default_factory=dict)
-    samples: Sequence[NDArray[np.float32]] = ()
+    rows: RowsAsked = field(default_factory=RowsAsked)
 
 
 def embed_all(
@@ -70,8 +83,8 @@ def embed_all(
     encoder: Encoder | None,
     files: Mapping[Path, Vector] | None = None,
     listener_of: Callable[[int], QueryListener] = lambda _: NO_LISTENER,
-    rows: Mapping[int, Vector] | None = None,
-    samples: Sequence[NDArray[np.float32]] = (),
+    rows: RowsAsked | None = None,
+    kept: KeptTexts | None = None,
 ) -> tuple[dict[int, QueryVector], dict[int, MMSearchError]]:
     """Embed queries in one space.
 
@@ -81,14 +94,17 @@ def embed_all(
         encoder: its model; None for vectors made elsewhere.
         files: vectors of files that are stored in the space, float32 ``[dim]``, of any length above 0.
         listener_of: the listener of a query.
-        rows: vectors of marked rows of the space, by id, float32 ``[dim]``, of any length above 0.
-        samples: random rows of each modality of the space, float32 ``[rows, dim]``; for queries with marks.
+        rows: what queries that name stored rows need.
+        kept: embeds the texts, and may have kept their vectors.
 
     Returns:
         The vectors of the queries that could be embedded, and the errors of the others (see `embed_query`).
     """
-    texts, in_prompts = _embed_texts(texts_of(queries), encoder) if isinstance(encoder, TextEncoder) else ({}, {})
-    ready = ReadyVectors(texts, in_prompts, files or {}, rows or {}, samples)
+    texts: dict[str, Vector] = {}
+    in_prompts: dict[str, Vector] = {}
+    if isinstance(encoder, TextEncoder):
+        texts, in_prompts = _embed_texts(texts_of(queries), encoder, kept or KeptTexts())
+    ready = ReadyVectors(texts, in_prompts, files or {}, rows or RowsAsked())
     vectors: dict[int, QueryVector] = {}
     failures: dict[int, MMSearchError] = {}
     for i, query in enumerate(queries):
@@ -126,13 +142,20 @@ def embed_query(
         asked = _join_terms(query, vectors) if vectors else None
         if asked is not None and not query.marks:
             return asked
-        return unit_query(refine(asked, liked, unliked, ready.samples))
+        return unit_query(refine(asked, liked, unliked, ready.rows.samples))
 
     texts = joined(terms)
     if all(vector is None for vector in in_prompts):
-        return QueryVector(texts, texts, query.source)
+        return QueryVector(texts, texts, _source(query, ready))
     chosen = [plain if prompts is None else prompts for plain, prompts in zip(terms, in_prompts, strict=True)]
     return QueryVector(joined(chosen), texts, query.source)
+
+
+def _source(query: Query, ready: ReadyVectors) -> Modality | None:
+    """What is asked by, see `Query.source`; of a single stored row its modality."""
+    if len(query.terms) == 1 and isinstance(row := query.terms[0].value, StoredRow) and not query.marks:
+        return ready.rows.modalities.get(row.id)
+    return query.source
 
 
 def _join_terms(query: Query, vectors: Sequence[Vector]) -> Vector:
@@ -155,7 +178,9 @@ def unit_query(vector: Vector) -> Vector:
     return normalize(vector)
 
 
-def _embed_texts(texts: Sequence[str], encoder: TextEncoder) -> tuple[dict[str, Vector], dict[str, Vector]]:
+def _embed_texts(
+    texts: Sequence[str], encoder: TextEncoder, kept: KeptTexts
+) -> tuple[dict[str, Vector], dict[str, Vector]]:
     """Unit vectors of texts as they are, and of single words in prompts, all embedded as one batch.
 
     A text of several passages is the mean of these, one in prompts the mean of the prompts.
@@ -165,7 +190,7 @@ def _embed_texts(texts: Sequence[str], encoder: TextEncoder) -> tuple[dict[str, 
     passages = [part for group in (own, in_prompts) for parts in group.values() for part in parts]
     if not passages:
         return {}, {}
-    vectors = iter(checked_vectors(encoder.encode_texts(passages), len(passages), encoder.space))
+    vectors = iter(kept.encode(passages, encoder))
 
     def mean_of(parts: Sequence[str]) -> Vector:
         rows = [next(vectors) for _ in parts]
@@ -182,8 +207,8 @@ def _embed_marks(
     for mark in marks:
         if not isinstance(mark, int):
             vectors.append(_embed_term(Term(mark), space, encoder, ready, listener)[None])
-        elif mark in ready.rows:
-            vectors.append(unit_query(ready.rows[mark])[None])
+        elif mark in ready.rows.vectors:
+            vectors.append(unit_query(ready.rows.vectors[mark])[None])
     return np.concatenate(vectors)
 
 
@@ -195,12 +220,20 @@ def _embed_term(
         return _checked_vector(value, space)
     if isinstance(value, Path) and value in ready.files:
         return unit_query(ready.files[value])
+    if isinstance(value, StoredRow):
+        if value.id not in ready.rows.vectors:
+            raise CannotEmbedError(f"row {value.id} is of another space than {space.key}")
+        return unit_query(ready.rows.vectors[value.id])
     if encoder is None:
         raise CannotEmbedError(
             f"space {space.key} was filled with vectors made elsewhere and has no model here; search it by a vector"
         )
     if isinstance(value, str):
-        return ready.texts[value] if value in ready.texts else _embed_texts([value], as_text_encoder(encoder))[0][value]
+        return (
+            ready.texts[value]
+            if value in ready.texts
+            else _embed_texts([value], as_text_encoder(encoder), KeptTexts())[0][value]
+        )
     if isinstance(value, Path | Moment | bytes):
         return unit_query(_embed_file(value, encoder, listener))
     return _embed_picture(value, encoder)

@@ -11,6 +11,7 @@ from typing import TypeVar
 from mmsearch.errors import CollectionClosedError, CollectionDamagedError, HintKind, SpaceMismatchError, UsageError
 from mmsearch.retrieval.encoders.loaded import LoadedEncoders
 from mmsearch.retrieval.encoders.protocol import Encoder
+from mmsearch.retrieval.search.kept_texts import KeptTexts
 from mmsearch.retrieval.search.searcher import Searcher
 from mmsearch.retrieval.store.manifest import MANIFEST_NAME, Manifest, load_manifest
 from mmsearch.retrieval.store.snapshot import Snapshot
@@ -25,15 +26,17 @@ class Session:
     Args:
         root: the collection's folder.
         encoders: the encoders that the app gave, and how others run.
+        texts_kept: how many vectors of texts are kept for queries that ask for them again.
 
     Raises:
         CollectionNotFoundError: there is no collection at ``root``.
         CollectionDamagedError: its manifest cannot be read.
     """
 
-    def __init__(self, root: Path, encoders: LoadedEncoders | None = None) -> None:
+    def __init__(self, root: Path, encoders: LoadedEncoders | None = None, texts_kept: int = 0) -> None:
         self.root = root
         self.encoders = encoders or LoadedEncoders()
+        self.kept_texts = KeptTexts(texts_kept)
         self._guard = threading.RLock()
         self._searchers: dict[str, Searcher] = {}
         self._seen = _manifest_file(root)
@@ -48,6 +51,7 @@ class Session:
         """Let go of models and mapped files."""
         with self._guard:
             self.encoders.clear()
+            self.kept_texts.clear()
             self._searchers.clear()
             self._snapshot = None
 

@@ -157,7 +157,7 @@ def test_a_row_of_a_space_that_is_not_asked_is_an_error_that_names_both(tmp_path
 
 def test_a_row_of_another_space_that_answers_too_does_not_move_the_query_here():
     space, vector = Space.of_vectors("here", 8), np.eye(1, 8, dtype=np.float32)[0]
-    vectors, failures = embed_all([Query(vector, like=[1]), Query(like=[1])], space, None, rows={}, samples=[])
+    vectors, failures = embed_all([Query(vector, like=[1]), Query(like=[1])], space, None)
     assert vectors[0].media == pytest.approx(vector)
     assert isinstance(failures[1], CannotEmbedError)
 
