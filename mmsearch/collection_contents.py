@@ -153,6 +153,22 @@ class CollectionContents:
 
         return read_record(self._session, row_id)
 
+    def shown(self, row_id: int) -> Record:
+        """A row by its id as hits show it: of a film's subtitles or sound, the film at the time of the row.
+
+        Subtitles may lie in a file beside their film. Where a film is not stored, and for all other rows, this is the
+        record of `get`.
+
+        Args:
+            row_id: the id.
+
+        Raises:
+            NoSuchRowError: there is no row with that id, or no more.
+        """
+        from mmsearch.retrieval.search.contents import read_shown
+
+        return read_shown(self._session, row_id)
+
     def vectors(self, ids: Iterable[int]) -> RowVectors:
         """Stored vectors by the ids of their rows: a tuple of ids, paths, and float32 ``[n, dim]``, in the order given.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from mmsearch.errors import NoSuchRowError, SpaceMismatchError, UsageError
 from mmsearch.hits import Hits, Record, RowVectors
 from mmsearch.retrieval.search.engine import answer_one, search_scope
 from mmsearch.retrieval.search.masks import Mask
+from mmsearch.retrieval.search.moments import clock_file
 from mmsearch.retrieval.search.options import SearchOptions
 from mmsearch.retrieval.search.query import Query
 from mmsearch.retrieval.search.searcher import hit_of_row
@@ -114,6 +116,32 @@ def read_record(session: Session, row_id: int) -> Record:
         return next(_records(part.rows, positions))
 
     return session.retrying(read)
+
+
+def read_shown(session: Session, row_id: int) -> Record:
+    """The record of a row as hits show it; see `Collection.shown`.
+
+    Raises:
+        NoSuchRowError: there is no such row.
+    """
+    record = read_record(session, row_id)
+    if record.span is None or record.span.unit != "s" or record.modality == "video":
+        return record
+    path = clock_file(record.path)
+    film = session.retrying(lambda: _film_at(session, path)) if os.path.isabs(path) else None
+    if film is None:
+        return record
+    return dataclasses.replace(film, id=record.id, span=record.span, text=record.text, facts=record.facts)
+
+
+def _film_at(session: Session, path: str) -> Record | None:
+    """One of the rows of the film at a path; None if no film of that path is stored."""
+    for part in _parts(session, SearchOptions(to="video", under=path)):
+        if part.modality == "video" and part.mask is not None:
+            for film in _records(part.rows, np.flatnonzero(part.mask)[:1]):
+                if film.path == path:
+                    return film
+    return None
 
 
 def read_vectors(session: Session, ids: Iterable[int]) -> RowVectors:

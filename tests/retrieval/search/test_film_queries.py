@@ -569,3 +569,24 @@ def test_a_sound_that_cannot_be_read_says_why_also_where_another_model_takes_no_
     broken.write_bytes(films.wav(np.zeros((1, 400), np.int16), RATE)[:44])
     with pytest.raises(DecodeError, match=r"broken\.wav"):
         deaf.search(broken)
+
+
+def test_a_row_of_subtitles_or_sound_is_shown_as_its_film_at_that_time(cinema):
+    for query, film in (("a railway journey at night", "other.mp4"), ("rye bread", "three.mkv")):
+        hit = cinema.search(query, k=1, to=["video"])[0]
+        assert cinema.get(hit.id).modality == "text"
+        shown = cinema.shown(hit.id)
+        assert (shown.id, name(shown), shown.modality, shown.span) == (hit.id, film, "video", hit.span)
+        assert (shown.duration_s, shown.state, shown.text) == (9.0, "current", hit.text)
+    sounds = [record for record in cinema if record.modality == "audio"]
+    assert {(name(cinema.shown(row.id)), cinema.shown(row.id).modality) for row in sounds} == {
+        ("three.mkv", "video"),
+        ("single.mp4", "video"),
+    }
+
+
+def test_a_row_that_belongs_to_no_film_is_shown_as_it_is(cinema):
+    rows = [record for record in cinema if name(record) in ("lone.srt", "noise.png")]
+    assert len(rows) == 2
+    for row in rows:
+        assert cinema.shown(row.id) == row
