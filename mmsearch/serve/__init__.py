@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmsearch import Collection
@@ -13,6 +12,9 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
 __all__ = ["create_app"]
+
+_TEXTS_KEPT = 10_000
+"""Vectors of texts that are kept for each collection: 10 MB of 256 dimensions."""
 
 
 def create_app(
@@ -25,15 +27,13 @@ def create_app(
             says.
     """
     from mmsearch.serve.app import make_app
-    from mmsearch.serve.served import Served
 
-    items = list(collections.items()) if isinstance(collections, Mapping) else [(None, one) for one in collections]
-    served: dict[str, Served] = {}
+    named: dict[str, Collection] = {}
+    items = list(collections.items()) if isinstance(collections, Mapping) else [("", one) for one in collections]
     for given, one in items:
-        opened = one if isinstance(one, Collection) else Collection.open(one)
-        name = given or _free_name(Path(opened.root).stem, served)
-        served[name] = Served(name, opened)
-    return make_app(served)
+        opened = one if isinstance(one, Collection) else Collection.open(one, texts_kept=_TEXTS_KEPT)
+        named[given or _free_name(opened.root.stem, named)] = opened
+    return make_app(named)
 
 
 def _free_name(name: str, taken: Mapping[str, object]) -> str:

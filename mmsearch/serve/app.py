@@ -13,23 +13,29 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from mmsearch import MMSearchError, NoSuchRowError
-from mmsearch.serve.served import ApiError, Served, SlowWork, default_threads
+from mmsearch import Collection, MMSearchError
+from mmsearch.serve.api_errors import ApiError, as_api_error
+from mmsearch.serve.metrics import Metrics
+from mmsearch.serve.served import Served, SlowWork, default_threads
 
 _ENDPOINTS = ("contents", "searching", "files", "embeddings", "openapi", "pages")
 
 
-def make_app(served: Mapping[str, Served]) -> Starlette:
+def make_app(collections: Mapping[str, Collection]) -> Starlette:
     """The app that serves collections by their names."""
-    slow_work = SlowWork(default_threads(), waiting=64)
+    slow_work, metrics = SlowWork(default_threads(), waiting=64), Metrics()
+    served = {name: Served(name, collection, metrics) for name, collection in collections.items()}
+    metrics.watch(served)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
         slow_work.close()
+        for one in served.values():
+            one.batcher.close()
 
     app = Starlette(routes=_routes(), lifespan=lifespan, exception_handlers=_HANDLERS)
-    app.state.served, app.state.slow_work = dict(served), slow_work
+    app.state.served, app.state.slow_work, app.state.metrics = served, slow_work, metrics
     return app
 
 
@@ -47,8 +53,8 @@ async def _api_error(request: Request, error: Exception) -> Response:
 
 
 async def _library_error(request: Request, error: Exception) -> Response:
-    status = 404 if isinstance(error, NoSuchRowError) else 400
-    return ApiError(status, str(error), type(error).__name__).response()
+    assert isinstance(error, MMSearchError)
+    return as_api_error(error).response()
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -1,54 +1,62 @@
-"""One served collection, the errors of the HTTP interface, and the threads that do its slow work."""
+"""One served collection, and the threads that do slow work."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
 import os
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse
 
-from mmsearch import Collection
+from mmsearch import Collection, Status
+from mmsearch.serve.api_errors import ApiError as ApiError
+from mmsearch.serve.api_errors import busy
+from mmsearch.serve.batching import Batcher
+from mmsearch.serve.metrics import Metrics
+from mmsearch.serve.paging import ResultLists
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class ApiError(Exception):
-    """An answer that is an error: its status and one clear line.
+class Served:
+    """A collection and the name that it is asked by.
 
-    Args:
-        status: the HTTP status.
-        message: what is wrong and what would be right.
-        kind: a short name for programs, such as ``NoSuchRowError``.
-        headers: further headers of the answer.
+    Attributes:
+        name: unique among the collections that are served.
+        collection: at the newest manifest, as of the last `refresh`.
+        batcher: answers queries in batches.
+        lists: results of queries whose next pages may be asked for.
     """
 
-    def __init__(self, status: int, message: str, kind: str = "", headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(message)
-        self.status, self.message, self.kind = status, message, kind or "Error"
-        self.headers = dict(headers or {})
-
-    def response(self) -> JSONResponse:
-        """The error as JSON."""
-        error = {"message": self.message, "kind": self.kind}
-        return JSONResponse({"error": error}, self.status, headers=self.headers)
-
-
-class Served:
-    """A collection and the name that it is asked by."""
-
-    def __init__(self, name: str, collection: Collection) -> None:
+    def __init__(self, name: str, collection: Collection, metrics: Metrics) -> None:
         self.name = name
         self.collection = collection
+        self.batcher = Batcher(collection, metrics)
+        self.lists = ResultLists()
+        self._status: Status | None = None
+        self._guard = threading.Lock()
+
+    @property
+    def generation(self) -> int:
+        """The number of the manifest that is read."""
+        return self.collection.manifest.generation
 
     def refresh(self) -> None:
         """Move to the newest manifest if another process has committed; else this costs one `stat`."""
         self.collection.reopen()
+
+    def status(self) -> Status:
+        """The status of the collection; counted once for each manifest."""
+        self.refresh()
+        with self._guard:
+            if self._status is None or self._status.generation != self.generation:
+                self._status = self.collection.status()
+            return self._status
 
 
 class SlowWork:
@@ -70,7 +78,7 @@ class SlowWork:
             ApiError: 429, too much is waiting.
         """
         if self._room <= 0:
-            raise ApiError(429, "too much is asked at once: ask again in a moment", "Busy", {"Retry-After": "1"})
+            raise busy()
         self._room -= 1
         try:
             loop = asyncio.get_running_loop()
@@ -106,7 +114,7 @@ def find_served(request: Request, name: str | None) -> Served:
     return found
 
 
-async def in_thread(request: Request, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+async def in_thread(request: Request, function: Callable[..., R], *args: Any, **kwargs: Any) -> R:
     """What a blocking function returns, called in a thread of the app's `SlowWork`.
 
     Raises:

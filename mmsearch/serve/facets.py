@@ -1,0 +1,83 @@
+"""How many files there are of each kind, year, folder and camera."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from mmsearch import Collection
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_CAMERA = "camera"
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """Files by what they are.
+
+    Attributes:
+        kinds: by modality; a film counts as a film alone.
+        years: by the year when they were taken, else changed.
+        folders: by the folders directly below each indexed folder.
+        cameras: by the column ``camera``, where there is one.
+    """
+
+    kinds: Counter[str] = field(default_factory=Counter)
+    years: Counter[str] = field(default_factory=Counter)
+    folders: Counter[str] = field(default_factory=Counter)
+    cameras: Counter[str] = field(default_factory=Counter)
+
+
+def count_facets(collection: Collection, options: Mapping[str, Any]) -> Facets:
+    """Count the files that filters let through; ``options`` are keywords of `Collection.items`."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    tables = [_columns(batch) for batch in collection.items(**options)]
+    found = Facets()
+    if not tables:
+        return found
+    rows = pa.concat_tables(tables)
+    # A film's rows of sound and subtitles have its path, so that the greatest rank tells what the file is.
+    files = rows.group_by("path").aggregate([("rank", "max"), ("year", "max"), (_CAMERA, "max")])
+    _add(found.kinds, pc.value_counts(files["rank_max"]), {0: "text", 1: "audio", 2: "image", 3: "video"})
+    _add(found.years, pc.value_counts(files["year_max"]))
+    _add(found.cameras, pc.value_counts(files[f"{_CAMERA}_max"]))
+    _add_folders(found.folders, files["path"].to_pylist(), collection.manifest.roots)
+    return found
+
+
+def _columns(batch: pa.RecordBatch) -> pa.Table:
+    """Path, rank of the kind, year and camera of each row."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    table = pa.table(batch)
+    kinds = pa.array(["text", "audio", "image", "video"])
+    rank = pc.index_in(table["modality"].cast(pa.string()), value_set=kinds)
+    changed = pc.cast(pc.divide(table["mtime_ns"], 1000), pa.timestamp("us"))
+    year = pc.year(pc.coalesce(table["taken_at"].cast(pa.timestamp("us")), changed))
+    has_camera = _CAMERA in table.column_names and pa.types.is_string(table[_CAMERA].type)
+    camera = table[_CAMERA] if has_camera else pa.nulls(len(table), pa.string())
+    return pa.table({"path": table["path"], "rank": rank, "year": year, _CAMERA: camera})
+
+
+def _add(counter: Counter[str], counts: pa.StructArray, names: Mapping[int, str] | None = None) -> None:
+    for count in counts.to_pylist():
+        if count["values"] is not None:
+            counter[str(names[count["values"]] if names else count["values"])] += count["counts"]
+
+
+def _add_folders(counter: Counter[str], paths: Iterable[str], roots: Iterable[str]) -> None:
+    """Count the files of each folder that lies directly in a root; files in the root itself count for the root."""
+    tops = sorted((root.rstrip(os.sep) + os.sep for root in roots), key=len, reverse=True)
+    for path in paths:
+        top = next((top for top in tops if path.startswith(top)), None)
+        if top is not None:
+            below = path[len(top) :].split(os.sep, 1)
+            counter[top + below[0] if len(below) > 1 else top.rstrip(os.sep) or os.sep] += 1
