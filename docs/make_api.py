@@ -26,7 +26,7 @@ SECTIONS: dict[str, dict[str, Sequence[str]]] = {
     "Evaluation": {
         "mmsearch": ["Scores", "DirectionScores", "LevelScores", "LevelQuality", "Calibrated", "CalibratedDirection"]
     },
-    "Films and sounds": {"mmsearch": ["SavedFrame", "SavedClip", "Thumbnail"]},
+    "Files": {"mmsearch": ["IndexedFile", "SavedFrame", "SavedClip", "Thumbnail"]},
     "Notices": {"mmsearch": ["Notice", "NoticeKind", "Hint", "HintKind"]},
     "Errors": {
         "mmsearch": [
@@ -36,6 +36,7 @@ SECTIONS: dict[str, dict[str, Sequence[str]]] = {
             "SpaceMismatchError",
             "NoSuchRowError",
             "NoSuchFileError",
+            "FileNotServedError",
             "DecodeError",
             "TransientDecodeError",
             "ModelUnavailableError",

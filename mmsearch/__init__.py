@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         CollectionExistsError,
         CollectionNotFoundError,
         DecodeError,
+        FileNotServedError,
         Hint,
         HintKind,
         MMSearchError,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
         TransientDecodeError,
         UsageError,
     )
-    from mmsearch.extracts import SavedClip, SavedFrame, Thumbnail
+    from mmsearch.extracts import IndexedFile, SavedClip, SavedFrame, Thumbnail
     from mmsearch.hits import Answer, Hit, Hits, Record, RowVectors
     from mmsearch.notices import Notice, NoticeKind
     from mmsearch.own_facts import OwnFacts
@@ -62,6 +63,7 @@ _MODULES = {
         "CollectionExistsError",
         "CollectionNotFoundError",
         "DecodeError",
+        "FileNotServedError",
         "Hint",
         "HintKind",
         "MMSearchError",
@@ -74,7 +76,7 @@ _MODULES = {
         "TransientDecodeError",
         "UsageError",
     ),
-    "mmsearch.extracts": ("SavedClip", "SavedFrame", "Thumbnail"),
+    "mmsearch.extracts": ("IndexedFile", "SavedClip", "SavedFrame", "Thumbnail"),
     "mmsearch.hits": ("Answer", "Hit", "Hits", "Record", "RowVectors"),
     "mmsearch.notices": ("Notice", "NoticeKind"),
     "mmsearch.retrieval.encoders.protocol": (
@@ -114,6 +116,7 @@ __all__ = [
     "DecodeError",
     "DirectionScores",
     "Encoder",
+    "FileNotServedError",
     "FileNote",
     "Hint",
     "HintKind",
@@ -121,6 +124,7 @@ __all__ = [
     "Hits",
     "ImageEncoder",
     "ImageTransform",
+    "IndexedFile",
     "IngestOptions",
     "LevelQuality",
     "LevelScores",

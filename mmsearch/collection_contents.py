@@ -16,6 +16,7 @@ from mmsearch.types import FileNote, Modality, Space
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from mmsearch.extracts import IndexedFile
     from mmsearch.hits import Record, RowVectors
     from mmsearch.retrieval.encoders.protocol import Encoder
     from mmsearch.retrieval.search.searcher import Searcher
@@ -167,7 +168,24 @@ class CollectionContents:
         """
         from mmsearch.retrieval.search.contents import read_shown
 
-        return read_shown(self._session, row_id)
+        return read_shown(self._session, row_id)[0]
+
+    def open_file(self, row_id: int) -> IndexedFile:
+        """Open the file of a row as hits show it (see `shown`), if it still is what was indexed.
+
+        What is checked is the file that is open, so that it cannot be exchanged in between.
+
+        Args:
+            row_id: the id.
+
+        Raises:
+            NoSuchRowError: there is no row with that id, or no more.
+            FileNotServedError: the file is gone, has another size or modification time than the indexed one, or does
+                not lie in an indexed folder, symbolic links followed.
+        """
+        from mmsearch.retrieval.search.indexed_file import open_indexed_file
+
+        return open_indexed_file(self._session, row_id)
 
     def vectors(self, ids: Iterable[int]) -> RowVectors:
         """Stored vectors by the ids of their rows: a tuple of ids, paths, and float32 ``[n, dim]``, in the order given.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 
 class HintKind(StrEnum):
@@ -95,6 +96,19 @@ class TransientDecodeError(DecodeError):
 
 class NoSuchFileError(UsageError, DecodeError):
     """A file to search by is not there, or is a folder."""
+
+
+class FileNotServedError(MMSearchError):
+    """A row's file cannot be handed out.
+
+    Attributes:
+        why: the file is *gone*, has *changed* since it was indexed, lies *outside* the indexed folders, or the row was
+            added under a name that is *no file*.
+    """
+
+    def __init__(self, message: str, why: Literal["gone", "changed", "outside", "no file"]) -> None:
+        super().__init__(message)
+        self.why = why
 
 
 class CollectionNotFoundError(MMSearchError):

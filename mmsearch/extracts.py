@@ -1,14 +1,18 @@
-"""Frames, clips and thumbnails: what is taken out of films, sounds and pictures."""
+"""Files of rows, and what is taken out of them: frames, clips, thumbnails."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Any
 
+from mmsearch.hits import Record
 from mmsearch.types import rounded
 
 if TYPE_CHECKING:
+    from typing import Self
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -67,3 +71,35 @@ class Thumbnail:
 
     pixels: NDArray[np.uint8] | None
     reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IndexedFile:
+    """The file of a row, open for reading; as a context manager it is closed at the end of the block.
+
+    Attributes:
+        record: the row.
+        file: the open file, unbuffered.
+        size: in bytes.
+        mtime_ns: when it was modified, in nanoseconds since 1970.
+        media_type: what it holds, such as ``image/jpeg``, by its ending; ``text/plain`` for all that is text, and
+            ``application/octet-stream`` for what has no other.
+    """
+
+    record: Record
+    file: IO[bytes]
+    size: int
+    mtime_ns: int
+    media_type: str
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()

@@ -6,6 +6,7 @@ import dataclasses
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +29,10 @@ from mmsearch.types import Modality, Space, printable
 _RECORD_FIELDS = tuple(field.name for field in dataclasses.fields(Record))
 _RECORDS_AT_ONCE = 1024
 _MOST_EXAMPLES = 5
+_MAX_ID = np.iinfo(np.int64).max
+
+RowFacts = dict[str, Any]
+"""A row's values by column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,36 +115,47 @@ def read_record(session: Session, row_id: int) -> Record:
     Raises:
         NoSuchRowError: there is no such row.
     """
-
-    def read() -> Record:
-        part, positions = _find_one(session.snapshot, row_id)
-        return next(_records(part.rows, positions))
-
-    return session.retrying(read)
+    return read_row(session, row_id)[0]
 
 
-def read_shown(session: Session, row_id: int) -> Record:
-    """The record of a row as hits show it; see `Collection.shown`.
+def read_row(session: Session, row_id: int) -> tuple[Record, RowFacts]:
+    """A row by its id, as a record and as its facts.
 
     Raises:
         NoSuchRowError: there is no such row.
     """
-    record = read_record(session, row_id)
+
+    def read() -> tuple[Record, RowFacts]:
+        part, positions = _find_one(session.snapshot, row_id)
+        return _row(part.rows, positions[0])
+
+    return session.retrying(read)
+
+
+def read_shown(session: Session, row_id: int) -> tuple[Record, RowFacts]:
+    """A row as hits show it, and the facts of the row that its file is stored in; see `Collection.shown`.
+
+    Raises:
+        NoSuchRowError: there is no such row.
+    """
+    record, facts = read_row(session, row_id)
     if record.span is None or record.span.unit != "s" or record.modality == "video":
-        return record
+        return record, facts
     path = clock_file(record.path)
-    film = session.retrying(lambda: _film_at(session, path)) if os.path.isabs(path) else None
-    if film is None:
-        return record
-    return dataclasses.replace(film, id=record.id, span=record.span, text=record.text, facts=record.facts)
+    found = session.retrying(lambda: _film_at(session, path)) if os.path.isabs(path) else None
+    if found is None:
+        return record, facts
+    film, facts = found
+    return dataclasses.replace(film, id=record.id, span=record.span, text=record.text, facts=record.facts), facts
 
 
-def _film_at(session: Session, path: str) -> Record | None:
+def _film_at(session: Session, path: str) -> tuple[Record, RowFacts] | None:
     """One of the rows of the film at a path; None if no film of that path is stored."""
     for part in _parts(session, SearchOptions(to="video", under=path)):
         if part.modality == "video" and part.mask is not None:
-            for film in _records(part.rows, np.flatnonzero(part.mask)[:1]):
-                if film.path == path:
+            for position in np.flatnonzero(part.mask)[:1]:
+                film = _row(part.rows, position)
+                if film[0].path == path:
                     return film
     return None
 
@@ -223,11 +239,12 @@ def _all_parts(snapshot: Snapshot) -> Iterator[_Part]:
 
 def _find_one(snapshot: Snapshot, row_id: int) -> tuple[_Part, NDArray[np.int64]]:
     """Where a row is: its part, and its position as int64 ``[1]``."""
-    wanted = np.array([row_id], np.int64)
-    for part in _all_parts(snapshot):
-        positions = _live_positions(part.rows, wanted)
-        if positions[0] >= 0:
-            return part, positions
+    if 0 <= row_id <= _MAX_ID:
+        wanted = np.array([row_id], np.int64)
+        for part in _all_parts(snapshot):
+            positions = _live_positions(part.rows, wanted)
+            if positions[0] >= 0:
+                return part, positions
     raise NoSuchRowError(f"the collection at {snapshot.root} has no row {row_id}")
 
 
@@ -243,10 +260,19 @@ def _live_positions(rows: Rows, ids: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _records(rows: Rows, positions: NDArray[np.int64]) -> Iterator[Record]:
+    yield from (record for record, _ in _with_facts(rows, positions))
+
+
+def _row(rows: Rows, position: np.int64) -> tuple[Record, RowFacts]:
+    (found,) = _with_facts(rows, np.array([position]))
+    return found
+
+
+def _with_facts(rows: Rows, positions: NDArray[np.int64]) -> Iterator[tuple[Record, RowFacts]]:
     names = [*FACT_NAMES, *rows.own_types]
     for row_id, facts in zip(rows.ids[positions].tolist(), rows.facts_at(positions, names), strict=True):
         hit = hit_of_row(row_id, 0.0, 0.0, facts)
-        yield Record(**{name: getattr(hit, name) for name in _RECORD_FIELDS})
+        yield Record(**{name: getattr(hit, name) for name in _RECORD_FIELDS}), facts
 
 
 def _no_such_rows(session: Session, ids: NDArray[np.int64]) -> NoSuchRowError:
