@@ -19,21 +19,30 @@ _TEXTS_KEPT = 10_000
 
 def create_app(
     collections: Sequence[Collection | str | os.PathLike[str]] | Mapping[str, Collection | str | os.PathLike[str]],
+    *,
+    hosts: Sequence[str] | None = (),
+    token: str | None = None,
+    local: bool = False,
 ) -> Starlette:
     """An ASGI app that serves collections.
 
     Args:
         collections: open ones, or their folders. They are named by their folders without the ending, or as a mapping
             says.
+        hosts: names by which the server may be asked, besides ``localhost`` and loopback addresses; None for any name,
+            if the app around this one checks it.
+        token: what clients must show; None where only this machine reaches the server.
+        local: show files in the file manager of this machine when a page asks for it.
     """
     from mmsearch.serve.app import make_app
+    from mmsearch.serve.guards import Access
 
     named: dict[str, Collection] = {}
     items = list(collections.items()) if isinstance(collections, Mapping) else [("", one) for one in collections]
     for given, one in items:
         opened = one if isinstance(one, Collection) else Collection.open(one, texts_kept=_TEXTS_KEPT)
         named[given or _free_name(opened.root.stem, named)] = opened
-    return make_app(named)
+    return make_app(named, Access(hosts if hosts is None else tuple(hosts), token), local=local)
 
 
 def _free_name(name: str, taken: Mapping[str, object]) -> str:

@@ -15,14 +15,21 @@ from starlette.routing import BaseRoute
 
 from mmsearch import Collection, MMSearchError
 from mmsearch.serve.api_errors import ApiError, as_api_error
+from mmsearch.serve.guards import Access, Guards
 from mmsearch.serve.metrics import Metrics
 from mmsearch.serve.served import Served, SlowWork, default_threads
 
 _ENDPOINTS = ("contents", "searching", "files", "embeddings", "openapi", "pages")
 
 
-def make_app(collections: Mapping[str, Collection]) -> Starlette:
-    """The app that serves collections by their names."""
+def make_app(collections: Mapping[str, Collection], access: Access, *, local: bool) -> Starlette:
+    """The app that serves collections by their names.
+
+    Args:
+        collections: by name.
+        access: who may ask.
+        local: only this machine reaches the server: it may show files in the file manager.
+    """
     slow_work, metrics = SlowWork(default_threads(), waiting=64), Metrics()
     served = {name: Served(name, collection, metrics) for name, collection in collections.items()}
     metrics.watch(served)
@@ -35,6 +42,8 @@ def make_app(collections: Mapping[str, Collection]) -> Starlette:
             one.batcher.close()
 
     app = Starlette(routes=_routes(), lifespan=lifespan, exception_handlers=_HANDLERS)
+    app.add_middleware(Guards, access=access, metrics=metrics)
+    app.state.local = local
     app.state.served, app.state.slow_work, app.state.metrics = served, slow_work, metrics
     return app
 
@@ -62,4 +71,8 @@ async def _http_error(request: Request, error: Exception) -> Response:
     return ApiError(error.status_code, error.detail, "HttpError", error.headers).response()
 
 
-_HANDLERS = {ApiError: _api_error, MMSearchError: _library_error, HTTPException: _http_error}
+async def _failure(request: Request, error: Exception) -> Response:
+    return ApiError(500, "this went wrong in the server; its log says why", "ServerError").response()
+
+
+_HANDLERS = {ApiError: _api_error, MMSearchError: _library_error, HTTPException: _http_error, Exception: _failure}

@@ -18,7 +18,7 @@ def client(collection: Collection) -> Iterator[TestClient]:
         yield client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def gallery_client(gallery: Collection) -> Iterator[TestClient]:
     """A client of a server over `gallery`, which no test changes."""
     with TestClient(create_app([gallery]), base_url="http://127.0.0.1:8765") as client:
