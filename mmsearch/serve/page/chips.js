@@ -1,0 +1,93 @@
+// What may answer: kinds, years, folders and cameras; and the results that were marked as wanted or not.
+import { html, useEffect, useState } from "./vendor/preact.js";
+import { KINDS } from "./address.js";
+import { Icon } from "./icons.js";
+import { ask, thumb } from "./server.js";
+import { count, kindWord } from "./words.js";
+
+const MOST_FOLDERS = 300;
+
+/** What there is to choose from in a collection; null until it is known. */
+export function useFacets(c, ready, generation) {
+  const [state, setState] = useState({ c: null, facets: null });
+  useEffect(() => {
+    if (!ready) return undefined;
+    const controller = new AbortController();
+    ask("api/facets", { parameters: { c }, signal: controller.signal })
+      .then((facets) => setState({ c, facets }))
+      .catch(() => {}); // the results say what is wrong with the server
+    return () => controller.abort();
+  }, [c, ready, generation]);
+  return state.c === c ? state.facets : null;
+}
+
+/** The row of filters. */
+export function Chips({ asked, facets, onChange }) {
+  if (!facets) return html`<div class="chips" aria-hidden="true"></div>`;
+  const kinds = KINDS.filter((kind) => facets.kinds[kind] || asked.to.includes(kind));
+  const years = Object.keys(facets.years).sort().reverse();
+  const folders = facets.folders.slice(0, MOST_FOLDERS);
+  const cameras = Object.keys(facets.cameras ?? {}).sort();
+  const toggle = (kind) => {
+    const to = asked.to.includes(kind) ? asked.to.filter((one) => one !== kind) : [...asked.to, kind];
+    onChange({ to: to.length === kinds.length ? [] : KINDS.filter((one) => to.includes(one)) });
+  };
+  return html`<div class="chips" role="group" aria-label="Filters" tabindex="-1">
+    ${kinds.length > 1 && kinds.map((kind) => html`<${Chip} key=${kind} icon=${kind} pressed=${asked.to.includes(kind)}
+      onClick=${() => toggle(kind)}>${capital(kindWord(kind, 2))}<span class="count">${count(facets.kinds[kind] ?? 0)}</span><//>`)}
+    ${kinds.length > 1 && years.length > 1 && html`<span class="bar" />`}
+    ${folders.length > 1 && html`<${Menu} icon="folder" label="Folder" every="All folders" value=${asked.under}
+      options=${folders.map(({ path, name }) => [path, name, path])} onChange=${(under) => onChange({ under })} />`}
+    ${cameras.length > 1 && html`<${Menu} icon="camera" label="Camera" every="All cameras" value=${asked.camera}
+      options=${cameras.map((camera) => [camera, camera])} onChange=${(camera) => onChange({ camera })} />`}
+    ${(folders.length > 1 || cameras.length > 1) && years.length > 1 && html`<span class="bar" />`}
+    ${years.length > 1 && years.map((year) => html`<${Chip} key=${year} pressed=${asked.year === year}
+      onClick=${() => onChange({ year: asked.year === year ? null : year })}>${year}<//>`)}
+  </div>`;
+}
+
+const capital = (word) => word[0].toUpperCase() + word.slice(1);
+
+function Chip({ icon, pressed, onClick, children }) {
+  return html`<button type="button" class="chip" aria-pressed=${String(Boolean(pressed))} onClick=${onClick}>
+    ${icon && html`<${Icon} name=${icon} size=${16} />`}${children}
+  </button>`;
+}
+
+function Menu({ icon, label, every, value, options, onChange }) {
+  const known = !value || options.some(([one]) => one === value);
+  return html`<span class="chip menu ${value ? "chosen" : ""}">
+    <${Icon} name=${icon} size=${16} />
+    <select aria-label=${label} value=${value ?? ""} onChange=${(event) => onChange(event.target.value || null)}>
+      <option value="">${every}</option>
+      ${!known && html`<option value=${value}>${value}</option>`}
+      ${options.map(([one, name, title]) => html`<option value=${one} title=${title}>${name}</option>`)}
+    </select>
+  </span>`;
+}
+
+/** The results that the query is moved towards and away from. */
+export function Marks({ asked, onChange }) {
+  if (!asked.like.length && !asked.unlike.length) return null;
+  const group = (name, words) => asked[name].length > 0 && html`<span class="words">${words}</span>
+    <ul class="marked ${name}" aria-label=${words}>
+      ${asked[name].map((id) => html`<${Mark} key=${id} source=${thumb(asked.c, id, 64)} id=${id} words=${words}
+        onRemove=${() => onChange({ [name]: asked[name].filter((one) => one !== id) })} />`)}
+    </ul>`;
+  return html`<div class="marks" role="group" aria-label="Marked results">
+    ${group("like", "More like")}
+    ${group("unlike", "Less like")}
+    <button type="button" class="link" onClick=${() => onChange({ like: [], unlike: [] })}>Forget the marks</button>
+  </div>`;
+}
+
+function Mark({ source, id, words, onRemove }) {
+  const [failed, setFailed] = useState(false);
+  return html`<li>
+    ${failed ? html`<span class="face"><${Icon} name="audio" size=${16} /></span>`
+      : html`<img src=${source} alt="" onError=${() => setFailed(true)} />`}
+    <button type="button" aria-label=${`No longer ${words.toLowerCase()} result ${id}`} title="Take the mark away" onClick=${onRemove}>
+      <${Icon} name="close" size=${14} />
+    </button>
+  </li>`;
+}

@@ -1,0 +1,35 @@
+// A few results that are like the one in the side view.
+import { html, useEffect, useState } from "./vendor/preact.js";
+import { Icon } from "./icons.js";
+import { ask, thumb } from "./server.js";
+import { nameOf } from "./words.js";
+
+const FEW = 8;
+
+export function Similar({ asked, onChange }) {
+  const { c, open: id } = asked;
+  const [hits, setHits] = useState(null);
+  useEffect(() => {
+    const controller = new AbortController();
+    ask(`api/items/${id}/similar`, { parameters: { c, k: FEW }, signal: controller.signal })
+      .then((answer) => setHits(answer.hits))
+      .catch((error) => error.name === "AbortError" || setHits([]));
+    return () => controller.abort();
+  }, [c, id]);
+  if (hits?.length === 0) return null;
+  return html`<section class="similar" aria-labelledby="similar-title">
+    <h3 id="similar-title">Similar</h3>
+    <ul>${(hits ?? Array(FEW).fill(null)).map((hit) => html`<li>
+      ${hit && html`<button type="button" title=${nameOf(hit.path)} aria-label=${`Open ${nameOf(hit.path)}`}
+        onClick=${() => onChange({ open: hit.id, at: null })}><${Small} c=${c} hit=${hit} /></button>`}
+    </li>`)}</ul>
+  </section>`;
+}
+
+function Small({ c, hit }) {
+  const [failed, setFailed] = useState(false);
+  if (failed || hit.modality === "text" || hit.modality === "audio") {
+    return html`<span class="face"><${Icon} name=${hit.modality} /><span class="name">${nameOf(hit.path)}</span></span>`;
+  }
+  return html`<img src=${thumb(c, hit.id, 120)} alt="" loading="lazy" onError=${() => setFailed(true)} />`;
+}

@@ -1,0 +1,87 @@
+// The full picture; the film or sound, playing at its moment.
+import { html, useEffect, useRef, useState } from "./vendor/preact.js";
+import { Icon } from "./icons.js";
+import { address, thumb } from "./server.js";
+import { Wave } from "./tile.js";
+
+const CLIP_S = 60; // how much of a film is converted at once
+
+/** What is shown of a result. `known`: the server has said whether the file can be opened. */
+export function Stage({ c, item, known, start }) {
+  if (known && !item.openable) {
+    return html`<div class="stage missing"><${Icon} name="warning" size=${28} /><p>${item.why_not ?? "The file cannot be opened."}</p></div>`;
+  }
+  if (item.modality === "image") return html`<${Picture} c=${c} item=${item} />`;
+  if (item.modality === "video") return html`<${Film} c=${c} item=${item} start=${start} />`;
+  if (item.modality === "audio") return html`<${Film} c=${c} item=${item} start=${start} isSound />`;
+  return null;
+}
+
+function Picture({ c, item }) {
+  const page = item.span && "start_page" in item.span;
+  const [source, setSource] = useState(page ? null : address(`media/${item.id}`, { c }));
+  const [there, setThere] = useState(false);
+  const box = useRef(null);
+  const { width, height } = item;
+  const small = address(`thumb/${item.id}`, { c, w: 1280 });
+  return html`<div class="stage picture" ref=${box} style=${width && height ? { aspectRatio: `${width} / ${height}` } : {}}>
+    ${!there && html`<img class="before" src=${thumb(c, item.id, 320)} alt="" />`}
+    <img
+      class="full" src=${source ?? small} alt=${item.name ?? "picture"} onLoad=${() => setThere(true)}
+      onError=${() => source && setSource(null)} />
+    <${Expand} box=${box} />
+  </div>`;
+}
+
+function Expand({ box }) {
+  const toggle = () => (document.fullscreenElement ? document.exitFullscreen() : box.current.requestFullscreen());
+  return html`<button type="button" class="expand" aria-label="Full screen" title="Full screen" onClick=${toggle}><${Icon} name="expand" size=${18} /></button>`;
+}
+
+// Plays the file itself, or where the browser cannot, a part of it that the server converts.
+function Film({ c, item, start, isSound }) {
+  const player = useRef(null);
+  const [clipFrom, setClipFrom] = useState(null);
+  const [failed, setFailed] = useState(false);
+  const wanted = useRef(start);
+  const first = useRef(start);
+  const end = item.duration_s ?? Infinity;
+
+  const source = clipFrom === null
+    ? address(`media/${item.id}`, { c }) + (first.current > 0 ? `#t=${first.current}` : "")
+    : address(`clip/${item.id}`, { c, from: clipFrom, to: Math.min(end, clipFrom + CLIP_S) });
+
+  const convert = () => {
+    if (clipFrom === null) setClipFrom(wanted.current);
+    else setFailed(true);
+  };
+  const ready = () => {
+    const { current: film } = player;
+    if (clipFrom === null && !isSound && !film.videoWidth && item.width) return convert(); // its sound alone is played
+    if (clipFrom === null && Math.abs(film.currentTime - wanted.current) > 0.25) film.currentTime = wanted.current;
+    return film.play().catch(() => {}); // browsers may want a click first
+  };
+
+  useEffect(() => {
+    if (start === wanted.current) return;
+    wanted.current = start;
+    if (clipFrom !== null) {
+      setClipFrom(start);
+    } else if (player.current?.readyState) {
+      player.current.currentTime = start;
+      player.current.play().catch(() => {});
+    }
+  }, [start]);
+
+  if (failed) {
+    return html`<div class="stage missing"><${Icon} name="warning" size=${28} /><p>This browser cannot play the file. You can download it.</p></div>`;
+  }
+  const shape = !isSound && item.width && item.height ? { aspectRatio: `${item.width} / ${item.height}` } : {};
+  const common = { ref: player, src: source, controls: true, preload: "auto", onLoadedMetadata: ready, onError: convert };
+  return html`<div class="stage ${isSound ? "sound" : "film"}" style=${shape}>
+    ${isSound
+      ? html`<${Wave} /><audio ...${common} aria-label=${item.name ?? "sound"} />`
+      : html`<video ...${common} playsinline poster=${address(`thumb/${item.id}`, { c, w: 1280 })} aria-label=${item.name ?? "film"} />`}
+    ${clipFrom !== null && html`<p class="converted">Converted for this browser</p>`}
+  </div>`;
+}
