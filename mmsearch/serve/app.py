@@ -19,7 +19,7 @@ from mmsearch.serve.guards import Access, Guards
 from mmsearch.serve.metrics import Metrics
 from mmsearch.serve.served import Served, SlowWork, default_threads
 
-_ENDPOINTS = ("contents", "searching", "files", "embeddings", "openapi", "pages")
+_ENDPOINTS = ("contents", "browsing", "searching", "files", "embeddings", "openapi", "pages")
 
 
 def make_app(collections: Mapping[str, Collection], access: Access, *, local: bool) -> Starlette:

@@ -14,9 +14,9 @@ from starlette.routing import Route
 import mmsearch
 from mmsearch import Collection, MMSearchError, Record
 from mmsearch.serve.metrics import CONTENT_TYPE, Metrics
-from mmsearch.serve.search_request import folder_asked, wrong
+from mmsearch.serve.search_request import filters_asked, wrong
 from mmsearch.serve.served import Served, in_thread, served_of
-from mmsearch.types import MODALITIES, modalities_named
+from mmsearch.types import MODALITIES
 
 _MOST_FOLDERS = 50
 _MOST_AROUND = 50
@@ -95,11 +95,7 @@ def _passages(collection: Collection, record: Record, around: int) -> list[dict[
 async def facets(request: Request) -> Response:
     """Files by kind, year, folder and camera, of all that the filters of the address let through."""
     served = served_of(request)
-    given = request.query_params
-    options: dict[str, Any] = {name: given[name] for name in ("after", "before", "where") if name in given}
-    options["to"] = modalities_named(given.getlist("to"))
-    if "under" in given:
-        options["under"] = folder_asked(served.collection, given["under"])
+    options = filters_asked(served.collection, request.query_params)
     return JSONResponse(await in_thread(request, _facets, served.collection, options))
 
 

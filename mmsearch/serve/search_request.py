@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from starlette.datastructures import QueryParams
 
 from mmsearch import Collection, Query, StoredRow
 from mmsearch.serve.api_errors import ApiError
@@ -102,6 +103,20 @@ def read_request(given: Mapping[str, Any], collection: Collection) -> SearchRequ
     elif "under" in given:
         options["under"] = folder_asked(collection, given["under"])
     return SearchRequest(query, given.get("k", 50), options)
+
+
+def filters_asked(collection: Collection, given: QueryParams) -> dict[str, Any]:
+    """The filters of an address as keywords of `Collection.items`.
+
+    Raises:
+        MMSearchError: no such modality.
+        ApiError: 400, the folder is not indexed.
+    """
+    options: dict[str, Any] = {name: given[name] for name in ("after", "before", "where") if name in given}
+    options["to"] = modalities_named(given.getlist("to"))
+    if "under" in given:
+        options["under"] = folder_asked(collection, given["under"])
+    return options
 
 
 def folder_asked(collection: Collection, name: str) -> str:

@@ -8,7 +8,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from starlette.requests import Request
 
@@ -18,6 +18,10 @@ from mmsearch.serve.api_errors import busy
 from mmsearch.serve.batching import Batcher
 from mmsearch.serve.metrics import Metrics
 from mmsearch.serve.paging import ResultLists
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -31,6 +35,7 @@ class Served:
         collection: at the newest manifest, as of the last `refresh`.
         batcher: answers queries in batches.
         lists: results of queries whose next pages may be asked for.
+        newest: the ids of the list of files that was asked for last, with its key and generation.
     """
 
     def __init__(self, name: str, collection: Collection, metrics: Metrics) -> None:
@@ -38,6 +43,7 @@ class Served:
         self.collection = collection
         self.batcher = Batcher(collection, metrics)
         self.lists = ResultLists()
+        self.newest: tuple[tuple[str, int], NDArray[np.int64]] | None = None
         self._status: Status | None = None
         self._guard = threading.Lock()
 
