@@ -47,9 +47,8 @@ export function whyNotAsked(asked) {
 async function fetchPage(request, cursor, k, signal) {
   const page = { k, ...(cursor ? { cursor } : {}) };
   if (request.terms) return ask("api/search", { json: { ...request, ...page }, signal });
-  const { to, ...rest } = request;
-  const parameters = { ...rest, ...(to ? { to: to.join(",") } : {}), ...page };
-  return ask("api/items", { parameters, signal });
+  const { items, ...rest } = await ask("api/items", { parameters: { ...request, ...page }, signal });
+  return { ...rest, hits: items };
 }
 
 /** All that is known of the answer to one query; it grows. */

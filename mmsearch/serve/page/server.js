@@ -15,7 +15,8 @@ export class Trouble extends Error {
 
 /** An address of the server, wherever the page is mounted. */
 export function address(path, parameters = {}) {
-  const given = Object.entries(parameters).filter(([, value]) => value !== null && value !== undefined);
+  const given = Object.entries(parameters)
+    .flatMap(([name, value]) => [value ?? []].flat().map((one) => [name, one]));
   const query = new URLSearchParams(given).toString();
   return new URL(query ? `${path}?${query}` : path, document.baseURI).href;
 }
