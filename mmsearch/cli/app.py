@@ -22,6 +22,7 @@ COMMANDS = {
     "compact": ("compact", "compact"),
     "doctor": ("doctor", "doctor"),
     "models": ("models", "models"),
+    "mcp": ("mcp", "mcp"),
     "completion": ("completion", "completion"),
 }
 

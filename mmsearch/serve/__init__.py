@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from mmsearch import Collection
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
-__all__ = ["create_app"]
+__all__ = ["create_app", "serve_stdio"]
+
+Collections: TypeAlias = (
+    "Sequence[Collection | str | os.PathLike[str]] | Mapping[str, Collection | str | os.PathLike[str]]"
+)
 
 _TEXTS_KEPT = 10_000
 """Vectors of texts that are kept for each collection: 10 MB of 256 dimensions."""
 
 
 def create_app(
-    collections: Sequence[Collection | str | os.PathLike[str]] | Mapping[str, Collection | str | os.PathLike[str]],
+    collections: Collections,
     *,
     hosts: Sequence[str] | None = (),
     token: str | None = None,
@@ -37,12 +41,28 @@ def create_app(
     from mmsearch.serve.app import make_app
     from mmsearch.serve.guards import Access
 
+    return make_app(_named(collections), Access(hosts if hosts is None else tuple(hosts), token), local=local)
+
+
+def serve_stdio(collections: Collections) -> None:
+    """Offer collections to an agent as tools, over standard input and output, until it closes them. They are read only.
+
+    Args:
+        collections: as for `create_app`.
+    """
+    from mmsearch.serve.mcp_server import run_stdio
+
+    run_stdio(_named(collections))
+
+
+def _named(collections: Collections) -> dict[str, Collection]:
+    """Open collections, by their names."""
     named: dict[str, Collection] = {}
     items = list(collections.items()) if isinstance(collections, Mapping) else [("", one) for one in collections]
     for given, one in items:
         opened = one if isinstance(one, Collection) else Collection.open(one, texts_kept=_TEXTS_KEPT)
         named[given or _free_name(opened.root.stem, named)] = opened
-    return make_app(named, Access(hosts if hosts is None else tuple(hosts), token), local=local)
+    return named
 
 
 def _free_name(name: str, taken: Mapping[str, object]) -> str:
