@@ -14,6 +14,7 @@ from starlette.routing import Route
 import mmsearch
 from mmsearch import Collection, MMSearchError, Record
 from mmsearch.serve.metrics import CONTENT_TYPE, Metrics
+from mmsearch.serve.passages import passages_of
 from mmsearch.serve.search_request import filters_asked, wrong
 from mmsearch.serve.served import Served, in_thread, served_of
 from mmsearch.types import MODALITIES
@@ -76,20 +77,13 @@ async def passages(request: Request) -> Response:
     if not around.isdecimal() or int(around) > _MOST_AROUND:
         raise wrong(f"around is a whole number up to {_MOST_AROUND}")
     served, record = _record(request)
-    return JSONResponse({"passages": await in_thread(request, _passages, served.collection, record, int(around))})
+    return JSONResponse({"passages": await in_thread(request, _passages, served.collection, record.id, int(around))})
 
 
-def _passages(collection: Collection, record: Record, around: int) -> list[dict[str, Any]]:
-    rows = [
-        row
-        for batch in collection.items(under=record.path, to="text")
-        for row in batch.select(["id", "span_start", "span_end", "span_unit"]).to_pylist()
-    ]
-    rows.sort(key=lambda row: row["span_start"] or 0.0)
-    place = next((i for i, row in enumerate(rows) if row["id"] == record.id), None)
-    chosen = [] if place is None else rows[max(0, place - around) : place + around + 1]
-    found = [collection.get(row["id"]) for row in chosen]
-    return [{"id": one.id, "span": one.span.to_json() if one.span else None, "text": one.text} for one in found]
+def _passages(collection: Collection, row_id: int, around: int) -> list[dict[str, Any]]:
+    found, place = passages_of(collection, row_id)
+    chosen = found[max(0, place - around) : place + around + 1]
+    return [{"id": one.id, "span": one.span.to_json() if one.span else None, "text": one.text} for one in chosen]
 
 
 async def facets(request: Request) -> Response:

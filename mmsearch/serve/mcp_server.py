@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute, Route
 
 from mmsearch import Collection, MMSearchError, __version__
 from mmsearch.serve import mcp_answers as answers
+from mmsearch.serve.guards import Access
 from mmsearch.serve.mcp_tools import MOST_AROUND, MOST_HITS, MOST_PICTURES, Pictured, Tools
 from mmsearch.serve.served import ApiError, SlowWork
 
@@ -161,20 +162,16 @@ class MountedMCP:
     lifespan: Callable[[], AbstractAsyncContextManager[None]]
 
 
-def mcp_over_http(
-    collections: Mapping[str, Collection], work: SlowWork, *, hosts: Sequence[str], origins: Sequence[str]
-) -> MountedMCP:
+def mcp_over_http(collections: Mapping[str, Collection], work: SlowWork, access: Access) -> MountedMCP:
     """The tools at ``/mcp``, over streamable HTTP. Nothing is kept between requests.
 
     Args:
         collections: by name.
         work: the threads that the tools run in.
-        hosts: values of the header Host that are answered, such as ``127.0.0.1:8765``; ``:*`` stands for any port.
-        origins: values of the header Origin that are answered, such as ``http://127.0.0.1:8765``.
+        access: who may ask: what the guards in front of all routes let pass.
     """
     server = make_mcp(collections, work)
-    security = TransportSecuritySettings(allowed_hosts=list(hosts), allowed_origins=list(origins))
-    app = server.streamable_http_app(stateless_http=True, json_response=True, transport_security=security)
+    app = server.streamable_http_app(stateless_http=True, json_response=True, transport_security=_security(access))
 
     @contextlib.asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -182,6 +179,16 @@ def mcp_over_http(
             yield
 
     return MountedMCP([Route("/mcp", endpoint=app)], lifespan)
+
+
+def _security(access: Access) -> TransportSecuritySettings:
+    """The hosts and origins that the transport answers. It checks by names alone, so where any address or name may ask
+    (with a token, or in an app that checks names itself) the guards are the only check."""
+    if access.hosts is None or access.token is not None:
+        return TransportSecuritySettings(enable_dns_rebinding_protection=False)
+    hosts = [form for name in ("127.0.0.1", "localhost", "[::1]", *access.hosts) for form in (name, f"{name}:*")]
+    origins = [f"{scheme}://{host}" for scheme in ("http", "https") for host in hosts]
+    return TransportSecuritySettings(allowed_hosts=hosts, allowed_origins=origins)
 
 
 def run_stdio(collections: Mapping[str, Collection]) -> None:

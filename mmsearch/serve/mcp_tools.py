@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from mmsearch import Answer, Collection, Hit, Query, Record, Thumbnail, UsageError
+from mmsearch import Answer, Collection, FileNotServedError, Hit, Query, Record, Thumbnail, UsageError
 from mmsearch.serve import mcp_answers as answers
 from mmsearch.serve import mcp_names as names
 from mmsearch.serve.contact_sheet import Cell, as_jpeg, cell_size, contact_sheet
@@ -251,7 +251,7 @@ def _label(file: answers.ShownFile) -> str:
 
 def _pictures(collection: Collection, records: Sequence[Record]) -> list[Thumbnail]:
     """A picture of each record, as large as there is room for; or why there is none."""
-    refused = {i: reason for i, record in enumerate(records) if (reason := _why_not(record))}
+    refused = {i: reason for i, record in enumerate(records) if (reason := _why_not(collection, record))}
     rest = [record for i, record in enumerate(records) if i not in refused]
     height, width = cell_size(max(1, len(rest)))
     if len(records) == 1 and records[0].width and records[0].height:  # not larger than the file is
@@ -260,11 +260,15 @@ def _pictures(collection: Collection, records: Sequence[Record]) -> list[Thumbna
     return [Thumbnail(None, refused[i]) if i in refused else next(decoded) for i in range(len(records))]
 
 
-def _why_not(record: Record) -> str | None:
+def _why_not(collection: Collection, record: Record) -> str | None:
     """Why no picture of a record is to be made; None if there may be one."""
     if record.modality not in ("image", "video"):
         return f"a {names.KIND_OF[record.modality]}" + (": read shows it" if record.text else "")
-    return _STATES.get(record.state)
+    try:
+        collection.open_file(record.id).close()
+    except FileNotServedError as error:
+        return str(error)
+    return None
 
 
 def _span(span: Span | None) -> str | None:
