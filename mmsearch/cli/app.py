@@ -14,6 +14,7 @@ from mmsearch.cli.options import WholeSummaries, common_options
 COMMANDS = {
     "index": ("index", "index"),
     "query": ("query", "query"),
+    "serve": ("serve", "serve"),
     "frame": ("frame", "frame"),
     "clip": ("clip", "clip"),
     "status": ("status", "status"),

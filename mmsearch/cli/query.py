@@ -13,6 +13,7 @@ import click
 
 from mmsearch import MMSearchError, NoticeKind, UsageError
 from mmsearch.cli import completers
+from mmsearch.cli.answerer import Answerer
 from mmsearch.cli.exit_codes import FAILED
 from mmsearch.cli.hints import with_hint
 from mmsearch.cli.options import collection_path, command, common_options, device_option, precision_option
@@ -21,7 +22,7 @@ from mmsearch.cli.render import as_listed, print_answer, print_paths
 from mmsearch.types import LEVELS, counted, modalities_named
 
 if TYPE_CHECKING:
-    from mmsearch import Answer, Collection, Notice, Query, QueryLine
+    from mmsearch import Answer, Notice, Query, QueryLine
     from mmsearch.cli.lines import InputLine
 
 
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
 @click.option("--gone", is_flag=True, help="With --paths or --print0: keep files that are gone.")
 @click.option("--preview", is_flag=True, help="Show small pictures, and frames of films at the hit, below the table.")
 @click.option("--open", "open_", is_flag=True, help="Open the first hit, a film or sound at its time.")
+@click.option("--no-server", is_flag=True, help="Load models here, even if a server of the collection is running.")
 @device_option
 @precision_option
 @common_options
@@ -103,6 +105,7 @@ def query(
     gone: bool,
     preview: bool,
     open_: bool,
+    no_server: bool,
     device: str,
     precision: str,
     collection: Path | None,
@@ -116,7 +119,7 @@ def query(
     sound (FILE@1:23 or FILE@1:23-1:31), a word with a weight (TERM^2 or 2:TERM). A lone + separates terms. text: before
     a word takes it literally, file: names a file. A lone - reads queries from standard input, one per line.
     """
-    from mmsearch import Collection, read_query_line
+    from mmsearch import read_query_line
     from mmsearch.cli.watch import reading_shown
 
     if not (terms or like or unlike):
@@ -140,7 +143,7 @@ def query(
     if preview and (as_json or paths or print0):
         raise UsageError("--preview draws below the table of hits: leave out --json, --paths and --print0")
     reading = None if many else read_line(terms)
-    with Collection.open(collection_path(collection), device=device, precision=precision) as opened:
+    with Answerer(collection_path(collection), device, precision, use_server=not no_server) as opened:
         if reading is None:
             _answer_lines(opened, read_line, k, options, output)
             return
@@ -159,7 +162,7 @@ def query(
 
 
 def _answer_lines(
-    opened: Collection,
+    opened: Answerer,
     read_line: Callable[[Sequence[str]], QueryLine],
     k: int,
     options: dict[str, Any],

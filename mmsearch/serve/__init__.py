@@ -1,17 +1,25 @@
-"""A server for collections: a page to look at, an HTTP interface for apps. `create_app` is an ASGI app to mount."""
+"""A server for collections: a page to look at, an HTTP interface for apps, answers for agents and the command line.
+
+`create_app` is an ASGI app to mount, `serve` runs it. Importing this imports neither the server nor numpy.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from mmsearch import Collection
+from mmsearch.errors import MMSearchError
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
-__all__ = ["create_app", "serve_stdio"]
+    from mmsearch import Collection
+    from mmsearch.serve.running import RunningCollection as RunningCollection
+    from mmsearch.serve.running import ServerGoneError as ServerGoneError
+    from mmsearch.serve.running import ServerInfo as ServerInfo
+
+__all__ = ["RunningCollection", "ServerGoneError", "ServerInfo", "create_app", "serve", "serve_stdio"]
 
 Collections: TypeAlias = (
     "Sequence[Collection | str | os.PathLike[str]] | Mapping[str, Collection | str | os.PathLike[str]]"
@@ -27,6 +35,9 @@ def create_app(
     hosts: Sequence[str] | None = (),
     token: str | None = None,
     local: bool = False,
+    mcp: bool = False,
+    device: str = "auto",
+    precision: str = "auto",
 ) -> Starlette:
     """An ASGI app that serves collections.
 
@@ -37,30 +48,96 @@ def create_app(
             if the app around this one checks it.
         token: what clients must show; None where only this machine reaches the server.
         local: show files in the file manager of this machine when a page asks for it.
+        mcp: serve agents at ``/mcp``, too; needs the extra ``mcp``.
+        device: what models run on, of collections that are given as folders; see `Collection.open`.
+        precision: of these models.
+
+    Raises:
+        MMSearchError: an extra is not installed, or a collection cannot be opened.
     """
+    _check_installed("serve", "starlette", "uvicorn", "python_multipart", "prometheus_client")
+    if mcp:
+        _check_installed("mcp", "mcp")
     from mmsearch.serve.app import make_app
     from mmsearch.serve.guards import Access
 
-    return make_app(_named(collections), Access(hosts if hosts is None else tuple(hosts), token), local=local)
+    access = Access(hosts if hosts is None else tuple(hosts), token)
+    return make_app(_named(collections, device, precision), access, local=local, mcp=mcp)
 
 
-def serve_stdio(collections: Collections) -> None:
+def serve(
+    collections: Collections,
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    mcp: bool = False,
+    device: str = "auto",
+    precision: str = "auto",
+    started: Callable[[ServerInfo], None] = lambda info: None,
+    say: Callable[[str], None] = lambda line: None,
+) -> None:
+    """Serve collections until SIGINT or SIGTERM. What is running then is finished.
+
+    Args:
+        collections: as in `create_app`.
+        host: the address to listen at; default this machine's loopback addresses. Any other needs a token: it is made,
+            or taken from ``$MMSEARCH_TOKEN``, and is part of the address that ``started`` is told.
+        port: default the first that is free from 8765 on.
+        mcp: serve agents at ``/mcp``, too.
+        device: what models run on, of collections that are given as folders; see `Collection.open`.
+        precision: of these models.
+        started: is called when the server listens.
+        say: is called with remarks.
+
+    Raises:
+        MMSearchError: an extra is not installed, a collection cannot be opened, or the port is taken.
+    """
+    _check_installed("serve", "starlette", "uvicorn", "python_multipart", "prometheus_client")
+    from functools import partial
+
+    from mmsearch.serve.run import run_server
+
+    make_app = partial(create_app, collections, mcp=mcp, device=device, precision=precision)
+    run_server(make_app, host=host, port=port, started=started, say=say)
+
+
+def serve_stdio(collections: Collections, *, device: str = "auto", precision: str = "auto") -> None:
     """Offer collections to an agent as tools, over standard input and output, until it closes them. They are read only.
 
     Args:
-        collections: as for `create_app`.
+        collections: as in `create_app`.
+        device: what models run on, of collections that are given as folders; see `Collection.open`.
+        precision: of these models.
+
+    Raises:
+        MMSearchError: the extra ``mcp`` is not installed, or a collection cannot be opened.
     """
+    _check_installed("mcp", "mcp")
+    named = _named(collections, device, precision)
     from mmsearch.serve.mcp_server import run_stdio
 
-    run_stdio(_named(collections))
+    run_stdio(named)
 
 
-def _named(collections: Collections) -> dict[str, Collection]:
+def _check_installed(extra: str, *modules: str) -> None:
+    """Raise an error that says how to install what is missing."""
+    from importlib.util import find_spec
+
+    if any(find_spec(name) is None for name in modules):
+        raise MMSearchError(f'this needs an extra: pip install "mmsearch[{extra}]"')
+
+
+def _named(collections: Collections, device: str, precision: str) -> dict[str, Collection]:
     """Open collections, by their names."""
+    from mmsearch import Collection
+
     named: dict[str, Collection] = {}
     items = list(collections.items()) if isinstance(collections, Mapping) else [("", one) for one in collections]
     for given, one in items:
-        opened = one if isinstance(one, Collection) else Collection.open(one, texts_kept=_TEXTS_KEPT)
+        if isinstance(one, Collection):
+            opened = one
+        else:
+            opened = Collection.open(one, device=device, precision=precision, texts_kept=_TEXTS_KEPT)
         named[given or _free_name(opened.root.stem, named)] = opened
     return named
 
@@ -69,3 +146,14 @@ def _free_name(name: str, taken: Mapping[str, object]) -> str:
     """The name, with a number behind it if it is taken."""
     numbered = (name if i == 1 else f"{name}-{i}" for i in range(1, len(taken) + 2))
     return next(one for one in numbered if one not in taken)
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """The client of a running server, imported when it is first used."""
+        if name not in __all__:
+            raise AttributeError(f"module 'mmsearch.serve' has no attribute {name!r}")
+        from mmsearch.serve import running
+
+        return getattr(running, name)

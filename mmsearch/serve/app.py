@@ -22,13 +22,14 @@ from mmsearch.serve.served import Served, SlowWork, default_threads
 _ENDPOINTS = ("contents", "browsing", "searching", "files", "embeddings", "openapi", "pages")
 
 
-def make_app(collections: Mapping[str, Collection], access: Access, *, local: bool) -> Starlette:
+def make_app(collections: Mapping[str, Collection], access: Access, *, local: bool, mcp: bool) -> Starlette:
     """The app that serves collections by their names.
 
     Args:
         collections: by name.
         access: who may ask.
         local: only this machine reaches the server: it may show files in the file manager.
+        mcp: serve agents, too.
     """
     slow_work, metrics = SlowWork(default_threads(), waiting=64), Metrics()
     served = {name: Served(name, collection, metrics) for name, collection in collections.items()}

@@ -10,6 +10,7 @@ import pytest
 
 import mmsearch
 import mmsearch.cli
+import mmsearch.serve
 
 FOLDER = Path(mmsearch.cli.__file__).parent
 SOURCES = sorted(FOLDER.glob("*.py"))
@@ -33,6 +34,8 @@ def is_allowed(module: str, name: str) -> bool:
     """Whether the command line may import a name from a module."""
     if module == "mmsearch":
         return name in mmsearch.__all__ or name in ("cli", "models")
+    if module == "mmsearch.serve":
+        return name in mmsearch.serve.__all__
     if module == "mmsearch.types":
         return name in WORDS_FOR_PEOPLE
     return module in ("mmsearch.models", "mmsearch.cli") or module.startswith("mmsearch.cli.")

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 from mmsearch.errors import UsageError
 from mmsearch.retrieval.paths import on_disk
 from mmsearch.types import Modality, Moment
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
 
@@ -127,7 +128,7 @@ class Query:
     @property
     def has_vector(self) -> bool:
         """Whether a term or a mark is a vector, which belongs to one space."""
-        return any(isinstance(value, np.ndarray) and value.ndim == 1 for value in self._values)
+        return any(_is_array(value) and value.ndim == 1 for value in self._values)
 
     @property
     def _values(self) -> list[TermValue | MarkValue]:
@@ -163,7 +164,7 @@ def modality_of_value(value: TermValue) -> Modality | None:
 
         known = FORMAT_BY_ENDING.get(value.suffix.removeprefix(".").lower())
         return MODALITY_OF_KIND.get(FORMATS[known].kind) if known else None
-    if isinstance(value, Moment | StoredRow | bytes) or (isinstance(value, np.ndarray) and value.ndim == 1):
+    if isinstance(value, Moment | StoredRow | bytes) or (_is_array(value) and value.ndim == 1):
         return None
     return "image"
 
@@ -195,7 +196,7 @@ def checked_mark(mark: Any) -> MarkValue:
     Raises:
         UsageError: it is neither.
     """
-    if isinstance(mark, int | np.integer) and not isinstance(mark, bool):
+    if isinstance(mark, Integral) and not isinstance(mark, bool):
         return int(mark)
     if isinstance(mark, StoredRow):
         return mark.id
@@ -229,27 +230,35 @@ def checked_value(value: Any) -> TermValue:
         return Path(as_spelled_on_disk(os.fspath(value)))
     if isinstance(value, list) and (_is_numbers(value) or (value and _is_numbers(value[0]))):
         value = _vector_of(value)
-    if isinstance(value, np.ndarray) and value.ndim not in (1, 3):
+    if _is_array(value) and value.ndim not in (1, 3):
         shape, several = list(value.shape), ": search_many takes several vectors" if value.ndim == 2 else ""
         raise UsageError(
             f"a query is one vector [dim], a picture is uint8 [height, width, 3]; this is {shape}{several}"
         )
-    if isinstance(value, str | bytes | np.ndarray | Moment | StoredRow) or type(value).__module__.startswith("PIL."):
+    if isinstance(value, str | bytes | Moment | StoredRow) or _is_array(value) or _is_picture(value):
         checked: TermValue = value
         return checked
     raise UsageError(f"cannot search by a {type(value).__name__}: give a str, Path, bytes, PIL image or array")
 
 
+def _is_array(value: object) -> TypeGuard[NDArray[Any]]:
+    """Whether it is a numpy array. numpy is not imported for that: who has an array has imported it."""
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(value, numpy.ndarray)
+
+
+def _is_picture(value: object) -> bool:
+    return type(value).__module__.startswith("PIL.")
+
+
 def _is_numbers(value: Any) -> bool:
     """Whether it is a list or tuple of numbers."""
-    return (
-        isinstance(value, list | tuple)
-        and len(value) > 0
-        and all(isinstance(x, int | float | np.number) for x in value)
-    )
+    return isinstance(value, list | tuple) and len(value) > 0 and all(isinstance(x, Real) for x in value)
 
 
 def _vector_of(numbers: Sequence[Any]) -> NDArray[np.float32]:
+    import numpy as np
+
     try:
         return np.array(numbers, np.float32)
     except ValueError:
@@ -272,7 +281,7 @@ def describe_value(value: TermValue) -> str:
         return f"row:{value.id}"
     if isinstance(value, bytes):
         return f"bytes[{len(value)}]"
-    if isinstance(value, np.ndarray):
+    if _is_array(value):
         return f"{'picture' if value.ndim == 3 else 'vector'}{list(value.shape)}"
     return "picture"
 

@@ -1,0 +1,75 @@
+"""Who answers queries: the running server of a collection, or else the collection, opened in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from mmsearch.serve import RunningCollection, ServerGoneError
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from mmsearch import Answer, Collection, MMSearchError, Progress, Query
+
+Watcher = Callable[["Progress"], None]
+
+
+class Answerer:
+    """Answers queries to a collection, the same way whoever does it. A context manager.
+
+    Args:
+        path: the collection's folder.
+        device: what models run on; a server runs on its own, so that only ``auto`` asks it.
+        precision: of the models; likewise.
+        use_server: ask a server, if one is running.
+    """
+
+    def __init__(self, path: Path, device: str, precision: str, *, use_server: bool) -> None:
+        self._path = path
+        self._device, self._precision = device, precision
+        self._opened: Collection | None = None
+        is_plain = device == precision == "auto"
+        self._running = RunningCollection.find(path) if use_server and is_plain else None
+        if self._running is None:
+            self._collection()  # that it cannot be opened is said before a query is read
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._running is not None:
+            self._running.close()
+        if self._opened is not None:
+            self._opened.close()
+
+    def ask(self, query: Query, k: int, *, watch: Watcher, **options: Any) -> Answer:
+        """The answer to a query; see `Collection.ask`."""
+        if self._running is not None and self._running.can_ask(query, options):
+            try:
+                return self._running.ask(query, k, watch=watch, **options)
+            except ServerGoneError:
+                self._running = None
+        return self._collection().ask(query, k, watch=watch, **options)
+
+    def ask_many(
+        self, queries: Sequence[Query], k: int, *, watch: Watcher, **options: Any
+    ) -> list[Answer | MMSearchError]:
+        """The answers to several queries; see `Collection.ask_many`."""
+        if self._running is not None and all(self._running.can_ask(query, options) for query in queries):
+            try:
+                return self._running.ask_many(queries, k, watch=watch, **options)
+            except ServerGoneError:
+                self._running = None
+        return self._collection().ask_many(queries, k, watch=watch, **options)
+
+    def _collection(self) -> Collection:
+        if self._opened is None:
+            from mmsearch import Collection
+
+            self._opened = Collection.open(self._path, device=self._device, precision=self._precision)
+        return self._opened

@@ -1,0 +1,162 @@
+"""``mmsearch serve``: a page and an HTTP interface for collections, and answers for the command line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from mmsearch import MMSearchError, UsageError
+from mmsearch.cli.options import collection_path, command, device_option, json_option, precision_option, quiet_option
+from mmsearch.cli.output import echo, print_json, say
+from mmsearch.serve import RunningCollection, ServerInfo
+
+_START_S = 120.0
+_POLL_S = 0.05
+
+
+@click.command()
+@click.option(
+    "--collection",
+    "-c",
+    "collections",
+    metavar="DIR",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A collection's folder; repeatable. Default: $MMSEARCH_COLLECTION, else the user's data folder.",
+)
+@click.option("--host", metavar="ADDRESS", help="Listen here, for other machines too; clients need a token then.")
+@click.option("--port", type=click.IntRange(0, 65535), metavar="N", help="Default: the first free one from 8765 on.")
+@click.option("--open", "open_", is_flag=True, help="Open the page in the browser.")
+@click.option("--mcp", is_flag=True, help="Serve agents at /mcp, too.")
+@click.option("--background", is_flag=True, help="Serve in the background, until --stop.")
+@click.option("--stop", is_flag=True, help="End the server of the collection.")
+@click.option("--status", is_flag=True, help="Print where the collection is served.")
+@device_option
+@precision_option
+@json_option
+@quiet_option
+@click.option("--verbose", "-v", is_flag=True, help="Print tracebacks.")
+@command
+def serve(
+    collections: tuple[Path, ...],
+    host: str | None,
+    port: int | None,
+    open_: bool,
+    mcp: bool,
+    background: bool,
+    stop: bool,
+    status: bool,
+    device: str,
+    precision: str,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Serve a page to look at, and an HTTP interface for apps.
+
+    While it runs, `mmsearch query` gets its answers from it, and loads no model. Ctrl-C ends it.
+    """
+    folders = list(collections) or [collection_path(None)]
+    if stop + status + background > 1:
+        raise UsageError("--background, --stop and --status exclude each other")
+    if stop or status:
+        found = [info for folder in folders if (info := _stop(folder) if stop else _status(folder)) is not None]
+        _print_found(found, folders, as_json, "stopped" if stop else "serving")
+        return
+    if background:
+        info = _start(folders, sys.argv[2:])
+    else:
+        from mmsearch.serve import serve as run
+
+        def started(info: ServerInfo) -> None:
+            _announce(info, as_json, quiet)
+            if open_:
+                click.launch(info.address)
+
+        run(folders, host=host, port=port, mcp=mcp, device=device, precision=precision, started=started, say=say)
+        return
+    _announce(info, as_json, quiet)
+    if open_:
+        click.launch(info.address)
+
+
+def _announce(info: ServerInfo, as_json: bool, quiet: bool) -> None:
+    if as_json:
+        print_json(info.to_json())
+    elif not quiet:
+        echo(f"serving {', '.join(info.collections)} at {info.address}")
+    sys.stdout.flush()
+
+
+def _print_found(found: list[ServerInfo], folders: list[Path], as_json: bool, did: str) -> None:
+    if as_json:
+        print_json({"servers": [info.to_json() for info in found]})
+    for info in [] if as_json else found:
+        echo(f"{did} {', '.join(info.collections)} at {info.address} (process {info.process})")
+    if not found:
+        say(f"no server is running for {', '.join(map(str, folders))}")
+        raise click.exceptions.Exit(1)
+
+
+def _status(folder: Path) -> ServerInfo | None:
+    running = RunningCollection.find(folder)
+    if running is None:
+        return None
+    with running:
+        return running.server
+
+
+def _stop(folder: Path) -> ServerInfo | None:
+    running = RunningCollection.find(folder)
+    if running is None:
+        return None
+    with running:
+        running.stop()
+        return running.server
+
+
+def _start(folders: list[Path], arguments: list[str]) -> ServerInfo:
+    """Start a server as a process of its own, and wait until it answers.
+
+    Raises:
+        MMSearchError: it ended; the text is what it said last.
+    """
+    served = _status(folders[0])
+    if served is not None:
+        raise UsageError(f"process {served.process} serves {folders[0]} at {served.address}")
+    log = _log_file()
+    own = [argument for argument in arguments if argument not in ("--background", "--open")]
+    with open(log, "w", encoding="utf-8") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mmsearch", "serve", *own],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    until = time.monotonic() + _START_S
+    while time.monotonic() < until:
+        info = _status(folders[0])
+        if info is not None:
+            return info
+        if process.poll() is not None:
+            lines = log.read_text("utf-8", "replace").strip().splitlines() or ["it said nothing"]
+            raise MMSearchError(f"the server ended: {lines[-1].removeprefix('mmsearch: ')}")
+        time.sleep(_POLL_S)
+    process.terminate()
+    raise MMSearchError(f"the server did not answer within {_START_S:.0f} seconds; {log} may say why")
+
+
+def _log_file() -> Path:
+    """Where a server in the background writes what it says."""
+    import platformdirs
+
+    folder = Path(platformdirs.user_state_dir("mmsearch", appauthor=False))
+    folder.mkdir(parents=True, exist_ok=True)
+    os.chmod(folder, 0o700)
+    return folder / "serve.log"
