@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import signal
 from contextlib import suppress
 from pathlib import Path
 
 import click
 
-from mmsearch import MMSearchError
 from mmsearch.cli.options import (
     collection_path,
     command,
@@ -39,15 +37,10 @@ def mcp(collection: tuple[Path, ...], device: str, precision: str, quiet: bool, 
 
     This is run by the agent's program, which speaks the Model Context Protocol. The tools read only.
     """
-    from mmsearch import Collection
-
-    if importlib.util.find_spec("mcp") is None:
-        raise MMSearchError('tools for agents need an extra: pip install "mmsearch[mcp]"')
     folders = collection or (collection_path(click.get_current_context().find_root().params.get("collection")),)
-    opened = [Collection.open(folder, device=device, precision=precision) for folder in folders]
     from mmsearch.serve import serve_stdio
 
     for number in (signal.SIGINT, signal.SIGTERM):  # no exception ends a thread that waits for standard input
         with suppress(ValueError):
             signal.signal(number, signal.SIG_DFL)
-    serve_stdio(opened)
+    serve_stdio(folders, device=device, precision=precision)

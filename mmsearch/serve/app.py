@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import importlib.util
 from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -18,6 +19,9 @@ from mmsearch.serve.api_errors import ApiError, as_api_error
 from mmsearch.serve.guards import Access, Guards
 from mmsearch.serve.metrics import Metrics
 from mmsearch.serve.served import Served, SlowWork, default_threads
+
+if TYPE_CHECKING:
+    from mmsearch.serve.mcp_server import MountedMCP
 
 _ENDPOINTS = ("contents", "browsing", "searching", "files", "embeddings", "openapi", "pages")
 
@@ -35,18 +39,28 @@ def make_app(collections: Mapping[str, Collection], access: Access, *, local: bo
     served = {name: Served(name, collection, metrics) for name, collection in collections.items()}
     metrics.watch(served)
 
+    tools = _tools(collections, slow_work, access) if mcp else None
+
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        yield
+        async with tools.lifespan() if tools else contextlib.nullcontext():
+            yield
         slow_work.close()
         for one in served.values():
             one.batcher.close()
 
-    app = Starlette(routes=_routes(), lifespan=lifespan, exception_handlers=_HANDLERS)
+    routes = [*_routes(), *(tools.routes if tools else ())]
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=_HANDLERS)
     app.add_middleware(Guards, access=access, metrics=metrics)
     app.state.local = local
     app.state.served, app.state.slow_work, app.state.metrics = served, slow_work, metrics
     return app
+
+
+def _tools(collections: Mapping[str, Collection], slow_work: SlowWork, access: Access) -> MountedMCP:
+    from mmsearch.serve.mcp_server import mcp_over_http  # takes two seconds to import
+
+    return mcp_over_http(collections, slow_work, access)
 
 
 def _routes() -> list[BaseRoute]:

@@ -65,12 +65,13 @@ def run_server(
         def stop() -> None:
             server.should_exit = True
 
-        async with WarmSockets(app, info, stop).listening(say):
-            warming = [asyncio.create_task(_warm(one)) for one in served.values()]
-            started(info)
-            await server.serve(sockets=sockets)
-            for task in warming:
-                task.cancel()
+        with server.capture_signals():  # before anyone can know that it has started
+            async with WarmSockets(app, info, stop).listening(say):
+                warming = [asyncio.create_task(_warm(one)) for one in served.values()]
+                started(info)
+                await server.serve(sockets=sockets)
+                for task in warming:
+                    task.cancel()
 
     asyncio.run(main())
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -58,16 +59,12 @@ def without_times(output: str) -> str:
 @pytest.fixture
 def both(gallery, running) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs a query with the server and without; asserts that all it prints is the same, and gives it back."""
-    answered = []
 
     def run(*arguments: object, **how: object) -> subprocess.CompletedProcess[str]:
-        warm, cold = (
-            command("query", *arguments, "-c", gallery.root, *more, **how) for more in ((), ("--no-server",))
-        )
+        warm, cold = (command("query", *arguments, "-c", gallery.root, *more, **how) for more in ((), ("--no-server",)))
         assert without_times(warm.stdout) == without_times(cold.stdout)
         assert without_times(warm.stderr) == without_times(cold.stderr)
         assert warm.returncode == cold.returncode
-        answered.append(warm)
         return warm
 
     return run
@@ -189,8 +186,9 @@ def test_a_socket_that_a_dead_server_left_is_passed_over_and_replaced(collection
         assert running.ask(Query("a disc"), 1).hits
 
 
-def open_server(collection: Collection) -> RunningCollection:
-    """Start a server in the background of this test."""
+@contextmanager
+def open_server(collection: Collection) -> Iterator[RunningCollection]:
+    """A client of a server that runs while the block does."""
     process = subprocess.Popen(
         [sys.executable, "-m", "mmsearch", "serve", "-c", str(collection.root), "--port", "0"],
         stdout=subprocess.PIPE,
@@ -200,21 +198,10 @@ def open_server(collection: Collection) -> RunningCollection:
     process.stdout.readline()
     found = RunningCollection.find(collection.root)
     assert found is not None
-    return Stopping(found)
-
-
-class Stopping:
-    """A running collection whose server ends with the block."""
-
-    def __init__(self, running: RunningCollection) -> None:
-        self.running = running
-
-    def __enter__(self) -> RunningCollection:
-        return self.running
-
-    def __exit__(self, *_: object) -> None:
-        self.running.stop()
-        self.running.close()
+    with found:
+        yield found
+    process.terminate()
+    process.wait(30)
 
 
 def test_a_folder_with_a_long_name_has_a_socket_too(photos, tmp_path):
@@ -249,7 +236,9 @@ def test_answers_are_whole_after_the_wire(media_collection):
 
 def test_queries_are_whole_after_the_wire(tmp_path):
     picture = tmp_path / "a.png"
-    query = Query("words", (picture, 2), StoredRow(7), minus=["others"], like=[3, picture], unlike=[Moment(picture, 1.5)])
+    query = Query(
+        "words", (picture, 2), StoredRow(7), minus=["others"], like=[3, picture], unlike=[Moment(picture, 1.5)]
+    )
     again = wire.query_from_json(json.loads(json.dumps(wire.query_to_json(query))))
     assert again.describe() == query.describe()
     assert wire.query_to_json(Query(b"bytes")) is None
