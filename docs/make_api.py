@@ -26,7 +26,7 @@ SECTIONS: dict[str, dict[str, Sequence[str]]] = {
     "Evaluation": {
         "mmsearch": ["Scores", "DirectionScores", "LevelScores", "LevelQuality", "Calibrated", "CalibratedDirection"]
     },
-    "Files": {"mmsearch": ["IndexedFile", "SavedFrame", "SavedClip", "Thumbnail"]},
+    "Files": {"mmsearch": ["IndexedFile", "Extractor", "CodedPicture", "Clip", "SavedFrame", "SavedClip", "Thumbnail"]},
     "Notices": {"mmsearch": ["Notice", "NoticeKind", "Hint", "HintKind"]},
     "Errors": {
         "mmsearch": [

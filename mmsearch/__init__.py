@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         TransientDecodeError,
         UsageError,
     )
-    from mmsearch.extracts import IndexedFile, SavedClip, SavedFrame, Thumbnail
+    from mmsearch.extracts import CodedPicture, IndexedFile, SavedClip, SavedFrame, Thumbnail
     from mmsearch.hits import Answer, Hit, Hits, Record, RowVectors
     from mmsearch.notices import Notice, NoticeKind
     from mmsearch.own_facts import OwnFacts
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from mmsearch.retrieval.evaluation.level_scores import LevelQuality, LevelScores
     from mmsearch.retrieval.evaluation.scores import DirectionScores, Scores
     from mmsearch.retrieval.ingest.options import IngestOptions
+    from mmsearch.retrieval.media.extractor import Clip, Extractor
     from mmsearch.retrieval.media.pictures.transform import ImageTransform
     from mmsearch.retrieval.progress import Progress
     from mmsearch.retrieval.search.query import Query, StoredRow, Term
@@ -76,7 +77,7 @@ _MODULES = {
         "TransientDecodeError",
         "UsageError",
     ),
-    "mmsearch.extracts": ("IndexedFile", "SavedClip", "SavedFrame", "Thumbnail"),
+    "mmsearch.extracts": ("CodedPicture", "IndexedFile", "SavedClip", "SavedFrame", "Thumbnail"),
     "mmsearch.hits": ("Answer", "Hit", "Hits", "Record", "RowVectors"),
     "mmsearch.notices": ("Notice", "NoticeKind"),
     "mmsearch.retrieval.encoders.protocol": (
@@ -91,6 +92,7 @@ _MODULES = {
     "mmsearch.retrieval.evaluation.level_scores": ("LevelQuality", "LevelScores"),
     "mmsearch.retrieval.evaluation.scores": ("DirectionScores", "Scores"),
     "mmsearch.retrieval.ingest.options": ("IngestOptions",),
+    "mmsearch.retrieval.media.extractor": ("Clip", "Extractor"),
     "mmsearch.retrieval.media.pictures.transform": ("ImageTransform",),
     "mmsearch.retrieval.progress": ("Progress",),
     "mmsearch.retrieval.search.query": ("Query", "StoredRow", "Term"),
@@ -107,6 +109,8 @@ __all__ = [
     "Calibrated",
     "CalibratedDirection",
     "CannotEmbedError",
+    "Clip",
+    "CodedPicture",
     "Collection",
     "CollectionBusyError",
     "CollectionClosedError",
@@ -116,6 +120,7 @@ __all__ = [
     "DecodeError",
     "DirectionScores",
     "Encoder",
+    "Extractor",
     "FileNotServedError",
     "FileNote",
     "Hint",

@@ -103,3 +103,22 @@ class IndexedFile:
     def close(self) -> None:
         """Close the file."""
         self.file.close()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CodedPicture:
+    """A picture as the bytes of a file.
+
+    Attributes:
+        data: the bytes.
+        media_type: ``image/webp`` or ``image/jpeg``.
+        width: in pixels.
+        height: in pixels.
+        time_s: of a film, when the frame is shown, in seconds from its start; else 0.
+    """
+
+    data: bytes
+    media_type: str
+    width: int
+    height: int
+    time_s: float

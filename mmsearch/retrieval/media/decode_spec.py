@@ -52,6 +52,7 @@ class DecodeSpec:
         window_s: the length of a window of sound, in seconds.
         hop_s: the time from one window to the next.
         only: the kinds of files that are read; empty: all that the fields above allow.
+        coded_bytes: the most coded bytes that are handed on at once; 0: none are.
     """
 
     image: ImageTransform | None = None
@@ -61,6 +62,7 @@ class DecodeSpec:
     window_s: float = WINDOW_S
     hop_s: float = HOP_S
     only: frozenset[Modality] = frozenset()
+    coded_bytes: int = 0
 
     @property
     def kinds(self) -> frozenset[Modality]:
@@ -90,11 +92,11 @@ class DecodeSpec:
 
     @property
     def part_bytes(self) -> int:
-        """The most bytes that one part of a file takes: the frames of a shot, a window of sound, or a page."""
+        """The most bytes of one part of a file: the frames of a shot, a window of sound, a page, or coded bytes."""
         page = self.image.height * self.image.width * 3 if self.image else 0
         frames = FRAMES_OF_SHOT * self.frames.height * self.frames.width * 3 if self.frames else 0
         samples = 4 * (int(self.window_s * self.sample_rate) + 2) if self.sample_rate else 0
-        return max(page, frames, samples)
+        return max(page, frames, samples, self.coded_bytes)
 
     def to_json(self) -> dict[str, Any]:
         """The fields as a JSON object, for a worker's start."""

@@ -22,8 +22,8 @@ _MEANS: NDArray[np.float32] = np.kron(
     np.eye(THUMBNAIL_SIDE), np.full((1, _SAMPLES_PER_CELL), 1 / _SAMPLES_PER_CELL)
 ).astype(np.float32)
 _MAX_STRETCH = 20
-_UNSPECIFIED, _BT601, _BT709 = 2, 5, 1
-_HD_HEIGHT = 720
+UNSPECIFIED, BT601, BT709 = 2, 5, 1
+HD_HEIGHT = 720
 
 _YUV_8 = ((0, 0, 1, 8), (1, 0, 1, 8), (2, 0, 1, 8))
 _NV_8 = ((0, 0, 1, 8), (1, 0, 2, 8), (1, 1, 2, 8))
@@ -108,9 +108,9 @@ class FilmFrame:
             scale = max(low / height, wide / width)
             if scale <= 0.75:  # a smaller reduction is not worth a second interpolation
                 width, height = max(wide, round(width * scale)), max(low, round(height * scale))
-        colours: dict[str, Any] = {"dst_colorspace": _BT601}
-        if frame.colorspace == _UNSPECIFIED:
-            colours["src_colorspace"] = _BT709 if frame.height >= _HD_HEIGHT else _BT601
+        colours: dict[str, Any] = {"dst_colorspace": BT601}
+        if frame.colorspace == UNSPECIFIED:
+            colours["src_colorspace"] = BT709 if frame.height >= HD_HEIGHT else BT601
         transfer = int(getattr(frame, "color_trc", 0) or 0)
         if transfer in (PQ, HLG):
             deep = frame.reformat(width, height, "rgb48le", interpolation="AREA", **colours).to_ndarray()

@@ -9,7 +9,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from types import TracebackType
 
@@ -115,7 +115,7 @@ class Decoder:
             decoded = replace(decoded, texts=texts + decoded.texts)
         return decoded, parts
 
-    def map(self, jobs: Iterable[Job]) -> Iterator[Result | None]:
+    def map(self, jobs: Iterable[Job]) -> Generator[Result | None, None, None]:
         """Decode files, in any order, one `Decoded` for each job; one call at a time.
 
         The parts of a film, a sound or a table come in order before its `Decoded`, with other files between them.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -15,7 +16,10 @@ from mmsearch.retrieval.media.resume import ResumePointsByHash
 from mmsearch.types import Facts, SkipKind
 
 DecodedKind = Literal["image", "text", "table", "subtitles", "audio", "video"]
-PartKind = Literal["shot", "window", "page"]
+PartKind = Literal["shot", "window", "page", "coded"]
+
+FileIdentity = tuple[int, int, int, int]
+"""Device, number on it, size and time of modification: what tells whether two open files are the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,27 @@ class Output:
 
     what: Literal["frame", "clip"]
     path: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """Something to take out of a file and hand on as coded bytes: a picture (*webp* or *jpeg*), or a *clip*.
+
+    Attributes:
+        what: which of them.
+        side: the most pixels along a side of a picture, which is never enlarged.
+        page: which page of a picture file, from 0; None: the first.
+        start_s: the time of a film's picture, or the start of a clip; None: a picture of a file that is no film.
+        end_s: of a clip.
+        start_only: of a clip, only say where it would start.
+    """
+
+    what: Literal["webp", "jpeg", "clip"]
+    side: int = 0
+    page: int | None = None
+    start_s: float | None = None
+    end_s: float = 0.0
+    start_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +64,8 @@ class Job:
         moment: decode only this part of a film or sound, ``(from, to)`` in seconds; to None: what is there at ``from``.
         write: write that part to a new file instead of handing it on.
         sniff_only: find out from the first bytes whether the file would be decoded, and decode nothing.
+        extract: take this out of the file instead of decoding it.
+        identity: of the file that must be found at the path; any other is skipped.
     """
 
     path: bytes
@@ -49,6 +76,8 @@ class Job:
     moment: tuple[float, float | None] | None = None
     write: Output | None = None
     sniff_only: bool = False
+    extract: Extract | None = None
+    identity: FileIdentity | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +85,7 @@ class PartFacts:
     """What is known of a part of a film, a sound, or a picture of several pages.
 
     Attributes:
-        kind: a *shot* of a film, a *window* of sound, or a *page*.
+        kind: a *shot* of a film, a *window* of sound, a *page*, or *coded* bytes of an `Extract`.
         start_s: where it starts, in seconds; of a page its number, from 0.
         end_s: where it ends.
         continues: it is a later piece of the same shot as the part before.
@@ -64,6 +93,7 @@ class PartFacts:
         can_go_on: a later run may begin with it.
         damage: what was found wrong with the file so far.
         of_s: how long the file lasts by its header, in seconds.
+        media_type: of coded bytes.
     """
 
     kind: PartKind
@@ -74,6 +104,7 @@ class PartFacts:
     can_go_on: bool = False
     damage: str | None = None
     of_s: float | None = None
+    media_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +114,7 @@ class Part(PartFacts):
     Attributes:
         path: of the file.
         array: the frames of a shot (uint8 ``[frames, height, width, 3]``), the samples of a window (float32
-            ``[samples]``), or a page (uint8 ``[height, width, 3]``).
+            ``[samples]``), a page (uint8 ``[height, width, 3]``), or coded bytes (uint8 ``[bytes]``).
         content_hash: of the file.
     """
 
@@ -175,3 +206,8 @@ class Decoded:
     ) -> Decoded:
         """A file of which nothing came."""
         return cls(path, "skipped", kind, reason=reason, why=why, rejection=rejection, hint=hint)
+
+
+def identity_of(facts: os.stat_result) -> FileIdentity:
+    """What tells an open file from others."""
+    return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns

@@ -22,7 +22,7 @@ from mmsearch.errors import Hint, HintKind
 from mmsearch.extracts import SavedClip, SavedFrame
 from mmsearch.retrieval.media.decode_spec import DecodeSpec, Rejection
 from mmsearch.retrieval.media.resume import ResumePoint
-from mmsearch.retrieval.media.workers.jobs import Decoded, Job, Output, PartFacts, TextPart
+from mmsearch.retrieval.media.workers.jobs import Decoded, Extract, Job, Output, PartFacts, TextPart
 from mmsearch.types import Facts
 
 ArrayPlace = tuple[int | str, tuple[int, ...]]
@@ -111,6 +111,8 @@ class JobRequest:
                 "moment": job.moment,
                 "write": None if job.write is None else {"what": job.write.what, "path": _text(job.write.path)},
                 "sniff_only": job.sniff_only,
+                "extract": None if job.extract is None else asdict(job.extract),
+                "identity": job.identity,
                 "slot": self.slot,
             }
         )
@@ -133,6 +135,8 @@ class JobRequest:
             moment=None if data["moment"] is None else tuple(data["moment"]),
             write=None if write is None else Output(write["what"], _bytes(write["path"])),
             sniff_only=data["sniff_only"],
+            extract=None if data["extract"] is None else Extract(**data["extract"]),
+            identity=None if data["identity"] is None else tuple(data["identity"]),
         )
         return cls(job, data["slot"])
 
@@ -165,7 +169,7 @@ class Extent:
 class PartInMemory:
     """A part whose array lies at the beginning of the worker's row of the shared ``parts``.
 
-    Windows are float32 ``[samples]``; shots and pages are uint8 pixels.
+    Windows are float32 ``[samples]``; shots and pages are uint8 pixels, coded bytes are uint8.
     """
 
     facts: PartFacts

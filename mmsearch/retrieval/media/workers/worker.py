@@ -14,7 +14,7 @@ import os
 import queue
 import signal
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import IO, Any
 
@@ -32,20 +32,20 @@ from mmsearch.retrieval.media.sniff import HEAD_BYTES, Sniffed, sniff
 from mmsearch.retrieval.media.texts.encoded_data import BREAK, without_encoded_data
 from mmsearch.retrieval.media.texts.table import read_table
 from mmsearch.retrieval.media.texts.text import MAX_TEXT_BYTES, decode_text, join_notes
+from mmsearch.retrieval.media.workers.channel import WorkerChannel
 from mmsearch.retrieval.media.workers.confine import confine, limit_resources
-from mmsearch.retrieval.media.workers.jobs import Decoded, DecodedKind, Job, Output, PartFacts, TextPart
+from mmsearch.retrieval.media.workers.jobs import Decoded, DecodedKind, Job, PartFacts, identity_of
 from mmsearch.retrieval.media.workers.messages import (
     READY_LINE,
     Extent,
     JobRequest,
-    Message,
-    PartInMemory,
     WorkerSetup,
     to_line,
 )
 from mmsearch.retrieval.media.workers.opener import OpenedFile, fork_opener, received
 from mmsearch.retrieval.media.workers.slots import open_shared
 from mmsearch.retrieval.media.workers.streams import Stream, decode_film, decode_moment, decode_sound
+from mmsearch.retrieval.media.workers.take_out import as_film_if_animated, take_out, write_output
 from mmsearch.retrieval.paths import status_change_ns
 from mmsearch.types import Facts, SkipKind, sized
 
@@ -75,30 +75,6 @@ class Workspace:
     pixels: NDArray[np.uint8] | None
     parts: NDArray[np.uint8] | None
     max_pixels: int
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerChannel:
-    """The way to the main process, while a job is done.
-
-    ``send`` sends a message; ``wait`` returns when the main process has taken a part.
-    """
-
-    send: Callable[[Message], None]
-    wait: Callable[[], object]
-    content_hash: bytes = b""
-
-    def send_part(self, memory: NDArray[np.uint8], facts: PartFacts, array: NDArray[Any]) -> None:
-        """Put a part where the main process sees it, and wait until it has been taken."""
-        data = np.ascontiguousarray(array)
-        memory[: data.nbytes] = data.reshape(-1).view(np.uint8)
-        self.send(PartInMemory(facts, data.shape, self.content_hash))
-        self.wait()
-
-    def send_texts(self, texts: list[tuple[int, str]]) -> None:
-        """Send some rows of a table, and wait until they have been taken."""
-        self.send(TextPart(b"", texts, self.content_hash))
-        self.wait()
 
 
 def main() -> None:
@@ -180,10 +156,15 @@ def decode_file(request: JobRequest, opened: OpenedFile, workspace: Workspace, c
         before = os.fstat(file.fileno())
         channel.send(Extent(size=before.st_size))
         sniffed = sniff(file.read(HEAD_BYTES), job.path, explicitly_requested=job.explicitly_requested)
+        if job.identity is not None and identity_of(before) != job.identity:
+            return Decoded.skipped(job.path, "changed just now", "transient")
         if job.write is not None:
-            return _write(file, sniffed, job, job.write, workspace.max_pixels, channel)
+            return write_output(file, sniffed, job, job.write, workspace.max_pixels, channel)
+        if job.extract is not None:
+            assert workspace.parts is not None
+            return take_out(file, sniffed, job.extract, workspace.max_pixels, channel, workspace.parts)
         if workspace.spec.frames is not None:
-            sniffed = _as_film_if_animated(file, sniffed)
+            sniffed = as_film_if_animated(file, sniffed)
         rejected = _rejected(sniffed, job, before.st_size, workspace.spec)
         if rejected is not None:
             return rejected
@@ -215,39 +196,6 @@ def decode_file(request: JobRequest, opened: OpenedFile, workspace: Workspace, c
 def hash_file(file: IO[bytes]) -> bytes:
     """BLAKE2b of a file's contents, 16 bytes."""
     return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()  # type: ignore[arg-type]
-
-
-def _as_film_if_animated(file: IO[bytes], sniffed: Sniffed) -> Sniffed:
-    """An animated picture as a film; FFmpeg reads the track of a HEIC, which Pillow does not."""
-    from mmsearch.retrieval.media.films.animation import ANIMATED_FORMATS, has_track, is_animated
-
-    if sniffed.format == "heic" and has_track(file):
-        return replace(sniffed, kind="video", format="mov")
-    if sniffed.format not in ANIMATED_FORMATS:
-        return sniffed
-    file.seek(0)
-    return replace(sniffed, kind="video") if is_animated(file, sniffed.format) else sniffed
-
-
-def _write(
-    file: IO[bytes], sniffed: Sniffed, job: Job, output: Output, max_pixels: int, channel: WorkerChannel
-) -> Decoded:
-    """Put a frame or a clip of a film or sound into a file of its own."""
-    from mmsearch.retrieval.media.films.extract import cut_clip, save_frame
-
-    sniffed = _as_film_if_animated(file, sniffed)
-    if sniffed.kind not in ("audio", "video"):
-        raise DecodeError("no film or sound")
-    assert job.moment is not None
-    target = os.fsdecode(output.path)
-    start, end = job.moment
-    file.seek(0)
-    decoded = Decoded(job.path, "decoded", _DECODED_KINDS[sniffed.kind])
-    if output.what == "frame":
-        return replace(decoded, saved=save_frame(file, sniffed.format, start, target, max_pixels=max_pixels))
-    assert end is not None
-    channel.send(Extent(duration_s=end - start))
-    return replace(decoded, saved=cut_clip(file, sniffed.format, start, end, target, max_pixels=max_pixels))
 
 
 def _rejected(sniffed: Sniffed, job: Job, size: int, spec: DecodeSpec) -> Decoded | None:
