@@ -83,4 +83,5 @@ class PatientProtocol(H11Protocol):
     def _give_up(self) -> None:
         self._deadline = None
         if self.is_idle:
+            self.connections.discard(self)  # now: the transport tells only later that it is lost
             self.transport.abort()

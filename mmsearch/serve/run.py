@@ -107,7 +107,7 @@ def _is_loopback(host: str) -> bool:
 
 def _own_names(host: str | None) -> tuple[str, ...]:
     """The names by which other machines may ask."""
-    names = {(host or "").lower(), socket.gethostname().lower(), socket.getfqdn().lower()}
+    names = {(host or "").lower(), socket.gethostname().lower()}
     return tuple(names | {f"{name}.local" for name in names if name and "." not in name})
 
 
