@@ -24,8 +24,10 @@ import uvicorn
 from mcp import Client, StdioServerParameters
 from PIL import Image
 from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 from mmsearch import Collection
+from mmsearch.serve import create_app
 from mmsearch.serve.guards import Access
 from mmsearch.serve.mcp_server import make_mcp, mcp_over_http
 from mmsearch.serve.served import SlowWork
@@ -456,16 +458,9 @@ def running(app: Starlette):
 
 
 @pytest.fixture(scope="module")
-def address(collection, work):
+def address(collection):
     """Where the tools are served over HTTP."""
-    mounted = mcp_over_http({"files": collection}, work, Access())
-
-    @contextlib.asynccontextmanager
-    async def lifespan(app):
-        async with mounted.lifespan():
-            yield
-
-    with running(Starlette(routes=mounted.routes, lifespan=lifespan)) as port:
+    with running(create_app({"files": collection}, mcp=True)) as port:
         yield f"http://127.0.0.1:{port}/mcp"
 
 
@@ -478,9 +473,39 @@ def test_the_tools_are_served_over_http(address, mode):
     assert "no kind" in agent.error("search", query="x", kinds=["dogs"])
 
 
+PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+ACCEPT = {"Accept": "application/json, text/event-stream"}
+
+
 def test_other_hosts_and_origins_are_refused_over_http(address):
-    ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
-    accept = {"Accept": "application/json, text/event-stream"}
-    assert httpx.post(address, json=ping, headers=accept).status_code < 300
-    assert httpx.post(address, json=ping, headers={**accept, "Host": "evil.example"}).status_code == 421
-    assert httpx.post(address, json=ping, headers={**accept, "Origin": "http://evil.example"}).status_code == 403
+    assert httpx.post(address, json=PING, headers=ACCEPT).status_code < 300
+    assert httpx.post(address, json=PING, headers={**ACCEPT, "Host": "evil.example"}).status_code == 421
+    assert httpx.post(address, json=PING, headers={**ACCEPT, "Origin": "http://evil.example"}).status_code == 403
+
+
+@pytest.mark.parametrize(("header", "status"), [("Host", 421), ("Origin", 403)])
+def test_the_transport_checks_hosts_and_origins_by_itself_too(collection, work, header, status):
+    mounted = mcp_over_http({"files": collection}, work, Access())
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app):
+        async with mounted.lifespan():
+            yield
+
+    app = Starlette(routes=mounted.routes, lifespan=lifespan)
+    with TestClient(app, base_url="http://127.0.0.1:8765") as client:
+        assert client.post("/mcp", json=PING, headers=ACCEPT).status_code < 300
+        assert client.post("/mcp", json=PING, headers={**ACCEPT, header: "http://evil.example"}).status_code == status
+
+
+def test_agents_show_the_token_of_a_server_that_is_open_to_others(collection):
+    app = create_app({"files": collection}, mcp=True, token="secret", hosts=["photos.example"])
+    with TestClient(app, base_url="http://photos.example") as client:
+        assert client.post("/mcp", json=PING, headers=ACCEPT).status_code == 401
+        shown = {**ACCEPT, "Authorization": "Bearer secret"}
+        assert client.post("/mcp", json=PING, headers=shown).status_code < 300
+
+
+def test_there_are_no_tools_unless_they_are_asked_for(collection):
+    with TestClient(create_app({"files": collection}), base_url="http://127.0.0.1:8765") as client:
+        assert client.post("/mcp", json=PING, headers=ACCEPT).status_code == 404
