@@ -17,7 +17,7 @@ from mmsearch.serve.metrics import CONTENT_TYPE, Metrics
 from mmsearch.serve.passages import passages_of
 from mmsearch.serve.search_request import filters_asked, wrong
 from mmsearch.serve.served import Served, in_thread, served_of
-from mmsearch.types import MODALITIES
+from mmsearch.types import MODALITIES, printable
 
 _MOST_FOLDERS = 50
 _MOST_AROUND = 50
@@ -68,7 +68,7 @@ def _record(request: Request) -> tuple[Served, Record]:
 
 
 def _record_json(record: Record) -> dict[str, Any]:
-    return {**record.to_json(), "name": os.path.basename(record.path)}
+    return {**record.to_json(), "name": os.path.basename(printable(record.path))}
 
 
 async def passages(request: Request) -> Response:

@@ -31,12 +31,14 @@ class ResultList:
         hits: in order of rank.
         ids: of their rows.
         is_whole: there are no more.
+        about: what the answer says besides its hits.
     """
 
     generation: int
     hits: list[bytes] = field(default_factory=list)
     ids: set[int] = field(default_factory=set)
     is_whole: bool = False
+    about: dict[str, Any] = field(default_factory=dict)
 
     def extend(self, found: Sequence[Hit], asked_for: int) -> None:
         """Add what a longer search found and the list does not have yet."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import mimetypes
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from starlette.datastructures import UploadFile
@@ -12,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from mmsearch import Answer, CannotEmbedError, Collection, UsageError
+from mmsearch import Answer, CannotEmbedError, Collection, Hits, UsageError
 from mmsearch.serve.api_errors import ApiError
 from mmsearch.serve.paging import ResultList, key_of, make_cursor, read_cursor
 from mmsearch.serve.search_request import SearchRequest, checked, read_request, vector_term, wrong
@@ -118,7 +119,6 @@ async def _answer(request: Request, given: dict[str, Any]) -> Response:
         raise ApiError(400, f"only the best {_DEEPEST:,} hits can be paged through: ask more narrowly", "TooDeep")
     generation = served.generation
     results = served.lists.get(key, generation) or ResultList(generation)
-    answer: Answer | None = None
     stop = start + asked.k
     if not start or not (results.is_whole or len(results.hits) >= stop):
         wanted = stop if not start else min(max(2 * start, stop), _DEEPEST)
@@ -126,8 +126,10 @@ async def _answer(request: Request, given: dict[str, Any]) -> Response:
         if not start:
             results = ResultList(generation)  # the first page is always asked anew
         results.extend(answer.hits, wanted)
+        about = replace(answer, hits=Hits()).to_json()
+        results.about = {name: value for name, value in about.items() if name != "hits"}
         served.lists.put(key, results)
-    return _page(served, given, results, answer, key, start, asked.k)
+    return _page(served, given, results, key, start, asked.k)
 
 
 async def _ask(request: Request, served: Served, asked: SearchRequest, wanted: int) -> Answer:
@@ -136,14 +138,12 @@ async def _ask(request: Request, served: Served, asked: SearchRequest, wanted: i
     return await served.batcher.ask(asked.query, wanted, asked.options)
 
 
-def _page(
-    served: Served, given: Mapping[str, Any], results: ResultList, answer: Answer | None, key: str, start: int, k: int
-) -> Response:
+def _page(served: Served, given: Mapping[str, Any], results: ResultList, key: str, start: int, k: int) -> Response:
     hits = results.page(start, k)
     stop = start + len(hits)
     more = stop < len(results.hits) or (not results.is_whole and len(hits) == k and stop < _DEEPEST)
-    about = {} if answer is None else {name: value for name, value in answer.to_json().items() if name != "hits"}
-    about |= {
+    about = {
+        **results.about,
         "collection": served.name,
         "generation": results.generation,
         "cursor": make_cursor(key, stop) if more else None,
