@@ -18,7 +18,7 @@ export function Actions({ asked, item, local, searched, isSheet, onChange }) {
     });
   };
   const reveal = () => tell(`api/items/${item.id}/reveal`, { c }).then(() => setRevealed(""), (error) => setRevealed(error.message));
-  const similar = () => onChange({ q: "", by: [item.id], vectors: [], like: [], unlike: [], open: null, at: null });
+  const similar = () => onChange({ q: "", by: [item.id], to: [item.modality], vectors: [], like: [], unlike: [], open: null, at: null });
   const openable = item.openable !== false;
   return html`<div class="actions" role="group" aria-label="Actions">
     <${Action} icon="similar" onClick=${similar}>Similar<//>

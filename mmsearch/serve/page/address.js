@@ -86,12 +86,20 @@ export function useAddress() {
   }, []);
 
   const change = useCallback((changes, { replace = false } = {}) => {
-    const asked = { ...readAddress(location.search), ...changes };
+    const before = readAddress(location.search);
+    const asked = { ...before, ...changes };
     const address = writeAddress(asked);
-    if (address === writeAddress(readAddress(location.search))) return;
-    history[replace ? "replaceState" : "pushState"](null, "", address);
+    if (address === writeAddress(before)) return;
+    // Closing the side view goes back to where it was opened, so that "back" does not open it once more.
+    const openedHere = asked.open !== null && (replace ? history.state?.openedHere : before.open === null);
+    history[replace ? "replaceState" : "pushState"]({ openedHere }, "", address);
     setState({ asked, byHistory: false });
   }, []);
 
-  return { ...state, change };
+  const close = useCallback(() => {
+    if (history.state?.openedHere) history.back();
+    else change({ open: null, at: null }, { replace: true });
+  }, [change]);
+
+  return { ...state, change, close };
 }

@@ -11,7 +11,7 @@ import { ask } from "./server.js";
 import { View } from "./view.js";
 import { count, counted, isPoor } from "./words.js";
 
-const LOOK_AGAIN_MS = 4000;
+const LOOK_AGAIN_MS = 2000;
 
 /** What is served, asked again while there is nothing in it or no answer. */
 function useStatus(c) {
@@ -45,16 +45,30 @@ function useMedia(query) {
   return matches;
 }
 
+/** Keeps the height of an element in a variable of the style sheets. */
+function useHeight(name) {
+  const element = useRef(null);
+  useLayoutEffect(() => {
+    const measure = () => document.documentElement.style.setProperty(name, `${element.current.offsetHeight}px`);
+    const observer = new ResizeObserver(measure);
+    observer.observe(element.current);
+    return () => observer.disconnect();
+  }, [name]);
+  return element;
+}
+
 export function App() {
-  const { asked: written, byHistory, change } = useAddress();
+  const { asked: written, byHistory, change, close } = useAddress();
   const { status, trouble: away, collection } = useStatus(written.c);
   const asked = collection ? { ...written, c: collection.name } : written;
   const ready = Boolean(collection?.rows);
   const { answer, trouble, loading, version, more, retry, isStale } = useAnswer(asked, ready, 0);
   const facets = useFacets(asked.c, ready, 0);
-  const [upload, setUpload] = useState({ busy: false, trouble: null });
+  const [upload, setUpload] = useState({ busy: null, trouble: null });
   const [helping, setHelping] = useState(false);
   const isSheet = useMedia("(max-width: 900px)");
+  const isNarrow = useMedia("(max-width: 600px)");
+  const head = useHeight("--head");
   const typing = useRef(false);
 
   const onWords = useCallback((q, { done }) => {
@@ -68,13 +82,13 @@ export function App() {
 
   const onFiles = async (files) => {
     if (!files.length) return;
-    setUpload({ busy: true, trouble: null });
+    setUpload({ busy: files.map(({ name }) => name).join(", "), trouble: null });
     try {
       const vectors = await vectorsOf(files, asked);
-      setUpload({ busy: false, trouble: null });
+      setUpload({ busy: null, trouble: null });
       onChange({ q: "", vectors, by: [], like: [], unlike: [], open: null, at: null });
     } catch (problem) {
-      setUpload({ busy: false, trouble: problem });
+      setUpload({ busy: null, trouble: problem });
     }
   };
   const over = useFiles(onFiles);
@@ -85,9 +99,9 @@ export function App() {
   const onOpen = useCallback((hit) => onChange({ open: hit.id, at: null }, { replace: asked.open !== null }), [onChange, asked.open]);
   const onClose = useCallback(() => {
     const tile = document.querySelector(`[data-id="${asked.open}"]`);
-    onChange({ open: null, at: null });
+    close();
     setTimeout(() => (document.querySelector(`[data-id="${asked.open}"]`) ?? tile ?? document.querySelector("#words"))?.focus({ preventScroll: true }));
-  }, [onChange, asked.open]);
+  }, [close, asked.open]);
   const onStep = (step, dry = false) => {
     const next = index < 0 ? null : hits[index + step];
     if (next && !dry) onChange({ open: next.id, at: null }, { replace: true });
@@ -106,15 +120,15 @@ export function App() {
   const said = announced({ problem, loading, isStale, answer, ready });
 
   return html`
-    <div class="head" inert=${isSheet && asked.open !== null ? true : null}>
-      <header class="top">
+    <header class="head" ref=${head} inert=${isSheet && asked.open !== null ? true : null}>
+      <div class="top">
         <a class="mark" href="." aria-label="mmsearch: start again" onClick=${(event) => {
           if (event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
           event.preventDefault();
           onChange({ ...NOTHING_ASKED, c: written.c });
           document.querySelector("#words").focus();
         }}><img src="static/icon.svg" alt="" width="28" height="28" /><span>mmsearch</span></a>
-        <${Box} asked=${asked} onWords=${onWords} onFiles=${onFiles} onChange=${onChange} busy=${upload.busy || (loading && ready)} />
+        <${Box} asked=${asked} onWords=${onWords} onFiles=${onFiles} onChange=${onChange} busy=${Boolean(upload.busy) || (loading && ready)} isNarrow=${isNarrow} />
         <div class="tools">
           ${status?.collections.length > 1 && html`<span class="menu"><select aria-label="Collection" value=${asked.c ?? ""}
             onChange=${(event) => onChange({ ...NOTHING_ASKED, c: event.target.value, q: asked.q })}>
@@ -122,20 +136,21 @@ export function App() {
           </select></span>`}
           <button type="button" class="plain" aria-label="How to search" title="How to search" onClick=${() => setHelping(true)}><${Icon} name="help" /></button>
         </div>
-      </header>
+      </div>
       ${(ready || !status) && html`<${Chips} asked=${asked} facets=${facets} onChange=${onChange} />`}
       <${Marks} asked=${asked} onChange=${onChange} />
-    </div>
+    </header>
     <div class="middle">
       <main inert=${isSheet && asked.open !== null ? true : null}>
         <h1 class="unseen">Search ${collection?.name ?? ""}</h1>
         <p class="unseen" role="status">${said}</p>
+        ${upload.busy && html`<${Line} icon="clock">Looking at ${upload.busy} …<//>`}
         ${problem && html`<${TroubleLine} trouble=${problem} filtered=${isFiltered(asked)} onRetry=${retry} onClearFilters=${clearFilters} home="." />`}
         ${collection && !ready && html`<${NothingIndexed} collection=${collection} />`}
         ${ready && answer && html`<${Results}
           answer=${answer} version=${version} asked=${asked} isStale=${isStale} byHistory=${byHistory} more=${more} problem=${problem}
           onOpen=${onOpen} clearFilters=${clearFilters} />`}
-        ${ready && !answer && loading && html`<${Waiting} />`}
+        ${ready && !answer && (loading || trouble?.passes) && html`<${Waiting} />`}
       </main>
       ${asked.open !== null && ready && html`<${View} asked=${asked} request=${answer?.request ?? {}} hit=${hits[index] ?? null}
         place=${index >= 0 ? `${count(index + 1)} / ${total(answer)}` : null} local=${status.local} isSheet=${isSheet}

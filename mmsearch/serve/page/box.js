@@ -7,7 +7,7 @@ import { thumb } from "./server.js";
 const TYPING_MS = 280;
 
 /** The search box. `onWords(text, {done})` is called while one types, and with `done` on Enter. */
-export function Box({ asked, onWords, onFiles, onChange, busy }) {
+export function Box({ asked, onWords, onFiles, onChange, busy, isNarrow }) {
   const [text, setText] = useState(asked.q);
   const input = useRef(null);
   const files = useRef(null);
@@ -66,8 +66,8 @@ export function Box({ asked, onWords, onFiles, onChange, busy }) {
         kind=${vector.modality} onRemove=${() => onChange({ vectors: asked.vectors.filter((one) => one !== vector) })} />`)}
     </ul>`}
     <input
-      id="words" ref=${input} type="text" enterkeyhint="search" autocomplete="off" spellcheck=${false} autofocus
-      aria-label="Search" placeholder=${examples ? "Add words" : "Describe what you look for, or drop a file"}
+      id="words" ref=${input} type="text" enterkeyhint="search" autocomplete="off" spellcheck=${false} autofocus=${matchMedia("(hover: hover)").matches}
+      aria-label="Search" placeholder=${examples ? "Add words" : isNarrow ? "Describe what you look for" : "Describe what you look for, or drop a picture, film or sound"}
       value=${text} onInput=${type} onKeyDown=${key} />
     ${text && html`<button type="button" class="plain" aria-label="Clear the words" title="Clear (Esc)"
       onClick=${() => { setText(""); send("", true); input.current.focus(); }}><${Icon} name="close" size=${18} /></button>`}

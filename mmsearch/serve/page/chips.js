@@ -32,7 +32,8 @@ export function Chips({ asked, facets, onChange }) {
     const to = asked.to.includes(kind) ? asked.to.filter((one) => one !== kind) : [...asked.to, kind];
     onChange({ to: to.length === kinds.length ? [] : KINDS.filter((one) => to.includes(one)) });
   };
-  return html`<div class="chips" role="group" aria-label="Filters" tabindex="-1">
+  if (Math.max(kinds.length, years.length, folders.length, cameras.length) < 2) return null;
+  return html`<div class="chips" role="group" aria-label="Filters">
     ${kinds.length > 1 && kinds.map((kind) => html`<${Chip} key=${kind} icon=${kind} pressed=${asked.to.includes(kind)}
       onClick=${() => toggle(kind)}>${capital(kindWord(kind, 2))}<span class="count">${count(facets.kinds[kind] ?? 0)}</span><//>`)}
     ${kinds.length > 1 && years.length > 1 && html`<span class="bar" />`}

@@ -6,12 +6,13 @@ import { nameOf } from "./words.js";
 
 const FEW = 8;
 
-export function Similar({ asked, onChange }) {
+/** Results of the same kind that are like it. */
+export function Similar({ asked, kind, onChange }) {
   const { c, open: id } = asked;
   const [hits, setHits] = useState(null);
   useEffect(() => {
     const controller = new AbortController();
-    ask(`api/items/${id}/similar`, { parameters: { c, k: FEW }, signal: controller.signal })
+    ask(`api/items/${id}/similar`, { parameters: { c, k: FEW, to: kind }, signal: controller.signal })
       .then((answer) => setHits(answer.hits))
       .catch((error) => error.name === "AbortError" || setHits([]));
     return () => controller.abort();

@@ -4,11 +4,13 @@ import { Icon } from "./icons.js";
 import { address, thumb } from "./server.js";
 import { Wave } from "./tile.js";
 
+const HIGHEST = "62vh";
+
 const CLIP_S = 60; // how much of a film is converted at once
 
 /** What is shown of a result. `known`: the server has said whether the file can be opened. */
 export function Stage({ c, item, known, start }) {
-  if (known && !item.openable) {
+  if (known && item.openable === false) {
     return html`<div class="stage missing"><${Icon} name="warning" size=${28} /><p>${item.why_not ?? "The file cannot be opened."}</p></div>`;
   }
   if (item.modality === "image") return html`<${Picture} c=${c} item=${item} />`;
@@ -22,15 +24,20 @@ function Picture({ c, item }) {
   const [source, setSource] = useState(page ? null : address(`media/${item.id}`, { c }));
   const [there, setThere] = useState(false);
   const box = useRef(null);
-  const { width, height } = item;
   const small = address(`thumb/${item.id}`, { c, w: 1280 });
-  return html`<div class="stage picture" ref=${box} style=${width && height ? { aspectRatio: `${width} / ${height}` } : {}}>
+  return html`<div class="stage picture" ref=${box} style=${shape(item)}>
     ${!there && html`<img class="before" src=${thumb(c, item.id, 320)} alt="" />`}
     <img
       class="full" src=${source ?? small} alt=${item.name ?? "picture"} onLoad=${() => setThere(true)}
       onError=${() => source && setSource(null)} />
     <${Expand} box=${box} />
   </div>`;
+}
+
+// The room that a picture will take is kept free before it is there.
+function shape({ width, height }) {
+  if (!width || !height) return {};
+  return { aspectRatio: `${width} / ${height}`, width: `min(100%, ${HIGHEST} * ${(width / height).toFixed(4)})` };
 }
 
 function Expand({ box }) {
@@ -56,7 +63,8 @@ function Film({ c, item, start, isSound }) {
     else setFailed(true);
   };
   const ready = () => {
-    const { current: film } = player;
+    const film = player.current;
+    if (!film) return undefined;
     if (clipFrom === null && !isSound && !film.videoWidth && item.width) return convert(); // its sound alone is played
     if (clipFrom === null && Math.abs(film.currentTime - wanted.current) > 0.25) film.currentTime = wanted.current;
     return film.play().catch(() => {}); // browsers may want a click first
@@ -76,9 +84,8 @@ function Film({ c, item, start, isSound }) {
   if (failed) {
     return html`<div class="stage missing"><${Icon} name="warning" size=${28} /><p>This browser cannot play the file. You can download it.</p></div>`;
   }
-  const shape = !isSound && item.width && item.height ? { aspectRatio: `${item.width} / ${item.height}` } : {};
   const common = { ref: player, src: source, controls: true, preload: "auto", onLoadedMetadata: ready, onError: convert };
-  return html`<div class="stage ${isSound ? "sound" : "film"}" style=${shape}>
+  return html`<div class="stage ${isSound ? "sound" : "film"}" style=${isSound ? {} : shape(item)}>
     ${isSound
       ? html`<${Wave} /><audio ...${common} aria-label=${item.name ?? "sound"} />`
       : html`<video ...${common} playsinline poster=${address(`thumb/${item.id}`, { c, w: 1280 })} aria-label=${item.name ?? "film"} />`}

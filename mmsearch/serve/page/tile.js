@@ -4,6 +4,8 @@ import { Icon } from "./icons.js";
 import { thumb } from "./server.js";
 import { clock, excerpt, folderOf, kindWord, levelWords, marked, nameOf, spanWords } from "./words.js";
 
+const AGAIN_MS = 1500;
+
 /** A result: a link whose address opens it in the side view. */
 export function Tile({ hit, index, count, place, c, query, isOpen, inTabOrder, address, onOpen, onFocus }) {
   const name = nameOf(hit.path);
@@ -18,7 +20,8 @@ export function Tile({ hit, index, count, place, c, query, isOpen, inTabOrder, a
     aria-posinset=${index + 1} aria-setsize=${count}>
     <a
       href=${address} data-index=${index} data-id=${hit.id} tabindex=${inTabOrder ? 0 : -1} draggable=${false}
-      aria-label=${label(hit, name)} aria-current=${isOpen ? "true" : null} onClick=${open} onFocus=${() => onFocus(index)}>
+      aria-current=${isOpen ? "true" : null} onClick=${open} onFocus=${() => onFocus(index)}>
+      <span class="unseen">${label(hit, name)}</span>
       <${Face} hit=${hit} name=${name} c=${c} query=${query} width=${place.width} />
     </a>
   </li>`;
@@ -37,29 +40,35 @@ function Face({ hit, name, c, query, width }) {
 
 function Picture({ hit, name, c, width }) {
   const [state, setState] = useState("");
+  const [source, setSource] = useState(null);
+  const again = () => {
+    if (source) setState("failed");
+    else setTimeout(() => setSource(`${thumb(c, hit.id, width)}&again=1`), AGAIN_MS); // the server may have been busy
+  };
   if (state === "failed") {
-    return html`<span class="card plain"><${Icon} name=${hit.modality} size=${28} /><span class="name">${name}</span></span>`;
+    return html`<span class="card plain" aria-hidden="true"><${Icon} name=${hit.modality} size=${28} /><span class="name">${name}</span></span>`;
   }
   return html`
     <img
-      class=${state} src=${thumb(c, hit.id, width)} alt="" decoding="async" draggable=${false}
-      onLoad=${() => setState("there")} onError=${() => setState("failed")} />
-    <span class="caption">${name}</span>
-    ${hit.modality === "video" && html`<span class="badge"><${Icon} name="play" size=${14} />${when(hit)}</span>`}
-    ${"start_page" in (hit.span ?? {}) && html`<span class="badge">${spanWords(hit.span)}</span>`}
+      class=${state} src=${source ?? thumb(c, hit.id, width)} alt="" decoding="async" draggable=${false}
+      onLoad=${() => setState("there")} onError=${again} />
+    <span class="caption" aria-hidden="true">${name}</span>
+    ${hit.modality === "video" && html`<span class="badge" aria-hidden="true"><${Icon} name="play" size=${14} />${when(hit)}</span>`}
+    ${"start_page" in (hit.span ?? {}) && html`<span class="badge" aria-hidden="true">${spanWords(hit.span)}</span>`}
   `;
 }
 
-function when({ span, duration_s }) {
-  if (span && "start_s" in span && span.start_s >= 1) return clock(span.start_s);
+// The moment that was found; of a file that is merely listed, its length.
+function when({ rank, span, duration_s }) {
+  const isMoment = rank !== undefined && span && "start_s" in span;
+  if (isMoment && !(span.start_s < 0.5 && duration_s && span.end_s > duration_s - 0.5)) return spanWords(span);
   return duration_s ? clock(duration_s) : "";
 }
 
 function Sound({ hit, name }) {
-  const moment = spanWords(hit.span) || (hit.duration_s ? clock(hit.duration_s) : "");
   return html`<span class="card sound">
     <${Wave} />
-    <span class="foot"><${Icon} name="audio" size=${16} /><span class="name">${name}</span><span class="time">${moment}</span></span>
+    <span class="foot" aria-hidden="true"><${Icon} name="audio" size=${16} /><span class="name">${name}</span><span class="time">${when(hit)}</span></span>
   </span>`;
 }
 
@@ -76,7 +85,7 @@ function Passage({ hit, name, query }) {
   const parts = marked(excerpt(hit.text.slice(0, 2000), query), query);
   return html`<span class="card passage">
     <span class="words">${parts.map(([part, isMarked]) => (isMarked ? html`<mark>${part}</mark>` : part))}</span>
-    <span class="foot">
+    <span class="foot" aria-hidden="true">
       <${Icon} name="text" size=${16} /><span class="name" title=${folderOf(hit.path)}>${name}</span>
       <span class="time">${spanWords(hit.span)}</span>
     </span>

@@ -41,9 +41,9 @@ export function View({ asked, request, hit, place, local, isSheet, onChange, onS
     panel.current.querySelector(".body").scrollTop = 0;
   }, [id]);
 
-  return html`<aside
-    class="view" ref=${panel} aria-label="Result" role=${isSheet ? "dialog" : null} aria-modal=${isSheet ? "true" : null}>
-    <header class="bar">
+  return html`<div
+    class="view" ref=${panel} aria-label="Result" role=${isSheet ? "dialog" : "complementary"} aria-modal=${isSheet ? "true" : null}>
+    <div class="bar">
       <h2 ref=${heading} tabindex="-1" title=${item?.path}>${item ? nameOf(item.path) : "Result"}</h2>
       ${place && html`<span class="place">${place}</span>`}
       <button type="button" class="plain" aria-label="Previous result" title="Previous (←)" disabled=${!onStep(-1, true)}
@@ -51,21 +51,21 @@ export function View({ asked, request, hit, place, local, isSheet, onChange, onS
       <button type="button" class="plain" aria-label="Next result" title="Next (→)" disabled=${!onStep(1, true)}
         onClick=${() => onStep(1)}><${Icon} name="next" /></button>
       <button type="button" class="plain" aria-label="Close" title="Close (Esc)" onClick=${onClose}><${Icon} name="close" /></button>
-    </header>
+    </div>
     <div class="body" tabindex="-1">
       ${trouble && html`<p class="line wrong"><${Icon} name="warning" size=${18} /><span>${trouble.message}</span></p>`}
       ${item && html`
         <${Stage} key=${`stage ${id}`} c=${c} item=${item} known=${Boolean(record)} start=${start} query=${asked.q} />
-        ${timed && html`<${Moments} moments=${moments} item=${item} start=${start} onSeek=${(seconds) => onChange({ at: seconds }, { replace: true })} />`}
+        ${timed && html`<${Moments} c=${c} moments=${moments} item=${item} start=${start} onSeek=${(seconds) => onChange({ at: seconds }, { replace: true })} />`}
         <${Level} hit=${hit} />
         <${Actions} asked=${asked} item=${item} local=${local} searched=${Boolean(request.terms)} onChange=${onChange} isSheet=${isSheet} />
         ${item.modality === "text" && html`<${Passages} key=${`text ${id}`} c=${c} item=${item} query=${asked.q} onOpen=${(open) => onChange({ open, at: null }, { replace: true })} />`}
         <${Facts} item=${item} hit=${hit} onUnder=${(under) => onChange({ under, open: null, at: null })} />
-        <${Similar} key=${`similar ${id}`} asked=${asked} onChange=${onChange} />
+        <${Similar} key=${`similar ${id}`} asked=${asked} kind=${item.modality} onChange=${onChange} />
       `}
       ${!item && !trouble && html`<div class="stage waiting" />`}
     </div>
-  </aside>`;
+  </div>`;
 }
 
 const EVIDENCE = { picture: "the picture", text: "the text", frame: "what is seen", sound: "what is heard", subtitle: "what is said" };

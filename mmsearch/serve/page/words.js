@@ -61,9 +61,12 @@ export const KIND_WORDS = {
 
 export const kindWord = (kind, n = 1) => KIND_WORDS[kind]?.[n === 1 ? 0 : 1] ?? kind;
 
+const COMMON = new Set("an and are as at by for from in is it not of on or the to was were with".split(" "));
+
 /** The parts of a text that are words of the query: `[["a ", false], ["dog", true]]`. */
 export function marked(text, query) {
-  const wanted = [...new Set(parseWords(query).words.toLowerCase().match(/[\p{L}\p{N}]{2,}/gu) ?? [])];
+  const words = parseWords(query).words.toLowerCase().match(/[\p{L}\p{N}]{2,}/gu) ?? [];
+  const wanted = [...new Set(words)].filter((word) => !COMMON.has(word));
   if (!wanted.length) return [[text, false]];
   const pattern = new RegExp(`(?<![\\p{L}\\p{N}])(${wanted.join("|")})(?![\\p{L}\\p{N}])`, "giu");
   return text.split(pattern).map((part, i) => [part, i % 2 === 1]).filter(([part]) => part);
