@@ -71,6 +71,10 @@ def serve(
     if background:
         info = _start(folders, sys.argv[2:])
     else:
+        # Threads of BLAS and OpenMP that wait by spinning slow a server down many times when other processes work, such
+        # as an index run. Scans have threads of their own. Both are read when numpy is imported, which is later.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         from mmsearch.serve import serve as run
 
         def started(info: ServerInfo) -> None:
