@@ -39,6 +39,7 @@ class Record:
         duration_s: of the film or sound, in seconds.
         taken_at: when the picture, film or sound was made, as its clock on the wall showed it.
         taken_from: where ``taken_at`` was found: ``exif``, ``xmp``, ``name`` and others.
+        camera: maker and model of the camera or phone that a picture or film was made with.
         note: set where only part of the file was used, or its encoding was guessed.
         content_hash: 128-bit BLAKE2b of the file's content; empty where it is not known.
         facts: the row's values in columns of the user's own (see `Collection.add`); those without a value are left out.
@@ -55,6 +56,7 @@ class Record:
     duration_s: float | None = None
     taken_at: dt.datetime | None = None
     taken_from: str | None = None
+    camera: str | None = None
     note: str | None = None
     content_hash: bytes = b""
     facts: OwnFacts = NO_OWN_FACTS
@@ -74,6 +76,7 @@ class Record:
             "taken_at": self.taken_at.isoformat() if self.taken_at else None,
             "taken_from": self.taken_from,
             "note": self.note,
+            "camera": self.camera,
             **({"facts": self.facts.to_json()} if self.facts else {}),
         }
 
@@ -166,6 +169,7 @@ class Hits(list[Hit]):
             "duration_s": (numbers, (hit.duration_s for hit in self)),
             "taken_at": (pa.timestamp("us"), (hit.taken_at for hit in self)),
             "taken_from": (words, (hit.taken_from for hit in self)),
+            "camera": (words, (hit.camera for hit in self)),
             "note": (words, (hit.note for hit in self)),
             "content_hash": (pa.binary(), (hit.content_hash or None for hit in self)),
             "copies": (pa.list_(words), ([printable(path) for path in hit.copies] for hit in self)),

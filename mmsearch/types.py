@@ -191,6 +191,7 @@ class Facts:
         note: set if only part of the file was used, or its encoding was guessed.
         taken_from: where ``taken_at`` was found: ``exif``, ``exif digitized``, ``exif changed``, ``xmp``, ``iptc``,
             ``png``, ``raw``, ``film``, ``sound`` or ``name``.
+        camera: maker and model of the camera or phone.
     """
 
     width: int | None = None
@@ -199,6 +200,7 @@ class Facts:
     taken_at: dt.datetime | None = None
     note: str | None = None
     taken_from: str | None = field(default=None, compare=False)
+    camera: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

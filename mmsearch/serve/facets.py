@@ -24,7 +24,7 @@ class Facets:
         kinds: by modality; a film counts as a film alone.
         years: by the year when they were taken, else changed.
         folders: by the folders directly below each indexed folder.
-        cameras: by the column ``camera``, where there is one.
+        cameras: by the camera that EXIF names, or a column ``camera`` of the user's own.
     """
 
     kinds: Counter[str] = field(default_factory=Counter)
@@ -63,7 +63,9 @@ def _columns(batch: pa.RecordBatch) -> pa.Table:
     changed = pc.cast(pc.divide(table["mtime_ns"], 1000), pa.timestamp("us"))
     year = pc.year(pc.coalesce(table["taken_at"].cast(pa.timestamp("us")), changed))
     has_camera = _CAMERA in table.column_names and pa.types.is_string(table[_CAMERA].type)
-    camera = table[_CAMERA] if has_camera else pa.nulls(len(table), pa.string())
+    camera = table["mms_camera"]
+    if has_camera:
+        camera = pc.coalesce(table[_CAMERA], camera)
     return pa.table({"path": table["path"], "rank": rank, "year": year, _CAMERA: camera})
 
 

@@ -101,7 +101,7 @@ def answer_from_json(data: Mapping[str, Any]) -> Answer:
     )
 
 
-_PLAIN = ("id", "path", "modality", "text", "state", "width", "height", "duration_s", "taken_from", "note")
+_PLAIN = ("id", "path", "modality", "text", "state", "width", "height", "duration_s", "taken_from", "camera", "note")
 _PLAIN_OF_HIT = (*_PLAIN, "rank", "score", "match", "level")
 
 

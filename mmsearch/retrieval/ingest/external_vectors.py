@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from mmsearch.errors import NoSuchRowError, SpaceMismatchError, UsageError
 from mmsearch.retrieval.store.fact_updates import CHANGEABLE, FactUpdates
 from mmsearch.retrieval.store.own_columns import joint_type, name_problem, stored_type, with_types
-from mmsearch.retrieval.store.schema import FACT_NAMES, FACT_SCHEMA
+from mmsearch.retrieval.store.schema import FACT_NAMES, FACT_SCHEMA, RESERVED_PREFIX
 from mmsearch.retrieval.store.snapshot import Rows, Snapshot
 from mmsearch.retrieval.store.writer import Addition, Writer
 from mmsearch.types import MODALITIES, Modality, Space, printable
 from mmsearch.unit import normalize_rows, row_lengths
 
 _FROM_ARGUMENTS = ("path", "size", "mtime_ns", "modality", "passage", "content_hash")
-_FILLABLE = tuple(name for name in FACT_NAMES if name not in _FROM_ARGUMENTS)
+_FILLABLE = tuple(name for name in FACT_NAMES if name not in _FROM_ARGUMENTS and not name.startswith(RESERVED_PREFIX))
 _ROW_KEY = ("path", "span_start", "span_end", "span_unit", "passage")
 """Two rows of one space and modality that agree in these say the same."""
 _KEY_SCHEMA = pa.schema(

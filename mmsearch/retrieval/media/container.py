@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from mmsearch.errors import DecodeError
+from mmsearch.retrieval.media.cameras import camera_of_film
 from mmsearch.retrieval.media.dates import DateTaken, date_of_stream
 from mmsearch.retrieval.media.formats import FORMATS
 
@@ -181,6 +182,11 @@ def stated_duration(container: InputContainer, stream: Stream) -> float:
 def date_recorded(container: InputContainer, source: str) -> DateTaken | None:
     """When a *film* or a *sound* (``source``) was recorded, by the metadata of the file and of its tracks."""
     return date_of_stream([container.metadata, *(track.metadata for track in container.streams)], source)
+
+
+def recording_camera(container: InputContainer) -> str | None:
+    """What a film was recorded with, by the metadata of the file and of its tracks."""
+    return camera_of_film([container.metadata, *(track.metadata for track in container.streams)])
 
 
 class Packets:

@@ -23,6 +23,13 @@ from mmsearch.retrieval.search.masks import Mask, all_of, any_of, mask_of
 from mmsearch.retrieval.store.schema import FACT_NAMES
 from mmsearch.retrieval.store.snapshot import Rows
 
+_SHORT_NAMES = {"camera": "mms_camera"}
+"""Names of the format's columns as people write them; a column of a user's own of that name goes first."""
+
+_SHOWN_NAMES = [
+    next((short for short, name in _SHORT_NAMES.items() if name == stored), stored) for stored in FACT_NAMES
+]
+
 _COMPARISONS = {
     ast.Eq: "equal",
     ast.NotEq: "not_equal",
@@ -46,12 +53,12 @@ def check_condition(text: str, own_columns: Callable[[], Iterable[str]]) -> None
         UsageError: it cannot be read, or names an unknown column; the text lists the columns that there are.
     """
     tree = _parse(text)
-    unknown = [name for name in _names(tree) if name not in FACT_NAMES and name != "id"]
+    unknown = [name for name in _names(tree) if name not in FACT_NAMES and name not in ("id", *_SHORT_NAMES)]
     if unknown:
         own = list(own_columns())
         for name in unknown:
             if name not in own:
-                raise UsageError(f"no column {name!r}; there are: {', '.join(['id', *FACT_NAMES, *own])}")
+                raise UsageError(f"no column {name!r}; there are: {', '.join(['id', *_SHOWN_NAMES, *own])}")
 
 
 def rows_where(rows: Rows, text: str) -> Mask:
@@ -64,8 +71,9 @@ def rows_where(rows: Rows, text: str) -> Mask:
     names = [name for name in _names(tree) if name != "id"]
     columns: dict[str, Any] = {"id": pa.chunked_array([pa.array(rows.ids)])}
     if names:
-        table = rows.facts(names)
-        columns |= {name: table[name] for name in names}
+        stored = {name: name if name in rows.own_types else _SHORT_NAMES.get(name, name) for name in names}
+        table = rows.facts(list(dict.fromkeys(stored.values())))
+        columns |= {name: table[stored[name]] for name in names}
     try:
         return _mask(tree, columns)
     except (pa.ArrowException, TypeError, ValueError) as error:

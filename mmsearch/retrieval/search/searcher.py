@@ -336,6 +336,7 @@ def hit_of_row(row_id: int, score: float, match: float, row: dict[str, Any]) -> 
         taken_at=taken_at,
         note=row["note"],
         taken_from=row["taken_from"],
+        camera=row["mms_camera"],
         content_hash=row["content_hash"] or b"",
         facts=own_facts_of(row),
     )

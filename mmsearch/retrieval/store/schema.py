@@ -33,6 +33,7 @@ FACT_FIELDS = [
     pa.field("ctime_ns", pa.int64()),
     pa.field("made", pa.string()),
     pa.field("taken_from", _WORDS),
+    pa.field("mms_camera", _WORDS),
 ]
 FACT_SCHEMA = pa.schema(FACT_FIELDS)
 FACT_NAMES = [field.name for field in FACT_FIELDS]
@@ -84,6 +85,7 @@ def facts_table(items: Sequence[Item], own_types: Mapping[str, pa.DataType] | No
         "ctime_ns": [item.ctime_ns for item in items],
         "made": [item.made for item in items],
         "taken_from": [item.facts.taken_from for item in items],
+        "mms_camera": [_storable(item.facts.camera) for item in items],
     }
     arrays = [pa.array(columns[field.name], type=field.type) for field in FACT_FIELDS]
     table = pa.Table.from_arrays(arrays, schema=FACT_SCHEMA)
@@ -119,7 +121,15 @@ def item_of(row: dict[str, Any]) -> Item:
         modality=modality_of(row),
         span=span_of(row),
         passage=row["passage"],
-        facts=Facts(row["width"], row["height"], row["duration_s"], row["taken_at"], row["note"], row["taken_from"]),
+        facts=Facts(
+            row["width"],
+            row["height"],
+            row["duration_s"],
+            row["taken_at"],
+            row["note"],
+            row["taken_from"],
+            row["mms_camera"],
+        ),
         ctime_ns=row["ctime_ns"],
         made=row["made"],
         own_facts=own_facts_of(row),

@@ -10,6 +10,7 @@ from typing import IO
 from PIL import Image, ImageFile
 
 from mmsearch.errors import DecodeError
+from mmsearch.retrieval.media.cameras import camera_of_picture
 from mmsearch.retrieval.media.dates import date_of_picture
 from mmsearch.retrieval.media.films.frame import StillFrame
 from mmsearch.retrieval.media.formats import FORMATS
@@ -88,6 +89,7 @@ class Animation:
     Attributes:
         size: width and height in pixels.
         taken: when it was taken, if it says so.
+        camera: what it was taken with, if it says so.
         note: after the last frame, whether the file breaks off.
 
     Raises:
@@ -106,7 +108,9 @@ class Animation:
                 raise DecodeError("damaged or cut off: its header cannot be read") from None
         self.size = self._image.size
         check_size(self.size, self.size[0] * self.size[1], max_pixels)
-        self.taken = date_of_picture(self._image, exif_of(self._image), source)
+        exif = exif_of(self._image)
+        self.taken = date_of_picture(self._image, exif, source)
+        self.camera = camera_of_picture(exif)
         self.note: str | None = None
 
     def frames(self) -> Iterator[StillFrame]:

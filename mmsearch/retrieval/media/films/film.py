@@ -117,7 +117,7 @@ class Film:
         if sampler is not None:
             yield from sampler.finish(end)
         self._reader.close()
-        facts = Facts(width=size[0], height=size[1], duration_s=end, note=self._reader.note)
+        facts = Facts(width=size[0], height=size[1], duration_s=end, note=self._reader.note, camera=self._reader.camera)
         self.facts = with_date(facts, self._reader.taken)
 
     def _frames(self, resume: ResumePoint | None) -> Iterator[tuple[Frame, FrameThumbnail, bool, float]]:
@@ -249,7 +249,7 @@ def frames_between(
             seen.add(frame.time)
             pixels.append(frame_pixels(frame, transform))
             size = frame.picture().size
-    facts = Facts(width=size[0], height=size[1], duration_s=reader.expected_s or None)
+    facts = Facts(width=size[0], height=size[1], duration_s=reader.expected_s or None, camera=reader.camera)
     reader.close()
     return np.stack(pixels), with_date(facts, reader.taken)
 

@@ -16,6 +16,7 @@ from mmsearch.retrieval.media.container import (
     date_recorded,
     open_container,
     pick_stream,
+    recording_camera,
     start_offset,
     stated_duration,
 )
@@ -55,7 +56,8 @@ class AnimationReader:
 
     def __init__(self, source: IO[bytes], format: str, max_pixels: int) -> None:
         self._source, self._format, self._max_pixels = source, format, max_pixels
-        self.taken = self._open().taken
+        first = self._open()
+        self.taken, self.camera = first.taken, first.camera
         self.note: str | None = None
         self.damage: str | None = None
         self.can_go_on = False
@@ -83,6 +85,7 @@ class FilmReader:
     Attributes:
         expected_s: the duration that the header states, in seconds; 0.0: unknown.
         taken: when it was recorded, if it says so.
+        camera: what it was recorded with, if it says so.
         note: after the last frame, whether the file breaks off or is damaged.
     """
 
@@ -92,6 +95,7 @@ class FilmReader:
         self.expected_s = stated_duration(self._container, self._stream)
         self._header_s = header_duration(source, format, self.expected_s)
         self.taken = date_recorded(self._container, "film")
+        self.camera = recording_camera(self._container)
         self.note: str | None = None
         self._clock: Clock | None = None
         self._late = 0.0

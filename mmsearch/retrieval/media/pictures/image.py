@@ -17,6 +17,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from mmsearch.errors import DecodeError, TransientDecodeError
 from mmsearch.machine import free_memory
+from mmsearch.retrieval.media.cameras import camera_of_picture
 from mmsearch.retrieval.media.dates import DateTaken, date_of_picture, with_date
 from mmsearch.retrieval.media.formats import FORMATS
 from mmsearch.retrieval.media.pictures.bit_depth import png_max_value
@@ -148,7 +149,7 @@ def _decode(
             note = _truncation_note(image)
         exif = exif_of(image)
         orientation = exif.get(_ORIENTATION_TAG)
-        taken = date_of_picture(image, exif, source)
+        taken, camera = date_of_picture(image, exif, source), camera_of_picture(exif)
         if format == "jxl" and (header := header_of(source)) and header[2]:
             note = "an animation: only its last picture is read"
         if not page and lost_low_bits(image, source):
@@ -161,7 +162,7 @@ def _decode(
             size = upright.size  # Pillow turns it upright while it loads it
         elif orientation in (5, 6, 7, 8):
             size = size[::-1]
-        facts = with_date(Facts(width=size[0], height=size[1], note=note), taken)
+        facts = with_date(Facts(width=size[0], height=size[1], note=note, camera=camera), taken)
         return to_srgb(upright), facts
 
 
@@ -183,9 +184,8 @@ def _decode_high_bit_depth(
     check_size(size, size[0] * size[1] * max(1, tags.get(_SAMPLES_TAG, 1) // 4), max_pixels)
     image, note = decode_high_bit_tiff(source, tags)
     upright = _upright(image, tags.get(_ORIENTATION_TAG))
-    return to_srgb(upright), with_date(
-        Facts(width=upright.width, height=upright.height, note=note), _date_of_high_bit_tiff(source, tags)
-    )
+    facts = Facts(width=upright.width, height=upright.height, note=note, camera=camera_of_picture(tags))
+    return to_srgb(upright), with_date(facts, _date_of_high_bit_tiff(source, tags))
 
 
 def _date_of_high_bit_tiff(source: IO[bytes], tags: Any) -> DateTaken | None:

@@ -104,7 +104,7 @@ def test_an_animated_avif_is_a_film(films: ModuleType) -> None:
 
 def test_a_heic_with_a_track_is_one_for_ffmpeg(films: ModuleType, tmp_path: Path) -> None:
     from mmsearch.retrieval.media.sniff import Sniffed
-    from mmsearch.retrieval.media.workers.worker import _as_film_if_animated
+    from mmsearch.retrieval.media.workers.take_out import as_film_if_animated
 
     data = films.film(
         (films.numbered(n) for n in range(5)), codec="libx265", options={"x265-params": "log-level=error"}
@@ -115,5 +115,5 @@ def test_a_heic_with_a_track_is_one_for_ffmpeg(films: ModuleType, tmp_path: Path
     found = sniff(data[:16384], "a.heics", explicitly_requested=False)
     assert (found.kind, found.format) == ("image", "heic")
     assert has_track(io.BytesIO(data))
-    assert _as_film_if_animated(io.BytesIO(data), found) == Sniffed("video", "mov")
+    assert as_film_if_animated(io.BytesIO(data), found) == Sniffed("video", "mov")
     assert len(list(open_film(io.BytesIO(data), "mov", 1_000_000).frames())) == 5
