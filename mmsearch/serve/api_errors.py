@@ -29,7 +29,8 @@ class ApiError(Exception):
 
     def __init__(self, status: int, message: str, kind: str = "", headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
-        self.status, self.message, self.kind = status, message, kind or "Error"
+        self.status, self.kind = status, kind or "Error"
+        self.message = message.encode("utf-8", "backslashreplace").decode()  # lone surrogates are no text
         self.headers = dict(headers or {})
 
     def response(self) -> JSONResponse:

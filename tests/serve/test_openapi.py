@@ -287,6 +287,8 @@ def test_embeddings(checked):
         ("get", "/api/items/999/similar", 404, {}),
         ("get", "/api/items", 400, {"params": {"k": "x"}}),
         ("get", "/api/facets", 400, {"params": {"after": "x"}}),
+        ("get", "/api/facets", 400, {"params": {"under": "a\0b"}}),
+        ("post", "/api/search", 400, {"content": rb'{"terms": ["x"], "under": "/\ud800"}'}),
         ("get", "/api/facets", 404, {"params": {"c": "none"}}),
         ("get", "/api/status", 421, {"headers": {"Host": "evil.example"}}),
         ("get", "/api/status", 403, {"headers": {"Origin": "http://evil.example"}}),

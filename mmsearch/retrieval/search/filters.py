@@ -94,6 +94,8 @@ def folders_meant(snapshot: Snapshot, under: str | os.PathLike[str]) -> tuple[by
     name = os.path.expanduser(os.fspath(under))
     if not name:
         raise UsageError("the name of the folder to look under is empty")
+    if not _can_be_a_name(name):
+        raise UsageError(f"{name!r} can be the name of no folder")
     manifest = snapshot.manifest
     # Links are followed before `..` is taken: so do the shell and the system.
     tops = [os.path.join(top, name) for top in (os.getcwd(), *manifest.roots)]
@@ -109,6 +111,14 @@ def folders_meant(snapshot: Snapshot, under: str | os.PathLike[str]) -> tuple[by
     near = stored.nearest(written)
     hint = f"; did you mean {printable(os.fsdecode(near))}?" if near else ""
     raise UsageError(f"there is no folder {printable(os.fsdecode(written[0]))}, and nothing under it is stored{hint}")
+
+
+def _can_be_a_name(name: str) -> bool:
+    """Whether a file could have the name: no byte of it is 0, and it can be spelled in the file system's encoding."""
+    try:
+        return b"\0" not in os.fsencode(name)
+    except UnicodeEncodeError:
+        return False
 
 
 def parse_date(date: str | dt.date) -> dt.datetime:

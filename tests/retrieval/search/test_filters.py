@@ -57,6 +57,12 @@ def test_under_takes_a_folder_and_not_names_that_merely_begin_so(dated, tmp_path
     assert numbers(dated, under=tmp_path) == []
 
 
+@pytest.mark.parametrize("name", ["a\0b", "a\ud800b"])
+def test_what_no_folder_can_be_called_is_said(dated, name):
+    with pytest.raises(UsageError, match="can be the name of no folder"):
+        dated.count(under=name)
+
+
 def test_a_relative_under_is_looked_for_here_and_below_every_root(gallery, monkeypatch):
     (root,) = gallery.manifest.roots
     monkeypatch.chdir(Path(root).parent)
