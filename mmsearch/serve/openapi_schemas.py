@@ -68,6 +68,7 @@ _FACTS = {
     "duration_s": or_null(NUMBER, "in seconds"),
     "taken_at": or_null(TEXT, "when it was made, by the clock on the wall there"),
     "taken_from": or_null(TEXT, "where that was found: exif, name, …"),
+    "camera": or_null(TEXT, "maker and model of the camera or phone"),
     "note": or_null(TEXT, "set where only a part of the file was used"),
     "facts": {"type": "object", "description": "values in columns of the user's own"},
 }

@@ -11,6 +11,7 @@ export function Facts({ item, hit, onUnder }) {
   const rows = [
     ["Kind", kindWord(item.modality)],
     item.taken_at && ["Taken", [dated(item.taken_at), FROM[item.taken_from]].filter(Boolean).join(", ")],
+    ["Camera", item.camera],
     item.width && item.height && ["Size", `${item.width} × ${item.height}`],
     item.duration_s && ["Length", clock(item.duration_s)],
     item.span && spanWords(item.span) && ["Part", spanWords(item.span)],
