@@ -12,15 +12,12 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
-import uvicorn
 from mcp import Client, StdioServerParameters
 from PIL import Image
 from starlette.applications import Starlette
@@ -442,26 +439,11 @@ def test_a_collection_that_is_not_there_is_one_line(tmp_path):
     assert done.stderr.count("\n") == 1
 
 
-@contextlib.contextmanager
-def running(app: Starlette):
-    """The app on a free port of this machine; gives the port."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            time.sleep(0.01)
-        yield server.servers[0].sockets[0].getsockname()[1]
-    finally:
-        server.should_exit = True
-        thread.join()
-
-
 @pytest.fixture(scope="module")
-def address(collection):
+def address(collection, running):
     """Where the tools are served over HTTP."""
-    with running(create_app({"files": collection}, mcp=True)) as port:
-        yield f"http://127.0.0.1:{port}/mcp"
+    with running(create_app({"files": collection}, mcp=True)) as server:
+        yield f"{server}/mcp"
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
