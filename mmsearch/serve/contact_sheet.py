@@ -1,4 +1,4 @@
-"""Many pictures as one: a numbered contact sheet for an agent to look at, or one picture large."""
+"""Many pictures as one: a numbered contact sheet for an agent to look at."""
 
 from __future__ import annotations
 
@@ -61,13 +61,8 @@ def contact_sheet(cells: Sequence[Cell]) -> bytes:
         rows, across = cell.pixels.shape[:2]
         at = left + (width - across) // 2, top + _BAR + (height - rows) // 2
         sheet.paste(Image.fromarray(cell.pixels), at)
-    return as_jpeg(np.asarray(sheet))
-
-
-def as_jpeg(pixels: NDArray[np.uint8]) -> bytes:
-    """Pixels as a JPEG."""
     written = io.BytesIO()
-    Image.fromarray(pixels).save(written, "JPEG", quality=_QUALITY)
+    sheet.save(written, "JPEG", quality=_QUALITY)
     return written.getvalue()
 
 

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from mmsearch import Answer, Collection, FileNotServedError, Hit, Query, Record, Thumbnail, UsageError
+from mmsearch import (
+    Answer,
+    Collection,
+    DecodeError,
+    Extractor,
+    FileNotServedError,
+    Hit,
+    Query,
+    Record,
+    Thumbnail,
+    UsageError,
+)
 from mmsearch.serve import mcp_answers as answers
 from mmsearch.serve import mcp_names as names
-from mmsearch.serve.contact_sheet import Cell, as_jpeg, cell_size, contact_sheet
+from mmsearch.serve.contact_sheet import SHEET_WIDTH, Cell, cell_size, contact_sheet
 from mmsearch.serve.facets import count_facets
 from mmsearch.serve.passages import passages_of
-from mmsearch.types import Span, clock, printable
+from mmsearch.types import Span, clock, printable, rounded
 
 MOST_HITS = 50
 MOST_PICTURES = 36
@@ -104,17 +115,18 @@ class Tools:
         if not 1 <= len(wanted) <= MOST_PICTURES:
             raise UsageError(f"look takes 1 to {MOST_PICTURES} ids, not {len(wanted)}")
         records = [asked.shown(row_id) for row_id in wanted]
-        pictures = _pictures(asked, records)
-        shown = [_shown(i, *pair) for i, pair in enumerate(zip(records, pictures, strict=True), 1)]
+        if len(records) == 1:
+            jpeg, reason = _large(asked, records[0])
+            return Pictured(answers.LookAnswer(collection=name, shown=[_shown(1, records[0], reason)]), jpeg)
+        pictures = _small(asked, records)
+        shown = [_shown(i, *pair) for i, pair in enumerate(zip(records, (p.reason for p in pictures), strict=True), 1)]
         cells = [
             Cell(_label(file), picture.pixels)
             for file, picture in zip(shown, pictures, strict=True)
             if picture.pixels is not None
         ]
         answer = answers.LookAnswer(collection=name, shown=shown)
-        if not cells:
-            return Pictured(answer, None)
-        return Pictured(answer, contact_sheet(cells) if len(wanted) > 1 else as_jpeg(cells[0].pixels))
+        return Pictured(answer, contact_sheet(cells) if cells else None)
 
     def moment(self, row_id: int, time: str | float, *, collection: str | None) -> Pictured:
         """The frame that a film shows at a time."""
@@ -124,19 +136,20 @@ class Tools:
         if film.modality != "video":
             kind = names.KIND_OF[film.modality]
             raise UsageError(f"row {row_id} is a {kind}, no film: look shows pictures, read shows texts")
-        at = replace(film, span=Span(seconds, seconds, "s"))
-        picture = _pictures(asked, [at])[0]
-        if picture.pixels is None:
-            raise UsageError(f"there is no frame at {clock(seconds)}: {picture.reason}")
+        try:
+            with asked.open_file(row_id) as file, Extractor() as extractor:
+                frame = extractor.picture(file, side=SHEET_WIDTH, coding="jpeg", at=seconds)
+        except (DecodeError, FileNotServedError) as error:
+            raise UsageError(f"there is no frame at {clock(seconds)}: {error}") from None
         answer = answers.MomentAnswer(
             collection=name,
             id=row_id,
             path=printable(film.path),
-            time=clock(seconds),
-            time_s=seconds,
+            time=clock(frame.time_s),
+            time_s=rounded(frame.time_s),
             duration=None if film.duration_s is None else clock(film.duration_s),
         )
-        return Pictured(answer, as_jpeg(picture.pixels))
+        return Pictured(answer, frame.data)
 
     def read(self, row_id: int, *, around: int, collection: str | None) -> answers.ReadAnswer:
         """The passages of a text, or the subtitles of a film, around a row."""
@@ -228,7 +241,7 @@ def _short(hit: Hit) -> answers.FoundHit:
     )
 
 
-def _shown(number: int, record: Record, picture: Thumbnail) -> answers.ShownFile:
+def _shown(number: int, record: Record, not_shown: str | None) -> answers.ShownFile:
     return answers.ShownFile(
         number=number,
         id=record.id,
@@ -240,7 +253,7 @@ def _shown(number: int, record: Record, picture: Thumbnail) -> answers.ShownFile
         height=record.height,
         duration=None if record.duration_s is None else clock(record.duration_s),
         note=record.note,
-        not_shown=picture.reason,
+        not_shown=not_shown,
     )
 
 
@@ -249,13 +262,22 @@ def _label(file: answers.ShownFile) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def _pictures(collection: Collection, records: Sequence[Record]) -> list[Thumbnail]:
-    """A picture of each record, as large as there is room for; or why there is none."""
+def _large(collection: Collection, record: Record) -> tuple[bytes | None, str | None]:
+    """A picture of a record as a JPEG; or None, and why there is none."""
+    if reason := _why_not(collection, record):
+        return None, reason
+    try:
+        with collection.open_file(record.id) as file, Extractor() as extractor:
+            return extractor.picture(file, side=SHEET_WIDTH, coding="jpeg").data, None
+    except (DecodeError, FileNotServedError) as error:
+        return None, str(error)
+
+
+def _small(collection: Collection, records: Sequence[Record]) -> list[Thumbnail]:
+    """A picture of each record, as large as there is room for on a sheet; or why there is none."""
     refused = {i: reason for i, record in enumerate(records) if (reason := _why_not(collection, record))}
     rest = [record for i, record in enumerate(records) if i not in refused]
     height, width = cell_size(max(1, len(rest)))
-    if len(records) == 1 and records[0].width and records[0].height:  # not larger than the file is
-        height, width = min(height, records[0].height), min(width, records[0].width)
     decoded = iter(collection.thumbnails(rest, height=height, width=width) if rest else ())
     return [Thumbnail(None, refused[i]) if i in refused else next(decoded) for i in range(len(records))]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmsearch.serve.contact_sheet import SHEET_WIDTH, Cell, as_jpeg, cell_size, columns_for, contact_sheet
+from mmsearch.serve.contact_sheet import SHEET_WIDTH, Cell, cell_size, columns_for, contact_sheet
 
 COLOURS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (0, 255, 255)]
 
@@ -55,9 +55,3 @@ def test_a_label_stands_above_its_picture_and_is_cut_where_the_cell_ends():
         bar = np.asarray(sheet.convert("L"))[:24]
         assert (bar > 128).any()
         assert not (bar[:, SHEET_WIDTH // 2 - 6 : SHEET_WIDTH // 2] > 128).any()
-
-
-def test_pixels_become_a_jpeg():
-    picture = opened(as_jpeg(np.full((30, 50, 3), (10, 200, 30), np.uint8)))
-    assert picture.size == (50, 30)
-    np.testing.assert_allclose(picture.getpixel((25, 15)), (10, 200, 30), atol=8)
