@@ -83,21 +83,21 @@ class Batcher:
             self._thread.join()
 
     def _work(self) -> None:
-        while batch := self._next():
+        while (batch := self._next()) is not None:
             groups: dict[tuple[Any, ...], list[_Asked]] = {}
             for asked in batch:
                 groups.setdefault(asked.group, []).append(asked)
             for group in groups.values():
                 self._answer(group)
 
-    def _next(self) -> list[_Asked]:
-        """All that wait, up to `MOST_AT_ONCE`, once there are any; nothing when the batcher is closed."""
+    def _next(self) -> list[_Asked] | None:
+        """All that wait, up to `MOST_AT_ONCE`, once there are any; None when the batcher is closed."""
         with self._changed:
             while not self._waiting and not self._closed:
                 self._changed.wait()
             batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_AT_ONCE))]
         self._metrics.waiting.dec(len(batch))
-        return [asked for asked in batch if not asked.future.cancelled()] if batch else []
+        return [asked for asked in batch if not asked.future.cancelled()] if batch else None
 
     def _answer(self, group: Sequence[_Asked]) -> None:
         start = time.perf_counter()

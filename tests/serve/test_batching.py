@@ -54,6 +54,25 @@ def test_what_comes_while_a_batch_is_at_work_makes_the_next(gallery, held):
     assert found == [[hit.id for hit in hits] for hits in expected]
 
 
+def test_a_batch_of_which_all_were_given_up_does_not_end_the_work(gallery, held):
+    sizes, go_on = held
+    batcher = Batcher(gallery, Metrics())
+
+    async def ask() -> int:
+        first = await asked(batcher, Query("a disc"))
+        (given_up,) = await asked(batcher, Query("a red disc"))
+        given_up.cancel()
+        await asyncio.sleep(0)
+        go_on.set()
+        await asyncio.gather(*first)
+        await asyncio.sleep(0.1)
+        return len((await asyncio.wait_for(batcher.ask(Query("a grid"), 3, {}), 10)).hits)
+
+    assert asyncio.run(ask()) == 3
+    batcher.close()
+    assert sizes == [1, 1]
+
+
 def test_queries_with_other_options_are_asked_apart(gallery, held):
     sizes, go_on = held
     batcher = Batcher(gallery, Metrics())
