@@ -21,6 +21,7 @@ import pytest
 
 import mmsearch.serve
 from mmsearch import Collection, MMSearchError
+from mmsearch.serve.run import _listen
 
 ROOT = Path(__file__).parents[2]
 
@@ -107,6 +108,12 @@ def test_a_port_that_is_taken_is_said_or_passed_over(collection, serve):
         )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr == f"mmsearch: port {port} is taken; give --port another value\n"
+
+
+def test_small_answers_are_not_held_back():
+    """asyncio turns Nagle's algorithm off, which costs 40 ms an answer, only for sockets of a known protocol."""
+    with _listen(None, 0)[0] as listener:
+        assert listener.proto == socket.IPPROTO_TCP
 
 
 def test_several_collections_are_asked_by_name(collection, gallery, serve):
