@@ -155,7 +155,6 @@ class RunningCollection:
         asked = list(queries)
         call = {
             "call": "ask",
-            "folder": os.fspath(self._folder),
             "queries": [wire.query_to_json(query) for query in asked],
             "k": k,
             "options": wire.options_to_json(options),

@@ -8,12 +8,13 @@ import json
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
 
-from mmsearch import Answer, MMSearchError, Progress, Query, UsageError
+from mmsearch import Answer, MMSearchError, Progress, Query
 from mmsearch.serve import wire
 from mmsearch.serve.api_errors import ApiError
 from mmsearch.serve.running import RunningCollection, ServerInfo, short_path
@@ -32,7 +33,7 @@ class WarmSockets:
     """
 
     def __init__(self, app: Starlette, info: ServerInfo, stop: Callable[[], None]) -> None:
-        self._served: Mapping[str, Served] = {os.fspath(one.collection.root): one for one in app.state.served.values()}
+        self._served: Mapping[str, Served] = app.state.served
         self._slow_work: SlowWork = app.state.slow_work
         self._info = info
         self._stop = stop
@@ -43,10 +44,12 @@ class WarmSockets:
         """Listen while the block runs; it is said where that is not possible, such as in a folder that is read-only."""
         servers: list[asyncio.Server] = []
         paths: list[Path] = []
-        for root in self._served if hasattr(socket, "AF_UNIX") else ():
-            path = Path(root, wire.SOCKET_NAME)
+        for served in self._served.values() if hasattr(socket, "AF_UNIX") else ():
+            root = served.collection.root
+            path = root / wire.SOCKET_NAME
+            answer = partial(self._serve, served)
             try:
-                servers.append(await asyncio.start_unix_server(self._serve, sock=_bound(path), limit=wire.MOST_BYTES))
+                servers.append(await asyncio.start_unix_server(answer, sock=_bound(path), limit=wire.MOST_BYTES))
                 paths.append(path)
             except MMSearchError as error:
                 say(str(error))
@@ -62,36 +65,33 @@ class WarmSockets:
             for client in list(self._clients):
                 client.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, served: Served, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._clients.add(writer)
         try:
             while line := await reader.readline():
-                await self._reply(line, writer)
+                await self._reply(served, line, writer)
         except (OSError, ValueError, asyncio.CancelledError):  # the client has left, or wrote no line; or all ends
             pass
         finally:
             self._clients.discard(writer)
             writer.close()
 
-    async def _reply(self, line: bytes, writer: asyncio.StreamWriter) -> None:
+    async def _reply(self, served: Served, line: bytes, writer: asyncio.StreamWriter) -> None:
         def send(message: Mapping[str, Any]) -> None:
             writer.write(json.dumps(message, default=str).encode() + b"\n")
 
         try:
-            send({"result": await self._result(json.loads(line), send)})
+            send({"result": await self._result(served, json.loads(line), send)})
         except MMSearchError as error:
             send({"error": wire.error_to_json(error)})
         await writer.drain()
 
-    async def _result(self, call: Mapping[str, Any], send: Callable[[Mapping[str, Any]], None]) -> Any:
+    async def _result(self, served: Served, call: Mapping[str, Any], send: Callable[[Mapping[str, Any]], None]) -> Any:
         if call["call"] == "hello":
             return self._info.to_json()
         if call["call"] == "stop":
             asyncio.get_running_loop().call_soon(self._stop)
             return None
-        served = self._served.get(call["folder"])
-        if served is None:
-            raise UsageError(f"the server does not serve {call['folder']}")
         served.refresh()
         queries = [wire.query_from_json(query) for query in call["queries"]]
         loop = asyncio.get_running_loop()

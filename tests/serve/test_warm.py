@@ -102,6 +102,14 @@ def test_queries_by_files_name_them_as_they_were_written(both, gallery):
     assert "cannot search by ../no picture.png" in broken.stderr
 
 
+def test_a_collection_is_found_by_any_name_of_its_folder(gallery, running, tmp_path):
+    (tmp_path / "link.mms").symlink_to(gallery.root)
+    for name in (tmp_path / "link.mms", os.path.relpath(gallery.root)):
+        with RunningCollection.find(name) as found:
+            assert found.server.process == running.pid
+            assert found.ask(Query("a red disc"), 1).hits
+
+
 def test_errors_are_the_same(both):
     assert both("x", "--where", "colour > 1").returncode == 2
     assert both("x", "--like", "99999").returncode == 2
