@@ -21,6 +21,8 @@ from mmsearch.serve.api_errors import ApiError
 _MOST_HITS = 300_000
 """Of all lists together: some 150 MB at most."""
 
+_MOST_LISTS = 2_000
+
 
 @dataclass(slots=True)
 class ResultList:
@@ -62,6 +64,8 @@ class ResultLists:
 
     def __init__(self) -> None:
         self._lists: OrderedDict[str, ResultList] = OrderedDict()
+        self._sizes: dict[str, int] = {}
+        self._hits = 0  # of all lists together
         self._guard = threading.Lock()
 
     def get(self, key: str, generation: int) -> ResultList | None:
@@ -78,8 +82,11 @@ class ResultLists:
         with self._guard:
             self._lists[key] = results
             self._lists.move_to_end(key)
-            while len(self._lists) > 1 and sum(len(one.hits) for one in self._lists.values()) > _MOST_HITS:
-                self._lists.popitem(last=False)
+            self._hits += len(results.hits) - self._sizes.get(key, 0)
+            self._sizes[key] = len(results.hits)
+            while len(self._lists) > 1 and (self._hits > _MOST_HITS or len(self._lists) > _MOST_LISTS):
+                gone, _ = self._lists.popitem(last=False)
+                self._hits -= self._sizes.pop(gone)
 
 
 def key_of(request: Mapping[str, Any]) -> str:
