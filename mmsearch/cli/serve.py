@@ -31,6 +31,7 @@ _POLL_S = 0.05
 )
 @click.option("--host", metavar="ADDRESS", help="Listen here, for other machines too; clients need a token then.")
 @click.option("--port", type=click.IntRange(0, 65535), metavar="N", help="Default: the first free one from 8765 on.")
+@click.option("--allow-host", "names", metavar="NAME", multiple=True, help="Answer to this name, too; needs a token.")
 @click.option("--open", "open_", is_flag=True, help="Open the page in the browser.")
 @click.option("--mcp", is_flag=True, help="Serve agents at /mcp, too.")
 @click.option("--background", is_flag=True, help="Serve in the background, until --stop.")
@@ -46,6 +47,7 @@ def serve(
     collections: tuple[Path, ...],
     host: str | None,
     port: int | None,
+    names: tuple[str, ...],
     open_: bool,
     mcp: bool,
     background: bool,
@@ -82,7 +84,17 @@ def serve(
             if open_:
                 click.launch(info.address)
 
-        run(folders, host=host, port=port, mcp=mcp, device=device, precision=precision, started=started, say=say)
+        run(
+            folders,
+            host=host,
+            port=port,
+            names=names,
+            mcp=mcp,
+            device=device,
+            precision=precision,
+            started=started,
+            say=say,
+        )
         return
     _announce(info, as_json, quiet)
     if open_:

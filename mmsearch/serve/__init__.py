@@ -70,6 +70,7 @@ def serve(
     *,
     host: str | None = None,
     port: int | None = None,
+    names: Sequence[str] = (),
     mcp: bool = False,
     device: str = "auto",
     precision: str = "auto",
@@ -83,6 +84,7 @@ def serve(
         host: the address to listen at; default this machine's loopback addresses. Any other needs a token: it is made,
             or taken from ``$MMSEARCH_TOKEN``, and is part of the address that ``started`` is told.
         port: default the first that is free from 8765 on.
+        names: further names of hosts by which it may be asked, such as that of a proxy in front. They need a token.
         mcp: serve agents at ``/mcp``, too.
         device: what models run on, of collections that are given as folders; see `Collection.open`.
         precision: of these models.
@@ -98,7 +100,7 @@ def serve(
     from mmsearch.serve.run import run_server
 
     make_app = partial(create_app, collections, mcp=mcp, device=device, precision=precision)
-    run_server(make_app, host=host, port=port, started=started, say=say)
+    run_server(make_app, host=host, port=port, names=[name.lower() for name in names], started=started, say=say)
 
 
 def serve_stdio(collections: Collections, *, device: str = "auto", precision: str = "auto") -> None:

@@ -10,7 +10,7 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import uvicorn
 from starlette.applications import Starlette
@@ -34,15 +34,16 @@ def run_server(
     *,
     host: str | None,
     port: int | None,
+    names: Sequence[str],
     started: Callable[[ServerInfo], None],
     say: Callable[[str], None],
 ) -> None:
     """Serve until SIGINT or SIGTERM, or until a client of a socket asks to stop; see `mmsearch.serve.serve`."""
     sockets = _listen(host, port)
     number = sockets[0].getsockname()[1]
-    is_open = host is not None and not _is_loopback(host)
+    is_open = bool(names) or (host is not None and not _is_loopback(host))
     token = (os.environ.get("MMSEARCH_TOKEN") or secrets.token_urlsafe(24)) if is_open else None
-    app = make_app(hosts=_own_names(host) if is_open else (), token=token, local=not is_open)
+    app = make_app(hosts=(*names, *_own_names(host)) if is_open else (), token=token, local=not is_open)
     served: Mapping[str, Served] = app.state.served
     address = f"http://{_shown(host)}:{number}/" + (f"?token={token}" if token else "")
     folders = {name: str(one.collection.root) for name, one in served.items()}

@@ -94,6 +94,16 @@ def test_other_machines_need_the_token_that_is_printed(collection, serve):
     assert server.ask("/healthz")[0] == 200
 
 
+def test_a_proxy_in_front_has_a_name_and_needs_the_token(collection, serve):
+    server = serve("-c", collection.root, "--port", 0, "--allow-host", "Photos.example")
+    token = server.address.query.removeprefix("token=")
+    assert server.address.hostname == "127.0.0.1"
+    assert server.ask("/healthz", host="photos.example")[0] == 200
+    assert server.ask("/healthz", host="evil.example")[0] == 421
+    assert server.ask("/api/status", host="photos.example")[0] == 401
+    assert server.ask("/api/status", host="photos.example", authorization=f"Bearer {token}")[0] == 200
+
+
 def test_the_token_may_come_from_the_environment(collection, serve):
     server = serve("-c", collection.root, "--port", 0, "--host", "0.0.0.0", environment={"MMSEARCH_TOKEN": "my own"})
     assert server.ask("/api/status", authorization="Bearer my own")[0] == 200
