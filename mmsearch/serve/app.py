@@ -16,9 +16,11 @@ from starlette.routing import BaseRoute
 
 from mmsearch import Collection, MMSearchError
 from mmsearch.serve.api_errors import ApiError, as_api_error
+from mmsearch.serve.clips import Clips
 from mmsearch.serve.guards import Access, Guards
 from mmsearch.serve.metrics import Metrics
 from mmsearch.serve.served import Served, SlowWork, default_threads
+from mmsearch.serve.thumbnails import Pictures
 
 if TYPE_CHECKING:
     from mmsearch.serve.mcp_server import MountedMCP
@@ -39,6 +41,7 @@ def make_app(collections: Mapping[str, Collection], access: Access, *, local: bo
     served = {name: Served(name, collection, metrics) for name, collection in collections.items()}
     metrics.watch(served)
 
+    pictures = Pictures()
     tools = _tools(collections, slow_work, access) if mcp else None
 
     @contextlib.asynccontextmanager
@@ -46,6 +49,7 @@ def make_app(collections: Mapping[str, Collection], access: Access, *, local: bo
         async with tools.lifespan() if tools else contextlib.nullcontext():
             yield
         slow_work.close()
+        pictures.close()
         for one in served.values():
             one.batcher.close()
 
@@ -53,6 +57,7 @@ def make_app(collections: Mapping[str, Collection], access: Access, *, local: bo
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=_HANDLERS)
     app.add_middleware(Guards, access=access, metrics=metrics)
     app.state.local = local
+    app.state.pictures, app.state.clips = pictures, Clips()
     app.state.served, app.state.slow_work, app.state.metrics = served, slow_work, metrics
     return app
 

@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 import mmsearch
 from mmsearch import Collection, MMSearchError, Record
+from mmsearch.serve.indexed_files import openable
 from mmsearch.serve.metrics import CONTENT_TYPE, Metrics
 from mmsearch.serve.passages import passages_of
 from mmsearch.serve.search_request import filters_asked, wrong
@@ -58,8 +59,7 @@ def _status(served: Served) -> dict[str, Any]:
 async def item(request: Request) -> Response:
     """One row."""
     served, record = _record(request)
-    del served
-    return JSONResponse(_record_json(record))
+    return JSONResponse({**_record_json(record), **await in_thread(request, openable, served.collection, record.id)})
 
 
 def _record(request: Request) -> tuple[Served, Record]:

@@ -34,6 +34,7 @@ _SEARCH_FILTERS = [
     {"name": "in", "in": "query", "schema": WHOLE, "description": "only the file of this row"},
 ]
 _TIME = {"name": "t", "in": "query", "schema": NUMBER, "description": "seconds from the start; default that of the row"}
+_WIDTH = {"name": "w", "in": "query", "schema": WHOLE, "description": "the most pixels along a side"}
 _DOWNLOAD = {"name": "download", "in": "query", "schema": {"enum": ["1"]}, "description": "send it as an attachment"}
 _BYTES: Schema = {"type": "string", "contentMediaType": "application/octet-stream"}
 
@@ -42,11 +43,14 @@ _ERRORS = {
     401: "the token is missing",
     403: "the request comes from a page of another site, or may not be made here",
     404: "no such row or collection",
+    409: "the file has changed since it was indexed",
+    410: "the file is gone",
     413: "the body is too long",
     416: "the range is not in the file",
     421: "the server does not have this name",
     422: "a file cannot be decoded",
     429: "too much is asked at once",
+    501: "this machine has no file manager",
     503: "a model or collection is not there now",
 }
 _ALWAYS = (401, 403, 421)  # of the guards
@@ -103,6 +107,11 @@ _UPLOAD = {
     }
 }
 _READ = (400, 404)
+_OF_FILES = (400, 404, 409, 410, 422, 429)
+_CLIP_HEADERS = {
+    "Clip-Start": {"schema": NUMBER, "description": "the second of the film at which it starts: that of a key frame"},
+    "Clip-End": {"schema": NUMBER, "description": "the second at which it ends"},
+}
 _NOT_MODIFIED = {"304": {"description": "the client has it"}}
 
 PATHS: dict[str, Any] = {
@@ -156,7 +165,7 @@ PATHS: dict[str, Any] = {
             _C,
             _ID,
             status=204,
-            errors=(400, 404, 503),
+            errors=(404, 409, 410, 501),
         )
     },
     "/api/facets": {
@@ -174,8 +183,8 @@ PATHS: dict[str, Any] = {
             _file("the picture", "image/webp"),
             _C,
             _ID,
-            {"name": "w", "in": "query", "schema": WHOLE, "description": "the most pixels along a side"},
-            errors=(400, 404, 422, 429),
+            _WIDTH,
+            errors=_OF_FILES,
             more=_NOT_MODIFIED,
         )
     },
@@ -186,7 +195,7 @@ PATHS: dict[str, Any] = {
             _C,
             _ID,
             _DOWNLOAD,
-            errors=(400, 404, 416),
+            errors=(400, 404, 409, 410, 416),
             more={"206": _file("the part of it that the header Range asks for", "*/*"), **_NOT_MODIFIED},
         )
         for method in ("get", "head")
@@ -198,19 +207,25 @@ PATHS: dict[str, Any] = {
             _C,
             _ID,
             _TIME,
-            errors=(400, 404, 422, 429),
+            _WIDTH,
+            errors=_OF_FILES,
             more=_NOT_MODIFIED,
         )
     },
     "/clip/{id}": {
         "get": _operation(
             "A part of a film or sound that browsers play",
-            _file("fragmented MP4", "video/mp4", "audio/mp4"),
+            {**_file("fragmented MP4", "video/mp4", "audio/mp4"), "headers": _CLIP_HEADERS},
             _C,
             _ID,
             {"name": "from", "in": "query", "schema": NUMBER, "description": "seconds from the start"},
-            {"name": "to", "in": "query", "schema": NUMBER},
-            errors=(400, 404, 422, 429),
+            {
+                "name": "to",
+                "in": "query",
+                "schema": NUMBER,
+                "description": "seconds from the start; default a minute on",
+            },
+            errors=_OF_FILES,
         )
     },
     "/v1/embeddings": {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from mmsearch.types import MODALITIES, Modality, modalities_named
 
 MOST_HITS = 500
 _MOST_TERMS = 64
+_MOST_SECONDS = 1e7  # four months
 _MOST_TEXT = 20_000  # characters of a term
 _LISTS = ("terms", "minus", "like", "unlike", "to")
 _TEXTS = ("c", "under", "after", "before", "where", "min_level", "cursor")
@@ -194,3 +196,18 @@ def _words(values: Sequence[Any], name: str) -> list[str]:
 def wrong(message: str) -> ApiError:
     """A request that cannot be read."""
     return ApiError(400, message, "BadRequest")
+
+
+def seconds_asked(parameters: Mapping[str, str], name: str, usual: float) -> float:
+    """A time in seconds, of a parameter of an address.
+
+    Raises:
+        ApiError: it is no such time.
+    """
+    try:
+        seconds = float(parameters.get(name, usual))
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds <= _MOST_SECONDS:
+        raise wrong(f"{name} is a time in seconds")
+    return seconds

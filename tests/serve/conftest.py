@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -35,6 +36,15 @@ def running() -> Callable[..., contextlib.AbstractContextManager[str]]:
             thread.join()
 
     return run
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kept_pictures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of small pictures, which is not that of the person who runs the tests."""
+    folder = tmp_path_factory.mktemp("cache") / "pictures"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mmsearch.serve.thumbnails.cache_folder", lambda: folder)
+        yield folder
 
 
 @pytest.fixture

@@ -17,10 +17,15 @@ def test_the_status_counts_what_is_served(client, photos):
     assert {index["modality"]: index["index"] for index in one["indexes"]} == {"image": "exact", "text": "exact"}
 
 
-def test_an_item_is_its_record(client, collection):
+def test_an_item_is_its_record(client, collection, photos):
     hit = collection.search("a red disc", to="image")[0]
     item = client.get(f"/api/items/{hit.id}").json()
-    assert item == {**collection.get(hit.id).to_json(), "name": "disc.png"}
+    about_file = {"name": "disc.png", "size_bytes": (photos / "disc.png").stat().st_size, "openable": True}
+    assert item == {**collection.get(hit.id).to_json(), **about_file, "why_not": None}
+    (photos / "disc.png").unlink()
+    item = client.get(f"/api/items/{hit.id}").json()
+    assert (item["openable"], "size_bytes" in item) == (False, False)
+    assert item["why_not"] == f"the file is gone or cannot be read: {photos / 'disc.png'}"
 
 
 def test_the_passages_around_one_come_in_order(client, collection, photos):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Generator, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
@@ -92,6 +93,7 @@ class Extractor:
 
     def __init__(self) -> None:
         self._decoder: Decoder | None = None
+        self._cancelled = threading.Event()
 
     def __enter__(self) -> Self:
         return self
@@ -106,6 +108,10 @@ class Extractor:
         decoder, self._decoder = self._decoder, None
         if decoder is not None:
             decoder.close()
+
+    def cancel(self) -> None:
+        """Have every call fail from now on, also one that another thread is in: that takes half a second."""
+        self._cancelled.set()
 
     def picture(
         self, file: IndexedFile, *, side: int, coding: Literal["webp", "jpeg"] = "webp", at: float | None = None
@@ -173,6 +179,8 @@ class Extractor:
         )
         with contextlib.closing(self._decoder.map([job])) as results:
             for item in results:
+                if self._cancelled.is_set():
+                    raise TransientDecodeError(f"{file.record.path}: nobody waits for it any more")
                 if isinstance(item, Part | Decoded) or item is None:
                     yield item
 

@@ -1,0 +1,133 @@
+"""The files of rows as answers: whole, or the part that was asked for, piece by piece."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from functools import partial
+from typing import IO, Any
+from urllib.parse import quote
+
+from anyio import to_thread
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from mmsearch import Collection, FileNotServedError, IndexedFile
+from mmsearch.serve.api_errors import ApiError
+from mmsearch.serve.byte_ranges import ByteRange, Version, range_asked
+from mmsearch.serve.client_left import send_unless_client_leaves
+
+_PIECE_BYTES = 256 * 1024
+
+_BYTES, _TEXT = "application/octet-stream", "text/plain"
+
+
+def opened(collection: Collection, row_id: int) -> IndexedFile:
+    """The open file of a row.
+
+    Raises:
+        ApiError: it is gone (410), has changed (409), lies outside the indexed folders (403), or is no file (404).
+        NoSuchRowError: there is no such row.
+    """
+    try:
+        return collection.open_file(row_id)
+    except FileNotServedError as error:
+        status, kind = _REFUSALS[error.why]
+        raise ApiError(status, str(error), kind) from None
+
+
+_REFUSALS = {
+    "gone": (410, "FileGone"),
+    "changed": (409, "FileChanged"),
+    "outside": (403, "FileOutside"),
+    "no file": (404, "NoFile"),
+}
+
+
+def openable(collection: Collection, row_id: int) -> dict[str, Any]:
+    """Whether the file of a row can be opened: ``openable``, ``why_not``, and its ``size_bytes`` if it can."""
+    try:
+        with collection.open_file(row_id) as file:
+            return {"size_bytes": file.size, "openable": True, "why_not": None}
+    except FileNotServedError as error:
+        return {"openable": False, "why_not": str(error)}
+
+
+def file_answer(file: IndexedFile, headers: Mapping[str, str], *, method: str, download: bool) -> Response:
+    """The answer to a request for a file; it closes the file once it is sent, or at once if nothing of it is.
+
+    Args:
+        file: the file.
+        headers: those of the request.
+        method: ``GET`` or ``HEAD``.
+        download: have a browser save it rather than show it.
+    """
+    version = _version(file)
+    shown = {
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "private, no-cache",
+        "X-Content-Type-Options": "nosniff",
+        **version.headers,
+    }
+    if version.is_known(headers):
+        file.close()
+        return Response(status_code=304, headers=shown)
+    try:
+        is_range = method == "GET" and version.goes_on(headers)  # only GET knows ranges
+        part = range_asked(headers.get("range"), file.size) if is_range else None
+    except ValueError as error:
+        file.close()
+        said = {"Content-Range": f"bytes */{file.size}"}
+        raise ApiError(416, str(error), "RangeNotSatisfiable", said) from None
+    shown["Content-Type"] = f"{_TEXT}; charset=utf-8" if file.media_type == _TEXT else file.media_type
+    is_shown = not download and file.media_type != _BYTES
+    shown["Content-Disposition"] = content_disposition("inline" if is_shown else "attachment", file.record.path)
+    if part is not None:
+        shown["Content-Range"] = part.content_range(file.size)
+    return _FileResponse(file.file, part or ByteRange(0, file.size), 200 if part is None else 206, shown)
+
+
+def _version(file: IndexedFile) -> Version:
+    digest = file.record.content_hash.hex() or f"{file.size:x}-{file.mtime_ns:x}"
+    return Version(f'"{digest}"', file.mtime_ns // 1_000_000_000)
+
+
+def content_disposition(what: str, path: str) -> str:
+    """The header of that name, with the file's name for all clients (RFC 6266)."""
+    name = os.path.basename(path)
+    plain = re.sub(r"[^ -~]|[\"\\%]", "_", name)
+    exact = quote(name.encode("utf-8", "replace"), safe="")
+    return f"{what}; filename=\"{plain}\"; filename*=UTF-8''{exact}"
+
+
+class _FileResponse(Response):
+    """Sends a part of an open file, and closes it whatever happens."""
+
+    def __init__(self, file: IO[bytes], part: ByteRange, status: int, headers: Mapping[str, str]) -> None:
+        self._file, self._part = file, part
+        self.status_code, self.background, self.body = status, None, b""
+        self.init_headers({**headers, "Content-Length": str(part.stop - part.start)})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        try:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            if scope["method"] == "HEAD":
+                await send({"type": "http.response.body", "body": b""})
+            else:
+                await send_unless_client_leaves(receive, partial(self._send_body, send))
+        finally:
+            self._file.close()
+
+    async def _send_body(self, send: Send) -> None:
+        at, stop = self._part.start, self._part.stop
+        await to_thread.run_sync(self._file.seek, at)
+        while at < stop:
+            data = await to_thread.run_sync(self._file.read, min(_PIECE_BYTES, stop - at))
+            if not data:
+                return  # the file has become shorter: the server closes the connection before the promised end
+            at += len(data)
+            await send({"type": "http.response.body", "body": data, "more_body": at < stop})
+        if self._part.start == stop:
+            await send({"type": "http.response.body", "body": b""})
