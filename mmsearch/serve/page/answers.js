@@ -6,7 +6,7 @@ import { parseWords } from "./words.js";
 
 const FIRST_PAGE = 80;
 const LATER_PAGES = 250;
-const KEPT = 12;
+const [MOST_KEPT, MOST_KEPT_HITS] = [12, 120_000];
 const LONGEST_WAIT_S = 8;
 
 /** What the collection is asked: the body of a search, or the parameters of a list if no words or examples are given. */
@@ -31,7 +31,7 @@ export function filtersOf({ to, year, under, camera }) {
     ...(to.length ? { to } : {}),
     ...(year ? { after: year, before: String(Number(year) + 1) } : {}),
     ...(under ? { under } : {}),
-    ...(camera ? { where: `camera = '${camera.replaceAll("'", "''")}'` } : {}),
+    ...(camera ? { where: `camera = ${JSON.stringify(camera)}` } : {}),
   };
 }
 
@@ -84,14 +84,15 @@ class Answer {
  * The answer to a query, and what goes on with it.
  *
  * `answer` stays the one before until the new one is there; `version` counts its changes. A server that is busy or away
- * is asked again by itself. `fresh` is a number: another one asks anew.
+ * is asked again by itself. What was answered before is shown again on the way back and forth (`byHistory`), and else
+ * asked anew: the collection may have changed.
  */
-export function useAnswer(asked, ready, fresh) {
+export function useAnswer(asked, ready, byHistory) {
   const [state, setState] = useState({ answer: null, trouble: null, loading: true, version: 0 });
   const kept = useRef(new Map());
   const request = requestOf(asked);
   const refused = whyNotAsked(asked);
-  const key = `${fresh} ${refused ?? ""} ${JSON.stringify(request)}`;
+  const key = `${refused ?? ""} ${JSON.stringify(request)}`;
   const current = useRef(key);
   current.current = key;
   const running = useRef(null);
@@ -120,7 +121,7 @@ export function useAnswer(asked, ready, fresh) {
 
   useEffect(() => {
     if (!ready) return undefined;
-    const known = kept.current.get(key);
+    const known = byHistory ? kept.current.get(key) : undefined;
     if (known) {
       setState(({ version }) => ({ answer: known, trouble: null, loading: false, version: version + 1 }));
     } else if (refused) {
@@ -155,10 +156,8 @@ export function useAnswer(asked, ready, fresh) {
 function keep(kept, answer) {
   kept.delete(answer.key);
   kept.set(answer.key, answer);
-  for (const old of kept.keys()) {
-    if (kept.size <= KEPT) break;
-    kept.delete(old);
-  }
+  const hits = () => [...kept.values()].reduce((sum, one) => sum + one.hits.length, 0);
+  while (kept.size > 1 && (kept.size > MOST_KEPT || hits() > MOST_KEPT_HITS)) kept.delete(kept.keys().next().value);
 }
 
 /** What is kept of the files that were dropped: a small picture of each, for as long as the tab lives. */

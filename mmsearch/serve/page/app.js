@@ -13,7 +13,7 @@ import { count, counted, isPoor } from "./words.js";
 
 const LOOK_AGAIN_MS = 2000;
 
-/** What is served, asked again while there is nothing in it or no answer. */
+/** What is served, asked again while there is nothing in it or no answer, and by `lookAgain`. */
 function useStatus(c) {
   const [state, setState] = useState({ status: null, trouble: null });
   const [tries, setTries] = useState(0);
@@ -31,7 +31,8 @@ function useStatus(c) {
     const timer = setTimeout(setTries, LOOK_AGAIN_MS, tries + 1);
     return () => clearTimeout(timer);
   }, [again, tries, state]);
-  return { ...state, collection };
+  const lookAgain = useCallback(() => setTries((before) => before + 1), []);
+  return { ...state, collection, lookAgain };
 }
 
 function useMedia(query) {
@@ -59,11 +60,14 @@ function useHeight(name) {
 
 export function App() {
   const { asked: written, byHistory, change, close } = useAddress();
-  const { status, trouble: away, collection } = useStatus(written.c);
+  const { status, trouble: away, collection, lookAgain } = useStatus(written.c);
   const asked = collection ? { ...written, c: collection.name } : written;
   const ready = Boolean(collection?.rows);
-  const { answer, trouble, loading, version, more, retry, isStale } = useAnswer(asked, ready, 0);
-  const facets = useFacets(asked.c, ready, 0);
+  const { answer, trouble, loading, version, more, retry, isStale } = useAnswer(asked, ready, byHistory);
+  const facets = useFacets(asked.c, ready, collection?.generation);
+  useEffect(() => {
+    if (collection && answer && answer.generation > collection.generation) lookAgain(); // another process has committed
+  }, [answer]);
   const [upload, setUpload] = useState({ busy: null, trouble: null });
   const [helping, setHelping] = useState(false);
   const isSheet = useMedia("(max-width: 900px)");

@@ -5,7 +5,7 @@ import { Icon } from "./icons.js";
 import { ask, thumb } from "./server.js";
 import { count, kindWord } from "./words.js";
 
-const MOST_FOLDERS = 300;
+const YEARS = 7; // as chips; earlier ones are in a menu
 
 /** What there is to choose from in a collection; null until it is known. */
 export function useFacets(c, ready, generation) {
@@ -26,7 +26,7 @@ export function Chips({ asked, facets, onChange }) {
   if (!facets) return html`<div class="chips" aria-hidden="true"></div>`;
   const kinds = KINDS.filter((kind) => facets.kinds[kind] || asked.to.includes(kind));
   const years = Object.keys(facets.years).sort().reverse();
-  const folders = facets.folders.slice(0, MOST_FOLDERS);
+  const folders = facets.folders;
   const cameras = Object.keys(facets.cameras ?? {}).sort();
   const toggle = (kind) => {
     const to = asked.to.includes(kind) ? asked.to.filter((one) => one !== kind) : [...asked.to, kind];
@@ -42,8 +42,10 @@ export function Chips({ asked, facets, onChange }) {
     ${cameras.length > 1 && html`<${Menu} icon="camera" label="Camera" every="All cameras" value=${asked.camera}
       options=${cameras.map((camera) => [camera, camera])} onChange=${(camera) => onChange({ camera })} />`}
     ${(folders.length > 1 || cameras.length > 1) && years.length > 1 && html`<span class="bar" />`}
-    ${years.length > 1 && years.map((year) => html`<${Chip} key=${year} pressed=${asked.year === year}
+    ${years.length > 1 && years.slice(0, YEARS).map((year) => html`<${Chip} key=${year} pressed=${asked.year === year}
       onClick=${() => onChange({ year: asked.year === year ? null : year })}>${year}<//>`)}
+    ${years.length > YEARS && html`<${Menu} icon="clock" label="Earlier year" every="Earlier" value=${years.indexOf(asked.year) < YEARS ? null : asked.year}
+      options=${years.slice(YEARS).map((year) => [year, year])} onChange=${(year) => onChange({ year })} />`}
   </div>`;
 }
 

@@ -70,11 +70,13 @@ function copySelected(text) {
 export function TroubleLine({ trouble, filtered, onRetry, onClearFilters, home }) {
   if (trouble.isHint) return html`<${Line} icon="help">${trouble.message}<//>`;
   const { status } = trouble;
+  if (status === 401) {
+    return html`<${Line} kind="wrong" icon="warning">Open the address that the server printed when it started: it holds the token.<//>`;
+  }
   if (status === 429 || status === 503) {
     return html`<${Line} kind="busy" icon="clock">The server is busy. Trying again…<//>`;
   }
   const way = {
-    401: () => "Open the address that the server printed when it started: it holds the token.",
     404: () => home && html`<a href=${home}>Open the first collection</a>`,
     400: () => filtered && html`<button type="button" class="link" onClick=${onClearFilters}>Clear the filters</button>`,
   }[status]?.();

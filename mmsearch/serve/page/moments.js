@@ -31,8 +31,7 @@ export function Moments({ c, moments, item, start, onSeek }) {
   const length = item.duration_s;
   if (!length || (moments && moments.length < 2)) return null;
   const good = moments?.filter(({ level }) => !isPoor(level)).length ?? 0;
-  const shown = item.modality === "video" && moments
-    ? moments.filter(({ level, rank }) => rank <= MOST_FRAMES && !isPoor(level)) : [];
+  const shown = item.modality === "video" && moments ? moments.filter(({ rank }) => rank <= MOST_FRAMES) : [];
   return html`<section class="moments" aria-label="Moments">
     <div class="strip">
       ${moments?.map(({ id, span, level, rank }) => {
@@ -43,7 +42,7 @@ export function Moments({ c, moments, item, start, onSeek }) {
       })}
     </div>
     <p class="ends"><span>0:00</span>${moments && html`<span>${good ? `${good} of ${moments.length} moments fit` : "no moment fits well"}</span>`}<span>${clock(length)}</span></p>
-    ${shown.length > 1 && html`<ul class="frames">${shown.map(({ id, span }) => html`<li key=${id}>
+    ${shown.length > 1 && html`<ul class="frames">${shown.map(({ id, span, level }) => html`<li key=${id} class=${isPoor(level) ? "poor" : ""}>
       <button type="button" aria-label=${`Play from ${clock(span.start_s)}`} aria-current=${isAt(span, start) ? "true" : null} onClick=${() => onSeek(span.start_s)}>
         <img src=${thumb(c, id, 140)} alt="" loading="lazy" /><span>${clock(span.start_s)}</span>
       </button>

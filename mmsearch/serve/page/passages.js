@@ -5,7 +5,8 @@ import { marked } from "./words.js";
 
 const [FEW, MANY] = [3, 40];
 
-export function Passages({ c, item, query, onOpen }) {
+/** The passage of a text result, with a few before and behind it, and more if one wants. */
+export function Passages({ c, item, query }) {
   const [around, setAround] = useState(FEW);
   const [passages, setPassages] = useState(null);
   useEffect(() => {

@@ -49,10 +49,10 @@ export function tell(path, parameters) {
   return ask(path, { parameters, json: {} });
 }
 
-const THUMB_WIDTHS = [160, 320, 640, 1280];
+const THUMB_SIDES = [160, 320, 640, 1280];
 
-/** The address of a thumbnail that is at least so many pixels of the screen wide. */
-export function thumb(c, id, width) {
-  const needed = width * Math.min(devicePixelRatio || 1, 2);
-  return address(`thumb/${id}`, { c, w: THUMB_WIDTHS.find((one) => one >= needed * 0.9) ?? THUMB_WIDTHS.at(-1) });
+/** The address of a small picture whose longer side is about so many pixels of the page. */
+export function thumb(c, id, side) {
+  const needed = side * Math.min(devicePixelRatio || 1, 2);
+  return address(`thumb/${id}`, { c, w: THUMB_SIDES.find((one) => one >= needed * 0.9) ?? THUMB_SIDES.at(-1) });
 }

@@ -21,7 +21,7 @@ export function Similar({ asked, kind, onChange }) {
   return html`<section class="similar" aria-labelledby="similar-title">
     <h3 id="similar-title">Similar</h3>
     <ul>${(hits ?? Array(FEW).fill(null)).map((hit) => html`<li>
-      ${hit && html`<button type="button" title=${nameOf(hit.path)} aria-label=${`Open ${nameOf(hit.path)}`}
+      ${hit && html`<button type="button" title=${nameOf(hit.path)}
         onClick=${() => onChange({ open: hit.id, at: null })}><${Small} c=${c} hit=${hit} /></button>`}
     </li>`)}</ul>
   </section>`;
@@ -29,8 +29,12 @@ export function Similar({ asked, kind, onChange }) {
 
 function Small({ c, hit }) {
   const [failed, setFailed] = useState(false);
-  if (failed || hit.modality === "text" || hit.modality === "audio") {
-    return html`<span class="face"><${Icon} name=${hit.modality} /><span class="name">${nameOf(hit.path)}</span></span>`;
+  const name = nameOf(hit.path);
+  if (hit.modality === "text" && hit.text) {
+    return html`<span class="face passage"><span class="unseen">${name}: </span>${hit.text.slice(0, 160)}</span>`;
   }
-  return html`<img src=${thumb(c, hit.id, 120)} alt="" loading="lazy" onError=${() => setFailed(true)} />`;
+  if (failed || hit.modality === "text" || hit.modality === "audio") {
+    return html`<span class="face"><${Icon} name=${hit.modality} /><span class="name">${name}</span></span>`;
+  }
+  return html`<img src=${thumb(c, hit.id, 120)} alt=${name} loading="lazy" onError=${() => setFailed(true)} />`;
 }

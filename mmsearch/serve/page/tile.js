@@ -1,10 +1,11 @@
 // One result in the grid.
-import { html, useState } from "./vendor/preact.js";
+import { html, useRef, useState } from "./vendor/preact.js";
 import { Icon } from "./icons.js";
 import { thumb } from "./server.js";
 import { clock, excerpt, folderOf, kindWord, levelWords, marked, nameOf, spanWords } from "./words.js";
 
 const AGAIN_MS = 1500;
+const NARROW = 150; // pixels: no room for the end of a moment
 
 /** A result: a link whose address opens it in the side view. */
 export function Tile({ hit, index, count, place, c, query, isOpen, inTabOrder, address, onOpen, onFocus }) {
@@ -22,7 +23,7 @@ export function Tile({ hit, index, count, place, c, query, isOpen, inTabOrder, a
       href=${address} data-index=${index} data-id=${hit.id} tabindex=${inTabOrder ? 0 : -1} draggable=${false}
       aria-current=${isOpen ? "true" : null} onClick=${open} onFocus=${() => onFocus(index)}>
       <span class="unseen">${label(hit, name)}</span>
-      <${Face} hit=${hit} name=${name} c=${c} query=${query} width=${place.width} />
+      <${Face} hit=${hit} name=${name} c=${c} query=${query} side=${Math.max(place.width, place.height)} />
     </a>
   </li>`;
 }
@@ -32,28 +33,31 @@ function label(hit, name) {
   return [name, kindWord(hit.modality), spanWords(hit.span), level].filter(Boolean).join(", ");
 }
 
-function Face({ hit, name, c, query, width }) {
+function Face({ hit, name, c, query, side }) {
   if (hit.modality === "text" && hit.text) return html`<${Passage} hit=${hit} name=${name} query=${query} />`;
   if (hit.modality === "audio") return html`<${Sound} hit=${hit} name=${name} />`;
-  return html`<${Picture} hit=${hit} name=${name} c=${c} width=${width} />`;
+  return html`<${Picture} hit=${hit} name=${name} c=${c} side=${side} />`;
 }
 
-function Picture({ hit, name, c, width }) {
+function Picture({ hit, name, c, side }) {
   const [state, setState] = useState("");
   const [source, setSource] = useState(null);
+  const largest = useRef(0);
+  largest.current = Math.max(largest.current, side); // a tile that becomes smaller keeps its picture
+  const own = thumb(c, hit.id, largest.current);
   const again = () => {
     if (source) setState("failed");
-    else setTimeout(() => setSource(`${thumb(c, hit.id, width)}&again=1`), AGAIN_MS); // the server may have been busy
+    else setTimeout(() => setSource(`${own}&again=1`), AGAIN_MS); // the server may have been busy
   };
   if (state === "failed") {
     return html`<span class="card plain" aria-hidden="true"><${Icon} name=${hit.modality} size=${28} /><span class="name">${name}</span></span>`;
   }
   return html`
     <img
-      class=${state} src=${source ?? thumb(c, hit.id, width)} alt="" decoding="async" draggable=${false}
+      class=${state} src=${source ?? own} alt="" decoding="async" draggable=${false}
       onLoad=${() => setState("there")} onError=${again} />
     <span class="caption" aria-hidden="true">${name}</span>
-    ${hit.modality === "video" && html`<span class="badge" aria-hidden="true"><${Icon} name="play" size=${14} />${when(hit)}</span>`}
+    ${hit.modality === "video" && html`<span class="badge" aria-hidden="true"><${Icon} name="play" size=${14} />${side < NARROW ? when(hit).split("–")[0] : when(hit)}</span>`}
     ${"start_page" in (hit.span ?? {}) && html`<span class="badge" aria-hidden="true">${spanWords(hit.span)}</span>`}
   `;
 }

@@ -23,13 +23,18 @@ function useRecord(c, id) {
   return state.id === id ? state : { record: null, trouble: null };
 }
 
+// A row of what is heard or said in a film stands for the film.
+function kindOf({ modality, width, duration_s }) {
+  return width && duration_s ? "video" : modality;
+}
+
 /**
  * One result in full. `hit` is what the search said of it, if it is among the results; `place` is where it stands there.
  */
 export function View({ asked, request, hit, place, local, isSheet, onChange, onStep, onClose }) {
   const { c, open: id, at } = asked;
   const { record, trouble } = useRecord(c, id);
-  const item = record ? { ...hit, ...record, ...(hit ? { span: hit.span } : {}) } : hit;
+  const item = record ? { ...hit, ...record, modality: hit?.modality ?? kindOf(record), span: hit?.span ?? record.span } : hit;
   const timed = item && (item.modality === "video" || item.modality === "audio");
   const moments = useMoments(timed ? request : null, id);
   const start = at ?? item?.span?.start_s ?? 0;
@@ -56,10 +61,10 @@ export function View({ asked, request, hit, place, local, isSheet, onChange, onS
       ${trouble && html`<p class="line wrong"><${Icon} name="warning" size=${18} /><span>${trouble.message}</span></p>`}
       ${item && html`
         <${Stage} key=${`stage ${id}`} c=${c} item=${item} known=${Boolean(record)} start=${start} query=${asked.q} />
+        ${item.modality === "text" && html`<${Passages} key=${`text ${id}`} c=${c} item=${item} query=${asked.q} />`}
         ${timed && html`<${Moments} c=${c} moments=${moments} item=${item} start=${start} onSeek=${(seconds) => onChange({ at: seconds }, { replace: true })} />`}
         <${Level} hit=${hit} />
         <${Actions} asked=${asked} item=${item} local=${local} searched=${Boolean(request.terms)} onChange=${onChange} isSheet=${isSheet} />
-        ${item.modality === "text" && html`<${Passages} key=${`text ${id}`} c=${c} item=${item} query=${asked.q} onOpen=${(open) => onChange({ open, at: null }, { replace: true })} />`}
         <${Facts} item=${item} hit=${hit} onUnder=${(under) => onChange({ under, open: null, at: null })} />
         <${Similar} key=${`similar ${id}`} asked=${asked} kind=${item.modality} onChange=${onChange} />
       `}
