@@ -25,6 +25,10 @@ $(VENV)/.test: $(VENV)/.check
 	$(PIP) --editable ".[dev,clip,audio,export,raw,bench]"
 	touch $@
 
+$(VENV)/npm: $(VENV)/.base
+	@command -v npm > /dev/null || echo "npm is not here: tests of the page with axe-core will be skipped"
+	! command -v npm > /dev/null || npm install --silent --no-audit --no-fund --prefix $@ axe-core@4
+
 $(VENV)/.bench: $(VENV)/.base
 	$(PIP) --editable ".[bench]"
 	touch $@
@@ -32,7 +36,7 @@ $(VENV)/.bench: $(VENV)/.base
 demo: $(VENV)/.demo  ## index photographs that a library ships (and PHOTOS=dir), ask three questions
 	$(BIN)/python examples/demo.py $(PHOTOS)
 
-test: $(VENV)/.test  ## all tests, those of open_clip models included
+test: $(VENV)/.test $(VENV)/npm  ## all tests, those of open_clip models included
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 test-fast: $(VENV)/.test  ## the tests that take less than 0.15 s each: for every change
@@ -58,8 +62,9 @@ bench-ann: $(VENV)/.bench  ## this index engine beside its rivals (ROWS=200000);
 	$(BIN)/python benchmarks/ann.py --rows $(or $(ROWS),200000) --work .bench-ann
 	$(BIN)/python benchmarks/plot.py
 
-picture: $(VENV)/.base  ## draw the README's picture of the terminal anew
+picture: $(VENV)/.check $(VENV)/.demo  ## make the README's pictures of the terminal and the page anew
 	$(BIN)/python examples/picture.py docs/terminal.svg
+	$(BIN)/python examples/page_pictures.py docs
 
 docs: $(VENV)/.check  ## write docs/api.md from the docstrings
 	$(BIN)/python docs/make_api.py
