@@ -109,6 +109,7 @@ class FilmReader:
         from av.stream import Disposition
 
         self._container = open_container(self._source, self._format)
+        self._has_begun = False
         with as_decode_errors():
             covers = Disposition.attached_pic | Disposition.timed_thumbnails
             tracks = tuple(track for track in self._container.streams.video if not track.disposition & covers)
@@ -189,6 +190,7 @@ class FilmReader:
         if base is None:
             return
         try:
+            self._read_first_frame()
             self._container.seek(int((time + origin) / base), stream=self._stream)
         except av.FFmpegError:
             return
@@ -200,6 +202,15 @@ class FilmReader:
                 started = decoded.time
             if started is not None and decoded.time >= started + settles:
                 yield self._frame(decoded, decoded.time - origin, self._length(decoded))
+
+    def _read_first_frame(self) -> None:
+        """Decode one frame of H.264 before the first jump: what follows may need what the first packet alone says.
+
+        Films of old versions of x264 in 4:4:4 name the version there, and FFmpeg decodes them by it.
+        """
+        if self._stream.codec_context.name == "h264" and not self._has_begun:
+            next(self._container.decode(self._stream), None)
+        self._has_begun = True
 
     def _length(self, decoded: Any) -> float:
         length = float(decoded.duration * decoded.time_base) if decoded.duration and decoded.time_base else 0.0
