@@ -64,7 +64,7 @@ async def item(request: Request) -> Response:
 
 def _record(request: Request) -> tuple[Served, Record]:
     served = served_of(request)
-    return served, served.collection.get(int(request.path_params["id"]))
+    return served, served.collection.shown(int(request.path_params["id"]))
 
 
 def _record_json(record: Record) -> dict[str, Any]:

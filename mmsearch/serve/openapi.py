@@ -213,7 +213,7 @@ PATHS: dict[str, Any] = {
         )
     },
     "/clip/{id}": {
-        "get": _operation(
+        method: _operation(
             "A part of a film or sound that browsers play",
             {**_file("fragmented MP4", "video/mp4", "audio/mp4"), "headers": _CLIP_HEADERS},
             _C,
@@ -227,6 +227,7 @@ PATHS: dict[str, Any] = {
             },
             errors=_OF_FILES,
         )
+        for method in ("get", "head")
     },
     "/v1/embeddings": {
         "post": _operation(

@@ -144,7 +144,7 @@ SCHEMAS: dict[str, Schema] = {
             "openable": described(FLAG, "whether /media, /thumb and the others hand the file out"),
             "why_not": or_null(TEXT),
         },
-        optional=(*_RARE, "size_bytes", "openable", "why_not"),
+        optional=(*_RARE, "size_bytes"),
     ),
     "Hit": fields(_HIT, optional=_RARE),
     "Term": {

@@ -206,8 +206,29 @@ def test_what_files_hold(media_collection):
         one.ask("get", f"/frame/{ids['video']}", params={"t": 1.5, "w": 160})
         clip = one.ask("get", f"/clip/{ids['video']}", params={"from": 1, "to": 2})
         assert set(one_operation("/clip/{id}")["headers"]) <= {name.title() for name in clip.headers}
+        one.ask("head", f"/clip/{ids['video']}")
         one.ask("get", f"/clip/{ids['audio']}", params={"from": 1, "to": 2})
         one.ask("post", f"/api/items/{ids['image']}/reveal", 403)
+
+
+def test_files_that_are_not_what_was_indexed(collection, photos, drawn):
+    ids = {os.path.basename(record.path): record.id for record in collection}
+    drawn("noise.png").save(photos / "disc.png")
+    (photos / "square.jpg").unlink()
+    with TestClient(create_app([collection], local=True), base_url="http://127.0.0.1:8765") as client:
+        one = Checked(client)
+        for name, status in (("disc.png", 409), ("square.jpg", 410)):
+            assert one.ask("get", f"/api/items/{ids[name]}").json()["openable"] is False
+            one.ask("get", f"/media/{ids[name]}", status)
+            one.ask("get", f"/thumb/{ids[name]}", status)
+            one.ask("post", f"/api/items/{ids[name]}/reveal", status)
+
+
+def test_a_row_of_subtitles_is_an_item_of_its_film(media_collection):
+    subtitles = next(one for one in media_collection if one.path.endswith("film.mkv") and one.modality == "text")
+    with TestClient(create_app([media_collection]), base_url="http://127.0.0.1:8765") as client:
+        item = Checked(client).ask("get", f"/api/items/{subtitles.id}").json()
+    assert (item["name"], item["modality"], item["text"]) == ("film.mkv", "video", subtitles.text)
 
 
 def one_operation(path: str) -> Any:
