@@ -67,12 +67,12 @@ def measure() -> list[dict[str, Any]]:
     return lines
 
 
-def fill(root: Path, photos: Path) -> str:
-    """Make a collection of `ROWS` vectors that lie as those of photographs do; returns the index that it got."""
+def fill(root: Path, photos: Path, rows: int = ROWS) -> str:
+    """Make a collection of so many vectors that lie as those of photographs do; returns the index that it got."""
     with Collection.create(root, "mini") as collection:
         collection.index([photos])
         seeds = stored_vectors(collection)
-        names = [f"/photos/{row // 1000:03d}/{row:06d}.jpg" for row in range(ROWS - len(seeds))]
+        names = [f"/photos/{row // 1000:03d}/{row:06d}.jpg" for row in range(rows - len(seeds))]
         collection.add(blends(seeds, len(names)), paths=names, modality="image")
         return collection.status().modalities[0].index
 

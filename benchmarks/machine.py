@@ -13,6 +13,7 @@ from data import REPOSITORY
 import mmsearch
 
 PACKAGES = ("numpy", "pyarrow", "faiss-cpu", "faiss-gpu", "onnxruntime", "tokenizers", "pillow", "av", "soxr")
+SERVING = ("starlette", "uvicorn")
 RIVALS = ("scenedetect", "opencv-python-headless", "decord", "torchcodec", "librosa")
 
 
@@ -28,7 +29,7 @@ def machine_facts() -> dict[str, str | int | float | None]:
 
 def versions() -> dict[str, str | None]:
     """Versions of Python, mmsearch (with its commit, if this is a git checkout) and the packages that do the work."""
-    installed = {name: _version(name) for name in (*PACKAGES, *RIVALS)}
+    installed = {name: _version(name) for name in (*PACKAGES, *SERVING, *RIVALS)}
     return {
         "python": platform.python_version(),
         "mmsearch": mmsearch.__version__,

@@ -428,3 +428,47 @@ def test_things_that_a_caption_names_are_not_absent(bench):
         "an owl",
         "a zebra",
     ]
+
+
+def test_clients_that_ask_together_count_answers_failures_and_times(bench):
+    import threading
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self):
+            asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            fails = asked[-1]["q"] == "bad"
+            self.send_response(500 if fails else 200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_):
+            pass
+
+    load = bench("serve_load")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        address = f"http://127.0.0.1:{server.server_address[1]}"
+        words = iter(["one", "two", "bad", "three", "never asked"])
+        make = load.posted("/", lambda question: {"q": question})
+        found = load.ask_together(address, make, words, clients=2, process=os.getpid(), count=4)
+        server.shutdown()
+    assert {one["q"] for one in asked} == {"one", "two", "bad", "three"}
+    summary = found.summary()
+    assert (summary["answers"], summary["failed"]) == (3, 1)
+    assert 0 < summary["p50_ms"] <= summary["p99_ms"]
+    assert found.last == b"{}"
+
+
+def test_questions_to_servers_never_come_twice(bench, tmp_path):
+    pairs = [{"query": f"dog {i} runs on the beach of {i % 7}"} for i in range(20)]
+    (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, pairs)))
+    words = bench("serve").new_questions(tmp_path)
+    found = list(words)
+    assert len(set(found)) == len(found) == 20 * 7
+    assert {len(one.split()) for one in found} == {8}
