@@ -63,29 +63,45 @@ def file_answer(file: IndexedFile, headers: Mapping[str, str], *, method: str, d
         method: ``GET`` or ``HEAD``.
         download: have a browser save it rather than show it.
     """
-    version = _version(file)
-    shown = {
-        "Accept-Ranges": "bytes",
-        "Cache-Control": "private, no-cache",
+    is_shown = not download and file.media_type != _BYTES
+    said = {
+        "Content-Type": f"{_TEXT}; charset=utf-8" if file.media_type == _TEXT else file.media_type,
+        "Content-Disposition": content_disposition("inline" if is_shown else "attachment", file.record.path),
         "X-Content-Type-Options": "nosniff",
-        **version.headers,
     }
+    return answer_in_parts(file.file, file.size, _version(file), headers, method=method, said=said)
+
+
+def answer_in_parts(
+    file: IO[bytes], size: int, version: Version, headers: Mapping[str, str], *, method: str, said: Mapping[str, str]
+) -> Response:
+    """An answer with an open file, or the part of it that a request asks for, or the word that the client has it.
+
+    Args:
+        file: is closed once it is sent, or at once if nothing of it is.
+        size: in bytes.
+        version: of the file.
+        headers: those of the request.
+        method: ``GET`` or ``HEAD``.
+        said: headers of the answer, beside those of the file and its version.
+
+    Raises:
+        ApiError: 416, the part is not in the file.
+    """
+    shown = {**said, "Accept-Ranges": "bytes", "Cache-Control": "private, no-cache", **version.headers}
     if version.is_known(headers):
         file.close()
+        shown.pop("Content-Type", None)
         return Response(status_code=304, headers=shown)
     try:
         is_range = method == "GET" and version.goes_on(headers)  # only GET knows ranges
-        part = range_asked(headers.get("range"), file.size) if is_range else None
+        part = range_asked(headers.get("range"), size) if is_range else None
     except ValueError as error:
         file.close()
-        said = {"Content-Range": f"bytes */{file.size}"}
-        raise ApiError(416, str(error), "RangeNotSatisfiable", said) from None
-    shown["Content-Type"] = f"{_TEXT}; charset=utf-8" if file.media_type == _TEXT else file.media_type
-    is_shown = not download and file.media_type != _BYTES
-    shown["Content-Disposition"] = content_disposition("inline" if is_shown else "attachment", file.record.path)
+        raise ApiError(416, str(error), "RangeNotSatisfiable", {"Content-Range": f"bytes */{size}"}) from None
     if part is not None:
-        shown["Content-Range"] = part.content_range(file.size)
-    return _FileResponse(file.file, part or ByteRange(0, file.size), 200 if part is None else 206, shown)
+        shown["Content-Range"] = part.content_range(size)
+    return _FileResponse(file, part or ByteRange(0, size), 200 if part is None else 206, shown)
 
 
 def _version(file: IndexedFile) -> Version:

@@ -225,7 +225,8 @@ PATHS: dict[str, Any] = {
                 "schema": NUMBER,
                 "description": "seconds from the start; default a minute on",
             },
-            errors=_OF_FILES,
+            errors=(*_OF_FILES, 416),
+            more={"206": _file("a part of a clip that was made quickly", "video/mp4", "audio/mp4"), **_NOT_MODIFIED},
         )
         for method in ("get", "head")
     },

@@ -1,10 +1,12 @@
 """Makes pictures in a few threads: those that were asked for last come first, because a person scrolls on.
 
-What several clients ask for is made once. What nobody waits for any more is not made.
+Every other one is the oldest that waits, so that none waits for ever. What several clients ask for is made once. What
+nobody waits for any more is not made.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import OrderedDict
@@ -34,12 +36,12 @@ class PictureMaker:
     """Threads, each with a worker process that decodes. Both are started when they are needed, and end after a while.
 
     Args:
-        threads: how many pictures are made at once.
+        threads: how many pictures are made at once; default by the number of processors.
         idle_s: seconds without work after which a thread and its process end.
     """
 
-    def __init__(self, threads: int = 2, idle_s: float = _IDLE_S) -> None:
-        self._most_threads, self._idle_s = threads, idle_s
+    def __init__(self, threads: int | None = None, idle_s: float = _IDLE_S) -> None:
+        self._most_threads, self._idle_s = threads or _usual_threads(), idle_s
         self._changed = threading.Condition()
         self._waiting: OrderedDict[str, _Wanted] = OrderedDict()
         self._running: dict[str, _Wanted] = {}
@@ -47,6 +49,7 @@ class PictureMaker:
         self._threads: set[threading.Thread] = set()
         self._extractors: set[Extractor] = set()
         self._idle = 0
+        self._newest_is_next = True
         self._is_closed = False
 
     def ask(self, key: str, make: Make) -> Future[bytes]:
@@ -131,7 +134,7 @@ class PictureMaker:
                     wanted.future.set_result(made)
 
     def _next(self, extractor: Extractor) -> tuple[str, _Wanted] | None:
-        """The picture that was asked for last; None when the thread is to end."""
+        """The next picture to make; None when the thread is to end."""
         with self._changed:
             self._extractors.add(extractor)
             deadline = time.monotonic() + self._idle_s
@@ -144,7 +147,8 @@ class PictureMaker:
                 self._idle += 1
                 self._changed.wait(left)
                 self._idle -= 1
-            key, wanted = self._waiting.popitem()
+            key, wanted = self._waiting.popitem(last=self._newest_is_next)
+            self._newest_is_next = not self._newest_is_next
             self._running[key] = wanted
             return key, wanted
 
@@ -156,3 +160,7 @@ class PictureMaker:
                 self._failures[key] = (time.monotonic() + kept_s, error)
                 if len(self._failures) > _MOST_FAILURES:
                     self._failures.popitem(last=False)
+
+
+def _usual_threads() -> int:
+    return max(2, min(4, (os.cpu_count() or 1) // 2))

@@ -11,6 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from mmsearch import Collection
+from mmsearch.retrieval.media.workers import process
 from mmsearch.serve import clips, create_app
 
 
@@ -36,6 +37,15 @@ def cinema(tmp_path_factory, films) -> Collection:
 def client(cinema: Collection) -> Iterator[TestClient]:
     with TestClient(create_app([cinema]), base_url="http://127.0.0.1:8765") as client:
         yield client
+
+
+@pytest.fixture
+def started_workers(monkeypatch):
+    """How many processes were started so far."""
+    started = []
+    popen = process.subprocess.Popen
+    monkeypatch.setattr(process.subprocess, "Popen", lambda *given, **how: started.append(1) or popen(*given, **how))
+    return lambda: len(started)
 
 
 def row_of(collection: Collection, name: str) -> int:
@@ -75,7 +85,43 @@ def test_head_says_where_it_starts_and_makes_nothing(client, cinema):
     head = client.head(address, params={"from": 3.5, "to": 5})
     assert (head.status_code, head.content, head.headers["clip-start"]) == (200, b"", "3.000000")
     got = client.get(address, params={"from": 3.5, "to": 5})
-    assert {**got.headers} == {**head.headers}
+    for name in ("clip-start", "clip-end", "content-type"):
+        assert got.headers[name] == head.headers[name]
+    again = client.head(address, params={"from": 3.5, "to": 5})  # it is made now
+    assert again.headers["content-length"] == str(len(got.content))
+
+
+def test_a_player_can_jump_in_a_clip_that_is_made_quickly(client, cinema, started_workers):
+    address, asked = f"/clip/{row_of(cinema, 'good.mp4')}", {"from": 2.5, "to": 6}
+    whole = client.get(address, params=asked)
+    assert whole.headers["accept-ranges"] == "bytes"
+    made = started_workers()
+    part = client.get(address, params=asked, headers={"Range": "bytes=1000-", "If-Range": whole.headers["etag"]})
+    assert (part.status_code, part.content) == (206, whole.content[1000:])
+    assert client.get(address, params=asked, headers={"If-None-Match": whole.headers["etag"]}).status_code == 304
+    assert started_workers() == made  # nothing was made again
+    assert client.get(address, params={"from": 2.5, "to": 7}).content != whole.content
+    assert started_workers() > made
+
+
+def test_a_clip_that_takes_long_is_sent_while_it_is_made(client, cinema, films, monkeypatch):
+    monkeypatch.setattr(clips, "_COLLECTED_S", 0.0)
+    answer = client.get(f"/clip/{row_of(cinema, 'good.mp4')}", params={"from": 3.5, "to": 5})
+    assert answer.headers["accept-ranges"] == "none"
+    assert "content-length" not in answer.headers
+    assert numbers(answer.content, films)[0] == 75
+
+
+def test_a_clip_that_is_kept_is_not_given_of_a_file_that_has_changed(tmp_path, films, empty):
+    film = tmp_path / "films" / "film.mp4"
+    film.parent.mkdir()
+    film.write_bytes(films.film([films.numbered(n) for n in range(50)]))
+    empty.index([film.parent], workers=1)
+    row = row_of(empty, "film.mp4")
+    with TestClient(create_app([empty]), base_url="http://127.0.0.1:8765") as client:
+        assert client.get(f"/clip/{row}", params={"to": 1}).status_code == 200
+        film.write_bytes(film.read_bytes() + b"more")
+        assert client.get(f"/clip/{row}", params={"to": 1}).status_code == 409
 
 
 def test_a_clip_is_a_minute_long_if_nothing_is_said_and_ten_at_most(client, cinema, monkeypatch, films):

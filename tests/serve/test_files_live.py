@@ -26,6 +26,12 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="coun
 LARGE = 16 << 20
 
 
+@pytest.fixture(autouse=True)
+def clips_are_sent_while_they_are_made(monkeypatch):
+    """Also those that could be made at once."""
+    monkeypatch.setattr("mmsearch.serve.clips.MOST_BYTES", 0)
+
+
 @pytest.fixture(scope="module")
 def cinema(tmp_path_factory, films) -> Collection:
     """A film of tens of megabytes, far more than the buffers between a server and its client hold; and pictures."""

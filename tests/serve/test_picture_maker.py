@@ -40,24 +40,25 @@ class Gate:
         return make
 
 
-def test_the_newest_is_made_first(maker):
+def test_the_newest_and_the_oldest_are_made_in_turns(maker):
+    """The newest is what a person looks at now; the oldest would else wait for ever."""
     gate = Gate()
-    futures = [maker.ask("first", gate.work("first"))]
+    futures = [maker.ask("0", gate.work("0"))]
     assert gate.entered.wait(5)
-    futures += [maker.ask(name, gate.work(name)) for name in ("old", "middle", "new")]
+    futures += [maker.ask(name, gate.work(name)) for name in "12345"]
     gate.opened.set()
-    assert [future.result(5) for future in futures] == [b"first", b"old", b"middle", b"new"]
-    assert gate.made == ["first", "new", "middle", "old"]
+    assert [future.result(5) for future in futures] == [b"0", b"1", b"2", b"3", b"4", b"5"]
+    assert gate.made == ["0", "1", "5", "2", "4", "3"]
 
 
-def test_one_that_several_ask_for_is_made_once_and_moves_forward(maker):
+def test_one_that_several_ask_for_is_made_once_and_counts_as_new(maker):
     gate = Gate()
     maker.ask("first", gate.work("first"))
     assert gate.entered.wait(5)
     asked = [maker.ask(name, gate.work(name)) for name in ("twice", "once", "twice", "first")]
     gate.opened.set()
     assert [future.result(5) for future in asked] == [b"twice", b"once", b"twice", b"first"]
-    assert gate.made == ["first", "twice", "once"]
+    assert gate.made == ["first", "once", "twice"]
 
 
 def test_one_that_nobody_waits_for_any_more_is_not_made(maker):

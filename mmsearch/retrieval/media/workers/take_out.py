@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _CODINGS: dict[str, tuple[str, dict[str, Any]]] = {
-    "webp": ("WEBP", {"quality": 80, "method": 4}),
+    "webp": ("WEBP", {"quality": 80, "method": 2}),  # 4 takes twice as long for 3 % less
     "jpeg": ("JPEG", {"quality": 90}),
 }
 """Pillow's name of a coding, and how it is written."""
