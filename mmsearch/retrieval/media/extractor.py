@@ -20,6 +20,7 @@ from mmsearch.types import Span
 if TYPE_CHECKING:
     from typing import Self
 
+_CLIP_TYPES = ("video/mp4", "audio/mp4")
 _CODED_BYTES = 1 << 20
 _TIME_LIMIT_S = 20.0
 """For a small file; a person is waiting."""
@@ -46,8 +47,11 @@ class Clip:
         except BaseException:
             self.close()
             raise
-        self.start_s, self.end_s = self._first.start_s, self._first.end_s
+        self.start_s, self.end_s = float(self._first.start_s), float(self._first.end_s)
         self.media_type = self._first.media_type or ""
+        if self.media_type not in _CLIP_TYPES:  # said by a worker that a file has taken over
+            self.close()
+            raise DecodeError(f"{name}: the decoder gave no clip")
 
     def _read_first(self) -> Part:
         for item in self._pieces:

@@ -7,11 +7,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 from PIL import Image
 
-from mmsearch import Collection, DecodeError, Extractor, IndexedFile, Record, Span, TransientDecodeError
+from mmsearch import Clip, Collection, DecodeError, Extractor, IndexedFile, Record, Span, TransientDecodeError
+from mmsearch.retrieval.media.workers.jobs import Part
 
 
 @pytest.fixture(scope="module")
@@ -173,3 +175,10 @@ def test_rows_of_a_collection_give_pictures(collection: Collection):
                 with collection.open_file(record.id) as file:
                     made = extractor.picture(file, side=40)
                 assert (made.width, made.height) == (40, 27)
+
+
+def test_a_worker_that_a_file_has_taken_over_cannot_make_a_browser_run_its_bytes():
+    data = np.frombuffer(b"<script>alert(1)</script>", np.uint8)
+    said = Part(path=b"", array=data, kind="coded", start_s=0, end_s=1, media_type="text/html\r\nX: y")
+    with pytest.raises(DecodeError, match="film: the decoder gave no clip"):
+        Clip("film", (part for part in [said]))

@@ -60,6 +60,8 @@ _DECODED_KINDS: dict[Kind, DecodedKind] = {
 }
 _SPARE_ADDRESS_SPACE = 4 << 30
 _LONGEST_REASON = 300
+_MOST_TO_READ = 200 << 20
+"""Bytes of a file that taking something out of it may need; a film is read in part."""
 
 _ReceivedLine = tuple[bytes, OpenedFile]
 
@@ -154,7 +156,7 @@ def decode_file(request: JobRequest, opened: OpenedFile, workspace: Workspace, c
     job = request.job
     with opened.file_of(job.path) as file:
         before = os.fstat(file.fileno())
-        channel.send(Extent(size=before.st_size))
+        channel.send(Extent(size=before.st_size if job.extract is None else min(before.st_size, _MOST_TO_READ)))
         sniffed = sniff(file.read(HEAD_BYTES), job.path, explicitly_requested=job.explicitly_requested)
         if job.identity is not None and identity_of(before) != job.identity:
             return Decoded.skipped(job.path, "changed just now", "transient")
