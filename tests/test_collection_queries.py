@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmsearch import Hint, HintKind, Hits, NoSuchFileError, NoticeKind, Query, UsageError
+from mmsearch import DecodeError, Hint, HintKind, Hits, NoSuchFileError, NoticeKind, Query, UsageError
+from mmsearch.retrieval.media.workers.decoder import Decoder
 from mmsearch.types import LEVELS
 
 
@@ -101,3 +102,22 @@ def test_rows_like_a_row_are_found_by_its_vector_without_the_row_itself(mine):
     assert [hit.id for hit in mine.similar(5, k=5)] == [hit.id for hit in expected[1:]]
     assert mine.similar(5, k=6, include_self=True) == expected
     assert all(hit.width > 10 for hit in mine.similar(5, where="width > 10"))
+
+
+def test_files_that_are_asked_together_are_decoded_by_one_process_and_fail_alone(gallery, monkeypatch):
+    started = []
+
+    def counted(*arguments, **options):
+        started.append(Decoder(*arguments, **options))
+        return started[-1]
+
+    monkeypatch.setattr("mmsearch.retrieval.search.query_files.Decoder", counted)
+    (folder,) = {Path(record.path).parent for record in gallery}
+    disc, bread = ((folder / name).read_bytes() for name in ("disc.png", "bread.md"))
+    broken = b"\x89PNG\r\n\x1a\nnothing more"
+    first, failed, second, third = gallery.ask_many([disc, broken, bread, disc], k=3)
+    assert isinstance(failed, DecodeError)
+    assert [hit.path for hit in first.hits] == [hit.path for hit in third.hits]
+    assert Path(first.hits[0].path).name == "disc.png"
+    assert Path(second.hits[0].path).name == "bread.md"
+    assert len(started) == 1

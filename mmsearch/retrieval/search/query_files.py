@@ -10,7 +10,8 @@ import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,47 +33,76 @@ from mmsearch.retrieval.search.word_coverage import notice_of_text
 from mmsearch.types import clock, printable
 from mmsearch.unit import Vector
 
+if TYPE_CHECKING:
+    from typing import Self
+
 _PARTS_AT_ONCE = 16  # frames or windows that are embedded at a time
 _WAITING_BYTES = 128 << 20  # decoded parts held before they are embedded: those dropped from the sample cost nothing
 _MOST_PARTS = 128  # shots, windows or pages of a file; the mean of 64 comes close to that of all
 _MOST_PASSAGES = 512  # or rows of a table; embedding a passage takes a tenth of a picture's time, or less
 
 
-def embed_file(
-    path: Path,
-    encoder: Encoder,
-    moment: tuple[float, float | None] | None = None,
-    listener: QueryListener = NO_LISTENER,
-) -> Vector:
-    """The vector of a file, float32 ``[dim]``, of any length above 0.
-
-    Of a text it is the mean of its passages, of a film that of its shots (of its sound, if the model embeds no frames),
-    of a sound that of its windows: the same as of the file's stored rows, see `stored_vectors`. If these are very many,
-    an even sample of them is taken.
+class FileEmbedder:
+    """Embeds files to search by; a context manager. One worker process decodes them all, from the first one on.
 
     Args:
-        path: the file.
         encoder: the model.
-        moment: from … to in seconds, or a time and None; only that part of a film or sound is embedded, frame by frame.
-        listener: is called as the file is read and, if only a sample of it was embedded, with a notice.
-
-    Raises:
-        NoSuchFileError: there is no such file, or it is a folder.
-        CannotEmbedError: the model embeds no such files.
-        DecodeError: it cannot be read, or there is nothing in it.
     """
-    _check_there(path)
-    return _embed_file(path, str(path), encoder, moment, listener)
 
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._decoder: Decoder | None = None
 
-def embed_bytes(data: bytes, encoder: Encoder, listener: QueryListener = NO_LISTENER) -> Vector:
-    """The vector of a file's bytes; see `embed_file`."""
-    import tempfile  # costs a query by a file that is named some milliseconds
+    def __enter__(self) -> Self:
+        return self
 
-    with tempfile.TemporaryDirectory(prefix="mmsearch-") as folder:
-        path = Path(folder, "query")
-        path.write_bytes(data)
-        return _embed_file(path, "the bytes given", encoder, None, listener)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        decoder, self._decoder = self._decoder, None
+        if decoder is not None:
+            decoder.close()
+
+    def of_file(
+        self, path: Path, moment: tuple[float, float | None] | None = None, listener: QueryListener = NO_LISTENER
+    ) -> Vector:
+        """The vector of a file, float32 ``[dim]``, of any length above 0.
+
+        Of a text it is the mean of its passages, of a film that of its shots (of its sound, if the model embeds no
+        frames), of a sound that of its windows: the same as of the file's stored rows, see `stored_vectors`. If these
+        are very many, an even sample of them is taken.
+
+        Args:
+            path: the file.
+            moment: from … to in seconds, or a time and None; only that part of a film or sound is embedded, frame by
+                frame.
+            listener: is called as the file is read and, if only a sample of it was embedded, with a notice.
+
+        Raises:
+            NoSuchFileError: there is no such file, or it is a folder.
+            CannotEmbedError: the model embeds no such files.
+            DecodeError: it cannot be read, or there is nothing in it.
+        """
+        _check_there(path)
+        return self._embed(path, str(path), moment, listener)
+
+    def of_bytes(self, data: bytes, listener: QueryListener = NO_LISTENER) -> Vector:
+        """The vector of a file's bytes; see `of_file`."""
+        import tempfile  # costs a query by a file that is named some milliseconds
+
+        with tempfile.TemporaryDirectory(prefix="mmsearch-") as folder:
+            path = Path(folder, "query")
+            path.write_bytes(data)
+            return self._embed(path, "the bytes given", None, listener)
+
+    def _embed(
+        self, path: Path, name: str, moment: tuple[float, float | None] | None, listener: QueryListener
+    ) -> Vector:
+        """The vector of a file that exists; ``name`` is what errors and notices call it."""
+        if self._decoder is None:
+            self._decoder = Decoder(1, decode_spec_of(self._encoder), slots=2)
+        job = Job(os.fsencode(os.path.abspath(path)), explicitly_requested=True, moment=moment)
+        return _embed_job(self._decoder, job, printable(name), self._encoder, listener)
 
 
 def _check_there(path: Path) -> None:
@@ -87,35 +117,31 @@ def _check_there(path: Path) -> None:
         raise NoSuchFileError(f"{printable(str(path))} is a folder: search by a file in it")
 
 
-def _embed_file(
-    path: Path, name: str, encoder: Encoder, moment: tuple[float, float | None] | None, listener: QueryListener
-) -> Vector:
-    """`embed_file` of a file that exists; ``name`` is what errors and notices call it."""
-    name = printable(name)
-    spec = decode_spec_of(encoder)
-    mean = _MeanOfParts(encoder, by_shot=moment is None)
+def _embed_job(decoder: Decoder, job: Job, name: str, encoder: Encoder, listener: QueryListener) -> Vector:
+    """The vector of a file that is decoded."""
+    mean = _MeanOfParts(encoder, by_shot=job.moment is None)
     passages = _MeanOfPassages(encoder)
-    with Decoder(1, spec, slots=2) as decoder:
-        job = Job(os.fsencode(os.path.abspath(path)), explicitly_requested=True, moment=moment)
-        for decoded in decoder.map([job]):
-            if isinstance(decoded, Part):
-                at_s = None if decoded.kind == "page" else decoded.end_s
-                listener.progress(Progress("decode", path=name, at_s=at_s, of_s=decoded.of_s))
-                mean.add(decoded)
-            elif isinstance(decoded, TextPart):
-                listener.progress(Progress("decode", path=name))
-                passages.add(text for _, text in decoded.texts)
-            elif decoded is not None:
-                file = decoded
-        _check(file, name, encoder)
-        if mean.count:
-            _report_sample(listener, name, mean.sample())
-            return mean.vector()
-        if moment is not None:
-            raise DecodeError(f"cannot search by a time in {name}: it is no film or sound")
-        if file.pixels is not None:
-            vector: Vector = as_image_encoder(encoder).encode_images(file.pixels[None].copy())[0]
-            return vector
+    for decoded in decoder.map([job]):
+        if isinstance(decoded, Part):
+            at_s = None if decoded.kind == "page" else decoded.end_s
+            listener.progress(Progress("decode", path=name, at_s=at_s, of_s=decoded.of_s))
+            mean.add(decoded)
+        elif isinstance(decoded, TextPart):
+            listener.progress(Progress("decode", path=name))
+            passages.add(text for _, text in decoded.texts)
+        elif decoded is not None:
+            file = decoded
+    pixels = None if file.pixels is None else file.pixels[None].copy()
+    decoder.release(file)
+    _check(file, name, encoder)
+    if mean.count:
+        _report_sample(listener, name, mean.sample())
+        return mean.vector()
+    if job.moment is not None:
+        raise DecodeError(f"cannot search by a time in {name}: it is no film or sound")
+    if pixels is not None:
+        picture: Vector = as_image_encoder(encoder).encode_images(pixels)[0]
+        return picture
     passages.add([text for *_, text in file.texts or file.cues] or [file.text or ""])
     vector = passages.vector(name)
     _report_sample(listener, name, passages.sample("cues" if file.cues else "rows"))

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,11 @@ from mmsearch.retrieval.search.query import MarkValue, Query, StoredRow, Term
 from mmsearch.retrieval.search.query_texts import passages_of, prompted, texts_of
 from mmsearch.types import Modality, Moment, Space
 from mmsearch.unit import Vector, normalize
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from mmsearch.retrieval.search.query_files import FileEmbedder
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,11 +113,12 @@ def embed_all(
     ready = ReadyVectors(texts, in_prompts, files or {}, rows or RowsAsked())
     vectors: dict[int, QueryVector] = {}
     failures: dict[int, MMSearchError] = {}
-    for i, query in enumerate(queries):
-        try:
-            vectors[i] = embed_query(query, space, encoder, ready, listener_of(i))
-        except (UsageError, DecodeError) as failure:
-            failures[i] = failure
+    with _Embedding(space, encoder, ready) as embedding:
+        for i, query in enumerate(queries):
+            try:
+                vectors[i] = embedding.of_query(query, listener_of(i))
+            except (UsageError, DecodeError) as failure:
+                failures[i] = failure
     return vectors, failures
 
 
@@ -130,25 +137,8 @@ def embed_query(
         SpaceMismatchError: a vector has another dimension than the space.
         DecodeError: a file cannot be read.
     """
-    ready = ready or ReadyVectors()
-    terms = [_embed_term(term, space, encoder, ready, listener) for term in query.terms]
-    in_prompts = [ready.prompted.get(term.value) if isinstance(term.value, str) else None for term in query.terms]
-    liked = _embed_marks(query.like, space, encoder, ready, listener)
-    unliked = _embed_marks(query.unlike, space, encoder, ready, listener)
-    if not terms and not len(liked):
-        raise CannotEmbedError(f"nothing that is liked is of space {space.key}")
-
-    def joined(vectors: Sequence[Vector]) -> Vector:
-        asked = _join_terms(query, vectors) if vectors else None
-        if asked is not None and not query.marks:
-            return asked
-        return unit_query(refine(asked, liked, unliked, ready.rows.samples))
-
-    texts = joined(terms)
-    if all(vector is None for vector in in_prompts):
-        return QueryVector(texts, texts, _source(query, ready))
-    chosen = [plain if prompts is None else prompts for plain, prompts in zip(terms, in_prompts, strict=True)]
-    return QueryVector(joined(chosen), texts, query.source)
+    with _Embedding(space, encoder, ready or ReadyVectors()) as embedding:
+        return embedding.of_query(query, listener)
 
 
 def _source(query: Query, ready: ReadyVectors) -> Modality | None:
@@ -199,54 +189,88 @@ def _embed_texts(
     return {text: mean_of(parts) for text, parts in own.items()}, {t: mean_of(parts) for t, parts in in_prompts.items()}
 
 
-def _embed_marks(
-    marks: Sequence[MarkValue], space: Space, encoder: Encoder | None, ready: ReadyVectors, listener: QueryListener
-) -> NDArray[np.float32]:
-    """Unit vectors, float32 ``[n, dim]``; rows of other spaces are passed over, they move the query there."""
-    vectors = [np.empty((0, space.dim), np.float32)]
-    for mark in marks:
-        if not isinstance(mark, int):
-            vectors.append(_embed_term(Term(mark), space, encoder, ready, listener)[None])
-        elif mark in ready.rows.vectors:
-            vectors.append(unit_query(ready.rows.vectors[mark])[None])
-    return np.concatenate(vectors)
+class _Embedding:
+    """Turns queries into vectors of one space; a context manager, for files are decoded by a process that stays."""
 
+    def __init__(self, space: Space, encoder: Encoder | None, ready: ReadyVectors) -> None:
+        self._space, self._encoder, self._ready = space, encoder, ready
+        self._files: FileEmbedder | None = None
 
-def _embed_term(
-    term: Term, space: Space, encoder: Encoder | None, ready: ReadyVectors, listener: QueryListener
-) -> Vector:
-    value = term.value
-    if isinstance(value, np.ndarray) and value.ndim == 1:
-        return _checked_vector(value, space)
-    if isinstance(value, Path) and value in ready.files:
-        return unit_query(ready.files[value])
-    if isinstance(value, StoredRow):
-        if value.id not in ready.rows.vectors:
-            raise CannotEmbedError(f"row {value.id} is of another space than {space.key}")
-        return unit_query(ready.rows.vectors[value.id])
-    if encoder is None:
-        raise CannotEmbedError(
-            f"space {space.key} was filled with vectors made elsewhere and has no model here; search it by a vector"
-        )
-    if isinstance(value, str):
-        return (
-            ready.texts[value]
-            if value in ready.texts
-            else _embed_texts([value], as_text_encoder(encoder), KeptTexts())[0][value]
-        )
-    if isinstance(value, Path | Moment | bytes):
-        return unit_query(_embed_file(value, encoder, listener))
-    return _embed_picture(value, encoder)
+    def __enter__(self) -> Self:
+        return self
 
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._files is not None:
+            self._files.__exit__(kind, error, trace)
 
-def _embed_file(value: Path | Moment | bytes, encoder: Encoder, listener: QueryListener) -> Vector:
-    from mmsearch.retrieval.search.query_files import embed_bytes, embed_file
+    def of_query(self, query: Query, listener: QueryListener) -> QueryVector:
+        """The query as unit vectors; see `embed_query`."""
+        ready = self._ready
+        terms = [self._of_term(term, listener) for term in query.terms]
+        in_prompts = [ready.prompted.get(term.value) if isinstance(term.value, str) else None for term in query.terms]
+        liked = self._of_marks(query.like, listener)
+        unliked = self._of_marks(query.unlike, listener)
+        if not terms and not len(liked):
+            raise CannotEmbedError(f"nothing that is liked is of space {self._space.key}")
 
-    if isinstance(value, Moment):
-        return embed_file(value.path, encoder, (value.start_s, value.end_s), listener)
-    if isinstance(value, Path):
-        return embed_file(value, encoder, listener=listener)
-    return embed_bytes(value, encoder, listener)
+        def joined(vectors: Sequence[Vector]) -> Vector:
+            asked = _join_terms(query, vectors) if vectors else None
+            if asked is not None and not query.marks:
+                return asked
+            return unit_query(refine(asked, liked, unliked, ready.rows.samples))
+
+        texts = joined(terms)
+        if all(vector is None for vector in in_prompts):
+            return QueryVector(texts, texts, _source(query, ready))
+        chosen = [plain if prompts is None else prompts for plain, prompts in zip(terms, in_prompts, strict=True)]
+        return QueryVector(joined(chosen), texts, query.source)
+
+    def _of_marks(self, marks: Sequence[MarkValue], listener: QueryListener) -> NDArray[np.float32]:
+        """Unit vectors, float32 ``[n, dim]``; rows of other spaces are passed over, they move the query there."""
+        vectors = [np.empty((0, self._space.dim), np.float32)]
+        for mark in marks:
+            if not isinstance(mark, int):
+                vectors.append(self._of_term(Term(mark), listener)[None])
+            elif mark in self._ready.rows.vectors:
+                vectors.append(unit_query(self._ready.rows.vectors[mark])[None])
+        return np.concatenate(vectors)
+
+    def _of_term(self, term: Term, listener: QueryListener) -> Vector:
+        value, space, encoder, ready = term.value, self._space, self._encoder, self._ready
+        if isinstance(value, np.ndarray) and value.ndim == 1:
+            return _checked_vector(value, space)
+        if isinstance(value, Path) and value in ready.files:
+            return unit_query(ready.files[value])
+        if isinstance(value, StoredRow):
+            if value.id not in ready.rows.vectors:
+                raise CannotEmbedError(f"row {value.id} is of another space than {space.key}")
+            return unit_query(ready.rows.vectors[value.id])
+        if encoder is None:
+            raise CannotEmbedError(
+                f"space {space.key} was filled with vectors made elsewhere and has no model here; search it by a vector"
+            )
+        if isinstance(value, str):
+            return (
+                ready.texts[value]
+                if value in ready.texts
+                else _embed_texts([value], as_text_encoder(encoder), KeptTexts())[0][value]
+            )
+        if isinstance(value, Path | Moment | bytes):
+            return unit_query(self._of_file(value, encoder, listener))
+        return _embed_picture(value, encoder)
+
+    def _of_file(self, value: Path | Moment | bytes, encoder: Encoder, listener: QueryListener) -> Vector:
+        if self._files is None:
+            from mmsearch.retrieval.search.query_files import FileEmbedder
+
+            self._files = FileEmbedder(encoder)
+        if isinstance(value, Moment):
+            return self._files.of_file(value.path, (value.start_s, value.end_s), listener)
+        if isinstance(value, Path):
+            return self._files.of_file(value, listener=listener)
+        return self._files.of_bytes(value, listener)
 
 
 def _checked_vector(value: NDArray[Any], space: Space) -> Vector:

@@ -18,8 +18,8 @@ from mmsearch.retrieval.media.workers.decoder import Decoder
 from mmsearch.retrieval.media.workers.jobs import Job
 from mmsearch.retrieval.search import query_files
 from mmsearch.retrieval.search.even_sample import EvenSample
-from mmsearch.retrieval.search.listener import QueryListener
-from mmsearch.retrieval.search.query_files import embed_file
+from mmsearch.retrieval.search.listener import NO_LISTENER, QueryListener
+from mmsearch.retrieval.search.query_files import FileEmbedder
 from mmsearch.retrieval.search.query_spaces import EmbeddedQueries
 from mmsearch.types import Moment
 
@@ -87,6 +87,11 @@ def at_most(monkeypatch):
         monkeypatch.setattr(query_files, "_WAITING_BYTES", waiting_bytes)
 
     return bound
+
+
+def embed_file(path, encoder, moment=None, listener=NO_LISTENER) -> np.ndarray:
+    with FileEmbedder(encoder) as files:
+        return files.of_file(path, moment, listener)
 
 
 def notices_on(path: Path, encoder: MiniEncoder) -> list[str]:

@@ -11,7 +11,7 @@ import pytest
 
 from mmsearch import Collection, Query
 from mmsearch.retrieval.search import query_files
-from mmsearch.retrieval.search.query_files import embed_file
+from mmsearch.retrieval.search.query_files import FileEmbedder
 from mmsearch.retrieval.search.stored_vectors import stored_vectors
 from mmsearch.types import Moment
 
@@ -77,7 +77,8 @@ INDEXED += ["single.mp4", "three.mp4", "cut.mp4"]
 @pytest.mark.parametrize("name", INDEXED)
 def test_the_stored_rows_of_a_file_say_what_decoding_it_would(own, folder, name):
     stored = stored_vectors(own.searcher(), own.encoder(), [folder / name])[folder / name]
-    fresh = embed_file(folder / name, own.encoder())
+    with FileEmbedder(own.encoder()) as files:
+        fresh = files.of_file(folder / name)
     difference = stored / np.linalg.norm(stored) - fresh / np.linalg.norm(fresh)
     assert np.linalg.norm(difference) < HALVES
 
