@@ -19,6 +19,7 @@ class FewRows:
     def __init__(self, **columns: object) -> None:
         self.table = pa.table(columns)
         self.ids = np.arange(1, len(self.table) + 1)
+        self.own_types = {field.name: field.type for field in self.table.schema}
 
     def facts(self, names):
         return with_all_columns(self.table, names)
