@@ -124,6 +124,9 @@ class PictureMaker:
         with Extractor() as extractor:
             while (item := self._next(extractor)) is not None:
                 key, wanted = item
+                if not wanted.future.set_running_or_notify_cancel():
+                    self._finish(key, None)
+                    continue
                 try:
                     made = wanted.make(extractor)
                 except BaseException as error:
@@ -157,7 +160,8 @@ class PictureMaker:
             del self._running[key]
             if isinstance(error, DecodeError):
                 kept_s = _TRANSIENT_S if isinstance(error, TransientDecodeError) else _REMEMBERED_S
-                self._failures[key] = (time.monotonic() + kept_s, error)
+                kept = type(error)(str(error), hint=error.hint)  # without its traceback, which holds much
+                self._failures[key] = (time.monotonic() + kept_s, kept)
                 if len(self._failures) > _MOST_FAILURES:
                     self._failures.popitem(last=False)
 
