@@ -15,6 +15,7 @@ COMMANDS = {
     "index": ("index", "index"),
     "query": ("query", "query"),
     "serve": ("serve", "serve"),
+    "mcp": ("mcp", "mcp"),
     "frame": ("frame", "frame"),
     "clip": ("clip", "clip"),
     "status": ("status", "status"),
@@ -23,7 +24,6 @@ COMMANDS = {
     "compact": ("compact", "compact"),
     "doctor": ("doctor", "doctor"),
     "models": ("models", "models"),
-    "mcp": ("mcp", "mcp"),
     "completion": ("completion", "completion"),
 }
 

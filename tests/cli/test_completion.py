@@ -39,7 +39,8 @@ def offered(line: str) -> list[str]:
 
 def test_commands_are_completed():
     assert offered("mmsearch ") == [
-        *("index", "query", "frame", "clip", "status", "remove", "eval", "compact", "doctor", "models", "completion")
+        *("index", "query", "serve", "mcp", "frame", "clip", "status", "remove", "eval", "compact", "doctor"),
+        *("models", "completion"),
     ]
     assert offered("mmsearch co") == ["compact", "completion"]
     assert offered("mmsearch models ") == ["export", "list", "pull"]

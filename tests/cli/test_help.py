@@ -44,7 +44,7 @@ def test_every_option_says_what_it_is_for(command):
 
 
 @pytest.mark.parametrize(
-    "command", [command for words, command in ALL if words[0] not in ("models", "frame", "clip", "completion")]
+    "command", [command for words, command in ALL if words[0] not in ("models", "frame", "clip", "mcp", "completion")]
 )
 def test_all_commands_on_a_collection_share_the_common_options(command):
     options = {name for parameter in command.params for name in parameter.opts}
@@ -54,7 +54,7 @@ def test_all_commands_on_a_collection_share_the_common_options(command):
 def test_the_commands_are_those_of_the_contract():
     names = {" ".join(words) for words, _ in ALL}
     assert names == {
-        *("index", "query", "frame", "clip", "status", "remove", "eval", "compact", "doctor"),
+        *("index", "query", "serve", "mcp", "frame", "clip", "status", "remove", "eval", "compact", "doctor"),
         *("models", "models list", "models pull", "models export"),
         "completion",
     }
