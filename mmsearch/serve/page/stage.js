@@ -45,6 +45,13 @@ function Expand({ box }) {
   return html`<button type="button" class="expand" aria-label="Full screen" title="Full screen" onClick=${toggle}><${Icon} name="expand" size=${18} /></button>`;
 }
 
+// A part that is copied begins at a key frame, which may lie before the moment.
+async function skipTo(film, time, source) {
+  const response = await fetch(source, { method: "HEAD" }).catch(() => null);
+  const begins = Number(response?.headers.get("Clip-Start") ?? time);
+  if (film.src === source && time - begins > 0.25) film.currentTime = Math.max(film.currentTime, time - begins);
+}
+
 // Plays the file itself, or where the browser cannot, a part of it that the server converts.
 function Film({ c, item, start, isSound }) {
   const player = useRef(null);
@@ -67,6 +74,7 @@ function Film({ c, item, start, isSound }) {
     if (!film) return undefined;
     if (clipFrom === null && !isSound && !film.videoWidth && item.width) return convert(); // its sound alone is played
     if (clipFrom === null && Math.abs(film.currentTime - wanted.current) > 0.25) film.currentTime = wanted.current;
+    if (clipFrom !== null) skipTo(film, clipFrom, source);
     return film.play().catch(() => {}); // browsers may want a click first
   };
 

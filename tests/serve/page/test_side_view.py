@@ -74,6 +74,27 @@ def test_a_film_that_the_browser_cannot_play_is_converted(open_page, tiles, film
             page.context.close()
 
 
+def test_a_film_whose_streams_are_copied_plays_from_the_moment(open_page, tiles, films, library, tmp_path, run_server):
+    """A browser does not know the container. The copy begins at the key frame before the moment."""
+    from mmsearch.serve import create_app
+
+    pictures = [Image.open(library / "photos" / f"{name}.jpg").resize((320, 240)) for name in ("coffee", "rocket")]
+    frames = [picture for picture in pictures for _ in range(60)]
+    (tmp_path / "films").mkdir()
+    film = films.film(frames, format="mpegts", fps=12, options={"g": "48", "sc_threshold": "0"})  # a key frame at 4 s
+    (tmp_path / "films" / "broadcast.ts").write_bytes(film)
+    with Collection.create(tmp_path / "old.mms", model="mini") as old:
+        old.index([tmp_path / "films"], workers=1)
+        with run_server(create_app([old])) as address:
+            page = open_page("?q=a+rocket+at+night&to=video", at=address)
+            tiles(page)
+            page.click(".tile a >> nth=0")
+            page.wait_for_selector("text=Converted for this browser")
+            assert "from=5" in page.get_attribute("video", "src")
+            page.wait_for_function(f"() => {TIME} >= 0.9")
+            page.context.close()
+
+
 def test_a_sound_plays(open_result):
     page = open_result("?q=waves+on+the+beach&to=audio")
     assert page.inner_text(".view h2") == "waves.wav"
