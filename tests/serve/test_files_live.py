@@ -145,7 +145,7 @@ def test_a_client_that_does_not_read_holds_little_memory_and_no_thread(server, h
     clients = [begin(server, f"/media/{huge}") for _ in range(50)]
     time.sleep(0.3)
     assert psutil.Process().memory_info().rss - memory < 50 * (1 << 20)
-    assert threads() == running
+    assert threads() <= running
     assert get(server, f"/media/{film}?download=1") == 200  # others are served
     for client in clients:
         client.close()
