@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import functools
-import hashlib
 import json
 import os
 import re
@@ -31,6 +30,8 @@ LEVELS: tuple[Level, ...] = ("strong", "likely", "weak", "nothing")
 
 @functools.lru_cache(maxsize=256)  # searches ask for it many times
 def _space_key(space: Space) -> str:
+    import hashlib  # takes 2 ms, and a query that a server answers asks for no key
+
     digest = hashlib.sha256(json.dumps(space.to_json(), sort_keys=True).encode()).hexdigest()[:8]
     name = re.sub(r"[^A-Za-z0-9]+", "-", space.model).strip("-").lower()[-40:] or "space"
     return f"{name}-{space.dim}-{digest}"

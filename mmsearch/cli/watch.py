@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -76,6 +75,8 @@ def reading_shown(quiet: bool) -> Iterator[Watcher]:
         now = time.monotonic()
         if now >= due:
             due, shown = now + _EVERY_S, True
+            import shutil
+
             write(_reading(progress, shutil.get_terminal_size().columns - 1))
 
     def write(line: str) -> None:

@@ -88,7 +88,7 @@ def test_a_connection_that_says_nothing_is_given_up(impatient):
     assert is_closed(socket.create_connection(("127.0.0.1", port)))
 
 
-def test_a_thousand_idle_connections_do_not_keep_others_out(impatient, monkeypatch):
+def test_hundreds_of_idle_connections_do_not_keep_others_out(impatient, monkeypatch):
     server, port = impatient
     monkeypatch.setattr(connections, "REQUEST_S", 60)
     monkeypatch.setattr(connections, "MOST_CONNECTIONS", 100)

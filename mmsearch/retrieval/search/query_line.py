@@ -10,7 +10,6 @@ from pathlib import Path
 
 from mmsearch.errors import Hint, HintKind, UsageError
 from mmsearch.notices import Notice, NoticeKind
-from mmsearch.retrieval.media.formats import FORMAT_BY_ENDING
 from mmsearch.retrieval.search.query import (
     MarkValue,
     Query,
@@ -145,7 +144,11 @@ def looks_like_path(term: str) -> bool:
         return False
     ending = os.path.splitext(term)[1].removeprefix(".").lower()
     several = term.count("/") > 1 and not _DATE.fullmatch(term)
-    return several or (ending in FORMAT_BY_ENDING and not _DECIMAL.fullmatch(term))
+    if several or not ending or _DECIMAL.fullmatch(term):
+        return several
+    from mmsearch.retrieval.media.formats import FORMAT_BY_ENDING  # words need no table of formats
+
+    return ending in FORMAT_BY_ENDING
 
 
 def _runs(terms: Sequence[str], as_text: bool) -> list[list[str]]:
