@@ -79,7 +79,11 @@ def test_the_metadata_names_version_licences_and_extras(wheel):
     metadata = Parser().parsestr(wheel.read(f"{folder}/METADATA").decode())
     assert metadata["Version"] == __version__
     assert metadata["License-Expression"] == "Apache-2.0"
-    assert set(metadata.get_all("License-File", [])) == {"LICENSE", "mmsearch/retrieval/encoders/mini/MODEL_LICENSE"}
+    assert set(metadata.get_all("License-File", [])) == {
+        "LICENSE",
+        "mmsearch/retrieval/encoders/mini/MODEL_LICENSE",
+        *(f"mmsearch/serve/page/vendor/LICENSE.{name}" for name in ("htm", "preact")),
+    }
     assert set(metadata.get_all("Provides-Extra", [])) >= {"clip", "raw", "export", "all"}
     assert set(metadata.get_all("Classifier", [])) >= {
         *(f"Programming Language :: Python :: 3.{minor}" for minor in (11, 12, 13, 14)),
