@@ -103,12 +103,19 @@ async def _made(request: Request, key: str, make: Make) -> bytes | None:
     """A picture that one of the threads makes; None if the client left before."""
     pictures: Pictures = request.app.state.pictures
     waiting = asyncio.wrap_future(pictures.maker.ask(key, make))
+    waiting.add_done_callback(_take_error)
     try:
         return await unless_client_leaves(request.receive, asyncio.shield(waiting))
     except ClientLeftError:
         return None
     finally:
         pictures.maker.leave(key)
+
+
+def _take_error(made: asyncio.Future[bytes]) -> None:
+    """Take the error of a picture that nobody waits for any more: asyncio would print it."""
+    if not made.cancelled():
+        made.exception()
 
 
 def _find_small(collection: Collection, row_id: int, side: int, cache: PictureCache) -> _Small:
