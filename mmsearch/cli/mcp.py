@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from mmsearch.cli.options import (
-    collection_path,
+    collections_option,
     command,
     device_option,
     precision_option,
@@ -19,28 +19,20 @@ from mmsearch.cli.options import (
 
 
 @click.command()
-@click.option(
-    "--collection",
-    "-c",
-    metavar="DIR",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="A collection's folder; repeatable. Default: $MMSEARCH_COLLECTION, else the user's data folder.",
-)
+@collections_option
 @device_option
 @precision_option
 @quiet_option
 @verbose_option
 @command
-def mcp(collection: tuple[Path, ...], device: str, precision: str, quiet: bool, verbose: bool) -> None:
+def mcp(collections: tuple[Path, ...], device: str, precision: str, quiet: bool, verbose: bool) -> None:
     """Offer search to an agent as tools, over standard input and output.
 
     This is run by the agent's program, which speaks the Model Context Protocol. The tools read only.
     """
-    folders = collection or (collection_path(click.get_current_context().find_root().params.get("collection")),)
     from mmsearch.serve import serve_stdio
 
     for number in (signal.SIGINT, signal.SIGTERM):  # no exception ends a thread that waits for standard input
         with suppress(ValueError):
             signal.signal(number, signal.SIG_DFL)
-    serve_stdio(folders, device=device, precision=precision)
+    serve_stdio(collections, device=device, precision=precision)

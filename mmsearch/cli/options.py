@@ -58,6 +58,23 @@ collection_option = click.option(
     callback=_inherited,
     help="The collection's folder. Default: $MMSEARCH_COLLECTION, else the user's data folder.",
 )
+
+
+def _folders(ctx: click.Context, parameter: click.Parameter, value: tuple[Path, ...]) -> tuple[Path, ...]:
+    """The folders here, or else that of the group above or the default one."""
+    return value or (collection_path(ctx.find_root().params.get("collection")),)
+
+
+collections_option = click.option(
+    "--collection",
+    "-c",
+    "collections",
+    metavar="DIR",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    callback=_folders,
+    help="A collection's folder; repeatable. Default: $MMSEARCH_COLLECTION, else the user's data folder.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, callback=_inherited, help="Print one JSON object.")
 quiet_option = click.option("--quiet", "-q", is_flag=True, callback=_inherited, help="Print only results and errors.")
 verbose_option = click.option(

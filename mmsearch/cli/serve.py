@@ -6,12 +6,21 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from mmsearch import MMSearchError, UsageError
-from mmsearch.cli.options import collection_path, command, device_option, json_option, precision_option, quiet_option
+from mmsearch.cli.options import (
+    collections_option,
+    command,
+    device_option,
+    json_option,
+    precision_option,
+    quiet_option,
+    verbose_option,
+)
 from mmsearch.cli.output import echo, print_json, say
 from mmsearch.serve import RunningCollection, ServerInfo
 
@@ -20,15 +29,7 @@ _POLL_S = 0.05
 
 
 @click.command()
-@click.option(
-    "--collection",
-    "-c",
-    "collections",
-    metavar="DIR",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="A collection's folder; repeatable. Default: $MMSEARCH_COLLECTION, else the user's data folder.",
-)
+@collections_option
 @click.option("--host", metavar="ADDRESS", help="Listen here, for other machines too; clients need a token then.")
 @click.option("--port", type=click.IntRange(0, 65535), metavar="N", help="Default: the first free one from 8765 on.")
 @click.option("--allow-host", "names", metavar="NAME", multiple=True, help="Answer to this name, too; needs a token.")
@@ -41,7 +42,7 @@ _POLL_S = 0.05
 @precision_option
 @json_option
 @quiet_option
-@click.option("--verbose", "-v", is_flag=True, help="Print tracebacks.")
+@verbose_option
 @command
 def serve(
     collections: tuple[Path, ...],
@@ -63,15 +64,23 @@ def serve(
 
     While it runs, `mmsearch query` gets its answers from it, and loads no model. Ctrl-C ends it.
     """
-    folders = list(collections) or [collection_path(None)]
     if stop + status + background > 1:
         raise UsageError("--background, --stop and --status exclude each other")
     if stop or status:
-        found = [info for folder in folders if (info := _stop(folder) if stop else _status(folder)) is not None]
-        _print_found(found, folders, as_json, "stopped" if stop else "serving")
+        found = [info for folder in collections if (info := _running(folder, stop=stop)) is not None]
+        _print_found(found, collections, as_json, "stopped" if stop else "serving")
         return
     if background:
-        info = _start(folders, sys.argv[2:])
+        given: list[tuple[str, Sequence[object]]] = [
+            ("-c", collections),
+            ("--host", [host]),
+            ("--port", [port]),
+            ("--allow-host", names),
+            ("--device", [device]),
+            ("--precision", [precision]),
+        ]
+        options = [str(word) for name, own in given for one in own if one is not None for word in (name, one)]
+        info = _start(collections[0], [*options, *(["--mcp"] if mcp else [])])
     else:
         # Threads of BLAS and OpenMP that wait by spinning slow a server down many times when other processes work, such
         # as an index run. Scans have threads of their own. Both are read when numpy is imported, which is later.
@@ -85,7 +94,7 @@ def serve(
                 click.launch(info.address)
 
         run(
-            folders,
+            collections,
             host=host,
             port=port,
             names=names,
@@ -109,7 +118,7 @@ def _announce(info: ServerInfo, as_json: bool, quiet: bool) -> None:
     sys.stdout.flush()
 
 
-def _print_found(found: list[ServerInfo], folders: list[Path], as_json: bool, did: str) -> None:
+def _print_found(found: Sequence[ServerInfo], folders: Sequence[Path], as_json: bool, did: str) -> None:
     if as_json:
         print_json({"servers": [info.to_json() for info in found]})
     for info in [] if as_json else found:
@@ -119,37 +128,30 @@ def _print_found(found: list[ServerInfo], folders: list[Path], as_json: bool, di
         raise click.exceptions.Exit(1)
 
 
-def _status(folder: Path) -> ServerInfo | None:
+def _running(folder: Path, *, stop: bool = False) -> ServerInfo | None:
+    """The server of a collection, which is asked to end with ``stop``; None if there is none."""
     running = RunningCollection.find(folder)
     if running is None:
         return None
     with running:
+        if stop:
+            running.stop()
         return running.server
 
 
-def _stop(folder: Path) -> ServerInfo | None:
-    running = RunningCollection.find(folder)
-    if running is None:
-        return None
-    with running:
-        running.stop()
-        return running.server
-
-
-def _start(folders: list[Path], arguments: list[str]) -> ServerInfo:
+def _start(folder: Path, options: Sequence[str]) -> ServerInfo:
     """Start a server as a process of its own, and wait until it answers.
 
     Raises:
         MMSearchError: it ended; the text is what it said last.
     """
-    served = _status(folders[0])
+    served = _running(folder)
     if served is not None:
-        raise UsageError(f"process {served.process} serves {folders[0]} at {served.address}")
+        raise UsageError(f"process {served.process} serves {folder} at {served.address}")
     log = _log_file()
-    own = [argument for argument in arguments if argument not in ("--background", "--open")]
     with open(log, "w", encoding="utf-8") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "mmsearch", "serve", *own],
+            [sys.executable, "-m", "mmsearch", "serve", *options],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -157,7 +159,7 @@ def _start(folders: list[Path], arguments: list[str]) -> ServerInfo:
         )
     until = time.monotonic() + _START_S
     while time.monotonic() < until:
-        info = _status(folders[0])
+        info = _running(folder)
         if info is not None:
             return info
         if process.poll() is not None:

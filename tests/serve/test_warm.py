@@ -155,6 +155,14 @@ def test_a_server_in_the_background_starts_and_stops(collection, tmp_path):
     assert command("serve", "--status", "-c", collection.root).returncode == 1
 
 
+def test_the_collection_may_be_named_before_the_command(collection, tmp_path):
+    environment = {**os.environ, "HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}
+    before = ("-q", "-c", collection.root, "serve")
+    assert command(*before, "--background", "--port", "0", env=environment).returncode == 0
+    assert command(*before, "--status").stdout.startswith("serving photos at ")
+    assert command(*before, "--stop").stdout.startswith("stopped photos at ")
+
+
 def test_a_background_server_that_cannot_start_says_why(tmp_path):
     environment = {**os.environ, "HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}
     failed = command("serve", "--background", "-c", tmp_path / "nothing.mms", env=environment)
