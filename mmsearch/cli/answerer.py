@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mmsearch.serve import RunningCollection, ServerGoneError
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from mmsearch import Answer, Collection, MMSearchError, Progress, Query
 
+R = TypeVar("R")
 Watcher = Callable[["Progress"], None]
 
 
@@ -49,23 +50,24 @@ class Answerer:
 
     def ask(self, query: Query, k: int, *, watch: Watcher, **options: Any) -> Answer:
         """The answer to a query; see `Collection.ask`."""
-        if self._running is not None and self._running.can_ask(query, options):
-            try:
-                return self._running.ask(query, k, watch=watch, **options)
-            except ServerGoneError:
-                self._running = None
-        return self._collection().ask(query, k, watch=watch, **options)
+        return self._by_one(lambda one: one.ask(query, k, watch=watch, **options), [query], options)
 
     def ask_many(
         self, queries: Sequence[Query], k: int, *, watch: Watcher, **options: Any
     ) -> list[Answer | MMSearchError]:
         """The answers to several queries; see `Collection.ask_many`."""
+        return self._by_one(lambda one: one.ask_many(queries, k, watch=watch, **options), queries, options)
+
+    def _by_one(
+        self, ask: Callable[[RunningCollection | Collection], R], queries: Sequence[Query], options: Mapping[str, Any]
+    ) -> R:
+        """What the server answers, or else the collection: if the server cannot, or has ended."""
         if self._running is not None and all(self._running.can_ask(query, options) for query in queries):
             try:
-                return self._running.ask_many(queries, k, watch=watch, **options)
+                return ask(self._running)
             except ServerGoneError:
                 self._running = None
-        return self._collection().ask_many(queries, k, watch=watch, **options)
+        return ask(self._collection())
 
     def _collection(self) -> Collection:
         if self._opened is None:

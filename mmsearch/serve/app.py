@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
-import importlib.util
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -15,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from mmsearch import Collection, MMSearchError
+from mmsearch.serve import browsing, contents, embeddings, files, openapi, pages, searching
 from mmsearch.serve.api_errors import ApiError, as_api_error
 from mmsearch.serve.clips import Clips
 from mmsearch.serve.guards import Access, Guards
@@ -25,7 +24,7 @@ from mmsearch.serve.thumbnails import Pictures
 if TYPE_CHECKING:
     from mmsearch.serve.mcp_server import MountedMCP
 
-_ENDPOINTS = ("contents", "browsing", "searching", "files", "embeddings", "openapi", "pages")
+_ENDPOINTS = (contents, browsing, searching, files, embeddings, openapi, pages)
 
 
 def make_app(collections: Mapping[str, Collection], access: Access, *, local: bool, mcp: bool) -> Starlette:
@@ -53,7 +52,8 @@ def make_app(collections: Mapping[str, Collection], access: Access, *, local: bo
         for one in served.values():
             one.batcher.close()
 
-    routes = [*_routes(), *(tools.routes if tools else ())]
+    routes: list[BaseRoute] = [route for endpoints in _ENDPOINTS for route in endpoints.routes]
+    routes += tools.routes if tools else ()
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=_HANDLERS)
     app.add_middleware(Guards, access=access, metrics=metrics)
     app.state.local = local
@@ -66,14 +66,6 @@ def _tools(collections: Mapping[str, Collection], slow_work: SlowWork, access: A
     from mmsearch.serve.mcp_server import mcp_over_http  # takes two seconds to import
 
     return mcp_over_http(collections, slow_work, access)
-
-
-def _routes() -> list[BaseRoute]:
-    found: list[BaseRoute] = []
-    for name in _ENDPOINTS:
-        if importlib.util.find_spec(f"mmsearch.serve.{name}") is not None:
-            found += importlib.import_module(f"mmsearch.serve.{name}").routes
-    return found
 
 
 async def _api_error(request: Request, error: Exception) -> Response:

@@ -12,15 +12,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mmsearch import Collection
+from mmsearch.serve.facets import file_columns
 from mmsearch.serve.paging import key_of, make_cursor, read_cursor
 from mmsearch.serve.search_request import MOST_HITS, filters_asked, wrong
 from mmsearch.serve.served import Served, in_thread, served_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-_RANKS = ("text", "audio", "image", "video")
-"""A film's rows of sound and subtitles have its path: the kind of the greatest rank tells what the file is."""
 
 
 async def items(request: Request) -> Response:
@@ -64,6 +62,7 @@ def newest_first(collection: Collection, options: Mapping[str, Any]) -> NDArray[
         return np.empty(0, np.int64)
     rows = pa.concat_tables(tables).combine_chunks()
     ids, rank, when = (rows[name].to_numpy() for name in ("id", "rank", "when"))
+    when = when.astype(np.int64)
     codes = rows["path"].combine_chunks().dictionary_encode().indices.to_numpy()
     by_file = np.lexsort((ids, -rank, codes))
     first = by_file[np.diff(codes[by_file], prepend=-1) != 0]
@@ -73,13 +72,9 @@ def newest_first(collection: Collection, options: Mapping[str, Any]) -> NDArray[
 
 def _columns(batch: pa.RecordBatch) -> pa.Table:
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     table = pa.table(batch)
-    changed = pc.divide(table["mtime_ns"], 1000)
-    when = pc.coalesce(table["taken_at"].cast(pa.timestamp("us")).cast(pa.int64()), changed)
-    rank = pc.index_in(table["modality"].cast(pa.string()), value_set=pa.array(_RANKS))
-    return pa.table({"id": table["id"], "path": table["path"], "rank": rank, "when": when})
+    return pa.table({"id": table["id"], **file_columns(table)})
 
 
 routes = [Route("/api/items", items)]

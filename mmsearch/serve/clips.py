@@ -7,17 +7,16 @@ import io
 import time
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
-from functools import partial
 
 import anyio
 from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Send
 
 from mmsearch import Clip, Collection, Extractor
 from mmsearch.serve.api_errors import ApiError, busy
-from mmsearch.serve.client_left import ClientLeftError, send_unless_client_leaves, unless_client_leaves
+from mmsearch.serve.client_left import ClientLeftError, StreamedResponse, unless_client_leaves
 from mmsearch.serve.indexed_files import answer_in_parts, opened
 from mmsearch.serve.kept_clips import MOST_BYTES, KeptClip, KeptClips
 from mmsearch.serve.search_request import seconds_asked, wrong
@@ -173,28 +172,19 @@ def _whole(clip: KeptClip, request: Request) -> Response:
     )
 
 
-class _ClipResponse(Response):
+class _ClipResponse(StreamedResponse):
     """Sends a clip piece by piece, and ends the work on it whatever happens."""
 
     def __init__(self, work: _Work, headers: dict[str, str]) -> None:
+        super().__init__(200, headers)
         self._work = work
-        self.status_code, self.background, self.body = 200, None, b""
-        self.raw_headers = [
-            (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()
-        ]
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
-        try:
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            if scope["method"] == "HEAD":
-                await send({"type": "http.response.body", "body": b""})
-            else:
-                await send_unless_client_leaves(receive, partial(self._send_body, send))
-        finally:
-            await self._work.end()
+    async def end(self) -> None:
+        """End the work on it."""
+        await self._work.end()
 
-    async def _send_body(self, send: Send) -> None:
+    async def send_body(self, send: Send) -> None:
+        """Send what was begun, then the rest as it is made."""
         begun = self._work.begun.reader() if self._work.begun is not None else io.BytesIO()
         while data := await to_thread.run_sync(begun.read, _PIECE_BYTES):
             await send({"type": "http.response.body", "body": data, "more_body": True})

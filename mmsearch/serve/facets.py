@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _CAMERA = "camera"
+_KINDS = ("text", "audio", "image", "video")
+"""A film's rows of sound and subtitles have its path: the last of these kinds tells what the file is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,30 +45,37 @@ def count_facets(collection: Collection, options: Mapping[str, Any]) -> Facets:
     if not tables:
         return found
     rows = pa.concat_tables(tables)
-    # A film's rows of sound and subtitles have its path, so that the greatest rank tells what the file is.
     files = rows.group_by("path").aggregate([("rank", "max"), ("year", "max"), (_CAMERA, "max")])
-    _add(found.kinds, pc.value_counts(files["rank_max"]), {0: "text", 1: "audio", 2: "image", 3: "video"})
+    _add(found.kinds, pc.value_counts(files["rank_max"]), dict(enumerate(_KINDS)))
     _add(found.years, pc.value_counts(files["year_max"]))
     _add(found.cameras, pc.value_counts(files[f"{_CAMERA}_max"]))
     _add_folders(found.folders, files["path"].to_pylist(), collection.manifest.roots)
     return found
 
 
+def file_columns(table: pa.Table) -> dict[str, pa.ChunkedArray]:
+    """What files are told apart and ordered by: path, rank of the kind, and when it was taken, else changed."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    rank = pc.index_in(table["modality"].cast(pa.string()), value_set=pa.array(_KINDS))
+    changed = pc.cast(pc.divide(table["mtime_ns"], 1000), pa.timestamp("us"))
+    when = pc.coalesce(table["taken_at"].cast(pa.timestamp("us")), changed)
+    return {"path": table["path"], "rank": rank, "when": when}
+
+
 def _columns(batch: pa.RecordBatch) -> pa.Table:
-    """Path, rank of the kind, year and camera of each row."""
+    """The columns of `file_columns`, with year and camera."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     table = pa.table(batch)
-    kinds = pa.array(["text", "audio", "image", "video"])
-    rank = pc.index_in(table["modality"].cast(pa.string()), value_set=kinds)
-    changed = pc.cast(pc.divide(table["mtime_ns"], 1000), pa.timestamp("us"))
-    year = pc.year(pc.coalesce(table["taken_at"].cast(pa.timestamp("us")), changed))
+    columns = file_columns(table)
     has_camera = _CAMERA in table.column_names and pa.types.is_string(table[_CAMERA].type)
     camera = table["mms_camera"]
     if has_camera:
         camera = pc.coalesce(table[_CAMERA], camera)
-    return pa.table({"path": table["path"], "rank": rank, "year": year, _CAMERA: camera})
+    return pa.table({**columns, "year": pc.year(columns["when"]), _CAMERA: camera})
 
 
 def _add(counter: Counter[str], counts: pa.StructArray, names: Mapping[int, str] | None = None) -> None:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from functools import partial
 from typing import IO, Any
 from urllib.parse import quote
 
 from anyio import to_thread
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Send
 
 from mmsearch import Collection, FileNotServedError, IndexedFile
 from mmsearch.serve.api_errors import ApiError
 from mmsearch.serve.byte_ranges import ByteRange, Version, range_asked
-from mmsearch.serve.client_left import send_unless_client_leaves
+from mmsearch.serve.client_left import StreamedResponse
 
 _PIECE_BYTES = 256 * 1024
 
@@ -117,26 +116,19 @@ def content_disposition(what: str, path: str) -> str:
     return f"{what}; filename=\"{plain}\"; filename*=UTF-8''{exact}"
 
 
-class _FileResponse(Response):
+class _FileResponse(StreamedResponse):
     """Sends a part of an open file, and closes it whatever happens."""
 
     def __init__(self, file: IO[bytes], part: ByteRange, status: int, headers: Mapping[str, str]) -> None:
+        super().__init__(status, {**headers, "Content-Length": str(part.stop - part.start)})
         self._file, self._part = file, part
-        self.status_code, self.background, self.body = status, None, b""
-        self.init_headers({**headers, "Content-Length": str(part.stop - part.start)})
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
-        try:
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            if scope["method"] == "HEAD":
-                await send({"type": "http.response.body", "body": b""})
-            else:
-                await send_unless_client_leaves(receive, partial(self._send_body, send))
-        finally:
-            self._file.close()
+    async def end(self) -> None:
+        """Close the file."""
+        self._file.close()
 
-    async def _send_body(self, send: Send) -> None:
+    async def send_body(self, send: Send) -> None:
+        """Send the part."""
         at, stop = self._part.start, self._part.stop
         await to_thread.run_sync(self._file.seek, at)
         while at < stop:

@@ -19,9 +19,10 @@ from starlette.routing import BaseRoute, Route
 
 from mmsearch import Collection, MMSearchError, __version__
 from mmsearch.serve import mcp_answers as answers
+from mmsearch.serve.api_errors import ApiError
 from mmsearch.serve.guards import Access
 from mmsearch.serve.mcp_tools import MOST_AROUND, MOST_HITS, MOST_PICTURES, Pictured, Tools
-from mmsearch.serve.served import ApiError, SlowWork
+from mmsearch.serve.served import SlowWork
 
 A = TypeVar("A", bound=BaseModel)
 

@@ -7,7 +7,7 @@ import binascii
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -45,10 +45,9 @@ class SearchRequest:
 
 
 @dataclass(slots=True)
-class Terms:
-    """Terms that were read: values with weights, and the space of those that are vectors."""
+class _OfVectors:
+    """What the vectors among the terms are of: their space, and the modality of the last one."""
 
-    values: list[tuple[Any, float]] = field(default_factory=list)
     space: str | None = None
     modality: Modality | None = None
 
@@ -88,7 +87,7 @@ def read_request(given: Mapping[str, Any], collection: Collection) -> SearchRequ
         ApiError: 400, a term cannot be read, or vectors of two spaces are asked for.
         MMSearchError: nothing is asked, a row is not there, or an option is wrong.
     """
-    terms = Terms()
+    terms = _OfVectors()
     towards = [_term(term, terms) for term in given.get("terms", ())]
     away = [_term(term, terms) for term in given.get("minus", ())]
     marks = {name: [_row_id(mark, name) for mark in given.get(name, ())] for name in ("like", "unlike")}
@@ -139,7 +138,7 @@ def _lies_in(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
 
 
-def _term(term: Any, terms: Terms) -> tuple[Any, float]:
+def _term(term: Any, terms: _OfVectors) -> tuple[Any, float]:
     """A term as a pair of value and weight; notes the space and modality of a vector."""
     if isinstance(term, str):
         term = {"text": term}
@@ -159,7 +158,7 @@ def _term(term: Any, terms: Terms) -> tuple[Any, float]:
     return _vector(term, terms), float(weight)
 
 
-def _vector(term: Mapping[str, Any], terms: Terms) -> NDArray[np.float32]:
+def _vector(term: Mapping[str, Any], terms: _OfVectors) -> NDArray[np.float32]:
     space, modality = term.get("space"), term.get("modality")
     if space is not None and terms.space not in (None, space):
         raise wrong(f"vectors of the spaces {terms.space} and {space} cannot be asked for together")

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from starlette.requests import Request
 
 from mmsearch import Collection, Status
-from mmsearch.serve.api_errors import ApiError as ApiError
-from mmsearch.serve.api_errors import busy
+from mmsearch.serve.api_errors import ApiError, busy
 from mmsearch.serve.batching import Batcher
 from mmsearch.serve.metrics import Metrics
 from mmsearch.serve.paging import ResultLists

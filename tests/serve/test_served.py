@@ -7,7 +7,8 @@ import threading
 
 import pytest
 
-from mmsearch.serve.served import ApiError, SlowWork
+from mmsearch.serve.api_errors import ApiError
+from mmsearch.serve.served import SlowWork
 
 
 def test_what_does_not_exist_is_an_error_in_json(client):

@@ -22,6 +22,7 @@ from mmsearch.retrieval.media.films.cutting import (
     ClipFormat,
     Cut,
     coded_sound,
+    encoded_frames,
     frames_shown,
     in_order_of_time,
     tracks_of,
@@ -323,16 +324,9 @@ def _coded_pictures(cut: Cut, clip: Any, max_pixels: int) -> Iterator[tuple[floa
     stream.pix_fmt = "yuv420p"
     stream.codec_context.time_base = stream.time_base = TIME_BASE
     stream.codec_context.colorspace, stream.codec_context.color_range = _matrix_of(first), _NARROW
-    until = cut.start
-    for frame in itertools.chain([first], frames):
-        picture = _picture_to_code(frame, size)
-        picture.pts = round((max(frame.time, cut.start) - cut.start) / TIME_BASE)
-        picture.time_base = TIME_BASE
-        until = min(cut.end, frame.time + frame.duration)
-        for packet in stream.encode(picture):
-            yield until, packet
-    for packet in stream.encode(None):
-        yield until, packet
+    yield from encoded_frames(
+        cut, stream, itertools.chain([first], frames), lambda frame: _picture_to_code(frame, size)
+    )
 
 
 def _coded_size(frame: Frame) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import IO, Any
@@ -158,3 +158,19 @@ def coded_sound(cut: Cut, clip: Any, rate: int, layout: str) -> Iterator[tuple[f
     for packet in stream.encode(None):
         yield until, packet
     container.close()
+
+
+def encoded_frames(
+    cut: Cut, stream: Any, frames: Iterable[Frame], picture_of: Callable[[Frame], Any]
+) -> Iterator[tuple[float, Any]]:
+    """Packets of frames, each with the time up to which they are shown; ``picture_of`` gives a frame to encode."""
+    until = cut.start
+    for frame in frames:
+        picture = picture_of(frame)
+        picture.pts = round((max(frame.time, cut.start) - cut.start) / TIME_BASE)
+        picture.time_base = TIME_BASE
+        until = min(cut.end, frame.time + frame.duration)
+        for packet in stream.encode(picture):
+            yield until, packet
+    for packet in stream.encode(None):
+        yield until, packet

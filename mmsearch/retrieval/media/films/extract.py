@@ -19,6 +19,7 @@ from mmsearch.retrieval.media.films.cutting import (
     ClipFormat,
     Cut,
     coded_sound,
+    encoded_frames,
     frames_shown,
     in_order_of_time,
     layout_name,
@@ -26,6 +27,7 @@ from mmsearch.retrieval.media.films.cutting import (
     with_timestamps,
 )
 from mmsearch.retrieval.media.films.film import shown_at
+from mmsearch.retrieval.media.films.frame import Frame
 from mmsearch.retrieval.media.films.frames import open_film
 from mmsearch.retrieval.media.formats import FORMATS
 from mmsearch.types import clock
@@ -214,16 +216,10 @@ def _coded_pictures(cut: Cut, clip: Any, coder: str, max_pixels: int) -> Iterato
         {"crf": "20"} if coder == "libx264" else {"crf": "30", "b": "0", "deadline": "good", "cpu-used": "5"}
     )
 
-    until = cut.start
-    for frame in itertools.chain([first], frames):
+    def picture_of(frame: Frame) -> VideoFrame:
         picture = frame.picture()
         if picture.size != (width, height):
             picture = picture.crop((0, 0, width, height))
-        coded: Any = VideoFrame.from_ndarray(np.asarray(picture), "rgb24")
-        coded.pts = round((max(frame.time, cut.start) - cut.start) / TIME_BASE)
-        coded.time_base = TIME_BASE
-        until = min(cut.end, frame.time + frame.duration)
-        for packet in stream.encode(coded):
-            yield until, packet
-    for packet in stream.encode(None):
-        yield until, packet
+        return VideoFrame.from_ndarray(np.asarray(picture), "rgb24")
+
+    yield from encoded_frames(cut, stream, itertools.chain([first], frames), picture_of)
