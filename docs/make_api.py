@@ -20,7 +20,9 @@ Everything that `import mmsearch` offers, and the modules `mmsearch.models` and 
 SECTIONS: dict[str, dict[str, Sequence[str]]] = {
     "Collections": {"mmsearch": ["Collection"]},
     "Queries": {"mmsearch": ["Query", "StoredRow", "Term", "Moment"]},
-    "Results": {"mmsearch": ["Hits", "Hit", "Record", "Span", "OwnFacts", "Answer", "RowVectors", "Space"]},
+    "Results": {
+        "mmsearch": ["Hits", "Hit", "MatchedWords", "Record", "Span", "OwnFacts", "Answer", "RowVectors", "Space"]
+    },
     "Indexing": {"mmsearch": ["IngestOptions", "Report", "FileNote", "PassedOver", "Progress"]},
     "Upkeep": {"mmsearch": ["Status", "ModalityStatus", "RootStatus", "Problem"]},
     "Evaluation": {

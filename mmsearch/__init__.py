@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from mmsearch.extracts import CodedPicture, IndexedFile, SavedClip, SavedFrame, Thumbnail
-    from mmsearch.hits import Answer, Hit, Hits, Record, RowVectors
+    from mmsearch.hits import Answer, Hit, Hits, MatchedWords, Record, RowVectors
     from mmsearch.notices import Notice, NoticeKind
     from mmsearch.own_facts import OwnFacts
     from mmsearch.retrieval.encoders.protocol import AudioEncoder, Encoder, ImageEncoder, TextEncoder, VideoEncoder
@@ -78,7 +78,7 @@ _MODULES = {
         "UsageError",
     ),
     "mmsearch.extracts": ("CodedPicture", "IndexedFile", "SavedClip", "SavedFrame", "Thumbnail"),
-    "mmsearch.hits": ("Answer", "Hit", "Hits", "Record", "RowVectors"),
+    "mmsearch.hits": ("Answer", "Hit", "Hits", "MatchedWords", "Record", "RowVectors"),
     "mmsearch.notices": ("Notice", "NoticeKind"),
     "mmsearch.retrieval.encoders.protocol": (
         "AudioEncoder",
@@ -134,6 +134,7 @@ __all__ = [
     "LevelQuality",
     "LevelScores",
     "MMSearchError",
+    "MatchedWords",
     "ModalityStatus",
     "ModelUnavailableError",
     "Moment",

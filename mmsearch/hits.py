@@ -40,6 +40,15 @@ class Record:
         taken_at: when the picture, film or sound was made, as its clock on the wall showed it.
         taken_from: where ``taken_at`` was found: ``exif``, ``xmp``, ``name`` and others.
         camera: maker and model of the camera or phone that a picture or film was made with.
+        lat: latitude of where it was made, in degrees.
+        lon: longitude.
+        place: the nearest town.
+        country: the country.
+        title: the title that the file has inside.
+        tags: words that the file is tagged with inside.
+        lang: code of the language of the text, where it is known.
+        boxes: of a passage read in a picture, where each line of ``text`` is: left, top, right and bottom, as fractions
+            of width and height, one line after another.
         note: set where only part of the file was used, or its encoding was guessed.
         content_hash: 128-bit BLAKE2b of the file's content; empty where it is not known.
         facts: the row's values in columns of the user's own (see `Collection.add`); those without a value are left out.
@@ -57,6 +66,14 @@ class Record:
     taken_at: dt.datetime | None = None
     taken_from: str | None = None
     camera: str | None = None
+    lat: float | None = None
+    lon: float | None = None
+    place: str | None = None
+    country: str | None = None
+    title: str | None = None
+    tags: tuple[str, ...] = ()
+    lang: str | None = None
+    boxes: tuple[float, ...] = ()
     note: str | None = None
     content_hash: bytes = b""
     facts: OwnFacts = NO_OWN_FACTS
@@ -77,12 +94,39 @@ class Record:
             "taken_from": self.taken_from,
             "note": self.note,
             "camera": self.camera,
+            "lat": self.lat,
+            "lon": self.lon,
+            "place": self.place,
+            "country": self.country,
+            "title": self.title,
+            "tags": list(self.tags),
+            "lang": self.lang,
+            **({"boxes": [list(self.boxes[i : i + 4]) for i in range(0, len(self.boxes), 4)]} if self.boxes else {}),
             **({"facts": self.facts.to_json()} if self.facts else {}),
         }
 
     def __repr__(self) -> str:
         span = f", span={self.span}" if self.span else ""
         return f"Record(id={self.id}, path={printable(self.path)!r}, modality={self.modality!r}{span})"
+
+
+@dataclass(frozen=True, slots=True)
+class MatchedWords:
+    """Words of a query that stand in a hit to the letter.
+
+    Attributes:
+        where: ``text`` (the hit's text), ``name`` (the name of its file or of a folder), ``title`` or ``tags``.
+        start: of the words in the hit's text, path, title, or tags joined by ``, ``, in characters.
+        end: their end, exclusive.
+    """
+
+    where: Literal["text", "name", "title", "tags"]
+    start: int
+    end: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as a JSON object."""
+        return {"where": self.where, "start": self.start, "end": self.end}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +140,9 @@ class Hit(Record):
         level: ``strong``, ``likely``, ``weak`` or ``nothing``: how probable it is that what was asked for is there,
             from 0.9, 0.6, 0.25 and 0 on. None where nothing was measured for the model and the kind of query. Lists of
             several modalities are ordered by level, then by match.
-        evidence: what speaks for the hit: ``picture``, ``text``, ``frame``, ``sound``, ``subtitle``.
+        evidence: what speaks for the hit, the strongest first: ``look`` (of a picture or page), ``text``, ``frame``,
+            ``sound``, ``subtitle``, ``ocr`` (text in a picture), ``speech`` (what is said), ``name`` (of the file).
+        matched: words of the query that stand in the hit to the letter.
         copies: paths of other indexed files of the same content.
     """
 
@@ -105,6 +151,7 @@ class Hit(Record):
     match: float
     level: Level | None = None
     evidence: tuple[str, ...]
+    matched: tuple[MatchedWords, ...] = ()
     copies: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -118,6 +165,7 @@ class Hit(Record):
             "level": self.level,
             **{name: record[name] for name in first if name in record},
             "evidence": list(self.evidence),
+            "matched": [words.to_json() for words in self.matched],
             **{name: value for name, value in record.items() if name not in first},
             "copies": [path_json(path) for path in self.copies],
         }
@@ -170,6 +218,13 @@ class Hits(list[Hit]):
             "taken_at": (pa.timestamp("us"), (hit.taken_at for hit in self)),
             "taken_from": (words, (hit.taken_from for hit in self)),
             "camera": (words, (hit.camera for hit in self)),
+            "lat": (numbers, (hit.lat for hit in self)),
+            "lon": (numbers, (hit.lon for hit in self)),
+            "place": (words, (hit.place for hit in self)),
+            "country": (words, (hit.country for hit in self)),
+            "title": (words, (hit.title for hit in self)),
+            "tags": (pa.list_(words), (list(hit.tags) for hit in self)),
+            "lang": (words, (hit.lang for hit in self)),
             "note": (words, (hit.note for hit in self)),
             "content_hash": (pa.binary(), (hit.content_hash or None for hit in self)),
             "copies": (pa.list_(words), ([printable(path) for path in hit.copies] for hit in self)),

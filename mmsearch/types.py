@@ -193,6 +193,13 @@ class Facts:
         taken_from: where ``taken_at`` was found: ``exif``, ``exif digitized``, ``exif changed``, ``xmp``, ``iptc``,
             ``png``, ``raw``, ``film``, ``sound`` or ``name``.
         camera: maker and model of the camera or phone.
+        lat: where it was made, in degrees of latitude.
+        lon: the same of longitude.
+        place: name of the nearest town.
+        country: name of the country.
+        title: the title that a document or film has inside.
+        tags: words that a document, picture or film is tagged with inside.
+        lang: code of its language, such as ``en``, where the file names one.
     """
 
     width: int | None = None
@@ -202,6 +209,17 @@ class Facts:
     note: str | None = None
     taken_from: str | None = field(default=None, compare=False)
     camera: str | None = field(default=None, compare=False)
+    lat: float | None = field(default=None, compare=False)
+    lon: float | None = field(default=None, compare=False)
+    place: str | None = field(default=None, compare=False)
+    country: str | None = field(default=None, compare=False)
+    title: str | None = field(default=None, compare=False)
+    tags: tuple[str, ...] = field(default=(), compare=False)
+    lang: str | None = field(default=None, compare=False)
+
+
+PassageSource = Literal["ocr", "speech"]
+"""How a passage was made that is not a file's own text: read in a picture, or transcribed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +238,10 @@ class Item:
         ctime_ns: the file's time of status change, if the system has one.
         made: the rows that were made of the whole file, as the store's column of that name.
         own_facts: values in columns of the user's own.
+        evidence: how a passage was made that is not the file's own text: ``ocr`` (text in a picture) or ``speech``.
+        boxes: of a passage read in a picture, where each of its lines is: left, top, right and bottom, as fractions of
+            the picture's width and height, one line after another.
+        lang: code of the language of the passage, where it differs from the file's or only the passage has one.
     """
 
     path: bytes
@@ -233,6 +255,9 @@ class Item:
     ctime_ns: int | None = None
     made: str | None = None
     own_facts: OwnFacts = NO_OWN_FACTS
+    evidence: PassageSource | None = None
+    boxes: tuple[float, ...] = ()
+    lang: str | None = None
 
 
 SkipKind = Literal["content", "transient"]

@@ -43,8 +43,9 @@ def test_a_hit_has_the_fields_of_the_contract():
 
 def test_the_json_of_a_hit_has_its_keys_in_the_order_that_it_always_had():
     assert list(replace(HIT, path=os.fsdecode(b"caf\xe9.jpg")).to_json()) == [
-        *("rank", "score", "match", "level", "path", "path_b64", "modality", "id", "span", "text", "evidence", "state"),
-        *("width", "height", "duration_s", "taken_at", "taken_from", "note", "camera", "copies"),
+        *("rank", "score", "match", "level", "path", "path_b64", "modality", "id", "span", "text", "evidence"),
+        *("matched", "state", "width", "height", "duration_s", "taken_at", "taken_from", "note", "camera"),
+        *("lat", "lon", "place", "country", "title", "tags", "lang", "copies"),
     ]
 
 

@@ -69,10 +69,18 @@ _FACTS = {
     "taken_at": or_null(TEXT, "when it was made, by the clock on the wall there"),
     "taken_from": or_null(TEXT, "where that was found: exif, name, …"),
     "camera": or_null(TEXT, "maker and model of the camera or phone"),
+    "lat": or_null(NUMBER, "latitude of where it was made, in degrees"),
+    "lon": or_null(NUMBER, "longitude"),
+    "place": or_null(TEXT, "the nearest town"),
+    "country": or_null(TEXT, "the country"),
+    "title": or_null(TEXT, "the title that the file has inside"),
+    "tags": list_of(TEXT, "words that the file is tagged with inside"),
+    "lang": or_null(TEXT, "code of the language of the text"),
+    "boxes": list_of(list_of(NUMBER), "of text read in a picture: left, top, right, bottom of each line, as fractions"),
     "note": or_null(TEXT, "set where only a part of the file was used"),
     "facts": {"type": "object", "description": "values in columns of the user's own"},
 }
-_RARE = ("path_b64", "facts")
+_RARE = ("path_b64", "facts", "boxes")
 _RECORD = {**_PLACE, **_FACTS}
 _HIT = {
     "rank": described(WHOLE, "from 1"),
@@ -80,7 +88,8 @@ _HIT = {
     "match": described(NUMBER, "logarithm of the odds that this is what was asked for"),
     "level": or_null(LEVEL, "how probable it is that what was asked for is there; null: not known"),
     **_PLACE,
-    "evidence": list_of(TEXT, "what speaks for the hit: picture, text, frame, sound, subtitle"),
+    "evidence": list_of(TEXT, "what speaks for the hit: look, text, frame, sound, subtitle, ocr, speech, name"),
+    "matched": list_of(ref("MatchedWords"), "words of the query that stand in the hit to the letter"),
     **_FACTS,
     "copies": list_of(fields(_PATH, optional=("path_b64",)), "other files of the same content"),
 }
@@ -135,6 +144,13 @@ SCHEMAS: dict[str, Schema] = {
             *(fields({f"start_{unit}": WHOLE, f"end_{unit}": WHOLE}) for unit in ("char", "row", "page")),
         ],
     },
+    "MatchedWords": fields(
+        {
+            "where": {"enum": ["text", "name", "title", "tags"]},
+            "start": described(WHOLE, "in characters of the text, path, title, or tags joined by a comma and a space"),
+            "end": described(WHOLE, "exclusive"),
+        }
+    ),
     "Record": fields(_RECORD, optional=_RARE),
     "Item": fields(
         {

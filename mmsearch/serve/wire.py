@@ -19,6 +19,7 @@ from mmsearch import (  # fmt: skip
     HintKind,
     Hit,
     Hits,
+    MatchedWords,
     MMSearchError,
     Notice,
     NoticeKind,
@@ -101,8 +102,10 @@ def answer_from_json(data: Mapping[str, Any]) -> Answer:
     )
 
 
-_PLAIN = ("id", "path", "modality", "text", "state", "width", "height", "duration_s", "taken_from", "camera", "note")
-_PLAIN_OF_HIT = (*_PLAIN, "rank", "score", "match", "level")
+_PLAIN_OF_HIT = (
+    *("id", "path", "modality", "text", "state", "width", "height", "duration_s", "taken_from", "camera", "note"),
+    *("lat", "lon", "place", "country", "title", "lang", "rank", "score", "match", "level"),
+)
 
 
 def _hit_to_json(hit: Hit) -> dict[str, Any]:
@@ -112,7 +115,10 @@ def _hit_to_json(hit: Hit) -> dict[str, Any]:
         "taken_at": hit.taken_at.isoformat() if hit.taken_at else None,
         "content_hash": base64.b64encode(hit.content_hash).decode(),
         "facts": hit.facts.to_json(),
+        "tags": hit.tags,
+        "boxes": hit.boxes,
         "evidence": hit.evidence,
+        "matched": [words.to_json() for words in hit.matched],
         "copies": hit.copies,
     }
 
@@ -124,7 +130,10 @@ def _hit_from_json(data: Mapping[str, Any]) -> Hit:
         taken_at=dt.datetime.fromisoformat(data["taken_at"]) if data["taken_at"] else None,
         content_hash=base64.b64decode(data["content_hash"]),
         facts=OwnFacts(data["facts"]),
+        tags=tuple(data["tags"]),
+        boxes=tuple(data["boxes"]),
         evidence=tuple(data["evidence"]),
+        matched=tuple(MatchedWords(**words) for words in data["matched"]),
         copies=tuple(data["copies"]),
     )
 

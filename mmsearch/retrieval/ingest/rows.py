@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mmsearch.retrieval.encoders.pooling import pooled
 from mmsearch.retrieval.ingest.stored_files import StoredRows
 from mmsearch.retrieval.media.workers.jobs import Decoded
-from mmsearch.types import MODALITIES, Item, Modality, Space, Span
+from mmsearch.types import MODALITIES, Item, Modality, PassageSource, Space, Span
 
 
 @dataclass(slots=True)
@@ -19,7 +19,7 @@ class RowDraft:
     """A part of a file that becomes a row when its vectors are there; the row's vector is their mean.
 
     A shot that is embedded by its frames has a vector for each frame, ``vector_count`` in all; other parts have one.
-    `Part` explains ``continues``, ``can_go_on`` and ``damage``.
+    `Part` explains ``continues``, ``can_go_on`` and ``damage``, `Item` explains ``evidence``, ``boxes`` and ``lang``.
     """
 
     modality: Modality
@@ -30,6 +30,9 @@ class RowDraft:
     damage: str | None = None
     vector_count: int = 1
     vectors: list[NDArray[np.float32]] = field(default_factory=list)
+    evidence: PassageSource | None = None
+    boxes: tuple[float, ...] = ()
+    lang: str | None = None
 
     @property
     def is_embedded(self) -> bool:
@@ -49,26 +52,16 @@ def rows_of_file(file: Decoded, drafts: Sequence[RowDraft], spaces: Mapping[Moda
         if not own:
             continue
         vectors = [pooled(draft.vectors) for draft in own]
-        spans = [draft.span for draft in own]
+        whole = Item(file.path, file.content_hash, file.size, file.mtime_ns, modality)
+        whole = replace(whole, facts=file.facts, ctime_ns=file.ctime_ns)
         if modality == "video":
             spans, vectors = _with_longer_spans(own, vectors, file.facts.duration_s)
-            passages: list[str | None] = [None] * len(spans)
+            items = [replace(whole, span=span) for span in spans]
         else:
-            passages = [draft.passage for draft in own]
-        items = [
-            Item(
-                file.path,
-                file.content_hash,
-                file.size,
-                file.mtime_ns,
-                modality,
-                span,
-                passage,
-                file.facts,
-                file.ctime_ns,
-            )
-            for span, passage in zip(spans, passages, strict=True)
-        ]
+            items = [
+                replace(whole, span=d.span, passage=d.passage, evidence=d.evidence, boxes=d.boxes, lang=d.lang)
+                for d in own
+            ]
         stored.append(StoredRows(spaces[modality], modality, items, np.stack(vectors).astype(np.float16)))
     return stored
 

@@ -20,10 +20,14 @@ import pyarrow as pa
 from mmsearch.errors import HintKind, UsageError
 from mmsearch.retrieval.search.filters import parse_date
 from mmsearch.retrieval.search.masks import Mask, all_of, any_of, mask_of
-from mmsearch.retrieval.store.schema import FACT_NAMES
+from mmsearch.retrieval.store.schema import FACT_NAMES, RESERVED_PREFIX
 from mmsearch.retrieval.store.snapshot import Rows
 
-_SHORT_NAMES = {"camera": "mms_camera"}
+_SHORT_NAMES = {
+    name.removeprefix(RESERVED_PREFIX): name
+    for name in FACT_NAMES
+    if name.startswith(RESERVED_PREFIX) and name not in ("mms_evidence", "mms_boxes")
+}
 """Names of the format's columns as people write them; a column of a user's own of that name goes first."""
 
 _SHOWN_NAMES = [

@@ -34,6 +34,15 @@ FACT_FIELDS = [
     pa.field("made", pa.string()),
     pa.field("taken_from", _WORDS),
     pa.field("mms_camera", _WORDS),
+    pa.field("mms_lat", pa.float64()),
+    pa.field("mms_lon", pa.float64()),
+    pa.field("mms_place", _WORDS),
+    pa.field("mms_country", _WORDS),
+    pa.field("mms_title", pa.string()),
+    pa.field("mms_tags", pa.list_(pa.field("element", pa.string()))),
+    pa.field("mms_lang", _WORDS),
+    pa.field("mms_evidence", _WORDS),
+    pa.field("mms_boxes", pa.list_(pa.field("element", pa.float32()))),
 ]
 FACT_SCHEMA = pa.schema(FACT_FIELDS)
 FACT_NAMES = [field.name for field in FACT_FIELDS]
@@ -86,6 +95,15 @@ def facts_table(items: Sequence[Item], own_types: Mapping[str, pa.DataType] | No
         "made": [item.made for item in items],
         "taken_from": [item.facts.taken_from for item in items],
         "mms_camera": [_storable(item.facts.camera) for item in items],
+        "mms_lat": [item.facts.lat for item in items],
+        "mms_lon": [item.facts.lon for item in items],
+        "mms_place": [item.facts.place for item in items],
+        "mms_country": [item.facts.country for item in items],
+        "mms_title": [_storable(item.facts.title) for item in items],
+        "mms_tags": [[_storable(tag) for tag in item.facts.tags] or None for item in items],
+        "mms_lang": [_storable(item.lang or item.facts.lang) for item in items],
+        "mms_evidence": [item.evidence for item in items],
+        "mms_boxes": [item.boxes or None for item in items],
     }
     arrays = [pa.array(columns[field.name], type=field.type) for field in FACT_FIELDS]
     table = pa.Table.from_arrays(arrays, schema=FACT_SCHEMA)
@@ -129,10 +147,20 @@ def item_of(row: dict[str, Any]) -> Item:
             row["note"],
             row["taken_from"],
             row["mms_camera"],
+            row["mms_lat"],
+            row["mms_lon"],
+            row["mms_place"],
+            row["mms_country"],
+            row["mms_title"],
+            tuple(row["mms_tags"] or ()),
+            row["mms_lang"],
         ),
         ctime_ns=row["ctime_ns"],
         made=row["made"],
         own_facts=own_facts_of(row),
+        evidence=row["mms_evidence"],
+        boxes=tuple(row["mms_boxes"] or ()),
+        lang=row["mms_lang"],
     )
 
 

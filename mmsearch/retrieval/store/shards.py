@@ -39,7 +39,10 @@ CACHE_BYTES = 32 << 20
 
 _ONE_PAGE = 1 << 30  # far more than a row group holds: each of its columns becomes a single page
 _VECTOR_LEAF = "vector.list.element"  # Parquet's name of the values inside the column ``vector``
-_DICTIONARIES = ("path", "modality", "span_unit", "note", "made", "taken_from", "mms_camera")
+_DICTIONARIES = (
+    *("path", "modality", "span_unit", "note", "made", "taken_from"),
+    *("mms_camera", "mms_place", "mms_country", "mms_lang", "mms_evidence"),
+)
 
 RowBatch = tuple[NDArray[np.int64], pa.Table, NDArray[np.float16]]
 """Ids ``[rows]``, facts of as many rows, and vectors ``[rows, dim]``."""

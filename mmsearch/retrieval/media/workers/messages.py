@@ -255,12 +255,17 @@ def _decoded_from_json(data: Mapping[str, Any]) -> Decoded:
 
 def _facts_to_json(facts: Facts) -> dict[str, Any]:
     values = ((field.name, getattr(facts, field.name)) for field in fields(facts))
-    return {name: value.isoformat() if name == "taken_at" else value for name, value in values if value is not None}
+    return {
+        name: value.isoformat() if name == "taken_at" else value
+        for name, value in values
+        if value is not None and value != ()
+    }
 
 
 def _facts_from_json(data: Mapping[str, Any]) -> Facts:
     taken_at = data.get("taken_at")
-    return Facts(**{**data, "taken_at": None if taken_at is None else dt.datetime.fromisoformat(taken_at)})
+    when = None if taken_at is None else dt.datetime.fromisoformat(taken_at)
+    return Facts(**{**data, "taken_at": when, "tags": tuple(data.get("tags", ()))})
 
 
 def _saved(data: Mapping[str, Any]) -> SavedFrame | SavedClip:
