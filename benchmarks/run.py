@@ -19,6 +19,7 @@ import mini
 import moments
 import recall
 import shots
+import speech
 import video_decode
 from data import MissingDataError
 from machine import machine_facts, versions
@@ -36,6 +37,7 @@ CASES: dict[str, Callable[[], list[Measurement]]] = {
     "belief": belief.measure,
     "calibration": calibration.measure,
     "feedback": feedback.measure,
+    "speech": speech.measure,
 }
 
 

@@ -55,6 +55,7 @@ SECTIONS: dict[str, dict[str, Sequence[str]]] = {
     "Encoders of your own": {
         "mmsearch": ["Encoder", "TextEncoder", "ImageEncoder", "AudioEncoder", "VideoEncoder", "ImageTransform"]
     },
+    "Transcribers of your own": {"mmsearch": ["Transcriber", "Said"]},
     "Models": {"mmsearch.models": ["catalogue", "best", "is_ready", "resolve", "pull", "export", "ModelInfo"]},
     "Indexes": {"mmsearch.indexes": ["build_index", "plan_index", "IndexPlan", "VectorIndex", "Calibration"]},
 }

@@ -40,7 +40,15 @@ if TYPE_CHECKING:
     from mmsearch.hits import Answer, Hit, Hits, MatchedWords, Record, RowVectors
     from mmsearch.notices import Notice, NoticeKind
     from mmsearch.own_facts import OwnFacts
-    from mmsearch.retrieval.encoders.protocol import AudioEncoder, Encoder, ImageEncoder, TextEncoder, VideoEncoder
+    from mmsearch.retrieval.encoders.protocol import (
+        AudioEncoder,
+        Encoder,
+        ImageEncoder,
+        Said,
+        TextEncoder,
+        Transcriber,
+        VideoEncoder,
+    )
     from mmsearch.retrieval.evaluation.calibrate import Calibrated, CalibratedDirection
     from mmsearch.retrieval.evaluation.level_scores import LevelQuality, LevelScores
     from mmsearch.retrieval.evaluation.scores import DirectionScores, Scores
@@ -84,7 +92,9 @@ _MODULES = {
         "AudioEncoder",
         "Encoder",
         "ImageEncoder",
+        "Said",
         "TextEncoder",
+        "Transcriber",
         "VideoEncoder",
     ),
     "mmsearch.own_facts": ("OwnFacts",),
@@ -154,6 +164,7 @@ __all__ = [
     "Report",
     "RootStatus",
     "RowVectors",
+    "Said",
     "SavedClip",
     "SavedFrame",
     "Scores",
@@ -165,6 +176,7 @@ __all__ = [
     "Term",
     "TextEncoder",
     "Thumbnail",
+    "Transcriber",
     "TransientDecodeError",
     "UsageError",
     "VideoEncoder",

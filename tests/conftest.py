@@ -376,13 +376,24 @@ def make_pe_av_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[
     return make
 
 
-@pytest.fixture(scope="session")
-def films() -> ModuleType:
-    """The module ``tests/retrieval/media/films.py``, which makes sounds and films."""
-    path = Path(__file__).parent / "retrieval" / "media" / "films.py"
-    spec = importlib.util.spec_from_file_location("films", path)
+def module_at(*parts: str) -> ModuleType:
+    """A module of the tests that is no test."""
+    path = Path(__file__).parent.joinpath(*parts)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def films() -> ModuleType:
+    """The module ``tests/retrieval/media/films.py``, which makes sounds and films."""
+    return module_at("retrieval", "media", "films.py")
+
+
+@pytest.fixture(scope="session")
+def voices() -> ModuleType:
+    """The module ``tests/voices.py``: words as sound, and a transcriber that reads them back."""
+    return module_at("voices.py")

@@ -396,7 +396,7 @@ MAY_IMPORT = {
     "mmsearch.indexes": COMMON,
     f"{R}.media": SHARED,
     f"{R}.store": SHARED,
-    f"{R}.enrich": SHARED,
+    f"{R}.enrich": SHARED | {f"{R}.encoders"},
     f"{R}.encoders": SHARED | {f"{R}.media"},
     f"{R}.ingest": SHARED | {f"{R}.media", f"{R}.encoders", f"{R}.store"},
     f"{R}.upkeep": SHARED | {f"{R}.store", "mmsearch.indexes", f"{R}.encoders.level_fits"},  # status tells of levels

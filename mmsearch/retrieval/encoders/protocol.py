@@ -1,4 +1,4 @@
-"""What an encoder has: one protocol for each kind of thing that a model embeds.
+"""What an encoder has: one protocol for each kind of thing that a model embeds; and what a transcriber has.
 
 To search with a model of your own, write a class with the members of `Encoder` and of those protocols below that its
 ``modalities`` name. It need not inherit from anything here; ``examples/own_encoder.py`` is a whole one. Then:
@@ -17,6 +17,7 @@ encoder should be cheap: load weights when they are first used.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -154,5 +155,48 @@ class VideoEncoder(Encoder, Protocol):
 
         Returns:
             Unit vectors, float32 ``[len(films), dim]``.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A piece of what is said in a sound.
+
+    Attributes:
+        start_s: where it begins in the sound, in seconds.
+        end_s: where it ends.
+        text: the words.
+        language: their language as a code such as ``en``; None if it is not known.
+    """
+
+    start_s: float
+    end_s: float
+    text: str
+    language: str | None = None
+
+
+@runtime_checkable
+class Transcriber(Protocol):
+    """Turns speech into text. A class of your own needs this attribute and this method.
+
+    Give an object of it as ``collection.index(transcribe=…)``, name its class, ``"my_package.speech:Transcriber"``, or
+    register it under the entry point group ``mmsearch.transcribers``. Making one should be cheap: load weights when
+    they are first used.
+
+    Attributes:
+        name: says which model it is; it is stored with what it heard.
+    """
+
+    name: str
+
+    def transcribe(self, samples: NDArray[np.float32]) -> Sequence[Said]:
+        """What is said in a sound, piece by piece.
+
+        Args:
+            samples: mono samples at 16 kHz in -1…1, float32 ``[samples]``, at most 28 seconds.
+
+        Returns:
+            Pieces in order of time, best sentences or parts of them; empty if nothing is said.
         """
         ...

@@ -1,0 +1,1 @@
+"""Speech: where somebody speaks in a sound, and what is said, with times."""
