@@ -69,6 +69,7 @@ def test_the_wheel_holds_them_byte_for_byte(wheel):
         "mmsearch/retrieval/encoders/mini/tokenizer.json",
         "mmsearch/retrieval/encoders/mini/config.json",
         "mmsearch/retrieval/enrich/speech/silero_vad.onnx",
+        "mmsearch/retrieval/places/places.parquet",
     ],
 )
 def test_the_built_in_model_its_terms_and_the_typing_mark_are_in_the_wheel(wheel, name):
@@ -85,6 +86,7 @@ def test_the_metadata_names_version_licences_and_extras(wheel):
         "mmsearch/retrieval/encoders/mini/MODEL_LICENSE",
         "mmsearch/retrieval/enrich/speech/SILERO_LICENSE",
         *(f"mmsearch/serve/page/vendor/LICENSE.{name}" for name in ("htm", "preact")),
+        "mmsearch/retrieval/places/LICENSE.GeoNames",
     }
     assert set(metadata.get_all("Provides-Extra", [])) >= {"clip", "raw", "export", "all"}
     assert set(metadata.get_all("Classifier", [])) >= {

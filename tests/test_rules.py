@@ -398,9 +398,12 @@ MAY_IMPORT = {
     f"{R}.store": SHARED,
     f"{R}.enrich": SHARED | {f"{R}.encoders"},
     f"{R}.encoders": SHARED | {f"{R}.media"},
-    f"{R}.ingest": SHARED | {f"{R}.media", f"{R}.encoders", f"{R}.store"},
+    f"{R}.places": SHARED,
+    f"{R}.ingest": SHARED | {f"{R}.{room}" for room in ("media", "encoders", "store", "places")},
     f"{R}.upkeep": SHARED | {f"{R}.store", "mmsearch.indexes", f"{R}.encoders.level_fits"},  # status tells of levels
-    f"{R}.search": SHARED | {f"{R}.media", f"{R}.encoders", f"{R}.store", f"{R}.upkeep", "mmsearch.indexes"},
+    f"{R}.search": SHARED
+    | {f"{R}.{room}" for room in ("media", "encoders", "store", "upkeep", "places")}
+    | {"mmsearch.indexes"},
     f"{R}.evaluation": SHARED
     | {f"{R}.{room}" for room in ("search", "encoders", "store", "media")}
     | {f"{R}.upkeep.probe_texts"}  # queries for a collection that has no texts

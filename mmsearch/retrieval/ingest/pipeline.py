@@ -21,6 +21,7 @@ from mmsearch.retrieval.ingest.unfinished import UnfinishedFiles
 from mmsearch.retrieval.media.texts.text import note_kind
 from mmsearch.retrieval.media.workers.decoder import Decoder
 from mmsearch.retrieval.media.workers.jobs import Decoded, Job, Part, TextPart
+from mmsearch.retrieval.places.located import with_place
 from mmsearch.retrieval.progress import Progress, Stopwatch, Watcher
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.writer import Writer
@@ -192,7 +193,7 @@ class _PipelineRun:
             self._new_contents.add(file.content_hash)
             if file.column_guessed:
                 self._mark(file, f"texts taken from column {file.column!r}", "column")
-            self._handle_embedded(self.embedder.add(file))
+            self._handle_embedded(self.embedder.add(replace(file, facts=with_place(file.facts))))
 
     def _handle_known_content(self, file: Decoded) -> None:
         """Store rows for a file whose content has rows already: it was touched, moved or copied."""

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from mmsearch.errors import DecodeError
-from mmsearch.retrieval.media.cameras import camera_of_film
-from mmsearch.retrieval.media.dates import DateTaken, date_of_stream
 from mmsearch.retrieval.media.formats import FORMATS
+from mmsearch.retrieval.media.metadata import metadata_of_stream
+from mmsearch.types import Facts
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -179,14 +179,9 @@ def stated_duration(container: InputContainer, stream: Stream) -> float:
     return whole
 
 
-def date_recorded(container: InputContainer, source: str) -> DateTaken | None:
-    """When a *film* or a *sound* (``source``) was recorded, by the metadata of the file and of its tracks."""
-    return date_of_stream([container.metadata, *(track.metadata for track in container.streams)], source)
-
-
-def recording_camera(container: InputContainer) -> str | None:
-    """What a film was recorded with, by the metadata of the file and of its tracks."""
-    return camera_of_film([container.metadata, *(track.metadata for track in container.streams)])
+def stated_facts(container: InputContainer, source: str) -> Facts:
+    """What the metadata of a *film* or a *sound* (``source``) and of its tracks states: date, camera, place, title."""
+    return metadata_of_stream([container.metadata, *(track.metadata for track in container.streams)], source)
 
 
 class Packets:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import IO, Any
 
+from mmsearch.retrieval.media.labels import xmp_of
 from mmsearch.retrieval.media.pictures.bit_depth import png_chunk
 from mmsearch.types import Facts
 
@@ -96,7 +97,7 @@ def date_of_picture(image: Any, exif: Any, source: IO[bytes] | None = None) -> D
         (
             lambda: _by_exif(exif, _ORIGINAL, "exif"),
             lambda: _by_exif(exif, _DIGITIZED, "exif digitized"),
-            lambda: _by_xmp(image),
+            lambda: _by_xmp(xmp_of(image)),
             lambda: _by_iptc(image),
             lambda: _by_png(image),
             lambda: _by_exif(exif, _DATE_TIME, "exif changed"),
@@ -199,11 +200,7 @@ def _by_exif(exif: Any, tag: int, source: str) -> DateTaken | None:
     return DateTaken(at.replace(tzinfo=at.tzinfo or _zone(_as_text(facts.get(_OFFSETS[tag])))), source)
 
 
-def _by_xmp(image: Any) -> DateTaken | None:
-    packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
-    if not packet and getattr(image, "tag_v2", None):
-        packet = image.tag_v2.get(700) or b""
-    text = bytes(packet).decode("utf-8", "replace") if not isinstance(packet, str) else packet
+def _by_xmp(text: str) -> DateTaken | None:
     for name in _XMP_NAMES:
         for found in re.finditer(rf"""{name}\s*(?:=\s*["']([^"']*)|>([^<]*)<)""", text):
             at = read_date(found[1] or found[2] or "")

@@ -159,9 +159,8 @@ def test_films_and_sounds_tell_when_they_were_recorded(metadata: dict[str, str],
 def test_a_films_and_a_sounds_date_is_a_fact(films: ModuleType) -> None:
     when = {"creation_time": "2021-05-01T10:00:00.000000Z"}
     data = films.film((films.numbered(n) for n in range(5)), metadata=when)
-    found = open_film(io.BytesIO(data), "mp4", 1_000_000).taken
-    assert found is not None
-    assert (found.at, found.source) == (dt.datetime(2021, 5, 1, 10, tzinfo=dt.UTC), "film")
+    found = open_film(io.BytesIO(data), "mp4", 1_000_000).stated
+    assert (found.taken_at, found.taken_from) == (dt.datetime(2021, 5, 1, 10, tzinfo=dt.UTC), "film")
     sound = Sound(io.BytesIO(films.film([], sound=films.tone(1, 48_000), metadata=when)), "m4a", 16_000)
     list(sound.windows())
     assert sound.facts.taken_from == "sound"

@@ -10,10 +10,9 @@ from typing import IO
 from PIL import Image, ImageFile
 
 from mmsearch.errors import DecodeError
-from mmsearch.retrieval.media.cameras import camera_of_picture
-from mmsearch.retrieval.media.dates import date_of_picture
 from mmsearch.retrieval.media.films.frame import StillFrame
 from mmsearch.retrieval.media.formats import FORMATS
+from mmsearch.retrieval.media.metadata import metadata_of_picture
 from mmsearch.retrieval.media.pictures.colour import to_srgb
 from mmsearch.retrieval.media.pictures.image import check_size, exif_of, load_plugin, pillow_settings
 
@@ -88,8 +87,7 @@ class Animation:
 
     Attributes:
         size: width and height in pixels.
-        taken: when it was taken, if it says so.
-        camera: what it was taken with, if it says so.
+        stated: what its metadata states, such as when it was taken.
         note: after the last frame, whether the file breaks off.
 
     Raises:
@@ -108,9 +106,7 @@ class Animation:
                 raise DecodeError("damaged or cut off: its header cannot be read") from None
         self.size = self._image.size
         check_size(self.size, self.size[0] * self.size[1], max_pixels)
-        exif = exif_of(self._image)
-        self.taken = date_of_picture(self._image, exif, source)
-        self.camera = camera_of_picture(exif)
+        self.stated = metadata_of_picture(self._image, exif_of(self._image), source)
         self.note: str | None = None
 
     def frames(self) -> Iterator[StillFrame]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import IO
 
@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import DecodeError
-from mmsearch.retrieval.media.dates import with_date
 from mmsearch.retrieval.media.decode_spec import FRAMES_OF_SHOT, MAX_SPAN_S
 from mmsearch.retrieval.media.films.frame import Frame, FrameThumbnail
 from mmsearch.retrieval.media.films.frames import open_film
@@ -117,8 +116,8 @@ class Film:
         if sampler is not None:
             yield from sampler.finish(end)
         self._reader.close()
-        facts = Facts(width=size[0], height=size[1], duration_s=end, note=self._reader.note, camera=self._reader.camera)
-        self.facts = with_date(facts, self._reader.taken)
+        stated, note = self._reader.stated, self._reader.note
+        self.facts = replace(stated, width=size[0], height=size[1], duration_s=end, note=note)
 
     def _frames(self, resume: ResumePoint | None) -> Iterator[tuple[Frame, FrameThumbnail, bool, float]]:
         """Frames, thumbnails, whether a shot begins, and until when each is shown: from ``resume`` on, or all."""
@@ -249,9 +248,9 @@ def frames_between(
             seen.add(frame.time)
             pixels.append(frame_pixels(frame, transform))
             size = frame.picture().size
-    facts = Facts(width=size[0], height=size[1], duration_s=reader.expected_s or None, camera=reader.camera)
+    facts = replace(reader.stated, width=size[0], height=size[1], duration_s=reader.expected_s or None)
     reader.close()
-    return np.stack(pixels), with_date(facts, reader.taken)
+    return np.stack(pixels), facts
 
 
 def _sample_times(start: float, end: float | None) -> list[float]:

@@ -13,12 +13,11 @@ from mmsearch.retrieval.media.container import (
     NoTrackError,
     Packets,
     as_decode_errors,
-    date_recorded,
     open_container,
     pick_stream,
-    recording_camera,
     start_offset,
     stated_duration,
+    stated_facts,
 )
 from mmsearch.retrieval.media.durations import header_duration
 from mmsearch.retrieval.media.films import animation
@@ -57,7 +56,7 @@ class AnimationReader:
     def __init__(self, source: IO[bytes], format: str, max_pixels: int) -> None:
         self._source, self._format, self._max_pixels = source, format, max_pixels
         first = self._open()
-        self.taken, self.camera = first.taken, first.camera
+        self.stated = first.stated
         self.note: str | None = None
         self.damage: str | None = None
         self.can_go_on = False
@@ -84,8 +83,7 @@ class FilmReader:
 
     Attributes:
         expected_s: the duration that the header states, in seconds; 0.0: unknown.
-        taken: when it was recorded, if it says so.
-        camera: what it was recorded with, if it says so.
+        stated: what its metadata states, such as when it was recorded.
         note: after the last frame, whether the file breaks off or is damaged.
     """
 
@@ -94,8 +92,7 @@ class FilmReader:
         self._open()
         self.expected_s = stated_duration(self._container, self._stream)
         self._header_s = header_duration(source, format, self.expected_s)
-        self.taken = date_recorded(self._container, "film")
-        self.camera = recording_camera(self._container)
+        self.stated = stated_facts(self._container, "film")
         self.note: str | None = None
         self._clock: Clock | None = None
         self._late = 0.0

@@ -17,9 +17,8 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from mmsearch.errors import DecodeError, TransientDecodeError
 from mmsearch.machine import free_memory
-from mmsearch.retrieval.media.cameras import camera_of_picture
-from mmsearch.retrieval.media.dates import DateTaken, date_of_picture, with_date
 from mmsearch.retrieval.media.formats import FORMATS
+from mmsearch.retrieval.media.metadata import metadata_of_picture, with_size
 from mmsearch.retrieval.media.pictures.bit_depth import png_max_value
 from mmsearch.retrieval.media.pictures.colour import to_srgb
 from mmsearch.retrieval.media.pictures.high_bit_depth import (
@@ -149,7 +148,7 @@ def _decode(
             note = _truncation_note(image)
         exif = exif_of(image)
         orientation = exif.get(_ORIENTATION_TAG)
-        taken, camera = date_of_picture(image, exif, source), camera_of_picture(exif)
+        stated = metadata_of_picture(image, exif, source)
         if format == "jxl" and (header := header_of(source)) and header[2]:
             note = "an animation: only its last picture is read"
         if not page and lost_low_bits(image, source):
@@ -162,8 +161,7 @@ def _decode(
             size = upright.size  # Pillow turns it upright while it loads it
         elif orientation in (5, 6, 7, 8):
             size = size[::-1]
-        facts = with_date(Facts(width=size[0], height=size[1], note=note, camera=camera), taken)
-        return to_srgb(upright), facts
+        return to_srgb(upright), with_size(stated, size, note=note)
 
 
 def _upright(image: Image.Image, orientation: Any) -> Image.Image:
@@ -184,18 +182,17 @@ def _decode_high_bit_depth(
     check_size(size, size[0] * size[1] * max(1, tags.get(_SAMPLES_TAG, 1) // 4), max_pixels)
     image, note = decode_high_bit_tiff(source, tags)
     upright = _upright(image, tags.get(_ORIENTATION_TAG))
-    facts = Facts(width=upright.width, height=upright.height, note=note, camera=camera_of_picture(tags))
-    return to_srgb(upright), with_date(facts, _date_of_high_bit_tiff(source, tags))
+    return to_srgb(upright), with_size(_stated_by_high_bit_tiff(source, tags), upright.size, note=note)
 
 
-def _date_of_high_bit_tiff(source: IO[bytes], tags: Any) -> DateTaken | None:
+def _stated_by_high_bit_tiff(source: IO[bytes], tags: Any) -> Facts:
     source.seek(0)
     try:
         importlib.import_module("PIL.TiffImagePlugin")
         image: Any = Image.open(source, formats=["TIFF"])
-        return date_of_picture(image, exif_of(image))
+        return metadata_of_picture(image, exif_of(image))
     except Exception:  # a kind that Pillow does not open: only its TIFF tags can be read
-        return date_of_picture(Image.new("L", (1, 1)), tags)
+        return metadata_of_picture(Image.new("L", (1, 1)), tags)
 
 
 def _with_value_range(image: Image.Image, source: IO[bytes]) -> Image.Image:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,12 +16,11 @@ from mmsearch.retrieval.media.container import (
     NoTrackError,
     Packets,
     as_decode_errors,
-    date_recorded,
     open_container,
     pick_stream,
     stated_duration,
+    stated_facts,
 )
-from mmsearch.retrieval.media.dates import with_date
 from mmsearch.retrieval.media.decode_spec import HOP_S, WINDOW_S
 from mmsearch.retrieval.media.durations import header_duration, lacks_last_page
 from mmsearch.retrieval.media.texts.text import join_notes
@@ -74,7 +73,7 @@ class Sound:
             self.expected_s = stated_duration(self._container, self._stream)
         _check_rate(self._stream.codec_context.sample_rate)
         self._may_fill_s = max(_MAX_SILENCE_S, source.seek(0, os.SEEK_END) * _MAX_SILENCE_S_PER_BYTE)
-        self._taken = date_recorded(self._container, "sound")
+        self._stated = stated_facts(self._container, "sound")
         self._header_s = header_duration(source, format, self.expected_s)
         self._cut_off = lacks_last_page(source, format)
         self._rate = rate
@@ -135,7 +134,7 @@ class Sound:
             elif len(held) > self._window:
                 yield self._cut(end - self._window, held[-self._window :])
         self._container.close()
-        self.facts = with_date(Facts(duration_s=end / self._rate, note=self._note(end / self._rate)), self._taken)
+        self.facts = replace(self._stated, duration_s=end / self._rate, note=self._note(end / self._rate))
 
     def _cut(self, start: int, samples: NDArray[np.float32]) -> Window:
         return Window(start / self._rate, (start + len(samples)) / self._rate, samples.copy())
