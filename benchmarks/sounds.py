@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from mmsearch.retrieval.encoders.mini import mel
 from mmsearch.retrieval.encoders.mini.encoder import FOLDER, open_sounds
-from mmsearch.retrieval.encoders.onnx_session import open_session
 from mmsearch.retrieval.media.decode_spec import HOP_S
 from mmsearch.retrieval.media.sounds import sound
+from mmsearch.retrieval.onnx_session import open_session
 from mmsearch.unit import normalize_rows
 
 RATE = 44_100

@@ -376,7 +376,7 @@ COMMON = {
         for name in ("errors", "notices", "types", "own_facts", "hits", "extracts", "unit", "durable", "machine")
     ),
 }
-SHARED = COMMON | {f"{R}.progress", f"{R}.paths"}
+SHARED = COMMON | {f"{R}.progress", f"{R}.paths", f"{R}.onnx_session"}
 FACADE = {"mmsearch.collection_queries", "mmsearch.collection_contents", "mmsearch.collection_rows"}
 MAY_IMPORT = {
     # room: the rooms and modules beside its own that it may import
@@ -394,12 +394,12 @@ MAY_IMPORT = {
         "mmsearch.hits",
     },
     "mmsearch.indexes": COMMON,
-    f"{R}.media": SHARED,
+    f"{R}.media": SHARED | {f"{R}.enrich"},
     f"{R}.store": SHARED,
-    f"{R}.enrich": SHARED | {f"{R}.encoders"},
+    f"{R}.enrich": SHARED,
     f"{R}.encoders": SHARED | {f"{R}.media"},
     f"{R}.places": SHARED,
-    f"{R}.ingest": SHARED | {f"{R}.{room}" for room in ("media", "encoders", "store", "places")},
+    f"{R}.ingest": SHARED | {f"{R}.{room}" for room in ("media", "encoders", "enrich", "store", "places")},
     f"{R}.upkeep": SHARED | {f"{R}.store", "mmsearch.indexes", f"{R}.encoders.level_fits"},  # status tells of levels
     f"{R}.search": SHARED
     | {f"{R}.{room}" for room in ("media", "encoders", "store", "upkeep", "places")}

@@ -16,8 +16,8 @@ from mmsearch.errors import ModelUnavailableError
 from mmsearch.retrieval.encoders.cleaning import Cleaning, clean
 from mmsearch.retrieval.encoders.inputs import checked_pixels, checked_texts
 from mmsearch.retrieval.encoders.lazy import Lazy
-from mmsearch.retrieval.encoders.onnx_session import open_session
 from mmsearch.retrieval.media.pictures.transform import ImageTransform
+from mmsearch.retrieval.onnx_session import open_session
 from mmsearch.types import Modality, Space
 from mmsearch.unit import normalize_rows
 

@@ -16,7 +16,7 @@ from mmsearch.retrieval.encoders.mini.encoder import FOLDER, PROCESSING, WEIGHTS
 from mmsearch.retrieval.encoders.mini.mel import log_mel_patches
 from mmsearch.retrieval.encoders.mini.paddings import with_plain_pads
 from mmsearch.retrieval.encoders.mini.tensors import map_tensors
-from mmsearch.retrieval.encoders.onnx_session import open_session
+from mmsearch.retrieval.onnx_session import open_session
 
 TEXTS = ["a dog on a beach", "Café at NIGHT, 2 people!", "", "日本語", "word " * 200, "two men play football"]
 

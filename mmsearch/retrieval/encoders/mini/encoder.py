@@ -14,13 +14,13 @@ from mmsearch.retrieval.encoders.lazy import Lazy
 from mmsearch.retrieval.encoders.mini.mel import SAMPLE_RATE, log_mel_patches
 from mmsearch.retrieval.encoders.mini.paddings import with_plain_pads
 from mmsearch.retrieval.encoders.mini.text_tower import MAX_TOKENS, MiniTextTower
-from mmsearch.retrieval.encoders.onnx_session import open_session
 from mmsearch.retrieval.media.pictures.transform import ImageTransform
+from mmsearch.retrieval.onnx_session import open_session
 from mmsearch.types import Modality, Space
 from mmsearch.unit import normalize_rows
 
 if TYPE_CHECKING:
-    from mmsearch.retrieval.encoders.onnx_session import Session
+    from mmsearch.retrieval.onnx_session import Session
 
 FOLDER = Path(__file__).parent
 DIM = 256

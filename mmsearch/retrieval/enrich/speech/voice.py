@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.retrieval.encoders.onnx_session import open_session
+from mmsearch.retrieval.onnx_session import open_session
 
 if TYPE_CHECKING:
-    from mmsearch.retrieval.encoders.onnx_session import Session
+    from mmsearch.retrieval.onnx_session import Session
 
 VOICE_RATE = 16_000
 """Samples a second of the sound that is listened to."""
