@@ -397,3 +397,9 @@ def films() -> ModuleType:
 def voices() -> ModuleType:
     """The module ``tests/voices.py``: words as sound, and a transcriber that reads them back."""
     return module_at("voices.py")
+
+
+@pytest.fixture(scope="session")
+def documents() -> ModuleType:
+    """The module ``tests/retrieval/media/documents.py``, which makes documents."""
+    return module_at("retrieval", "media", "documents.py")

@@ -265,7 +265,7 @@ hits = collection.search("a red disc")
 assert len(hits) == 10
 print(json.dumps({{"import": sorted(after_import), "query": sorted(sys.modules)}}))
 """
-HEAVY = {"torch", "torchvision", "open_clip", "transformers", "av", "soxr", "rawpy"}
+HEAVY = {"torch", "torchvision", "open_clip", "transformers", "av", "soxr", "rawpy", "pypdfium2"}
 
 
 def test_rule_8_a_person_never_waits_for_an_import(gallery, tmp_path):
@@ -366,7 +366,18 @@ def test_rule_11_a_guess_gives_way_to_a_word(tmp_path, monkeypatch):
 
 # --- imports ---------------------------------------------------------------------------------------------------
 
-NEVER_AT_THE_TOP = {"torch", "torchvision", "open_clip", "transformers", "faiss", "av", "soxr", "onnxruntime", "rawpy"}
+NEVER_AT_THE_TOP = {
+    "torch",
+    "torchvision",
+    "open_clip",
+    "transformers",
+    "faiss",
+    "av",
+    "soxr",
+    "onnxruntime",
+    "rawpy",
+    "pypdfium2",
+}
 
 R = "mmsearch.retrieval"
 COMMON = {

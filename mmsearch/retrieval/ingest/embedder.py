@@ -23,7 +23,7 @@ from mmsearch.retrieval.media.texts.text import join_notes, passages
 from mmsearch.retrieval.media.workers.jobs import Decoded, Part, TextPart
 from mmsearch.retrieval.progress import Stopwatch
 from mmsearch.retrieval.store.partial_files import PartialPiece, PartialPieces
-from mmsearch.types import MODALITIES, Modality, Span
+from mmsearch.types import MODALITIES, Modality, Span, SpanUnit
 
 MAX_BATCH = 64
 TEXT_BATCH = 256
@@ -32,7 +32,7 @@ _MOST_SOUNDS = 16  # ten seconds each
 _MOST_SHOTS = 8
 _LOOK_EVERY_S = 1.0  # for files whose vectors are to be kept
 MAX_PASSAGES = 100_000
-"""Passages of a text file that are embedded; the rows of a table are bounded where the table is read."""
+"""Passages of a text or document that are embedded; the rows of a table are bounded where the table is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +163,9 @@ class Embedder:
         yield from self._run_full()
 
     def add_texts(self, part: TextPart) -> Iterator[EmbeddedFile]:
-        """Add some rows of a table; yields files that are complete now."""
+        """Add some rows of a table, or pages of a document; yields files that are complete now."""
         file = self._pending_file(part.path, part.content_hash)
-        yield from self._enqueue_passages(file, self._table_passages(part.texts))
+        yield from self._enqueue_passages(file, self._row_passages(part.texts, part.unit))
 
     def drop(self, path: bytes, *, may_work_later: bool = False) -> None:
         """Drop the parts of a file that was not decoded to its end.
@@ -235,7 +235,8 @@ class Embedder:
     def _enqueue_passages(self, file: _PendingFile, pieces: Iterator[RowDraft]) -> Iterator[EmbeddedFile]:
         """Add passages to a batch, those with the same text once; embeds full batches."""
         for piece in pieces:
-            if piece.span is not None and piece.span.unit == "char" and len(file.pieces) >= MAX_PASSAGES:
+            may_be_cut = piece.span is not None and piece.span.unit in ("char", "page")
+            if may_be_cut and file.counts["text"] >= MAX_PASSAGES:
                 file.cut = True
                 return
             first = file.passages.setdefault(piece.passage or "", piece)
@@ -297,12 +298,12 @@ class Embedder:
 
             for start_s, end_s, text in timed_passages([Cue(*cue) for cue in file.cues], count, limit):
                 yield RowDraft("text", Span(start_s, end_s, "s"), text)
-        yield from self._table_passages(file.texts or ())
+        yield from self._row_passages(file.texts or (), "row")
         for span, passage in readable_passages(file.text or "", file.cuts, count, limit):
             yield RowDraft("text", span, passage)
 
-    def _table_passages(self, texts: Iterable[tuple[int, str]]) -> Iterator[RowDraft]:
-        """The passages of a table's texts; a text that is repeated in the next row is cut only once."""
+    def _row_passages(self, texts: Iterable[tuple[int, str]], unit: SpanUnit) -> Iterator[RowDraft]:
+        """The passages of a table's rows or a document's pages; a text that the next one repeats is cut only once."""
         text_encoder = self._routing.text
         if text_encoder is None:
             return
@@ -311,7 +312,7 @@ class Embedder:
             if text != last:
                 last, spans = text, list(passages(text, text_encoder.count_tokens, text_encoder.max_tokens))
             for start, end in spans:
-                yield RowDraft("text", Span(row, row + 1, "row"), text[start:end])
+                yield RowDraft("text", Span(row, row + 1, unit), text[start:end])
 
 
 def _kept(piece: RowDraft) -> PartialPiece:

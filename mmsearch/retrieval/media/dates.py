@@ -36,6 +36,7 @@ _WRITTEN = re.compile(
     r"\s*(\d{4})[:/.-](\d\d?)[:/.-](\d\d?)"
     r"(?:[ T]+(\d\d?):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?\s*(Z|UTC|[+-]\d\d:?\d\d)?)?\s*\0*\s*"
 )
+_PDF_DATE = re.compile(r"D:\s*(\d{4})(\d\d)(\d\d)(?:(\d\d)(\d\d)?(\d\d)?)?\s*(Z|[+-]\d\d'?\d\d)?(?:'|Z?00'00'?)?")
 _OFFSET = re.compile(r"\s*(?:(Z|UTC)|([+-])(\d\d):?(\d\d))")
 _XMP_NAMES = ("photoshop:DateCreated", "exif:DateTimeOriginal", "xmp:CreateDate", "xap:CreateDate")
 _MONTH = re.compile(r"[A-Z][a-z][a-z] \d|\d [A-Z][a-z][a-z]")
@@ -60,8 +61,8 @@ class DateTaken:
 
     Attributes:
         at: local time, with its offset from UTC where that is known.
-        source: what says so: *exif*, *exif digitized*, *exif changed*, *xmp*, *png*, *iptc*, *film*, *sound*, *raw* or
-            *name*.
+        source: what says so: *exif*, *exif digitized*, *exif changed*, *xmp*, *png*, *iptc*, *film*, *sound*, *raw*,
+            *document*, *mail* or *name*.
     """
 
     at: dt.datetime
@@ -152,6 +153,30 @@ def date_in_name(path: str | bytes) -> DateTaken | None:
     return None
 
 
+def date_of_document(text: str) -> dt.datetime | None:
+    """A date as documents write it (ISO 8601, PDF's ``D:20210503101500+02'00'``, e-mail); None if it is impossible."""
+    if found := _PDF_DATE.fullmatch(text.strip()):
+        year, month, day, hour, minute, second, offset = found.groups()
+        text = f"{year}-{month}-{day} {hour or '00'}:{minute or '00'}:{second or '00'}{offset or ''}".replace("'", "")
+    try:
+        return read_date(text) or _mail_date(text)
+    except ValueError:
+        return None
+
+
+def _mail_date(text: str) -> dt.datetime | None:
+    """A date as RFC 1123 and e-mail write it; None for other texts.
+
+    Raises:
+        ValueError: it is no date.
+    """
+    if not _MONTH.search(text):
+        return None
+    found = email.utils.parsedate_to_datetime(text)
+    at = _possible(*found.timetuple()[:6])
+    return at.replace(tzinfo=found.tzinfo) if at else None
+
+
 def read_date(text: str) -> dt.datetime | None:
     """A date as EXIF, XMP or ISO 8601 write it, perhaps with a fraction and an offset; None if it is impossible."""
     found = _WRITTEN.fullmatch(text)
@@ -228,11 +253,7 @@ def _by_png(image: Any) -> DateTaken | None:
     """A date among the text chunks of a PNG, under any of the usual names."""
     for name in _PNG_NAMES:
         text = str(image.info.get(name) or "")
-        at = read_date(text)
-        if at is None and _MONTH.search(text):
-            found = email.utils.parsedate_to_datetime(text)  # RFC 1123, as the specification of PNG has it
-            at = _possible(*found.timetuple()[:6])
-            at = at.replace(tzinfo=found.tzinfo) if at else None
+        at = read_date(text) or _mail_date(text)  # RFC 1123, as the specification of PNG has it
         if at is not None:
             return DateTaken(at, "png")
     return None

@@ -12,7 +12,7 @@ from typing import Literal
 
 from mmsearch.types import Modality
 
-Kind = Literal["image", "raw", "text", "table", "subtitles", "audio", "video", "other", "empty"]
+Kind = Literal["image", "raw", "text", "table", "subtitles", "document", "audio", "video", "other", "empty"]
 
 MODALITY_OF_KIND: dict[Kind, Modality] = {
     "image": "image",
@@ -20,6 +20,7 @@ MODALITY_OF_KIND: dict[Kind, Modality] = {
     "text": "text",
     "table": "text",
     "subtitles": "text",
+    "document": "text",
     "audio": "audio",
     "video": "video",
 }
@@ -70,6 +71,10 @@ def _sound(
     title: str, reader: str, *magics: bytes, endings: str = "", by_ending: bool = False, untimed: bool = False
 ) -> Format:
     return Format(title, "audio", reader, magics, tuple(endings.split()), by_ending=by_ending, untimed=untimed)
+
+
+def _document(title: str, reader: str, *magics: bytes, endings: str, textual: bool = False) -> Format:
+    return Format(title, "document", f"documents.{reader}", magics, tuple(endings.split()), textual=textual)
 
 
 def _raw(ending: str, *magics: bytes) -> Format:
@@ -258,6 +263,8 @@ FORMATS: dict[str, Format] = {
     "parquet": Format("Parquet", "table", "texts.table", (b"PAR1\x15",), ("parquet",)),
     "srt": Format("SubRip", "subtitles", "texts.subtitles", endings=("srt",), textual=True),
     "vtt": Format("WebVTT", "subtitles", "texts.subtitles", endings=("vtt",), textual=True),
+    # Documents: modules beside this one.
+    "pdf": _document("PDF", "pdf", b"%PDF-", endings="pdf"),
 }
 """By name. A name is not on disk; it lasts as long as a job."""
 
@@ -286,6 +293,7 @@ _HEADINGS: dict[Kind, str] = {
     "subtitles": "Subtitles",
     "text": "Texts",
     "table": "Tables",
+    "document": "Documents",
 }
 _GUIDE_WIDTH = 120
 

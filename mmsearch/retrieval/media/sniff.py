@@ -49,7 +49,7 @@ class Sniffed:
 
 
 _PLAIN = re.compile(rb"[\x20-\x7e]*")
-_SURE = ("fits", "xpm", "sphere", "voc", "y4m", "raf", "orf", "x3f")
+_SURE = ("pdf", "fits", "xpm", "sphere", "voc", "y4m", "raf", "orf", "x3f")
 """Formats whose first bytes are letters that begin no text."""
 
 _SIGNATURES: tuple[tuple[bytes, str, bool], ...] = tuple(
@@ -58,6 +58,9 @@ _SIGNATURES: tuple[tuple[bytes, str, bool], ...] = tuple(
     for magic in format.magics
 )
 """First bytes, the format, and whether they are enough: a few letters could also begin a text."""
+
+_JUNK_BEFORE_PDF = 1024
+"""Bytes that may stand before the header of a PDF; readers look for it there."""
 
 _TIFF_MAGICS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _BMP_HEADER_SIZES = (12, 40, 52, 56, 64, 108, 124)
@@ -166,6 +169,8 @@ def _by_signature(head: bytes, extension: str) -> Sniffed | None:
         if head.startswith(magic) and (decides or not _is_text(head)):
             name = "mjpeg" if name == "jpeg" and extension in FORMATS["mjpeg"].endings else name
             return Sniffed(FORMATS[name].kind, name)
+    if extension == "pdf" and b"%PDF-" in head[:_JUNK_BEFORE_PDF]:
+        return Sniffed("document", "pdf")
     if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADER_SIZES:
         return Sniffed("image", "bmp")
     if _PNM.match(head):

@@ -43,10 +43,10 @@ def read_thumbnails(records: Iterable[Record], height: int, width: int) -> Itera
 
 
 def _moment(record: Record) -> tuple[float, None] | None:
-    """The time of the frame that stands for a film, in seconds: the middle of its span."""
-    if record.modality != "video":
-        return None
+    """The time of the frame that stands for a film, in seconds: the middle of its span. Of a document, the page."""
     span = record.span
+    if record.modality != "video":
+        return (span.start, None) if span is not None and span.unit == "page" else None
     return (0.0 if span is None else (span.start + span.end) / 2), None
 
 

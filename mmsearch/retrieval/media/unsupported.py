@@ -8,7 +8,6 @@ import re
 _NOT_YET = "not read yet"
 
 _MAGICS: tuple[tuple[bytes, str], ...] = (
-    (b"%PDF-", f"a PDF: {_NOT_YET}"),
     (b"{\\rtf", f"an RTF document: {_NOT_YET}"),
     (b"ITSF\x03", f"a Windows help file: {_NOT_YET}"),
     (b"\x1f\x8b\x08", "a gzip archive: not looked into"),
@@ -63,7 +62,6 @@ _PLAIN: dict[str, str] = {
     "log": "a log",
 }
 _DOCUMENTS: dict[str, str] = {
-    "pdf": "a PDF",
     **dict.fromkeys(("docx", "doc", "docm", "dotx", "dot"), "a Word document"),
     **dict.fromkeys(("xlsx", "xls", "xlsm", "xlsb", "xltx"), "an Excel workbook"),
     **dict.fromkeys(("pptx", "ppt", "pptm", "ppsx", "pps", "potx"), "a PowerPoint presentation"),
@@ -100,9 +98,9 @@ _MARKUP_DOCUMENTS = frozenset(
 """Documents that are text full of mark-up or encoded parts: not read, even where the user names them."""
 
 _CONTAINERS = frozenset({"zip", "jar", "apk", "cbz", "gz", "tgz", "bz2", "xz", "7z", "rar", "zst", "tar", "iso", "dmg"})
-BINARY_ENDINGS = (frozenset(_DOCUMENTS) | _CONTAINERS | {"exe", "dll", "parquet", "sqlite", "ttf", "otf"}) - frozenset(
-    ("key", "msg", "dot", "pages", "numbers")
-).union(_PLAIN, _MARKUP_DOCUMENTS)
+_BINARY = frozenset({"pdf", "exe", "dll", "parquet", "sqlite", "ttf", "otf"})
+_ALSO_TEXTS = frozenset({"key", "msg", "dot", "pages", "numbers", *_PLAIN, *_MARKUP_DOCUMENTS})
+BINARY_ENDINGS = (frozenset(_DOCUMENTS) | _CONTAINERS | _BINARY) - _ALSO_TEXTS
 """Endings of binary files. Text in such a file is a web page that was saved in its place, or a placeholder."""
 
 UNREAD_MAGICS: tuple[tuple[bytes, str], ...] = (

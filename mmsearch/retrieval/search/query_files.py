@@ -134,7 +134,9 @@ def _embed_job(decoder: Decoder, job: Job, name: str, encoder: Encoder, listener
     pixels = None if file.pixels is None else file.pixels[None].copy()
     decoder.release(file)
     _check(file, name, encoder)
-    if mean.count:
+    if job.moment is not None and file.kind == "document":
+        raise DecodeError(f"cannot search by a time in {name}: it is a document")
+    if mean.count and not (file.kind == "document" and passages.count):
         _report_sample(listener, name, mean.sample())
         return mean.vector()
     if job.moment is not None:
@@ -142,12 +144,18 @@ def _embed_job(decoder: Decoder, job: Job, name: str, encoder: Encoder, listener
     if pixels is not None:
         picture: Vector = as_image_encoder(encoder).encode_images(pixels)[0]
         return picture
-    passages.add([text for *_, text in file.texts or file.cues] or [file.text or ""])
+    if file.kind != "document":  # its pages have all come before
+        passages.add([text for *_, text in file.texts or file.cues] or [file.text or ""])
     vector = passages.vector(name)
-    _report_sample(listener, name, passages.sample("cues" if file.cues else "rows"))
+    _report_sample(listener, name, passages.sample(_texts_of(file)))
     if notice := passages.notice(name):
         listener.notice(notice)
     return vector
+
+
+def _texts_of(file: Decoded) -> str:
+    """What the texts of a file are, in plural."""
+    return "cues" if file.cues else "pages" if file.kind == "document" else "rows"
 
 
 def _report_sample(listener: QueryListener, name: str, sample: str | None) -> None:
@@ -256,6 +264,11 @@ class _MeanOfPassages:
         self._encoder = encoder
         self._texts = EvenSample[str](_MOST_PASSAGES)
         self._passages = EvenSample[str](_MOST_PASSAGES)
+
+    @property
+    def count(self) -> int:
+        """How many texts there were."""
+        return self._texts.offered
 
     def add(self, texts: Iterable[str]) -> None:
         for text in texts:

@@ -25,7 +25,7 @@ def balanced(report) -> bool:
 def mixed(photos: Path) -> Path:
     """`photos` with files of other kinds, an empty file and a link."""
     (photos / "a.xmp").write_text("<x:xmpmeta xmlns:x='adobe:ns:meta/'/>")
-    (photos / "paper.pdf").write_bytes(b"%PDF-1.7\n")
+    (photos / "paper.djvu").write_bytes(b"AT&TFORM\0\0\0\1DJVU")
     (photos / "void.txt").touch()
     (photos / "link.png").symlink_to(photos / "disc.png")
     return photos
@@ -37,7 +37,7 @@ def test_files_of_other_kinds_empty_files_and_links_are_listed_with_their_reason
     assert balanced(report)
     assert reasons(report.skipped) == {
         "a.xmp": "a sidecar of a picture: not read",
-        "paper.pdf": "a PDF: not read yet",
+        "paper.djvu": "a DjVu document: not read",
         "void.txt": "empty file",
         "link.png": "symbolic link",
     }
@@ -78,7 +78,7 @@ def test_files_that_an_earlier_run_skipped_are_listed_as_known(mixed, empty):
     report = empty.index([mixed], workers=1, dry_run=True)
     assert (report.indexed, report.unchanged) == (0, 10)
     assert balanced(report)
-    assert {Path(note.path).name for note in report.skipped if note.known} == {"a.xmp", "paper.pdf", "void.txt"}
+    assert {Path(note.path).name for note in report.skipped if note.known} == {"a.xmp", "paper.djvu", "void.txt"}
     again = empty.index([mixed], workers=1, dry_run=True, retry_skipped=True)
     assert reasons(again.skipped) == reasons(report.skipped)
     assert not any(note.known for note in again.skipped)

@@ -339,7 +339,6 @@ ZIP = b"PK\3\4" + bytes(26)
 @pytest.mark.parametrize(
     ("head", "name", "reason"),
     [
-        (b"%PDF-1.7\n", "a.txt", "a PDF: not read yet"),
         (ZIP + b"[Content_Types].xml", "a.docx", "a Word document: not read yet"),
         (ZIP + b"word/document.xml", "a", "a Word document: not read yet"),
         (ZIP + b"xl/workbook.xml", "a.xlsx", "an Excel workbook: not read yet"),
@@ -384,3 +383,9 @@ def test_nuls_and_a_missing_mark_leave_a_text_a_text() -> None:
     )
     assert sniff(bytes(100), "a.txt", explicitly_requested=False).kind == "other"
     assert sniff(bytes(range(256)), "a.txt", explicitly_requested=False).kind == "other"
+
+
+def test_a_pdf_is_one_whatever_it_is_called_and_whatever_stands_before_it() -> None:
+    for head, name in ((b"%PDF-1.7\n", "a.txt"), (b"%PDF-1.4\r%\xe2\xe3", "a"), (b"\0\0 fax\n%PDF-1.2", "a.pdf")):
+        found = sniff(head, name, explicitly_requested=False)
+        assert (found.kind, found.format, found.reason) == ("document", "pdf", None)

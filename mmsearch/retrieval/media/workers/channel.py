@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,7 @@ class WorkerChannel:
         self.send(PartInMemory(facts, data.shape, self.content_hash))
         self.wait()
 
-    def send_texts(self, texts: list[tuple[int, str]]) -> None:
-        """Send some rows of a table, and wait until they have been taken."""
-        self.send(TextPart(b"", texts, self.content_hash))
+    def send_texts(self, texts: list[tuple[int, str]], unit: Literal["row", "page"] = "row") -> None:
+        """Send some rows of a table, or pages of a document, and wait until they have been taken."""
+        self.send(TextPart(b"", texts, self.content_hash, unit))
         self.wait()

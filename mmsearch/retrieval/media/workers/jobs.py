@@ -15,7 +15,7 @@ from mmsearch.retrieval.media.decode_spec import Rejection
 from mmsearch.retrieval.media.resume import ResumePointsByHash
 from mmsearch.types import Facts, SkipKind
 
-DecodedKind = Literal["image", "text", "table", "subtitles", "audio", "video"]
+DecodedKind = Literal["image", "text", "table", "subtitles", "document", "audio", "video"]
 PartKind = Literal["shot", "window", "page", "coded"]
 
 FileIdentity = tuple[int, int, int, int]
@@ -62,6 +62,7 @@ class Job:
         resume_points: by the hash of their content, from where on films and sounds need decoding.
         text_column: the column of a table that holds the texts; None: guess.
         moment: decode only this part of a film or sound, ``(from, to)`` in seconds; to None: what is there at ``from``.
+            Of a document, only the picture of the page ``from``.
         write: write that part to a new file instead of handing it on.
         sniff_only: find out from the first bytes whether the file would be decoded, and decode nothing.
         extract: take this out of the file instead of decoding it.
@@ -125,17 +126,19 @@ class Part(PartFacts):
 
 @dataclass(frozen=True, slots=True)
 class TextPart:
-    """Some rows of a table that is still being read; its `Decoded` has the last ones.
+    """Some rows of a table, or pages of a document, that is still being read; the `Decoded` of a table has the last.
 
     Attributes:
-        path: of the table; empty on the way.
-        texts: ``(row, text)``.
-        content_hash: of the table.
+        path: of the file; empty on the way.
+        texts: ``(row, text)`` or ``(page, text)``, from 0.
+        content_hash: of the file.
+        unit: whether they are rows or pages.
     """
 
     path: bytes
     texts: list[tuple[int, str]]
     content_hash: bytes = b""
+    unit: Literal["row", "page"] = "row"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +146,8 @@ class Decoded:
     """What became of a job.
 
     A *decoded* file has one of ``pixels``, ``text``, ``texts`` or ``cues``; what is in a film, a sound or a picture of
-    several pages came before as `Part`, and a film may have ``cues`` besides. The contents of a file that is the *same*
+    several pages came before as `Part`, and a film may have ``cues`` besides. All of a document came before, as `Part`
+    and `TextPart`. The contents of a file that is the *same*
     hash to one of the job's ``known``. A *sniffed* file would be decoded. A *skipped* file has no hash, and its parts
     count for nothing.
 

@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -194,7 +194,8 @@ def to_line(message: Message) -> bytes:
         case PartInMemory(facts, shape, content_hash):
             return _line({"part": {"facts": asdict(facts), "shape": shape, "content_hash": content_hash.hex()}})
         case TextPart():
-            return _line({"texts": {"texts": _distinct(message.texts), "content_hash": message.content_hash.hex()}})
+            texts, digest = _distinct(message.texts), message.content_hash.hex()
+            return _line({"texts": {"texts": texts, "content_hash": digest, "unit": message.unit}})
         case Decoded():
             return _line({"decoded": _decoded_to_json(message)})
 
@@ -214,7 +215,8 @@ def from_line(line: bytes) -> Message:
                 shape, content_hash = tuple(map(int, data["shape"])), bytes.fromhex(data["content_hash"])
                 return PartInMemory(PartFacts(**data["facts"]), shape, content_hash)
             case "texts":
-                return TextPart(b"", _all_rows(data["texts"]), bytes.fromhex(data["content_hash"]))
+                unit: Literal["row", "page"] = "page" if data["unit"] == "page" else "row"
+                return TextPart(b"", _all_rows(data["texts"]), bytes.fromhex(data["content_hash"]), unit)
             case "decoded":
                 return _decoded_from_json(data)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import DecodeError
+from mmsearch.retrieval.media.documents.read import page_picture
 from mmsearch.retrieval.media.pictures.image import decode_image
 from mmsearch.retrieval.media.pictures.pages import pages_of
 from mmsearch.retrieval.media.pictures.raw import decode_raw
@@ -28,6 +29,9 @@ _CODINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "jpeg": ("JPEG", {"quality": 90}),
 }
 """Pillow's name of a coding, and how it is written."""
+
+_LARGEST_PAGE = 4096
+"""The most pixels along a side of a drawn page."""
 
 _JPEG_DRAFT = 1.0
 """A JPEG is decoded at a scale at which both sides are at least so many times the wanted ones."""
@@ -95,6 +99,8 @@ def _picture(file: IO[bytes], sniffed: Sniffed, extract: Extract, max_pixels: in
     file.seek(0)
     if sniffed.kind == "raw":
         return decode_raw(file, **bounds)[0], 0.0
+    if sniffed.kind == "document":
+        return page_picture(file, sniffed.format, extract.page or 0, min(extract.side, _LARGEST_PAGE)), 0.0
     if sniffed.kind != "image":
         raise DecodeError("no picture")
     page = pages_of(file, sniffed.format)[0] if extract.page is None else extract.page

@@ -16,7 +16,7 @@ import signal
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 from mmsearch.errors import DecodeError, Hint, TransientDecodeError, UsageError
 from mmsearch.retrieval.media.dates import date_in_name, with_date
 from mmsearch.retrieval.media.decode_spec import DecodeSpec
+from mmsearch.retrieval.media.documents.read import page_picture, read_document
+from mmsearch.retrieval.media.documents.sink import DocumentSink
 from mmsearch.retrieval.media.formats import MODALITY_OF_KIND, Kind
 from mmsearch.retrieval.media.pictures.image import BYTES_PER_PIXEL, decode_image
 from mmsearch.retrieval.media.pictures.pages import MAX_PAGES, decode_pages, pages_of
@@ -49,16 +51,23 @@ from mmsearch.retrieval.media.workers.take_out import as_film_if_animated, take_
 from mmsearch.retrieval.paths import status_change_ns
 from mmsearch.types import Facts, SkipKind, sized
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 _DECODED_KINDS: dict[Kind, DecodedKind] = {
     "image": "image",
     "raw": "image",
     "text": "text",
     "table": "table",
     "subtitles": "subtitles",
+    "document": "document",
     "audio": "audio",
     "video": "video",
 }
 _SPARE_ADDRESS_SPACE = 4 << 30
+_SECONDS_OF_PAGE = 0.25
+"""A page of a document may take as long as so many seconds of a film."""
+
 _LONGEST_REASON = 300
 _MOST_TO_READ = 200 << 20
 """Bytes of a file that taking something out of it may need; a film is read in part."""
@@ -236,6 +245,8 @@ def _decode(source: _FileToDecode) -> Decoded:
         return _decode_text(source)
     if kind == "subtitles":
         return _decode_subtitles(source)
+    if kind == "document":
+        return _decode_document(source)
     return _decode_table(source) if kind == "table" else _decode_picture(source)
 
 
@@ -268,7 +279,7 @@ def _decode_pages(source: _FileToDecode, pages: list[int]) -> Facts:
     channel.send(Extent(duration_s=float(min(len(pages), MAX_PAGES))))  # a page may take as long as a second of a film
 
     def emit(pixels: NDArray[np.uint8], page: int) -> None:
-        channel.send_part(parts, PartFacts(kind="page", start_s=float(page), end_s=float(page + 1)), pixels)
+        channel.send_part(parts, _facts_of_page(page), pixels)
 
     return decode_pages(source.file, source.sniffed.format, pages, transform, emit, workspace.max_pixels)
 
@@ -302,6 +313,40 @@ def _decode_table(source: _FileToDecode) -> Decoded:
         column_guessed=table.guessed,
         facts=Facts(note=table.note),
     )
+
+
+def _decode_document(source: _FileToDecode) -> Decoded:
+    """Send the text of a document, and pictures of its pages; the reply says what they were of."""
+    job, channel, workspace = source.request.job, source.channel, source.workspace
+    if job.moment is not None:
+        return replace(source.decoded, facts=_decode_page(source, int(job.moment[0])))
+    sink = DocumentSink(
+        emit=lambda texts: channel.send_texts(texts, "page"),
+        show=None if workspace.spec.image is None else lambda page, picture: _send_page(source, page, picture),
+        expect_pages=lambda count: channel.send(Extent(duration_s=count * _SECONDS_OF_PAGE)),
+    )
+    return replace(source.decoded, facts=read_document(source.file, source.sniffed.format, sink))
+
+
+def _decode_page(source: _FileToDecode, page: int) -> Facts:
+    """Send the picture of one page."""
+    transform = source.workspace.spec.image
+    if transform is None:
+        raise DecodeError("no picture of it is asked for")
+    picture = page_picture(source.file, source.sniffed.format, page, max(transform.height, transform.width))
+    _send_page(source, page, picture)
+    return Facts()
+
+
+def _send_page(source: _FileToDecode, page: int, picture: Image.Image) -> None:
+    transform, parts = source.workspace.spec.image, source.workspace.parts
+    assert transform is not None
+    assert parts is not None
+    source.channel.send_part(parts, _facts_of_page(page), transform.apply(picture))
+
+
+def _facts_of_page(page: int) -> PartFacts:
+    return PartFacts(kind="page", start_s=float(page), end_s=float(page + 1))
 
 
 def _decode_stream(source: _FileToDecode) -> Decoded:
