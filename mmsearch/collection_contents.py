@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mmsearch.extracts import IndexedFile
     from mmsearch.hits import Record, RowVectors
     from mmsearch.retrieval.encoders.protocol import Encoder
+    from mmsearch.retrieval.search.place_filters import NearInput
     from mmsearch.retrieval.search.searcher import Searcher
     from mmsearch.retrieval.store.manifest import Manifest
     from mmsearch.retrieval.upkeep.status import Status
@@ -86,6 +87,9 @@ class CollectionContents:
         after: str | dt.date | None = None,
         before: str | dt.date | None = None,
         where: str | None = None,
+        near: NearInput | None = None,
+        place: str | None = None,
+        camera: str | None = None,
         space: str | Space | None = None,
     ) -> int:
         """The number of rows that `search` would look at with the same options.
@@ -96,6 +100,9 @@ class CollectionContents:
             after: only what was taken or changed from this date on.
             before: only what was taken or changed before this date.
             where: a condition on the columns of a shard, such as ``width > 1000``.
+            near: only what was made near a position, such as ``38.7,-9.1,10km``.
+            place: only what was made in this town, region or country.
+            camera: only what was made with a camera whose name has all these words.
             space: a space by key, model name or as a `Space`; default all in use.
 
         Raises:
@@ -103,7 +110,17 @@ class CollectionContents:
         """
         from mmsearch.retrieval.search.contents import count_rows
 
-        options = SearchOptions(to=to, under=under, after=after, before=before, where=where, space=space)
+        options = SearchOptions(
+            to=to,
+            under=under,
+            after=after,
+            before=before,
+            where=where,
+            near=near,
+            place=place,
+            camera=camera,
+            space=space,
+        )
         return count_rows(self._session, options)
 
     def items(
@@ -114,6 +131,9 @@ class CollectionContents:
         after: str | dt.date | None = None,
         before: str | dt.date | None = None,
         where: str | None = None,
+        near: NearInput | None = None,
+        place: str | None = None,
+        camera: str | None = None,
         space: str | Space | None = None,
         batch: int = 1024,
         vectors: bool = False,
@@ -129,6 +149,9 @@ class CollectionContents:
             after: only what was taken or changed from this date on.
             before: only what was taken or changed before this date.
             where: a condition on the columns of a shard, such as ``width > 1000``.
+            near: only what was made near a position, such as ``38.7,-9.1,10km``.
+            place: only what was made in this town, region or country.
+            camera: only what was made with a camera whose name has all these words.
             space: a space by key, model name or as a `Space`; default all in use.
             batch: rows in a batch, at most.
             vectors: add the stored unit vectors, as float32 lists of the space's dimension.
@@ -138,7 +161,17 @@ class CollectionContents:
         """
         from mmsearch.retrieval.search.contents import iter_batches
 
-        options = SearchOptions(to=to, under=under, after=after, before=before, where=where, space=space)
+        options = SearchOptions(
+            to=to,
+            under=under,
+            after=after,
+            before=before,
+            where=where,
+            near=near,
+            place=place,
+            camera=camera,
+            space=space,
+        )
         return iter_batches(self._session, options, batch, vectors)
 
     def get(self, row_id: int) -> Record:

@@ -15,7 +15,7 @@ from mmsearch.retrieval.search.engine import answer_one, answer_queries, search_
 from mmsearch.retrieval.search.options import SearchOptions
 from mmsearch.retrieval.search.query import Query, TermValue
 from mmsearch.retrieval.search.session import Session
-from mmsearch.types import Level, Modality, Space
+from mmsearch.types import Level, Modality, Sort, Space
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from mmsearch.retrieval.evaluation.calibrate import Calibrated
     from mmsearch.retrieval.evaluation.scores import Scores
+    from mmsearch.retrieval.search.place_filters import NearInput
 
 QueryInput: TypeAlias = "TermValue | Query | Sequence[float]"
 """A str (always text), a `Path`, a `Moment` of a film or sound, a `StoredRow`, a PIL image, a uint8 array
@@ -47,6 +48,10 @@ class CollectionQueries:
         after: str | dt.date | None = None,
         before: str | dt.date | None = None,
         where: str | None = None,
+        near: NearInput | None = None,
+        place: str | None = None,
+        camera: str | None = None,
+        sort: Sort = "relevance",
         include_self: bool = False,
         all_spans: bool = False,
         exact: bool = False,
@@ -69,6 +74,12 @@ class CollectionQueries:
                 ``2023``, ``2023-05``, ``2023-05-17``, ``2023-05-17T14:30``.
             before: only what was taken or changed before this date.
             where: a condition on the columns of a shard, such as ``width > 1000 and note is None``.
+            near: only what was made near a position: ``38.7,-9.1`` or ``38.7,-9.1,10km`` (the default is 10 km), or
+                latitude, longitude and perhaps kilometres.
+            place: only what was made in this town, region or country; ``Paris, Texas`` says which.
+            camera: only what was made with a camera whose name has all these words: ``iphone``, ``EOS 80D``.
+            sort: ``relevance``, or ``newest`` or ``oldest``: of the 200 best hits, those of level ``likely`` or better
+                (or of ``min_level``), by when they were taken, else changed; the best k if there are none of them.
             include_self: let the files that the query is asked by answer too.
             all_spans: make each moment of a film or sound a hit; else each file is one hit, by its best moment.
             exact: compare every row, though there may be an index.
@@ -86,7 +97,23 @@ class CollectionQueries:
             CollectionClosedError: the collection is closed.
         """
         options = SearchOptions(
-            k, offset, min_level, to, under, after, before, where, include_self, all_spans, exact, space, watch
+            k=k,
+            offset=offset,
+            min_level=min_level,
+            to=to,
+            under=under,
+            after=after,
+            before=before,
+            where=where,
+            near=near,
+            place=place,
+            camera=camera,
+            sort=sort,
+            include_self=include_self,
+            all_spans=all_spans,
+            exact=exact,
+            space=space,
+            watch=watch,
         )
         return answer_one(self._session, query, options).hits
 
@@ -102,6 +129,10 @@ class CollectionQueries:
         after: str | dt.date | None = None,
         before: str | dt.date | None = None,
         where: str | None = None,
+        near: NearInput | None = None,
+        place: str | None = None,
+        camera: str | None = None,
+        sort: Sort = "relevance",
         include_self: bool = False,
         all_spans: bool = False,
         exact: bool = False,
@@ -119,7 +150,23 @@ class CollectionQueries:
             MMSearchError: what `search` raises; if one query is wrong, the text says which.
         """
         options = SearchOptions(
-            k, offset, min_level, to, under, after, before, where, include_self, all_spans, exact, space, watch
+            k=k,
+            offset=offset,
+            min_level=min_level,
+            to=to,
+            under=under,
+            after=after,
+            before=before,
+            where=where,
+            near=near,
+            place=place,
+            camera=camera,
+            sort=sort,
+            include_self=include_self,
+            all_spans=all_spans,
+            exact=exact,
+            space=space,
+            watch=watch,
         )
         return search_each(self._session, queries, options)
 
@@ -135,6 +182,10 @@ class CollectionQueries:
         after: str | dt.date | None = None,
         before: str | dt.date | None = None,
         where: str | None = None,
+        near: NearInput | None = None,
+        place: str | None = None,
+        camera: str | None = None,
+        sort: Sort = "relevance",
         include_self: bool = False,
         all_spans: bool = False,
         exact: bool = False,
@@ -146,7 +197,23 @@ class CollectionQueries:
         The arguments and errors are those of `search`.
         """
         options = SearchOptions(
-            k, offset, min_level, to, under, after, before, where, include_self, all_spans, exact, space, watch
+            k=k,
+            offset=offset,
+            min_level=min_level,
+            to=to,
+            under=under,
+            after=after,
+            before=before,
+            where=where,
+            near=near,
+            place=place,
+            camera=camera,
+            sort=sort,
+            include_self=include_self,
+            all_spans=all_spans,
+            exact=exact,
+            space=space,
+            watch=watch,
         )
         return answer_one(self._session, query, options)
 
@@ -162,6 +229,10 @@ class CollectionQueries:
         after: str | dt.date | None = None,
         before: str | dt.date | None = None,
         where: str | None = None,
+        near: NearInput | None = None,
+        place: str | None = None,
+        camera: str | None = None,
+        sort: Sort = "relevance",
         include_self: bool = False,
         all_spans: bool = False,
         exact: bool = False,
@@ -179,7 +250,23 @@ class CollectionQueries:
             UsageError: something is wrong with the options.
         """
         options = SearchOptions(
-            k, offset, min_level, to, under, after, before, where, include_self, all_spans, exact, space, watch
+            k=k,
+            offset=offset,
+            min_level=min_level,
+            to=to,
+            under=under,
+            after=after,
+            before=before,
+            where=where,
+            near=near,
+            place=place,
+            camera=camera,
+            sort=sort,
+            include_self=include_self,
+            all_spans=all_spans,
+            exact=exact,
+            space=space,
+            watch=watch,
         )
         return answer_queries(self._session, several(queries), options)
 
@@ -195,6 +282,10 @@ class CollectionQueries:
         after: str | dt.date | None = None,
         before: str | dt.date | None = None,
         where: str | None = None,
+        near: NearInput | None = None,
+        place: str | None = None,
+        camera: str | None = None,
+        sort: Sort = "relevance",
         include_self: bool = False,
         all_spans: bool = False,
         exact: bool = False,
@@ -213,7 +304,23 @@ class CollectionQueries:
         """
         from mmsearch.retrieval.search.contents import similar_rows
 
-        options = SearchOptions(k, offset, min_level, to, under, after, before, where, include_self, all_spans, exact)
+        options = SearchOptions(
+            k=k,
+            offset=offset,
+            min_level=min_level,
+            to=to,
+            under=under,
+            after=after,
+            before=before,
+            where=where,
+            near=near,
+            place=place,
+            camera=camera,
+            sort=sort,
+            include_self=include_self,
+            all_spans=all_spans,
+            exact=exact,
+        )
         return similar_rows(self._session, row_id, options)
 
     def encode(

@@ -27,6 +27,11 @@ Level = Literal["strong", "likely", "weak", "nothing"]
 LEVELS: tuple[Level, ...] = ("strong", "likely", "weak", "nothing")
 """The levels, the best first."""
 
+Sort = Literal["relevance", "newest", "oldest"]
+"""The order of hits: by how well they fit, or by when they were taken, else changed."""
+
+SORTS: tuple[Sort, ...] = ("relevance", "newest", "oldest")
+
 
 @functools.lru_cache(maxsize=256)  # searches ask for it many times
 def _space_key(space: Space) -> str:

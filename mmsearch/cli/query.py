@@ -68,6 +68,17 @@ if TYPE_CHECKING:
 @click.option("--after", metavar="DATE", help="Only files taken (else changed) on this date or later.")
 @click.option("--before", metavar="DATE", help="Only files taken (else changed) before this date.")
 @click.option("--where", metavar="CONDITION", help='Only rows that fulfil a condition, such as "width > 1000".')
+@click.option("--near", metavar="LAT,LON[,KM]", help="Only what was made near a position, such as 38.7,-9.1,10km.")
+@click.option("--place", metavar="NAME", help="Only what was made in this town, region or country.")
+@click.option("--camera", metavar="NAME", help="Only what was made with this camera: all of its words or some.")
+@click.option(
+    "--sort",
+    metavar="ORDER",
+    default="relevance",
+    show_default=True,
+    shell_complete=completers.orders,
+    help="relevance, newest or oldest: by date, good hits alone.",
+)
 @click.option("--text", is_flag=True, help="Take all TERMs literally: no files, weights, moments or +.")
 @click.option("--all-spans", is_flag=True, help="List each moment of a film or sound, not only the best.")
 @click.option("--include-self", is_flag=True, help="Let the query file be a hit.")
@@ -95,6 +106,10 @@ def query(
     after: str | None,
     before: str | None,
     where: str | None,
+    near: str | None,
+    place: str | None,
+    camera: str | None,
+    sort: str,
     text: bool,
     all_spans: bool,
     include_self: bool,
@@ -132,6 +147,10 @@ def query(
         "after": after,
         "before": before,
         "where": where,
+        "near": near,
+        "place": place,
+        "camera": camera,
+        "sort": sort,
         "all_spans": all_spans,
         "include_self": include_self,
         "exact": exact,

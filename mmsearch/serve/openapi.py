@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mmsearch import __version__
-from mmsearch.serve.openapi_schemas import LEVEL, MODALITY, NUMBER, SCHEMAS, TEXT, WHOLE, Schema, list_of, ref
+from mmsearch.serve.openapi_schemas import LEVEL, MODALITY, NUMBER, SCHEMAS, SORT, TEXT, WHOLE, Schema, list_of, ref
 
 _C = {"name": "c", "in": "query", "schema": TEXT, "description": "the collection; default the first"}
 _ID = {"name": "id", "in": "path", "required": True, "schema": WHOLE, "description": "of a row: `id` of a hit"}
@@ -27,10 +27,14 @@ _FILTERS = [
     {"name": "after", "in": "query", "schema": TEXT, "description": "only what was made from this date on"},
     {"name": "before", "in": "query", "schema": TEXT, "description": "only what was made before this date"},
     {"name": "where", "in": "query", "schema": TEXT, "description": "a condition, such as: width > 1000"},
+    {"name": "near", "in": "query", "schema": TEXT, "description": "only what was made near 38.7,-9.1,10km"},
+    {"name": "place", "in": "query", "schema": TEXT, "description": "only what was made in this town or country"},
+    {"name": "camera", "in": "query", "schema": TEXT, "description": "only what was made with this camera"},
 ]
 _SEARCH_FILTERS = [
     *_FILTERS,
     {"name": "min_level", "in": "query", "schema": LEVEL, "description": "leave out hits of a lower level"},
+    {"name": "sort", "in": "query", "schema": SORT, "description": "the order of hits"},
     {"name": "in", "in": "query", "schema": WHOLE, "description": "only the file of this row"},
 ]
 _TIME = {"name": "t", "in": "query", "schema": NUMBER, "description": "seconds from the start; default that of the row"}

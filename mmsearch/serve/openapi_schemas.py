@@ -12,6 +12,7 @@ WHOLE: Schema = {"type": "integer", "minimum": 0}
 NUMBER: Schema = {"type": "number"}
 FLAG: Schema = {"type": "boolean"}
 MODALITY: Schema = {"enum": ["image", "text", "audio", "video"]}
+SORT: Schema = {"enum": ["relevance", "newest", "oldest"]}
 LEVEL: Schema = {"enum": ["strong", "likely", "weak", "nothing"]}
 
 
@@ -105,6 +106,10 @@ _SEARCH = {
     "after": described(TEXT, "only what was made, or else changed, from this date on: 2023, 2023-05 or 2023-05-17"),
     "before": described(TEXT, "only what was made before this date"),
     "where": described(TEXT, "only rows that fulfil a condition, such as: width > 1000"),
+    "near": described(TEXT, "only what was made near a position: 38.7,-9.1 or 38.7,-9.1,10km"),
+    "place": described(TEXT, "only what was made in this town, region or country"),
+    "camera": described(TEXT, "only what was made with a camera whose name has all these words"),
+    "sort": described(SORT, "by how well hits fit, or by date: of the best 200, the good ones"),
     "min_level": described(LEVEL, "leave out hits of a lower level"),
     "k": {"type": "integer", "minimum": 1, "maximum": 500, "default": 50},
     "cursor": described(TEXT, "that of the page before, for the next one"),

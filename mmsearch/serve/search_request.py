@@ -23,7 +23,8 @@ _MOST_TERMS = 64
 _MOST_SECONDS = 1e7  # four months
 _MOST_TEXT = 20_000  # characters of a term
 _LISTS = ("terms", "minus", "like", "unlike", "to")
-_TEXTS = ("c", "under", "after", "before", "where", "min_level", "cursor")
+_FILTERS = ("after", "before", "where", "near", "place", "camera")
+_TEXTS = ("c", "under", *_FILTERS, "min_level", "sort", "cursor")
 _FLAGS = ("all_spans", "include_self", "exact")
 _NAMES = (*_LISTS, *_TEXTS, *_FLAGS, "k", "in")
 _TERM_KINDS = ("text", "id", "file", "vector")
@@ -95,7 +96,7 @@ def read_request(given: Mapping[str, Any], collection: Collection) -> SearchRequ
         query = Query.of_vector(towards[0][0], terms.modality)
     else:
         query = Query(*towards, minus=away, **marks)
-    options = {name: given[name] for name in ("after", "before", "where", "min_level", *_FLAGS) if name in given}
+    options = {name: given[name] for name in (*_FILTERS, "min_level", "sort", *_FLAGS) if name in given}
     options["to"] = modalities_named(_words(given.get("to", []), "to"))
     if terms.space is not None:
         options["space"] = terms.space
@@ -113,7 +114,7 @@ def filters_asked(collection: Collection, given: QueryParams) -> dict[str, Any]:
         MMSearchError: no such modality.
         ApiError: 400, the folder is not indexed.
     """
-    options: dict[str, Any] = {name: given[name] for name in ("after", "before", "where") if name in given}
+    options: dict[str, Any] = {name: given[name] for name in _FILTERS if name in given}
     options["to"] = modalities_named(given.getlist("to"))
     if "under" in given:
         options["under"] = folder_asked(collection, given["under"])

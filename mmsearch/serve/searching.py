@@ -22,6 +22,7 @@ from mmsearch.types import MODALITIES, Modality
 
 _MOST_FILES = 8
 _LONG = 2_000  # hits: a longer list is made in a thread of its own, so that short queries do not wait for it
+_SORTED = 200  # hits that are put in order of date; the pages of a list are cut from one order
 _DEEPEST = 100_000
 """Hits of one query that can be paged through."""
 
@@ -120,6 +121,8 @@ async def _answer(request: Request, given: dict[str, Any]) -> Response:
     generation = served.generation
     results = served.lists.get(key, generation) or ResultList(generation)
     stop = start + asked.k
+    if asked.options.get("sort", "relevance") != "relevance":
+        stop = max(stop, _SORTED)
     if not start or not (results.is_whole or len(results.hits) >= stop):
         wanted = stop if not start else min(max(2 * start, stop), _DEEPEST)
         answer = await _ask(request, served, asked, wanted)

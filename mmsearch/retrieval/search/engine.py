@@ -21,12 +21,14 @@ from mmsearch.retrieval.search.filters import folders_meant, make_filters
 from mmsearch.retrieval.search.levels import Judgement, best_level, raise_exact_texts
 from mmsearch.retrieval.search.marks import LeftOut, left_out, rows_asked, wrong_rows
 from mmsearch.retrieval.search.options import SearchOptions
+from mmsearch.retrieval.search.place_filters import cameras_meant, place_meant, read_near
 from mmsearch.retrieval.search.query import Query
 from mmsearch.retrieval.search.query_spaces import EmbeddedQueries, embed_in_spaces, read_queries
 from mmsearch.retrieval.search.query_vectors import RowsAsked
 from mmsearch.retrieval.search.ranking import rank
 from mmsearch.retrieval.search.searcher import FoundRows, SearchScope
 from mmsearch.retrieval.search.session import Session
+from mmsearch.retrieval.search.sorting import candidates_wanted, in_order
 from mmsearch.types import MODALITIES, Modality, Space, modalities_named
 
 _SPANS_PER_HIT = 8  # rows looked at for each moment that is wanted: neighbours say the same
@@ -138,6 +140,8 @@ def search_scope(session: Session, options: SearchOptions) -> SearchScope:
     named = (options.to,) if isinstance(options.to, str) else options.to or ()
     under = options.under
     folders = () if under is None else session.retrying(lambda: folders_meant(session.snapshot, under))
+    near = None if options.near is None else read_near(options.near)
+    place, camera = options.place, options.camera
     filters = session.retrying(
         lambda: make_filters(
             under=folders,
@@ -145,6 +149,9 @@ def search_scope(session: Session, options: SearchOptions) -> SearchScope:
             before=options.before,
             where=options.where,
             own_columns=lambda: session.snapshot.own_types,
+            near=near,
+            place=None if place is None else place_meant(session.snapshot, place),
+            cameras=() if camera is None else cameras_meant(session.snapshot, camera),
         )
     )
     return SearchScope(modalities_named(named), filters, exact=options.exact)
@@ -192,7 +199,7 @@ def _find(
     excluded: LeftOut,
 ) -> tuple[dict[int, Hits], dict[int, list[Notice]]]:
     """The hits of each query that was embedded, by its number, and notices of those left out for want of a level."""
-    wanted = options.offset + options.k
+    wanted = candidates_wanted(options)
     depth = _SPANS_PER_HIT * wanted if options.all_spans else None
     rows: dict[int, list[Hit]] = {}
     judged: dict[int, dict[int, Judgement]] = {}
@@ -227,7 +234,7 @@ def _find(
             min_level=options.min_level,
             similarity=similarity if options.all_spans else None,
         )
-        return Hits(hits[options.offset :])
+        return Hits(in_order(hits, session.snapshot, options)[options.offset :])
 
     return {i: ranked(i) for i in rows}, level_notices
 

@@ -1,4 +1,4 @@
-"""Which rows may answer: by folder, by date, and by a condition on the columns of a shard."""
+"""Which rows may answer: by folder, date, place, camera, and by a condition on the columns of a shard."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from mmsearch.errors import UsageError
 from mmsearch.retrieval.search.masks import Mask, all_of, any_of, mask_of
+from mmsearch.retrieval.search.place_filters import Circle, PlaceFilter, camera_mask
 from mmsearch.retrieval.store.snapshot import Rows, Snapshot
 from mmsearch.types import printable
 
@@ -28,15 +29,21 @@ class Filters:
             it was last changed.
         before: the first moment that counts no more.
         where: an expression over the columns of the rows, such as ``width > 1000 and not note == 'truncated'``.
+        near: made in this circle.
+        place: made in this place.
+        cameras: made with one of these cameras, named in full; empty for any.
     """
 
     under: tuple[bytes, ...] = ()
     after: dt.datetime | None = None
     before: dt.datetime | None = None
     where: str | None = None
+    near: Circle | None = None
+    place: PlaceFilter | None = None
+    cameras: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.under or self.after or self.before or self.where)
+        return self != Filters()
 
     def mask(self, rows: Rows) -> Mask | None:
         """Which positions pass; None where there is nothing to filter by."""
@@ -49,6 +56,9 @@ class Filters:
             from mmsearch.retrieval.search.conditions import rows_where
 
             masks.append(rows_where(rows, self.where))
+        masks += [one.mask(rows) for one in (self.near, self.place) if one is not None]
+        if self.cameras:
+            masks.append(camera_mask(rows, self.cameras))
         return all_of(masks) if masks else None
 
 
@@ -59,6 +69,9 @@ def make_filters(
     before: str | dt.date | None = None,
     where: str | None = None,
     own_columns: Callable[[], Iterable[str]] = tuple,
+    near: Circle | None = None,
+    place: PlaceFilter | None = None,
+    cameras: Sequence[str] = (),
 ) -> Filters:
     """Read filters as a person gives them.
 
@@ -69,6 +82,9 @@ def make_filters(
         where: a condition (see `Filters`).
         own_columns: called for the names of the user's own columns, where the condition names a column that is not of
             the format.
+        near: a circle.
+        place: a place.
+        cameras: names of cameras in full.
 
     Raises:
         UsageError: a date or a condition that cannot be read, or an unknown column.
@@ -78,7 +94,7 @@ def make_filters(
 
         check_condition(where, own_columns)
     first, last = (None if date is None else parse_date(date) for date in (after, before))
-    return Filters(tuple(under), first, last, where)
+    return Filters(tuple(under), first, last, where, near, place, tuple(cameras))
 
 
 def folders_meant(snapshot: Snapshot, under: str | os.PathLike[str]) -> tuple[bytes, ...]:

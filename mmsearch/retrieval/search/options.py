@@ -6,10 +6,14 @@ import datetime as dt
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mmsearch.errors import UsageError
 from mmsearch.retrieval.progress import Watcher
-from mmsearch.types import LEVELS, Level, Modality, Space
+from mmsearch.types import LEVELS, SORTS, Level, Modality, Sort, Space
+
+if TYPE_CHECKING:
+    from mmsearch.retrieval.search.place_filters import NearInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +21,7 @@ class SearchOptions:
     """What `Collection.search` documents, in the order of its parameters.
 
     Raises:
-        UsageError: k below 1, an offset below 0, or an unknown level.
+        UsageError: k below 1, an offset below 0, an unknown level or order.
     """
 
     k: int = 10
@@ -28,6 +32,10 @@ class SearchOptions:
     after: str | dt.date | None = None
     before: str | dt.date | None = None
     where: str | None = None
+    near: NearInput | None = None
+    place: str | None = None
+    camera: str | None = None
+    sort: Sort = "relevance"
     include_self: bool = False
     all_spans: bool = False
     exact: bool = False
@@ -41,3 +49,5 @@ class SearchOptions:
             raise UsageError(f"offset must be at least 0, not {self.offset}")
         if self.min_level is not None and self.min_level not in LEVELS:
             raise UsageError(f"no level {self.min_level!r}; there are: {', '.join(LEVELS)}")
+        if self.sort not in SORTS:
+            raise UsageError(f"no order {self.sort!r}; there are: {', '.join(SORTS)}")
