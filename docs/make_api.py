@@ -56,7 +56,9 @@ SECTIONS: dict[str, dict[str, Sequence[str]]] = {
         "mmsearch": ["Encoder", "TextEncoder", "ImageEncoder", "AudioEncoder", "VideoEncoder", "ImageTransform"]
     },
     "Transcribers of your own": {"mmsearch": ["Transcriber", "Said"]},
-    "Models": {"mmsearch.models": ["catalogue", "best", "is_ready", "resolve", "pull", "export", "ModelInfo"]},
+    "Models": {
+        "mmsearch.models": ["catalogue", "transcribers", "best", "is_ready", "resolve", "pull", "export", "ModelInfo"]
+    },
     "Indexes": {"mmsearch.indexes": ["build_index", "plan_index", "IndexPlan", "VectorIndex", "Calibration"]},
 }
 """What the page shows, by heading and module, in this order."""

@@ -9,9 +9,9 @@ import os
 from pathlib import Path
 
 from mmsearch.errors import UsageError
-from mmsearch.retrieval.encoders.catalogue import CATALOGUE, ModelInfo, resolve
+from mmsearch.retrieval.encoders.catalogue import CATALOGUE, TRANSCRIBERS, ModelInfo, resolve
 
-__all__ = ["ModelInfo", "best", "catalogue", "export", "is_ready", "pull", "resolve"]
+__all__ = ["ModelInfo", "best", "catalogue", "export", "is_ready", "pull", "resolve", "transcribers"]
 
 
 def catalogue() -> tuple[ModelInfo, ...]:
@@ -20,6 +20,14 @@ def catalogue() -> tuple[ModelInfo, ...]:
     Besides these, `resolve` takes any model of open_clip and checkpoints on this machine.
     """
     return CATALOGUE
+
+
+def transcribers() -> tuple[ModelInfo, ...]:
+    """The models with a short name that turn speech into text. They embed nothing.
+
+    ``Collection.index(transcribe="auto")`` takes the first that `is_ready`.
+    """
+    return TRANSCRIBERS
 
 
 def is_ready(model: str | ModelInfo) -> bool:
@@ -52,7 +60,7 @@ def pull(model: str | ModelInfo) -> Path:
         model: a name that `resolve` takes, or what it returns.
 
     Returns:
-        The weights file; the folder of the weights for `mini`, which is built in.
+        The weights file; the folder of the weights for `mini`, which is built in, and for models of speech.
 
     Raises:
         UsageError: there is no such model.
@@ -64,11 +72,11 @@ def pull(model: str | ModelInfo) -> Path:
         from mmsearch.retrieval.encoders.mini.encoder import FOLDER
 
         return FOLDER
-    from mmsearch.retrieval.encoders.hub import fetch_weights
+    from mmsearch.retrieval.encoders.hub import fetch_folder, fetch_weights
     from mmsearch.retrieval.encoders.load import require_packages
 
     require_packages(info)
-    return fetch_weights(info)
+    return fetch_folder(info) if info.is_transcriber else fetch_weights(info)
 
 
 def export(model: str | ModelInfo, folder: str | os.PathLike[str] | None = None) -> Path:
@@ -89,6 +97,8 @@ def export(model: str | ModelInfo, folder: str | os.PathLike[str] | None = None)
     info = _info(model)
     if info.is_built_in:
         raise UsageError("mini runs without torch as it is; there is nothing to export")
+    if info.is_transcriber:
+        raise UsageError(f"{info.name} turns speech into text and cannot be exported; models of pictures can")
     if info.is_transformers:
         raise UsageError(f"{info.name} runs through transformers only and cannot be exported; models of pictures can")
     from mmsearch.retrieval.encoders.load import load_encoder

@@ -407,7 +407,7 @@ MAY_IMPORT = {
     "mmsearch.indexes": COMMON,
     f"{R}.media": SHARED | {f"{R}.enrich"},
     f"{R}.store": SHARED,
-    f"{R}.enrich": SHARED,
+    f"{R}.enrich": SHARED | {f"{R}.encoders"},  # speech is read by models of the catalogue
     f"{R}.encoders": SHARED | {f"{R}.media"},
     f"{R}.places": SHARED,
     f"{R}.ingest": SHARED | {f"{R}.{room}" for room in ("media", "encoders", "enrich", "store", "places")},

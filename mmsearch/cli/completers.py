@@ -29,6 +29,20 @@ def model_names(ctx: click.Context, parameter: click.Parameter, begun: str) -> l
     return [CompletionItem(info.name, help=info.note) for info in catalogue() if info.name.startswith(begun)]
 
 
+def transcribers(ctx: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem[str]]:
+    """``auto``, ``off``, and the models that turn speech into text."""
+    from mmsearch.models import transcribers
+
+    named = [CompletionItem(info.name, help=info.note) for info in transcribers()]
+    return [item for item in (CompletionItem("auto"), CompletionItem("off"), *named) if item.value.startswith(begun)]
+
+
+def pulled_models(ctx: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem[str]]:
+    """All models whose weights can be fetched."""
+    for_speech = transcribers(ctx, parameter, begun)
+    return [*model_names(ctx, parameter, begun), *(item for item in for_speech if item.help)]
+
+
 def exportable_models(ctx: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem[str]]:
     """The models of the catalogue that `mmsearch models export` takes."""
     from mmsearch.models import catalogue

@@ -18,6 +18,8 @@ _WORDS = {  # {path}: the subject, quoted for a shell if it must be; {words}: qu
     HintKind.USE_MINI: "or use --model mini",
     HintKind.NAME_CHECKPOINT: "or name a checkpoint's folder: --model {subject}",
     HintKind.NAME_CHECKPOINT_OR_USE_MINI: "or name a checkpoint (--model {subject}), or use --model mini",
+    HintKind.NAME_TRANSCRIBER: "or name a folder that holds a model: --transcribe {subject}",
+    HintKind.TRANSCRIBE_WITH: "name it with --transcribe",
     HintKind.LEAVE_DEVICE: "leave --device out, or take another model",
     HintKind.LEAVE_PRECISION: "leave --precision out, or take another model",
     HintKind.EMBED_ANEW: "put the old weights back, or `mmsearch index --model {subject} PATH` embeds everything again",

@@ -27,9 +27,9 @@ def models() -> None:
 @command
 def list_models(as_json: bool) -> None:
     """List the models of the catalogue, and whether each can run here without a download."""
-    from mmsearch.models import catalogue, is_ready
+    from mmsearch.models import catalogue, is_ready, transcribers
 
-    rows = [(info, is_ready(info)) for info in catalogue()]
+    rows = [(info, is_ready(info)) for info in (*catalogue(), *transcribers())]
     if as_json:
         print_json({"models": [_facts(info, here) for info, here in rows]})
         return
@@ -41,6 +41,7 @@ def list_models(as_json: bool) -> None:
 
 _ELSEWHERE = (
     "from disk: open_clip:ARCHITECTURE@/path, clap@/path, pe-av-audio@/path, pe-av-video@/path",
+    "for speech, from disk: onnx-asr@/path, whisper@/path",
     "any open_clip model: open_clip:ARCHITECTURE/TAG",
 )
 
@@ -49,7 +50,7 @@ def _print_lines(rows: Sequence[tuple[ModelInfo, bool]]) -> None:
     """Print a model per line, for other programs."""
     echo(f"{'name':<16} {'here':<5} {'dim':>5} {'download':>9}  {'embeds':<22} {'licence':<34} note")
     for info, here in rows:
-        facts = f"{info.name:<16} {_mark(here):<5} {info.dim or '?':>5} {_size(info):>9}  {_embeds(info):<22}"
+        facts = f"{info.name:<16} {_mark(here):<5} {_dim(info):>5} {_size(info):>9}  {_embeds(info):<22}"
         echo(f"{facts} {info.licence:<34} {info.note}")
     for line in _ELSEWHERE:
         echo(line)
@@ -64,7 +65,7 @@ def _print_table(rows: Sequence[tuple[ModelInfo, bool]]) -> None:
     width = max(len(info.name) for info, _ in rows)
     console.print(Text(f"{'name':<{width}}  here   dim  download  embeds", "dim"))
     for info, here in rows:
-        facts = f"{info.name:<{width}}  {_mark(here):<4}  {info.dim or '?':>4}  {_size(info):>8}  {_embeds(info)}"
+        facts = f"{info.name:<{width}}  {_mark(here):<4}  {_dim(info):>4}  {_size(info):>8}  {_embeds(info)}"
         console.print(Text(facts, "bold" if here else ""))
         console.print(Padding(Text(f"{info.note} · {info.licence}", "dim"), (0, 0, 0, width + 2)))
     for line in _ELSEWHERE:
@@ -75,6 +76,10 @@ def _mark(here: bool) -> str:
     return "yes" if here else "no"
 
 
+def _dim(info: ModelInfo) -> str:
+    return "–" if info.is_transcriber else str(info.dim or "?")
+
+
 def _size(info: ModelInfo) -> str:
     if info.is_built_in:
         return "built in"
@@ -82,11 +87,11 @@ def _size(info: ModelInfo) -> str:
 
 
 def _embeds(info: ModelInfo) -> str:
-    return " ".join(modality for modality in MODALITIES if modality in info.modalities)
+    return " ".join(modality for modality in MODALITIES if modality in info.modalities) or "(transcribes)"
 
 
 @models.command("pull")
-@click.argument("name", shell_complete=completers.model_names)
+@click.argument("name", shell_complete=completers.pulled_models)
 @quiet_option
 @verbose_option
 @command

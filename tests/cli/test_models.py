@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from mmsearch.models import catalogue
+from mmsearch.models import catalogue, transcribers
 from mmsearch.types import MODALITIES
 
 
@@ -46,8 +46,9 @@ def test_index_says_that_auto_took_mini_and_where_better_ones_are(run, base_inst
 
 def test_list_names_every_model_of_the_catalogue(run):
     lines = run("models", "list").lines
-    assert {line.split()[0] for line in lines[1:-2]} == {entry.name for entry in catalogue()}
-    assert "clap@/path" in lines[-2]
+    assert {line.split()[0] for line in lines[1:-3]} == {entry.name for entry in (*catalogue(), *transcribers())}
+    assert "clap@/path" in lines[-3]
+    assert "whisper@/path" in lines[-2]
     assert "open_clip:ARCHITECTURE/TAG" in lines[-1]
 
 
@@ -83,7 +84,8 @@ def test_list_json_has_facts_and_licences(run):
     models = {entry["name"]: entry for entry in run("models", "list", "--json").json["models"]}
     assert models["mini"]["here"] is True
     assert models["mini"]["dim"] == 256
-    assert all(entry["licence"] and entry["note"] and entry["modalities"] for entry in models.values())
+    assert all(entry["licence"] and entry["note"] for entry in models.values())
+    assert {name for name, entry in models.items() if not entry["modalities"]} == {i.name for i in transcribers()}
 
 
 def test_mini_needs_no_pull(run):

@@ -3,94 +3,26 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from mmsearch.errors import HintKind, UsageError
+from mmsearch.retrieval.encoders.model_info import (
+    ENGLISH,
+    MANY_LANGUAGES,
+    OPEN_CLIP,
+    TORCH,
+    TRANSFORMERS_ALONE,
+)
+from mmsearch.retrieval.encoders.model_info import ModelInfo as ModelInfo
 from mmsearch.types import Modality
 
-_PREFIX = "open_clip:"
-# A model of pictures embeds films too: as the mean of their frames.
-_PICTURES: frozenset[Modality] = frozenset({"text", "image", "video"})
 _SOUNDS: frozenset[Modality] = frozenset({"text", "audio"})
 _FILMS: frozenset[Modality] = frozenset({"text", "video"})
 _ALL: frozenset[Modality] = frozenset({"text", "image", "audio", "video"})
-_ENGLISH, _MANY = "English", "many languages"
+_NOTHING: frozenset[Modality] = frozenset()
+_WHISPER_FILES = ("config.json", "generation_config.json", "preprocessor_config.json", "tokenizer.json")
 _OF_MANY_LANGUAGES = re.compile(r"siglip2|i18n|xlm|mt5|nllb|multilingual", re.IGNORECASE)  # open_clip's architectures
-_TORCH = ("torch", "open_clip")
-_TRANSFORMERS = (*_TORCH, "transformers")
-_TRANSFORMERS_ALONE = ("torch", "transformers")
-
-
-@dataclass(frozen=True, slots=True)
-class ModelInfo:
-    """One model that mmsearch can load by name.
-
-    Attributes:
-        name: what `Collection.create` and ``index`` take.
-        family: which of mmsearch's encoders runs it.
-        architecture: open_clip's name of the architecture; of another family, a description.
-        pretrained: open_clip's tag of the weights, or their repository on the Hugging Face hub.
-        modalities: what it embeds.
-        dim: length of its vectors; None if only its files tell.
-        download_mb: size of the download, in megabytes, rounded; 0 if it is built in, None if unknown.
-        licence: licence of the weights.
-        note: languages, hardware and limits, in a few words.
-        repository: the repository of the weights on the Hugging Face hub.
-        needs: packages that must be installed.
-        checkpoint: a weights file or its folder on this machine, in place of ``pretrained``.
-        languages: *English* or *many languages*; empty if unknown.
-        prompts: a query of one word looks among pictures, sounds and films as the mean of these, with ``{word}`` and
-            ``{article}`` filled in. Empty where nobody could measure a gain.
-    """
-
-    name: str
-    family: Literal["mini", "open_clip", "clap", "pe_av"]
-    architecture: str
-    pretrained: str
-    modalities: frozenset[Modality] = _PICTURES
-    dim: int | None = None
-    download_mb: int | None = None
-    licence: str = "see the model's own page"
-    note: str = ""
-    repository: str = ""
-    needs: tuple[str, ...] = _TORCH
-    checkpoint: Path | None = None
-    languages: str = ""
-    prompts: tuple[str, ...] = ()
-
-    @property
-    def is_built_in(self) -> bool:
-        """Whether its weights come with mmsearch."""
-        return self.family == "mini"
-
-    @property
-    def is_transformers(self) -> bool:
-        """Whether it runs through the package transformers, from a folder with all its files."""
-        return self.family in ("clap", "pe_av")
-
-    @property
-    def is_multilingual(self) -> bool:
-        """Whether it was trained on texts of many languages and scripts."""
-        return self.languages == _MANY
-
-    @property
-    def scripts(self) -> frozenset[str] | None:
-        """The scripts of its training texts, as Unicode names them (``LATIN``); None if it reads any, or if unknown."""
-        return frozenset({"LATIN"}) if self.languages == _ENGLISH else None
-
-    @property
-    def extra(self) -> str:
-        """The extra of mmsearch that installs the packages it needs: ``pip install "mmsearch[…]"``."""
-        return "audio" if self.is_transformers else "clip"
-
-    @property
-    def local_name(self) -> str:
-        """The form of name that loads a checkpoint of its family from a path on this machine."""
-        if not self.is_transformers:
-            return f"{_PREFIX}{self.architecture}@/path"
-        return "clap@/path" if self.family == "clap" else f"{self.name.partition('@')[0]}@/path"
+_TRANSFORMERS = (*TORCH, "transformers")
 
 
 # Models of pictures first, the best first, by the zero-shot retrieval that their authors published: `best` takes the
@@ -105,7 +37,7 @@ CATALOGUE: tuple[ModelInfo, ...] = (
         download_mb=4580,
         licence="Apache-2.0",
         note="many languages; wants a GPU",
-        languages=_MANY,
+        languages=MANY_LANGUAGES,
         repository="timm/ViT-SO400M-14-SigLIP2",
         needs=_TRANSFORMERS,
     ),
@@ -118,7 +50,7 @@ CATALOGUE: tuple[ModelInfo, ...] = (
         download_mb=2690,
         licence="Apache-2.0",
         note="English; fine detail at 336 pixels; reads 30 tokens of a text; wants a GPU",
-        languages=_ENGLISH,
+        languages=ENGLISH,
         repository="timm/PE-Core-L-14-336",
     ),
     ModelInfo(
@@ -130,7 +62,7 @@ CATALOGUE: tuple[ModelInfo, ...] = (
         download_mb=1540,
         licence="Apache-2.0",
         note="many languages; the one to take if unsure",
-        languages=_MANY,
+        languages=MANY_LANGUAGES,
         repository="timm/ViT-B-16-SigLIP2-256",
         needs=_TRANSFORMERS,
     ),
@@ -143,7 +75,7 @@ CATALOGUE: tuple[ModelInfo, ...] = (
         download_mb=1780,
         licence="Apple ML Research (research only)",
         note="English",
-        languages=_ENGLISH,
+        languages=ENGLISH,
         repository="timm/MobileCLIP2-S4-OpenCLIP",
     ),
     ModelInfo(
@@ -155,7 +87,7 @@ CATALOGUE: tuple[ModelInfo, ...] = (
         download_mb=1790,
         licence="Apache-2.0",
         note="English; reads 30 tokens of a text",
-        languages=_ENGLISH,
+        languages=ENGLISH,
         repository="timm/PE-Core-B-16",
     ),
     ModelInfo(
@@ -167,7 +99,7 @@ CATALOGUE: tuple[ModelInfo, ...] = (
         download_mb=1710,
         licence="MIT",
         note="English; wants a GPU",
-        languages=_ENGLISH,
+        languages=ENGLISH,
         repository="laion/CLIP-ViT-L-14-DataComp.XL-s13B-b90K",
     ),
     ModelInfo(
@@ -179,7 +111,7 @@ CATALOGUE: tuple[ModelInfo, ...] = (
         download_mb=610,
         licence="MIT",
         note="English; the fastest on a CPU",
-        languages=_ENGLISH,
+        languages=ENGLISH,
         repository="laion/CLIP-ViT-B-32-256x256-DataComp-s34B-b86K",
     ),
     ModelInfo(
@@ -191,7 +123,7 @@ CATALOGUE: tuple[ModelInfo, ...] = (
         download_mb=300,
         licence="Apple ML Research (research only)",
         note="English; the smallest download",
-        languages=_ENGLISH,
+        languages=ENGLISH,
         repository="timm/MobileCLIP2-S0-OpenCLIP",
     ),
     ModelInfo(
@@ -203,7 +135,7 @@ CATALOGUE: tuple[ModelInfo, ...] = (
         download_mb=1470,
         licence="MIT",
         note="many languages, older than siglip2",
-        languages=_MANY,
+        languages=MANY_LANGUAGES,
         repository="laion/CLIP-ViT-B-32-xlm-roberta-base-laion5B-s13B-b90k",
         needs=_TRANSFORMERS,
     ),
@@ -217,9 +149,9 @@ CATALOGUE: tuple[ModelInfo, ...] = (
         download_mb=615,
         licence="Apache-2.0",
         note="sounds; English; runs on a CPU",
-        languages=_ENGLISH,
+        languages=ENGLISH,
         repository="laion/clap-htsat-unfused",
-        needs=_TRANSFORMERS_ALONE,
+        needs=TRANSFORMERS_ALONE,
     ),
     ModelInfo(
         name="clap-general",
@@ -231,9 +163,9 @@ CATALOGUE: tuple[ModelInfo, ...] = (
         download_mb=780,
         licence="Apache-2.0",
         note="sounds, music and speech; English",
-        languages=_ENGLISH,
+        languages=ENGLISH,
         repository="laion/larger_clap_general",
-        needs=_TRANSFORMERS_ALONE,
+        needs=TRANSFORMERS_ALONE,
     ),
     ModelInfo(
         name="pe-av-audio",
@@ -245,9 +177,9 @@ CATALOGUE: tuple[ModelInfo, ...] = (
         download_mb=4130,
         licence="Apache-2.0",
         note="sounds, music and speech; wants a GPU",
-        languages=_ENGLISH,
+        languages=ENGLISH,
         repository="facebook/pe-av-base",
-        needs=_TRANSFORMERS_ALONE,
+        needs=TRANSFORMERS_ALONE,
     ),
     ModelInfo(
         name="pe-av-video",
@@ -259,9 +191,9 @@ CATALOGUE: tuple[ModelInfo, ...] = (
         download_mb=4130,
         licence="Apache-2.0",
         note="films; same download as pe-av-audio; wants a GPU",
-        languages=_ENGLISH,
+        languages=ENGLISH,
         repository="facebook/pe-av-base",
-        needs=(*_TRANSFORMERS_ALONE, "timm"),
+        needs=(*TRANSFORMERS_ALONE, "timm"),
     ),
     ModelInfo(
         name="mini",
@@ -273,16 +205,80 @@ CATALOGUE: tuple[ModelInfo, ...] = (
         download_mb=0,
         licence="research data: see MODEL_LICENSE",
         note="built in; English; no network, no torch",
-        languages=_ENGLISH,
+        languages=ENGLISH,
         needs=(),
         prompts=("next to {article} {word}", "with the {word}", "in the {word}", "of {word}"),
     ),
 )
 
+# Models that turn speech into text, the first to take first: the first whose weights are on this machine.
+TRANSCRIBERS: tuple[ModelInfo, ...] = (
+    ModelInfo(
+        name="parakeet",
+        family="onnx_asr",
+        architecture="nemo-conformer-tdt",
+        pretrained="istupakov/parakeet-tdt-0.6b-v3-onnx",
+        modalities=_NOTHING,
+        download_mb=670,
+        licence="CC-BY-4.0 (NVIDIA)",
+        note="speech; 25 languages of Europe; runs on a CPU, without torch",
+        repository="istupakov/parakeet-tdt-0.6b-v3-onnx",
+        needs=("onnx_asr",),
+        files=("config.json", "vocab.txt", "decoder_joint-model.int8.onnx", "encoder-model.int8.onnx"),
+    ),
+    ModelInfo(
+        name="whisper-turbo",
+        family="whisper",
+        architecture="Whisper large-v3-turbo",
+        pretrained="openai/whisper-large-v3-turbo",
+        modalities=_NOTHING,
+        download_mb=1620,
+        licence="MIT",
+        note="speech; 99 languages; wants a GPU",
+        languages=MANY_LANGUAGES,
+        repository="openai/whisper-large-v3-turbo",
+        needs=TRANSFORMERS_ALONE,
+        files=_WHISPER_FILES,
+    ),
+    ModelInfo(
+        name="whisper-small",
+        family="whisper",
+        architecture="Whisper small",
+        pretrained="openai/whisper-small",
+        modalities=_NOTHING,
+        download_mb=970,
+        licence="Apache-2.0",
+        note="speech; 99 languages",
+        languages=MANY_LANGUAGES,
+        repository="openai/whisper-small",
+        needs=TRANSFORMERS_ALONE,
+        files=_WHISPER_FILES,
+    ),
+    ModelInfo(
+        name="whisper-base",
+        family="onnx_asr",
+        architecture="whisper",
+        pretrained="onnx-community/whisper-base",
+        modalities=_NOTHING,
+        download_mb=80,
+        licence="Apache-2.0",
+        note="speech; 99 languages; the smallest download, without torch",
+        languages=MANY_LANGUAGES,
+        repository="onnx-community/whisper-base",
+        needs=("onnx_asr",),
+        files=(
+            *("config.json", "vocab.json", "added_tokens.json"),
+            *("onnx/decoder_model_merged_int8.onnx", "onnx/encoder_model_int8.onnx"),
+        ),
+    ),
+)
+_FOLDERS = {"onnx-asr": TRANSCRIBERS[0], "whisper": TRANSCRIBERS[1]}  # names of the kind ``whisper@/path``
+
 
 def is_catalogue_name(name: str) -> bool:
     """Whether a name has the form of those that `resolve` takes."""
-    return name.startswith(_PREFIX) or any(name.partition("@")[0] == info.name for info in CATALOGUE)
+    known = {*_FOLDERS, *(info.name for info in (*CATALOGUE, *TRANSCRIBERS))}
+    return name.startswith(OPEN_CLIP) or name.partition("@")[0] in known
 
 
 def resolve(name: str) -> ModelInfo:
@@ -290,19 +286,20 @@ def resolve(name: str) -> ModelInfo:
 
     Args:
         name: a name of the catalogue, ``open_clip:ARCH/TAG``, ``open_clip:ARCH@/path`` (a weights file or its
-            folder), or ``clap@/path``, ``pe-av-audio@/path``, ``pe-av-video@/path`` (a folder that transformers
-            saved). If the catalogue has a short name for a tag, both names give the same model and space. Whether
-            open_clip knows an architecture and tag is checked when the model is loaded.
+            folder), ``clap@/path``, ``pe-av-audio@/path``, ``pe-av-video@/path`` or ``whisper@/path`` (a folder that
+            transformers saved), or ``onnx-asr@/path`` (a folder as onnx-asr takes it). If the catalogue has a short
+            name for a tag, both names give the same model and space. Whether open_clip knows an architecture and tag
+            is checked when the model is loaded.
 
     Raises:
         UsageError: there is no such model, or nothing at the path.
     """
-    for info in CATALOGUE:
-        if name in (info.name, f"{_PREFIX}{info.architecture}/{info.pretrained}"):
+    for info in (*CATALOGUE, *TRANSCRIBERS):
+        if name in (info.name, f"{OPEN_CLIP}{info.architecture}/{info.pretrained}"):
             return info
-    if not name.startswith(_PREFIX):
+    if not name.startswith(OPEN_CLIP):
         return _resolve_folder(name)
-    reference = name.removeprefix(_PREFIX)
+    reference = name.removeprefix(OPEN_CLIP)
     architecture, separator, rest = re.fullmatch(r"([^/@]*)([/@]?)(.*)", reference, re.DOTALL).groups()  # type: ignore[union-attr]
     if not architecture or not rest:
         raise UsageError(
@@ -310,13 +307,13 @@ def resolve(name: str) -> ModelInfo:
             "or open_clip:ARCH@/path/to/checkpoint"
         )
     if separator == "/":
-        languages = _MANY if _OF_MANY_LANGUAGES.search(architecture) else _ENGLISH
+        languages = MANY_LANGUAGES if _OF_MANY_LANGUAGES.search(architecture) else ENGLISH
         return ModelInfo(name, "open_clip", architecture, rest, repository="", languages=languages)
     checkpoint = Path(rest).expanduser().absolute()
     if not checkpoint.exists():
         raise UsageError(f"no checkpoint at {checkpoint}: name a weights file, or a folder that holds one")
     return ModelInfo(
-        name=f"{_PREFIX}{architecture}@{checkpoint}",
+        name=f"{OPEN_CLIP}{architecture}@{checkpoint}",
         family="open_clip",
         architecture=architecture,
         pretrained="",
@@ -334,7 +331,7 @@ def find_model(name: str) -> ModelInfo | None:
 
 def _resolve_folder(name: str) -> ModelInfo:
     kind, at, path = name.partition("@")
-    kinds = {info.name: info for info in CATALOGUE if info.is_transformers}
+    kinds = {info.name: info for info in CATALOGUE if info.is_transformers} | _FOLDERS
     if not at or kind not in kinds:
         raise UsageError(_unknown(name), hint=HintKind.LIST_MODELS)
     folder = Path(path).expanduser().absolute()
@@ -344,7 +341,7 @@ def _resolve_folder(name: str) -> ModelInfo:
     return ModelInfo(
         name=f"{kind}@{folder}",
         family=model.family,
-        architecture=model.architecture,
+        architecture="" if model.is_transcriber else model.architecture,
         pretrained="",
         modalities=model.modalities,
         needs=model.needs,
@@ -355,7 +352,7 @@ def _resolve_folder(name: str) -> ModelInfo:
 def _unknown(name: str) -> str:
     import difflib  # imported only here: it would slow every query
 
-    known = [info.name for info in CATALOGUE]
+    known = [info.name for info in (*CATALOGUE, *TRANSCRIBERS)]
     close = difflib.get_close_matches(name.partition("@")[0].lower(), known, n=2, cutoff=0.5)
     meant = f" (did you mean {' or '.join(close)}?)" if close else ""
     return f"no model {name!r}{meant}; open_clip:ARCH/TAG names any of open_clip's"

@@ -95,6 +95,42 @@ def fetch_weights(info: ModelInfo) -> Path:
         raise _unavailable(info, f"could not fetch {info.name}: {reason}") from None
 
 
+def folder_here(info: ModelInfo) -> Path | None:
+    """The folder of a model for speech on this machine; None if a file of it is not here. Uses no network."""
+    if info.checkpoint is not None:
+        return info.checkpoint
+    found = [_cached(info.repository, name) for name in info.files]
+    weights = info.family != "whisper" or any(_cached(info.repository, name) for name in huggingface.WEIGHTS)
+    if None in found or not weights:
+        return None
+    assert found[0] is not None
+    return found[0].parent
+
+
+def fetch_folder(info: ModelInfo) -> Path:
+    """The folder of a model for speech, fetched from the hub unless it is on this machine.
+
+    Raises:
+        ModelUnavailableError: the hub cannot be reached (noticed within `REACH_SECONDS`), or has no such files.
+    """
+    here = folder_here(info)
+    if here is not None:
+        return here
+    _check_reachable(info)
+    try:
+        if info.family == "whisper":
+            _download_small_files(info.repository, huggingface.SMALL_FILES)
+            return _download_first(HubFiles(info.repository, huggingface.WEIGHTS)).parent
+        _download_small_files(info.repository, info.files)
+    except Exception as error:  # the hub's client raises a dozen kinds of three packages
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise _unavailable(info, f"could not fetch {info.name}: {reason}") from None
+    fetched = folder_here(info)
+    if fetched is None:
+        raise _unavailable(info, f"could not fetch {info.name}: {info.repository} lacks one of its files")
+    return fetched
+
+
 def _source(info: ModelInfo) -> HubFiles:
     if info.is_transformers:
         return HubFiles(info.repository, huggingface.WEIGHTS, info.repository, huggingface.SMALL_FILES)
@@ -205,5 +241,7 @@ def _unavailable(info: ModelInfo, reason: str) -> ModelUnavailableError:
     from huggingface_hub import constants
 
     kind = HintKind.NAME_CHECKPOINT if info.is_transformers else HintKind.NAME_CHECKPOINT_OR_USE_MINI
+    if info.is_transcriber:
+        kind = HintKind.NAME_TRANSCRIBER
     text = f"{reason}. Copy {constants.HF_HUB_CACHE} from a machine that has it"
     return ModelUnavailableError(text, hint=Hint(kind, info.local_name))

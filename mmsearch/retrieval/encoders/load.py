@@ -55,6 +55,8 @@ def load_encoder(
         if own is not None:
             return own
     info = resolve(model)
+    if info.is_transcriber:
+        raise UsageError(f"{info.name} turns speech into text; it embeds nothing", hint=HintKind.TRANSCRIBE_WITH)
     if info.family == "mini":
         return _load_mini(runtime)
     if info.is_transformers:
@@ -121,7 +123,7 @@ def require_packages(info: ModelInfo) -> None:
     if missing:
         raise ModelUnavailableError(
             f'{info.name} needs {" and ".join(missing)}: pip install "mmsearch[{info.extra}]"',
-            hint=None if info.is_transformers else HintKind.USE_MINI,
+            hint=None if info.is_transformers or info.is_transcriber else HintKind.USE_MINI,
         )
 
 
@@ -129,6 +131,10 @@ def is_ready(info: ModelInfo) -> bool:
     """Whether a model can run without a download: its packages and weights, or its export, are on this machine."""
     if info.family == "mini":
         return True
+    if info.is_transcriber:
+        from mmsearch.retrieval.encoders.hub import folder_here
+
+        return not _missing(info) and folder_here(info) is not None
     if not _missing(info):
         from mmsearch.retrieval.encoders.hub import weights_here
 
