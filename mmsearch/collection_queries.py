@@ -15,7 +15,7 @@ from mmsearch.retrieval.search.engine import answer_one, answer_queries, search_
 from mmsearch.retrieval.search.options import SearchOptions
 from mmsearch.retrieval.search.query import Query, TermValue
 from mmsearch.retrieval.search.session import Session
-from mmsearch.types import Level, Modality, Sort, Space
+from mmsearch.types import Level, Modality, SearchMode, Sort, Space
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,6 +55,7 @@ class CollectionQueries:
         include_self: bool = False,
         all_spans: bool = False,
         exact: bool = False,
+        mode: SearchMode = "hybrid",
         space: str | Space | None = None,
         watch: Watcher | None = None,
     ) -> Hits:
@@ -83,6 +84,8 @@ class CollectionQueries:
             include_self: let the files that the query is asked by answer too.
             all_spans: make each moment of a film or sound a hit; else each file is one hit, by its best moment.
             exact: compare every row, though there may be an index.
+            mode: ``semantic`` finds by vectors alone, ``lexical`` by the words of the query to the letter, ``hybrid``
+                by both, weighed by how much the words say. Phrases of a `Query` must stand in a hit in any mode.
             space: the key of a space, its model's name, or a `Space`. Default all spaces in use, merged by match; for a
                 vector the primary one.
             watch: called with a `Progress` while a file is read to search by it.
@@ -112,6 +115,7 @@ class CollectionQueries:
             include_self=include_self,
             all_spans=all_spans,
             exact=exact,
+            mode=mode,
             space=space,
             watch=watch,
         )
@@ -136,6 +140,7 @@ class CollectionQueries:
         include_self: bool = False,
         all_spans: bool = False,
         exact: bool = False,
+        mode: SearchMode = "hybrid",
         space: str | Space | None = None,
         watch: Watcher | None = None,
     ) -> list[Hits]:
@@ -165,6 +170,7 @@ class CollectionQueries:
             include_self=include_self,
             all_spans=all_spans,
             exact=exact,
+            mode=mode,
             space=space,
             watch=watch,
         )
@@ -189,6 +195,7 @@ class CollectionQueries:
         include_self: bool = False,
         all_spans: bool = False,
         exact: bool = False,
+        mode: SearchMode = "hybrid",
         space: str | Space | None = None,
         watch: Watcher | None = None,
     ) -> Answer:
@@ -212,6 +219,7 @@ class CollectionQueries:
             include_self=include_self,
             all_spans=all_spans,
             exact=exact,
+            mode=mode,
             space=space,
             watch=watch,
         )
@@ -236,6 +244,7 @@ class CollectionQueries:
         include_self: bool = False,
         all_spans: bool = False,
         exact: bool = False,
+        mode: SearchMode = "hybrid",
         space: str | Space | None = None,
         watch: Watcher | None = None,
     ) -> list[Answer | MMSearchError]:
@@ -265,6 +274,7 @@ class CollectionQueries:
             include_self=include_self,
             all_spans=all_spans,
             exact=exact,
+            mode=mode,
             space=space,
             watch=watch,
         )

@@ -33,6 +33,12 @@ Sort = Literal["relevance", "newest", "oldest"]
 SORTS: tuple[Sort, ...] = ("relevance", "newest", "oldest")
 
 
+SearchMode = Literal["hybrid", "semantic", "lexical"]
+"""How a query finds rows: by vectors (*semantic*), by its words to the letter (*lexical*), or by both (*hybrid*)."""
+
+SEARCH_MODES: tuple[SearchMode, ...] = ("hybrid", "semantic", "lexical")
+
+
 @functools.lru_cache(maxsize=256)  # searches ask for it many times
 def _space_key(space: Space) -> str:
     import hashlib  # takes 2 ms, and a query that a server answers asks for no key

@@ -21,7 +21,7 @@ HIT = Hit(
     path="/a/b.jpg",
     modality="image",
     id=7,
-    evidence=("picture",),
+    evidence=("look",),
     state="current",
     width=640,
     height=480,
@@ -35,7 +35,7 @@ def test_a_hit_has_the_fields_of_the_contract():
     told = HIT.to_json()
     assert list(told)[:10] == ["rank", "score", "match", "level", "path", "modality", "id", "span", "text", "evidence"]
     assert (told["score"], told["match"]) == (0.312346, 2.3457)
-    assert told["evidence"] == ["picture"]
+    assert told["evidence"] == ["look"]
     dated = replace(HIT, taken_at=dt.datetime(2023, 5, 17, 14, 30), span=Span(0, 3, "char"))
     assert dated.to_json()["taken_at"] == "2023-05-17T14:30:00"
     json.dumps(dated.to_json())
@@ -83,7 +83,7 @@ def test_hits_become_a_table_of_one_schema_however_many_there_are():
     assert table["score"].to_pylist() == [HIT.score, HIT.score]
     assert table["span_start"].to_pylist() == [None, 0.0], "a span may begin at nought"
     assert table["span_unit"].to_pylist() == [None, "char"]
-    assert table["evidence"].to_pylist() == [["picture"], ["picture"]]
+    assert table["evidence"].to_pylist() == [["look"], ["look"]]
     assert table["copies"].to_pylist() == [[], ["/a/d.txt"]]
     assert table["taken_at"].to_pylist() == [None, dt.datetime(2023, 5, 17, 14, 30)]
     assert table.schema.field("taken_at").type == pa.timestamp("us")

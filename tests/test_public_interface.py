@@ -59,8 +59,8 @@ def test_the_calls_that_search_have_the_same_options(name):
     assert all(option.kind is option.KEYWORD_ONLY for option in options_of(name).values() if option.name != "k")
 
 
-def test_similar_has_the_options_of_search_but_space_and_watch():
-    expected = [option for option in options_of("search").values() if option.name not in ("space", "watch")]
+def test_similar_has_the_options_of_search_but_those_of_words_and_models():
+    expected = [option for option in options_of("search").values() if option.name not in ("mode", "space", "watch")]
     assert list(options_of("similar").values()) == expected
 
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from mmsearch.indexes.faiss.approximate import ApproximateIndex
     from mmsearch.indexes.faiss.segments import DISTANT_QUANTILE, Drift, Segment, TrainedIndex
     from mmsearch.indexes.index import VectorIndex
+    from mmsearch.indexes.lexical.index import LexicalIndex, Sought
+    from mmsearch.indexes.lexical.segment import LEXICAL_FORMAT, LexicalSegment
+    from mmsearch.indexes.lexical.words import Word, folded, name_words, placed_name_words, placed_words, words_of
     from mmsearch.indexes.match_sample import (
         MATCH_SAMPLE_ROWS,
         MatchSample,
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CORPUS_QUERIES",
     "DISTANT_QUANTILE",
+    "LEXICAL_FORMAT",
     "MATCH_SAMPLE_ROWS",
     "TEXT_QUERIES",
     "TEXT_QUERY_COUNT",
@@ -46,22 +50,31 @@ __all__ = [
     "CalibrationPoint",
     "Drift",
     "IndexPlan",
+    "LexicalIndex",
+    "LexicalSegment",
     "MatchSample",
     "Segment",
+    "Sought",
     "StoredVectors",
     "TrainedIndex",
     "VectorIndex",
+    "Word",
     "build_index",
     "calibrate",
     "calibration_queries",
     "check_recall_target",
     "choose_code_length",
     "corpus_queries",
+    "folded",
     "match_sample_positions",
+    "name_words",
+    "placed_name_words",
+    "placed_words",
     "plan_index",
     "spread_with_prior",
     "to_float32",
     "train_and_calibrate",
+    "words_of",
 ]
 
 _MODULES = {
@@ -70,6 +83,9 @@ _MODULES = {
     "faiss.approximate": ("ApproximateIndex",),
     "faiss.segments": ("DISTANT_QUANTILE", "Drift", "Segment", "TrainedIndex"),
     "index": ("VectorIndex",),
+    "lexical.index": ("LexicalIndex", "Sought"),
+    "lexical.segment": ("LEXICAL_FORMAT", "LexicalSegment"),
+    "lexical.words": ("Word", "folded", "name_words", "placed_name_words", "placed_words", "words_of"),
     "match_sample": ("MATCH_SAMPLE_ROWS", "MatchSample", "match_sample_positions", "spread_with_prior"),
     "operating_point": ("TEXT_QUERY_COUNT", "calibrate", "calibration_queries", "corpus_queries"),
     "plan": ("IndexPlan", "check_recall_target", "plan_index"),

@@ -95,7 +95,7 @@ def read_request(given: Mapping[str, Any], collection: Collection) -> SearchRequ
     if len(towards) == 1 and not away and not any(marks.values()) and terms.modality is not None:
         query = Query.of_vector(towards[0][0], terms.modality)
     else:
-        query = Query(*towards, minus=away, **marks)
+        query = Query(*towards, minus=away, like=marks["like"], unlike=marks["unlike"])
     options = {name: given[name] for name in (*_FILTERS, "min_level", "sort", *_FLAGS) if name in given}
     options["to"] = modalities_named(_words(given.get("to", []), "to"))
     if terms.space is not None:

@@ -25,7 +25,7 @@ WIDE = "写真/二〇二三年の夏休み/ノルウェーのフィヨルドで�
 
 
 def hit(path, modality="image", **facts):
-    evidence = {"image": "picture", "text": "text", "video": "frame", "audio": "sound"}[modality]
+    evidence = {"image": "look", "text": "text", "video": "frame", "audio": "sound"}[modality]
     known = {"rank": 1, "score": 0.312, "match": 3.14, "id": 1, "state": "current", "evidence": (evidence,)}
     return Hit(**{**known, "path": os.path.abspath(path), "modality": modality, **facts})
 
@@ -76,7 +76,7 @@ def test_a_long_path_is_shown_whole(width, path):
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_hit_with_text_takes_no_width_from_the_others(width):
     alone = [line for line in lines(width, hit(LONG)) if line.strip()]
-    beside = lines(width, hit(LONG), hit("a.txt", "text", text=PASSAGE, rank=2, evidence=("picture",)))
+    beside = lines(width, hit(LONG), hit("a.txt", "text", text=PASSAGE, rank=2, evidence=("look",)))
     assert beside[: len(alone)] == alone
 
 

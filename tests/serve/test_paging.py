@@ -10,7 +10,7 @@ from mmsearch import Hit
 from mmsearch.serve import paging
 from mmsearch.serve.paging import ResultList, ResultLists
 
-HIT = Hit(id=0, path="/a", modality="image", state="current", rank=1, score=0.5, match=1.0, evidence=("picture",))
+HIT = Hit(id=0, path="/a", modality="image", state="current", rank=1, score=0.5, match=1.0, evidence=("look",))
 
 
 def hits(*ids: int) -> list[Hit]:

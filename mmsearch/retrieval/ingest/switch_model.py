@@ -12,11 +12,11 @@ from mmsearch.notices import Notice, NoticeKind
 from mmsearch.retrieval.encoders.catalogue import find_model
 from mmsearch.retrieval.ingest.scope import roots_of
 from mmsearch.retrieval.paths import lies_under
-from mmsearch.retrieval.store.manifest import IndexEntry, Manifest, MatchSampleEntry, ShardEntry
+from mmsearch.retrieval.store.manifest import IndexEntry, LexicalEntry, Manifest, MatchSampleEntry, ShardEntry
 from mmsearch.retrieval.store.writer import Writer
 from mmsearch.types import MODALITIES, Modality, Report, Space, printable
 
-Entry = TypeVar("Entry", ShardEntry, IndexEntry, MatchSampleEntry)
+Entry = TypeVar("Entry", ShardEntry, IndexEntry, LexicalEntry, MatchSampleEntry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +117,7 @@ def _without(manifest: Manifest, key: str, modalities: frozenset[Modality]) -> M
         manifest,
         shards=kept(manifest.shards),
         indexes=kept(manifest.indexes),
+        lexical=kept(manifest.lexical),
         match_samples=kept(manifest.match_samples),
     )
 

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from mmsearch.errors import NoSuchRowError, SpaceMismatchError, UsageError
 from mmsearch.hits import Hits, Record, RowVectors
 from mmsearch.retrieval.search.engine import answer_one, search_scope
+from mmsearch.retrieval.search.hit_rows import hit_of_row
 from mmsearch.retrieval.search.masks import Mask
 from mmsearch.retrieval.search.moments import clock_file
 from mmsearch.retrieval.search.options import SearchOptions
 from mmsearch.retrieval.search.query import Query
-from mmsearch.retrieval.search.searcher import hit_of_row
 from mmsearch.retrieval.search.session import Session
 from mmsearch.retrieval.store.own_columns import joint_types, with_types
 from mmsearch.retrieval.store.schema import FACT_NAMES
@@ -224,7 +224,7 @@ def _parts(session: Session, options: SearchOptions) -> list[_Part]:
     for space in spaces:
         searcher = session.searcher(space)
         for modality in searcher.modalities:
-            if scope.searches(modality):
+            if searcher.may_answer(modality, scope):
                 parts.append(_Part(space, modality, searcher.rows(modality), searcher.mask(modality, scope)))
     return parts
 

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from mmsearch.errors import Hint, HintKind, MMSearchError, UsageError
 from mmsearch.hits import Answer, Hit, Hits
+from mmsearch.indexes import Sought
 from mmsearch.notices import Notice, NoticeKind
 from mmsearch.retrieval.encoders.protocol import Encoder
 from mmsearch.retrieval.progress import no_progress
 from mmsearch.retrieval.search.filters import folders_meant, make_filters
-from mmsearch.retrieval.search.levels import Judgement, best_level, raise_exact_texts
+from mmsearch.retrieval.search.letter_matches import LetterMatches
+from mmsearch.retrieval.search.levels import Judgement, best_level
 from mmsearch.retrieval.search.marks import LeftOut, left_out, rows_asked, wrong_rows
 from mmsearch.retrieval.search.options import SearchOptions
 from mmsearch.retrieval.search.place_filters import cameras_meant, place_meant, read_near
@@ -26,9 +28,12 @@ from mmsearch.retrieval.search.query import Query
 from mmsearch.retrieval.search.query_spaces import EmbeddedQueries, embed_in_spaces, read_queries
 from mmsearch.retrieval.search.query_vectors import RowsAsked
 from mmsearch.retrieval.search.ranking import rank
-from mmsearch.retrieval.search.searcher import FoundRows, SearchScope
+from mmsearch.retrieval.search.search_scope import SearchScope
+from mmsearch.retrieval.search.searcher import FoundRows, Searcher
 from mmsearch.retrieval.search.session import Session
 from mmsearch.retrieval.search.sorting import candidates_wanted, in_order
+from mmsearch.retrieval.search.word_search import weigh
+from mmsearch.retrieval.search.words_asked import WordsAsked
 from mmsearch.types import MODALITIES, Modality, Space, modalities_named
 
 _SPANS_PER_HIT = 8  # rows looked at for each moment that is wanted: neighbours say the same
@@ -81,7 +86,8 @@ def answer_queries(
 
     def answer(i: int) -> Answer:
         notices = (*embedded.notices, *embedded.notices_of.get(i, ()), *level_notices.get(i, ()))
-        level = best_level(hits[i]) if i in embedded.understood else "nothing"
+        written = any(hit.matched for hit in hits[i])  # words can be found that no model can read
+        level = best_level(hits[i]) if i in embedded.understood or written else "nothing"
         return Answer(asked[i].describe(), embedded.first, hits[i], took_ms, notices, level)
 
     return [failed[i] if i in failed else answer(i) for i in range(len(queries))]
@@ -176,9 +182,9 @@ def spaces_to_ask(
         spaces = session.spaces or [session.primary_space]
     manifest = session.manifest
     indexed = {modality for space in spaces for modality in manifest.modalities(space.key)}
-    if scope.to and indexed and not any(map(scope.searches, indexed)):
+    if scope.to and indexed and not any(map(scope.asks_for, indexed)):
         raise UsageError(f"nothing of {', '.join(scope.to)} is indexed; there is: {_in_order(indexed)}")
-    answering = [space for space in spaces if any(map(scope.searches, manifest.modalities(space.key)))]
+    answering = [space for space in spaces if any(map(scope.asks_for, manifest.modalities(space.key)))]
     return answering or spaces[:1]
 
 
@@ -204,19 +210,30 @@ def _find(
     rows: dict[int, list[Hit]] = {}
     judged: dict[int, dict[int, Judgement]] = {}
     level_notices: dict[int, list[Notice]] = {}
+    searchers = {space: session.searcher(space) for space in embedded.vectors}
+    words = _words_asked(queries, options, list(searchers.values()))
     for space, vectors in embedded.vectors.items():
-        without = [excluded.get(i, ()) for i in vectors] if excluded else []
-        found = session.searcher(space).find(
-            list(vectors.values()), wanted, replace(scope, excluded=without), depth=depth
-        )
-        for i, own in zip(vectors, found, strict=True):
-            rows[i] = rows.get(i, []) + own.rows
-            judged[i] = judged.get(i, {}) | own.judged
-            if options.min_level is not None and i in embedded.understood:
-                level_notices.setdefault(i, []).extend(_levels_unknown(own, space))
+        for numbers in _alike(vectors, words).values():
+            phrases = words[numbers[0]].phrases if numbers[0] in words else ()
+            own_scope = replace(
+                scope,
+                excluded=[excluded.get(i, ()) for i in numbers] if excluded else [],
+                phrases=phrases,
+                lexical=options.mode == "lexical",
+            )
+            found = searchers[space].find(
+                [vectors[i] for i in numbers],
+                wanted,
+                own_scope,
+                depth=depth,
+                words=[None if options.mode == "semantic" else words.get(i) for i in numbers],
+            )
+            for i, own in zip(numbers, found, strict=True):
+                rows[i] = rows.get(i, []) + own.rows
+                judged[i] = judged.get(i, {}) | own.judged
+                if options.min_level is not None and i in embedded.understood:
+                    level_notices.setdefault(i, []).extend(_levels_unknown(own, space))
 
-    for i, own_rows in rows.items():
-        raise_exact_texts(judged[i], own_rows, queries[i])
     for i in judged.keys() - embedded.understood:  # a query that no model can read finds nothing, however near
         judged[i] = {row_id: Judgement(-math.inf, judgement.match) for row_id, judgement in judged[i].items()}
 
@@ -226,6 +243,7 @@ def _find(
         return next((cosine for cosine in cosines if cosine is not None), 0.0)
 
     def ranked(i: int) -> Hits:
+        counted = i in words and options.mode != "semantic"
         hits = rank(
             rows[i],
             judged[i],
@@ -233,10 +251,30 @@ def _find(
             to=scope.to,
             min_level=options.min_level,
             similarity=similarity if options.all_spans else None,
+            matches=LetterMatches.of(words[i], rows[i], session.manifest.roots) if counted else None,
+            lexical=options.mode == "lexical",
         )
         return Hits(in_order(hits, session.snapshot, options)[options.offset :])
 
     return {i: ranked(i) for i in rows}, level_notices
+
+
+def _words_asked(
+    queries: Mapping[int, Query], options: SearchOptions, searchers: Sequence[Searcher]
+) -> dict[int, WordsAsked]:
+    """The words of the queries that have any, weighted; in semantic searches phrases alone count."""
+    asked = {i: WordsAsked.of(query) for i, query in queries.items()}
+    if options.mode == "semantic":
+        return {i: words for i, words in asked.items() if words.phrases}
+    return {i: weigh(words, searchers) for i, words in asked.items() if words.wanted}
+
+
+def _alike(numbers: Iterable[int], words: Mapping[int, WordsAsked]) -> dict[tuple[Sought, ...], list[int]]:
+    """Queries by the phrases that must stand in what answers them: those of the same are asked at once."""
+    groups: dict[tuple[Sought, ...], list[int]] = {}
+    for i in numbers:
+        groups.setdefault(words[i].phrases if i in words else (), []).append(i)
+    return groups
 
 
 def _levels_unknown(found: FoundRows, space: Space) -> list[Notice]:

@@ -15,7 +15,6 @@ by level, then by match. Decision 29 has the measurements.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,14 +23,10 @@ from numpy.typing import NDArray
 
 from mmsearch.hits import Hit
 from mmsearch.retrieval.encoders.level_fits import LevelFit
-from mmsearch.retrieval.search.query import Query
 from mmsearch.types import LEVELS, Level, Modality
 
 LEAST_PROBABILITY: dict[Level, float] = {"strong": 0.9, "likely": 0.6, "weak": 0.25, "nothing": 0.0}
 """The probability from which on a hit has a level."""
-
-EXACT_WORDS = 4.0
-"""Log-odds that a text gains if it has every word of the query, which then asks for the text: a name, a title."""
 
 _LEAST_LOGIT = {level: math.log(p / (1 - p)) if p else -math.inf for level, p in LEAST_PROBABILITY.items()}
 
@@ -44,9 +39,6 @@ Whoever describes a scene wants its picture more often than a text that says the
 # Of the match in a direction without a fit: log-odds for each standard deviation, and the number of rows below which a
 # z-score is taken for chance.
 _Z_SLOPE, _LEAST_ROWS = 2.5, 100
-
-_WORD = re.compile(r"\w+")
-_ARTICLES = {"a", "an", "the"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,24 +87,6 @@ def level_of(answer: float | None) -> Level | None:
     if answer is None:
         return None
     return next(level for level in LEVELS if answer >= _LEAST_LOGIT[level])
-
-
-def raise_exact_texts(judged: dict[int, Judgement], rows: Sequence[Hit], query: Query) -> None:
-    """Judge those texts among rows higher that have every word of the query's texts."""
-    words = {
-        word for term in query.terms if isinstance(term.value, str) and term.weight > 0 for word in _words(term.value)
-    }
-    for row in rows if words else ():
-        text = (row.text or "").lower()
-        if all(word in text for word in words) and words <= _words(text):  # the first is fast, the second exact
-            old = judged[row.id]
-            answer = None if old.answer is None else old.answer + EXACT_WORDS
-            judged[row.id] = Judgement(answer, old.match + EXACT_WORDS)
-
-
-def _words(text: str) -> set[str]:
-    """The words of a text in lower case, without articles."""
-    return set(_WORD.findall(text.lower())) - _ARTICLES
 
 
 def fuse_judgements(judged: Mapping[int, Judgement], ids: Sequence[int]) -> Judgement:

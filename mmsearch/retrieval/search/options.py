@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mmsearch.errors import UsageError
 from mmsearch.retrieval.progress import Watcher
-from mmsearch.types import LEVELS, SORTS, Level, Modality, Sort, Space
+from mmsearch.types import LEVELS, SEARCH_MODES, SORTS, Level, Modality, SearchMode, Sort, Space
 
 if TYPE_CHECKING:
     from mmsearch.retrieval.search.place_filters import NearInput
@@ -21,7 +21,7 @@ class SearchOptions:
     """What `Collection.search` documents, in the order of its parameters.
 
     Raises:
-        UsageError: k below 1, an offset below 0, an unknown level or order.
+        UsageError: k below 1, an offset below 0, an unknown level, order or mode.
     """
 
     k: int = 10
@@ -39,6 +39,7 @@ class SearchOptions:
     include_self: bool = False
     all_spans: bool = False
     exact: bool = False
+    mode: SearchMode = "hybrid"
     space: str | Space | None = None
     watch: Watcher | None = None
 
@@ -51,3 +52,5 @@ class SearchOptions:
             raise UsageError(f"no level {self.min_level!r}; there are: {', '.join(LEVELS)}")
         if self.sort not in SORTS:
             raise UsageError(f"no order {self.sort!r}; there are: {', '.join(SORTS)}")
+        if self.mode not in SEARCH_MODES:
+            raise UsageError(f"no mode {self.mode!r}; there are: {', '.join(SEARCH_MODES)}")

@@ -72,6 +72,9 @@ class Query:
         minus: terms that push away.
         like: rows by their ids (`Hit.id`), or values that are no text, that the query is moved towards.
         unlike: the same, that are not wanted; the query is moved a little away.
+        phrases: words that must stand to the letter, one after another, in a hit: in its text, in what is written or
+            said in it, or in the name of its file. Case and accents do not count. A query of phrases alone is asked by
+            their words, too.
 
     Raises:
         UsageError: no term has a weight above 0 and nothing is liked, a text is empty, a value is of no kind that can
@@ -79,8 +82,16 @@ class Query:
     """
 
     def __init__(
-        self, *terms: Any, minus: Sequence[Any] = (), like: Sequence[Any] = (), unlike: Sequence[Any] = ()
+        self,
+        *terms: Any,
+        minus: Sequence[Any] = (),
+        like: Sequence[Any] = (),
+        unlike: Sequence[Any] = (),
+        phrases: Sequence[str] = (),
     ) -> None:
+        self.phrases = _read_phrases(phrases)
+        if self.phrases and not terms and not like:
+            terms = (" ".join(self.phrases),)
         self.terms = [_read_term(term) for term in terms] + [_read_term(term, sign=-1.0) for term in minus]
         self._vector_of: Modality | None = None
         self.like = _read_marks(like)
@@ -147,6 +158,7 @@ class Query:
         """The terms as a person would write them, and the marks: ``like:12``, ``unlike:file:sea.jpg``."""
         return [
             *(_describe_term(term) for term in self.terms),
+            *(f'"{phrase}"' for phrase in self.phrases),
             *(f"like:{_describe_plainly(mark)}" for mark in self.like),
             *(f"unlike:{_describe_plainly(mark)}" for mark in self.unlike),
         ]
@@ -182,6 +194,15 @@ def _read_term(term: Any, sign: float = 1.0) -> Term:
     if isinstance(term, tuple):
         return Term(checked_value(term[0] if term else term), sign * _checked_weight(term))
     return Term(checked_value(term), sign)
+
+
+def _read_phrases(phrases: Any) -> tuple[str, ...]:
+    if isinstance(phrases, str) or not hasattr(phrases, "__iter__"):
+        raise UsageError("phrases are a list of texts")
+    for phrase in phrases:
+        if not isinstance(phrase, str) or not any(map(str.isalnum, phrase)):
+            raise UsageError(f"{phrase!r} is no phrase: it has no words")
+    return tuple(phrases)
 
 
 def _read_marks(marks: Any) -> list[MarkValue]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import os
 import threading
 from collections.abc import Sequence
@@ -12,71 +11,60 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.hits import FileState, Hit
-from mmsearch.indexes import MatchSample, StoredVectors, VectorIndex, match_sample_positions
+from mmsearch.hits import Hit
+from mmsearch.indexes import (
+    LexicalIndex,
+    MatchSample,
+    Sought,
+    StoredVectors,
+    VectorIndex,
+    match_sample_positions,
+)
 from mmsearch.retrieval.encoders.level_fits import LevelFit, known_fit
 from mmsearch.retrieval.search.copies import copies_of, count_distinct, may_have_copies
 from mmsearch.retrieval.search.filters import Filters
+from mmsearch.retrieval.search.hit_rows import hit_of_row
 from mmsearch.retrieval.search.levels import Judge, Judgement
 from mmsearch.retrieval.search.masks import Mask, all_of
 from mmsearch.retrieval.search.moments import clock_file, is_moment, is_timed
 from mmsearch.retrieval.search.query_vectors import QueryVector
-from mmsearch.retrieval.store.schema import FACT_NAMES, is_without_file, modality_of, own_facts_of, span_of
+from mmsearch.retrieval.search.search_scope import SearchScope, of_kinds
+from mmsearch.retrieval.search.word_search import phrase_mask, propose
+from mmsearch.retrieval.search.words_asked import WordsAsked
+from mmsearch.retrieval.store.schema import FACT_NAMES
 from mmsearch.retrieval.store.snapshot import Rows, Snapshot
 from mmsearch.retrieval.upkeep.index_files import open_index, read_match_sample
+from mmsearch.retrieval.upkeep.lexical_files import OpenedWords, open_words
 from mmsearch.types import Modality, Space
-
-_EVIDENCE: dict[Modality, str] = {"image": "picture", "text": "text", "audio": "sound", "video": "frame"}
-
 
 _MASKS = 16  # filters whose masks are kept: a byte for each row
 _ROWS_PER_FILE = 4  # rows of one film or sound that are expected among the best
+_WORDS_DEPTH = 64  # rows that words propose, at least
 _ROOM_FOR_SELF = 256  # rows of the query file itself that may stand before the k that are asked for
-
-
-@dataclass(frozen=True, slots=True)
-class SearchScope:
-    """The rows that may answer.
-
-    Attributes:
-        to: modalities, empty for all; ``video`` asks for films, whatever row of them answers: frames, sound, subtitles.
-        filters: conditions that the rows must meet.
-        excluded: for each query, paths of files and ids of rows that may not answer it.
-        exact: compare every row, though there may be an index.
-    """
-
-    to: tuple[Modality, ...] = ()
-    filters: Filters | None = None
-    excluded: Sequence[Sequence[bytes | int]] = ()
-    exact: bool = False
-
-    def searches(self, modality: Modality) -> bool:
-        """Whether rows of a modality may answer."""
-        return not self.to or modality in self.to or self.only_from_films(modality)
-
-    def only_from_films(self, modality: Modality) -> bool:
-        """Whether only those rows of a modality may answer that belong to films."""
-        return "video" in self.to and modality in ("audio", "text") and modality not in self.to
 
 
 @dataclass(slots=True)
 class FoundRows:
     """The rows that were found for one query, as hits without a rank, and what is thought of each, by its id.
 
+    ``by_words_alone``: ids of those that only the words of the query proposed, not its vector.
+
     The ``match`` of these hits is the z-score of their cosine (see `MatchSample`), which moments are made by.
     """
 
     rows: list[Hit] = field(default_factory=list)
     judged: dict[int, Judgement] = field(default_factory=dict)
+    by_words_alone: set[int] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """One query as it looks among the rows of one modality: its vector, float32 ``[dim]``, and its level fit."""
+    """One query as it looks among the rows of one modality: its vector, float32 ``[dim]``, level fit and words."""
 
     vector: NDArray[np.float32]
     fit: LevelFit | None
     found: FoundRows
+    words: WordsAsked | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +88,9 @@ class _LookUp:
     depth: int
 
 
+_MaskKey = tuple[Modality, Filters | None, tuple[Modality, ...], tuple[Sought, ...]]
+
+
 class Searcher:
     """Answers queries about one space of a snapshot. Indexes and samples are opened on first use; thread-safe."""
 
@@ -109,7 +100,9 @@ class Searcher:
         self._indexes: dict[Modality, VectorIndex] = {}
         self._samples: dict[Modality, MatchSample] = {}
         self._files: dict[Modality, NDArray[np.int64]] = {}
-        self._masks: dict[tuple[Modality, Filters | None, bool], Mask | None] = {}
+        self._words: dict[Modality, OpenedWords] = {}
+        self._has_sources: bool | None = None
+        self._masks: dict[_MaskKey, Mask | None] = {}
         self._guard = threading.RLock()
 
     @property
@@ -128,6 +121,30 @@ class Searcher:
                 self._indexes[modality] = open_index(self.snapshot, self.space, modality)
             return self._indexes[modality]
 
+    def words(self, modality: Modality) -> LexicalIndex:
+        """The lexical index of a modality."""
+        return self._opened_words(modality).index
+
+    def rows_without_words(self) -> int:
+        """How many rows the lexical indexes do not cover yet."""
+        return sum(self._opened_words(modality).missing for modality in self.modalities)
+
+    def _opened_words(self, modality: Modality) -> OpenedWords:
+        with self._guard:
+            if modality not in self._words:
+                self._words[modality] = open_words(self.snapshot, self.space.key, modality)
+            return self._words[modality]
+
+    def may_answer(self, modality: Modality, scope: SearchScope) -> bool:
+        """Whether rows of a modality may answer: for pictures and sounds, texts only if some were made of them."""
+        if scope.asks_for(modality) or not scope.searches(modality):
+            return scope.searches(modality)
+        with self._guard:
+            if self._has_sources is None:
+                column = self.rows("text").facts(["mms_evidence"])["mms_evidence"]
+                self._has_sources = column.null_count < len(column)
+            return self._has_sources
+
     def match_sample(self, modality: Modality) -> MatchSample:
         """The rows that hits are judged by: the stored sample, or one drawn now if none is stored yet."""
         with self._guard:
@@ -143,7 +160,13 @@ class Searcher:
         return MatchSample(rows.ids[positions], vectors.take_float32(positions))
 
     def find(
-        self, queries: Sequence[QueryVector], k: int, scope: SearchScope, *, depth: int | None = None
+        self,
+        queries: Sequence[QueryVector],
+        k: int,
+        scope: SearchScope,
+        *,
+        depth: int | None = None,
+        words: Sequence[WordsAsked | None] = (),
     ) -> list[FoundRows]:
         """The rows among which the k best answers to each query are.
 
@@ -152,16 +175,17 @@ class Searcher:
             k: answers wanted of each; all rows of a film or sound make one answer, each row of other files makes one.
             scope: which rows may answer.
             depth: rows looked at in each modality at first; default k, for films and sounds more.
+            words: of each query, weighted; None or nothing: they propose no rows.
         """
         found = [FoundRows() for _ in queries]
         for modality in self.modalities:
-            if scope.searches(modality):
+            if self.may_answer(modality, scope):
                 rows = depth or (_ROWS_PER_FILE * k if modality in ("audio", "video") else k)
                 mask = self.mask(modality, scope)
                 count = len(self.rows(modality)) if mask is None else int(np.count_nonzero(mask))
                 asked = [
-                    _Asked(query.among(modality), self._fit(query.source, modality), own)
-                    for query, own in zip(queries, found, strict=True)
+                    _Asked(query.among(modality), self._fit(query.source, modality), own, own_words)
+                    for query, own, own_words in zip(queries, found, words or [None] * len(queries), strict=True)
                 ]
                 self._search(_LookUp(modality, scope, mask, count, k, rows), asked)
         return found
@@ -184,7 +208,7 @@ class Searcher:
 
     def mask(self, modality: Modality, scope: SearchScope) -> Mask | None:
         """Which positions may answer, bool ``[rows]``; None for all. Kept: an app asks again with the same filter."""
-        key = (modality, scope.filters or None, scope.only_from_films(modality))
+        key = (modality, scope.filters or None, scope.only_from(modality), scope.phrases)
         with self._guard:
             if key not in self._masks:
                 made = self._make_mask(*key)
@@ -193,11 +217,15 @@ class Searcher:
                 self._masks[key] = made
             return self._masks[key]
 
-    def _make_mask(self, modality: Modality, filters: Filters | None, only_from_films: bool) -> Mask | None:
+    def _make_mask(
+        self, modality: Modality, filters: Filters | None, kinds: tuple[Modality, ...], phrases: tuple[Sought, ...]
+    ) -> Mask | None:
         rows = self.rows(modality)
         masks = [filters.mask(rows) if filters else None, rows.live]
-        if only_from_films:
-            masks.append(_of_films(rows, modality))
+        if kinds:
+            masks.append(of_kinds(rows, modality, kinds))
+        if phrases:
+            masks.append(phrase_mask(self, modality, phrases))
         given = [mask for mask in masks if mask is not None]
         if not given:
             return None
@@ -212,7 +240,10 @@ class Searcher:
         room = _ROOM_FOR_SELF if any(scope.excluded) else 1  # one more shows whether the last has a copy
         look_up = replace(look_up, depth=min(look_up.depth + room, max(len(rows), 1)))
         queries = np.stack([query.vector for query in asked])
-        scores, ids = self.index(modality).search(queries, look_up.depth, allowed=look_up.mask, exact=scope.exact)
+        if scope.lexical:
+            scores, ids = np.empty((len(asked), 1), np.float32), np.full((len(asked), 1), -1, np.int64)
+        else:
+            scores, ids = self.index(modality).search(queries, look_up.depth, allowed=look_up.mask, exact=scope.exact)
         for i, (query, hits) in enumerate(zip(asked, self._hits(look_up, asked, scores, ids), strict=True)):
             excluded = set(scope.excluded[i]) if i < len(scope.excluded) else set()
             has_copies = may_have_copies(hits)
@@ -221,7 +252,24 @@ class Searcher:
             kept = [hit for hit in hits if not _is_excluded(hit, excluded)]
             if has_copies:
                 kept = copies_of(rows, kept, look_up.mask, excluded).add_to(kept)
+            kept += self._by_words(look_up, query, {hit.id for hit in kept}, excluded)
             query.found.rows += kept + self._best_moment_per_film(look_up, query, kept)
+
+    def _by_words(self, look_up: _LookUp, query: _Asked, known: set[int], excluded: set[bytes | int]) -> list[Hit]:
+        """Rows that hold the most telling words of a query, beside those that its vector has found."""
+        if query.words is None:
+            return []
+        rows = self.rows(look_up.modality)
+        most = max(_WORDS_DEPTH, 2 * look_up.depth)
+        positions = propose(self.words(look_up.modality), query.words, rows, look_up.mask, most)
+        positions = positions[~np.isin(rows.ids[positions], list(known))]
+        if not len(positions):
+            return []
+        scores = rows.vectors_at(positions).astype(np.float32) @ query.vector
+        (hits,) = self._hits(look_up, [query], scores[None], rows.ids[positions][None])
+        hits = [hit for hit in hits if not _is_excluded(hit, excluded)]
+        query.found.by_words_alone.update(hit.id for hit in hits)
+        return hits
 
     def _search_other_files(
         self, look_up: _LookUp, query: _Asked, hits: list[Hit], excluded: set[bytes | int]
@@ -300,61 +348,3 @@ def _is_excluded(hit: Hit, excluded: set[bytes | int]) -> bool:
     if not excluded:
         return False
     return not excluded.isdisjoint((hit.id, os.fsencode(hit.path), os.fsencode(clock_file(hit.path))))
-
-
-def _of_films(rows: Rows, modality: Modality) -> Mask:
-    """Which rows of sounds and texts belong to films: those with a width, and timed texts."""
-    import pyarrow.compute as pc
-
-    if modality == "audio":
-        return np.asarray(pc.is_valid(rows.facts(["width"])["width"]).to_numpy(), np.bool_)
-    units = rows.facts(["span_unit"])["span_unit"]
-    timed = pc.equal(units.cast("string"), "s").fill_null(False)
-    return np.asarray(timed.to_numpy(), np.bool_)
-
-
-def hit_of_row(row_id: int, score: float, match: float, row: dict[str, Any]) -> Hit:
-    """A row as a hit without a rank or level; ``match``: the z-score of its cosine, ``row``: its facts by column."""
-    modality = modality_of(row)
-    taken_at: dt.datetime | None = row["taken_at"]
-    span = span_of(row)
-    subtitle = modality == "text" and span is not None and span.unit == "s"
-    return Hit(
-        rank=0,
-        score=score,
-        match=match,
-        path=os.fsdecode(row["path"]),
-        modality=modality,
-        id=row_id,
-        span=span,
-        text=row["passage"],
-        evidence=(row["mms_evidence"] or ("subtitle" if subtitle else _EVIDENCE[modality]),),
-        state=_state(row),
-        width=row["width"],
-        height=row["height"],
-        duration_s=row["duration_s"],
-        taken_at=taken_at,
-        note=row["note"],
-        taken_from=row["taken_from"],
-        camera=row["mms_camera"],
-        lat=row["mms_lat"],
-        lon=row["mms_lon"],
-        place=row["mms_place"],
-        country=row["mms_country"],
-        title=row["mms_title"],
-        tags=tuple(row["mms_tags"] or ()),
-        lang=row["mms_lang"],
-        boxes=tuple(row["mms_boxes"] or ()),
-        content_hash=row["content_hash"] or b"",
-        facts=own_facts_of(row),
-    )
-
-
-def _state(row: dict[str, Any]) -> FileState:
-    if is_without_file(row):
-        return "none"
-    try:
-        facts = os.stat(row["path"])
-    except OSError:
-        return "gone"
-    return "current" if (facts.st_size, facts.st_mtime_ns) == (row["size"], row["mtime_ns"]) else "changed"

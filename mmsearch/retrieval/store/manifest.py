@@ -72,6 +72,31 @@ class IndexEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class LexicalEntry:
+    """A segment of the lexical index of a (space, modality).
+
+    Attributes:
+        path: of its file.
+        space: the key of the space.
+        modality: of its rows.
+        rows: how many of them hold words.
+        covers: how many rows it was made from.
+        covers_to: it has the rows with ids up to this one that the segments before it do not have.
+        format: of the file; segments of another format are made again.
+        checksum: of the file.
+    """
+
+    path: str
+    space: str
+    modality: Modality
+    rows: int
+    covers: int
+    covers_to: int
+    format: int
+    checksum: str
+
+
+@dataclass(frozen=True, slots=True)
 class MatchSampleEntry:
     """The fixed random sample of the rows of a (space, modality) that hits are judged with.
 
@@ -172,6 +197,7 @@ class Manifest:
         settings: the index that was asked for.
         shards: the rows.
         indexes: segments of approximate indexes.
+        lexical: segments of lexical indexes.
         match_samples: rows that hits are judged with.
         tombstones: ids of deleted rows.
         fact_updates: facts that were changed after their rows were written, the oldest first.
@@ -196,6 +222,7 @@ class Manifest:
     settings: IndexSettings = field(default_factory=IndexSettings)
     shards: tuple[ShardEntry, ...] = ()
     indexes: tuple[IndexEntry, ...] = ()
+    lexical: tuple[LexicalEntry, ...] = ()
     match_samples: tuple[MatchSampleEntry, ...] = ()
     tombstones: tuple[TombstoneEntry, ...] = ()
     fact_updates: tuple[FactUpdateEntry, ...] = ()
@@ -229,13 +256,19 @@ class Manifest:
         chosen = [i for i in self.indexes if i.space == space and i.modality == modality]
         return sorted(chosen, key=lambda entry: entry.covers_to)
 
+    def lexical_of(self, space: str, modality: Modality) -> list[LexicalEntry]:
+        """The segments of the lexical index of a (space, modality), in the order of the ids that they cover."""
+        chosen = [entry for entry in self.lexical if entry.space == space and entry.modality == modality]
+        return sorted(chosen, key=lambda entry: entry.covers_to)
+
     def match_sample_of(self, space: str, modality: Modality) -> MatchSampleEntry | None:
         """The sample of a (space, modality); None if none was drawn."""
         return next((s for s in self.match_samples if s.space == space and s.modality == modality), None)
 
     def files(self) -> set[str]:
         """Every file that the manifest names, relative to the collection."""
-        named = {entry.path for group in (self.shards, self.match_samples, self.fact_updates) for entry in group}
+        groups = (self.shards, self.match_samples, self.fact_updates, self.lexical)
+        named = {entry.path for group in groups for entry in group}
         named |= {name for entry in self.tombstones for name in entry.files}
         if self.skipped is not None:
             named.add(self.skipped.path)
@@ -269,6 +302,7 @@ class Manifest:
             settings=IndexSettings(**data["settings"]),
             shards=tuple(ShardEntry(**entry) for entry in data["shards"]),
             indexes=tuple(IndexEntry(**entry) for entry in data["indexes"]),
+            lexical=tuple(LexicalEntry(**entry) for entry in data.get("lexical", ())),
             match_samples=tuple(MatchSampleEntry(**entry) for entry in data["samples"]),
             tombstones=tuple(TombstoneEntry(**entry) for entry in data["dead"]),
             fact_updates=tuple(FactUpdateEntry(**entry) for entry in data.get("fact_updates", ())),

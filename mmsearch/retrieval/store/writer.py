@@ -21,6 +21,7 @@ from mmsearch.retrieval.store.lock import writer_lock
 from mmsearch.retrieval.store.manifest import (
     MANIFEST_NAME,
     IndexEntry,
+    LexicalEntry,
     Manifest,
     ShardEntry,
     load_manifest,
@@ -34,7 +35,7 @@ from mmsearch.retrieval.store.snapshot import Rows, Snapshot, open_shard
 from mmsearch.retrieval.store.tombstones import TOMBSTONE_COPIES, TOMBSTONES_FOLDER, write_tombstones
 from mmsearch.types import Modality, Space
 
-Sized = TypeVar("Sized", ShardEntry, IndexEntry)
+Sized = TypeVar("Sized", ShardEntry, IndexEntry, LexicalEntry)
 
 SWEEP_AFTER_S = 600.0
 """Unnamed files younger than this stay: a reader may hold the manifest that named them."""
@@ -249,5 +250,5 @@ def merges_due(entries: Sequence[Sized]) -> list[list[Sized]]:
     return due
 
 
-def _size_class(entry: ShardEntry | IndexEntry) -> int:
+def _size_class(entry: ShardEntry | IndexEntry | LexicalEntry) -> int:
     return int(np.log2(max(entry.rows, 64) / 64) // 3)

@@ -12,13 +12,14 @@ import numpy as np
 
 from mmsearch.durable import file_checksum
 from mmsearch.errors import CollectionDamagedError, MMSearchError, NewerFormatError
-from mmsearch.indexes import ApproximateIndex
+from mmsearch.indexes import LEXICAL_FORMAT, ApproximateIndex, LexicalSegment
 from mmsearch.retrieval.store.fact_updates import read_update_file
 from mmsearch.retrieval.store.lock import writer_lock
 from mmsearch.retrieval.store.manifest import (
     MANIFEST_NAME,
     FactUpdateEntry,
     IndexEntry,
+    LexicalEntry,
     LostEntry,
     Manifest,
     MatchSampleEntry,
@@ -34,7 +35,7 @@ from mmsearch.retrieval.upkeep.index_files import read_index_facts
 from mmsearch.retrieval.upkeep.maintain import maintain
 from mmsearch.retrieval.upkeep.rebuild_manifest import deleted_by_other_rows, manifest_from_files
 
-Entry = ShardEntry | IndexEntry | MatchSampleEntry | TombstoneEntry | FactUpdateEntry | SkippedEntry
+Entry = ShardEntry | IndexEntry | LexicalEntry | MatchSampleEntry | TombstoneEntry | FactUpdateEntry | SkippedEntry
 
 _MANIFEST_REBUILT = (
     "made again from the shards; what to exclude and what was removed is to be said again,"
@@ -159,7 +160,7 @@ def _what_was_done(entry: Entry) -> str:
 def _find_problems(root: Path, manifest: Manifest) -> Iterator[tuple[Entry, Problem]]:
     """Every file of the manifest with which something is wrong."""
     entries: list[Entry] = [*manifest.shards, *manifest.tombstones, *manifest.fact_updates]
-    entries += [*manifest.match_samples, *manifest.indexes]
+    entries += [*manifest.match_samples, *manifest.indexes, *manifest.lexical]
     entries += [manifest.skipped] if manifest.skipped else []
     for entry in entries:
         try:
@@ -200,6 +201,9 @@ def _check(root: Path, entry: Entry) -> None:
         read_update_file(root / entry.path)
     elif isinstance(entry, MatchSampleEntry):
         np.load(root / entry.path, allow_pickle=False)
+    elif isinstance(entry, LexicalEntry):
+        if entry.format == LEXICAL_FORMAT:
+            LexicalSegment.open(root / entry.path, entry.rows).check()
     elif isinstance(entry, IndexEntry):
         read_index_facts(root, entry)
         ApproximateIndex.load((root / entry.path).with_suffix(".faiss"))
@@ -219,6 +223,7 @@ def _without(manifest: Manifest, entry: Entry) -> Manifest:
         fact_updates=tuple(e for e in manifest.fact_updates if e != entry),
         match_samples=tuple(e for e in manifest.match_samples if e != entry),
         indexes=tuple(e for e in manifest.indexes if not _needs(e, entry)),
+        lexical=tuple(e for e in manifest.lexical if not _needs(e, entry)),
         skipped=None if manifest.skipped == entry else manifest.skipped,
         lost=_with_lost(manifest, entry),
     )
@@ -232,8 +237,12 @@ def _with_lost(manifest: Manifest, entry: Entry) -> tuple[LostEntry, ...]:
     return (*others, LostEntry(entry.space, entry.modality, manifest.next_id))
 
 
-def _needs(index: IndexEntry, entry: Entry) -> bool:
+def _needs(index: IndexEntry | LexicalEntry, entry: Entry) -> bool:
     """Whether a segment goes when ``entry`` does: it is that one, or a later segment of the same index."""
-    if not isinstance(entry, IndexEntry) or (index.space, index.modality) != (entry.space, entry.modality):
+    if (
+        not isinstance(entry, IndexEntry | LexicalEntry)
+        or type(entry) is not type(index)
+        or (index.space, index.modality) != (entry.space, entry.modality)
+    ):
         return False
     return index.covers_to >= entry.covers_to

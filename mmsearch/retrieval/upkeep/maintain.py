@@ -21,6 +21,7 @@ from mmsearch.retrieval.store.manifest import MatchSampleEntry
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.writer import Writer, merges_due
 from mmsearch.retrieval.upkeep.index_builder import IndexJob, LoadTextQueries, drop_index, merge_segments, update_index
+from mmsearch.retrieval.upkeep.lexical_builder import update_words
 from mmsearch.retrieval.upkeep.probe_texts import make_probe_texts
 from mmsearch.types import Modality, Space
 
@@ -52,6 +53,7 @@ def maintain(
         merge_small_shards(writer, space.key, modality)
         _update_match_sample(writer, space, modality)
         snapshot = Snapshot(writer.root, writer.manifest)
+        update_words(writer, space.key, modality)
         text_queries = _text_queries(snapshot, space, modality, embed)
         notices += update_index(IndexJob(writer, space, modality, memory, threads), text_queries)
     return notices
@@ -82,6 +84,7 @@ def compact(writer: Writer) -> None:
             entries = writer.manifest.shards_of(key, modality)
             if len(entries) > 1 or len(deleted) or snapshot.fact_updates.touches(snapshot.rows(key, modality).ids):
                 writer.merge(entries, deleted)
+            update_words(writer, key, modality, whole=True)
         maintain(writer, space)
     writer.publish(replace(writer.manifest, tombstones=(), fact_updates=()))
 

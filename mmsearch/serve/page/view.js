@@ -73,14 +73,14 @@ export function View({ asked, request, hit, place, local, isSheet, onChange, onS
   </div>`;
 }
 
-const EVIDENCE = { picture: "the picture", text: "the text", frame: "what is seen", sound: "what is heard", subtitle: "what is said" };
+const EVIDENCE = { look: "its look", text: "its text", ocr: "text in it", speech: "what is said", name: "its name", frame: "what is seen", sound: "what is heard", subtitle: "what is said" };
 
 function Level({ hit }) {
   if (!hit || hit.rank === undefined) return null;
   const [title, meaning] = levelWords(hit.level);
   const bars = { strong: 4, likely: 3, weak: 2, nothing: 1 }[hit.level] ?? 0;
-  const timed = hit.modality === "video" || hit.modality === "audio";
-  const evidence = timed ? (hit.evidence ?? []).map((kind) => EVIDENCE[kind] ?? kind).join(" and ") : "";
+  const plain = ["look", "text"].includes((hit.evidence ?? []).join());
+  const evidence = !plain ? (hit.evidence ?? []).map((kind) => EVIDENCE[kind] ?? kind).join(" and ") : "";
   return html`<p class="level ${hit.level ?? "unknown"}">
     <span class="meter" aria-hidden="true">${[1, 2, 3, 4].map((i) => html`<span class=${i <= bars ? "on" : ""} />`)}</span>
     <strong>${title}</strong>

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,10 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from mmsearch import Collection, Query
+from mmsearch import Collection
 from mmsearch.retrieval.encoders.level_fits import LevelFit, Logistic, measured_fit
 from mmsearch.retrieval.search.levels import (
-    EXACT_WORDS,
     LEAST_PROBABILITY,
     PRIOR,
     Judge,
@@ -23,7 +21,6 @@ from mmsearch.retrieval.search.levels import (
     best_level,
     fuse_judgements,
     level_of,
-    raise_exact_texts,
 )
 from mmsearch.types import LEVELS
 
@@ -106,31 +103,6 @@ def test_the_numbers_of_mini_tell_a_caption_that_fits_from_one_that_does_not():
         levels = [level_of(float(MINI.answer_logits(*pair, math.log(rows)))) for pair in (fits, does_not)]
         assert levels[1] == "nothing"
         assert LEVELS.index(levels[0]) < LEVELS.index("nothing")
-
-
-def a_text(row_id: int, text: str):
-    return SimpleNamespace(id=row_id, text=text)
-
-
-@pytest.mark.parametrize(
-    ("query", "raised"),
-    [
-        ("Anna", [1]),
-        ("anna's birthday", []),
-        ("the birthday", [1, 2]),
-        ("birth", []),
-        (Query("birthday", minus=["Anna"]), [1, 2]),
-        (Query("Anna", "cake"), []),
-        ("the", []),
-        ("?", []),
-    ],
-)
-def test_a_text_with_every_word_of_the_query_is_judged_higher(query, raised):
-    rows = [a_text(1, "Anna: her birthday is in May"), a_text(2, "Birthday cake"), a_text(3, None)]
-    judged = {row.id: Judgement(0.0, -1.0) for row in rows}
-    raise_exact_texts(judged, rows, query if isinstance(query, Query) else Query(query))
-    assert [row_id for row_id, one in judged.items() if one.answer == EXACT_WORDS] == raised
-    assert [row_id for row_id, one in judged.items() if one.match == EXACT_WORDS - 1.0] == raised
 
 
 def test_a_note_that_names_somebody_is_found_by_the_name(tmp_path):

@@ -88,7 +88,7 @@ def test_a_row_is_timed_in_seconds_and_a_moment_up_to_ten():
     passage = Hit(
         path="/notes.txt", modality="text", span=Span(0, 40, "char"), text="words", evidence=("text",), **shared
     )
-    picture = Hit(path="/a.png", modality="image", evidence=("picture",), **shared)
+    picture = Hit(path="/a.png", modality="image", evidence=("look",), **shared)
     assert [is_timed(hit) for hit in (passage, picture, row(0, 40, 0))] == [False, False, True]
     assert [is_moment(row(5, end, 0)) for end in (5, 14.9, 15, 15.1)] == [True, True, True, False]
 

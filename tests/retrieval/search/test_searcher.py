@@ -97,7 +97,7 @@ def test_terms_are_the_weighted_mean_of_their_unit_vectors(gallery, folder):
     words = encoder.encode_texts(["a field of stripes", "a boat on water"])
     mean = words[0] * 2 + stored(gallery, folder / "disc.png") - 0.5 * words[1]
     query = Query(("a field of stripes", 2), folder / "disc.png", minus=[("a boat on water", 0.5)])
-    by_terms = gallery.search(query, k=20, include_self=True)
+    by_terms = gallery.search(query, k=20, include_self=True, mode="semantic")
     by_vector = gallery.search(mean, k=20)
     assert [hit.id for hit in by_terms] == [hit.id for hit in by_vector]
     np.testing.assert_allclose([h.score for h in by_terms], [h.score for h in by_vector], atol=1e-3)
@@ -253,7 +253,7 @@ def test_hits_of_one_modality_are_ranked_by_score(gallery):
 def test_a_hit_explains_itself(gallery, folder):
     by_path = {Path(hit.path).name: hit for hit in gallery.search("x", k=20)}
     disc, bread = by_path["disc.png"], by_path["bread.md"]
-    assert (disc.modality, disc.evidence, disc.width, disc.height) == ("image", ("picture",), 96, 64)
+    assert (disc.modality, disc.evidence, disc.width, disc.height) == ("image", ("look",), 96, 64)
     assert (bread.modality, bread.evidence, bread.state) == ("text", ("text",), "current")
 
 
@@ -304,7 +304,9 @@ def test_words_past_what_the_model_reads_count(gallery):
 
 def test_a_long_text_finds_what_a_file_of_it_finds(gallery, tmp_path):
     (tmp_path / "long.txt").write_text(LONG + END)
-    by_file, by_words, by_both = gallery.search_many([tmp_path / "long.txt", LONG + END, Query(LONG + END)], k=20)
+    by_file, by_words, by_both = gallery.search_many(
+        [tmp_path / "long.txt", LONG + END, Query(LONG + END)], k=20, mode="semantic"
+    )
     assert [(hit.id, hit.score) for hit in by_words] == [(hit.id, pytest.approx(hit.score)) for hit in by_file]
     assert by_both == by_words
 
