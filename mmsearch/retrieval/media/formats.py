@@ -74,7 +74,15 @@ def _sound(
 
 
 def _document(title: str, reader: str, *magics: bytes, endings: str, textual: bool = False) -> Format:
-    return Format(title, "document", f"documents.{reader}", magics, tuple(endings.split()), textual=textual)
+    return Format(
+        title,
+        "document",
+        f"documents.{reader}",
+        magics,
+        tuple(endings.split()),
+        by_ending=reader == "mail",  # a message may hold bytes of any kind
+        textual=textual,
+    )
 
 
 def _raw(ending: str, *magics: bytes) -> Format:
@@ -255,7 +263,8 @@ FORMATS: dict[str, Format] = {
     "rw2": _raw("rw2", b"IIU\x00"),
     "x3f": _raw("x3f", b"FOVb"),
     # Texts, tables and subtitles: modules beside this one. Their endings tell them apart.
-    "text": Format("Plain text", "text", "texts.text", endings=("txt", "text", "md", "markdown", "rst"), textual=True),
+    "text": Format("Plain text", "text", "texts.text", endings=("txt", "text", "rst"), textual=True),
+    "markdown": Format("Markdown", "text", "texts.text", endings=("md", "markdown"), textual=True),
     "csv": Format("CSV", "table", "texts.table", endings=("csv",), textual=True),
     "tsv": Format("TSV", "table", "texts.table", endings=("tsv",), textual=True),
     "jsonl": Format("JSON lines", "table", "texts.table", endings=("jsonl",), textual=True),
@@ -265,6 +274,18 @@ FORMATS: dict[str, Format] = {
     "vtt": Format("WebVTT", "subtitles", "texts.subtitles", endings=("vtt",), textual=True),
     # Documents: modules beside this one.
     "pdf": _document("PDF", "pdf", b"%PDF-", endings="pdf"),
+    "word": _document("Word", "word", endings="docx docm dotx dotm"),
+    "powerpoint": _document("PowerPoint", "slides", endings="pptx pptm ppsx ppsm potx potm"),
+    "excel": _document("Excel", "sheets", endings="xlsx xlsm xltx xltm"),
+    "odt": _document("OpenDocument text", "opendocument", endings="odt ott"),
+    "ods": _document("OpenDocument spreadsheet", "opendocument", endings="ods ots"),
+    "odp": _document("OpenDocument presentation and drawing", "opendocument", endings="odp otp odg otg"),
+    "fodt": _document("flat OpenDocument", "opendocument", endings="fodt fods fodp fodg", textual=True),
+    "epub": _document("EPUB", "epub", endings="epub"),
+    "rtf": _document("RTF", "rtf", b"{\\rtf", endings="rtf"),
+    "html": _document("web pages", "web_page", endings="html htm xhtml", textual=True),
+    "eml": _document("e-mail", "mail", endings="eml emlx mht mhtml", textual=True),
+    "mbox": _document("mailboxes", "mail", endings="mbox", textual=True),
 }
 """By name. A name is not on disk; it lasts as long as a job."""
 

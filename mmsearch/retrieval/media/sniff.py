@@ -22,6 +22,7 @@ from mmsearch.retrieval.media.unsupported import (
     BINARY_ENDINGS,
     UNREAD_ENDINGS,
     UNREAD_MAGICS,
+    ZIP,
     document_by_ending,
     document_reason,
     markup_of,
@@ -49,7 +50,7 @@ class Sniffed:
 
 
 _PLAIN = re.compile(rb"[\x20-\x7e]*")
-_SURE = ("pdf", "fits", "xpm", "sphere", "voc", "y4m", "raf", "orf", "x3f")
+_SURE = ("pdf", "rtf", "fits", "xpm", "sphere", "voc", "y4m", "raf", "orf", "x3f")
 """Formats whose first bytes are letters that begin no text."""
 
 _SIGNATURES: tuple[tuple[bytes, str, bool], ...] = tuple(
@@ -83,6 +84,20 @@ _BRANDS: tuple[tuple[frozenset[bytes], Kind, str], ...] = (
     (frozenset({b"3gp4", b"3gp5", b"3gp6", b"3gp7", b"3ge6", b"3gg6", b"3g2a", b"3g2b", b"3g2c"}), "video", "3gp"),
 )
 
+_MIMETYPES = (
+    (b"application/epub+zip", "epub"),
+    (b"application/vnd.oasis.opendocument.text", "odt"),
+    (b"application/vnd.oasis.opendocument.spreadsheet", "ods"),
+    (b"application/vnd.oasis.opendocument.presentation", "odp"),
+    (b"application/vnd.oasis.opendocument.graphics", "odp"),
+)
+_MIMETYPE_WITHIN = 256
+"""The first entry of such files is their media type, which is not packed."""
+_FOLDERS = ((b"word/", "word"), (b"ppt/", "powerpoint"), (b"xl/", "excel"))
+_ZIPPED = frozenset(("word", "powerpoint", "excel", "odt", "ods", "odp", "epub"))
+_MAILBOX = re.compile(rb"From \S[^\n]{0,200}\d\d:\d\d[^\n]{0,60}\n[!-9;-~]{1,60}:")
+_WEB_PAGE = "a web page (HTML)"
+
 _NO_WEB_PAGES = frozenset(endings_of("table", "subtitles"))
 """A web page in a file with one of these endings is a mistake, such as a failed download."""
 
@@ -110,6 +125,8 @@ def sniff(head: bytes, name: bytes | str, *, explicitly_requested: bool) -> Snif
     found = _by_signature(head, extension)
     if found is not None:
         return found
+    if head.startswith(ZIP) and (name_of := _document_in_zip(head, extension)) is not None:
+        return Sniffed("document", name_of)
     reason = unread_reason(head, extension)
     if reason is not None:
         return Sniffed("other", "unread", reason)
@@ -185,6 +202,19 @@ def _by_signature(head: bytes, extension: str) -> Sniffed | None:
     if found is None and is_drawing(head):
         found = Sniffed("other", "unread", "an SVG drawing: not read")
     return found
+
+
+def _document_in_zip(head: bytes, extension: str) -> str | None:
+    """The format of a document that is a ZIP file, by the names of its first entries, else by its ending."""
+    for mark, name in _MIMETYPES:
+        if b"mimetype" + mark in head[:_MIMETYPE_WITHIN]:
+            return name
+    if b"[Content_Types].xml" in head:
+        for mark, name in _FOLDERS:
+            if mark in head:
+                return name
+    name_of = FORMAT_BY_ENDING.get(extension, "")
+    return name_of if name_of in _ZIPPED else None
 
 
 def _behind_id3(head: bytes, extension: str) -> str:
@@ -277,11 +307,13 @@ def is_text_with_nuls(head: bytes) -> bool:
 def _kind_of_text(head: bytes, extension: str, explicitly_requested: bool) -> Sniffed:
     if head.removeprefix(codecs.BOM_UTF8).startswith(b"WEBVTT"):
         return Sniffed("subtitles", "vtt")
+    if not extension and _MAILBOX.match(head):
+        return Sniffed("document", "mbox")
     markup = markup_of(head)
     reason = document_reason(extension, explicitly_requested)
     if extension in MEDIA_ENDINGS or extension in BINARY_ENDINGS:
         reason = f"{markup or 'text'} in a file named .{extension}"
-    elif markup == "a web page (HTML)" and extension in _NO_WEB_PAGES:
+    elif markup == _WEB_PAGE and extension in _NO_WEB_PAGES:
         reason = f"{markup} in a file named .{extension}"
     elif not extension and not explicitly_requested and (markup or head.startswith(b"#!")):
         reason = f"{markup or 'a script'}: name the file itself to index it"
@@ -290,6 +322,8 @@ def _kind_of_text(head: bytes, extension: str, explicitly_requested: bool) -> Sn
     if extension in TEXT_ENDINGS:
         name = FORMAT_BY_ENDING[extension]
         return Sniffed(FORMATS[name].kind, name)
+    if explicitly_requested and markup == _WEB_PAGE:
+        return Sniffed("document", "html")
     if not extension or explicitly_requested:
         return Sniffed("text", "text")
     return Sniffed("other", "text", f"source code or data (.{extension}): name the file itself to index it")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import codecs
 import re
 
+from mmsearch.retrieval.media.formats import TEXT_ENDINGS, endings_of
+
 _NOT_YET = "not read yet"
 
 _MAGICS: tuple[tuple[bytes, str], ...] = (
-    (b"{\\rtf", f"an RTF document: {_NOT_YET}"),
     (b"ITSF\x03", f"a Windows help file: {_NOT_YET}"),
     (b"\x1f\x8b\x08", "a gzip archive: not looked into"),
     (b"BZh91AY&SY", "a bzip2 archive: not looked into"),
@@ -53,7 +54,10 @@ _MAGICS: tuple[tuple[bytes, str], ...] = (
 )
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
+_ENCRYPTED_PACKAGE = "EncryptedPackage".encode("utf-16-le")
+"""The part of an OLE file that holds an encrypted document of today's Office."""
+
+ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 
 _PLAIN: dict[str, str] = {
     "tex": "a LaTeX document",
@@ -62,20 +66,15 @@ _PLAIN: dict[str, str] = {
     "log": "a log",
 }
 _DOCUMENTS: dict[str, str] = {
-    **dict.fromkeys(("docx", "doc", "docm", "dotx", "dot"), "a Word document"),
-    **dict.fromkeys(("xlsx", "xls", "xlsm", "xlsb", "xltx"), "an Excel workbook"),
-    **dict.fromkeys(("pptx", "ppt", "pptm", "ppsx", "pps", "potx"), "a PowerPoint presentation"),
-    **dict.fromkeys(("odt", "ott", "fodt"), "an OpenDocument text"),
-    **dict.fromkeys(("ods", "ots", "fods"), "an OpenDocument spreadsheet"),
-    **dict.fromkeys(("odp", "otp", "fodp"), "an OpenDocument presentation"),
-    "odg": "an OpenDocument drawing",
-    **dict.fromkeys(("epub", "mobi", "azw", "azw3", "fb2"), "an e-book"),
+    **dict.fromkeys(("doc", "dot"), "an old Word document"),
+    **dict.fromkeys(("xls", "xlt"), "an old Excel workbook"),
+    "xlsb": "a binary Excel workbook",
+    **dict.fromkeys(("ppt", "pps", "pot"), "an old PowerPoint presentation"),
+    **dict.fromkeys(("mobi", "azw", "azw3", "fb2"), "an e-book of a kind other than EPUB"),
     "pages": "a Pages document",
     "numbers": "a Numbers spreadsheet",
     "key": "a Keynote presentation",
-    "rtf": "an RTF document",
-    **dict.fromkeys(("html", "htm", "xhtml", "mhtml", "mht"), "a web page"),
-    **dict.fromkeys(("eml", "mbox", "msg"), "an e-mail"),
+    "msg": "an Outlook e-mail",
     **_PLAIN,
 }
 _SIDECARS: dict[str, str] = {
@@ -92,15 +91,14 @@ _SIDECARS: dict[str, str] = {
 }
 """Files that accompany pictures, films and sounds; most are text."""
 
-_MARKUP_DOCUMENTS = frozenset(
-    {"rtf", "html", "htm", "xhtml", "mhtml", "mht", "eml", "mbox", "fodt", "fods", "fodp", "fb2"}
-)
+_MARKUP_DOCUMENTS = frozenset({"fb2"})
 """Documents that are text full of mark-up or encoded parts: not read, even where the user names them."""
 
 _CONTAINERS = frozenset({"zip", "jar", "apk", "cbz", "gz", "tgz", "bz2", "xz", "7z", "rar", "zst", "tar", "iso", "dmg"})
-_BINARY = frozenset({"pdf", "exe", "dll", "parquet", "sqlite", "ttf", "otf"})
+_READ = frozenset(ending for ending in endings_of("document") if ending not in TEXT_ENDINGS)
+_BINARY = frozenset({"exe", "dll", "parquet", "sqlite", "ttf", "otf"})
 _ALSO_TEXTS = frozenset({"key", "msg", "dot", "pages", "numbers", *_PLAIN, *_MARKUP_DOCUMENTS})
-BINARY_ENDINGS = (frozenset(_DOCUMENTS) | _CONTAINERS | _BINARY) - _ALSO_TEXTS
+BINARY_ENDINGS = (frozenset(_DOCUMENTS) | _READ | _CONTAINERS | _BINARY) - _ALSO_TEXTS
 """Endings of binary files. Text in such a file is a web page that was saved in its place, or a placeholder."""
 
 UNREAD_MAGICS: tuple[tuple[bytes, str], ...] = (
@@ -154,9 +152,11 @@ _JSON = re.compile(
 
 def unread_reason(head: bytes, extension: str) -> str | None:
     """Why a file is not read, by its first bytes; None if they do not say."""
-    if head.startswith(_ZIP):
-        return _in_zip(head, extension)
+    if head.startswith(ZIP):
+        return _in_zip(extension)
     if head.startswith(_OLE):
+        if _ENCRYPTED_PACKAGE in head or extension in _READ:
+            return "an encrypted Office document: it needs a password"
         return f"{_DOCUMENTS.get(extension, 'an old Office document')}: {_NOT_YET}"
     if extension in _SIDECARS and head.startswith(b"bplist0"):
         return _SIDECARS[extension]
@@ -172,19 +172,8 @@ def unread_reason(head: bytes, extension: str) -> str | None:
     return None
 
 
-def _in_zip(head: bytes, extension: str) -> str:
-    """What a ZIP file is, by the names of its first entries: Office documents and e-books are ZIP files."""
-    for mark, name in (
-        (b"application/epub+zip", "epub"),
-        (b"opendocument.text", "odt"),
-        (b"opendocument.spreadsheet", "ods"),
-        (b"opendocument.presentation", "odp"),
-        (b"word/", "docx"),
-        (b"ppt/", "pptx"),
-        (b"xl/", "xlsx"),
-    ):
-        if mark in head:
-            return f"{_DOCUMENTS[name]}: {_NOT_YET}"
+def _in_zip(extension: str) -> str:
+    """What a ZIP file is that is no document that is read."""
     if extension in _DOCUMENTS:
         return f"{_DOCUMENTS[extension]}: {_NOT_YET}"
     return "a ZIP archive: not looked into"

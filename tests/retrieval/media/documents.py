@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import io
+import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from PIL import Image
+
+from mmsearch.retrieval.media.documents.read import read_document
+from mmsearch.retrieval.media.documents.sink import DocumentSink
+from mmsearch.retrieval.media.sniff import HEAD_BYTES, sniff
+from mmsearch.types import Facts
 
 ENCRYPTED = b"/ID [<00><00>] /Encrypt << /Filter /Standard /V 1 /R 2 /P -4 /O <%s> /U <%s> >> " % (
     b"11" * 32,
@@ -76,3 +82,149 @@ def _stream(entries: bytes, data: bytes) -> bytes:
 
 def _escaped(line: str) -> bytes:
     return line.encode("cp1252").replace(b"\\", rb"\\").replace(b"(", rb"\(").replace(b")", rb"\)")
+
+
+# ZIP files
+
+_OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/"
+_PREFIXES = "office text table draw style fo meta dc dcterms cp manifest presentation svg w mc a p r m"
+NAMES = " ".join(f'xmlns:{prefix}="urn:{prefix}"' for prefix in _PREFIXES.split())
+
+
+def zipped(entries: Mapping[str, str | bytes], mimetype: str | None = None) -> bytes:
+    """A ZIP file of the entries, after one with the media type, which is not packed."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
+        if mimetype:
+            file.writestr("mimetype", mimetype, zipfile.ZIP_STORED)
+        for name, data in entries.items():
+            file.writestr(name, data)
+    return out.getvalue()
+
+
+def relations(*relations: tuple[str, str, str]) -> str:
+    """A file of relations: the id, the kind and the target of each."""
+    listed = "".join(f'<Relationship Id="{i}" Type="{_OFFICE}{kind}" Target="{to}"/>' for i, kind, to in relations)
+    return f"<Relationships>{listed}</Relationships>"
+
+
+CORE = (
+    f"<cp:coreProperties {NAMES}><dc:title>Lights of the coast</dc:title><cp:keywords>sea, lamp</cp:keywords>"
+    "<dcterms:created>2022-04-01T08:00:00Z</dcterms:created><dc:language>en-GB</dc:language></cp:coreProperties>"
+)
+
+
+def office(main: str, xml: str, parts: Mapping[str, str] | None = None) -> bytes:
+    """A file of Word, PowerPoint or Excel: the name and the content of its main part, and further parts."""
+    of_all = relations(("a", "officeDocument", main), ("b", "metadata/core-properties", "docProps/core.xml"))
+    entries = {"[Content_Types].xml": "<Types/>", "_rels/.rels": of_all, main: xml, "docProps/core.xml": CORE}
+    return zipped({**entries, **(parts or {})})
+
+
+def paragraph(text: str, properties: str = "") -> str:
+    """A paragraph of Word."""
+    return f"<w:p><w:pPr>{properties}</w:pPr><w:r><w:t>{text}</w:t></w:r></w:p>"
+
+
+def docx(body: str, parts: Mapping[str, str] | None = None) -> bytes:
+    """A Word document of the paragraphs."""
+    xml = f"<w:document {NAMES}><w:body>{body}</w:body></w:document>"
+    return office("word/document.xml", xml, parts)
+
+
+def pptx(slides: Sequence[str], notes: Mapping[int, str] | None = None) -> bytes:
+    """A presentation: the text of each slide, and the notes of some."""
+    listed = "".join(f'<p:sldId id="{256 + i}" r:id="r{i}"/>' for i in range(len(slides)))
+    main = f"<p:presentation {NAMES}><p:sldIdLst>{listed}</p:sldIdLst></p:presentation>"
+    of_main = relations(*((f"r{i}", "slide", f"slides/slide{9 - i}.xml") for i in range(len(slides))))
+    parts = {"ppt/_rels/presentation.xml.rels": of_main}
+    for i, text in enumerate(slides):
+        parts[f"ppt/slides/slide{9 - i}.xml"] = drawn(text)
+    for i, text in (notes or {}).items():
+        parts[f"ppt/slides/_rels/slide{9 - i}.xml.rels"] = relations(("n", "notesSlide", f"../notesSlides/n{i}.xml"))
+        parts[f"ppt/notesSlides/n{i}.xml"] = drawn(text)
+    return office("ppt/presentation.xml", main, parts)
+
+
+def drawn(text: str) -> str:
+    """A slide with a text and its number."""
+    number = '<a:p><a:fld type="slidenum"><a:t>7</a:t></a:fld></a:p>'
+    return f"<p:sld {NAMES}><a:p><a:r><a:t>{text}</a:t></a:r></a:p>{number}</p:sld>"
+
+
+def xlsx(sheets: Mapping[str, str], shared: Sequence[str] = (), formats: Sequence[int] = (0, 14)) -> bytes:
+    """A workbook: the rows of each sheet, the texts that cells share, the formats of numbers by style."""
+    listed = "".join(f'<sheet name="{name}" sheetId="{i}" r:id="r{i}"/>' for i, name in enumerate(sheets))
+    of_main = [(f"r{i}", "worksheet", f"/xl/worksheets/sheet{i}.xml") for i in range(len(sheets))]
+    of_main += [("s", "sharedStrings", "sharedStrings.xml"), ("t", "styles", "styles.xml")]
+    styles = "".join(f'<xf numFmtId="{number}"/>' for number in formats)
+    own = (
+        '<numFmt numFmtId="200" formatCode="[Red]dd/mm/yyyy"/><numFmt numFmtId="201" formatCode="0 &quot;days&quot;"/>'
+    )
+    parts = {
+        "xl/_rels/workbook.xml.rels": relations(*of_main),
+        "xl/sharedStrings.xml": "<sst>" + "".join(f"<si><t>{text}</t></si>" for text in shared) + "</sst>",
+        "xl/styles.xml": f"<styleSheet><numFmts>{own}</numFmts><cellXfs>{styles}</cellXfs></styleSheet>",
+    }
+    for i, rows in enumerate(sheets.values()):
+        parts[f"xl/worksheets/sheet{i}.xml"] = f"<worksheet><sheetData>{rows}</sheetData></worksheet>"
+    main = f"<workbook {NAMES}><sheets>{listed}</sheets></workbook>"
+    return office("xl/workbook.xml", main, parts)
+
+
+META = (
+    "<office:meta><dc:title>Lichter der Küste</dc:title><meta:keyword>sea</meta:keyword>"
+    "<meta:keyword>lamp</meta:keyword><dc:language>de-DE</dc:language>"
+    "<meta:creation-date>2020-02-03T04:05:06.789</meta:creation-date></office:meta>"
+)
+_STYLES = (
+    '<office:automatic-styles><style:style style:name="P9"><style:paragraph-properties fo:break-before="page"/>'
+    "</style:style></office:automatic-styles>"
+)
+
+
+def odf(kind: str, body: str, entries: Mapping[str, str] | None = None) -> bytes:
+    """An OpenDocument *text*, *spreadsheet* or *presentation*. The style ``P9`` begins a page."""
+    content = (
+        f"<office:document-content {NAMES}>{_STYLES}<office:body><office:{kind}>{body}</office:{kind}></office:body>"
+    )
+    meta = f"<office:document-meta {NAMES}>{META}</office:document-meta>"
+    parts = {"content.xml": content + "</office:document-content>", "meta.xml": meta, **(entries or {})}
+    return zipped(parts, f"application/vnd.oasis.opendocument.{kind}")
+
+
+def flat_odf(kind: str, body: str) -> bytes:
+    """The same in one file of XML."""
+    xml = f"<office:document {NAMES}>{META}{_STYLES}<office:body><office:{kind}>{body}</office:{kind}></office:body>"
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{xml}</office:document>'.encode()
+
+
+def epub(chapters: Sequence[str], entries: Mapping[str, str] | None = None) -> bytes:
+    """A book: the body of each chapter."""
+    items = "".join(f'<item id="c{i}" href="part%20{i}.xhtml"/>' for i in range(len(chapters)))
+    spine = "".join(f'<itemref idref="c{i}"/>' for i in range(len(chapters)))
+    meta = "<dc:title>The Whale</dc:title><dc:language>en-US</dc:language><dc:subject>sea</dc:subject>"
+    package = f"<package {NAMES}><metadata>{meta}<dc:date>1851-10-18</dc:date></metadata>"
+    parts = {
+        "META-INF/container.xml": '<container><rootfile full-path="OEBPS/book.opf"/></container>',
+        "OEBPS/book.opf": f"{package}<manifest>{items}</manifest><spine>{spine}</spine></package>",
+        **{f"OEBPS/part {i}.xhtml": f"<html><body>{body}</body></html>" for i, body in enumerate(chapters)},
+    }
+    return zipped({**parts, **(entries or {})}, "application/epub+zip")
+
+
+# Reading them here, without a worker
+
+
+def texts_of(data: bytes, name: str) -> list[tuple[int, str]]:
+    """The texts of a document by page; the name's ending counts where the content does not decide."""
+    return read(data, name)[0]
+
+
+def read(data: bytes, name: str) -> tuple[list[tuple[int, str]], Facts]:
+    """The texts of a document by page, and its facts."""
+    texts: list[tuple[int, str]] = []
+    sniffed = sniff(data[:HEAD_BYTES], name, explicitly_requested=False)
+    assert sniffed.kind == "document", sniffed
+    facts = read_document(io.BytesIO(data), sniffed.format, DocumentSink(texts.extend))
+    return texts, facts

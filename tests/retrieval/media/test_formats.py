@@ -153,7 +153,7 @@ def test_each_ending_of_a_format_is_a_path_to_a_query_and_its_own(name: str) -> 
             read_query_line([f"holiday.{ending}"])
 
 
-@pytest.mark.parametrize("word", ["3.264", "1,000.265", "hello.", "holiday.docx", "e.g", "mp4", ".mp4"])
+@pytest.mark.parametrize("word", ["3.264", "1,000.265", "hello.", "holiday.doc", "e.g", "mp4", ".mp4"])
 def test_numbers_and_other_words_with_a_dot_are_no_paths(word: str) -> None:
     assert not looks_like_path(word)
 
@@ -187,7 +187,11 @@ def test_sniffing_by_first_bytes_agrees_with_the_table(name: str) -> None:
 def test_sets_of_endings_come_from_the_table() -> None:
     assert {"jpg", "mp4", "wav", "cr2"} <= MEDIA_ENDINGS
     assert not TEXT_ENDINGS & MEDIA_ENDINGS
-    assert {"txt", "text", "md", "markdown", "rst", "csv", "tsv", "jsonl", "ndjson", "srt", "vtt"} == TEXT_ENDINGS
+    texts = {"txt", "text", "md", "markdown", "rst", "csv", "tsv", "jsonl", "ndjson", "srt", "vtt"}
+    assert {
+        *texts,
+        *["html", "htm", "xhtml", "eml", "emlx", "mht", "mhtml", "mbox", "fodt", "fods", "fodp", "fodg"],
+    } == TEXT_ENDINGS
     assert endings_of("subtitles") == ("srt", "vtt")
     assert {"mp4", "mts"} <= set(endings_of("video"))
     assert set(endings_of("raw", "table")) == set(endings_of("raw")) | set(endings_of("table"))

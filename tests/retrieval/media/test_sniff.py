@@ -148,7 +148,8 @@ def test_content_decides(head: bytes, name: str, kind: str, format: str) -> None
         ("a.jsonl", "table"),
         ("a.py", "other"),
         ("a.json", "other"),
-        ("a.html", "other"),
+        ("a.html", "document"),
+        ("a.rtf", "other"),
         ("a.log", "other"),
         ("a.ts", "other"),
     ],
@@ -321,36 +322,56 @@ def test_a_text_that_speaks_of_such_files_is_a_text(words: bytes) -> None:
 
 
 def test_a_file_without_an_ending_is_a_text_unless_it_plainly_is_code_or_markup() -> None:
-    for head, what in (
-        (b"<!doctype html>", "a web page (HTML)"),
-        (b'{"a": 1}', "JSON"),
-        (b"<?xml version='1.0'?><a/>", "XML"),
-        (b"#!/bin/sh\necho a dog\n", "a script"),
+    for head, what, kind in (
+        (b"<!doctype html>", "a web page (HTML)", "document"),
+        (b'{"a": 1}', "JSON", "text"),
+        (b"<?xml version='1.0'?><a/>", "XML", "text"),
+        (b"#!/bin/sh\necho a dog\n", "a script", "text"),
     ):
         assert sniff(head, "download", explicitly_requested=False).reason == f"{what}: name the file itself to index it"
-        assert sniff(head, "download", explicitly_requested=True).kind == "text"
+        assert sniff(head, "download", explicitly_requested=True).kind == kind
     for name in ("README", "LICENSE", ".profile"):
         assert sniff(b"a dog on a beach\n", name, explicitly_requested=False).kind == "text"
 
 
 ZIP = b"PK\3\4" + bytes(26)
+OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+
+
+@pytest.mark.parametrize(
+    ("head", "name", "format"),
+    [
+        (ZIP + b"[Content_Types].xml _rels/.rels word/document.xml", "a", "word"),
+        (ZIP + b"docProps/thumbnail.jpeg", "a.docm", "word"),
+        (ZIP + b"[Content_Types].xml xl/workbook.xml", "a.zip", "excel"),
+        (ZIP, "a.pptx", "powerpoint"),
+        (ZIP + b"mimetypeapplication/vnd.oasis.opendocument.text", "a", "odt"),
+        (ZIP + b"mimetypeapplication/vnd.oasis.opendocument.spreadsheet-template", "a", "ods"),
+        (ZIP + b"mimetypeapplication/epub+zip", "a.zip", "epub"),
+        (b"<?xml version='1.0'?><office:document", "a.fodt", "fodt"),
+        (b"{\\rtf1\\ansi A lighthouse}", "a.doc", "rtf"),
+        (b"From: a@b.org\nSubject: lighthouse\n\nHello", "a.eml", "eml"),
+        (b"Subject: x\n\n" + bytes(range(256)), "a.eml", "eml"),
+        (b"From a@b.org Mon May  3 10:15:00 2021\nReceived: by", "Inbox", "mbox"),
+        (b"<html>lighthouse", "a.html", "html"),
+        (b"<p>a part of a page", "a.htm", "html"),
+    ],
+)
+def test_documents_are_recognised_by_what_is_in_them_or_by_their_endings(head: bytes, name: str, format: str) -> None:
+    found = sniff(head, name, explicitly_requested=False)
+    assert (found.kind, found.format, found.reason) == ("document", format, None)
 
 
 @pytest.mark.parametrize(
     ("head", "name", "reason"),
     [
-        (ZIP + b"[Content_Types].xml", "a.docx", "a Word document: not read yet"),
-        (ZIP + b"word/document.xml", "a", "a Word document: not read yet"),
-        (ZIP + b"xl/workbook.xml", "a.xlsx", "an Excel workbook: not read yet"),
-        (ZIP, "a.pptx", "a PowerPoint presentation: not read yet"),
-        (ZIP + b"mimetypeapplication/vnd.oasis.opendocument.text", "a", "an OpenDocument text: not read yet"),
-        (ZIP + b"mimetypeapplication/epub+zip", "a.zip", "an e-book: not read yet"),
         (ZIP + b"holiday.jpg", "a.zip", "a ZIP archive: not looked into"),
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a.doc", "a Word document: not read yet"),
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a", "an old Office document: not read yet"),
-        (b"{\\rtf1\\ansi A lighthouse}", "a.rtf", "an RTF document: not read yet"),
-        (b"From: a@b.org\nSubject: lighthouse\n\nHello", "a.eml", "an e-mail (.eml): not read yet"),
-        (b"<html>lighthouse", "a.html", "a web page (.html): not read yet"),
+        (ZIP + b"src/word/a.txt", "a.zip", "a ZIP archive: not looked into"),
+        (ZIP + b"Index/Document.iwa", "a.pages", "a Pages document: not read yet"),
+        (OLE, "a.doc", "an old Word document: not read yet"),
+        (OLE, "a", "an old Office document: not read yet"),
+        (OLE, "a.docx", "an encrypted Office document: it needs a password"),
+        (OLE + "EncryptedPackage".encode("utf-16-le"), "a", "an encrypted Office document: it needs a password"),
         (b"\x1f\x8b\x08\0", "a.gz", "a gzip archive: not looked into"),
         (b"7z\xbc\xaf\x27\x1c", "a.7z", "a 7z archive: not looked into"),
         (bytes(257) + b"ustar\0" + bytes(9), "a.tar", "a tar archive: not looked into"),

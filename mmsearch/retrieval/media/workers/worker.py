@@ -32,6 +32,7 @@ from mmsearch.retrieval.media.pictures.pages import MAX_PAGES, decode_pages, pag
 from mmsearch.retrieval.media.pictures.raw import decode_raw
 from mmsearch.retrieval.media.sniff import HEAD_BYTES, Sniffed, sniff
 from mmsearch.retrieval.media.texts.encoded_data import BREAK, without_encoded_data
+from mmsearch.retrieval.media.texts.front_matter import front_matter
 from mmsearch.retrieval.media.texts.table import read_table
 from mmsearch.retrieval.media.texts.text import MAX_TEXT_BYTES, decode_text, join_notes
 from mmsearch.retrieval.media.workers.channel import WorkerChannel
@@ -285,13 +286,17 @@ def _decode_pages(source: _FileToDecode, pages: list[int]) -> Facts:
 
 
 def _decode_text(source: _FileToDecode) -> Decoded:
-    """The text of a file without encoded data, and where that was left out."""
+    """The text of a file without front matter and encoded data, and where these were left out."""
     text, note = decode_text(source.file.read())
-    readable = without_encoded_data(text)
+    start, own = front_matter(text) if source.sniffed.format == "markdown" else (0, Facts())
+    if not text[start:].strip():
+        start = 0
+    readable = without_encoded_data(text[start:])
     if readable.left_out and not readable.text.replace(BREAK, " ").strip():
         raise DecodeError(f"nothing but encoded data in it ({sized(readable.left_out)})")
-    facts = Facts(note=join_notes(note, readable.note))
-    return replace(source.decoded, text=readable.text, cuts=readable.cuts, facts=facts)
+    facts = replace(own, note=join_notes(note, readable.note))
+    cuts = [(0, start), *((place, shift + start) for place, shift in readable.cuts)] if start else readable.cuts
+    return replace(source.decoded, text=readable.text, cuts=cuts, facts=facts)
 
 
 def _decode_subtitles(source: _FileToDecode) -> Decoded:
