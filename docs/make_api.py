@@ -51,6 +51,7 @@ SECTIONS: dict[str, dict[str, Sequence[str]]] = {
             "ReadOnlyError",
         ]
     },
+    "Lines of words": {"mmsearch": ["read_query", "Reading", "ReadPart", "KnownNames", "KnownPlace"]},
     "Command lines": {"mmsearch": ["read_query_line", "QueryLine", "read_moment"]},
     "Encoders of your own": {
         "mmsearch": ["Encoder", "TextEncoder", "ImageEncoder", "AudioEncoder", "VideoEncoder", "ImageTransform"]

@@ -58,6 +58,9 @@ if TYPE_CHECKING:
     from mmsearch.retrieval.progress import Progress
     from mmsearch.retrieval.search.query import Query, StoredRow, Term
     from mmsearch.retrieval.search.query_line import QueryLine, read_moment, read_query_line
+    from mmsearch.retrieval.search.reading.known import KnownNames, KnownPlace
+    from mmsearch.retrieval.search.reading.read import read_query
+    from mmsearch.retrieval.search.reading.reading import Reading, ReadPart
     from mmsearch.retrieval.upkeep.doctor import Problem
     from mmsearch.retrieval.upkeep.status import ModalityStatus, RootStatus, Status
     from mmsearch.types import FileNote, Moment, PassedOver, Report, Space, Span
@@ -107,6 +110,9 @@ _MODULES = {
     "mmsearch.retrieval.progress": ("Progress",),
     "mmsearch.retrieval.search.query": ("Query", "StoredRow", "Term"),
     "mmsearch.retrieval.search.query_line": ("QueryLine", "read_moment", "read_query_line"),
+    "mmsearch.retrieval.search.reading.known": ("KnownNames", "KnownPlace"),
+    "mmsearch.retrieval.search.reading.read": ("read_query",),
+    "mmsearch.retrieval.search.reading.reading": ("ReadPart", "Reading"),
     "mmsearch.retrieval.upkeep.doctor": ("Problem",),
     "mmsearch.retrieval.upkeep.status": ("ModalityStatus", "RootStatus", "Status"),
     "mmsearch.types": ("FileNote", "Moment", "PassedOver", "Report", "Space", "Span"),
@@ -141,6 +147,8 @@ __all__ = [
     "ImageTransform",
     "IndexedFile",
     "IngestOptions",
+    "KnownNames",
+    "KnownPlace",
     "LevelQuality",
     "LevelScores",
     "MMSearchError",
@@ -160,6 +168,8 @@ __all__ = [
     "Query",
     "QueryLine",
     "ReadOnlyError",
+    "ReadPart",
+    "Reading",
     "Record",
     "Report",
     "RootStatus",
@@ -182,6 +192,7 @@ __all__ = [
     "VideoEncoder",
     "__version__",
     "read_moment",
+    "read_query",
     "read_query_line",
 ]
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mmsearch.hits import Record, RowVectors
     from mmsearch.retrieval.encoders.protocol import Encoder
     from mmsearch.retrieval.search.place_filters import NearInput
+    from mmsearch.retrieval.search.reading.known import NamesOfCollection
     from mmsearch.retrieval.search.searcher import Searcher
     from mmsearch.retrieval.store.manifest import Manifest
     from mmsearch.retrieval.upkeep.status import Status
@@ -49,6 +50,13 @@ class CollectionContents:
     def spaces(self) -> list[Space]:
         """The spaces that a query is asked in: the primary one, and those of models that stand beside it."""
         return self._session.spaces
+
+    @property
+    def names(self) -> NamesOfCollection:
+        """The names that the collection knows, places and cameras, with which `read_query` reads a line of words."""
+        from mmsearch.retrieval.search.reading.known import NamesOfCollection
+
+        return NamesOfCollection(self._session)
 
     @property
     def manifest(self) -> Manifest:

@@ -37,6 +37,7 @@ class HintKind(StrEnum):
     TEXT_COLUMN = "text_column"  # name the column of a table that holds the texts
     OVERWRITE = "overwrite"  # write over a file that is there
     TAKE_AS_WORDS = "take_as_words"  # take a term as words, not as a path [the term]
+    TAKE_LITERALLY = "take_literally"  # take a line as words, without reading more into it
     SUBTRACT = "subtract"  # subtract a term instead of a negative weight [the term]
     FOLDER_IN_QUERY = "folder_in_query"  # what can be done with a folder, rather than search by it [the folder]
     WHERE_EXAMPLE = "where_example"  # a condition that can be read

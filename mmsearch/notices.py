@@ -28,6 +28,10 @@ class NoticeKind(StrEnum):
     QUERY_READ_AS = "query_read_as"
     TERM_IS_FILE = "term_is_file"
     TERM_IS_WORDS = "term_is_words"
+    PLACE_IS_WORDS = "place_is_words"
+    CAMERA_IS_WORDS = "camera_is_words"
+    LINE_READ_AS = "line_read_as"
+    READING_LEAVES_NOTHING = "reading_leaves_nothing"
     WORDS_UNKNOWN = "words_unknown"
     LEVELS_UNKNOWN = "levels_unknown"
     TEXT_SPLIT = "text_split"
@@ -124,6 +128,10 @@ _SENTENCES: dict[NoticeKind, Callable[..., str]] = {
     NoticeKind.QUERY_READ_AS: "asked: {terms}".format,
     NoticeKind.TERM_IS_FILE: "{term} is taken as the file of that name; text:{term} asks for the words".format,
     NoticeKind.TERM_IS_WORDS: "{term} is taken as words; ./{term} is the folder of that name".format,
+    NoticeKind.PLACE_IS_WORDS: "no file says where it was made, so {place} is taken as words, not as a place".format,
+    NoticeKind.CAMERA_IS_WORDS: "no file was made with a camera called {camera}, which is taken as a word".format,
+    NoticeKind.LINE_READ_AS: "read as: {reading}".format,
+    NoticeKind.READING_LEAVES_NOTHING: "nothing is left of what the line was read as ({reading})".format,
     NoticeKind.WORDS_UNKNOWN: _words_unknown,
     NoticeKind.LEVELS_UNKNOWN: lambda model, modalities: (
         f"no levels are known for {', '.join(modalities)} found with {model} by such a query: these hits are left out"

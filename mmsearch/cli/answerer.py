@@ -12,10 +12,29 @@ from mmsearch.serve import RunningCollection, ServerGoneError
 if TYPE_CHECKING:
     from typing import Self
 
-    from mmsearch import Answer, Collection, MMSearchError, Progress, Query
+    from mmsearch import Answer, Collection, KnownNames, KnownPlace, MMSearchError, Progress, Query
 
 R = TypeVar("R")
 Watcher = Callable[["Progress"], None]
+
+
+class _Names:
+    """The names that the collection of an answerer knows."""
+
+    def __init__(self, answerer: Answerer) -> None:
+        self._answerer = answerer
+
+    def has_places(self) -> bool:
+        return self._answerer.ask_names(lambda names: names.has_places())
+
+    def place(self, name: str) -> KnownPlace | None:
+        return self._answerer.ask_names(lambda names: names.place(name))
+
+    def own_place(self, name: str) -> KnownPlace | None:
+        return self._answerer.ask_names(lambda names: names.own_place(name))
+
+    def cameras(self) -> Sequence[str]:
+        return self._answerer.ask_names(lambda names: names.cameras())
 
 
 class Answerer:
@@ -57,6 +76,20 @@ class Answerer:
     ) -> list[Answer | MMSearchError]:
         """The answers to several queries; see `Collection.ask_many`."""
         return self._by_one(lambda one: one.ask_many(queries, k, watch=watch, **options), queries, options)
+
+    @property
+    def names(self) -> KnownNames:
+        """The names that the collection knows, whoever is asked for them."""
+        return _Names(self)
+
+    def ask_names(self, ask: Callable[[KnownNames], R]) -> R:
+        """What the server's names answer, or else the collection's."""
+        if self._running is not None:
+            try:
+                return ask(self._running.names)
+            except ServerGoneError:
+                self._running = None
+        return ask(self._collection().names)
 
     def _by_one(
         self, ask: Callable[[RunningCollection | Collection], R], queries: Sequence[Query], options: Mapping[str, Any]

@@ -32,6 +32,7 @@ _WORDS = {  # {path}: the subject, quoted for a shell if it must be; {words}: qu
     HintKind.TEXT_COLUMN: "name one with --text-column",
     HintKind.OVERWRITE: "--force writes over it",
     HintKind.TAKE_AS_WORDS: "to search for these words, write `mmsearch query --text {words}`",
+    HintKind.TAKE_LITERALLY: "--literal takes all of it as words",
     HintKind.SUBTRACT: "`--minus {path}` pushes away from it",
     HintKind.FOLDER_IN_QUERY: (
         "`mmsearch index {path}` indexes it, --under {path} searches in it, and --text takes the words"

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO
 
-from mmsearch import Answer, MMSearchError, Query, QueryLine, UsageError
+from mmsearch import Answer, MMSearchError, QueryLine, UsageError
 from mmsearch.cli.hints import explained_error
 from mmsearch.cli.output import say
 
@@ -90,7 +90,7 @@ def batches(lines: Iterable[InputLine], size: int = BATCH) -> Iterator[list[Inpu
 def answer_lines(
     stream: IO[bytes],
     read: Callable[[str], QueryLine],
-    ask: Callable[[list[Query]], Sequence[Answer | MMSearchError]],
+    ask: Callable[[list[QueryLine]], Sequence[Answer | MMSearchError]],
     show: Callable[[InputLine, QueryLine, Answer], None],
 ) -> int:
     """Answer the lines of a stream in order. The error of a line is printed, and the lines after it are answered.
@@ -101,7 +101,7 @@ def answer_lines(
     failed = 0
     for batch in batches(read_lines(stream)):
         readings = [_reading(line, read) for line in batch]
-        answers = iter(ask([reading.query for reading in readings if isinstance(reading, QueryLine)]))
+        answers = iter(ask([reading for reading in readings if isinstance(reading, QueryLine)]))
         for line, reading in zip(batch, readings, strict=True):
             answer = next(answers) if isinstance(reading, QueryLine) else reading
             if isinstance(answer, MMSearchError) or not isinstance(reading, QueryLine):

@@ -22,7 +22,7 @@ from mmsearch.cli.render import as_listed, print_answer, print_paths
 from mmsearch.types import LEVELS, counted, modalities_named
 
 if TYPE_CHECKING:
-    from mmsearch import Answer, Notice, Query, QueryLine
+    from mmsearch import Answer, Notice, QueryLine, Reading
     from mmsearch.cli.lines import InputLine
 
 
@@ -74,12 +74,11 @@ if TYPE_CHECKING:
 @click.option(
     "--sort",
     metavar="ORDER",
-    default="relevance",
-    show_default=True,
     shell_complete=completers.orders,
-    help="relevance, newest or oldest: by date, good hits alone.",
+    help="relevance (the default), newest or oldest: by date, good hits alone.",
 )
 @click.option("--text", is_flag=True, help="Take all TERMs literally: no files, weights, moments or +.")
+@click.option("--literal", is_flag=True, help="Read no dates, places, kinds, cameras or negations out of words.")
 @click.option("--all-spans", is_flag=True, help="List each moment of a film or sound, not only the best.")
 @click.option("--include-self", is_flag=True, help="Let the query file be a hit.")
 @click.option("--exact", is_flag=True, help="Compare every row, even if there is an index.")
@@ -109,8 +108,9 @@ def query(
     near: str | None,
     place: str | None,
     camera: str | None,
-    sort: str,
+    sort: str | None,
     text: bool,
+    literal: bool,
     all_spans: bool,
     include_self: bool,
     exact: bool,
@@ -133,13 +133,14 @@ def query(
     Neighbouring words are one phrase. Several TERMs make one query: a quoted phrase, a file, a moment of a film or
     sound (FILE@1:23 or FILE@1:23-1:31), a word with a weight (TERM^2 or 2:TERM). A lone + separates terms. text: before
     a word takes it literally, file: names a file. A lone - reads queries from standard input, one per line.
+
+    Words are read further: "beach without people in July 2023", "photos of dogs in Lisbon". --literal leaves it.
     """
     from mmsearch import read_query_line
     from mmsearch.cli.watch import reading_shown
 
     if not (terms or like or unlike):
         raise click.MissingParameter(param_type="argument", param_hint="'TERM...'")
-    read_line = partial(read_query_line, minus=minus, like=like, unlike=unlike, as_text=text)
     options: dict[str, Any] = {
         "min_level": min_level,
         "to": modalities_named(to),
@@ -161,15 +162,24 @@ def query(
         raise UsageError("--preview and --open show one answer, not those to many lines")
     if preview and (as_json or paths or print0):
         raise UsageError("--preview draws below the table of hits: leave out --json, --paths and --print0")
-    reading = None if many else read_line(terms)
     with Answerer(collection_path(collection), device, precision, use_server=not no_server) as opened:
-        if reading is None:
+        read_line = partial(
+            read_query_line,
+            minus=minus,
+            like=like,
+            unlike=unlike,
+            as_text=text,
+            literal=literal,
+            known=opened.names,
+        )
+        if many:
             _answer_lines(opened, read_line, k, options, output)
             return
+        line = read_line(terms)
         with reading_shown(output.is_silent) as watch:
-            answer = opened.ask(reading.query, k, watch=watch, **options)
-    output.say_notices((*reading.notices, *answer.notices))
-    output.show(answer)
+            answer = line.explain(opened.ask(line.query, k, watch=watch, **line.options_with(options)))
+    output.say_notices((*line.notices, *answer.notices))
+    output.show(answer, reading=line.reading)
     if preview:
         from mmsearch.cli.preview import print_previews
 
@@ -191,13 +201,22 @@ def _answer_lines(
     from mmsearch.cli.lines import answer_lines
     from mmsearch.cli.watch import reading_shown
 
-    def show(line: InputLine, reading: QueryLine, answer: Answer) -> None:
-        output.say_notices((*reading.notices, *answer.notices), f"line {line.number}: ")
-        output.show(answer, line)
+    def show(line: InputLine, read: QueryLine, answer: Answer) -> None:
+        answer = read.explain(answer)
+        output.say_notices((*read.notices, *answer.notices), f"line {line.number}: ")
+        output.show(answer, line, read.reading)
 
-    def ask(queries: list[Query]) -> list[Answer | MMSearchError]:
+    def ask(read: list[QueryLine]) -> list[Answer | MMSearchError]:
+        found: dict[int, Answer | MMSearchError] = {}
+        alike: dict[str, list[int]] = {}
+        for i, line in enumerate(read):
+            alike.setdefault(repr(line.options_with(options)), []).append(i)
         with reading_shown(output.is_silent) as watch:
-            return opened.ask_many(queries, k, watch=watch, **options)
+            for places in alike.values():
+                own = read[places[0]].options_with(options)
+                queries = [read[i].query for i in places]
+                found.update(zip(places, opened.ask_many(queries, k, watch=watch, **own), strict=True))
+        return [found[i] for i in range(len(read))]
 
     if sys.stdin is None:
         raise UsageError("standard input is closed: there are no queries to read")
@@ -235,11 +254,13 @@ class _Output:
             for notice in notices:
                 say(where + with_hint(str(notice), None if isinstance(notice, str) else notice.hint))
 
-    def show(self, answer: Answer, line: InputLine | None = None) -> None:
+    def show(self, answer: Answer, line: InputLine | None = None, reading: Reading | None = None) -> None:
         """Print an answer. ``line``: the query, if there are several; it becomes a heading."""
         where = "" if line is None else f"line {line.number}: "
         if self.as_json:
-            print_json(answer.to_json() if line is None else {"line": line.number, **answer.to_json()})
+            numbered = {} if line is None else {"line": line.number}
+            read = {} if reading is None or reading.is_plain else {"reading": reading.to_json()}
+            print_json({**numbered, **read, **answer.to_json()})
         elif self.paths or self.print0:
             self._show_paths(answer, where)
         else:
@@ -254,7 +275,9 @@ class _Output:
 
     def _why_none(self, answer: Answer) -> str:
         """Why there is no hit; empty if a notice has said it."""
-        if any(notice.kind is NoticeKind.LEVELS_UNKNOWN for notice in answer.notices):
+        if any(
+            notice.kind in (NoticeKind.LEVELS_UNKNOWN, NoticeKind.READING_LEAVES_NOTHING) for notice in answer.notices
+        ):
             return ""
         if self.min_level is None:
             return "no hits"

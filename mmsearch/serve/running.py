@@ -6,14 +6,14 @@ import json
 import os
 import socket
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from mmsearch import Answer, MMSearchError, Moment, Progress, Query, __version__
+from mmsearch import Answer, KnownPlace, MMSearchError, Moment, Progress, Query, __version__
 from mmsearch.serve import wire
 from mmsearch.types import printable
 
@@ -53,6 +53,43 @@ class ServerInfo:
             "collections": self.collections,
             "version": self.version,
         }
+
+
+class NamesOfServer:
+    """The names that a collection knows, as its server tells them.
+
+    Args:
+        call: asks the server.
+    """
+
+    def __init__(self, call: Callable[[Mapping[str, Any]], Any]) -> None:
+        self._call = call
+
+    def has_places(self) -> bool:
+        """Whether of any file it is known where it was made."""
+        return bool(self._call({"call": "names", "ask": "has_places"}))
+
+    def place(self, name: str) -> KnownPlace | None:
+        """The place of a name.
+
+        Args:
+            name: in any spelling.
+        """
+        found = self._call({"call": "names", "ask": "place", "name": name})
+        return None if found is None else KnownPlace(**found)
+
+    def own_place(self, name: str) -> KnownPlace | None:
+        """The place of a name, if files of the collection were made there.
+
+        Args:
+            name: in any spelling.
+        """
+        found = self._call({"call": "names", "ask": "own_place", "name": name})
+        return None if found is None else KnownPlace(**found)
+
+    def cameras(self) -> Sequence[str]:
+        """The cameras with which files were made."""
+        return list(self._call({"call": "names", "ask": "cameras"}))
 
 
 class RunningCollection:
@@ -123,6 +160,11 @@ class RunningCollection:
         """
         under = options.get("under")
         return (under is None or os.path.isabs(os.path.expanduser(under))) and wire.query_to_json(query) is not None
+
+    @property
+    def names(self) -> NamesOfServer:
+        """The names that the collection knows; see `Collection.names`."""
+        return NamesOfServer(self._call)
 
     def ask(
         self, query: Query, k: int = 10, *, watch: Callable[[Progress], None] | None = None, **options: Any

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import os
 import socket
@@ -93,6 +94,8 @@ class WarmSockets:
             asyncio.get_running_loop().call_soon(self._stop)
             return None
         served.refresh()
+        if call["call"] == "names":
+            return await self._slow_work.run(_names_known, served, call)
         queries = [wire.query_from_json(query) for query in call["queries"]]
         loop = asyncio.get_running_loop()
 
@@ -121,6 +124,17 @@ class WarmSockets:
         except MMSearchError as error:
             return {"error": wire.error_to_json(error)}
         return wire.answer_to_json(answer)
+
+
+def _names_known(served: Served, call: Mapping[str, Any]) -> Any:
+    """What the collection knows of a name; a place as its fields."""
+    names = served.collection.names
+    if call["ask"] == "cameras":
+        return list(names.cameras())
+    if call["ask"] == "has_places":
+        return names.has_places()
+    found = (names.place if call["ask"] == "place" else names.own_place)(str(call["name"]))
+    return None if found is None else dataclasses.asdict(found)
 
 
 async def _patiently(ask: Callable[[], Awaitable[Answer]]) -> Answer:

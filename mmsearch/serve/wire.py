@@ -47,14 +47,14 @@ def query_to_json(query: Query) -> dict[str, Any] | None:
     if None in terms or any(None in own for own in marks):
         return None
     weighted = [value | {"weight": term.weight} for value, term in zip(terms, query.terms, strict=True) if value]
-    return {"terms": weighted, "like": marks[0], "unlike": marks[1]}
+    return {"terms": weighted, "like": marks[0], "unlike": marks[1], "phrases": list(query.phrases)}
 
 
 def query_from_json(data: Mapping[str, Any]) -> Query:
     """The inverse of `query_to_json`."""
     terms = [Term(_value_from_json(term), float(term["weight"])) for term in data["terms"]]
     like, unlike = ([_value_from_json(mark) for mark in data[side]] for side in ("like", "unlike"))
-    return Query(*terms, like=like, unlike=unlike)
+    return Query(*terms, like=like, unlike=unlike, phrases=data["phrases"])
 
 
 def _value_to_json(value: Any) -> dict[str, Any] | None:

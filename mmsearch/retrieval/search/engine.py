@@ -34,7 +34,7 @@ from mmsearch.retrieval.search.session import Session
 from mmsearch.retrieval.search.sorting import candidates_wanted, in_order
 from mmsearch.retrieval.search.word_search import weigh
 from mmsearch.retrieval.search.words_asked import WordsAsked
-from mmsearch.types import MODALITIES, Modality, Space, modalities_named
+from mmsearch.types import LEVELS, MODALITIES, Modality, Space, modalities_named
 
 _SPANS_PER_HIT = 8  # rows looked at for each moment that is wanted: neighbours say the same
 
@@ -231,7 +231,7 @@ def _find(
             for i, own in zip(numbers, found, strict=True):
                 rows[i] = rows.get(i, []) + own.rows
                 judged[i] = judged.get(i, {}) | own.judged
-                if options.min_level is not None and i in embedded.understood:
+                if options.min_level not in (None, LEVELS[-1]) and i in embedded.understood:
                     level_notices.setdefault(i, []).extend(_levels_unknown(own, space))
 
     for i in judged.keys() - embedded.understood:  # a query that no model can read finds nothing, however near

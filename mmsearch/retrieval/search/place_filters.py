@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from mmsearch.errors import UsageError
 from mmsearch.retrieval.places.names import folded
+from mmsearch.retrieval.search.camera_names import cameras_named
 from mmsearch.retrieval.search.masks import Mask, all_of, any_of, mask_of
 from mmsearch.retrieval.store.snapshot import Rows, Snapshot
 
@@ -141,12 +142,6 @@ def cameras_meant(snapshot: Snapshot, name: str) -> tuple[str, ...]:
     return found
 
 
-def cameras_named(cameras: Iterable[str], name: str) -> tuple[str, ...]:
-    """Those of some cameras whose names have all words of ``name``; a word may also be the beginning of one."""
-    words = folded(name).split()
-    return tuple(camera for camera in cameras if words and _has_words(folded(camera).split(), words))
-
-
 def camera_mask(rows: Rows, cameras: Sequence[str]) -> Mask:
     """Which rows were made with one of some cameras."""
     return _is_one_of(rows.facts(["mms_camera"])["mms_camera"], cameras)
@@ -161,10 +156,6 @@ def stored_values(snapshot: Snapshot, column: str) -> list[str]:
         values = rows.facts([column])[column]
         found.update(value for value in pc.unique(values.cast(pa.string())).to_pylist() if value)
     return sorted(found)
-
-
-def _has_words(own: Sequence[str], words: Sequence[str]) -> bool:
-    return all(any(one.startswith(word) for one in own) for word in words)
 
 
 def _is_one_of(column: pa.ChunkedArray, values: Sequence[str]) -> Mask:

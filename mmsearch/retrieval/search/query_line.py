@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from mmsearch.errors import Hint, HintKind, UsageError
+from mmsearch.hits import Answer
 from mmsearch.notices import Notice, NoticeKind
 from mmsearch.retrieval.search.query import (
     MarkValue,
@@ -20,7 +22,14 @@ from mmsearch.retrieval.search.query import (
     describe_value,
     describe_weight,
 )
+from mmsearch.retrieval.search.reading.read import read_query
+from mmsearch.retrieval.search.reading.reading import Reading, joined
 from mmsearch.types import Moment
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from mmsearch.retrieval.search.reading.known import KnownNames
 
 _PLUS = "+"
 _MISPLACED_PLUS = "a lone + stands between two terms, as in: beach + dog; text:+ asks for the sign itself"
@@ -44,10 +53,39 @@ class QueryLine:
     Attributes:
         query: what it asks.
         notices: how it was read, where that is not obvious.
+        reading: what its words were understood as; None where they are taken literally, or there are none.
     """
 
     query: Query
     notices: tuple[Notice, ...] = ()
+    reading: Reading | None = None
+
+    @property
+    def phrases(self) -> tuple[str, ...]:
+        """Words in double quotes, which must stand in a hit to the letter."""
+        return self.reading.phrases if self.reading else ()
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the words ask for besides the query, as keywords of `Collection.search`: kinds, dates, places."""
+        return self.reading.options if self.reading else {}
+
+    def options_with(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """`options` with those that were given besides, which go first.
+
+        Args:
+            given: keywords of `Collection.search`; those that are None or empty were not given.
+        """
+        kept = {name: value for name, value in given.items() if value is not None}
+        return {**kept, **{name: value for name, value in self.options.items() if not kept.get(name)}}
+
+    def explain(self, answer: Answer) -> Answer:
+        """The answer with what the reading of its words has to say of it, see `Reading.explain`.
+
+        Args:
+            answer: to the query, with its options.
+        """
+        return self.reading.explain(answer) if self.reading else answer
 
 
 def read_query_line(
@@ -57,6 +95,9 @@ def read_query_line(
     like: Sequence[str] = (),
     unlike: Sequence[str] = (),
     as_text: bool = False,
+    literal: bool = False,
+    known: KnownNames | None = None,
+    today: dt.date | None = None,
 ) -> QueryLine:
     """Read the arguments of a command line as one query.
 
@@ -65,28 +106,63 @@ def read_query_line(
     parts. ``text:`` takes a word literally, ``file:`` names a file. Only plain words, phrases and files have weights:
     ``E=mc^2``, ``m^2`` and ``16:9`` are words.
 
+    Words without a weight are read further, see `read_query`: ``beach without people in July 2023``.
+
     Args:
         terms: the arguments.
         minus: arguments that push away, each a term of its own.
         like: rows by their ids, files or moments that are liked; a file that is called by digits is ``./123``.
         unlike: the same, that are not.
         as_text: take all arguments literally, as words.
+        literal: do not read words further.
+        known: the names that the collection knows, see `Collection.names`.
+        today: the day that ``yesterday`` is counted from; default that of this machine's clock.
 
     Raises:
         UsageError: nothing is asked, an argument looks like a path but there is no such file, a weight is not valid, or
             what is liked or not is neither a number nor a file.
     """
     notices: list[Notice] = []
-    towards = [_read_run(run, as_text, notices) for run in _runs(terms, as_text)]
+    runs = _runs(terms, as_text)
+    towards = [_read_run(run, as_text, notices) for run in runs]
+    reading = None
+    if not (as_text or literal):
+        is_free = [_is_free(run, term) for run, term in zip(runs, towards, strict=True)]
+        lines = [str(term.value) for term, free in zip(towards, is_free, strict=True) if free]
+        readings = [read_query(line, known=known, today=today) for line in lines]
+        if readings:
+            reading = joined(readings)
+            towards = _with_readings(towards, is_free, readings, reading)
+            notices += reading.notices
     query = Query(
         *towards,
-        minus=[_read_run([term], as_text, notices) for term in minus],
+        minus=[*(reading.minus if reading else ()), *(_read_run([term], as_text, notices) for term in minus)],
         like=[_read_mark(mark) for mark in like],
         unlike=[_read_mark(mark) for mark in unlike],
+        phrases=reading.phrases if reading else (),
     )
-    if query.marks or len(query.terms) > 1 or query.terms[0].weight != 1:
+    if query.marks or minus or len(towards) > 1 or query.terms[0].weight != 1:
         notices.insert(0, Notice(NoticeKind.QUERY_READ_AS, {"terms": _spell_out(query)}))
-    return QueryLine(query, tuple(notices))
+    if reading is not None and not reading.is_plain:
+        notices.insert(0, Notice(NoticeKind.LINE_READ_AS, {"reading": reading.describe()}))
+    return QueryLine(query, tuple(notices), reading)
+
+
+def _is_free(run: Sequence[str], term: Term) -> bool:
+    """Whether a run is words that may be read further: it has no weight, and nothing in it is marked as text."""
+    return isinstance(term.value, str) and term.weight == 1 and not any(word.startswith("text:") for word in run)
+
+
+def _with_readings(
+    terms: Sequence[Term], is_free: Sequence[bool], readings: Sequence[Reading], reading: Reading
+) -> list[Term]:
+    """The terms with the words of their readings; of lines of filters alone one is left, if there is no other term."""
+    words = iter(readings)
+    found = [
+        Term(own.words) if free and (own := next(words)).words else None if free else term
+        for term, free in zip(terms, is_free, strict=True)
+    ]
+    return [term for term in found if term is not None] or [Term(reading.text)]
 
 
 def read_moment(term: str, *, span: bool) -> Moment:

@@ -126,6 +126,8 @@ def _ranked(hit: Hit, rank: int, judgement: Judgement) -> Hit:
 
 def _reaches(judgement: Judgement, least: Level) -> bool:
     level = level_of(judgement.answer)
+    if least == LEVELS[-1]:
+        return True
     return level is not None and LEVELS.index(level) <= LEVELS.index(least)
 
 

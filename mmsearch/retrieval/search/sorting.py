@@ -11,9 +11,13 @@ import numpy as np
 from mmsearch.hits import Hit
 from mmsearch.retrieval.search.options import SearchOptions
 from mmsearch.retrieval.store.snapshot import Snapshot
+from mmsearch.types import LEVELS
 
 MOST_SORTED = 200
 """Hits by relevance that are looked at, if no more are wanted: dates alone would bring up what does not fit at all."""
+
+_MOST_OF_ALL = 5_000
+"""The same, where hits of all levels are asked for: then filters alone say what counts."""
 
 _GOOD = ("strong", "likely")
 
@@ -21,7 +25,9 @@ _GOOD = ("strong", "likely")
 def candidates_wanted(options: SearchOptions) -> int:
     """How many hits are to be found before they are put in order."""
     wanted = options.offset + options.k
-    return wanted if options.sort == "relevance" else max(wanted, MOST_SORTED)
+    if options.sort == "relevance":
+        return wanted
+    return max(wanted, _MOST_OF_ALL if options.min_level == LEVELS[-1] else MOST_SORTED)
 
 
 def in_order(ranked: Sequence[Hit], snapshot: Snapshot, options: SearchOptions) -> list[Hit]:

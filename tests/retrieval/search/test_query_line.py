@@ -150,7 +150,7 @@ def test_what_a_name_of_a_folder_or_file_is_taken_as_is_said():
         ("a sea.jpg at clip.mp4@1:23 dusk", ["a", Path("sea.jpg"), "at", Moment(Path("clip.mp4"), 83), "dusk"]),
         ("sea.jpg^2 clip.mp4", [(Path("sea.jpg"), 2), Path("clip.mp4")]),
         ("dog - cat", ["dog - cat"]),
-        ("on 30/06/2019", ["on 30/06/2019"]),
+        ("on 3/4/2019", ["on 3/4/2019"]),
     ],
 )
 def test_neighbouring_bare_words_are_one_phrase(line, terms):
