@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from mmsearch.extracts import SavedClip, SavedFrame, Thumbnail
     from mmsearch.hits import Record
-    from mmsearch.retrieval.encoders.protocol import Encoder
+    from mmsearch.retrieval.encoders.protocol import Encoder, Transcriber
     from mmsearch.retrieval.ingest.options import Check, IngestOptions
     from mmsearch.retrieval.upkeep.doctor import Problem
 
@@ -161,6 +161,7 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows):
         retry_skipped: bool = False,
         window: float = 10.0,
         hop: float = 5.0,
+        transcribe: str | Transcriber = "auto",
     ) -> Report:
         """Find and embed what is new or changed under ``paths``, and forget files that are gone.
 
@@ -191,6 +192,10 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows):
             retry_skipped: open files again that an earlier run skipped and that have not changed.
             window: seconds of sound in one row, above 0 and at most 10.
             hop: seconds from the start of one window of sound to the next, at most ``window``.
+            transcribe: what turns the speech in sounds and films into text: ``auto`` (the first model of
+                `models.transcribers` whose weights are on this machine, else nothing), ``off``, a model's name, or a
+                `Transcriber` of your own (an object, ``"module:Class"``, or the name that a package registers). What
+                another one has transcribed is transcribed again unless it is ``auto``.
 
         Raises:
             UsageError: a path that does not exist, no path and nothing indexed yet, or a bad option.
@@ -216,6 +221,7 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows):
             retry_skipped=retry_skipped,
             window=window,
             hop=hop,
+            transcribe=transcribe,
         )
         request = IndexRequest(listed_paths(paths), model, index, recall, options)
         session, watch = self._session, watch or no_progress

@@ -411,7 +411,8 @@ MAY_IMPORT = {
     f"{R}.encoders": SHARED | {f"{R}.media"},
     f"{R}.places": SHARED,
     f"{R}.ingest": SHARED | {f"{R}.{room}" for room in ("media", "encoders", "enrich", "store", "places")},
-    f"{R}.upkeep": SHARED | {f"{R}.store", "mmsearch.indexes", f"{R}.encoders.level_fits"},  # status tells of levels
+    f"{R}.upkeep": SHARED
+    | {f"{R}.store", "mmsearch.indexes", f"{R}.encoders.level_fits", f"{R}.enrich.speech.load"},  # for the status
     f"{R}.search": SHARED
     | {f"{R}.{room}" for room in ("media", "encoders", "store", "upkeep", "places")}
     | {"mmsearch.indexes"},
@@ -419,7 +420,7 @@ MAY_IMPORT = {
     | {f"{R}.{room}" for room in ("search", "encoders", "store", "media")}
     | {f"{R}.upkeep.probe_texts"}  # queries for a collection that has no texts
     | {"mmsearch.indexes"},
-    f"{R}.index_run": SHARED | {f"{R}.{room}" for room in ("ingest", "upkeep", "encoders", "store")},
+    f"{R}.index_run": SHARED | {f"{R}.{room}" for room in ("ingest", "upkeep", "encoders", "enrich", "store")},
     "mmsearch.collection": SHARED | {R, "mmsearch.indexes", "mmsearch.models", *FACADE},
     "mmsearch.collection_queries": SHARED | {R, *FACADE},
     "mmsearch.collection_contents": SHARED | {R, *FACADE},

@@ -44,6 +44,13 @@ if TYPE_CHECKING:
 @click.option("--window", metavar="SECONDS", type=float, help="Length of the windows in which sound is embedded (10).")
 @click.option("--hop", metavar="SECONDS", type=float, help="Time from the start of one window to the next (5).")
 @click.option(
+    "--transcribe",
+    default="auto",
+    metavar="HOW",
+    shell_complete=completers.transcribers,
+    help="Turn speech into text: auto (if a model's weights are here), off, or a model.",
+)
+@click.option(
     "--index",
     "index_kind",
     metavar="KIND",
@@ -91,6 +98,7 @@ def index(
     text_column: str | None,
     window: float | None,
     hop: float | None,
+    transcribe: str,
     index_kind: str | None,
     recall: float | None,
     memory: str | None,
@@ -122,6 +130,7 @@ def index(
         "hidden": hidden,
         "follow_links": follow_links,
         "text_column": text_column,
+        "transcribe": transcribe,
         "memory": read_size(memory),
         "threads": threads,
         "workers": workers,

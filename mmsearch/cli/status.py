@@ -16,7 +16,7 @@ from mmsearch.types import counted, sized
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mmsearch import FileNote, ModalityStatus, RootStatus
+    from mmsearch import FileNote, ModalityStatus, RootStatus, Status
 
 
 @click.command()
@@ -53,8 +53,19 @@ def status(skipped: bool, collection: Path | None, as_json: bool, quiet: bool, v
         echo(f"{part.modality:<11} {_described(part)}{other}")
     if facts.skipped:
         echo(f"skipped     {counted(facts.skipped, 'file')} (listed by `mmsearch status --skipped`)")
+    if facts.untranscribed:
+        echo(f"speech      {_untranscribed(facts)}")
     if not facts.modalities:
         echo("nothing indexed yet: `mmsearch index FOLDER`")
+
+
+def _untranscribed(facts: Status) -> str:
+    """What is not transcribed, and how it can be."""
+    files = counted(facts.untranscribed, "film or sound", "films and sounds")
+    if facts.transcriber is not None:
+        return f"{files} not transcribed yet: `mmsearch index` does it with {facts.transcriber}"
+    way = 'pip install "mmsearch[speech]", then `mmsearch models pull parakeet`'
+    return f"{files} not found by what is said in them ({way})"
 
 
 def _print_skipped(notes: Sequence[FileNote], as_json: bool) -> None:

@@ -16,6 +16,7 @@ from mmsearch.notices import Notice, NoticeKind
 from mmsearch.retrieval.encoders.loaded import LoadedEncoders
 from mmsearch.retrieval.encoders.protocol import Encoder, TextEncoder
 from mmsearch.retrieval.encoders.routing import ModelRouting
+from mmsearch.retrieval.enrich.speech.load import find_transcriber
 from mmsearch.retrieval.ingest.excludes import checked_patterns
 from mmsearch.retrieval.ingest.options import IngestOptions
 from mmsearch.retrieval.ingest.preview import preview
@@ -75,7 +76,7 @@ def preview_index(snapshot: Snapshot, request: IndexRequest, encoders: LoadedEnc
     tops = _paths_to_read(snapshot, request)
     model = _requested_model(request, encoders)
     manifest = with_choices(snapshot.manifest, tops, request.options.exclude, request.options.lift)
-    routing = _routing(snapshot.root, manifest, model, encoders)
+    routing = _listening(_routing(snapshot.root, manifest, model, encoders), request.options, encoders)
     return preview(Snapshot(snapshot.root, manifest), routing, tops, request.options, watch)
 
 
@@ -98,7 +99,8 @@ def run_index(snapshot: Snapshot, request: IndexRequest, encoders: LoadedEncoder
             writer.publish(chosen)
         if model is not None and is_switch(writer.manifest, model.space):
             return index_with_new_model(writer, model, encoders, tops, options, watch)
-        return index_files(writer, _routing(writer.root, writer.manifest, model, encoders), tops, options, watch)
+        routing = _listening(_routing(writer.root, writer.manifest, model, encoders), options, encoders)
+        return index_files(writer, routing, tops, options, watch)
 
 
 def index_files(
@@ -145,7 +147,7 @@ def index_with_new_model(
     notices: tuple[Notice, ...] = ()
     if staying:
         own = [_load_own(manifest.spaces[key], encoders) for key in staying]
-        routing = ModelRouting.of(own, switch.space_by_modality)
+        routing = _listening(ModelRouting.of(own, switch.space_by_modality), options, encoders)
         report = index_files(writer, routing, paths, options, watch)
         if report.interrupted:
             return report
@@ -154,6 +156,7 @@ def index_with_new_model(
             caught_up = Notice(NoticeKind.MODEL_CAUGHT_UP, {"files": report.indexed, "models": models})
             notices = (*report.notices, caught_up)
     routing = ModelRouting.single(new_encoder, texts=switch.primary_space == new_encoder.space.key)
+    routing = _listening(routing, options, encoders)
     report = index_files(writer, routing, roots_to_read(writer.manifest, paths), options, watch)
     report = replace(report, notices=tuple(dict.fromkeys((*notices, *report.notices))))
     return finish_switch(writer, new_encoder.space, switch, report)
@@ -183,6 +186,11 @@ def _routing(root: Path, manifest: Manifest, model: Encoder | None, encoders: Lo
             hint=HintKind.NAME_MODEL,
         )
     return ModelRouting.of([_load_own(space, encoders) for space in spaces], space_of_each_modality(manifest))
+
+
+def _listening(routing: ModelRouting, options: IngestOptions, encoders: LoadedEncoders) -> ModelRouting:
+    """The same models, and what turns speech into text."""
+    return replace(routing, transcriber=find_transcriber(options.transcribe, encoders.runtime))
 
 
 def _load_own(space: Space, encoders: LoadedEncoders) -> Encoder:

@@ -6,7 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mmsearch.errors import CannotEmbedError
-from mmsearch.retrieval.encoders.protocol import AudioEncoder, Encoder, ImageEncoder, TextEncoder, VideoEncoder
+from mmsearch.retrieval.encoders.protocol import (
+    AudioEncoder,
+    Encoder,
+    ImageEncoder,
+    TextEncoder,
+    Transcriber,
+    VideoEncoder,
+)
 from mmsearch.retrieval.media.decode_spec import HOP_S, WINDOW_S, DecodeSpec
 from mmsearch.types import Modality, Space
 
@@ -42,10 +49,12 @@ class ModelRouting:
     Attributes:
         encoders: the encoders.
         space_by_modality: for each modality, the key of the space that it is embedded into.
+        transcriber: what turns the speech in sounds and films into text; None: nothing does.
     """
 
     encoders: tuple[Encoder, ...]
     space_by_modality: Mapping[Modality, str]
+    transcriber: Transcriber | None = None
 
     @classmethod
     def single(cls, encoder: Encoder, *, texts: bool = True) -> ModelRouting:
@@ -63,6 +72,11 @@ class ModelRouting:
         """What embeds texts."""
         encoder = self._of("text")
         return encoder if isinstance(encoder, TextEncoder) else None
+
+    @property
+    def listener(self) -> Transcriber | None:
+        """What turns speech into text, if texts are embedded."""
+        return self.transcriber if self.text is not None else None
 
     @property
     def image(self) -> ImageEncoder | None:
@@ -109,6 +123,7 @@ class ModelRouting:
             window_s=window_s,
             hop_s=hop_s,
             only=frozenset(only),
+            speech=self.listener is not None,
         )
 
 

@@ -16,6 +16,7 @@ from mmsearch.retrieval.encoders.protocol import VideoEncoder
 from mmsearch.retrieval.encoders.routing import ModelRouting
 from mmsearch.retrieval.ingest.batches import Batcher
 from mmsearch.retrieval.ingest.rows import RowDraft, rows_of_file
+from mmsearch.retrieval.ingest.speech import SpeechPassages
 from mmsearch.retrieval.ingest.stored_files import StoredRows
 from mmsearch.retrieval.ingest.unfinished import KEEP_AFTER_S, UnfinishedFiles
 from mmsearch.retrieval.media.texts.encoded_data import readable_passages
@@ -131,6 +132,7 @@ class Embedder:
         self._looked_at = time.monotonic()
         self._pending: dict[bytes, _PendingFile] = {}
         self._finished: list[_PendingFile] = []
+        self._speech = SpeechPassages(routing.listener)
 
         first = batch or _FIRST_BATCH
         self._pictures = Batcher(self._encode_pictures, clock, first, batch or MAX_BATCH)
@@ -153,6 +155,8 @@ class Embedder:
             file.fill("audio", part.index)
             piece = RowDraft("audio", span, can_go_on=part.can_go_on, damage=part.damage)
             self._enqueue(file, piece, self._sounds, [part.array])
+        elif part.kind == "voice":
+            self._speech.add(part.path, part.array)
         else:
             file.fill("video", part.index)
             piece = RowDraft("video", span, None, part.continues, part.can_go_on, part.damage)
@@ -172,6 +176,7 @@ class Embedder:
 
         With ``may_work_later`` what is kept of it on disk stays for another run.
         """
+        self._speech.drop(path)
         file = self._pending.pop(path, None)
         if file is not None and not may_work_later:
             self._unfinished.finish(file.content_hash)
@@ -200,6 +205,7 @@ class Embedder:
         if decoded.kind == "image" and decoded.pixels is not None:
             self._enqueue(file, RowDraft("image"), self._pictures, [decoded])
         yield from self._enqueue_passages(file, self._passages(decoded))
+        yield from self._enqueue_passages(file, self._speech.finish(decoded.path, self._routing.text))
         if file.cut:
             note = join_notes(decoded.facts.note, f"only its first {MAX_PASSAGES:,} passages are indexed")
             decoded = replace(decoded, facts=replace(decoded.facts, note=note))

@@ -17,12 +17,15 @@ class CutOptions:
     """The options that decide which rows a file is cut into.
 
     Sound is cut into windows of ``window`` seconds, one every ``hop`` seconds. The texts of a table are those of the
-    column ``text_column``; None: the column is guessed.
+    column ``text_column``; None: the column is guessed. ``speech`` names what turns speech into text, if anything does;
+    with ``speech_chosen``, files in which another transcriber has listened are listened to again.
     """
 
     window: float = WINDOW_S
     hop: float = HOP_S
     text_column: str | None = None
+    speech: str | None = None
+    speech_chosen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,8 @@ class ExpectedRows:
     """The number of rows that a file has in each modality when all are there, and the options that cut it.
 
     ``rows`` is 0 for a modality that was looked for and not found; a modality that no model embedded is missing from
-    it. ``column`` is the text column of a table, and ``guessed`` whether it was guessed.
+    it. ``column`` is the text column of a table, and ``guessed`` whether it was guessed. ``speech`` names the
+    transcriber that was to listen to a film or sound; None: none was, or it is another file.
     """
 
     rows: Mapping[Modality, int] = field(default_factory=dict)
@@ -38,6 +42,7 @@ class ExpectedRows:
     hop: float | None = None
     column: str | None = None
     guessed: bool = False
+    speech: str | None = None
 
     def to_text(self) -> str:
         """The value of the column ``made`` of a shard: JSON."""
@@ -46,15 +51,27 @@ class ExpectedRows:
             data |= {"window": self.window, "hop": self.hop}
         if self.column is not None:
             data |= {"column": self.column, "guessed": self.guessed}
+        if self.speech is not None:
+            data["speech"] = self.speech
         return json.dumps(data, ensure_ascii=True)
 
     def is_cut_by(self, options: CutOptions) -> bool:
         """Whether a run with these options would cut the file into the same rows."""
         if self.rows.get("audio") and (self.window, self.hop) != (options.window, options.hop):
             return False
+        if self.lacks_texts(options):
+            return False
         if self.column is None:
             return True
         return self.has_text_column(options) and (options.text_column is not None or self.guessed)
+
+    def lacks_texts(self, options: CutOptions) -> bool:
+        """Whether a run with these options would look for texts where none were looked for: for speech."""
+        if options.speech is None:
+            return False
+        if self.speech is None:
+            return bool(self.rows.get("audio") or self.rows.get("video"))
+        return options.speech_chosen and self.speech != options.speech
 
     def has_text_column(self, options: CutOptions) -> bool:
         """Whether the texts are from the column that the options name; True where either names none."""

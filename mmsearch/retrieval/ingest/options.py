@@ -8,6 +8,7 @@ from numbers import Integral, Real
 from typing import Literal
 
 from mmsearch.errors import Hint, HintKind, UsageError
+from mmsearch.retrieval.encoders.protocol import Transcriber
 from mmsearch.retrieval.ingest.expected_rows import CutOptions
 from mmsearch.retrieval.media.decode_spec import HOP_S, MAX_SPAN_S, WINDOW_S
 from mmsearch.types import Modality, modalities_named
@@ -45,6 +46,9 @@ class IngestOptions:
         retry_skipped: open files again that an earlier run skipped and that have not changed.
         window: seconds of sound in one row, above 0 and at most 10.
         hop: seconds from the start of one window of sound to the next, above 0 and at most ``window``.
+        transcribe: what turns the speech in sounds and films into text: ``auto`` (the first model of
+            `models.transcribers` whose weights are on this machine, else nothing), ``off``, a model, or a `Transcriber`
+            of the app's own. Files that another one has transcribed are transcribed again unless it is ``auto``.
 
     Raises:
         UsageError: a value outside these bounds, or of another type.
@@ -65,6 +69,7 @@ class IngestOptions:
     retry_skipped: bool = False
     window: float = WINDOW_S
     hop: float = HOP_S
+    transcribe: str | Transcriber = "auto"
 
     def __post_init__(self) -> None:
         for name in _LISTS:
@@ -100,7 +105,11 @@ class IngestOptions:
             )
         modalities_named(self.only)
 
-    @property
-    def cut(self) -> CutOptions:
-        """Those that decide which rows a file is cut into."""
-        return CutOptions(self.window, self.hop, self.text_column)
+    def cut(self, transcriber: Transcriber | None = None) -> CutOptions:
+        """Those that decide which rows a file is cut into.
+
+        Args:
+            transcriber: the one that ``transcribe`` stands for; None: nothing is transcribed.
+        """
+        speech = None if transcriber is None else transcriber.name
+        return CutOptions(self.window, self.hop, self.text_column, speech, self.transcribe != "auto")

@@ -110,7 +110,7 @@ class _PipelineRun:
             job.cut,
             job.plan.has_left_its_place,
         )
-        digest = vector_digest(decoder.spec, self._space_by_modality, job.cut.text_column)
+        digest = vector_digest(decoder.spec, self._space_by_modality, job.cut.text_column, job.cut.speech)
         self.unfinished = UnfinishedFiles(job.writer.root, digest, decoder.spec, spaces)
         self.committer = Committer(job.writer, job.clock)
         self.embedder = Embedder(job.routing, decoder.release, job.clock, self.unfinished, batch=job.batch)
@@ -224,7 +224,7 @@ class _PipelineRun:
         for embedded in files:
             file, rows = embedded.decoded, embedded.rows
             if not rows:
-                self._skip_unusable(file, "there is no text in it")
+                self._skip_unusable(file, _why_no_row(file))
             elif not all(np.isfinite(stored.vectors).all() for stored in rows):
                 self._skip_unusable(file, "the model made no finite vector of it")
             else:
@@ -247,7 +247,8 @@ class _PipelineRun:
     def _with_expected_rows(self, file: Decoded, rows: list[StoredRows]) -> list[StoredRows]:
         counts = dict.fromkeys(self._space_by_modality, 0) | {stored.modality: len(stored.items) for stored in rows}
         cut = self._job.cut
-        expected = ExpectedRows(counts, cut.window, cut.hop, file.column, cut.text_column is None).to_text()
+        speech = cut.speech if file.kind in ("audio", "video") else None
+        expected = ExpectedRows(counts, cut.window, cut.hop, file.column, cut.text_column is None, speech).to_text()
         own = self._reuse.own_facts(file.path)
         return [replace(s, items=[replace(item, made=expected, own_facts=own) for item in s.items]) for s in rows]
 
@@ -266,6 +267,12 @@ class _PipelineRun:
     def _report_progress(self, path: bytes, at_s: float | None = None, of_s: float | None = None) -> None:
         total, committed = len(self._plan.to_read), self.committer.committed
         self._job.watch(Progress("encode", self._done, total, committed, os.fsdecode(path), at_s, of_s))
+
+
+def _why_no_row(file: Decoded) -> str:
+    if file.kind in ("audio", "video"):
+        return "nobody speaks in it, and no model of this collection embeds its sound"
+    return "there is no text in it"
 
 
 def _found_file(file: Decoded) -> FoundFile:

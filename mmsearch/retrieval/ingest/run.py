@@ -58,8 +58,9 @@ def ingest(
     _note_mounts(writer, run)
     result = PipelineResult()
     if run.plan.has_work:
+        cut = options.cut(routing.listener)
         job = PipelineJob(
-            run.plan, writer, routing, run.stored, run.skips, options.cut, options.batch, clock=clock, watch=watch
+            run.plan, writer, routing, run.stored, run.skips, cut, options.batch, clock=clock, watch=watch
         )
         with open_decoder(routing, options) as decoder:
             result = run_pipeline(job, decoder)
@@ -79,7 +80,8 @@ def plan_run(snapshot: Snapshot, routing: ModelRouting, paths: Sequence[bytes], 
     """
     manifest = snapshot.manifest
     filled = [encoder.space.key for encoder in routing.encoders]
-    stored = StoredFiles(snapshot, filled, {modality: space.key for modality, space in routing.spaces().items()})
+    space_by_modality = {modality: space.key for modality, space in routing.spaces().items()}
+    stored = StoredFiles(snapshot, filled, space_by_modality, options.cut(routing.listener))
     others = [key for key in manifest.searched_spaces if key not in filled and manifest.spaces[key].has_model]
     spec = routing.decode_spec(options.only, options.window, options.hop)
     digest = decoder_digest(spec, filled, options.text_column)

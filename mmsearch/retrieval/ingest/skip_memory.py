@@ -25,9 +25,11 @@ def decoder_digest(spec: DecodeSpec, spaces: Iterable[str], text_column: str | N
     return _digest(f"{_installed_decoders()} {options!r}".encode())
 
 
-def vector_digest(spec: DecodeSpec, spaces: Mapping[Modality, str], text_column: str | None) -> str:
+def vector_digest(
+    spec: DecodeSpec, spaces: Mapping[Modality, str], text_column: str | None, speech: str | None = None
+) -> str:
     """A digest of all that decides which parts a file is cut into and which vectors are made of them."""
-    options = ({**spec.to_json(), "only": None}, sorted(spaces.items()), text_column)
+    options = ({**spec.to_json(), "only": None}, sorted(spaces.items()), text_column, speech)
     return _digest(f"{_installed_decoders()} {options!r}".encode())
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.retrieval.ingest.expected_rows import ExpectedRows, expected_rows_from_text
+from mmsearch.retrieval.ingest.expected_rows import CutOptions, ExpectedRows, expected_rows_from_text
 from mmsearch.retrieval.ingest.scan import FoundFile
 from mmsearch.retrieval.paths import lies_under
 from mmsearch.retrieval.store.schema import FACT_NAMES, item_of
@@ -70,12 +70,18 @@ class StoredRows:
 class StoredFiles:
     """All files with live rows in the given spaces (keys), by path and by content.
 
-    ``space_by_modality`` names the space that each modality is embedded into now; `is_complete` needs it.
+    ``space_by_modality`` names the space that each modality is embedded into now, and ``cut`` the options of the run;
+    `is_complete` needs both.
     """
 
     def __init__(
-        self, snapshot: Snapshot, spaces: Iterable[str], space_by_modality: Mapping[Modality, str] | None = None
+        self,
+        snapshot: Snapshot,
+        spaces: Iterable[str],
+        space_by_modality: Mapping[Modality, str] | None = None,
+        cut: CutOptions | None = None,
     ) -> None:
+        self._cut = cut or CutOptions()
         self._snapshot = snapshot
         self._space_by_modality = space_by_modality or {}
         self._lost = {(entry.space, entry.modality): entry for entry in snapshot.manifest.lost}
@@ -128,7 +134,10 @@ class StoredFiles:
         return not by_ctime or None in (stored.ctime_ns, found.ctime_ns) or stored.ctime_ns == found.ctime_ns
 
     def is_complete(self, file: StoredFile) -> bool:
-        """Whether the file has rows in every modality that it had, in the space that embeds that modality now."""
+        """Whether the file has rows in every modality that it had, in the space that embeds that modality now, and was
+        searched for all texts that this run would look for."""
+        if file.expected and all(expected.lacks_texts(self._cut) for _, expected in file.expected):
+            return False
         return not any(self._lacks(file, space, modality) for modality, space in self._space_by_modality.items())
 
     def _lacks(self, file: StoredFile, space: str, modality: Modality) -> bool:

@@ -8,11 +8,15 @@ from enum import StrEnum
 from typing import Any
 
 from mmsearch.errors import HintKind
+from mmsearch.retrieval.enrich.speech.voice import VOICE_RATE
 from mmsearch.retrieval.media.pictures.transform import ImageTransform
 from mmsearch.types import MODALITIES, Modality
 
 WINDOW_S, HOP_S = 10.0, 5.0
 """A window of sound lasts `WINDOW_S` seconds; the next one begins `HOP_S` seconds later."""
+
+VOICE_PART_S = 10.0
+"""Seconds of the sound in which speech is looked for that are handed on at once."""
 
 MAX_SPAN_S = 10.0
 """A hit's span is at most so long: longer shots are embedded in pieces."""
@@ -53,6 +57,7 @@ class DecodeSpec:
         hop_s: the time from one window to the next.
         only: the kinds of files that are read; empty: all that the fields above allow.
         coded_bytes: the most coded bytes that are handed on at once; 0: none are.
+        speech: whether sound is also handed on as `VOICE_RATE` samples a second, for what is said in it.
     """
 
     image: ImageTransform | None = None
@@ -63,6 +68,7 @@ class DecodeSpec:
     hop_s: float = HOP_S
     only: frozenset[Modality] = frozenset()
     coded_bytes: int = 0
+    speech: bool = False
 
     @property
     def kinds(self) -> frozenset[Modality]:
@@ -70,8 +76,8 @@ class DecodeSpec:
         makes: dict[Modality, bool] = {
             "image": self.image is not None,
             "text": self.texts,
-            "audio": self.sample_rate is not None,
-            "video": self.frames is not None or self.sample_rate is not None,
+            "audio": self.sample_rate is not None or self.speech,
+            "video": self.frames is not None or self.sample_rate is not None or self.speech,
         }
         return frozenset(kind for kind, made in makes.items() if made)
 
@@ -96,7 +102,8 @@ class DecodeSpec:
         page = self.image.height * self.image.width * 3 if self.image else 0
         frames = FRAMES_OF_SHOT * self.frames.height * self.frames.width * 3 if self.frames else 0
         samples = 4 * (int(self.window_s * self.sample_rate) + 2) if self.sample_rate else 0
-        return max(page, frames, samples, self.coded_bytes)
+        voice = 4 * (round(VOICE_PART_S * VOICE_RATE) + 2) if self.speech else 0
+        return max(page, frames, samples, voice, self.coded_bytes)
 
     def to_json(self) -> dict[str, Any]:
         """The fields as a JSON object, for a worker's start."""

@@ -9,12 +9,14 @@ from typing import Any
 
 from mmsearch.indexes import CORPUS_QUERIES
 from mmsearch.retrieval.encoders.level_fits import FitSource, known_fit
+from mmsearch.retrieval.enrich.speech.load import ready_transcriber
 from mmsearch.retrieval.store.manifest import Manifest
 from mmsearch.retrieval.store.schema import FORMAT_VERSION
 from mmsearch.retrieval.store.skipped import read_skipped
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.stored_paths import StoredPaths, under_mask
 from mmsearch.retrieval.upkeep.index_files import latest_recall, read_all_facts
+from mmsearch.retrieval.upkeep.untranscribed import untranscribed_files
 from mmsearch.types import MODALITIES, FileNote, Modality, Space, path_json, printable
 
 
@@ -90,6 +92,8 @@ class Status:
         bytes: size on disk of the files in use.
         skipped: how many files are remembered to have been skipped.
         modalities: every modality of every space.
+        untranscribed: how many films and sounds no model for speech was asked about.
+        transcriber: the model that an ``index`` would ask about them; None: there is none on this machine.
     """
 
     root: str
@@ -104,6 +108,8 @@ class Status:
     bytes: int
     skipped: int
     modalities: list[ModalityStatus]
+    untranscribed: int = 0
+    transcriber: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The object of ``mmsearch status --json``."""
@@ -115,6 +121,8 @@ def read_status(snapshot: Snapshot) -> Status:
     """Count what the snapshot holds."""
     manifest = snapshot.manifest
     current = manifest.spaces[manifest.primary_space] if manifest.primary_space else None
+    untranscribed = untranscribed_files(snapshot)
+    transcriber = ready_transcriber() if untranscribed else None
     named = [snapshot.root / name for name in manifest.files()]
     return Status(
         root=str(snapshot.root),
@@ -133,6 +141,8 @@ def read_status(snapshot: Snapshot) -> Status:
             for key in manifest.spaces
             for modality in manifest.modalities(key)
         ],
+        untranscribed=untranscribed,
+        transcriber=transcriber.name if transcriber else None,
     )
 
 

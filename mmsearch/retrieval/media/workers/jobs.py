@@ -16,7 +16,7 @@ from mmsearch.retrieval.media.resume import ResumePointsByHash
 from mmsearch.types import Facts, SkipKind
 
 DecodedKind = Literal["image", "text", "table", "subtitles", "document", "audio", "video"]
-PartKind = Literal["shot", "window", "page", "coded"]
+PartKind = Literal["shot", "window", "voice", "page", "coded"]
 
 FileIdentity = tuple[int, int, int, int]
 """Device, number on it, size and time of modification: what tells whether two open files are the same."""
@@ -86,7 +86,8 @@ class PartFacts:
     """What is known of a part of a film, a sound, or a picture of several pages.
 
     Attributes:
-        kind: a *shot* of a film, a *window* of sound, a *page*, or *coded* bytes of an `Extract`.
+        kind: a *shot* of a film, a *window* of sound, *voice* (sound in which speech is looked for), a *page*, or
+            *coded* bytes of an `Extract`.
         start_s: where it starts, in seconds; of a page its number, from 0.
         end_s: where it ends.
         continues: it is a later piece of the same shot as the part before.
@@ -114,7 +115,7 @@ class Part(PartFacts):
 
     Attributes:
         path: of the file.
-        array: the frames of a shot (uint8 ``[frames, height, width, 3]``), the samples of a window (float32
+        array: the frames of a shot (uint8 ``[frames, height, width, 3]``), the samples of a window or of voice (float32
             ``[samples]``), a page (uint8 ``[height, width, 3]``), or coded bytes (uint8 ``[bytes]``).
         content_hash: of the file.
     """

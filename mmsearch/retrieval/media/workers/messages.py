@@ -169,7 +169,7 @@ class Extent:
 class PartInMemory:
     """A part whose array lies at the beginning of the worker's row of the shared ``parts``.
 
-    Windows are float32 ``[samples]``; shots and pages are uint8 pixels, coded bytes are uint8.
+    Windows and voice are float32 ``[samples]``; shots and pages are uint8 pixels, coded bytes are uint8.
     """
 
     facts: PartFacts
@@ -178,7 +178,7 @@ class PartInMemory:
 
     def array_in(self, memory: NDArray[np.uint8]) -> NDArray[Any]:
         """A copy of the array out of the worker's row, uint8 ``[bytes]``."""
-        dtype = np.dtype(np.float32 if self.facts.kind == "window" else np.uint8)
+        dtype = np.dtype(np.float32 if self.facts.kind in ("window", "voice") else np.uint8)
         size = int(np.prod(self.shape)) * dtype.itemsize
         return memory[:size].copy().view(dtype).reshape(self.shape)
 

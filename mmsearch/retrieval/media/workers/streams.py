@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import DecodeError
+from mmsearch.retrieval.enrich.speech.voice import VOICE_RATE
 from mmsearch.retrieval.media.container import NoTrackError
-from mmsearch.retrieval.media.decode_spec import FRAMES_OF_SHOT, DecodeSpec
+from mmsearch.retrieval.media.decode_spec import FRAMES_OF_SHOT, VOICE_PART_S, DecodeSpec
 from mmsearch.retrieval.media.resume import ResumePoint, ResumePoints
 from mmsearch.retrieval.media.texts.text import join_notes
 from mmsearch.retrieval.media.workers.jobs import PartFacts, PartKind
@@ -20,6 +21,8 @@ from mmsearch.types import Facts
 if TYPE_CHECKING:
     from mmsearch.retrieval.media.films.film import Film, Shot
     from mmsearch.retrieval.media.sounds.sound import Sound, Window
+
+_FOR_EVER_S = 1e9
 
 Emit = Callable[[PartFacts, NDArray[Any]], None]
 
@@ -60,6 +63,41 @@ class FilmContent:
 
 
 def decode_sound(stream: Stream) -> Facts:
+    """Emit every window of a sound, and what is to be listened to for speech.
+
+    Raises:
+        NoTrackError: it has no sound track.
+        DecodeError: the sound cannot be decoded.
+    """
+    if stream.spec.sample_rate is None:
+        return decode_voice(stream)
+    facts = decode_windows(stream)
+    if stream.spec.speech:
+        decode_voice(stream)
+    return facts
+
+
+def decode_voice(stream: Stream) -> Facts:
+    """Emit the sound track in parts that do not overlap, at the rate in which speech is looked for.
+
+    Raises:
+        NoTrackError: it has no sound track.
+        DecodeError: the sound cannot be decoded.
+    """
+    from mmsearch.retrieval.media.sounds.sound import Sound
+
+    stream.file.seek(0)
+    sound = Sound(stream.file, stream.format, VOICE_RATE, window_s=VOICE_PART_S, hop_s=VOICE_PART_S)
+    stream.announce_duration(sound.expected_s)
+    at = 0
+    for samples in _between(sound.windows(), 0.0, _FOR_EVER_S, VOICE_RATE):
+        start_s, at = at / VOICE_RATE, at + len(samples)
+        facts = PartFacts(kind="voice", start_s=start_s, end_s=at / VOICE_RATE, of_s=sound.expected_s or None)
+        stream.emit(facts, samples)
+    return sound.facts
+
+
+def decode_windows(stream: Stream) -> Facts:
     """Emit every window of a sound, or of a film's sound track.
 
     Raises:
@@ -121,7 +159,7 @@ def _with_damage(facts: Facts, resume: ResumePoint | None) -> Facts:
 
 
 def decode_film(stream: Stream) -> FilmContent:
-    """Emit a film's shots and windows.
+    """Emit a film's shots and windows. If it has no subtitles, also what is to be listened to for speech.
 
     Raises:
         DecodeError: neither picture nor sound can be decoded.
@@ -130,7 +168,7 @@ def decode_film(stream: Stream) -> FilmContent:
     failed: dict[str, DecodeError] = {}
     for part, wanted, decode in (
         ("video", stream.spec.frames, decode_frames),
-        ("audio", stream.spec.sample_rate, decode_sound),
+        ("audio", stream.spec.sample_rate, decode_windows),
     ):
         if wanted is None:
             continue
@@ -138,6 +176,14 @@ def decode_film(stream: Stream) -> FilmContent:
             found[part] = decode(stream)
         except DecodeError as error:
             failed[part] = error
+    cues = _cues(stream) if stream.spec.texts else []
+    if stream.spec.speech and not cues and "audio" not in failed:
+        try:
+            voice = decode_voice(stream)
+        except DecodeError as error:
+            failed["audio"] = error
+        else:
+            found.setdefault("audio", voice)
     if not found:
         raise failed.get("video") or failed["audio"]
     facts = found.get("video") or found["audio"]
@@ -148,7 +194,7 @@ def decode_film(stream: Stream) -> FilmContent:
         facts = replace(facts, width=width, height=height)
     if "video" in failed:
         return FilmContent("audio" if isinstance(failed["video"], NoTrackError) else "video", facts, [])
-    return FilmContent("video", facts, _cues(stream) if stream.spec.texts else [])
+    return FilmContent("video", facts, cues)
 
 
 def _size_of_picture(stream: Stream) -> tuple[int | None, int | None]:
