@@ -330,7 +330,7 @@ def _decode_document(source: _FileToDecode) -> Decoded:
         show=None if workspace.spec.image is None else lambda page, picture: _send_page(source, page, picture),
         expect_pages=lambda count: channel.send(Extent(duration_s=count * _SECONDS_OF_PAGE)),
     )
-    return replace(source.decoded, facts=read_document(source.file, source.sniffed.format, sink))
+    return replace(source.decoded, texts=[], facts=read_document(source.file, source.sniffed.format, sink))
 
 
 def _decode_page(source: _FileToDecode, page: int) -> Facts:
