@@ -122,3 +122,13 @@ class CodedPicture:
     width: int
     height: int
     time_s: float
+
+
+def has_picture(record: Record) -> bool:
+    """Whether a picture of a row can be made: of a picture, a film, and of a page of a PDF, also of its text.
+
+    Args:
+        record: the row.
+    """
+    is_page = record.span is not None and record.span.unit == "page" and record.path.lower().endswith(".pdf")
+    return record.modality in ("image", "video") or is_page

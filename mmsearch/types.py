@@ -202,7 +202,7 @@ class Facts:
         taken_at: when it was made, in local time.
         note: set if only part of the file was used, or its encoding was guessed.
         taken_from: where ``taken_at`` was found: ``exif``, ``exif digitized``, ``exif changed``, ``xmp``, ``iptc``,
-            ``png``, ``raw``, ``film``, ``sound`` or ``name``.
+            ``png``, ``raw``, ``film``, ``sound``, ``document``, ``mail`` or ``name``.
         camera: maker and model of the camera or phone.
         lat: where it was made, in degrees of latitude.
         lon: the same of longitude.

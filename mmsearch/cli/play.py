@@ -1,4 +1,4 @@
-"""``--open``: open a hit, a film or sound at its time if mpv or VLC is installed, else as the system does."""
+"""``--open``: open a hit, films and PDFs at their time or page with programs that can, else as the system does."""
 
 from __future__ import annotations
 
@@ -10,24 +10,29 @@ from pathlib import Path
 
 from mmsearch import Hit, MMSearchError
 from mmsearch.cli.output import say
+from mmsearch.cli.page_viewers import viewer_command
 from mmsearch.types import clock
 
 _MAC_VLC = Path("/Applications/VLC.app/Contents/MacOS/VLC")
 _OPENERS = ("xdg-open", "wslview")
 """Programs of Linux desktops and of WSL that open a file with the program set up for its type."""
 
+_VIEWERS_HINT = "" if sys.platform == "darwin" else " (Evince, Okular or a browser would start there)"
 _PATIENCE_S = 3.0
 """Seconds after which an opener that still runs counts as successful; those that fail do so at once."""
 
 
 def open_hit(hit: Hit) -> None:
-    """Open the file of a hit, at the hit's time if a player that supports it is installed.
+    """Open the file of a hit, at the hit's time or page if a program that supports it is installed.
 
     Raises:
         MMSearchError: the file is gone, or the system has no program that opens it.
     """
     if hit.state == "gone":
         raise MMSearchError(f"cannot open {hit.path}: the file is gone")
+    if hit.span is not None and hit.span.unit == "page":
+        _open_at_page(hit.path, int(hit.span.start) + 1)
+        return
     if hit.modality not in ("audio", "video") or hit.span is None:
         _open(hit.path)
         return
@@ -37,6 +42,18 @@ def open_hit(hit: Hit) -> None:
         say(f"opened by the system's player; the hit is at {clock(hit.span.start)} (mpv or VLC would start there)")
         return
     _start(command)
+
+
+def _open_at_page(path: str, page: int) -> None:
+    """Open a document at a page, counted from 1."""
+    is_pdf = path.lower().endswith(".pdf")
+    command = viewer_command(path, page) if is_pdf and page > 1 else None
+    if command is not None:
+        _start(command)
+        return
+    _open(path)
+    if page > 1:
+        say(f"opened by the system's program; the hit is on page {page}" + (_VIEWERS_HINT if is_pdf else ""))
 
 
 def player_command(path: str, start_s: float) -> list[str] | None:

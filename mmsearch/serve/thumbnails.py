@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mmsearch import Collection, Extractor, Record
+from mmsearch.extracts import has_picture
 from mmsearch.serve.api_errors import ApiError
 from mmsearch.serve.byte_ranges import Version
 from mmsearch.serve.client_left import ClientLeftError, unless_client_leaves
@@ -62,7 +63,7 @@ class _Small:
 
 
 async def thumb(request: Request) -> Response:
-    """A small picture of a row as WebP: the picture, its page, or the frame in the middle of a film's moment."""
+    """A small picture of a row as WebP: the picture, the page, or the frame in the middle of a film's moment."""
     collection = served_of(request).collection
     side = _side_asked(request, _USUAL_SIDE)
     side = next((one for one in SIDES if one >= side), SIDES[-1])
@@ -120,7 +121,7 @@ def _take_error(made: asyncio.Future[bytes]) -> None:
 
 def _find_small(collection: Collection, row_id: int, side: int, cache: PictureCache) -> _Small:
     record = collection.shown(row_id)
-    if record.modality not in ("image", "video"):
+    if not has_picture(record):
         raise ApiError(404, f"row {row_id} has no picture: it is {_NOUNS[record.modality]}", "NoPicture")
     key = _key(collection, record, f"small {side} {_MADE_AS}")
     return _Small(row_id, side, key, cache.read(key))

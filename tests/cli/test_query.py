@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sys
+import time
 
 import pytest
 
@@ -336,3 +339,80 @@ def test_copies_are_told_beside_their_hit(run, painted, tmp_path):
     home = tmp_path / "c.mms"
     assert run("index", tmp_path / "a", tmp_path / "b", tmp_path / "c", "-c", home).code == 0
     assert run("query", "red", "-c", home).lines[-1].endswith("\t[3 copies]")
+
+
+# --- documents -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def paper(tmp_path, documents, run):
+    """A PDF of two pages in a collection, and an empty folder of programs that is the whole PATH."""
+    lamp = ["The keeper of the lighthouse lights the lamp every evening."] * 12
+    path = tmp_path / "paper.pdf"
+    path.write_bytes(documents.pdf(["Whales swim in the sea."] * 30, lamp))
+    assert run("index", path, "-c", tmp_path / "c.mms", "--model", "mini", "--workers", 1).code == 0
+    return path
+
+
+@pytest.fixture
+def program(tmp_path, monkeypatch):
+    """Installs a program of a name, which writes down its arguments; returns what it was called with."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+
+    def install(name):
+        called = tmp_path / f"{name}.called"
+        script = f'#!/bin/sh\nfor a in "$@"; do echo "$a"; done > {called}.part\n/bin/mv {called}.part {called}\n'
+        (folder / name).write_text(script)
+        (folder / name).chmod(0o755)
+
+        def arguments():
+            deadline = time.monotonic() + 5
+            while not called.exists() and time.monotonic() < deadline:
+                time.sleep(0.02)
+            return called.read_text().splitlines()
+
+        return arguments
+
+    return install
+
+
+def test_a_page_is_shown_as_the_span(run, paper, tmp_path):
+    ran = run("query", "the lighthouse keeper", "--to", "text", "-k", "1", "-c", tmp_path / "c.mms")
+    assert "page 2" in ran.out
+    shown = json.loads(
+        run("query", "the lighthouse keeper", "--to", "text", "-k", "1", "--json", "-c", tmp_path / "c.mms").out
+    )
+    assert shown["hits"][0]["span"] == {"start_page": 1, "end_page": 2}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="programs of a Linux desktop")
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("evince", ["--page-index=2", "{}"]),
+        ("okular", ["--page", "2", "{}"]),
+        ("zathura", ["--page=2", "{}"]),
+        ("mupdf", ["{}", "2"]),
+        ("qpdfview", ["--unique", "{}#2"]),
+        ("firefox", ["file://{}#page=2"]),
+    ],
+)
+def test_open_shows_a_pdf_at_the_page(run, paper, program, tmp_path, name, arguments):
+    called = program(name)
+    ran = run("query", "the lighthouse keeper", "--to", "text", "--open", "-c", tmp_path / "c.mms")
+    assert (ran.code, ran.err) == (0, "")
+    assert called() == [argument.format(paper) for argument in arguments]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="programs of a Linux desktop")
+def test_open_says_the_page_where_no_program_is_told_it(run, paper, program, tmp_path):
+    called = program("xdg-open")
+    ran = run("query", "the lighthouse keeper", "--to", "text", "--open", "-c", tmp_path / "c.mms")
+    assert ran.err == (
+        "opened by the system's program; the hit is on page 2 (Evince, Okular or a browser would start there)\n"
+    )
+    assert called() == [str(paper)]
+    ran = run("query", "whales swim in the sea", "--to", "text", "--open", "-c", tmp_path / "c.mms")
+    assert ran.err == "", "the first page is where every program begins"

@@ -118,7 +118,7 @@ def test_an_empty_part_of_nothing_is_no_error(client, collection, tmp_path, phot
 # --- what a browser makes of it --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["page.html", "drawing.svg", "feed.xml", "app.js", "notes.md", "words.txt"])
+@pytest.mark.parametrize("name", ["drawing.svg", "feed.xml", "app.js", "notes.md", "words.txt"])
 def test_no_text_is_something_that_a_browser_runs(empty, tmp_path, name):
     folder = tmp_path / "texts"
     folder.mkdir()
@@ -132,6 +132,37 @@ def test_no_text_is_something_that_a_browser_runs(empty, tmp_path, name):
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["content-security-policy"].startswith("default-src 'self'")
+
+
+@pytest.mark.parametrize("name", ["page.html", "mail.eml", "flat.fodt"])
+def test_a_document_that_may_hold_scripts_is_to_be_saved(empty, tmp_path, name):
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    (folder / name).write_text("<p xmlns:a='b'><script>alert(1)</script> some words</p>")
+    empty.index([folder], workers=1)
+    if not len(empty):
+        empty.add(empty.encode(["words"]), paths=[folder / name], modality="text", texts=["words"])
+    with client_of(empty) as client:
+        answer = client.get(f"/media/{next(iter(empty)).id}")
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.headers["content-disposition"].startswith("attachment;")
+
+
+def test_a_pdf_is_shown_and_so_are_its_pages(empty, tmp_path, documents):
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    (folder / "a.pdf").write_bytes(documents.pdf(["A lighthouse"], ["A storm comes from the west"]))
+    (folder / "a.rtf").write_bytes(b"{\\rtf1 A lighthouse}")
+    empty.index([folder], workers=1)
+    rows = {(Path(row.path).name, row.modality, row.span.start): row.id for row in empty}
+    with client_of(empty) as client:
+        answer = client.get(f"/media/{rows['a.pdf', 'text', 1]}")
+        assert answer.headers["content-type"] == "application/pdf"
+        assert answer.headers["content-disposition"].startswith("inline;")
+        pages = [client.get(f"/thumb/{rows['a.pdf', kind, n]}") for kind in ("text", "image") for n in (0, 1)]
+        assert [page.status_code for page in pages] == [200] * 4
+        assert pages[0].content == pages[2].content != pages[1].content == pages[3].content
+        assert client.get(f"/thumb/{rows['a.rtf', 'text', 0]}").status_code == 404
 
 
 def test_what_is_no_text_and_of_no_known_kind_is_to_be_saved(empty, tmp_path):

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
 from mmsearch.errors import DecodeError, TransientDecodeError
-from mmsearch.extracts import CodedPicture, IndexedFile
+from mmsearch.extracts import CodedPicture, IndexedFile, has_picture
 from mmsearch.retrieval.media.decode_spec import DecodeSpec
 from mmsearch.retrieval.media.pictures.image import default_max_pixels
 from mmsearch.retrieval.media.workers.decoder import Decoder
@@ -132,7 +132,7 @@ class Extractor:
             DecodeError: the row has no picture, or the file cannot be decoded.
         """
         record = file.record
-        if record.modality not in ("image", "video"):
+        if not has_picture(record):
             raise DecodeError(f"no picture of {record.path}: its modality is {record.modality}")
         page = int(record.span.start) if record.span is not None and record.span.unit == "page" else None
         time_s = None

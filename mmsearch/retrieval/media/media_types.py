@@ -22,6 +22,7 @@ _MEDIA_TYPES: dict[str, str] = {
     "jxl": "image/jxl",
     "ico": "image/x-icon",
     "cur": "image/x-icon",
+    "pdf": "application/pdf",
     "mp4": "video/mp4",
     "mov": "video/quicktime",
     "3gp": "video/3gpp",
@@ -51,9 +52,10 @@ _MEDIA_TYPES: dict[str, str] = {
 def media_type_of(path: str, modality: Modality) -> str:
     """The media type of a file by its ending; see `IndexedFile`.
 
-    All texts are plain text, whatever their endings say: a browser runs no script in them.
+    All texts are plain text, whatever their endings say: a browser runs no script in them. Documents but PDF are bytes,
+    which a browser saves.
     """
     name = FORMAT_BY_ENDING.get(os.path.splitext(path)[1].lower().removeprefix("."))
-    if modality == "text" and (name is None or FORMATS[name].textual):
+    if modality == "text" and (name is None or (FORMATS[name].textual and FORMATS[name].kind != "document")):
         return TEXT
     return _MEDIA_TYPES.get(name or "", BYTES)

@@ -3,6 +3,7 @@ import { html, useEffect, useRef, useState } from "./vendor/preact.js";
 import { Icon } from "./icons.js";
 import { address, thumb } from "./server.js";
 import { Wave } from "./tile.js";
+import { pdfPage } from "./words.js";
 
 const HIGHEST = "62vh";
 
@@ -13,7 +14,7 @@ export function Stage({ c, item, known, start }) {
   if (known && item.openable === false) {
     return html`<div class="stage missing"><${Icon} name="warning" size=${28} /><p>${item.why_not ?? "The file cannot be opened."}</p></div>`;
   }
-  if (item.modality === "image") return html`<${Picture} c=${c} item=${item} />`;
+  if (item.modality === "image" || pdfPage(item)) return html`<${Picture} c=${c} item=${item} />`;
   if (item.modality === "video") return html`<${Film} c=${c} item=${item} start=${start} />`;
   if (item.modality === "audio") return html`<${Film} c=${c} item=${item} start=${start} isSound />`;
   return null;

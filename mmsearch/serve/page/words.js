@@ -30,6 +30,11 @@ export function spanWords(span) {
   return "";
 }
 
+/** The page of a PDF that a hit is, from 1; null for other hits. */
+export function pdfPage({ path, span }) {
+  return span && "start_page" in span && path.toLowerCase().endsWith(".pdf") ? span.start_page + 1 : null;
+}
+
 const number = new Intl.NumberFormat();
 const date = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 

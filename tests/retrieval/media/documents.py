@@ -6,6 +6,7 @@ import io
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -21,14 +22,23 @@ ENCRYPTED = b"/ID [<00><00>] /Encrypt << /Filter /Standard /V 1 /R 2 /P -4 /O <%
 """Of a trailer: no password is known to anybody."""
 
 
+class Illustrated(NamedTuple):
+    """A page of lines and a picture of that size in its corner, in points of a page of 612 × 792."""
+
+    lines: Sequence[str]
+    picture: Image.Image
+    width: int
+    height: int
+
+
 def pdf(
-    *pages: Sequence[str] | Image.Image,
+    *pages: Sequence[str] | Image.Image | Illustrated,
     info: bytes = b"",
     catalog: bytes = b"",
     trailer: bytes = b"",
     with_table: bool = True,
 ) -> bytes:
-    """A PDF whose pages are lines of text, or a picture each.
+    """A PDF whose pages are lines of text, a picture that fills the page, or both.
 
     Args:
         pages: in order.
@@ -40,23 +50,22 @@ def pdf(
     objects = [b"", b"", b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>"]
     kids = []
     for page in pages:
-        picture = b""
-        if isinstance(page, Image.Image):
-            rgb = page.convert("RGB")
-            coded = zlib.compress(rgb.tobytes())
-            size = b"/Width %d /Height %d" % rgb.size
-            objects.append(
-                _stream(b"/Type /XObject /Subtype /Image /ColorSpace /DeviceRGB /BitsPerComponent 8 "
-                        b"/Filter /FlateDecode " + size, coded)
-            )  # fmt: skip
-            picture = b"/XObject << /I %d 0 R >> " % len(objects)
-            objects.append(_stream(b"", b"q 612 0 0 792 0 0 cm /I Do Q"))
-        else:
-            shown = b" ".join(b"(%s) Tj T*" % _escaped(line) for line in page)
-            objects.append(_stream(b"", b"BT /F 11 Tf 40 760 Td 13 TL " + shown + b" ET"))
+        lines, picture, drawn, named = page, None, b"", b""
+        if isinstance(page, Illustrated):
+            lines, picture, box = page.lines, page.picture, (page.width, page.height)
+        elif isinstance(page, Image.Image):
+            lines, picture, box = [], page, (612, 792)
+        if picture is not None:
+            entries = b"/Type /XObject /Subtype /Image /ColorSpace /DeviceRGB /BitsPerComponent 8 /Filter /FlateDecode "
+            entries += b"/Width %d /Height %d" % picture.size
+            objects.append(_stream(entries, zlib.compress(picture.convert("RGB").tobytes())))
+            named = b"/XObject << /I %d 0 R >> " % len(objects)
+            drawn = b"q %d 0 0 %d 0 0 cm /I Do Q " % box
+        shown = b" ".join(b"(%s) Tj T*" % _escaped(line) for line in lines)
+        objects.append(_stream(b"", drawn + b"BT /F 11 Tf 40 760 Td 13 TL " + shown + b" ET"))
         objects.append(
             b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents %d 0 R "
-            b"/Resources << /Font << /F 3 0 R >> %s>> >>" % (len(objects), picture)
+            b"/Resources << /Font << /F 3 0 R >> %s>> >>" % (len(objects), named)
         )
         kids.append(b"%d 0 R" % len(objects))
     objects[0] = b"<< /Type /Catalog /Pages 2 0 R %s >>" % catalog

@@ -132,6 +132,9 @@ def test_every_media_type_is_of_a_format():
     assert _MEDIA_TYPES.keys() <= FORMATS.keys()
     assert media_type_of("/a/FILM.MKV", "video") == "video/x-matroska"
     assert media_type_of("/a/table.parquet", "text") == media_type_of("/a/noending", "image")
-    for name in ("page.html", "drawing.svg", "words.xml", "code.js", "notes.md", "table.csv", "noending"):
+    for name in ("page.html", "mail.eml", "letter.docx"):
+        assert media_type_of(f"/a/{name}", "text") == "application/octet-stream"
+    assert media_type_of("/a/letter.pdf", "text") == media_type_of("/a/letter.pdf", "image") == "application/pdf"
+    for name in ("drawing.svg", "words.xml", "code.js", "notes.md", "table.csv", "noending"):
         assert media_type_of(f"/a/{name}", "text") == "text/plain"
     assert not any(kind.startswith("text/") or "xml" in kind for kind in _MEDIA_TYPES.values())

@@ -201,3 +201,25 @@ def test_the_match_of_vectors_of_an_unknown_model_is_not_rated(open_page, tiles,
     tiles(page)
     page.click(".tile a >> nth=0")
     assert page.inner_text(".level strong") == "Match not rated"
+
+
+def test_a_page_of_a_pdf_is_shown_with_its_text_and_opens_at_the_page(
+    open_page, tiles, tmp_path, documents, run_server
+):
+    from mmsearch.serve import create_app
+
+    folder = tmp_path / "papers"
+    folder.mkdir()
+    prose = ["The keeper of the lighthouse lights the lamp every evening."] * 12
+    (folder / "report.pdf").write_bytes(documents.pdf(["Whales swim in the sea."] * 12, prose))
+    collection = Collection.create(tmp_path / "c.mms", model="mini")
+    collection.index([folder], workers=1)
+    with run_server(create_app({"c": collection})) as address:
+        page = open_page("?q=the+lighthouse+keeper&to=text", at=address)
+        assert "report.pdf, text, page 2" in tiles(page)[0]
+        page.click(".tile a >> nth=0")
+        page.wait_for_function("() => document.querySelector('.stage.picture .full')?.naturalWidth > 200")
+        assert "The keeper of the lighthouse" in page.inner_text(".passages .found")
+        link = page.wait_for_selector(".actions a:has-text('Open at page 2')")
+        assert link.get_attribute("href").endswith("#page=2")
+        assert (link.get_attribute("target"), link.get_attribute("rel")) == ("_blank", "noopener")

@@ -28,9 +28,15 @@ MAX_LOOKS = 1000
 FEW_LETTERS = 500
 """A page with fewer letters is also taken as a picture. A hundred words have about as many."""
 
+LEAST_PICTURES, SCANNED = 0.2, 0.95
+"""So is one of which pictures cover this share, up to a scan of a page of words, which shows nothing else."""
+
 LOOK_SIDE = 768
 """The pixels along the longer side of a page's picture: models see less, and small drawings survive the scaling."""
 
+_MOST_OBJECTS = 20_000
+"""Lines, characters and pictures of a page that are looked at. Only maps and plans have more."""
+_DEPTH = 3
 _MAX_PAGE_CHARACTERS = 1024 * 1024
 _LONGEST_SIDE = 14_400 * 75_000
 """In points: the largest unit that a page may have, times the most units."""
@@ -104,6 +110,26 @@ class Pdf:
                 picture: Image.Image = bitmap.to_pil().convert("RGB")
                 return picture.copy()
 
+    def is_illustrated(self, page: int) -> bool:
+        """Whether pictures cover much of a page that has words beside them, or it is a large drawing.
+
+        Args:
+            page: its number, from 0.
+
+        Raises:
+            DecodeError: the page is damaged.
+        """
+        raw = self._raw
+        with self._page(page) as opened:
+            if raw.FPDFPage_CountObjects(opened) > _MOST_OBJECTS:
+                return True
+            width, height = opened.get_size()
+            covered = 0.0
+            for picture in opened.get_objects(filter=(raw.FPDF_PAGEOBJ_IMAGE,), max_depth=_DEPTH):
+                left, bottom, right, top = picture.get_bounds()
+                covered += max(0.0, min(right, width) - max(left, 0.0)) * max(0.0, min(top, height) - max(bottom, 0.0))
+            return bool(LEAST_PICTURES <= covered / max(width * height, 1.0) < SCANNED)
+
     def facts(self) -> Facts:
         """Title, keywords, language and date."""
         metadata = self._document.get_metadata_dict()
@@ -159,7 +185,7 @@ def read(source: IO[bytes], format: str, sink: DocumentSink) -> Facts:
             text = ""
             try:
                 text = pdf.text(page)
-                if sink.show is not None and _letters(text) < FEW_LETTERS:
+                if sink.show is not None and (_letters(text) < FEW_LETTERS or pdf.is_illustrated(page)):
                     looks += 1
                     if looks <= MAX_LOOKS:
                         sink.show(page, pdf.picture(page, LOOK_SIDE))

@@ -50,7 +50,7 @@ from mmsearch.retrieval.media.workers.slots import open_shared
 from mmsearch.retrieval.media.workers.streams import Stream, decode_film, decode_moment, decode_sound
 from mmsearch.retrieval.media.workers.take_out import as_film_if_animated, take_out, write_output
 from mmsearch.retrieval.paths import status_change_ns
-from mmsearch.types import Facts, SkipKind, sized
+from mmsearch.types import Facts, Modality, SkipKind, sized
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -197,7 +197,7 @@ def decode_file(request: JobRequest, opened: OpenedFile, workspace: Workspace, c
             file.seek(0)
             channel = replace(channel, content_hash=content_hash)
             decoded = _decode(_FileToDecode(file, sniffed, request, decoded, workspace, channel))
-            has_date = sniffed.kind in ("image", "raw", "audio", "video")
+            has_date = sniffed.kind in ("image", "raw", "audio", "video", "document")
             if has_date and decoded.facts.taken_at is None and (taken := date_in_name(job.path)) is not None:
                 decoded = replace(decoded, facts=with_date(decoded.facts, taken))
         if any(_changed(before, after) for after in (os.fstat(file.fileno()), os.stat(job.path))):
@@ -214,7 +214,8 @@ def _rejected(sniffed: Sniffed, job: Job, size: int, spec: DecodeSpec) -> Decode
     """A file that is not decoded for its kind or its size; None where it is decoded."""
     if sniffed.reason is not None:
         return Decoded.skipped(job.path, sniffed.reason)
-    modality = MODALITY_OF_KIND[sniffed.kind]
+    is_page = sniffed.kind == "document" and job.moment is not None
+    modality: Modality = "image" if is_page else MODALITY_OF_KIND[sniffed.kind]
     rejection = spec.rejection(modality)
     if rejection is not None:
         reason, way_out = spec.explain(rejection, modality)

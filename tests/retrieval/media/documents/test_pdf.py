@@ -70,6 +70,20 @@ def test_pages_with_few_words_and_scans_are_also_pictures(documents: ModuleType,
     assert left_above[0] > 180 > 80 > left_above[1]  # red: neither mirrored nor with blue for red
 
 
+@pytest.mark.parametrize(("width", "height", "is_seen"), [(612, 80, False), (612, 300, True), (612, 792, False)])
+def test_a_page_of_words_is_seen_where_pictures_cover_much_of_it(
+    documents: ModuleType, scene: Scene, width: int, height: int, is_seen: bool
+) -> None:
+    """A scan of words, which another program has read, shows nothing else."""
+    _, looks, _ = read(documents.pdf(documents.Illustrated(PROSE, scene(), width, height)))
+    assert list(looks) == ([0] if is_seen else [])
+
+
+def test_a_page_of_very_many_lines_is_a_drawing(documents: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pdf_module, "_MOST_OBJECTS", 5)
+    assert list(read(documents.pdf(PROSE))[1]) == [0]
+
+
 def test_a_page_is_drawn_at_the_size_that_is_asked_for(documents: ModuleType, scene: Scene) -> None:
     with Pdf(io.BytesIO(documents.pdf(["x"], scene()))) as opened:
         picture = opened.picture(1, 300)
