@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from mmsearch.extracts import SavedClip, SavedFrame, Thumbnail
     from mmsearch.hits import Record
-    from mmsearch.retrieval.encoders.protocol import Encoder, Transcriber
+    from mmsearch.retrieval.encoders.protocol import Encoder, Said, Transcriber
     from mmsearch.retrieval.ingest.options import Check, IngestOptions
     from mmsearch.retrieval.upkeep.doctor import Problem
 
@@ -283,6 +283,26 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows):
         from mmsearch.retrieval.upkeep.doctor import examine
 
         return examine(Path(path).expanduser().absolute(), repair=repair)
+
+    @staticmethod
+    def transcribe(
+        path: str | os.PathLike[str], transcribe: str | Transcriber = "auto", *, watch: Watcher | None = None
+    ) -> list[Said]:
+        """What is said in a sound or film, with times. Needs no collection.
+
+        Args:
+            path: the file.
+            transcribe: what turns speech into text, as in `index`.
+            watch: called with a `Progress` as the file is read.
+
+        Raises:
+            NoSuchFileError: there is no such file, or it is a folder.
+            DecodeError: it cannot be read, or has no sound.
+            ModelUnavailableError: there is no model for speech on this machine, or it cannot be loaded.
+        """
+        from mmsearch.retrieval.search.spoken import what_is_said
+
+        return what_is_said(Path(path), transcribe, watch=watch or no_progress)
 
     @staticmethod
     def save_frame(moment: Moment, output: str | os.PathLike[str], *, force: bool = False) -> SavedFrame:

@@ -24,6 +24,7 @@ class HintKind(StrEnum):
     NAME_CHECKPOINT = "name_checkpoint"  # name a checkpoint on this machine [how a model is then called]
     NAME_CHECKPOINT_OR_USE_MINI = "name_checkpoint_or_use_mini"  # [the same]
     NAME_TRANSCRIBER = "name_transcriber"  # name a folder that holds a model for speech [how it is then called]
+    FETCH_TRANSCRIBER = "fetch_transcriber"  # install and fetch a model for speech
     TRANSCRIBE_WITH = "transcribe_with"  # a model for speech is not a model that embeds
     LEAVE_DEVICE = "leave_device"  # leave the device to the model
     LEAVE_PRECISION = "leave_precision"  # leave the precision to the model

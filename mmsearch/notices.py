@@ -26,6 +26,7 @@ class NoticeKind(StrEnum):
     MODEL_WAITS = "model_waits"
     SPACE_NOT_SEARCHED = "space_not_searched"
     QUERY_READ_AS = "query_read_as"
+    HEARD = "heard"
     TERM_IS_FILE = "term_is_file"
     TERM_IS_WORDS = "term_is_words"
     PLACE_IS_WORDS = "place_is_words"
@@ -126,6 +127,7 @@ _SENTENCES: dict[NoticeKind, Callable[..., str]] = {
     NoticeKind.MODEL_WAITS: _waits,
     NoticeKind.SPACE_NOT_SEARCHED: "not searched with {model}: {reason}".format,
     NoticeKind.QUERY_READ_AS: "asked: {terms}".format,
+    NoticeKind.HEARD: "heard: {words}".format,
     NoticeKind.TERM_IS_FILE: "{term} is taken as the file of that name; text:{term} asks for the words".format,
     NoticeKind.TERM_IS_WORDS: "{term} is taken as words; ./{term} is the folder of that name".format,
     NoticeKind.PLACE_IS_WORDS: "no file says where it was made, so {place} is taken as words, not as a place".format,

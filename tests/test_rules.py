@@ -414,7 +414,7 @@ MAY_IMPORT = {
     f"{R}.upkeep": SHARED
     | {f"{R}.store", "mmsearch.indexes", f"{R}.encoders.level_fits", f"{R}.enrich.speech.load"},  # for the status
     f"{R}.search": SHARED
-    | {f"{R}.{room}" for room in ("media", "encoders", "store", "upkeep", "places")}
+    | {f"{R}.{room}" for room in ("media", "encoders", "enrich", "store", "upkeep", "places")}
     | {"mmsearch.indexes"},
     f"{R}.evaluation": SHARED
     | {f"{R}.{room}" for room in ("search", "encoders", "store", "media")}

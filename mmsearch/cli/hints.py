@@ -19,6 +19,7 @@ _WORDS = {  # {path}: the subject, quoted for a shell if it must be; {words}: qu
     HintKind.NAME_CHECKPOINT: "or name a checkpoint's folder: --model {subject}",
     HintKind.NAME_CHECKPOINT_OR_USE_MINI: "or name a checkpoint (--model {subject}), or use --model mini",
     HintKind.NAME_TRANSCRIBER: "or name a folder that holds a model: --transcribe {subject}",
+    HintKind.FETCH_TRANSCRIBER: 'pip install "mmsearch[speech]", then `mmsearch models pull parakeet` fetches one',
     HintKind.TRANSCRIBE_WITH: "name it with --transcribe",
     HintKind.LEAVE_DEVICE: "leave --device out, or take another model",
     HintKind.LEAVE_PRECISION: "leave --precision out, or take another model",

@@ -79,6 +79,13 @@ if TYPE_CHECKING:
 )
 @click.option("--text", is_flag=True, help="Take all TERMs literally: no files, weights, moments or +.")
 @click.option("--literal", is_flag=True, help="Read no dates, places, kinds, cameras or negations out of words.")
+@click.option(
+    "--transcribe",
+    default="auto",
+    metavar="MODEL",
+    shell_complete=completers.transcribers,
+    help="The model that reads what is said in say:FILE (auto: one that is here).",
+)
 @click.option("--all-spans", is_flag=True, help="List each moment of a film or sound, not only the best.")
 @click.option("--include-self", is_flag=True, help="Let the query file be a hit.")
 @click.option("--exact", is_flag=True, help="Compare every row, even if there is an index.")
@@ -111,6 +118,7 @@ def query(
     sort: str | None,
     text: bool,
     literal: bool,
+    transcribe: str,
     all_spans: bool,
     include_self: bool,
     exact: bool,
@@ -132,7 +140,8 @@ def query(
 
     Neighbouring words are one phrase. Several TERMs make one query: a quoted phrase, a file, a moment of a film or
     sound (FILE@1:23 or FILE@1:23-1:31), a word with a weight (TERM^2 or 2:TERM). A lone + separates terms. text: before
-    a word takes it literally, file: names a file. A lone - reads queries from standard input, one per line.
+    a word takes it literally, file: names a file, say: asks what is said in a sound or film. A lone - reads queries
+    from standard input, one per line.
 
     Words are read further: "beach without people in July 2023", "photos of dogs in Lisbon". --literal leaves it.
     """
@@ -171,6 +180,7 @@ def query(
             as_text=text,
             literal=literal,
             known=opened.names,
+            transcribe=transcribe,
         )
         if many:
             _answer_lines(opened, read_line, k, options, output)

@@ -44,3 +44,22 @@ def test_an_unknown_model_is_an_error_with_a_way_out(run, talks, tmp_path):
     assert ran.code == 2
     assert "did you mean parakeet" in told
     assert "mmsearch models list" in told
+
+
+def test_a_query_may_be_spoken(run, voices, talks, tmp_path):
+    home = tmp_path / "c.mms"
+    run("index", talks, "-c", home, "--model", "mini", "--transcribe", "own_speech:PitchReader")
+    question = voices.write_wav(tmp_path / "question.wav", voices.say("alarm"), voices.silence(2))
+    ran = run("query", f"say:{question}", "-c", home, "--transcribe", "own_speech:PitchReader")
+    assert "heard: alarm" in ran.err
+    assert "talk.wav" in ran.out
+
+
+def test_a_spoken_query_without_a_model_tells_the_way_out(run, talks, tmp_path):
+    home = tmp_path / "c.mms"
+    run("index", talks, "-c", home, "--model", "mini", "--transcribe", "off")
+    ran = run("query", f"say:{talks / 'talk.wav'}", "-c", home, "--transcribe", "off")
+    assert ran.code != 0
+    (line,) = ran.err.splitlines()
+    assert "no model for speech" in line
+    assert "mmsearch models pull parakeet" in line

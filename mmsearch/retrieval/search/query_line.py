@@ -29,8 +29,10 @@ from mmsearch.types import Moment
 if TYPE_CHECKING:
     import datetime as dt
 
+    from mmsearch.retrieval.encoders.protocol import Transcriber
     from mmsearch.retrieval.search.reading.known import KnownNames
 
+SAY = "say:"
 _PLUS = "+"
 _MISPLACED_PLUS = "a lone + stands between two terms, as in: beach + dog; text:+ asks for the sign itself"
 _MOST_WEIGHT = 1000.0
@@ -98,13 +100,14 @@ def read_query_line(
     literal: bool = False,
     known: KnownNames | None = None,
     today: dt.date | None = None,
+    transcribe: str | Transcriber = "auto",
 ) -> QueryLine:
     """Read the arguments of a command line as one query.
 
     Neighbouring bare words are one phrase. Terms of their own are: a file or a moment of one (``clip.mp4@1:23``), an
     argument with white space in it (it was quoted), one with a weight (``beach^2``, ``2:beach``), and what a lone ``+``
     parts. ``text:`` takes a word literally, ``file:`` names a file. Only plain words, phrases and files have weights:
-    ``E=mc^2``, ``m^2`` and ``16:9`` are words.
+    ``E=mc^2``, ``m^2`` and ``16:9`` are words. ``say:`` before a sound or film asks what is said in it.
 
     Words without a weight are read further, see `read_query`: ``beach without people in July 2023``.
 
@@ -117,12 +120,18 @@ def read_query_line(
         literal: do not read words further.
         known: the names that the collection knows, see `Collection.names`.
         today: the day that ``yesterday`` is counted from; default that of this machine's clock.
+        transcribe: what turns the speech of ``say:`` into text, as in `Collection.index`.
 
     Raises:
+        ModelUnavailableError: something is said, and there is no model for speech on this machine.
         UsageError: nothing is asked, an argument looks like a path but there is no such file, a weight is not valid, or
             what is liked or not is neither a number nor a file.
     """
     notices: list[Notice] = []
+    if not as_text and any(term.startswith(SAY) for term in (*terms, *minus)):
+        from mmsearch.retrieval.search.spoken import with_words_said  # only a spoken query needs it
+
+        terms, minus = (with_words_said(some, transcribe, notices) for some in (terms, minus))
     runs = _runs(terms, as_text)
     towards = [_read_run(run, as_text, notices) for run in runs]
     reading = None
