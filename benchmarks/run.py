@@ -21,6 +21,8 @@ import recall
 import shots
 import speech
 import video_decode
+import words
+import words_scale
 from data import MissingDataError
 from machine import machine_facts, versions
 
@@ -37,6 +39,8 @@ CASES: dict[str, Callable[[], list[Measurement]]] = {
     "belief": belief.measure,
     "calibration": calibration.measure,
     "feedback": feedback.measure,
+    "words": words.measure,
+    "words-scale": words_scale.measure,
     "speech": speech.measure,
 }
 

@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING
 
 from mmsearch import Hit
 from mmsearch.cli.hit_groups import HitGroup
-from mmsearch.cli.hit_words import NO_GOOD_MATCH, evidence, file_uri, judgements, remarks, shown_path, span
+from mmsearch.cli.hit_words import (
+    NO_GOOD_MATCH,
+    evidence,
+    file_uri,
+    judgements,
+    marked_remarks,
+    remarks,
+    shown_path,
+    span,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,6 +40,7 @@ _WORDS = re.compile(r" *[^ ]+ *| +")
 _PATH_LINES = 4
 _DETAIL_LINES = 2
 _STYLES = {"#": "dim", "score": "green", "match": "cyan", "id": "dim", "span": "dim", "by": "dim"}
+_MARKED = "bold not dim"
 _LEVEL_STYLES = {"strong": "bold green", "likely": "green"}
 
 
@@ -90,9 +100,12 @@ def print_hit_table(groups: Sequence[HitGroup], console: Console, *, verbose: bo
             show(line(_row(left, i), first, _row(right, i)), style)
             for part in rest:
                 show(Text(" " * indent).append_text(part), style)
-            details = "  ".join(filter(None, (*(cells[i] for cells in below), remarks(hit))))
+            details = Text("  ".join(filter(None, (cells[i] for cells in below))), "dim")
+            details.append("  " if details.plain and (hit.text or remarks(hit)) else "")
+            for piece, is_asked in marked_remarks(hit):
+                details.append(piece, _MARKED if is_asked else "dim")
             for text in _wrapped(details, console.width - indent, console):
-                show(Text(" " * indent).append(text), "dim")
+                show(Text(" " * indent).append_text(text))
             i += 1
 
 
@@ -126,15 +139,19 @@ def _chopped(piece: str, width: int) -> list[str]:
     return chop_cells(piece, width) if _cells(piece.rstrip()) > width else [piece]
 
 
-def _wrapped(text: str, width: int, console: Console) -> list[str]:
+def _wrapped(text: Text, width: int, console: Console) -> list[Text]:
     """Wrap a text to ``width`` columns; of more than `_DETAIL_LINES` lines the first ones, which end with ``…``."""
-    from rich.text import Text
-
     if not text or width < 1:
         return []
-    lines = [line.plain.rstrip() for line in Text(text).wrap(console, width)]
+    lines = list(text.wrap(console, width))
+    for line in lines:
+        line.rstrip()
     if len(lines) > _DETAIL_LINES:
-        lines = [*lines[: _DETAIL_LINES - 1], _cut(lines[_DETAIL_LINES - 1] + "…", width)]
+        lines = lines[:_DETAIL_LINES]
+        last = lines[-1]
+        last.truncate(max(0, width - 1))
+        last.rstrip()
+        last.append("…", "dim")
     return lines
 
 
@@ -152,6 +169,9 @@ def _linked(part: str, hit: Hit) -> Text:
     if hit.state == "none":  # a name, not a file
         return Text(part)
     text = Text(part, f"link {file_uri(hit.path)}")
+    for words in hit.matched:
+        if words.where == "name" and (at := part.find(hit.path[words.start : words.end])) >= 0:
+            text.stylize(_MARKED, at, at + words.end - words.start)
     if hit.state != "current":
         text.stylize("strike dim")
     return text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 
 from mmsearch import Hit
@@ -52,15 +53,55 @@ def span(hit: Hit) -> str:
     return str(hit.span) if hit.span else ""
 
 
+_PLAIN_EVIDENCE = {"image": ("look",), "text": ("text",), "audio": ("sound",), "video": ("frame",)}
+
+
 def evidence(hit: Hit) -> str:
-    """The kinds of rows that a film was found by, such as ``frame + sound``; empty if they are only frames."""
-    return " + ".join(hit.evidence) if hit.modality == "video" and hit.evidence != ("frame",) else ""
+    """What a hit was found by, such as ``frame + sound``; empty if it is what hits of its kind are found by anyway."""
+    return " + ".join(hit.evidence) if hit.evidence != _PLAIN_EVIDENCE[hit.modality] else ""
 
 
 def remarks(hit: Hit) -> str:
     """Remarks about the file in brackets (state, note, copies), and the passage of a text."""
+    passage = [" ".join(hit.text.split())] if hit.text else []
+    return terminal_safe(" ".join([*_in_brackets(hit), *passage]))
+
+
+def marked_remarks(hit: Hit) -> list[tuple[str, bool]]:
+    """What `remarks` says in pieces, each with whether it is a word of the query.
+
+    A passage begins a little before the first of these words.
+    """
+    pieces = [(terminal_safe(one) + " ", False) for one in _in_brackets(hit)]
+    if not hit.text:
+        return [*pieces[:-1], (pieces[-1][0].rstrip(), False)] if pieces else []
+    marks = [(words.start, words.end) for words in hit.matched if words.where == "text"]
+    at = _snippet_start(hit.text, marks[0][0]) if marks else 0
+    if at:
+        pieces.append(("… ", False))
+    for start, end in marks:
+        if start >= at:
+            pieces += [(_one_line(hit.text[at:start]), False), (_one_line(hit.text[start:end]), True)]
+            at = end
+    return [*pieces, (_one_line(hit.text[at:]).rstrip(), False)]
+
+
+_BEFORE_WORDS = 60  # characters of a passage that are shown before the first word that was asked for
+
+
+def _snippet_start(text: str, first: int) -> int:
+    """From where a passage is shown, so that its first marked word is near: the start of a word."""
+    if first <= _BEFORE_WORDS:
+        return 0
+    space = text.find(" ", first - _BEFORE_WORDS, first)
+    return space + 1 if space >= 0 else first - _BEFORE_WORDS
+
+
+def _one_line(text: str) -> str:
+    return terminal_safe(re.sub(r"\s+", " ", text))
+
+
+def _in_brackets(hit: Hit) -> list[str]:
     parts = [f"[{_STATE[hit.state]}]"] if hit.state in _STATE else []
     parts += [f"[{hit.note}]"] if hit.note else []
-    parts += [f"[{len(hit.copies) + 1} copies]"] if hit.copies else []
-    parts += [" ".join(hit.text.split())] if hit.text else []
-    return terminal_safe(" ".join(parts))
+    return parts + ([f"[{len(hit.copies) + 1} copies]"] if hit.copies else [])

@@ -86,6 +86,8 @@ if TYPE_CHECKING:
     shell_complete=completers.transcribers,
     help="The model that reads what is said in say:FILE (auto: one that is here).",
 )
+@click.option("--lexical", is_flag=True, help="Find only what holds words of the query to the letter.")
+@click.option("--semantic", is_flag=True, help="Find by meaning alone, not by the letter.")
 @click.option("--all-spans", is_flag=True, help="List each moment of a film or sound, not only the best.")
 @click.option("--include-self", is_flag=True, help="Let the query file be a hit.")
 @click.option("--exact", is_flag=True, help="Compare every row, even if there is an index.")
@@ -119,6 +121,8 @@ def query(
     text: bool,
     literal: bool,
     transcribe: str,
+    lexical: bool,
+    semantic: bool,
     all_spans: bool,
     include_self: bool,
     exact: bool,
@@ -164,6 +168,7 @@ def query(
         "all_spans": all_spans,
         "include_self": include_self,
         "exact": exact,
+        "mode": _mode(lexical, semantic),
     }
     output = _Output(as_json, paths, print0, gone, flat, quiet, verbose, min_level)
     many = terms == ("-",)
@@ -198,6 +203,12 @@ def query(
         from mmsearch.cli.play import open_hit
 
         open_hit(answer.hits[0])
+
+
+def _mode(lexical: bool, semantic: bool) -> str:
+    if lexical and semantic:
+        raise UsageError("--lexical and --semantic exclude each other: leave both out to find by both")
+    return "lexical" if lexical else "semantic" if semantic else "hybrid"
 
 
 def _answer_lines(

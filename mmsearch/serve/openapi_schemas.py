@@ -101,6 +101,12 @@ _SEARCH = {
     "minus": list_of(ref("Term"), "what it is pushed away from"),
     "like": list_of(WHOLE, "rows that it is moved towards"),
     "unlike": list_of(WHOLE, "rows that are not wanted"),
+    "phrases": list_of(TEXT, "words that must stand in a hit to the letter, one after another"),
+    "mode": {
+        "enum": ["hybrid", "semantic", "lexical"],
+        "default": "hybrid",
+        "description": "by vectors, words or both",
+    },
     "to": list_of(MODALITY, "what may answer; default all"),
     "under": described(TEXT, "only files in this folder"),
     "after": described(TEXT, "only what was made, or else changed, from this date on: 2023, 2023-05 or 2023-05-17"),

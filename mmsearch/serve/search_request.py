@@ -22,9 +22,9 @@ MOST_HITS = 500
 _MOST_TERMS = 64
 _MOST_SECONDS = 1e7  # four months
 _MOST_TEXT = 20_000  # characters of a term
-_LISTS = ("terms", "minus", "like", "unlike", "to")
+_LISTS = ("terms", "minus", "like", "unlike", "phrases", "to")
 _FILTERS = ("after", "before", "where", "near", "place", "camera")
-_TEXTS = ("c", "under", *_FILTERS, "min_level", "sort", "cursor")
+_TEXTS = ("c", "under", *_FILTERS, "min_level", "mode", "sort", "cursor")
 _FLAGS = ("all_spans", "include_self", "exact")
 _NAMES = (*_LISTS, *_TEXTS, *_FLAGS, "k", "in")
 _TERM_KINDS = ("text", "id", "file", "vector")
@@ -92,11 +92,12 @@ def read_request(given: Mapping[str, Any], collection: Collection) -> SearchRequ
     towards = [_term(term, terms) for term in given.get("terms", ())]
     away = [_term(term, terms) for term in given.get("minus", ())]
     marks = {name: [_row_id(mark, name) for mark in given.get(name, ())] for name in ("like", "unlike")}
-    if len(towards) == 1 and not away and not any(marks.values()) and terms.modality is not None:
+    phrases = _words(given.get("phrases", []), "phrases")
+    if len(towards) == 1 and not away and not any(marks.values()) and not phrases and terms.modality is not None:
         query = Query.of_vector(towards[0][0], terms.modality)
     else:
-        query = Query(*towards, minus=away, like=marks["like"], unlike=marks["unlike"])
-    options = {name: given[name] for name in (*_FILTERS, "min_level", "sort", *_FLAGS) if name in given}
+        query = Query(*towards, minus=away, like=marks["like"], unlike=marks["unlike"], phrases=phrases)
+    options = {name: given[name] for name in (*_FILTERS, "min_level", "mode", "sort", *_FLAGS) if name in given}
     options["to"] = modalities_named(_words(given.get("to", []), "to"))
     if terms.space is not None:
         options["space"] = terms.space

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from mmsearch.errors import Hint, HintKind, MMSearchError, UsageError
 from mmsearch.hits import Answer, Hit, Hits
 from mmsearch.indexes import Sought
 from mmsearch.notices import Notice, NoticeKind
-from mmsearch.retrieval.encoders.protocol import Encoder
+from mmsearch.retrieval.encoders.protocol import Encoder, TextEncoder
 from mmsearch.retrieval.progress import no_progress
 from mmsearch.retrieval.search.filters import folders_meant, make_filters
 from mmsearch.retrieval.search.letter_matches import LetterMatches
@@ -32,10 +33,12 @@ from mmsearch.retrieval.search.search_scope import SearchScope
 from mmsearch.retrieval.search.searcher import FoundRows, Searcher
 from mmsearch.retrieval.search.session import Session
 from mmsearch.retrieval.search.sorting import candidates_wanted, in_order
+from mmsearch.retrieval.search.word_coverage import count_pieces
 from mmsearch.retrieval.search.word_search import weigh
 from mmsearch.retrieval.search.words_asked import WordsAsked
 from mmsearch.types import LEVELS, MODALITIES, Modality, Space, modalities_named
 
+_MEANS_SOMETHING = {NoticeKind.WORDS_UNKNOWN: {"means_nothing": False}}
 _SPANS_PER_HIT = 8  # rows looked at for each moment that is wanted: neighbours say the same
 
 
@@ -85,8 +88,11 @@ def answer_queries(
     failed |= embedded.failures
 
     def answer(i: int) -> Answer:
-        notices = (*embedded.notices, *embedded.notices_of.get(i, ()), *level_notices.get(i, ()))
         written = any(hit.matched for hit in hits[i])  # words can be found that no model can read
+        own = embedded.notices_of.get(i, ())
+        if written:
+            own = [replace(one, values={**one.values, **_MEANS_SOMETHING.get(one.kind, {})}) for one in own]
+        notices = (*embedded.notices, *own, *level_notices.get(i, ()))
         level = best_level(hits[i]) if i in embedded.understood or written else "nothing"
         return Answer(asked[i].describe(), embedded.first, hits[i], took_ms, notices, level)
 
@@ -211,7 +217,7 @@ def _find(
     judged: dict[int, dict[int, Judgement]] = {}
     level_notices: dict[int, list[Notice]] = {}
     searchers = {space: session.searcher(space) for space in embedded.vectors}
-    words = _words_asked(queries, options, list(searchers.values()))
+    words = _words_asked(session, queries, options, list(searchers.values()))
     for space, vectors in embedded.vectors.items():
         for numbers in _alike(vectors, words).values():
             phrases = words[numbers[0]].phrases if numbers[0] in words else ()
@@ -260,13 +266,15 @@ def _find(
 
 
 def _words_asked(
-    queries: Mapping[int, Query], options: SearchOptions, searchers: Sequence[Searcher]
+    session: Session, queries: Mapping[int, Query], options: SearchOptions, searchers: Sequence[Searcher]
 ) -> dict[int, WordsAsked]:
     """The words of the queries that have any, weighted; in semantic searches phrases alone count."""
     asked = {i: WordsAsked.of(query) for i, query in queries.items()}
     if options.mode == "semantic":
         return {i: words for i, words in asked.items() if words.phrases}
-    return {i: weigh(words, searchers) for i, words in asked.items() if words.wanted}
+    reader = next((e for s in searchers if isinstance(e := session.encoder(s.space), TextEncoder)), None)
+    pieces = None if reader is None else partial(count_pieces, encoder=reader)
+    return {i: weigh(words, searchers, pieces) for i, words in asked.items() if words.wanted}
 
 
 def _alike(numbers: Iterable[int], words: Mapping[int, WordsAsked]) -> dict[tuple[Sought, ...], list[int]]:

@@ -13,7 +13,7 @@ from mmsearch.retrieval.search.levels import Judgement
 from mmsearch.retrieval.search.moments import is_timed
 from mmsearch.retrieval.search.words_asked import WordsAsked
 
-HALF_SURE = 5.0
+HALF_SURE = 3.0
 """Nats that words must say so that it is as likely as not that they were meant to the letter."""
 
 MOST_ADDED = 8.0
@@ -53,7 +53,14 @@ class LetterMatches:
 
     def says(self, rows: Iterable[Hit]) -> float:
         """How much the words that some rows hold together say for them, in nats."""
-        return self.words.speaks_for({number for row in rows for number in self.held.get(row.id, ())})
+        return self.words.speaks_for(self._held(rows))
+
+    def surprise(self, rows: Iterable[Hit]) -> float:
+        """How surprising it is that some rows together hold what they do of the words, in nats."""
+        return self.words.surprise_of(self._held(rows))
+
+    def _held(self, rows: Iterable[Hit]) -> set[int]:
+        return {number for row in rows for number in self.held.get(row.id, ())}
 
 
 def name_start(path: str, roots: Sequence[str]) -> int:

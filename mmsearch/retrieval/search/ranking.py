@@ -45,7 +45,7 @@ def rank(
         similarity: None for one hit a film or sound, its best moment. If given, every moment is a hit, except those
             that show the same as a better one, which this function tells.
         matches: what the rows hold of the query's words; None if words do not count.
-        lexical: words alone count: hits are ordered by what their words say.
+        lexical: words alone count: hits are ordered by how surprising it is that they hold theirs.
     """
     if matches is not None:  # a moment whose words are asked for is one, however weak its vector is
         rows = [replace(row, match=row.match + matches.says([row])) if is_timed(row) else row for row in rows]
@@ -55,11 +55,13 @@ def rank(
         found = with_letters(found, matches)
         by_words = any(candidate.says for candidate in found)
     if lexical:
-        found = [candidate for candidate in found if candidate.says]
+        assert matches is not None
+        surprise = {candidate.hit.id: matches.surprise(candidate.rows) for candidate in found}
+        found = [candidate for candidate in found if surprise[candidate.hit.id]]
     if min_level is not None:
         found = [candidate for candidate in found if _reaches(candidate.judgement, min_level)]
     if lexical:
-        found.sort(key=lambda candidate: (-candidate.says, -candidate.judgement.match, candidate.hit.id))
+        found.sort(key=lambda candidate: (-surprise[candidate.hit.id], -candidate.judgement.match, candidate.hit.id))
     elif by_words or len({row.evidence for row in rows}) > 1:
         unknown = any(candidate.judgement.answer is None for candidate in found)
         found.sort(key=_by_match if unknown else _by_level_and_match)

@@ -8,7 +8,7 @@ scripts of the languages that the model was trained on decide.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mmsearch.notices import Notice, NoticeKind
@@ -73,6 +73,17 @@ def unknown_words(text: str, encoder: TextEncoder) -> tuple[list[str], bool]:
     words = [word for word in text.split() if any(c.isalpha() for c in word)]
     unknown = [word for word in words if not _is_written_in(word, scripts)]
     return unknown, 2 * len(unknown) > len(words)
+
+
+def count_pieces(words: Sequence[str], encoder: TextEncoder) -> list[int]:
+    """The number of pieces that a model's tokenizer cuts each of some words into; many for one that it cannot read."""
+    counts = [int(count) for count in encoder.count_tokens(words)]
+    return [
+        MANY_PIECES if unknown_words(word, encoder)[0] else count for word, count in zip(words, counts, strict=True)
+    ]
+
+
+MANY_PIECES = 99
 
 
 def scripts_of(model: str) -> frozenset[str] | None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mmsearch.indexes import LexicalIndex, Sought
 from mmsearch.retrieval.search.masks import Mask, all_of, mask_of
-from mmsearch.retrieval.search.words_asked import WordsAsked
+from mmsearch.retrieval.search.words_asked import CountPieces, WordsAsked
 from mmsearch.retrieval.store.snapshot import Rows
 from mmsearch.types import Modality
 
@@ -22,11 +22,11 @@ _MOST_ROWS = 50_000
 """Rows of one word that are looked at; a word of more says too little to propose rows by it alone."""
 
 
-def weigh(asked: WordsAsked, searchers: Sequence[Searcher]) -> WordsAsked:
-    """The words of a query with their weights among the rows of several spaces."""
+def weigh(asked: WordsAsked, searchers: Sequence[Searcher], count_pieces: CountPieces | None) -> WordsAsked:
+    """The words of a query with their weights among the rows of several spaces, see `WordsAsked.weighted`."""
     indexes = [searcher.words(modality) for searcher in searchers for modality in searcher.modalities]
     counts = [sum(_count(index, sought) for index in indexes) for sought in asked.wanted]
-    return asked.weighted(counts, sum(map(len, indexes)))
+    return asked.weighted(counts, sum(map(len, indexes)), count_pieces)
 
 
 def _count(index: LexicalIndex, sought: Sought) -> int:
@@ -47,7 +47,7 @@ def propose(index: LexicalIndex, asked: WordsAsked, rows: Rows, mask: Mask | Non
     found: list[NDArray[np.int64]] = []
     weights: list[NDArray[np.float32]] = []
     common: list[Sought] = []
-    for sought, weight in zip(asked.wanted, asked.weights, strict=True):
+    for sought, weight in zip(asked.wanted, asked.surprises, strict=True):
         ids = index.ids(sought, most=_MOST_ROWS)
         if len(ids) == _MOST_ROWS:
             common.append(sought)

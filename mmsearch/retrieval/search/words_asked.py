@@ -1,9 +1,9 @@
 """What a query asks for to the letter: its words, phrases that must stand there, and how much each of them says.
 
-The weight of a word is how surprising it is to meet it, in nats: the logarithm of all rows over the rows that hold it.
-A row that holds rare words of a query is what was asked for, the more of the query's words it holds the more surely. So
-names and numbers trust the letter by themselves, and descriptions, whose words are common or not written anywhere,
-trust the vectors. Decision 35 has the measurements.
+A word of a query is either meant to the letter, and stands in what was asked for, or it describes it, and may stand
+there or not. How probable the first is depends on the word: names, numbers and rare words are hardly ever meant
+otherwise, while the common words of a description are. That a row holds a word is the more surprising the fewer rows
+do. Both together give the odds of a row by Bayes' rule, in nats. Decision 35 has the measurements.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from __future__ import annotations
 import functools
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from mmsearch.hits import Hit, MatchedWords
 from mmsearch.indexes import Sought, Word, folded, placed_name_words, placed_words, words_of
@@ -29,8 +30,19 @@ _FUNCTION_WORDS = (
 FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
 """English words that say nothing by themselves; they count only within phrases, and if there are no others."""
 
+_LEAST_DESCRIBED = 0.05  # a phrase in quotes may still stand in another row of the file
 _APART = re.compile(r"[\s,;!?()\[\]{}\"“”„«»…]+")
 _PREFIX = re.compile(r"\w\*$")
+
+
+RARE_PIECES = 3
+"""Pieces that a model's tokenizer cuts a word into from which on it is rare: common words are one piece."""
+
+MEANT = {"rare": 0.9, "uncommon": 0.3, "common": 0.3}
+"""The probability that a word is meant to the letter. That of a common word is shared by all words of the query."""
+
+CountPieces = Callable[[Sequence[str]], Iterable[Any]]
+"""The number of pieces that a tokenizer cuts each of some words into."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +52,14 @@ class WordsAsked:
     Attributes:
         wanted: words and phrases that speak for a row.
         phrases: words that must stand in a row, or in the name of its file, one after another.
-        weights: of ``wanted``, in nats.
+        surprises: of each of ``wanted``, how surprising it is to meet it, in nats.
+        meant: of each, the probability that it is meant to the letter.
     """
 
     wanted: tuple[Sought, ...]
     phrases: tuple[Sought, ...] = ()
-    weights: tuple[float, ...] = ()
+    surprises: tuple[float, ...] = ()
+    meant: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, query: Query) -> WordsAsked:
@@ -56,18 +70,37 @@ class WordsAsked:
         telling = [sought for sought in wanted if sought.prefix or not FUNCTION_WORDS.issuperset(sought.words)]
         return cls(tuple(telling or wanted), phrases)
 
-    def weighted(self, counts: Sequence[int], rows: int) -> WordsAsked:
-        """The same with weights, from the number of rows that hold each word, of ``rows`` in all."""
-        known = rows + BACKGROUND_ROWS
-        weights = tuple(max(math.log(known / (count + 0.5)), 0.0) for count in counts)
-        return WordsAsked(self.wanted, self.phrases, weights)
+    def weighted(self, counts: Sequence[int], rows: int, count_pieces: CountPieces | None) -> WordsAsked:
+        """The same with weights.
 
-    def speaks_for(self, matched: Iterable[int]) -> float:
-        """How much it says that a row holds these of the wanted words (by number), in nats: the sum of their weights,
-        less the more of the query it does not hold."""
-        total = sum(self.weights)
-        held = sum(self.weights[i] for i in matched)
-        return held * (held / total) ** COVERAGE_POWER if total else 0.0
+        Args:
+            counts: of each wanted word, how many rows hold it.
+            rows: how many rows there are.
+            count_pieces: of the model's tokenizer; None if it has none: then every word is taken for an uncommon one.
+        """
+        known = rows + BACKGROUND_ROWS
+        surprises = tuple(max(math.log(known / (count + 0.5)), 0.0) for count in counts)
+        texts = [" ".join(sought.words) for sought in self.wanted]
+        pieces = [2] * len(texts) if count_pieces is None else [int(count) for count in count_pieces(texts)]
+        meant = tuple(
+            1.0 if sought in self.phrases else _meant(text, count, len(texts))
+            for sought, text, count in zip(self.wanted, texts, pieces, strict=True)
+        )
+        return replace(self, surprises=surprises, meant=meant)
+
+    def speaks_for(self, held: Collection[int]) -> float:
+        """How much it says for a row that it holds these of the wanted words, by number: log-odds, 0 at least."""
+        if not held:
+            return 0.0
+        odds = 0.0
+        for number, (surprise, meant) in enumerate(zip(self.surprises, self.meant, strict=True)):
+            described = max(1.0 - meant, _LEAST_DESCRIBED)
+            odds += math.log(meant * math.exp(surprise) + described) if number in held else math.log(described)
+        return max(odds, 0.0)
+
+    def surprise_of(self, held: Iterable[int]) -> float:
+        """How surprising it is to meet these of the wanted words, by number, in one row: the sum of theirs."""
+        return sum(self.surprises[number] for number in held)
 
     def matches(self, hit: Hit, name_start: int) -> tuple[set[int], tuple[MatchedWords, ...]]:
         """Which of the wanted words a hit holds, by number, and where.
@@ -110,8 +143,11 @@ class WordsAsked:
         return found
 
 
-COVERAGE_POWER = 2.0
-"""How fast words lose what they say with the part of the query that a row does not hold."""
+def _meant(text: str, pieces: int, words: int) -> float:
+    """The probability that one of the ``words`` of a query is meant to the letter."""
+    if pieces >= RARE_PIECES or any(map(str.isdigit, text)):
+        return MEANT["rare"]
+    return MEANT["uncommon"] if pieces > 1 else MEANT["common"] / words
 
 
 def _words_of_name(path: str, start: int) -> list[Word]:

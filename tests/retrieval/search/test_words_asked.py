@@ -1,0 +1,117 @@
+"""What the words of a query say for a row that holds them."""
+
+from __future__ import annotations
+
+import pytest
+
+from mmsearch import Hit, MatchedWords, Query
+from mmsearch.indexes import Sought
+from mmsearch.retrieval.search.letter_matches import name_start
+from mmsearch.retrieval.search.words_asked import WordsAsked
+
+ROWS = 10_000
+
+
+def asked(query: object, counts: dict[str, int] | None = None, pieces: dict[str, int] | None = None) -> WordsAsked:
+    words = WordsAsked.of(query if isinstance(query, Query) else Query(query))
+    held = [(counts or {}).get(" ".join(one.words), 10) for one in words.wanted]
+    return words.weighted(held, ROWS, lambda texts: [(pieces or {}).get(text, 1) for text in texts])
+
+
+def says(query: object, *held: str, **more) -> float:
+    words = asked(query, **more)
+    names = [" ".join(one.words) for one in words.wanted]
+    return words.speaks_for({names.index(one) for one in held})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("The invoice, please!", ["invoice", "please"]),
+        ("invoice 4711-AB", ["invoice", "4711 ab"]),
+        ("beach,dog", ["beach", "dog"]),
+        ("東京 tower", ["東 京", "tower"]),
+        ("the who", ["the", "who"]),  # there are no others
+        ("dog dog Dog", ["dog"]),
+        ("?!", []),
+    ],
+)
+def test_a_query_is_read_as_words_and_phrases(text, words):
+    assert [" ".join(one.words) for one in WordsAsked.of(Query(text)).wanted] == words
+
+
+def test_a_star_asks_for_the_beginning_of_a_word():
+    assert WordsAsked.of(Query("invoi*")).wanted == (Sought(("invoi",), prefix=True),)
+
+
+def test_what_is_pushed_away_is_not_asked_for():
+    assert [one.words for one in WordsAsked.of(Query("beach", minus=["people"])).wanted] == [("beach",)]
+
+
+def test_rare_words_say_more_than_frequent_ones():
+    assert says("invoice", "invoice", counts={"invoice": 1}) > says("invoice", "invoice", counts={"invoice": 5000})
+
+
+def test_names_and_numbers_are_meant_to_the_letter():
+    pieces = {"maurvys": 4}
+    common, name, number = says("dog", "dog"), says("maurvys", "maurvys", pieces=pieces), says("4711", "4711")
+    assert name > common
+    assert number > common
+
+
+def test_a_row_that_lacks_a_name_is_spoken_for_less():
+    pieces = {"maurvys": 4}
+    assert says("dog maurvys", "dog", pieces=pieces) < says("dog couch", "dog")
+    assert says("dog maurvys", "dog", "maurvys", pieces=pieces) > says("dog maurvys", "maurvys", pieces=pieces)
+
+
+def test_one_common_word_of_a_long_description_says_little():
+    long = "a brown dog runs after a yellow ball on the wet grass of a garden"
+    assert says(long, "dog", counts={"dog": 200}) < 1 < says("dog", "dog", counts={"dog": 1})
+
+
+def test_a_row_that_holds_nothing_is_not_spoken_for():
+    assert says("dog maurvys") == 0
+
+
+HIT = Hit(
+    id=1,
+    path="/home/ann/Pictures/Holiday2019/IMG_1234.jpg",
+    modality="text",
+    state="current",
+    rank=1,
+    score=0.5,
+    match=1.0,
+    evidence=("text",),
+    text="Une CAFÉ au lait; café noir",
+    title="Menu of Milmold",
+    tags=("food", "drinks"),
+)
+
+
+def told(query: str) -> list[str]:
+    words = WordsAsked.of(Query(query))
+    _, places = words.matches(HIT, name_start(HIT.path, ["/home/ann/Pictures"]))
+    fields = {"text": HIT.text, "name": HIT.path, "title": HIT.title, "tags": ", ".join(HIT.tags)}
+    return [f"{place.where}: {fields[place.where][place.start : place.end]}" for place in places]
+
+
+@pytest.mark.parametrize(
+    ("query", "places"),
+    [
+        ("cafe", ["text: CAFÉ", "text: café"]),
+        ("caf*", ["text: CAFÉ", "text: café"]),
+        ("cafe-noir", ["text: café noir"]),
+        ("holiday 1234", ["name: Holiday", "name: 1234"]),
+        ("pictures", ["name: Pictures"]),
+        ("ann", []),  # above the folder that was indexed
+        ("milmold drinks", ["title: Milmold", "tags: drinks"]),
+        ("tea", []),
+    ],
+)
+def test_a_hit_tells_which_words_stand_where(query, places):
+    assert told(query) == places
+
+
+def test_places_of_words_are_json():
+    assert MatchedWords("name", 3, 7).to_json() == {"where": "name", "start": 3, "end": 7}
