@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mmsearch.extracts import SavedClip, SavedFrame, Thumbnail
     from mmsearch.hits import Record
     from mmsearch.retrieval.encoders.protocol import Encoder, Said, Transcriber
+    from mmsearch.retrieval.enrich.ocr.lines import OcrMode
     from mmsearch.retrieval.ingest.options import Check, IngestOptions
     from mmsearch.retrieval.upkeep.doctor import Problem
 
@@ -162,6 +163,7 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows):
         window: float = 10.0,
         hop: float = 5.0,
         transcribe: str | Transcriber = "auto",
+        ocr: OcrMode = "auto",
     ) -> Report:
         """Find and embed what is new or changed under ``paths``, and forget files that are gone.
 
@@ -196,6 +198,9 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows):
                 `models.transcribers` whose weights are on this machine, else nothing), ``off``, a model's name, or a
                 `Transcriber` of your own (an object, ``"module:Class"``, or the name that a package registers). What
                 another one has transcribed is transcribed again unless it is ``auto``.
+            ocr: text in pictures, frames and scanned pages: ``auto`` reads it where there seems to be some, if the
+                extra ``ocr`` is installed, ``all`` looks closely at every picture, ``off`` at none. Files that were
+                indexed with less are read again.
 
         Raises:
             UsageError: a path that does not exist, no path and nothing indexed yet, or a bad option.
@@ -222,6 +227,7 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows):
             window=window,
             hop=hop,
             transcribe=transcribe,
+            ocr=ocr,
         )
         request = IndexRequest(listed_paths(paths), model, index, recall, options)
         session, watch = self._session, watch or no_progress

@@ -25,12 +25,17 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 from mmsearch import Collection
 from mmsearch.indexes import gpu
 from mmsearch.retrieval.encoders.mini.encoder import MiniEncoder
+from mmsearch.retrieval.ingest import options as ingest_options
 from mmsearch.retrieval.media.workers.decoder import Decoder
 
 # Where a change is judged, the same examples every time; on a desk, new ones.
 hypothesis.settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     hypothesis.settings.load_profile("ci")
+
+# Reading the pictures that tests draw would double the time of all tests; those that want it take `reads_text`.
+ocr_is_installed = ingest_options.ocr_is_installed
+ingest_options.ocr_is_installed = lambda: False
 
 GPUS_EXPECTED = set(filter(None, os.environ.get("MMSEARCH_EXPECT_GPU", "").split(",")))
 """Which of ``torch`` and ``faiss`` must see a GPU on this machine. All tests then run on it whatever can."""
@@ -66,6 +71,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             if library in GPUS_EXPECTED:
                 pytest.fail(f"$MMSEARCH_EXPECT_GPU promises a GPU, and {library} sees none")
             pytest.skip(f"needs a GPU that {library} sees")
+
+
+@pytest.fixture
+def reads_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Text is read in pictures; skipped without the extra ``ocr``."""
+    if not ocr_is_installed():
+        pytest.skip("needs rapidocr (extra `ocr`)")
+    monkeypatch.setattr(ingest_options, "ocr_is_installed", ocr_is_installed)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -403,3 +416,9 @@ def voices() -> ModuleType:
 def documents() -> ModuleType:
     """The module ``tests/retrieval/media/documents.py``, which makes documents."""
     return module_at("retrieval", "media", "documents.py")
+
+
+@pytest.fixture(scope="session")
+def written() -> ModuleType:
+    """The module ``tests/written.py``, which draws pictures with words in them."""
+    return module_at("written.py")

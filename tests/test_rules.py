@@ -265,7 +265,7 @@ hits = collection.search("a red disc")
 assert len(hits) == 10
 print(json.dumps({{"import": sorted(after_import), "query": sorted(sys.modules)}}))
 """
-HEAVY = {"torch", "torchvision", "open_clip", "transformers", "av", "soxr", "rawpy", "pypdfium2"}
+HEAVY = {"torch", "torchvision", "open_clip", "transformers", "av", "soxr", "rawpy", "pypdfium2", "rapidocr", "cv2"}
 
 
 def test_rule_8_a_person_never_waits_for_an_import(gallery, tmp_path):
@@ -376,6 +376,8 @@ NEVER_AT_THE_TOP = {
     "soxr",
     "onnxruntime",
     "rawpy",
+    "rapidocr",
+    "cv2",
     "pypdfium2",
 }
 

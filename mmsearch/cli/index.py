@@ -51,6 +51,12 @@ if TYPE_CHECKING:
     help="Turn speech into text: auto (if a model's weights are here), off, or a model.",
 )
 @click.option(
+    "--ocr",
+    type=click.Choice(("auto", "off", "all")),
+    default="auto",
+    help="Read text in pictures: auto (where a glance finds some), off or all. Needs the extra ocr.",
+)
+@click.option(
     "--index",
     "index_kind",
     metavar="KIND",
@@ -99,6 +105,7 @@ def index(
     window: float | None,
     hop: float | None,
     transcribe: str,
+    ocr: str,
     index_kind: str | None,
     recall: float | None,
     memory: str | None,
@@ -131,6 +138,7 @@ def index(
         "follow_links": follow_links,
         "text_column": text_column,
         "transcribe": transcribe,
+        "ocr": ocr,
         "memory": read_size(memory),
         "threads": threads,
         "workers": workers,

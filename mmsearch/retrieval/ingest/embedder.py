@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from mmsearch.retrieval.encoders.inputs import checked_vectors
 from mmsearch.retrieval.encoders.protocol import VideoEncoder
 from mmsearch.retrieval.encoders.routing import ModelRouting
+from mmsearch.retrieval.enrich.ocr.lines import lines_from_text, lines_to_text
 from mmsearch.retrieval.ingest.batches import Batcher
+from mmsearch.retrieval.ingest.picture_texts import passages_of_lines, passages_over_time
 from mmsearch.retrieval.ingest.rows import RowDraft, rows_of_file
 from mmsearch.retrieval.ingest.speech import SpeechPassages
 from mmsearch.retrieval.ingest.stored_files import StoredRows
@@ -91,7 +93,7 @@ class _PendingFile:
         for kept in self.earlier.get(modality, ())[self.counts[modality] : count]:
             span = Span(kept.start or 0.0, kept.end or 0.0, "s")
             piece = RowDraft(modality, span, None, kept.continues, kept.can_go_on, kept.damage, len(kept.vectors))
-            piece.vectors = list(kept.vectors)
+            piece.vectors, piece.lines = list(kept.vectors), lines_from_text(kept.written)
             self.add(piece)
 
     def to_keep(self) -> Iterator[tuple[Modality, int, list[RowDraft]]]:
@@ -115,6 +117,7 @@ class Embedder:
         clock: takes the time of encoding.
         unfinished: keeps vectors of files that take long.
         batch: pictures or frames that are embedded at once; None: more and more, up to `MAX_BATCH`.
+        known_pieces: gives vectors that are stored of a content, by its hash; None: none are looked up.
     """
 
     def __init__(
@@ -125,7 +128,9 @@ class Embedder:
         unfinished: UnfinishedFiles,
         *,
         batch: int | None = None,
+        known_pieces: Callable[[bytes], PartialPieces] | None = None,
     ) -> None:
+        self._known_pieces = known_pieces or (lambda content_hash: {})
         self._routing = routing
         self._release = release
         self._unfinished = unfinished
@@ -151,6 +156,7 @@ class Embedder:
         span = Span(part.start_s, part.end_s, "page" if part.kind == "page" else "s")
         if part.kind == "page":
             self._enqueue(file, RowDraft("image", span), self._pictures, [part.array])
+            yield from self._enqueue_passages(file, passages_of_lines(part.lines, self._routing.text, span))
         elif part.kind == "window":
             file.fill("audio", part.index)
             piece = RowDraft("audio", span, can_go_on=part.can_go_on, damage=part.damage)
@@ -159,7 +165,7 @@ class Embedder:
             self._speech.add(part.path, part.array)
         else:
             file.fill("video", part.index)
-            piece = RowDraft("video", span, None, part.continues, part.can_go_on, part.damage)
+            piece = RowDraft("video", span, None, part.continues, part.can_go_on, part.damage, lines=part.lines)
             if isinstance(self._routing.video, VideoEncoder):
                 self._enqueue(file, piece, self._films, [part.array])
             else:
@@ -195,7 +201,8 @@ class Embedder:
     def _pending_file(self, path: bytes, content_hash: bytes) -> _PendingFile:
         file = self._pending.get(path)
         if file is None:
-            file = self._pending[path] = _PendingFile(content_hash, self._unfinished.kept.get(content_hash, {}))
+            earlier = self._unfinished.kept.get(content_hash) or self._known_pieces(content_hash)
+            file = self._pending[path] = _PendingFile(content_hash, earlier)
             file.kept |= {modality: len(pieces) for modality, pieces in file.earlier.items()}
         return file
 
@@ -206,6 +213,9 @@ class Embedder:
             self._enqueue(file, RowDraft("image"), self._pictures, [decoded])
         yield from self._enqueue_passages(file, self._passages(decoded))
         yield from self._enqueue_passages(file, self._speech.finish(decoded.path, self._routing.text))
+        yield from self._enqueue_passages(file, passages_of_lines(decoded.lines, self._routing.text))
+        shots = [piece for piece in file.pieces if piece.modality == "video"]
+        yield from self._enqueue_passages(file, passages_over_time(shots, self._routing.text))
         if file.cut:
             note = join_notes(decoded.facts.note, f"only its first {MAX_PASSAGES:,} passages are indexed")
             decoded = replace(decoded, facts=replace(decoded.facts, note=note))
@@ -323,4 +333,5 @@ class Embedder:
 
 def _kept(piece: RowDraft) -> PartialPiece:
     start, end = (None, None) if piece.span is None else (piece.span.start, piece.span.end)
-    return PartialPiece(start, end, piece.continues, piece.can_go_on, piece.damage, np.stack(piece.vectors))
+    written = lines_to_text(piece.lines)
+    return PartialPiece(start, end, piece.continues, piece.can_go_on, piece.damage, np.stack(piece.vectors), written)

@@ -9,6 +9,8 @@ from typing import Literal
 
 from mmsearch.errors import Hint, HintKind, UsageError
 from mmsearch.retrieval.encoders.protocol import Transcriber
+from mmsearch.retrieval.enrich.ocr.installed import ocr_is_installed
+from mmsearch.retrieval.enrich.ocr.lines import OCR_MODES, OcrMode
 from mmsearch.retrieval.ingest.expected_rows import CutOptions
 from mmsearch.retrieval.media.decode_spec import HOP_S, MAX_SPAN_S, WINDOW_S
 from mmsearch.types import Modality, modalities_named
@@ -49,6 +51,9 @@ class IngestOptions:
         transcribe: what turns the speech in sounds and films into text: ``auto`` (the first model of
             `models.transcribers` whose weights are on this machine, else nothing), ``off``, a model, or a `Transcriber`
             of the app's own. Files that another one has transcribed are transcribed again unless it is ``auto``.
+        ocr: text in pictures, frames and scanned pages: ``auto``: read in those that seem to hold some, if the extra
+            ``ocr`` is installed; ``all``: read in all; ``off``: not read. Files that were indexed with less are read
+            again.
 
     Raises:
         UsageError: a value outside these bounds, or of another type.
@@ -70,6 +75,7 @@ class IngestOptions:
     window: float = WINDOW_S
     hop: float = HOP_S
     transcribe: str | Transcriber = "auto"
+    ocr: OcrMode = "auto"
 
     def __post_init__(self) -> None:
         for name in _LISTS:
@@ -93,6 +99,10 @@ class IngestOptions:
                 raise UsageError(f"{name} must be a number of seconds, not {getattr(self, name)!r}")
         if self.check not in CHECKS:
             raise UsageError(f"check must be one of {', '.join(CHECKS)}, not {self.check!r}")
+        if self.ocr not in OCR_MODES:
+            raise UsageError(f"ocr must be one of {', '.join(OCR_MODES)}, not {self.ocr!r}")
+        if self.ocr == "all" and not ocr_is_installed():
+            raise UsageError('reading text in pictures needs an extra: pip install "mmsearch[ocr]"')
         if not 0 < self.window <= MAX_SPAN_S:
             raise UsageError(
                 f"window must lie above 0 and at most at {MAX_SPAN_S:g} seconds, not {self.window:g}",
@@ -112,4 +122,5 @@ class IngestOptions:
             transcriber: the one that ``transcribe`` stands for; None: nothing is transcribed.
         """
         speech = None if transcriber is None else transcriber.name
-        return CutOptions(self.window, self.hop, self.text_column, speech, self.transcribe != "auto")
+        ocr = self.ocr if ocr_is_installed() else "off"
+        return CutOptions(self.window, self.hop, self.text_column, speech, self.transcribe != "auto", ocr)

@@ -23,9 +23,10 @@ from mmsearch.retrieval.media.workers.decoder import Decoder
 from mmsearch.retrieval.media.workers.jobs import Decoded, Job, Part, TextPart
 from mmsearch.retrieval.places.located import with_place
 from mmsearch.retrieval.progress import Progress, Stopwatch, Watcher
+from mmsearch.retrieval.store.partial_files import PartialPieces
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.writer import Writer
-from mmsearch.types import FileNote, NoteKind, SkipKind
+from mmsearch.types import FileNote, Modality, NoteKind, SkipKind
 
 _KEEP_AT_END_AFTER_S = 2.0  # seconds of work on a long file from which it is kept when a run is interrupted
 
@@ -113,7 +114,11 @@ class _PipelineRun:
         digest = vector_digest(decoder.spec, self._space_by_modality, job.cut.text_column, job.cut.speech)
         self.unfinished = UnfinishedFiles(job.writer.root, digest, decoder.spec, spaces)
         self.committer = Committer(job.writer, job.clock)
-        self.embedder = Embedder(job.routing, decoder.release, job.clock, self.unfinished, batch=job.batch)
+        self._ocr = None if decoder.spec.ocr == "off" else decoder.spec.ocr
+        known = None if self._ocr is None else self._known_pieces
+        self.embedder = Embedder(
+            job.routing, decoder.release, job.clock, self.unfinished, batch=job.batch, known_pieces=known
+        )
         self.duplicates_in_run: list[Decoded] = []
         self.result = PipelineResult()
         self._to_read = {found.path: found for found in job.plan.to_read}
@@ -174,6 +179,11 @@ class _PipelineRun:
         for found in self._plan.to_read:
             known = self._reuse.known_hashes(found)
             yield Job(found.path, found.named, known, self.unfinished.resume_points, self._job.cut.text_column)
+
+    def _known_pieces(self, content_hash: bytes) -> PartialPieces:
+        """The vectors of a file that is read again only for the text in its pictures."""
+        modalities: tuple[Modality, ...] = ("image", "audio")
+        return {modality: self._job.stored.vectors_of(content_hash, modality) for modality in modalities}
 
     def _handle_decoded(self, file: Decoded) -> None:
         if file.outcome == "skipped":
@@ -248,7 +258,8 @@ class _PipelineRun:
         counts = dict.fromkeys(self._space_by_modality, 0) | {stored.modality: len(stored.items) for stored in rows}
         cut = self._job.cut
         speech = cut.speech if file.kind in ("audio", "video") else None
-        expected = ExpectedRows(counts, cut.window, cut.hop, file.column, cut.text_column is None, speech).to_text()
+        guessed = cut.text_column is None
+        expected = ExpectedRows(counts, cut.window, cut.hop, file.column, guessed, speech, self._ocr).to_text()
         own = self._reuse.own_facts(file.path)
         return [replace(s, items=[replace(item, made=expected, own_facts=own) for item in s.items]) for s in rows]
 

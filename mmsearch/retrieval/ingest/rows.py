@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.retrieval.encoders.pooling import pooled
+from mmsearch.retrieval.enrich.ocr.lines import TextLine
 from mmsearch.retrieval.ingest.stored_files import StoredRows
 from mmsearch.retrieval.media.workers.jobs import Decoded
 from mmsearch.types import MODALITIES, Item, Modality, PassageSource, Space, Span
@@ -19,7 +20,8 @@ class RowDraft:
     """A part of a file that becomes a row when its vectors are there; the row's vector is their mean.
 
     A shot that is embedded by its frames has a vector for each frame, ``vector_count`` in all; other parts have one.
-    `Part` explains ``continues``, ``can_go_on`` and ``damage``, `Item` explains ``evidence``, ``boxes`` and ``lang``.
+    `Part` explains ``continues``, ``can_go_on``, ``damage`` and ``lines``, `Item` explains ``evidence``, ``boxes`` and
+    ``lang``.
     """
 
     modality: Modality
@@ -33,6 +35,7 @@ class RowDraft:
     evidence: PassageSource | None = None
     boxes: tuple[float, ...] = ()
     lang: str | None = None
+    lines: tuple[TextLine, ...] = ()
 
     @property
     def is_embedded(self) -> bool:

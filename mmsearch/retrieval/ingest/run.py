@@ -12,6 +12,7 @@ from mmsearch.notices import Notice, NoticeKind
 from mmsearch.retrieval.encoders.routing import ModelRouting
 from mmsearch.retrieval.ingest.embedder import MAX_BATCH
 from mmsearch.retrieval.ingest.excludes import checked_patterns
+from mmsearch.retrieval.ingest.expected_rows import CutOptions
 from mmsearch.retrieval.ingest.mounts import mounts_above
 from mmsearch.retrieval.ingest.options import IngestOptions
 from mmsearch.retrieval.ingest.pipeline import PipelineJob, PipelineResult, run_pipeline
@@ -20,6 +21,7 @@ from mmsearch.retrieval.ingest.scan import Scan
 from mmsearch.retrieval.ingest.scope import removed_paths, roots_of, with_roots
 from mmsearch.retrieval.ingest.skip_memory import SkipMemory, decoder_digest
 from mmsearch.retrieval.ingest.stored_files import StoredFiles
+from mmsearch.retrieval.media.decode_spec import DecodeSpec
 from mmsearch.retrieval.media.workers.decoder import Decoder
 from mmsearch.retrieval.paths import lies_under
 from mmsearch.retrieval.progress import Progress, Stopwatch, Watcher
@@ -58,7 +60,7 @@ def ingest(
     _note_mounts(writer, run)
     result = PipelineResult()
     if run.plan.has_work:
-        cut = options.cut(routing.listener)
+        cut = _cut_options(routing, options)
         job = PipelineJob(
             run.plan, writer, routing, run.stored, run.skips, cut, options.batch, clock=clock, watch=watch
         )
@@ -81,9 +83,9 @@ def plan_run(snapshot: Snapshot, routing: ModelRouting, paths: Sequence[bytes], 
     manifest = snapshot.manifest
     filled = [encoder.space.key for encoder in routing.encoders]
     space_by_modality = {modality: space.key for modality, space in routing.spaces().items()}
-    stored = StoredFiles(snapshot, filled, space_by_modality, options.cut(routing.listener))
+    stored = StoredFiles(snapshot, filled, space_by_modality, _cut_options(routing, options))
+    spec = decode_spec(routing, options)
     others = [key for key in manifest.searched_spaces if key not in filled and manifest.spaces[key].has_model]
-    spec = routing.decode_spec(options.only, options.window, options.hop)
     digest = decoder_digest(spec, filled, options.text_column)
     skips = SkipMemory(snapshot.root, manifest, digest, retry=options.retry_skipped)
     scan = Scan(
@@ -111,7 +113,18 @@ def open_decoder(routing: ModelRouting, options: IngestOptions) -> Decoder:
     """The decoding workers of a run, not started yet."""
     workers = options.workers or usable_cpus()
     slots = (options.batch or MAX_BATCH) + 2 * workers
-    return Decoder(workers, routing.decode_spec(options.only, options.window, options.hop), slots)
+    return Decoder(workers, decode_spec(routing, options), slots)
+
+
+def decode_spec(routing: ModelRouting, options: IngestOptions) -> DecodeSpec:
+    """What decoding is to make of files. Text is read in pictures only if a model embeds it."""
+    spec = routing.decode_spec(options.only, options.window, options.hop)
+    return replace(spec, ocr=_cut_options(routing, options).ocr)
+
+
+def _cut_options(routing: ModelRouting, options: IngestOptions) -> CutOptions:
+    cut = options.cut(routing.listener)
+    return cut if routing.text is not None else replace(cut, ocr="off")
 
 
 def make_report(plan: IngestPlan, result: PipelineResult, clock: Stopwatch, seconds: float) -> Report:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mmsearch.retrieval.ingest.expected_rows import CutOptions, ExpectedRows, expected_rows_from_text
 from mmsearch.retrieval.ingest.scan import FoundFile
 from mmsearch.retrieval.paths import lies_under
+from mmsearch.retrieval.store.partial_files import PartialPiece
 from mmsearch.retrieval.store.schema import FACT_NAMES, item_of
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.types import Item, Modality, Space
@@ -163,6 +164,16 @@ class StoredFiles:
         """The stored files under any of the roots."""
         tops = list(roots)
         return (file for path, file in self.by_path.items() if any(lies_under(path, top) for top in tops))
+
+    def vectors_of(self, content_hash: bytes, modality: Modality) -> list[PartialPiece]:
+        """The vectors of pictures or windows of a file with that content, for one that is read again."""
+        space = self._space_by_modality.get(modality, "")
+        for file in self.with_content(content_hash):
+            if ids := file.ids.get((space, modality)):
+                (rows,) = read_rows(self._snapshot, {(space, modality): ids})
+                pieces = zip(rows.items, rows.vectors.astype(np.float32), strict=True)
+                return [PartialPiece.known(item.span, vector) for item, vector in pieces]
+        return []
 
     def stored_rows(self, file: StoredFile) -> list[StoredRows]:
         """The rows of a stored file, with their vectors."""

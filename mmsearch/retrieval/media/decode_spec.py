@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from mmsearch.errors import HintKind
+from mmsearch.retrieval.enrich.ocr.lines import OcrMode
 from mmsearch.retrieval.enrich.speech.voice import VOICE_RATE
 from mmsearch.retrieval.media.pictures.transform import ImageTransform
 from mmsearch.types import MODALITIES, Modality
@@ -58,6 +59,8 @@ class DecodeSpec:
         only: the kinds of files that are read; empty: all that the fields above allow.
         coded_bytes: the most coded bytes that are handed on at once; 0: none are.
         speech: whether sound is also handed on as `VOICE_RATE` samples a second, for what is said in it.
+        ocr: in which pictures, pages and frames text is read: ``all``, in those that a glance finds some in (``auto``),
+            or in none (``off``).
     """
 
     image: ImageTransform | None = None
@@ -69,6 +72,7 @@ class DecodeSpec:
     only: frozenset[Modality] = frozenset()
     coded_bytes: int = 0
     speech: bool = False
+    ocr: OcrMode = "off"
 
     @property
     def kinds(self) -> frozenset[Modality]:

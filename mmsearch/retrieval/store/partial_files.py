@@ -34,6 +34,7 @@ _SCHEMA = pa.schema(
         pa.field("continues", pa.bool_(), nullable=False),
         pa.field("can_go_on", pa.bool_(), nullable=False),
         pa.field("damage", pa.string()),
+        pa.field("written", pa.string()),
         pa.field("vectors", pa.binary(), nullable=False),
     ]
 )
@@ -50,6 +51,7 @@ class PartialPiece:
         can_go_on: a later run may begin decoding with it.
         damage: what was found wrong with the file up to the piece's end; None if nothing was.
         vectors: those that its row is the mean of, float32 ``[n, dim]``.
+        written: the text that was read in it, as JSON; None for none.
     """
 
     start: float | None
@@ -58,6 +60,13 @@ class PartialPiece:
     can_go_on: bool
     damage: str | None
     vectors: NDArray[np.float32]
+    written: str | None = None
+
+    @classmethod
+    def known(cls, span: Span | None, vector: NDArray[np.float32]) -> PartialPiece:
+        """A piece whose row is stored, float32 ``[dim]``."""
+        start, end = (None, None) if span is None else (span.start, span.end)
+        return cls(start, end, False, False, None, vector[None])
 
     def is_of(self, span: Span | None) -> bool:
         """Whether the piece has that span, up to rounding."""
@@ -76,7 +85,7 @@ def append_pieces(root: Path, name: str, modality: Modality, first: int, pieces:
         folder.mkdir(parents=True)
         fsync_folder(folder.parent)
         fsync_folder(root)
-    rows = [(p.start, p.end, p.continues, p.can_go_on, p.damage, p.vectors.tobytes()) for p in pieces]
+    rows = [(p.start, p.end, p.continues, p.can_go_on, p.damage, p.written, p.vectors.tobytes()) for p in pieces]
     arrays = [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), _SCHEMA, strict=True)]
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, _SCHEMA) as stream:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import re
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
@@ -188,7 +189,8 @@ def read(source: IO[bytes], format: str, sink: DocumentSink) -> Facts:
                 if sink.show is not None and (_letters(text) < FEW_LETTERS or pdf.is_illustrated(page)):
                     looks += 1
                     if looks <= MAX_LOOKS:
-                        sink.show(page, pdf.picture(page, LOOK_SIDE))
+                        draw = None if text.strip() else partial(pdf.picture, page)
+                        sink.show(page, pdf.picture(page, LOOK_SIDE), draw)
             except DecodeError as error:
                 failed.append(error)
             sink.add(page, text)

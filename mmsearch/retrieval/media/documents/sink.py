@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from mmsearch.retrieval.media.texts.encoded_data import BREAK, left_out_note, readable_part
 from mmsearch.retrieval.media.texts.text import CONTROL, join_notes
@@ -25,6 +25,13 @@ _PART_TEXTS, _PART_CHARACTERS = 4096, 1024 * 1024
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
+class Show(Protocol):
+    """Takes the picture of a page."""
+
+    def __call__(self, page: int, picture: Image.Image, draw: Callable[[int], Image.Image] | None = None, /) -> object:
+        """See `DocumentSink`; ``draw`` takes the pixels along the longer side."""
+
+
 class DocumentFullError(Exception):
     """The document has more text than is used: reading ends here."""
 
@@ -34,14 +41,15 @@ class DocumentSink:
 
     Args:
         emit: is called with texts in order, in parts of bounded size.
-        show: is called with the number of a page and its picture; None: no pictures of pages are wanted.
+        show: is called with the number of a page and its picture, and for a page without text with what draws it in
+            any size; None: no pictures of pages are wanted.
         expect_pages: is called with the number of pages, as soon as it is known.
     """
 
     def __init__(
         self,
         emit: Callable[[PageTexts], None],
-        show: Callable[[int, Image.Image], None] | None = None,
+        show: Show | None = None,
         expect_pages: Callable[[int], None] = lambda count: None,
     ) -> None:
         self._emit = emit

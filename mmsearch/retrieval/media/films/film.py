@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ from mmsearch.retrieval.media.films.shots import is_flat, pick_evenly, with_cuts
 from mmsearch.retrieval.media.pictures.transform import ImageTransform
 from mmsearch.retrieval.media.resume import ResumePoint
 from mmsearch.types import Facts, clock
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 _FIRST_S, _EVERY_S = 0.25, 1.0
 """Frames are sampled so long after the start of a shot, and then at this distance."""
@@ -46,6 +49,7 @@ class Shot:
         frames: RGB pixels of the transform's size, uint8 ``[n, height, width, 3]``, n ≥ 1.
         times: presentation times of the frames, in seconds.
         continues: a piece of a shot, but not the first.
+        middle: a frame of it, in RGB, not far from the middle; None where none was to be kept.
     """
 
     start_s: float
@@ -53,6 +57,7 @@ class Shot:
     frames: NDArray[np.uint8]
     times: tuple[float, ...]
     continues: bool
+    middle: Image.Image | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,13 @@ class _Candidate:
 class Film:
     """The shots of an opened film or animated picture.
 
+    Args:
+        source: the file.
+        format: its name in `formats.FORMATS`.
+        transform: how frames become the encoder's pixels.
+        max_pixels: of the largest frame that may be decoded.
+        keep_side: each shot keeps a frame with at least so many pixels along its short side, if the film has them.
+
     Attributes:
         expected_s: the duration that the header states, in seconds; 0.0 if it states none.
         first: the number of the first shot that `shots` gives, valid from then on.
@@ -75,10 +87,19 @@ class Film:
         DecodeError: no picture in it, it cannot be decoded, or its frames have more than ``max_pixels``.
     """
 
-    def __init__(self, source: IO[bytes], format: str, transform: ImageTransform, *, max_pixels: int) -> None:
+    def __init__(
+        self,
+        source: IO[bytes],
+        format: str,
+        transform: ImageTransform,
+        *,
+        max_pixels: int,
+        keep_side: int | None = None,
+    ) -> None:
         self._open = partial(open_film, source, format, max_pixels)
         self._reader = self._open()
         self._transform = transform
+        self._keep_side = keep_side
         self.expected_s = self._reader.expected_s
         self.first = 0
         self.facts = Facts()
@@ -107,10 +128,10 @@ class Film:
         for frame, thumbnail, cut, until in self._frames(resume):
             if sampler is None:
                 size = frame.picture().size
-                sampler = _Sampler(frame, thumbnail, self._transform, resume if self.first else None)
+                sampler = _Sampler(frame, thumbnail, self._transform, self._keep_side, resume if self.first else None)
             elif cut:
                 yield from sampler.finish(frame.time)
-                sampler = _Sampler(frame, thumbnail, self._transform)
+                sampler = _Sampler(frame, thumbnail, self._transform, self._keep_side)
             yield from sampler.add(frame, thumbnail, until)
             end = until
         if sampler is not None:
@@ -164,13 +185,21 @@ def _with_ends(
 class _Sampler:
     """Samples the frames of one shot: the one shown after a quarter of a second, and one every second from there.
 
-    With ``resume`` it begins with a later piece of the shot.
+    With ``resume`` it begins with a later piece of the shot. Of each piece it keeps one frame in large, as the length
+    is not known before the end: the first, then the second, the fourth, the eighth.
     """
 
     def __init__(
-        self, first: Frame, thumbnail: FrameThumbnail, transform: ImageTransform, resume: ResumePoint | None = None
+        self,
+        first: Frame,
+        thumbnail: FrameThumbnail,
+        transform: ImageTransform,
+        keep_side: int | None,
+        resume: ResumePoint | None = None,
     ) -> None:
         self._transform = transform
+        self._keep_side = keep_side
+        self._middle: Image.Image | None = None
         self._start = first.time if resume is None else resume.start_s
         self._first: tuple[Frame, FrameThumbnail] | None = (first, thumbnail)
         self._wanted = (first.time if resume is None else resume.shot_start_s) + _FIRST_S
@@ -188,6 +217,7 @@ class _Sampler:
                 pixels = frame_pixels(frame, self._transform)
             yield from self._cut_off(self._wanted)
             self._candidates.append(_Candidate(self._wanted, frame.time, pixels, is_flat(thumbnail)))
+            self._keep(frame, is_flat(thumbnail))
             self._first = None
             self._wanted += _EVERY_S
 
@@ -199,9 +229,17 @@ class _Sampler:
             self._candidates.append(
                 _Candidate(frame.time, frame.time, frame_pixels(frame, self._transform), is_flat(thumbnail))
             )
+            self._keep(frame, is_flat(thumbnail))
         if end - self._start > MAX_SPAN_S:
             yield self._piece(self._start + (end - self._start) / 2)
         yield self._piece(end)
+
+    def _keep(self, frame: Frame, flat: bool) -> None:
+        """Keep a frame, if its turn has come."""
+        count = len(self._candidates)
+        due = self._middle is None or (count & (count - 1) == 0 and not flat)
+        if self._keep_side is not None and due:
+            self._middle = frame.picture((self._keep_side, self._keep_side))
 
     def _cut_off(self, time: float) -> Iterator[Shot]:
         """The pieces of full length before ``time``, except the last where the rest would be too short."""
@@ -219,7 +257,9 @@ class _Sampler:
             np.stack([candidate.pixels for candidate in chosen]),
             tuple(candidate.time for candidate in chosen),
             self._continues,
+            self._middle,
         )
+        self._middle = None
         self._start, self._continues = end, True
         return shot
 

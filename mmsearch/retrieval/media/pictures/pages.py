@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import IO, Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import IO, TYPE_CHECKING, Any
 
 from mmsearch.errors import DecodeError
 from mmsearch.retrieval.media.pictures.image import decode_image, load_plugin
@@ -15,14 +12,17 @@ from mmsearch.retrieval.media.pictures.transform import ImageTransform
 from mmsearch.retrieval.media.texts.text import join_notes
 from mmsearch.types import Facts, counted
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 MAX_PAGES = 200
 _MOST_DIRECTORIES = 10_000
 _NEW_SUBFILE_TYPE, _SUBFILE_TYPE = 254, 255
 _REDUCED, _MASK = 1, 4
 _SIZES = {3: 2, 4: 4}
 
-Emit = Callable[[NDArray[np.uint8], int], None]
-"""Is called with the pixels of a page, uint8 ``[height, width, 3]``, and its number, from 0."""
+Emit = Callable[["Image.Image", int], None]
+"""Is called with the picture of a page, upright in RGB, and its number, from 0."""
 
 
 def pages_of(source: IO[bytes], format: str) -> list[int]:
@@ -56,7 +56,7 @@ def decode_pages(
         except DecodeError as error:
             failed.append((page, str(error)))
             continue
-        emit(transform.apply(picture), page)
+        emit(picture, page)
         facts = facts or own
     if facts is None:
         raise DecodeError(failed[0][1])

@@ -13,6 +13,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from types import TracebackType
 
+from mmsearch.retrieval.enrich.ocr.lines import MEMORY_BYTES
 from mmsearch.retrieval.media.decode_spec import DecodeSpec
 from mmsearch.retrieval.media.workers.jobs import Decoded, Job, Part, TextPart
 from mmsearch.retrieval.media.workers.messages import JobRequest, PartInMemory, WorkerSetup
@@ -78,7 +79,8 @@ class Decoder:
             WorkerProcess(replace(setup, number=number), inherited, _worker_command) for number in range(workers)
         ]
         self._limit = TimeLimit(time_limit_s, self.SECONDS_PER_MEGABYTE, self.SECONDS_PER_SECOND)
-        self._most_bytes = max_pixels * BYTES_PER_PIXEL + SPARE_BYTES
+        reading = MEMORY_BYTES if spec.ocr != "off" else 0
+        self._most_bytes = max_pixels * BYTES_PER_PIXEL + SPARE_BYTES + reading
         self._run: _Run | None = None
 
     def __enter__(self) -> Decoder:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mmsearch.errors import Hint
 from mmsearch.extracts import SavedClip, SavedFrame
+from mmsearch.retrieval.enrich.ocr.lines import TextLine
 from mmsearch.retrieval.media.decode_spec import Rejection
 from mmsearch.retrieval.media.resume import ResumePointsByHash
 from mmsearch.types import Facts, SkipKind
@@ -96,6 +97,7 @@ class PartFacts:
         damage: what was found wrong with the file so far.
         of_s: how long the file lasts by its header, in seconds.
         media_type: of coded bytes.
+        lines: what was read in a page, or in a frame from the middle of a shot.
     """
 
     kind: PartKind
@@ -107,6 +109,12 @@ class PartFacts:
     damage: str | None = None
     of_s: float | None = None
     media_type: str | None = None
+    lines: tuple[TextLine, ...] = ()
+
+    @classmethod
+    def of_page(cls, page: int, lines: tuple[TextLine, ...]) -> PartFacts:
+        """The facts of a page, by its number from 0."""
+        return PartFacts(kind="page", start_s=float(page), end_s=float(page + 1), lines=lines)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +177,7 @@ class Decoded:
         column: of the table that the texts are of.
         column_guessed: the column was guessed, and others hold something too.
         cues: of subtitles, ``(start_s, end_s, text)``.
+        lines: what was read in a picture.
         saved: the frame or clip that was written for the job.
         reason: why it was skipped.
         why: whether the reason lies in the file or in the moment.
@@ -192,6 +201,7 @@ class Decoded:
     column: str | None = None
     column_guessed: bool = False
     cues: list[tuple[float, float, str]] = field(default_factory=list)
+    lines: tuple[TextLine, ...] = ()
     saved: SavedFrame | SavedClip | None = None
     reason: str | None = None
     why: SkipKind = "transient"

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from mmsearch.errors import Hint, HintKind
 from mmsearch.extracts import SavedClip, SavedFrame
+from mmsearch.retrieval.enrich.ocr.lines import lines_from_json
 from mmsearch.retrieval.media.decode_spec import DecodeSpec, Rejection
 from mmsearch.retrieval.media.resume import ResumePoint
 from mmsearch.retrieval.media.workers.jobs import Decoded, Extract, Job, Output, PartFacts, TextPart
@@ -31,7 +32,7 @@ ArrayPlace = tuple[int | str, tuple[int, ...]]
 
 _PLAIN_FIELDS = (
     *("outcome", "kind", "size", "mtime_ns", "ctime_ns", "slot", "text", "cuts", "column", "column_guessed", "cues"),
-    *("reason", "why", "rejection"),
+    *("lines", "reason", "why", "rejection"),
 )
 """Fields of `Decoded` that are JSON as they are. None, False and empty lists are left out."""
 
@@ -213,7 +214,8 @@ def from_line(line: bytes) -> Message:
                 return Extent(int(data["size"]), float(data["duration_s"]))
             case "part":
                 shape, content_hash = tuple(map(int, data["shape"])), bytes.fromhex(data["content_hash"])
-                return PartInMemory(PartFacts(**data["facts"]), shape, content_hash)
+                facts = PartFacts(**data["facts"] | {"lines": lines_from_json(data["facts"]["lines"])})
+                return PartInMemory(facts, shape, content_hash)
             case "texts":
                 unit: Literal["row", "page"] = "page" if data["unit"] == "page" else "row"
                 return TextPart(b"", _all_rows(data["texts"]), bytes.fromhex(data["content_hash"]), unit)
@@ -226,7 +228,7 @@ def from_line(line: bytes) -> Message:
 
 def _decoded_to_json(decoded: Decoded) -> dict[str, Any]:
     values = ((name, getattr(decoded, name)) for name in _PLAIN_FIELDS)
-    data = {name: value for name, value in values if not (value is None or value is False or value == [])}
+    data = {name: value for name, value in values if not (value is None or value is False or value in ([], ()))}
     data |= {"content_hash": decoded.content_hash.hex(), "facts": _facts_to_json(decoded.facts)}
     if decoded.texts is not None:
         data["texts"] = _distinct(decoded.texts)
@@ -243,6 +245,8 @@ def _decoded_from_json(data: Mapping[str, Any]) -> Decoded:
         known["cuts"] = [(place, shift) for place, shift in data["cuts"]]
     if "cues" in data:
         known["cues"] = [(start_s, end_s, text) for start_s, end_s, text in data["cues"]]
+    if "lines" in data:
+        known["lines"] = lines_from_json(data["lines"])
     if "texts" in data:
         known["texts"] = _all_rows(data["texts"])
     if "saved" in data:

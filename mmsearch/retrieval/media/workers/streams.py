@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import DecodeError
+from mmsearch.retrieval.enrich.ocr.lines import FRAME_SIDE, TextLine
 from mmsearch.retrieval.enrich.speech.voice import VOICE_RATE
 from mmsearch.retrieval.media.container import NoTrackError
 from mmsearch.retrieval.media.decode_spec import FRAMES_OF_SHOT, VOICE_PART_S, DecodeSpec
@@ -19,6 +20,8 @@ from mmsearch.retrieval.media.workers.jobs import PartFacts, PartKind
 from mmsearch.types import Facts
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from mmsearch.retrieval.media.films.film import Film, Shot
     from mmsearch.retrieval.media.sounds.sound import Sound, Window
 
@@ -40,6 +43,7 @@ class Stream:
         announce_duration: takes the duration that the header states, in seconds, by which the time limit is set.
         moment: decode only this part, from … to in seconds; to None: one frame, or a window around the time.
         resume_points: the first shot and the first window to decode.
+        read_lines: reads the text in a frame of each shot; None: no text is read.
     """
 
     file: IO[bytes]
@@ -50,6 +54,7 @@ class Stream:
     announce_duration: Callable[[float], None]
     moment: tuple[float, float | None] | None = None
     resume_points: ResumePoints = field(default_factory=dict)
+    read_lines: Callable[[Image.Image], tuple[TextLine, ...]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +134,15 @@ def decode_frames(stream: Stream) -> Facts:
 
     assert stream.spec.frames is not None
     stream.file.seek(0)
-    film = Film(stream.file, stream.format, stream.spec.frames, max_pixels=stream.max_pixels)
+    read = stream.read_lines
+    side = None if read is None else FRAME_SIDE
+    film = Film(stream.file, stream.format, stream.spec.frames, max_pixels=stream.max_pixels, keep_side=side)
     stream.announce_duration(film.expected_s)
     resume = stream.resume_points.get("shot")
     for place, shot in enumerate(film.shots(resume)):
         facts = _facts_of("shot", film, film.first + place, shot)
-        stream.emit(replace(facts, continues=shot.continues), shot.frames)
+        lines = () if read is None or shot.middle is None else read(shot.middle)
+        stream.emit(replace(facts, continues=shot.continues, lines=lines), shot.frames)
     return _with_damage(film.facts, resume if film.first else None)
 
 

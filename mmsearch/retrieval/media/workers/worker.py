@@ -14,19 +14,20 @@ import os
 import queue
 import signal
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.errors import DecodeError, Hint, TransientDecodeError, UsageError
+from mmsearch.errors import DecodeError, TransientDecodeError, UsageError
+from mmsearch.retrieval.enrich.ocr.lines import PAGE_SIDE
 from mmsearch.retrieval.media.dates import date_in_name, with_date
 from mmsearch.retrieval.media.decode_spec import DecodeSpec
 from mmsearch.retrieval.media.documents.read import page_picture, read_document
 from mmsearch.retrieval.media.documents.sink import DocumentSink
-from mmsearch.retrieval.media.formats import MODALITY_OF_KIND, Kind
 from mmsearch.retrieval.media.pictures.image import BYTES_PER_PIXEL, decode_image
 from mmsearch.retrieval.media.pictures.pages import MAX_PAGES, decode_pages, pages_of
 from mmsearch.retrieval.media.pictures.raw import decode_raw
@@ -34,10 +35,10 @@ from mmsearch.retrieval.media.sniff import HEAD_BYTES, Sniffed, sniff
 from mmsearch.retrieval.media.texts.encoded_data import BREAK, without_encoded_data
 from mmsearch.retrieval.media.texts.front_matter import front_matter
 from mmsearch.retrieval.media.texts.table import read_table
-from mmsearch.retrieval.media.texts.text import MAX_TEXT_BYTES, decode_text, join_notes
+from mmsearch.retrieval.media.texts.text import decode_text, join_notes
 from mmsearch.retrieval.media.workers.channel import WorkerChannel
 from mmsearch.retrieval.media.workers.confine import confine, limit_resources
-from mmsearch.retrieval.media.workers.jobs import Decoded, DecodedKind, Job, PartFacts, identity_of
+from mmsearch.retrieval.media.workers.jobs import Decoded, PartFacts, identity_of
 from mmsearch.retrieval.media.workers.messages import (
     READY_LINE,
     Extent,
@@ -46,25 +47,17 @@ from mmsearch.retrieval.media.workers.messages import (
     to_line,
 )
 from mmsearch.retrieval.media.workers.opener import OpenedFile, fork_opener, received
+from mmsearch.retrieval.media.workers.rejected import DECODED_KINDS, rejected_file
 from mmsearch.retrieval.media.workers.slots import open_shared
 from mmsearch.retrieval.media.workers.streams import Stream, decode_film, decode_moment, decode_sound
 from mmsearch.retrieval.media.workers.take_out import as_film_if_animated, take_out, write_output
+from mmsearch.retrieval.media.workers.text_reader import TextReader, larger
 from mmsearch.retrieval.paths import status_change_ns
-from mmsearch.types import Facts, Modality, SkipKind, sized
+from mmsearch.types import Facts, SkipKind, sized
 
 if TYPE_CHECKING:
     from PIL import Image
 
-_DECODED_KINDS: dict[Kind, DecodedKind] = {
-    "image": "image",
-    "raw": "image",
-    "text": "text",
-    "table": "table",
-    "subtitles": "subtitles",
-    "document": "document",
-    "audio": "audio",
-    "video": "video",
-}
 _SPARE_ADDRESS_SPACE = 4 << 30
 _SECONDS_OF_PAGE = 0.25
 """A page of a document may take as long as so many seconds of a film."""
@@ -177,7 +170,7 @@ def decode_file(request: JobRequest, opened: OpenedFile, workspace: Workspace, c
             return take_out(file, sniffed, job.extract, workspace.max_pixels, channel, workspace.parts)
         if workspace.spec.frames is not None:
             sniffed = as_film_if_animated(file, sniffed)
-        rejected = _rejected(sniffed, job, before.st_size, workspace.spec)
+        rejected = rejected_file(sniffed, job, before.st_size, workspace.spec)
         if rejected is not None:
             return rejected
         content_hash = b""
@@ -187,7 +180,7 @@ def decode_file(request: JobRequest, opened: OpenedFile, workspace: Workspace, c
         decoded = Decoded(
             job.path,
             "sniffed" if job.sniff_only else "same" if content_hash in job.known else "decoded",
-            _DECODED_KINDS[sniffed.kind],
+            DECODED_KINDS[sniffed.kind],
             content_hash,
             before.st_size,
             before.st_mtime_ns,
@@ -196,7 +189,9 @@ def decode_file(request: JobRequest, opened: OpenedFile, workspace: Workspace, c
         if decoded.outcome == "decoded":
             file.seek(0)
             channel = replace(channel, content_hash=content_hash)
-            decoded = _decode(_FileToDecode(file, sniffed, request, decoded, workspace, channel))
+            reader = TextReader("off" if job.moment else workspace.spec.ocr, channel.send)
+            decoded = _decode(_FileToDecode(file, sniffed, request, decoded, workspace, channel, reader))
+            decoded = replace(decoded, facts=reader.with_note(decoded.facts))
             has_date = sniffed.kind in ("image", "raw", "audio", "video", "document")
             if has_date and decoded.facts.taken_at is None and (taken := date_in_name(job.path)) is not None:
                 decoded = replace(decoded, facts=with_date(decoded.facts, taken))
@@ -210,22 +205,6 @@ def hash_file(file: IO[bytes]) -> bytes:
     return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()  # type: ignore[arg-type]
 
 
-def _rejected(sniffed: Sniffed, job: Job, size: int, spec: DecodeSpec) -> Decoded | None:
-    """A file that is not decoded for its kind or its size; None where it is decoded."""
-    if sniffed.reason is not None:
-        return Decoded.skipped(job.path, sniffed.reason)
-    is_page = sniffed.kind == "document" and job.moment is not None
-    modality: Modality = "image" if is_page else MODALITY_OF_KIND[sniffed.kind]
-    rejection = spec.rejection(modality)
-    if rejection is not None:
-        reason, way_out = spec.explain(rejection, modality)
-        hint = None if way_out is None else Hint(way_out)
-        return Decoded.skipped(job.path, reason, kind=_DECODED_KINDS[sniffed.kind], rejection=rejection, hint=hint)
-    if sniffed.kind in ("text", "subtitles") and size > MAX_TEXT_BYTES:
-        return Decoded.skipped(job.path, f"a text of over {MAX_TEXT_BYTES >> 20} MiB: split it")
-    return None
-
-
 @dataclass(frozen=True, slots=True)
 class _FileToDecode:
     """A file whose content is to be added to ``decoded``; parts are sent through ``channel`` as they are decoded."""
@@ -236,6 +215,7 @@ class _FileToDecode:
     decoded: Decoded
     workspace: Workspace
     channel: WorkerChannel
+    reader: TextReader
 
 
 def _decode(source: _FileToDecode) -> Decoded:
@@ -269,7 +249,9 @@ def _decode_picture(source: _FileToDecode) -> Decoded:
     else:
         picture, facts = decode_image(file, **bounds, format=format, page=pages[0] or None)
     workspace.pixels[source.request.slot] = transform.apply(picture)
-    return replace(source.decoded, facts=facts, slot=source.request.slot)
+    is_reduced = not is_raw and picture.width < (facts.width or 0)
+    lines = source.reader.lines(picture, partial(larger, file, format, workspace.max_pixels) if is_reduced else None)
+    return replace(source.decoded, facts=facts, slot=source.request.slot, lines=lines)
 
 
 def _decode_pages(source: _FileToDecode, pages: list[int]) -> Facts:
@@ -280,8 +262,8 @@ def _decode_pages(source: _FileToDecode, pages: list[int]) -> Facts:
     assert parts is not None
     channel.send(Extent(duration_s=float(min(len(pages), MAX_PAGES))))  # a page may take as long as a second of a film
 
-    def emit(pixels: NDArray[np.uint8], page: int) -> None:
-        channel.send_part(parts, _facts_of_page(page), pixels)
+    def emit(picture: Image.Image, page: int) -> None:
+        channel.send_part(parts, PartFacts.of_page(page, source.reader.lines(picture)), transform.apply(picture))
 
     return decode_pages(source.file, source.sniffed.format, pages, transform, emit, workspace.max_pixels)
 
@@ -328,7 +310,7 @@ def _decode_document(source: _FileToDecode) -> Decoded:
         return replace(source.decoded, facts=_decode_page(source, int(job.moment[0])))
     sink = DocumentSink(
         emit=lambda texts: channel.send_texts(texts, "page"),
-        show=None if workspace.spec.image is None else lambda page, picture: _send_page(source, page, picture),
+        show=None if workspace.spec.image is None else partial(_send_page, source),
         expect_pages=lambda count: channel.send(Extent(duration_s=count * _SECONDS_OF_PAGE)),
     )
     return replace(source.decoded, texts=[], facts=read_document(source.file, source.sniffed.format, sink))
@@ -344,15 +326,15 @@ def _decode_page(source: _FileToDecode, page: int) -> Facts:
     return Facts()
 
 
-def _send_page(source: _FileToDecode, page: int, picture: Image.Image) -> None:
+def _send_page(
+    source: _FileToDecode, page: int, picture: Image.Image, draw: Callable[[int], Image.Image] | None = None
+) -> None:
+    """Send the picture of a page; ``draw`` draws one that has no text of its own in any size, for it to be read."""
     transform, parts = source.workspace.spec.image, source.workspace.parts
     assert transform is not None
     assert parts is not None
-    source.channel.send_part(parts, _facts_of_page(page), transform.apply(picture))
-
-
-def _facts_of_page(page: int) -> PartFacts:
-    return PartFacts(kind="page", start_s=float(page), end_s=float(page + 1))
+    lines = () if draw is None else source.reader.lines(picture, lambda: draw(PAGE_SIDE))
+    source.channel.send_part(parts, PartFacts.of_page(page, lines), transform.apply(picture))
 
 
 def _decode_stream(source: _FileToDecode) -> Decoded:
@@ -366,6 +348,7 @@ def _decode_stream(source: _FileToDecode) -> Decoded:
         source.workspace.max_pixels,
         emit=lambda facts, array: channel.send_part(parts, facts, array),
         announce_duration=lambda seconds: channel.send(Extent(duration_s=seconds)),
+        read_lines=None if source.reader.mode == "off" else source.reader.lines,
         moment=job.moment,
         resume_points=job.resume_points.get(channel.content_hash, {}),
     )

@@ -26,7 +26,7 @@ def read(data: bytes) -> tuple[PageTexts, dict[int, Image.Image], Facts]:
     """Texts, pictures of pages, and facts."""
     texts: PageTexts = []
     looks: dict[int, Image.Image] = {}
-    sink = DocumentSink(texts.extend, looks.__setitem__)
+    sink = DocumentSink(texts.extend, lambda page, picture, draw=None: looks.update({page: picture}))
     return texts, looks, read_document(io.BytesIO(data), "pdf", sink)  # type: ignore[return-value]
 
 
