@@ -42,6 +42,7 @@ class HintKind(StrEnum):
     SUBTRACT = "subtract"  # subtract a term instead of a negative weight [the term]
     FOLDER_IN_QUERY = "folder_in_query"  # what can be done with a folder, rather than search by it [the folder]
     WHERE_EXAMPLE = "where_example"  # a condition that can be read
+    INDEX_WORDS = "index_words"  # bring the lexical index up to date
     CALIBRATE = "calibrate"  # fit levels on the collection
     CHANGE_ARGUMENT = "change_argument"  # give an argument of the call another value [its name]
 

@@ -35,6 +35,7 @@ class NoticeKind(StrEnum):
     READING_LEAVES_NOTHING = "reading_leaves_nothing"
     WORDS_UNKNOWN = "words_unknown"
     LEVELS_UNKNOWN = "levels_unknown"
+    WORDS_NOT_INDEXED = "words_not_indexed"
     TEXT_SPLIT = "text_split"
     FILE_SAMPLED = "file_sampled"
     PAIRS_NOT_SCORED = "pairs_not_scored"
@@ -137,6 +138,9 @@ _SENTENCES: dict[NoticeKind, Callable[..., str]] = {
     NoticeKind.WORDS_UNKNOWN: _words_unknown,
     NoticeKind.LEVELS_UNKNOWN: lambda model, modalities: (
         f"no levels are known for {', '.join(modalities)} found with {model} by such a query: these hits are left out"
+    ),
+    NoticeKind.WORDS_NOT_INDEXED: lambda rows: (
+        f"the words of {counted(rows, 'row')} are not indexed yet: there only vectors are compared"
     ),
     NoticeKind.TEXT_SPLIT: (
         "longer than the {tokens} tokens that {model} reads at once: asked as the mean of {passages} passages".format

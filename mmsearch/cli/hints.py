@@ -38,6 +38,7 @@ _WORDS = {  # {path}: the subject, quoted for a shell if it must be; {words}: qu
     HintKind.FOLDER_IN_QUERY: (
         "`mmsearch index {path}` indexes it, --under {path} searches in it, and --text takes the words"
     ),
+    HintKind.INDEX_WORDS: "the next `mmsearch index`, or `mmsearch compact`, does it",
     HintKind.CALIBRATE: "`mmsearch eval --calibrate` fits levels, for queries by files with PAIRS",
     HintKind.CHANGE_ARGUMENT: "give --{option} another value",
     HintKind.WHERE_EXAMPLE: "for example --where \"width > 1000 and note != 'truncated'\"",

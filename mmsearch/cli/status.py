@@ -92,6 +92,8 @@ def _described(part: ModalityStatus) -> str:
         recall = " · ".join(f"{kind} {value:.3f}" for kind, value in part.recall.items())
         queries = " and ".join(f"{count:,}" for count in dict.fromkeys(part.measured_on.values()))
         text += f", recall@10 {recall} (measured on {queries} {'query' if queries == '1' else 'queries'})"
+    if not part.words and part.rows:
+        text += ", words not indexed yet"
     return text + f", levels {_levels(part)}"
 
 

@@ -234,7 +234,7 @@ def _short(hit: Hit) -> answers.FoundHit:
         score=round(hit.score, 3) if hit.level is None else None,
         span=_span(hit.span),
         passage=passage or None,
-        found_by=list(hit.evidence) if hit.modality == "video" else None,
+        found_by=list(hit.evidence) if hit.modality == "video" or hit.matched else None,
         taken=_day(hit),
         copies=len(hit.copies) or None,
         file=None if hit.state == "current" else _STATES[hit.state],

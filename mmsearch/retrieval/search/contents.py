@@ -139,6 +139,8 @@ def read_shown(session: Session, row_id: int) -> tuple[Record, RowFacts]:
         NoSuchRowError: there is no such row.
     """
     record, facts = read_row(session, row_id)
+    if (kind := _MADE_OF.get(facts["mms_evidence"])) is not None:
+        record = dataclasses.replace(record, modality=kind)
     if record.span is None or record.span.unit != "s" or record.modality == "video":
         return record, facts
     path = clock_file(record.path)
@@ -147,6 +149,10 @@ def read_shown(session: Session, row_id: int) -> tuple[Record, RowFacts]:
         return record, facts
     film, facts = found
     return dataclasses.replace(film, id=record.id, span=record.span, text=record.text, facts=record.facts), facts
+
+
+_MADE_OF: dict[str | None, Modality] = {"ocr": "image", "speech": "audio"}
+"""The kind of file that a text was made of, if it is no film."""
 
 
 def _film_at(session: Session, path: str) -> tuple[Record, RowFacts] | None:

@@ -80,10 +80,10 @@ def answer_queries(
             by_spaces[spaces] = embed_in_spaces(right, spaces, session.encoder, stored, rows, watch, session.kept_texts)
             by_spaces[spaces].failures |= wrong
         start = time.perf_counter()
-        hits, level_notices = _find(session, asked, by_spaces[spaces], options, scope, excluded)
-        return by_spaces[spaces], hits, level_notices, 1e3 * (time.perf_counter() - start)
+        hits, own_notices = _find(session, asked, by_spaces[spaces], options, scope, excluded)
+        return by_spaces[spaces], hits, own_notices, 1e3 * (time.perf_counter() - start)
 
-    embedded, hits, level_notices, search_ms = session.retrying(look_up)
+    embedded, hits, own_notices, search_ms = session.retrying(look_up)
     took_ms = {**embedded.took_ms, "search": search_ms}
     failed |= embedded.failures
 
@@ -92,7 +92,7 @@ def answer_queries(
         own = embedded.notices_of.get(i, ())
         if written:
             own = [replace(one, values={**one.values, **_MEANS_SOMETHING.get(one.kind, {})}) for one in own]
-        notices = (*embedded.notices, *own, *level_notices.get(i, ()))
+        notices = (*embedded.notices, *own, *own_notices.get(i, ()))
         level = best_level(hits[i]) if i in embedded.understood or written else "nothing"
         return Answer(asked[i].describe(), embedded.first, hits[i], took_ms, notices, level)
 
@@ -210,12 +210,12 @@ def _find(
     scope: SearchScope,
     excluded: LeftOut,
 ) -> tuple[dict[int, Hits], dict[int, list[Notice]]]:
-    """The hits of each query that was embedded, by its number, and notices of those left out for want of a level."""
+    """The hits of each query that was embedded, by its number, and notices on what was left out."""
     wanted = candidates_wanted(options)
     depth = _SPANS_PER_HIT * wanted if options.all_spans else None
     rows: dict[int, list[Hit]] = {}
     judged: dict[int, dict[int, Judgement]] = {}
-    level_notices: dict[int, list[Notice]] = {}
+    own_notices: dict[int, list[Notice]] = {}
     searchers = {space: session.searcher(space) for space in embedded.vectors}
     words = _words_asked(session, queries, options, list(searchers.values()))
     for space, vectors in embedded.vectors.items():
@@ -238,8 +238,12 @@ def _find(
                 rows[i] = rows.get(i, []) + own.rows
                 judged[i] = judged.get(i, {}) | own.judged
                 if options.min_level not in (None, LEVELS[-1]) and i in embedded.understood:
-                    level_notices.setdefault(i, []).extend(_levels_unknown(own, space))
+                    own_notices.setdefault(i, []).extend(_levels_unknown(own, space))
 
+    if words and (missing := sum(searcher.rows_without_words() for searcher in searchers.values())):
+        notice = Notice(NoticeKind.WORDS_NOT_INDEXED, {"rows": missing}, Hint(HintKind.INDEX_WORDS))
+        for i in words:
+            own_notices.setdefault(i, []).append(notice)
     for i in judged.keys() - embedded.understood:  # a query that no model can read finds nothing, however near
         judged[i] = {row_id: Judgement(-math.inf, judgement.match) for row_id, judgement in judged[i].items()}
 
@@ -262,7 +266,7 @@ def _find(
         )
         return Hits(in_order(hits, session.snapshot, options)[options.offset :])
 
-    return {i: ranked(i) for i in rows}, level_notices
+    return {i: ranked(i) for i in rows}, own_notices
 
 
 def _words_asked(

@@ -36,6 +36,7 @@ class ModalityStatus:
         recall: measured recall@10 by kind of query: ``text``, and the modality itself (``passage`` for texts) for its
             own rows as queries; empty for exact search.
         measured_on: the number of queries by kind.
+        words: rows whose words are indexed, dead ones included; rows without any words are not counted.
         levels: where the levels of its hits come from, by what is asked with: ``catalogue`` (measured for the model),
             ``pairs`` (fitted on pairs of the collection), ``contents`` (fitted on its texts and pictures as they lie),
             None if they are not known. Always has ``text``.
@@ -51,6 +52,7 @@ class ModalityStatus:
     segments: int
     recall: dict[str, float]
     measured_on: dict[str, int]
+    words: int
     levels: dict[Modality, FitSource | None]
 
 
@@ -186,6 +188,7 @@ def _modality_status(snapshot: Snapshot, space: str, modality: Modality) -> Moda
         segments=len(entries),
         recall=_named(calibration.recall, modality) if calibration else {},
         measured_on=_named(calibration.queries, modality) if calibration else {},
+        words=sum(entry.rows for entry in manifest.lexical_of(space, modality)),
         levels=_levels(manifest, manifest.spaces[space], modality),
     )
 
