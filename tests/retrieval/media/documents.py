@@ -21,6 +21,36 @@ ENCRYPTED = b"/ID [<00><00>] /Encrypt << /Filter /Standard /V 1 /R 2 /P -4 /O <%
 )
 """Of a trailer: no password is known to anybody."""
 
+FORM = b"""%PDF-1.7
+1 0 obj
+<< /Type /Catalog /Pages 2 0 R
+/AcroForm << /Fields [5 0 R 7 0 R] /DA (/F 12 Tf 0 g) /DR << /Font << /F 3 0 R >> >> >> >>
+endobj
+2 0 obj
+<< /Type /Pages /Count 1 /Kids [4 0 R] >>
+endobj
+3 0 obj
+<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>
+endobj
+4 0 obj
+<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Resources << /Font << /F 3 0 R >> >>
+/Annots [5 0 R 6 0 R 7 0 R] >>
+endobj
+5 0 obj
+<< /Type /Annot /Subtype /Widget /FT /Tx /T (name) /V (Anna Lighthouse) /Rect [100 400 500 700]
+/DA (/F 80 Tf 0 g) /P 4 0 R /F 4 >>
+endobj
+6 0 obj
+<< /Type /Annot /Subtype /Text /Contents (ask her about the lamp) /Rect [1 1 2 2] /P 4 0 R >>
+endobj
+7 0 obj
+<< /Type /Annot /Subtype /Widget /FT /Btn /T (box) /V /Yes /Rect [1 1 2 2] /P 4 0 R >>
+endobj
+trailer
+<< /Root 1 0 R >>
+"""
+"""A page with a field that is filled in, a box that is ticked, and a comment."""
+
 
 class Illustrated(NamedTuple):
     """A page of lines and a picture of that size in its corner, in points of a page of 612 × 792."""

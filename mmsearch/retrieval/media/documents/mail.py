@@ -167,7 +167,7 @@ def _words(value: str) -> str:
         if isinstance(part, bytes):
             try:
                 part = part.decode(charset or "utf-8", "replace")
-            except LookupError:
+            except (LookupError, ValueError):
                 part = part.decode("latin-1")
         decoded_parts.append(part)
     return "".join(decoded_parts)

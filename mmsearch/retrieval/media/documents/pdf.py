@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
@@ -38,6 +39,8 @@ LOOK_SIDE = 768
 _MOST_OBJECTS = 20_000
 """Lines, characters and pictures of a page that are looked at. Only maps and plans have more."""
 _DEPTH = 3
+_MOST_ANNOTATIONS = 1000
+_LONGEST_STRING = 16 * 1024
 _MAX_PAGE_CHARACTERS = 1024 * 1024
 _LONGEST_SIDE = 14_400 * 75_000
 """In points: the largest unit that a page may have, times the most units."""
@@ -70,6 +73,9 @@ class Pdf:
         except pdfium.PdfiumError as error:
             raise DecodeError(_REASONS.get(int(error.err_code or 0), _DAMAGED)) from None
         self.page_count = len(self._document)
+        if self._document.get_formtype() != self._raw.FORMTYPE_NONE:
+            with contextlib.suppress(pdfium.PdfiumError):
+                self._document.init_forms()  # what was filled in is drawn, too
 
     def __enter__(self) -> Self:
         return self
@@ -80,7 +86,7 @@ class Pdf:
         self._document.close()
 
     def text(self, page: int) -> str:
-        """The text of a page, a paragraph a line, as far as lines tell.
+        """The text of a page, a paragraph a line, as far as lines tell; then what was filled in and remarked on it.
 
         Args:
             page: its number, from 0.
@@ -90,7 +96,8 @@ class Pdf:
         """
         with self._page(page) as opened, contextlib.closing(opened.get_textpage()) as text:
             count = min(text.count_chars(), _MAX_PAGE_CHARACTERS)
-            return _with_joined_lines(text.get_text_range(0, count) if count > 0 else "")
+            printed = _with_joined_lines(text.get_text_range(0, count) if count > 0 else "")
+            return "\n".join([printed, *self._written_on(opened)]).strip()
 
     def picture(self, page: int, side: int) -> Image.Image:
         """A page as an RGB picture.
@@ -158,14 +165,38 @@ class Pdf:
 
     def _language(self) -> str | None:
         """The natural language of the document, in its catalog."""
+        read = getattr(self._raw, "FPDFCatalog_GetLanguage", None)  # PDFium marks it as experimental
+        return None if read is None else self._string(read, self._document)
+
+    def _written_on(self, page: Any) -> Iterator[str]:
+        """The values of fields of a form, and comments."""
+        raw, form = self._raw, self._document.formenv
+        for number in range(min(raw.FPDFPage_GetAnnotCount(page), _MOST_ANNOTATIONS)):
+            annotation = raw.FPDFPage_GetAnnot(page, number)
+            if not annotation:
+                continue
+            if raw.FPDFAnnot_GetSubtype(annotation) != raw.FPDF_ANNOT_WIDGET:
+                text = self._string(raw.FPDFAnnot_GetStringValue, annotation, b"Contents")
+            elif form and raw.FPDFAnnot_GetFormFieldType(form, annotation) in _fields_of_text(raw):
+                text = self._string(raw.FPDFAnnot_GetFormFieldValue, form, annotation)
+            else:
+                text = ""
+            raw.FPDFPage_CloseAnnot(annotation)
+            if text.strip():
+                yield text.strip()
+
+    def _string(self, read: Callable[..., int], *arguments: Any) -> str:
+        """A string that a function of PDFium writes into a buffer; empty if it is too long for it."""
         import ctypes
 
-        read = getattr(self._raw, "FPDFCatalog_GetLanguage", None)  # PDFium marks it as experimental
-        if read is None:
-            return None
-        buffer = ctypes.create_string_buffer(64)
-        length = read(self._document, ctypes.cast(buffer, ctypes.POINTER(self._raw.FPDF_WCHAR)), len(buffer))
-        return buffer.raw[: max(length - 2, 0)].decode("utf-16-le", "ignore") if 0 < length <= len(buffer) else None
+        buffer = ctypes.create_string_buffer(_LONGEST_STRING)
+        length = read(*arguments, ctypes.cast(buffer, ctypes.POINTER(self._raw.FPDF_WCHAR)), len(buffer))
+        return buffer.raw[: length - 2].decode("utf-16-le", "ignore") if 2 < length <= len(buffer) else ""
+
+
+def _fields_of_text(raw: Any) -> tuple[int, ...]:
+    """Kinds of fields whose values are words, not the names of ticked boxes."""
+    return raw.FPDF_FORMFIELD_TEXTFIELD, raw.FPDF_FORMFIELD_COMBOBOX, raw.FPDF_FORMFIELD_LISTBOX
 
 
 _DAMAGED = "a damaged PDF: it cannot be read"

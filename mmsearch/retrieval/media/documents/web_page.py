@@ -22,6 +22,8 @@ _CHARSET = re.compile(
     rb"""<(?:meta\b[^>]{0,200}?|\?xml\b[^>]{0,200}?)(?:charset|encoding)\s*=\s*["']?([\w.:-]+)""", re.I
 )
 _DATA_URI = re.compile(r"data:[\w.+-]+/[\w.+-]+[^\s\"'()<>\\]{64,}")
+_CONDITION = re.compile(r"<!\[(?!CDATA\[)[^>]*>")
+"""``<![if …]>`` of old browsers; the parser gives up at words there that it does not know."""
 _HEAD = 4096
 _SKIPPED = frozenset(("script", "style", "template", "noscript", "svg", "math", "object", "iframe", "canvas", "select"))
 _HEADINGS = frozenset(("h1", "h2", "h3"))
@@ -86,10 +88,18 @@ class WebPage(HTMLParser):
         self._meta: dict[str, str] = {}
 
     def read(self, text: str) -> None:
-        """Read a page."""
-        self.feed(_DATA_URI.sub("data:", text))
-        self.close()
-        self._finish_line()
+        """Read a page.
+
+        Raises:
+            DecodeError: the parser of the standard library cannot go on.
+        """
+        try:
+            self.feed(_CONDITION.sub("", _DATA_URI.sub("data:", text)))
+            self.close()
+        except AssertionError:
+            raise DecodeError("damaged: the HTML in it cannot be read") from None
+        finally:
+            self._finish_line()
 
     def facts(self) -> Facts:
         """What the page says of itself."""

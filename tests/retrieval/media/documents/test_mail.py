@@ -92,6 +92,7 @@ def test_of_a_huge_message_only_the_beginning_is_read(
         b"Subject: x\nContent-Type: multipart/mixed; boundary=a\n\n--a\n"
         + b"Content-Type: multipart/mixed; boundary=a\n\n--a\n" * 3000,
         b"Content-Type: multipart/mixed\n\nbody",
+        b"Subject: =?utf\0-8?Q?x?=\n\nbody",
     ],
 )
 def test_odd_messages_do_no_harm(documents: ModuleType, data: bytes) -> None:

@@ -56,6 +56,12 @@ def test_title_keywords_language_and_date_are_facts(documents: ModuleType) -> No
     assert facts.taken_from == "document"
 
 
+def test_what_was_filled_in_and_remarked_is_read_and_drawn(documents: ModuleType) -> None:
+    texts, looks, _ = read(documents.FORM)
+    assert texts == [(0, "Anna Lighthouse\nask her about the lamp")]
+    assert np.asarray(looks[0]).min() < 60
+
+
 @pytest.mark.parametrize("title", [b"", b"untitled", b"Document1", b"Microsoft Word - Dokument2"])
 def test_a_title_that_a_program_made_up_is_none(documents: ModuleType, title: bytes) -> None:
     assert read(documents.pdf(["x"], info=b"/Title (%s)" % title))[2].title is None

@@ -49,6 +49,14 @@ def test_its_encoding_is_the_one_that_it_states(documents: ModuleType, data: byt
     assert documents.texts_of(data, "a.html") == [(0, text)]
 
 
+def test_conditions_for_old_browsers_and_odd_marks_do_no_harm(documents: ModuleType) -> None:
+    body = "a<![if !supportLists]>b<![endif]>c<![CDAT[d]]><!-- e --><p>f</3></p><x:y>g"
+    assert documents.texts_of(page(body), "a.html") == [(0, "abc\nf\ng")]
+    texts, facts = documents.read(page("The lamp<![ odd"), "a.html")
+    assert texts == [(0, "The lamp")]
+    assert facts.note is None or "damaged" in facts.note
+
+
 def test_pictures_in_it_are_left_out(documents: ModuleType) -> None:
     body = f"<p>before<img alt='a boat' src='data:image/png;base64,{'iVBORw0KGgo' * 100_000}'>after"
     assert documents.texts_of(page(body), "a.html") == [(0, "before a boat after")]
