@@ -11,10 +11,7 @@ from dataclasses import dataclass, field, replace
 from mmsearch.hits import Hit, MatchedWords
 from mmsearch.retrieval.search.levels import Judgement
 from mmsearch.retrieval.search.moments import is_timed
-from mmsearch.retrieval.search.words_asked import WordsAsked
-
-HALF_SURE = 3.0
-"""Nats that words must say so that it is as likely as not that they were meant to the letter."""
+from mmsearch.retrieval.search.words_asked import HALF_SURE, WordsAsked
 
 MOST_ADDED = 8.0
 """Nats that words add to what the vector of the same picture, passage or moment says, at most."""
@@ -54,6 +51,10 @@ class LetterMatches:
     def says(self, rows: Iterable[Hit]) -> float:
         """How much the words that some rows hold together say for them, in nats."""
         return self.words.speaks_for(self._held(rows))
+
+    def answers(self, rows: Iterable[Hit]) -> float:
+        """Log-odds that what was asked for is there, by the words that some rows hold together."""
+        return self.words.answers(self._held(rows))
 
     def surprise(self, rows: Iterable[Hit]) -> float:
         """How surprising it is that some rows together hold what they do of the words, in nats."""
@@ -107,7 +108,7 @@ def _with_words(candidate: Candidate, says: float, rivals: int, matches: LetterM
     match = _add_odds(by_vector + min(says, MOST_ADDED), by_letter)
     answer = candidate.judgement.answer
     if answer is not None:
-        answer = _either(answer, says - HALF_SURE)
+        answer = _either(answer, matches.answers(candidate.rows))
     hit = _told(candidate, by_letter - by_vector, says, matches)
     return replace(candidate, hit=hit, judgement=Judgement(answer, match), says=says)
 

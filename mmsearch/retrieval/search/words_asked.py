@@ -35,6 +35,9 @@ _APART = re.compile(r"[\s,;!?()\[\]{}\"“”„«»…]+")
 _PREFIX = re.compile(r"\w\*$")
 
 
+HALF_SURE = 3.0
+"""Nats that some words of a query must say so that it is as likely as not that they were meant to the letter."""
+
 RARE_PIECES = 3
 """Pieces that a model's tokenizer cuts a word into from which on it is rare: common words are one piece."""
 
@@ -97,6 +100,17 @@ class WordsAsked:
             described = max(1.0 - meant, _LEAST_DESCRIBED)
             odds += math.log(meant * math.exp(surprise) + described) if number in held else math.log(described)
         return max(odds, 0.0)
+
+    def answers(self, held: Collection[int]) -> float:
+        """Log-odds that what was asked for is there, by a row that holds these of the wanted words, by number.
+
+        A row that holds all of them answers if any was meant to the letter. One that lacks some has to be a surprise.
+        """
+        odds = self.speaks_for(held) - HALF_SURE
+        if len(held) < len(self.wanted):
+            return odds
+        described = math.prod(max(1.0 - meant, _LEAST_DESCRIBED) for meant in self.meant)
+        return max(odds, math.log((1.0 - described) / described))
 
     def surprise_of(self, held: Iterable[int]) -> float:
         """How surprising it is to meet these of the wanted words, by number, in one row: the sum of theirs."""

@@ -7,6 +7,7 @@ import pytest
 from mmsearch import Hit, MatchedWords, Query
 from mmsearch.indexes import Sought
 from mmsearch.retrieval.search.letter_matches import name_start
+from mmsearch.retrieval.search.levels import level_of
 from mmsearch.retrieval.search.words_asked import WordsAsked
 
 ROWS = 10_000
@@ -68,6 +69,15 @@ def test_a_row_that_lacks_a_name_is_spoken_for_less():
 def test_one_common_word_of_a_long_description_says_little():
     long = "a brown dog runs after a yellow ball on the wet grass of a garden"
     assert says(long, "dog", counts={"dog": 200}) < 1 < says("dog", "dog", counts={"dog": 1})
+
+
+def test_a_row_with_every_word_answers_however_many_such_rows_there_are():
+    everywhere = {"invoice": 5000}
+    words = asked("invoice", counts=everywhere, pieces={"invoice": 3})
+    assert words.speaks_for({0}) < 1
+    assert level_of(words.answers({0})) == "strong"
+    assert level_of(asked("invoice dog", counts=everywhere, pieces={"invoice": 3}).answers({0})) == "nothing"
+    assert level_of(asked("dog", counts={"dog": 5000}).answers({0})) == "weak", "dogs are mostly looked for by look"
 
 
 def test_a_row_that_holds_nothing_is_not_spoken_for():
