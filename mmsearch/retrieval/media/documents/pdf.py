@@ -49,6 +49,8 @@ _HYPHEN = "\ufffe"
 """PDFium's mark for the hyphen of a word that goes on in the next line, which it joins."""
 _LINE_END = re.compile(r"\r\n?|\n")
 _SENTENCE_END = re.compile(r"[.!?:;…。！？][\"'”’»)\]]*\Z")
+_LEADER, _DOTS = re.compile(r"\s*\.(?:\s?\.){4,}\s*"), " … "
+"""The dots between an entry of a table of contents and its page."""
 _FULL_LINE = 0.6
 """A line with this share of the longest line's length goes on in the next one, unless a sentence ends with it."""
 
@@ -245,10 +247,11 @@ def _letters(text: str) -> int:
 
 def _with_joined_lines(text: str) -> str:
     """The lines of a page joined to paragraphs: a full line goes on in the next one, unless a sentence ends there."""
-    drawn = [line.strip().split(_HYPHEN) for line in _LINE_END.split(text)]
+    drawn = [_LEADER.sub(_DOTS, line).strip().split(_HYPHEN) for line in _LINE_END.split(text)]
     full = _FULL_LINE * max((len(part) for parts in drawn for part in parts), default=0)
     joined = []
     for parts in drawn:
-        goes_on = len(parts[-1]) >= full and not _SENTENCE_END.search(parts[-1][-8:])
+        ends = _SENTENCE_END.search(parts[-1][-8:]) or _DOTS in parts[-1]
+        goes_on = len(parts[-1]) >= full and not ends
         joined += [*parts, " " if goes_on else "\n"]
     return "".join(joined).strip()

@@ -47,6 +47,11 @@ def test_lines_of_a_paragraph_are_joined_and_words_that_were_divided_are_whole(d
     ]
 
 
+def test_each_entry_of_a_table_of_contents_is_a_line_without_its_dots(documents: ModuleType) -> None:
+    page = ["1 The keeper" + " ." * 30 + " 3", "2 The lamp" + "." * 40 + "12", "Version 1.2.3 ... and so on"]
+    assert read(documents.pdf(page))[0] == [(0, "1 The keeper … 3\n2 The lamp … 12\nVersion 1.2.3 ... and so on")]
+
+
 def test_title_keywords_language_and_date_are_facts(documents: ModuleType) -> None:
     info = b"/Title (Microsoft Word - Lights of the coast) /Keywords (sea; lamp, sea) "
     info += b"/CreationDate (D:20210503101500+02'00')"
