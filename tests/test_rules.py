@@ -414,7 +414,13 @@ MAY_IMPORT = {
     f"{R}.places": SHARED,
     f"{R}.ingest": SHARED | {f"{R}.{room}" for room in ("media", "encoders", "enrich", "store", "places")},
     f"{R}.upkeep": SHARED
-    | {f"{R}.store", "mmsearch.indexes", f"{R}.encoders.level_fits", f"{R}.enrich.speech.load"},  # for the status
+    | {
+        f"{R}.store",
+        "mmsearch.indexes",
+        f"{R}.encoders.level_fits",
+        f"{R}.enrich.speech.load",
+        f"{R}.enrich.ocr.installed",
+    },  # for the status
     f"{R}.search": SHARED
     | {f"{R}.{room}" for room in ("media", "encoders", "enrich", "store", "upkeep", "places")}
     | {"mmsearch.indexes"},

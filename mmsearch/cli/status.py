@@ -55,6 +55,8 @@ def status(skipped: bool, collection: Path | None, as_json: bool, quiet: bool, v
         echo(f"skipped     {counted(facts.skipped, 'file')} (listed by `mmsearch status --skipped`)")
     if facts.untranscribed:
         echo(f"speech      {_untranscribed(facts)}")
+    if facts.unread:
+        echo(f"ocr         {_unread(facts)}")
     if not facts.modalities:
         echo("nothing indexed yet: `mmsearch index FOLDER`")
 
@@ -66,6 +68,14 @@ def _untranscribed(facts: Status) -> str:
         return f"{files} not transcribed yet: `mmsearch index` does it with {facts.transcriber}"
     way = 'pip install "mmsearch[speech]", then `mmsearch models pull parakeet`'
     return f"{files} not found by what is said in them ({way})"
+
+
+def _unread(facts: Status) -> str:
+    """In what no text was looked for, and how it can be."""
+    files = counted(facts.unread, "file with pictures", "files with pictures")
+    if facts.reads_pictures:
+        return f"no text was looked for in {files} yet: `mmsearch index` does it"
+    return f'{files} not found by the text in them (pip install "mmsearch[ocr]")'
 
 
 def _print_skipped(notes: Sequence[FileNote], as_json: bool) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from mmsearch.indexes import CORPUS_QUERIES
 from mmsearch.retrieval.encoders.level_fits import FitSource, known_fit
+from mmsearch.retrieval.enrich.ocr.installed import ocr_is_installed
 from mmsearch.retrieval.enrich.speech.load import ready_transcriber
 from mmsearch.retrieval.store.manifest import Manifest
 from mmsearch.retrieval.store.schema import FORMAT_VERSION
@@ -16,7 +17,7 @@ from mmsearch.retrieval.store.skipped import read_skipped
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.stored_paths import StoredPaths, under_mask
 from mmsearch.retrieval.upkeep.index_files import latest_recall, read_all_facts
-from mmsearch.retrieval.upkeep.untranscribed import untranscribed_files
+from mmsearch.retrieval.upkeep.unread import unread_files, untranscribed_files
 from mmsearch.types import MODALITIES, FileNote, Modality, Space, path_json, printable
 
 
@@ -96,6 +97,8 @@ class Status:
         modalities: every modality of every space.
         untranscribed: how many films and sounds no model for speech was asked about.
         transcriber: the model that an ``index`` would ask about them; None: there is none on this machine.
+        unread: how many pictures, films and documents have pictures in which no text was looked for.
+        reads_pictures: whether an ``index`` would look for it: the extra ``ocr`` is installed.
     """
 
     root: str
@@ -112,6 +115,8 @@ class Status:
     modalities: list[ModalityStatus]
     untranscribed: int = 0
     transcriber: str | None = None
+    unread: int = 0
+    reads_pictures: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The object of ``mmsearch status --json``."""
@@ -145,6 +150,8 @@ def read_status(snapshot: Snapshot) -> Status:
         ],
         untranscribed=untranscribed,
         transcriber=transcriber.name if transcriber else None,
+        unread=unread_files(snapshot),
+        reads_pictures=ocr_is_installed(),
     )
 
 

@@ -133,7 +133,7 @@ def watch(progress):
     if len(list(Path({str(empty.root)!r}).glob("partial/*/*"))) >= 3:
         print("kept", flush=True)
         time.sleep(600)
-mmsearch.Collection.open({str(empty.root)!r}).index([{str(long_files / name)!r}], workers=1, watch=watch)
+mmsearch.Collection.open({str(empty.root)!r}).index([{str(long_files / name)!r}], workers=1, watch=watch, ocr="off")
 """
     killed_once("kept", code)
     assert not Collection.doctor(empty.root)

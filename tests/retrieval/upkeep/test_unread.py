@@ -1,4 +1,4 @@
-"""The status tells how many films and sounds nobody has listened to, and with what they could be transcribed."""
+"""The status tells how many files nobody has listened to or read, and what could do it."""
 
 from __future__ import annotations
 
@@ -34,3 +34,13 @@ def test_the_transcriber_is_the_one_that_is_ready(talks, empty, monkeypatch):
     assert empty.status().transcriber is None
     monkeypatch.setattr("mmsearch.retrieval.enrich.speech.load.is_ready", lambda info: info.name == "whisper-small")
     assert empty.status().transcriber == "whisper-small"
+
+
+def test_files_with_pictures_are_counted_until_somebody_reads_them(reads_text, photos, empty):
+    empty.index([photos], workers=1, ocr="off")
+    before = empty.status()
+    assert (before.unread, before.reads_pictures) == (8, True)
+    empty.index([photos / "disc.png"], workers=1)
+    assert empty.status().unread == 7
+    empty.index([photos], workers=1)
+    assert empty.status().to_json()["unread"] == 0
