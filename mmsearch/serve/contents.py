@@ -87,7 +87,7 @@ def _passages(collection: Collection, row_id: int, around: int) -> list[dict[str
 
 
 async def facets(request: Request) -> Response:
-    """Files by kind, year, folder and camera, of all that the filters of the address let through."""
+    """Files by kind, year, folder, camera and place, of all that the filters of the address let through."""
     served = served_of(request)
     options = filters_asked(served.collection, request.query_params)
     return JSONResponse(await in_thread(request, _facets, served.collection, options))
@@ -106,6 +106,7 @@ def _facets(collection: Collection, options: Mapping[str, Any]) -> dict[str, Any
         "years": _sorted(found.years),
         "folders": sorted(folders, key=lambda folder: str(folder["path"])),
         "cameras": dict(found.cameras.most_common(_MOST_FOLDERS)),
+        "places": dict(found.places.most_common(_MOST_FOLDERS)),
     }
 
 

@@ -1,4 +1,4 @@
-"""How many files there are of each kind, year, folder and camera."""
+"""How many files there are of each kind, year, folder, camera and place."""
 
 from __future__ import annotations
 
@@ -27,12 +27,14 @@ class Facets:
         years: by the year when they were taken, else changed.
         folders: by the folders directly below each indexed folder.
         cameras: by the camera that EXIF names, or a column ``camera`` of the user's own.
+        places: by the town where they were made.
     """
 
     kinds: Counter[str] = field(default_factory=Counter)
     years: Counter[str] = field(default_factory=Counter)
     folders: Counter[str] = field(default_factory=Counter)
     cameras: Counter[str] = field(default_factory=Counter)
+    places: Counter[str] = field(default_factory=Counter)
 
 
 def count_facets(collection: Collection, options: Mapping[str, Any]) -> Facets:
@@ -45,10 +47,11 @@ def count_facets(collection: Collection, options: Mapping[str, Any]) -> Facets:
     if not tables:
         return found
     rows = pa.concat_tables(tables)
-    files = rows.group_by("path").aggregate([("rank", "max"), ("year", "max"), (_CAMERA, "max")])
+    files = rows.group_by("path").aggregate([("rank", "max"), ("year", "max"), (_CAMERA, "max"), ("place", "max")])
     _add(found.kinds, pc.value_counts(files["rank_max"]), dict(enumerate(_KINDS)))
     _add(found.years, pc.value_counts(files["year_max"]))
     _add(found.cameras, pc.value_counts(files[f"{_CAMERA}_max"]))
+    _add(found.places, pc.value_counts(files["place_max"]))
     _add_folders(found.folders, files["path"].to_pylist(), collection.manifest.roots)
     return found
 
@@ -65,7 +68,7 @@ def file_columns(table: pa.Table) -> dict[str, pa.ChunkedArray]:
 
 
 def _columns(batch: pa.RecordBatch) -> pa.Table:
-    """The columns of `file_columns`, with year and camera."""
+    """The columns of `file_columns`, with year, camera and place."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -75,7 +78,7 @@ def _columns(batch: pa.RecordBatch) -> pa.Table:
     camera = table["mms_camera"]
     if has_camera:
         camera = pc.coalesce(table[_CAMERA], camera)
-    return pa.table({**columns, "year": pc.year(columns["when"]), _CAMERA: camera})
+    return pa.table({**columns, "year": pc.year(columns["when"]), _CAMERA: camera, "place": table["mms_place"]})
 
 
 def _add(counter: Counter[str], counts: pa.StructArray, names: Mapping[int, str] | None = None) -> None:

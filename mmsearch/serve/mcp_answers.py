@@ -22,6 +22,10 @@ class Applied(BaseModel):
     folder: str | None = None
     after: str | None = None
     before: str | None = None
+    place: str | None = None
+    camera: str | None = None
+    sort: str | None = None
+    reading: str | None = Field(None, description="what the words of query were understood as, where it is more")
     level: str | None = None
     k: int
 
@@ -38,6 +42,7 @@ class FoundHit(BaseModel):
     passage: str | None = Field(None, description="the text that was found; read gives more")
     found_by: list[str] | None = Field(None, description="of films: frame, sound, subtitle")
     taken: str | None = Field(None, description="when it was made")
+    place: str | None = Field(None, description="where it was made")
     copies: int | None = Field(None, description="other files of the same content")
     file: str | None = Field(None, description="set if the file is gone or has changed since it was indexed")
 
@@ -46,7 +51,7 @@ class SearchAnswer(Answer):
     """Results, the best first."""
 
     applied: Applied
-    good_match: bool | None = Field(description="whether the best hit is likely what was asked for; null: not known")
+    good_match: bool | None = Field(None, description="whether the best hit is likely what was asked for")
     summary: str
     hits: list[FoundHit]
     notices: list[str] | None = None

@@ -35,10 +35,10 @@ of a film, read the text around a hit. describe_collection tells what there is."
 
 _SEARCH = """\
 Find files by their content. Write what a picture would show, a sound would sound like or a text would say, in a few \
-plain words: "a red boat on a beach", "two children blowing out candles", "rain on a roof". The search sees contents, \
-not names: dates, folders and kinds of files belong into after, before, folder and kinds, not into the words. It does \
-not understand "not" or "without", and knows no private persons or places. A short phrase works better than a list of \
-keywords; if nothing good comes, ask again in other words.
+plain words: "a red boat on a beach", "two children blowing out candles", "rain on a roof". Dates, kinds of files, \
+places and "without" are understood in the words, and applied.reading says how; the arguments after, before, kinds, \
+place and folder are surer, and go first. "words in double quotes" must stand in the hit. The search knows no private \
+persons. A short phrase works better than a list of keywords; if nothing good comes, ask again in other words.
 
 Each hit has a level: strong (it is there with a probability of 90 % or more), likely (60 %), weak (25 %), nothing \
 (less). The nearest k files always come back, even if nothing fits: read summary and good_match first, and tell the \
@@ -73,6 +73,9 @@ Folder = Annotated[
 ]
 After = Annotated[str | None, Field(description="made on or after this date: 2023, 2023-05 or 2023-05-17")]
 Before = Annotated[str | None, Field(description="made before this date")]
+Place = Annotated[str | None, Field(description="made in this town, region or country: Lisbon, Bavaria, Portugal")]
+Camera = Annotated[str | None, Field(description="made with this camera: iPhone, Canon EOS 80D")]
+SortBy = Annotated[str | None, Field(description="relevance (default), newest or oldest; by date, good hits alone")]
 Level = Annotated[str | None, Field(description="the least level: strong, likely or weak; default all hits")]
 
 
@@ -104,6 +107,9 @@ def make_mcp(collections: Mapping[str, Collection], work: SlowWork) -> MCPServer
         folder: Folder = None,
         after: After = None,
         before: Before = None,
+        place: Place = None,
+        camera: Camera = None,
+        sort: SortBy = None,
         level: Level = None,
         k: Annotated[int, Field(description=f"how many hits, at most {MOST_HITS}")] = 10,
         collection: CollectionName = None,
@@ -116,6 +122,9 @@ def make_mcp(collections: Mapping[str, Collection], work: SlowWork) -> MCPServer
             folder=folder,
             after=after,
             before=before,
+            place=place,
+            camera=camera,
+            sort=sort,
             level=level,
             k=k,
             collection=collection,

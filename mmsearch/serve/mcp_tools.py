@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mmsearch import (
     Answer,
@@ -17,6 +17,7 @@ from mmsearch import (
     Record,
     Thumbnail,
     UsageError,
+    read_query,
 )
 from mmsearch.serve import mcp_answers as answers
 from mmsearch.serve import mcp_names as names
@@ -67,6 +68,9 @@ class Tools:
         folder: str | None,
         after: str | None,
         before: str | None,
+        place: str | None,
+        camera: str | None,
+        sort: str | None,
         level: str | None,
         k: int,
         collection: str | None,
@@ -80,15 +84,23 @@ class Tools:
         wanted = names.kinds_named(kinds)
         least = None if level is None else names.level_named(level)
         under = None if folder is None else self._folders_of(name).named(folder)
-        found = asked.ask(
-            Query(*([query] if query else []), like=like),
-            k,
-            to=tuple(wanted.values()) or None,
-            under=under,
-            after=after,
-            before=before,
-            min_level=least,
-        )
+        read = read_query(query or "", known=asked.names)
+        words = read.words.strip() or (None if like else read.text)
+        if like and read.is_only_filters:
+            read = replace(read, words="what is liked")
+        given = {
+            "to": tuple(wanted.values()),
+            "under": under,
+            "after": after,
+            "before": before,
+            "place": place,
+            "camera": camera,
+            "sort": sort,
+            "min_level": least,
+        }
+        options = {**read.options, **{name: value for name, value in given.items() if value}}
+        asks = Query(*([words] if words else []), minus=read.minus, phrases=read.phrases, like=like)
+        found = read.explain(asked.ask(asks, k, **options))
         applied = answers.Applied(
             query=query,
             like=list(like) or None,
@@ -96,6 +108,10 @@ class Tools:
             folder=under,
             after=after and names.first_moment(after),
             before=before and names.first_moment(before),
+            place=place,
+            camera=camera,
+            sort=sort,
+            reading=None if read.is_plain else read.describe(),
             level=least,
             k=k,
         )
@@ -103,7 +119,7 @@ class Tools:
             collection=name,
             applied=applied,
             good_match=None if found.level is None else found.level in _GOOD,
-            summary=_summary(asked, found, filtered=bool(wanted or under or after or before or least)),
+            summary=_summary(asked, found, filtered=bool(options)),
             hits=[_short(hit) for hit in found.hits],
             notices=[str(notice) for notice in found.notices] or None,
         )
@@ -236,6 +252,7 @@ def _short(hit: Hit) -> answers.FoundHit:
         passage=passage or None,
         found_by=list(hit.evidence) if hit.modality == "video" or hit.matched else None,
         taken=_day(hit),
+        place=", ".join(filter(None, (hit.place, hit.country))) or None,
         copies=len(hit.copies) or None,
         file=None if hit.state == "current" else _STATES[hit.state],
     )

@@ -174,7 +174,7 @@ PATHS: dict[str, Any] = {
     },
     "/api/facets": {
         "get": _operation(
-            "How many files there are of each kind, year, folder and camera",
+            "How many files there are of each kind, year, folder, camera and place",
             _answer("Facets", "counts"),
             _C,
             *_FILTERS,

@@ -97,7 +97,9 @@ _HIT = {
 _WEIGHT = {"weight": {"type": "number", "exclusiveMinimum": 0, "default": 1}}
 _SEARCH = {
     "c": described(TEXT, "the collection; default the first"),
-    "terms": list_of(ref("Term"), "what is looked for: their weighted mean"),
+    "line": described(TEXT, "words as a person writes them: dates, places, kinds and negations are read out of them"),
+    "literal": described(FLAG, "take the line as it is"),
+    "terms": list_of(ref("Term"), "what is looked for: their weighted mean, with the words of the line"),
     "minus": list_of(ref("Term"), "what it is pushed away from"),
     "like": list_of(WHOLE, "rows that it is moved towards"),
     "unlike": list_of(WHOLE, "rows that are not wanted"),
@@ -204,7 +206,25 @@ SCHEMAS: dict[str, Schema] = {
             "hits": list_of(ref("Hit")),
             **_PAGE,
             "asked": described(ref("Search"), "the request in a form that can be asked again: files became vectors"),
-        }
+            "reading": ref("Reading"),
+        },
+        optional=("reading",),
+    ),
+    "Reading": fields(
+        {
+            "words": described(TEXT, "what is looked for; empty if the line has filters alone"),
+            "minus": list_of(TEXT),
+            "phrases": list_of(TEXT, "words that must stand to the letter"),
+            "to": list_of(MODALITY),
+            **dict.fromkeys(("after", "before", "near", "place", "camera"), TEXT),
+            "shown": described(TEXT, "the reading for people"),
+            "parts": list_of(
+                fields({"kind": TEXT, "text": described(TEXT, "as it stands in the line"), "shown": TEXT}),
+                "the parts of the line that are more than words",
+            ),
+        },
+        optional=("minus", "phrases", "to", "after", "before", "near", "place", "camera"),
+        description="what the line was understood as, where that is more than words",
     ),
     "Items": fields({**_PAGE, "total": described(WHOLE, "files in all"), "items": list_of(ref("Record"))}),
     "Passages": fields(
@@ -216,6 +236,7 @@ SCHEMAS: dict[str, Schema] = {
             "years": counts("files by the year when they were made"),
             "folders": list_of(fields({"path": TEXT, "name": TEXT, "files": WHOLE})),
             "cameras": counts("files by the column camera"),
+            "places": counts("files by the town where they were made"),
         }
     ),
     "Collection": fields(

@@ -7,14 +7,14 @@ import binascii
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from starlette.datastructures import QueryParams
 
-from mmsearch import Collection, Query, StoredRow
+from mmsearch import Collection, Query, Reading, StoredRow, read_query
 from mmsearch.serve.api_errors import ApiError
 from mmsearch.types import MODALITIES, Modality, modalities_named
 
@@ -24,8 +24,8 @@ _MOST_SECONDS = 1e7  # four months
 _MOST_TEXT = 20_000  # characters of a term
 _LISTS = ("terms", "minus", "like", "unlike", "phrases", "to")
 _FILTERS = ("after", "before", "where", "near", "place", "camera")
-_TEXTS = ("c", "under", *_FILTERS, "min_level", "mode", "sort", "cursor")
-_FLAGS = ("all_spans", "include_self", "exact")
+_TEXTS = ("c", "line", "under", *_FILTERS, "min_level", "mode", "sort", "cursor")
+_FLAGS = ("literal", "all_spans", "include_self", "exact")
 _NAMES = (*_LISTS, *_TEXTS, *_FLAGS, "k", "in")
 _TERM_KINDS = ("text", "id", "file", "vector")
 
@@ -38,11 +38,13 @@ class SearchRequest:
         query: terms and marks.
         k: hits wanted.
         options: further keywords of `Collection.ask`.
+        reading: what its line of words was understood as, if it has one.
     """
 
     query: Query
     k: int
     options: Mapping[str, Any]
+    reading: Reading | None = None
 
 
 @dataclass(slots=True)
@@ -91,21 +93,41 @@ def read_request(given: Mapping[str, Any], collection: Collection) -> SearchRequ
     terms = _OfVectors()
     towards = [_term(term, terms) for term in given.get("terms", ())]
     away = [_term(term, terms) for term in given.get("minus", ())]
+    reading = _reading(given, collection)
+    if reading is not None:
+        if reading.words or not (towards or given.get("like")):
+            towards = [(reading.text, 1.0), *towards]
+        else:
+            reading = replace(reading, words="what is given")
+        away = [*((one, 1.0) for one in reading.minus), *away]
     marks = {name: [_row_id(mark, name) for mark in given.get(name, ())] for name in ("like", "unlike")}
-    phrases = _words(given.get("phrases", []), "phrases")
+    phrases = [*(reading.phrases if reading else ()), *_words(given.get("phrases", []), "phrases")]
     if len(towards) == 1 and not away and not any(marks.values()) and not phrases and terms.modality is not None:
         query = Query.of_vector(towards[0][0], terms.modality)
     else:
         query = Query(*towards, minus=away, like=marks["like"], unlike=marks["unlike"], phrases=phrases)
-    options = {name: given[name] for name in (*_FILTERS, "min_level", "mode", "sort", *_FLAGS) if name in given}
-    options["to"] = modalities_named(_words(given.get("to", []), "to"))
+    options: dict[str, Any] = dict(reading.options) if reading else {}
+    named = (*_FILTERS, "min_level", "mode", "sort", *_FLAGS)
+    options |= {name: given[name] for name in named if name in given and name != "literal"}
+    if to := modalities_named(_words(given.get("to", []), "to")):
+        options["to"] = to
     if terms.space is not None:
         options["space"] = terms.space
     if "in" in given:
         options["under"] = collection.get(given["in"]).path
     elif "under" in given:
         options["under"] = folder_asked(collection, given["under"])
-    return SearchRequest(query, given.get("k", 50), options)
+    return SearchRequest(query, given.get("k", 50), options, reading)
+
+
+def _reading(given: Mapping[str, Any], collection: Collection) -> Reading | None:
+    """The line of words of a request, read; as it is if it is to be taken literally."""
+    line = given.get("line", "")
+    if not line.strip():
+        return None
+    if len(line) > _MOST_TEXT:
+        raise wrong(f"a line has at most {_MOST_TEXT:,} characters")
+    return Reading(line, line) if given.get("literal") else read_query(line, known=collection.names)
 
 
 def filters_asked(collection: Collection, given: QueryParams) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import mimetypes
 from collections.abc import Mapping
@@ -115,7 +116,10 @@ async def _answer(request: Request, given: dict[str, Any]) -> Response:
     served = find_served(request, given.get("c"))
     key = key_of(given)
     start = read_cursor(given.get("cursor"), key)
-    asked = read_request(given, served.collection)
+    if "line" in given:  # names in it are looked up in files
+        asked = await asyncio.to_thread(read_request, given, served.collection)
+    else:
+        asked = read_request(given, served.collection)
     if start + asked.k > _DEEPEST:
         raise ApiError(400, f"only the best {_DEEPEST:,} hits can be paged through: ask more narrowly", "TooDeep")
     generation = served.generation
@@ -126,11 +130,16 @@ async def _answer(request: Request, given: dict[str, Any]) -> Response:
     if not start or not (results.is_whole or len(results.hits) >= stop):
         wanted = stop if not start else min(max(2 * start, stop), _DEEPEST)
         answer = await _ask(request, served, asked, wanted)
+        read = asked.reading
+        if read is not None:
+            answer = read.explain(answer)
         if not start:
             results = ResultList(generation)  # the first page is always asked anew
         results.extend(answer.hits, wanted)
         about = replace(answer, hits=Hits()).to_json()
         results.about = {name: value for name, value in about.items() if name != "hits"}
+        if read is not None and not read.is_plain:
+            results.about["reading"] = read.to_json()
         served.lists.put(key, results)
     return _page(served, given, results, key, start, asked.k)
 

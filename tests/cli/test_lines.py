@@ -200,3 +200,13 @@ def test_batches_give_every_line_once():
     assert [line.words for batch in batches(read_lines(io.BytesIO(text)), 4) for line in batch] == [
         str(i) for i in range(1000)
     ]
+
+
+def test_each_line_is_read_with_filters_of_its_own(ask):
+    ran = ask("a wall before 1990\nphotos of a wall\na wall\n", "--json")
+    before, photos, plain = answers(ran)
+    assert before["hits"] == []
+    assert {hit["modality"] for hit in photos["hits"]} == {"image"}
+    assert photos["reading"]["to"] == ["image"]
+    assert "reading" not in plain
+    assert ran.stderr.splitlines()[0] == "line 1: read as: a wall · before 1990"

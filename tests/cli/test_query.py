@@ -246,6 +246,42 @@ def test_how_a_line_was_read_is_shown_on_stderr_and_in_json(query, indexed):
     assert query("boats^2", "rye", "-q").err == ""
 
 
+def test_what_words_were_read_as_is_shown_and_literal_leaves_them(query):
+    ran = query("photos", "of", "a", "wall", "without", "dogs", "since", "2020", "--json")
+    assert ran.json["query"] == ["a wall", "-dogs"]
+    assert ran.json["reading"]["after"] == "2020-01-01"
+    assert {hit["modality"] for hit in ran.json["hits"]} == {"image"}
+    assert ran.err == "read as: a wall − dogs · photos · since 2020\n"
+    literal = query("a wall since 2020", "--literal", "--json")
+    assert (literal.json["query"], literal.err) == (["a wall since 2020"], "")
+    assert "reading" not in literal.json
+
+
+def test_a_reading_that_leaves_nothing_names_the_way_out(query):
+    ran = query("a wall before 1990")
+    assert (ran.code, ran.out) == (0, "")
+    assert ran.err.splitlines()[1:] == [
+        "nothing is left of what the line was read as (a wall · before 1990); --literal takes all of it as words"
+    ]
+
+
+def test_filters_alone_list_what_passes_them_without_levels(query):
+    ran = query("photos since 2020", "--json")
+    assert ran.json["level"] is None
+    assert {hit["level"] for hit in ran.json["hits"]} == {None}
+    assert "no good match" not in query("photos since 2020").out
+
+
+def test_options_go_before_what_is_read(query):
+    assert query("a wall before 1990", "--before", "2100", "--json").json["hits"]
+    assert set(names(query("photos since 1990", "--to", "text", "--json"))) == {"bread.txt", "boats.md"}
+
+
+def test_hits_are_ordered_by_date(query):
+    found = names(query("a wall", "--sort", "oldest", "--min", "weak", "--json"))
+    assert names(query("a wall", "--sort", "newest", "--min", "weak", "--json")) == found[::-1]
+
+
 def test_a_guess_does_not_change_words(query):
     for words in ("16:9 television", "7:30 train", "3:1 win", "E=mc^2", "00:15 on an alarm clock"):
         for ran in (query(words, "--json"), query(*words.split(), "--json"), query(words, "--text", "--json")):

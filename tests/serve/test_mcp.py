@@ -491,3 +491,18 @@ def test_agents_show_the_token_of_a_server_that_is_open_to_others(collection):
 def test_there_are_no_tools_unless_they_are_asked_for(collection):
     with TestClient(create_app({"files": collection}), base_url="http://127.0.0.1:8765") as client:
         assert client.post("/mcp", json=PING, headers=ACCEPT).status_code == 404
+
+
+def test_dates_and_negations_in_the_words_are_read_and_said(agent):
+    data = agent.call("search", query="a disc without stripes since 2020").data
+    assert data["applied"]["reading"] == "a disc − stripes · since 2020"
+    nothing = agent.call("search", query="a disc before 1990").data
+    assert nothing["hits"] == []
+    assert nothing["notices"] == ["nothing is left of what the line was read as (a disc · before 1990)"]
+
+
+def test_filters_alone_list_the_newest_and_arguments_go_first(agent):
+    data = agent.call("search", query="photos since 1990", sort="oldest", k=2).data
+    assert data["applied"]["sort"] == "oldest"
+    assert {hit["kind"] for hit in data["hits"]} == {"picture"}
+    assert "good_match" not in data

@@ -171,3 +171,46 @@ def test_an_unknown_collection_is_named(client):
     answer = client.post("/api/search", json={"terms": ["a"], "c": "films"})
     assert answer.status_code == 404
     assert answer.json()["error"]["message"] == "no collection 'films'; there are: photos"
+
+
+def test_a_line_of_words_is_read_and_its_reading_is_answered(client, photos):
+    found = search(client, line="photos of a disc without stripes since 2020", k=3)
+    assert found["query"] == ["a disc", "-stripes"]
+    assert {hit["modality"] for hit in found["hits"]} == {"image"}
+    reading = found["reading"]
+    assert (reading["after"], reading["to"]) == ("2020-01-01", ["image"])
+    assert [part["text"] for part in reading["parts"]] == ["photos of", "since 2020", "without stripes"]
+
+
+def test_a_literal_or_plain_line_has_no_reading(client):
+    literal = search(client, line="a disc since 2020", literal=True, k=1)
+    assert literal["query"] == ["a disc since 2020"]
+    assert "reading" not in literal
+    assert "reading" not in search(client, line="a disc", k=1)
+
+
+def test_what_a_request_says_goes_before_its_line(client):
+    found = search(client, line="photos since 1990", to=["text"], after="2000", k=5)
+    assert {hit["modality"] for hit in found["hits"]} == {"text"}
+    assert found["level"] is None, "filters alone have no level"
+
+
+def test_a_reading_that_leaves_nothing_says_so(client):
+    found = search(client, line="a disc before 1990", k=5)
+    assert found["hits"] == []
+    assert found["notices"] == ["nothing is left of what the line was read as (a disc · before 1990)"]
+
+
+def test_filters_of_a_line_apply_to_what_is_given_besides(client, collection):
+    (disc,) = (hit.id for hit in collection.search("a disc", k=1))
+    found = search(client, line="photos since 1990", terms=[{"id": disc}], k=5)
+    assert found["query"] == [f"row:{disc}"]
+    assert found["reading"]["words"] == "what is given"
+
+
+def test_hits_by_date_come_in_pages_of_one_order(client):
+    asked = {"terms": ["a disc"], "sort": "newest", "min_level": "nothing", "k": 3}
+    first = search(client, **asked)
+    second = search(client, **asked, cursor=first["cursor"])
+    ids = [hit["id"] for hit in (*first["hits"], *second["hits"])]
+    assert len(set(ids)) == len(ids) == 6

@@ -92,6 +92,21 @@ def test_answers_are_the_same_to_the_byte(both):
         assert both(*arguments).returncode == 0
 
 
+def test_lines_are_read_alike(both):
+    for words in ("photos of a disc without stripes since 2020", "a disc in Lisbon", "a disc shot on Leica"):
+        assert both(words).returncode == 0
+    assert "read as" in both('"harbour" before 1990').stderr
+
+
+def test_the_server_knows_the_names_of_its_collection(gallery, running):
+    with RunningCollection.find(gallery.root) as found:
+        for name in ("Lisbon", "Bavaria", "nosuchplace"):
+            assert found.names.place(name) == gallery.names.place(name)
+            assert found.names.own_place(name) == gallery.names.own_place(name)
+        assert found.names.has_places() == gallery.names.has_places()
+        assert list(found.names.cameras()) == list(gallery.names.cameras())
+
+
 def test_queries_by_files_name_them_as_they_were_written(both, gallery):
     folder = Path(gallery.search("a red disc", to="image")[0].path).parent
     (folder.parent / "no picture.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
@@ -253,7 +268,13 @@ def test_answers_are_whole_after_the_wire(media_collection):
 def test_queries_are_whole_after_the_wire(tmp_path):
     picture = tmp_path / "a.png"
     query = Query(
-        "words", (picture, 2), StoredRow(7), minus=["others"], like=[3, picture], unlike=[Moment(picture, 1.5)]
+        "words",
+        (picture, 2),
+        StoredRow(7),
+        minus=["others"],
+        like=[3, picture],
+        unlike=[Moment(picture, 1.5)],
+        phrases=["to the letter"],
     )
     again = wire.query_from_json(json.loads(json.dumps(wire.query_to_json(query))))
     assert again.describe() == query.describe()

@@ -22,8 +22,8 @@ from mmsearch.retrieval.search.query import (
     describe_value,
     describe_weight,
 )
-from mmsearch.retrieval.search.reading.read import read_query
-from mmsearch.retrieval.search.reading.reading import Reading, joined
+from mmsearch.retrieval.search.read_terms import read_terms
+from mmsearch.retrieval.search.reading.reading import Reading
 from mmsearch.types import Moment
 
 if TYPE_CHECKING:
@@ -136,13 +136,9 @@ def read_query_line(
     towards = [_read_run(run, as_text, notices) for run in runs]
     reading = None
     if not (as_text or literal):
-        is_free = [_is_free(run, term) for run, term in zip(runs, towards, strict=True)]
-        lines = [str(term.value) for term, free in zip(towards, is_free, strict=True) if free]
-        readings = [read_query(line, known=known, today=today) for line in lines]
-        if readings:
-            reading = joined(readings)
-            towards = _with_readings(towards, is_free, readings, reading)
-            notices += reading.notices
+        is_free = [not any(word.startswith("text:") for word in run) for run in runs]
+        towards, reading = read_terms(towards, is_free, like=like, known=known, today=today)
+        notices += reading.notices if reading else ()
     query = Query(
         *towards,
         minus=[*(reading.minus if reading else ()), *(_read_run([term], as_text, notices) for term in minus)],
@@ -155,23 +151,6 @@ def read_query_line(
     if reading is not None and not reading.is_plain:
         notices.insert(0, Notice(NoticeKind.LINE_READ_AS, {"reading": reading.describe()}))
     return QueryLine(query, tuple(notices), reading)
-
-
-def _is_free(run: Sequence[str], term: Term) -> bool:
-    """Whether a run is words that may be read further: it has no weight, and nothing in it is marked as text."""
-    return isinstance(term.value, str) and term.weight == 1 and not any(word.startswith("text:") for word in run)
-
-
-def _with_readings(
-    terms: Sequence[Term], is_free: Sequence[bool], readings: Sequence[Reading], reading: Reading
-) -> list[Term]:
-    """The terms with the words of their readings; of lines of filters alone one is left, if there is no other term."""
-    words = iter(readings)
-    found = [
-        Term(own.words) if free and (own := next(words)).words else None if free else term
-        for term, free in zip(terms, is_free, strict=True)
-    ]
-    return [term for term in found if term is not None] or [Term(reading.text)]
 
 
 def read_moment(term: str, *, span: bool) -> Moment:

@@ -3,7 +3,7 @@ import { useCallback, useEffect, useState } from "./vendor/preact.js";
 
 /** What an address without a query says. */
 export const NOTHING_ASKED = {
-  c: null, q: "", by: [], vectors: [], like: [], unlike: [], to: [], year: null, under: null, camera: null,
+  c: null, q: "", by: [], vectors: [], like: [], unlike: [], to: [], year: null, under: null, camera: null, place: null,
   open: null, at: null,
 };
 
@@ -24,6 +24,7 @@ export function readAddress(search) {
     year: /^\d{4}$/.test(given.get("year") ?? "") ? given.get("year") : null,
     under: text("under"),
     camera: text("camera"),
+    place: text("place"),
     open: ids("open")[0] ?? null,
     at: Number.isFinite(at) && at >= 0 ? at : null,
   };
@@ -44,6 +45,7 @@ export function writeAddress(asked) {
   put("year", asked.year);
   put("under", asked.under);
   put("camera", asked.camera);
+  put("place", asked.place);
   asked.vectors.forEach((vector) => out.append("v", writeVector(vector)));
   put("open", asked.open);
   put("at", asked.at);
@@ -70,8 +72,8 @@ export function asksSomething({ q, by, vectors, like }) {
 }
 
 /** Whether only part of the collection may answer. */
-export function isFiltered({ to, year, under, camera }) {
-  return Boolean(to.length || year || under || camera);
+export function isFiltered({ to, year, under, camera, place }) {
+  return Boolean(to.length || year || under || camera || place);
 }
 
 /** The query in the address bar, and a function that changes parts of it. */

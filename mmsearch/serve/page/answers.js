@@ -13,24 +13,25 @@ const LONGEST_WAIT_S = 8;
 export function requestOf(asked) {
   const { words, minus } = parseWords(asked.q);
   const terms = [
-    ...(words ? [words] : []),
     ...asked.by.map((id) => ({ id })),
     ...asked.vectors,
   ];
-  const searching = terms.length || asked.like.length;
+  const searching = words || terms.length || asked.like.length;
   return {
     ...(asked.c ? { c: asked.c } : {}),
+    ...(searching && words ? { line: words } : {}),
     ...(searching ? { terms, minus, like: asked.like, unlike: asked.unlike } : {}),
     ...filtersOf(asked),
   };
 }
 
 /** The filters of a query, as the server takes them. */
-export function filtersOf({ to, year, under, camera }) {
+export function filtersOf({ to, year, under, camera, place }) {
   return {
     ...(to.length ? { to } : {}),
     ...(year ? { after: year, before: String(Number(year) + 1) } : {}),
     ...(under ? { under } : {}),
+    ...(place ? { place } : {}),
     ...(camera ? { where: `camera = ${JSON.stringify(camera)}` } : {}),
   };
 }
@@ -55,13 +56,14 @@ async function fetchPage(request, cursor, k, signal) {
 class Answer {
   constructor(key, request) {
     Object.assign(this, { key, request, hits: [], cursor: null, complete: false, scroll: 0, ids: new Set() });
-    Object.assign(this, { level: null, notices: [], tookMs: 0, total: null, generation: null });
+    Object.assign(this, { level: null, notices: [], reading: null, tookMs: 0, total: null, generation: null });
   }
 
   add(page) {
     if (!this.ids.size) {
       this.level = page.level ?? null;
       this.notices = page.notices ?? [];
+      this.reading = page.reading ?? null;
       this.tookMs = Object.values(page.took_ms ?? {}).reduce((sum, ms) => sum + ms, 0);
       this.total = page.total ?? null;
       this.generation = page.generation;

@@ -3,7 +3,7 @@ import { html, useCallback, useEffect, useLayoutEffect, useRef, useState } from 
 import { NOTHING_ASKED, asksSomething, isFiltered, useAddress, writeAddress } from "./address.js";
 import { useAnswer, vectorsOf } from "./answers.js";
 import { Box, useFiles } from "./box.js";
-import { Chips, Marks, useFacets } from "./chips.js";
+import { Chips, Marks, ReadAs, useFacets } from "./chips.js";
 import { Grid } from "./grid.js";
 import { Icon } from "./icons.js";
 import { Empty, Help, Line, NothingIndexed, TroubleLine } from "./messages.js";
@@ -119,7 +119,7 @@ export function App() {
     document.title = asked.q.trim() ? `${asked.q.trim()} · mmsearch` : "mmsearch";
   }, [asked.q]);
 
-  const clearFilters = () => onChange({ to: [], year: null, under: null, camera: null });
+  const clearFilters = () => onChange({ to: [], year: null, under: null, camera: null, place: null });
   const problem = upload.trouble ?? (away && !status ? away : null) ?? trouble ?? unknownCollection(status, collection, written.c);
   const said = announced({ problem, loading, isStale, answer, ready });
 
@@ -153,7 +153,7 @@ export function App() {
         ${collection && !ready && html`<${NothingIndexed} collection=${collection} />`}
         ${ready && answer && html`<${Results}
           answer=${answer} version=${version} asked=${asked} isStale=${isStale} byHistory=${byHistory} more=${more} problem=${problem}
-          onOpen=${onOpen} clearFilters=${clearFilters} />`}
+          onOpen=${onOpen} clearFilters=${clearFilters} onChange=${onChange} />`}
         ${ready && !answer && (loading || trouble?.passes) && html`<${Waiting} />`}
       </main>
       ${asked.open !== null && ready && html`<${View} asked=${asked} request=${answer?.request ?? {}} hit=${hits[index] ?? null}
@@ -165,12 +165,15 @@ export function App() {
   `;
 }
 
-function Results({ answer, version, asked, isStale, byHistory, more, problem, onOpen, clearFilters }) {
+function Results({ answer, version, asked, isStale, byHistory, more, problem, onOpen, clearFilters, onChange }) {
   const { hits, complete, searched } = answer;
+  const readAs = html`<${ReadAs} reading=${answer.reading} q=${asked.q} onChange=${onChange} />`;
   if (!hits.length && complete) {
     if (problem) return null;
     const filtered = isFiltered(asked);
-    return html`<${Empty} icon="search" title=${filtered ? "Nothing here with these filters" : "Nothing was found"}>
+    const read = Boolean(answer.reading?.parts.length);
+    return html`${readAs}<${Empty} icon="search" title=${filtered || read ? "Nothing here with these filters" : "Nothing was found"}>
+      ${read && html`<p>Take a part of the words away above.</p>`}
       ${filtered && html`<p><button type="button" class="button" onClick=${clearFilters}>Clear the filters</button></p>`}
     <//>`;
   }
@@ -181,6 +184,7 @@ function Results({ answer, version, asked, isStale, byHistory, more, problem, on
       ${poor ? html`<strong>No good match.</strong> The nearest:` : html`<strong>${summary(answer)}</strong>`}
       ${searched && !poor && html`<span>${Math.max(1, Math.round(answer.tookMs))} ms</span>`}
     </p>
+    ${readAs}
     ${answer.notices.map((notice) => html`<${Line} icon="help">${notice}<//>`)}
     <${Grid} answer=${answer} version=${version} openId=${asked.open} addressOf=${addressOf} onOpen=${onOpen} more=${more}
       query=${asked.q} restore=${byHistory ? answer.scroll : 0} />

@@ -1,4 +1,4 @@
-// What may answer: kinds, years, folders and cameras; and the results that were marked as wanted or not.
+// What may answer: kinds, years, folders, cameras and places; and the results that were marked as wanted or not.
 import { html, useEffect, useState } from "./vendor/preact.js";
 import { KINDS } from "./address.js";
 import { Icon } from "./icons.js";
@@ -28,11 +28,12 @@ export function Chips({ asked, facets, onChange }) {
   const years = Object.keys(facets.years).sort().reverse();
   const folders = facets.folders;
   const cameras = Object.keys(facets.cameras ?? {}).sort();
+  const places = Object.keys(facets.places ?? {}).sort();
   const toggle = (kind) => {
     const to = asked.to.includes(kind) ? asked.to.filter((one) => one !== kind) : [...asked.to, kind];
     onChange({ to: to.length === kinds.length ? [] : KINDS.filter((one) => to.includes(one)) });
   };
-  if (Math.max(kinds.length, years.length, folders.length, cameras.length) < 2) return null;
+  if (Math.max(kinds.length, years.length, folders.length, cameras.length, places.length) < 2) return null;
   return html`<div class="chips" role="group" aria-label="Filters">
     ${kinds.length > 1 && kinds.map((kind) => html`<${Chip} key=${kind} icon=${kind} pressed=${asked.to.includes(kind)}
       onClick=${() => toggle(kind)}>${capital(kindWord(kind, 2))}<span class="count">${count(facets.kinds[kind] ?? 0)}</span><//>`)}
@@ -41,7 +42,9 @@ export function Chips({ asked, facets, onChange }) {
       options=${folders.map(({ path, name }) => [path, name, path])} onChange=${(under) => onChange({ under })} />`}
     ${cameras.length > 1 && html`<${Menu} icon="camera" label="Camera" every="All cameras" value=${asked.camera}
       options=${cameras.map((camera) => [camera, camera])} onChange=${(camera) => onChange({ camera })} />`}
-    ${(folders.length > 1 || cameras.length > 1) && years.length > 1 && html`<span class="bar" />`}
+    ${places.length > 1 && html`<${Menu} icon="place" label="Place" every="All places" value=${asked.place}
+      options=${places.map((place) => [place, place])} onChange=${(place) => onChange({ place })} />`}
+    ${(folders.length > 1 || cameras.length > 1 || places.length > 1) && years.length > 1 && html`<span class="bar" />`}
     ${years.length > 1 && years.slice(0, YEARS).map((year) => html`<${Chip} key=${year} pressed=${asked.year === year}
       onClick=${() => onChange({ year: asked.year === year ? null : year })}>${year}<//>`)}
     ${years.length > YEARS && html`<${Menu} icon="clock" label="Earlier year" every="Earlier" value=${years.indexOf(asked.year) < YEARS ? null : asked.year}
@@ -67,6 +70,18 @@ function Menu({ icon, label, every, value, options, onChange }) {
       ${options.map(([one, name, title]) => html`<option value=${one} title=${title}>${name}</option>`)}
     </select>
   </span>`;
+}
+
+/** What the words were read as; each part can be taken out of them. */
+export function ReadAs({ reading, q, onChange }) {
+  if (!reading?.parts.length) return null;
+  const without = (text) => q.split(/\s+/).join(" ").replace(text, " ").split(/\s+/).join(" ").trim();
+  return html`<div class="chips read" role="group" aria-label="Read as">
+    ${reading.parts.map(({ text, shown }) => html`<button type="button" class="chip" key=${text} title="Take it out of the words"
+      aria-label=${`${shown}: take it out of the words`} onClick=${() => onChange({ q: without(text), open: null, at: null })}>
+      ${shown}<${Icon} name="close" size=${14} />
+    </button>`)}
+  </div>`;
 }
 
 /** The results that the query is moved towards and away from. */

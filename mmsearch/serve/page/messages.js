@@ -98,6 +98,8 @@ export function Help({ onClose }) {
   const rows = [
     ["a red car -people", "words; a minus leaves out"],
     ["-\"ice cream\"", "leaves out several words together"],
+    ["dogs in Lisbon last summer", "dates, places and kinds of files are read"],
+    ["\"total due\"", "words that must stand in it"],
     ["drop, paste", "search by a picture, film, sound or text"],
   ];
   const keys = [

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmsearch import Collection
+from mmsearch import Collection, read_query
 from mmsearch.errors import UsageError
 from mmsearch.retrieval.search.place_filters import read_near
 
@@ -148,6 +148,27 @@ def test_by_date_only_good_hits_count_where_there_are_some(placed, monkeypatch):
 def test_an_unknown_order_is_an_error(placed):
     with pytest.raises(UsageError, match="relevance, newest, oldest"):
         placed.search("x", sort="best")
+
+
+def test_a_collection_knows_its_places_and_cameras(placed):
+    names = placed.names
+    assert names.has_places()
+    lisbon = names.place("Lisboa")
+    assert (lisbon.name, lisbon.is_own, lisbon.near) == ("Lisbon", True, "38.725,-9.150,19km")
+    assert names.own_place("portugal").name == "Portugal"
+    assert names.own_place("spain") is None
+    assert list(names.cameras()) == ["Apple iPhone 12", "Apple iPhone 15 Pro", "Canon EOS 80D"]
+
+
+def test_a_line_is_read_by_what_the_collection_knows(placed):
+    def found(line: str) -> set[str]:
+        reading = read_query(line, known=placed.names)
+        return {Path(hit.path).stem for hit in placed.search(reading.query, **reading.options)}
+
+    assert found("photos in lisbon") == {"lisbon", "restelo"}
+    assert found("a castle in Bavaria Christmas 2022") == {"munich"}
+    assert found("iPhone photos July 2021") == {"porto"}
+    assert found("anything near Lisbon taken with a Canon") == {"lisbon"}
 
 
 def test_counts_and_items_take_the_same_filters(placed):

@@ -70,8 +70,19 @@ def test_a_minus_pushes_away(open_page):
     page = open_page()
     with page.expect_request("**/api/search") as asked:
         ask(page, 'animal t-shirt -cat -"red car"')
-    assert asked.value.post_data_json["terms"] == ["animal t-shirt"]
+    assert asked.value.post_data_json["line"] == "animal t-shirt"
     assert asked.value.post_data_json["minus"] == ["cat", "red car"]
+
+
+def test_what_the_words_were_read_as_is_shown_and_can_be_taken_away(open_page):
+    page = open_page()
+    ask(page, "photos of a cat without dogs since 1990")
+    page.wait_for_selector(".chips.read")
+    chips = page.locator(".chips.read button")
+    assert [text.strip() for text in chips.all_inner_texts()] == ["photos", "since 1990", "− dogs"]
+    chips.nth(1).click()
+    page.wait_for_url("**q=photos+of+a+cat+without+dogs")
+    page.wait_for_function("() => document.querySelectorAll('.chips.read button').length === 2")
 
 
 def test_a_minus_alone_is_explained(open_page):
@@ -110,8 +121,9 @@ def test_a_sound_is_chosen_and_words_are_added(open_page, tiles, library):
     assert tiles(page)[0].startswith("waves.wav")
     with page.expect_request("**/api/search") as asked:
         ask(page, "the sea")
-    words, sound = asked.value.post_data_json["terms"]
-    assert (words, sound["modality"], sound["name"]) == ("the sea", "audio", "waves.wav")
+    (sound,) = asked.value.post_data_json["terms"]
+    assert (sound["modality"], sound["name"]) == ("audio", "waves.wav")
+    assert asked.value.post_data_json["line"] == "the sea"
 
 
 def test_a_file_that_cannot_be_read_is_explained(open_page, tmp_path):

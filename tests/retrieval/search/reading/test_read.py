@@ -425,3 +425,14 @@ def test_quoted_words_are_phrases_and_nothing_in_them_is_read():
     found = read('"in July 2023" photos of receipts')
     assert found.phrases == ("in July 2023",)
     assert told(found) == 'in July 2023 receipts; image; "in July 2023"'
+
+
+def test_filters_beside_a_file_filter_it_and_order_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dog.jpg").touch()
+    line = read_query_line(["dog.jpg", "in", "Lisbon"], known=Names(), today=TODAY)
+    assert line.query.describe() == ["file:dog.jpg"]
+    assert line.options == {"place": "Lisbon"}
+    liked = read_query_line(["photos July 2023"], like=["12"], known=Names(), today=TODAY)
+    assert liked.query.describe() == ["like:12"]
+    assert "sort" not in liked.options
