@@ -56,7 +56,7 @@ SECTIONS: dict[str, dict[str, Sequence[str]]] = {
     "Encoders of your own": {
         "mmsearch": ["Encoder", "TextEncoder", "ImageEncoder", "AudioEncoder", "VideoEncoder", "ImageTransform"]
     },
-    "Transcribers of your own": {"mmsearch": ["Transcriber", "Said"]},
+    "Transcribers of your own": {"mmsearch": ["Transcriber", "Said", "Heard"]},
     "Models": {
         "mmsearch.models": ["catalogue", "transcribers", "best", "is_ready", "resolve", "pull", "export", "ModelInfo"]
     },

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from mmsearch.retrieval.evaluation.level_scores import LevelQuality, LevelScores
     from mmsearch.retrieval.evaluation.scores import DirectionScores, Scores
     from mmsearch.retrieval.ingest.options import IngestOptions
+    from mmsearch.retrieval.listen_run import Heard
     from mmsearch.retrieval.media.extractor import Clip, Extractor
     from mmsearch.retrieval.media.pictures.transform import ImageTransform
     from mmsearch.retrieval.progress import Progress
@@ -105,6 +106,7 @@ _MODULES = {
     "mmsearch.retrieval.evaluation.level_scores": ("LevelQuality", "LevelScores"),
     "mmsearch.retrieval.evaluation.scores": ("DirectionScores", "Scores"),
     "mmsearch.retrieval.ingest.options": ("IngestOptions",),
+    "mmsearch.retrieval.listen_run": ("Heard",),
     "mmsearch.retrieval.media.extractor": ("Clip", "Extractor"),
     "mmsearch.retrieval.media.pictures.transform": ("ImageTransform",),
     "mmsearch.retrieval.progress": ("Progress",),
@@ -139,6 +141,7 @@ __all__ = [
     "Extractor",
     "FileNotServedError",
     "FileNote",
+    "Heard",
     "Hint",
     "HintKind",
     "Hit",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from mmsearch.collection_contents import CollectionContents
 from mmsearch.collection_queries import CollectionQueries
 from mmsearch.collection_rows import CollectionRows
+from mmsearch.collection_speech import CollectionSpeech
 from mmsearch.retrieval.encoders.loaded import LoadedEncoders
 from mmsearch.retrieval.encoders.runtime import Runtime
 from mmsearch.retrieval.paths import listed_paths
@@ -25,13 +26,13 @@ if TYPE_CHECKING:
 
     from mmsearch.extracts import SavedClip, SavedFrame, Thumbnail
     from mmsearch.hits import Record
-    from mmsearch.retrieval.encoders.protocol import Encoder, Said, Transcriber
+    from mmsearch.retrieval.encoders.protocol import Encoder, Transcriber
     from mmsearch.retrieval.enrich.ocr.lines import OcrMode
     from mmsearch.retrieval.ingest.options import Check, IngestOptions
     from mmsearch.retrieval.upkeep.doctor import Problem
 
 
-class Collection(CollectionQueries, CollectionContents, CollectionRows):
+class Collection(CollectionQueries, CollectionContents, CollectionRows, CollectionSpeech):
     """Vectors of files, and ways to find them. Use `create` or `open`; several threads may read at once.
 
     A collection reads what its manifest named when it was opened; `reopen` moves it to the newest. It writes
@@ -289,26 +290,6 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows):
         from mmsearch.retrieval.upkeep.doctor import examine
 
         return examine(Path(path).expanduser().absolute(), repair=repair)
-
-    @staticmethod
-    def transcribe(
-        path: str | os.PathLike[str], transcribe: str | Transcriber = "auto", *, watch: Watcher | None = None
-    ) -> list[Said]:
-        """What is said in a sound or film, with times. Needs no collection.
-
-        Args:
-            path: the file.
-            transcribe: what turns speech into text, as in `index`.
-            watch: called with a `Progress` as the file is read.
-
-        Raises:
-            NoSuchFileError: there is no such file, or it is a folder.
-            DecodeError: it cannot be read, or has no sound.
-            ModelUnavailableError: there is no model for speech on this machine, or it cannot be loaded.
-        """
-        from mmsearch.retrieval.search.spoken import what_is_said
-
-        return what_is_said(Path(path), transcribe, watch=watch or no_progress)
 
     @staticmethod
     def save_frame(moment: Moment, output: str | os.PathLike[str], *, force: bool = False) -> SavedFrame:

@@ -390,7 +390,7 @@ COMMON = {
     ),
 }
 SHARED = COMMON | {f"{R}.progress", f"{R}.paths", f"{R}.onnx_session"}
-FACADE = {"mmsearch.collection_queries", "mmsearch.collection_contents", "mmsearch.collection_rows"}
+FACADE = {f"mmsearch.collection_{part}" for part in ("queries", "contents", "rows", "speech")}
 MAY_IMPORT = {
     # room: the rooms and modules beside its own that it may import
     "mmsearch.errors": set(),
@@ -429,10 +429,14 @@ MAY_IMPORT = {
     | {f"{R}.upkeep.probe_texts"}  # queries for a collection that has no texts
     | {"mmsearch.indexes"},
     f"{R}.index_run": SHARED | {f"{R}.{room}" for room in ("ingest", "upkeep", "encoders", "enrich", "store")},
+    f"{R}.listen_run": SHARED
+    | {f"{R}.index_run"}
+    | {f"{R}.{room}" for room in ("ingest", "upkeep", "encoders", "store", "media", "search")},
     "mmsearch.collection": SHARED | {R, "mmsearch.indexes", "mmsearch.models", *FACADE},
     "mmsearch.collection_queries": SHARED | {R, *FACADE},
     "mmsearch.collection_contents": SHARED | {R, *FACADE},
     "mmsearch.collection_rows": SHARED | {R, *FACADE},
+    "mmsearch.collection_speech": SHARED | {R, *FACADE},
     "mmsearch.models": SHARED | {f"{R}.encoders"},
     "mmsearch.serve": COMMON,
 }

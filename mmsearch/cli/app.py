@@ -14,6 +14,7 @@ from mmsearch.cli.options import WholeSummaries, common_options
 COMMANDS = {
     "index": ("index", "index"),
     "query": ("query", "query"),
+    "listen": ("listen", "listen"),
     "serve": ("serve", "serve"),
     "mcp": ("mcp", "mcp"),
     "frame": ("frame", "frame"),

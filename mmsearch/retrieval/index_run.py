@@ -193,6 +193,11 @@ def _listening(routing: ModelRouting, options: IngestOptions, encoders: LoadedEn
     return replace(routing, transcriber=find_transcriber(options.transcribe, encoders.runtime))
 
 
+def routing_of(snapshot: Snapshot, options: IngestOptions, encoders: LoadedEncoders) -> ModelRouting:
+    """The models that a run without a model of its own embeds with, and what turns speech into text."""
+    return _listening(_routing(snapshot.root, snapshot.manifest, None, encoders), options, encoders)
+
+
 def _load_own(space: Space, encoders: LoadedEncoders) -> Encoder:
     """The encoder of a space of the collection that has a model."""
     encoder = encoders.of(space, throughput=True)

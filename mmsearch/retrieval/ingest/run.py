@@ -56,7 +56,7 @@ def ingest(
     watch(Progress("scan"))
     with clock.timing("scan"):
         run = plan_run(Snapshot(writer.root, writer.manifest), routing, paths, options)
-    _note_roots(writer, routing, paths, options)
+    note_roots(writer, routing, paths, hidden=options.hidden)
     _note_mounts(writer, run)
     result = PipelineResult()
     if run.plan.has_work:
@@ -147,9 +147,9 @@ def make_report(plan: IngestPlan, result: PipelineResult, clock: Stopwatch, seco
     )
 
 
-def _note_roots(writer: Writer, routing: ModelRouting, paths: Sequence[bytes], options: IngestOptions) -> None:
+def note_roots(writer: Writer, routing: ModelRouting, paths: Sequence[bytes], *, hidden: bool) -> None:
     """Note the roots of the collection, so that a change of model can find all of them again."""
-    roots = with_roots(writer.manifest, paths, options.hidden)
+    roots = with_roots(writer.manifest, paths, hidden)
     spaces = {encoder.space.key: encoder.space for encoder in routing.encoders}
     if roots != writer.manifest.roots or not spaces.keys() <= writer.manifest.spaces.keys():
         writer.publish(

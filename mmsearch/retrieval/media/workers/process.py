@@ -192,15 +192,13 @@ class WorkerProcess:
         return process
 
     def _spawn(self, complaints: IO[bytes]) -> subprocess.Popen[bytes]:
-        one_thread = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
         search_path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), _PACKAGE_PARENT)))
-        needed = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
         return subprocess.Popen(
             self._command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=complaints,
-            env={**needed, **one_thread, "PYTHONPATH": search_path},
+            env={**worker_environment(), "PYTHONPATH": search_path},
             pass_fds=self._inherited,
             start_new_session=True,  # so that Ctrl-C in the terminal does not reach it
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
@@ -222,6 +220,12 @@ class WorkerProcess:
         if code == -9:
             return "the decoder was killed, perhaps for want of memory"
         return f"the decoder crashed (signal {-code})" if code < 0 else f"the decoder crashed (exit code {code})"
+
+
+def worker_environment() -> dict[str, str]:
+    """The environment of a process that decodes files of unknown origin."""
+    one_thread = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
+    return {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | one_thread
 
 
 def _private_bytes(pid: int) -> int:
