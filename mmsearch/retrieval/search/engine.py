@@ -24,7 +24,6 @@ from mmsearch.retrieval.search.letter_matches import LetterMatches
 from mmsearch.retrieval.search.levels import Judgement, best_level
 from mmsearch.retrieval.search.marks import LeftOut, left_out, rows_asked, wrong_rows
 from mmsearch.retrieval.search.options import SearchOptions
-from mmsearch.retrieval.search.place_filters import cameras_meant, place_meant, read_near
 from mmsearch.retrieval.search.query import Query
 from mmsearch.retrieval.search.query_spaces import EmbeddedQueries, embed_in_spaces, read_queries
 from mmsearch.retrieval.search.query_vectors import RowsAsked
@@ -36,6 +35,7 @@ from mmsearch.retrieval.search.sorting import candidates_wanted, in_order
 from mmsearch.retrieval.search.word_coverage import count_pieces
 from mmsearch.retrieval.search.word_search import weigh
 from mmsearch.retrieval.search.words_asked import WordsAsked
+from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.types import LEVELS, MODALITIES, Modality, Space, modalities_named
 
 _MEANS_SOMETHING = {NoticeKind.WORDS_UNKNOWN: {"means_nothing": False}}
@@ -152,8 +152,7 @@ def search_scope(session: Session, options: SearchOptions) -> SearchScope:
     named = (options.to,) if isinstance(options.to, str) else options.to or ()
     under = options.under
     folders = () if under is None else session.retrying(lambda: folders_meant(session.snapshot, under))
-    near = None if options.near is None else read_near(options.near)
-    place, camera = options.place, options.camera
+    made = session.retrying(lambda: _where_made(session.snapshot, options))
     filters = session.retrying(
         lambda: make_filters(
             under=folders,
@@ -161,12 +160,23 @@ def search_scope(session: Session, options: SearchOptions) -> SearchScope:
             before=options.before,
             where=options.where,
             own_columns=lambda: session.snapshot.own_types,
-            near=near,
-            place=None if place is None else place_meant(session.snapshot, place),
-            cameras=() if camera is None else cameras_meant(session.snapshot, camera),
+            **made,
         )
     )
     return SearchScope(modalities_named(named), filters, exact=options.exact)
+
+
+def _where_made(snapshot: Snapshot, options: SearchOptions) -> dict[str, Any]:
+    """Where and with what files must have been made, as `make_filters` takes it; of most queries, nothing."""
+    if options.near is options.place is options.camera is None:
+        return {}
+    from mmsearch.retrieval.search.place_filters import cameras_meant, place_meant, read_near
+
+    return {
+        "near": None if options.near is None else read_near(options.near),
+        "place": None if options.place is None else place_meant(snapshot, options.place),
+        "cameras": () if options.camera is None else cameras_meant(snapshot, options.camera),
+    }
 
 
 def spaces_to_ask(

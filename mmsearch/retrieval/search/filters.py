@@ -7,14 +7,17 @@ import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mmsearch.errors import UsageError
 from mmsearch.retrieval.search.masks import Mask, all_of, any_of, mask_of
-from mmsearch.retrieval.search.place_filters import Circle, PlaceFilter, camera_mask
 from mmsearch.retrieval.store.snapshot import Rows, Snapshot
 from mmsearch.types import printable
+
+if TYPE_CHECKING:
+    from mmsearch.retrieval.search.place_filters import Circle, PlaceFilter
 
 _DATE = re.compile(r"(\d{4})(?:-(\d{1,2}))?")
 
@@ -58,6 +61,8 @@ class Filters:
             masks.append(rows_where(rows, self.where))
         masks += [one.mask(rows) for one in (self.near, self.place) if one is not None]
         if self.cameras:
+            from mmsearch.retrieval.search.place_filters import camera_mask
+
             masks.append(camera_mask(rows, self.cameras))
         return all_of(masks) if masks else None
 

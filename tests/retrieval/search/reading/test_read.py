@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import subprocess
+import sys
 from collections.abc import Sequence
 
 import pytest
@@ -436,3 +438,23 @@ def test_filters_beside_a_file_filter_it_and_order_nothing(tmp_path, monkeypatch
     liked = read_query_line(["photos July 2023"], like=["12"], known=Names(), today=TODAY)
     assert liked.query.describe() == ["like:12"]
     assert "sort" not in liked.options
+
+
+def test_a_plain_query_loads_neither_the_readers_nor_the_table_of_places(gallery):
+    code = f"""
+import sys
+from mmsearch.cli import main
+sys.argv = ["mmsearch", "query", sys.argv[1], "-c", {str(gallery.root)!r}]
+try:
+    main()
+finally:
+    heavy = ("mmsearch.retrieval.search.reading.reader", "mmsearch.retrieval.places.table")
+    print([name for name in heavy if name in sys.modules], file=sys.stderr)
+"""
+
+    def loaded(line: str) -> str:
+        done = subprocess.run([sys.executable, "-c", code, line], capture_output=True, text=True, check=True)
+        return done.stderr.splitlines()[-1]
+
+    assert loaded("a dog on a beach") == "[]"
+    assert loaded("a dog in the snow") == "['mmsearch.retrieval.search.reading.reader']"
