@@ -73,7 +73,7 @@ export function Box({ asked, onWords, onFiles, onChange, busy, isNarrow }) {
       onClick=${() => { setText(""); send("", true); input.current.focus(); }}><${Icon} name="close" size=${18} /></button>`}
     <button type="button" class="plain by-file" aria-label="Search by a picture, film or sound" title="Search by a picture, film or sound"
       onClick=${() => files.current.click()}><${Icon} name="camera" /></button>
-    <input ref=${files} type="file" hidden multiple accept="image/*,video/*,audio/*,text/*" onChange=${choose} aria-hidden="true" tabindex="-1" />
+    <input ref=${files} type="file" hidden multiple accept="image/*,video/*,audio/*,text/*,.pdf,.docx,.pptx,.xlsx,.odt,.ods,.odp,.epub,.rtf,.eml,.mbox" onChange=${choose} aria-hidden="true" tabindex="-1" />
   </form>`;
 }
 

@@ -78,6 +78,9 @@ def test_a_query_by_a_document_is_one_by_its_text(papers: Path, empty: Collectio
     other.write_bytes(documents.pdf(["Rye bread for the kitchen table."], Image.new("RGB", (60, 80), (200, 30, 30))))
     hit = empty.search(other, k=1)[0]
     assert (Path(hit.path).name, str(hit.span)) == ("report.pdf", "page 2")
+    assert empty.search(other.read_bytes(), k=1)[0].id == hit.id
+    slides = documents.pptx(["Whales in the sea"])
+    assert empty.search(slides, k=1)[0].path.endswith("talk.pptx")
     scan = papers.parent / "scan.pdf"
     scan.write_bytes(documents.pdf(Image.new("RGB", (60, 80), (200, 30, 30))))
     hit = empty.search(scan, k=1)[0]
