@@ -30,7 +30,9 @@ _FUNCTION_WORDS = (
 FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
 """English words that say nothing by themselves; they count only within phrases, and if there are no others."""
 
+_IF_ABSENT = 1 / 3  # what no row holds is the less probably meant to the letter
 _LEAST_DESCRIBED = 0.05  # a phrase in quotes may still stand in another row of the file
+_MOST_OF_PHRASE = 8  # words
 _APART = re.compile(r"[\s,;!?()\[\]{}\"“”„«»…]+")
 _PREFIX = re.compile(r"\w\*$")
 
@@ -41,8 +43,9 @@ HALF_SURE = 3.0
 RARE_PIECES = 3
 """Pieces that a model's tokenizer cuts a word into from which on it is rare: common words are one piece."""
 
-MEANT = {"rare": 0.9, "uncommon": 0.3, "common": 0.3}
-"""The probability that a word is meant to the letter. That of a common word is shared by all words of the query."""
+MEANT = {"rare": 0.9, "uncommon": 0.3, "common": 0.3, "whole": 0.3}
+"""The probability that a word is meant to the letter, and that all words of a text are, one after another. That of a
+common word is shared by all words of the query."""
 
 CountPieces = Callable[[Sequence[str]], Iterable[Any]]
 """The number of pieces that a tokenizer cuts each of some words into."""
@@ -53,13 +56,15 @@ class WordsAsked:
     """The words of one query.
 
     Attributes:
-        wanted: words and phrases that speak for a row.
+        wanted: words and phrases that speak for a row: first the words, then texts of several words as a whole.
+        word_count: how many of them are the words.
         phrases: words that must stand in a row, or in the name of its file, one after another.
         surprises: of each of ``wanted``, how surprising it is to meet it, in nats.
         meant: of each, the probability that it is meant to the letter.
     """
 
     wanted: tuple[Sought, ...]
+    word_count: int
     phrases: tuple[Sought, ...] = ()
     surprises: tuple[float, ...] = ()
     meant: tuple[float, ...] = ()
@@ -71,7 +76,9 @@ class WordsAsked:
         phrases = tuple(sought for phrase in query.phrases for sought in [_sought(phrase)] if sought)
         wanted = dict.fromkeys([*phrases, *(sought for text in texts for sought in _units(text))])
         telling = [sought for sought in wanted if sought.prefix or not FUNCTION_WORDS.issuperset(sought.words)]
-        return cls(tuple(telling or wanted), phrases)
+        words = tuple(telling or wanted)
+        whole = dict.fromkeys(sought for text in texts for sought in [_whole(text)] if sought and sought not in words)
+        return cls((*words, *whole), len(words), phrases)
 
     def weighted(self, counts: Sequence[int], rows: int, count_pieces: CountPieces | None) -> WordsAsked:
         """The same with weights.
@@ -86,10 +93,11 @@ class WordsAsked:
         texts = [" ".join(sought.words) for sought in self.wanted]
         pieces = [2] * len(texts) if count_pieces is None else [int(count) for count in count_pieces(texts)]
         meant = tuple(
-            1.0 if sought in self.phrases else _meant(text, count, len(texts))
-            for sought, text, count in zip(self.wanted, texts, pieces, strict=True)
+            1.0 if sought in self.phrases else _meant(text, cut, self.word_count) * (1.0 if count else _IF_ABSENT)
+            for sought, text, cut, count in zip(self.wanted[: self.word_count], texts, pieces, counts, strict=False)
         )
-        return replace(self, surprises=surprises, meant=meant)
+        whole = (MEANT["whole"],) * (len(self.wanted) - self.word_count)
+        return replace(self, surprises=surprises, meant=(*meant, *whole))
 
     def speaks_for(self, held: Collection[int]) -> float:
         """How much it says for a row that it holds these of the wanted words, by number: log-odds, 0 at least."""
@@ -104,13 +112,16 @@ class WordsAsked:
     def answers(self, held: Collection[int]) -> float:
         """Log-odds that what was asked for is there, by a row that holds these of the wanted words, by number.
 
-        A row that holds all of them answers if any was meant to the letter. One that lacks some has to be a surprise.
+        A row that holds all of them answers if any was meant to the letter. One that lacks some must be a surprise, and
+        answers the less, the more of what was meant to the letter it lacks.
         """
-        odds = self.speaks_for(held) - HALF_SURE
-        if len(held) < len(self.wanted):
-            return odds
-        described = math.prod(max(1.0 - meant, _LEAST_DESCRIBED) for meant in self.meant)
-        return max(odds, math.log((1.0 - described) / described))
+        meant = self.meant[: self.word_count]
+        described = math.prod(max(1.0 - one, _LEAST_DESCRIBED) for one in meant)
+        if all(number in held for number in range(self.word_count)):
+            return max(self.speaks_for(held) - HALF_SURE, math.log((1.0 - described) / described))
+        share = sum(one for number, one in enumerate(meant) if number in held) / sum(meant)
+        probability = math.sqrt(share) / (1.0 + math.exp(HALF_SURE - self.speaks_for(held)))
+        return math.log(probability / (1.0 - probability)) if probability > 0 else -math.inf
 
     def surprise_of(self, held: Iterable[int]) -> float:
         """How surprising it is to meet these of the wanted words, by number, in one row: the sum of theirs."""
@@ -189,6 +200,12 @@ def _units(text: str) -> tuple[Sought, ...]:
     """The words of a text; those that are joined by a hyphen, a dot or the like are a phrase."""
     found = [_sought(piece) for piece in _APART.split(text)]
     return tuple(sought for sought in found if sought)
+
+
+def _whole(text: str) -> Sought | None:
+    """A text as a phrase, if it has few words, but more than one."""
+    words = words_of(text)
+    return Sought(tuple(words)) if 1 < len(words) <= _MOST_OF_PHRASE else None
 
 
 def _sought(text: str) -> Sought | None:

@@ -38,7 +38,13 @@ def says(query: object, *held: str, **more) -> float:
     ],
 )
 def test_a_query_is_read_as_words_and_phrases(text, words):
-    assert [" ".join(one.words) for one in WordsAsked.of(Query(text)).wanted] == words
+    asked_words = WordsAsked.of(Query(text))
+    assert [" ".join(one.words) for one in asked_words.wanted[: asked_words.word_count]] == words
+
+
+def test_a_short_text_is_also_sought_as_a_whole():
+    assert WordsAsked.of(Query("fresh bread of today")).wanted[-1] == Sought(("fresh", "bread", "of", "today"))
+    assert says("fresh bread", "fresh", "bread", "fresh bread") > says("fresh bread", "fresh", "bread")
 
 
 def test_a_star_asks_for_the_beginning_of_a_word():
