@@ -73,3 +73,19 @@ def test_an_unknown_level_is_an_error(run, tmp_path):
     ran = run("listen", "-", "-c", tmp_path / "c.mms", "--min", "certain")
     assert ran.code == 2
     assert "no level 'certain'" in ran.err
+
+
+def test_a_killed_recording_is_whole_to_its_last_commit_and_the_next_run_reads_it_again(listening, voices, tmp_path):
+    growing = voices.write_wav(tmp_path / "in.wav", voices.say("fire", "alarm"), voices.silence(20))
+    process = listening(growing, "--save", tmp_path / "out.wav", "--json", "--idle", 600)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.kill()
+    process.communicate()
+    assert Collection.doctor(tmp_path / "c.mms") == []
+    with Collection.open(tmp_path / "c.mms") as made:
+        assert made.search("fire alarm", k=1, to="text")
+        report = made.index(transcribe=voices.PitchReader(), workers=1)
+        assert (report.found, len(report.skipped)) == (1, 0)
+        assert made.index(transcribe=voices.PitchReader(), workers=1).unchanged == 1
+        assert made.search("fire alarm", k=5, to="text")[0].state == "current"
