@@ -112,5 +112,5 @@ def test_the_picture_of_the_terminal_shows_what_the_commands_print_now(tmp_path)
     assert drawn.startswith("<svg")
     assert words_of(drawn) == words_of((EXAMPLES.parent / "docs" / "terminal.svg").read_text("utf-8"))
     words = [word for line in words_of(drawn) for word in line]
-    assert {"media/chelsea.jpg", "media/holiday.mp4", "media/waves.wav", "00:00:12–00:00:16"} <= set(words)
+    assert {"media/chelsea.jpg", "media/holiday.mp4", "media/clock.wav", "00:00:12–00:00:16"} <= set(words)
     assert not re.findall(r'url\("?https?:', drawn), "whoever looks at it fetches nothing"
