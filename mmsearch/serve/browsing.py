@@ -46,7 +46,7 @@ def _page(served: Served, options: Mapping[str, Any], key: str, start: int, k: i
         "generation": generation,
         "total": len(ids),
         "cursor": make_cursor(key, stop) if stop < len(ids) else None,
-        "items": [served.collection.get(int(row_id)).to_json() for row_id in ids[start:stop]],
+        "items": [served.collection.shown(int(row_id)).to_json() for row_id in ids[start:stop]],
     }
 
 

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _CAMERA = "camera"
-_KINDS = ("text", "audio", "image", "video")
-"""A film's rows of sound and subtitles have its path: the last of these kinds tells what the file is."""
+_PAGE = "page"
+_KINDS = {"text": "text", "audio": "audio", "image": "image", _PAGE: "text", "video": "video"}
+"""What rows are, and what a file with such rows is. Rows of several kinds have its path (a film's sound, the pages of a
+document as pictures): the last of these kinds tells what the file is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ def count_facets(collection: Collection, options: Mapping[str, Any]) -> Facets:
         return found
     rows = pa.concat_tables(tables)
     files = rows.group_by("path").aggregate([("rank", "max"), ("year", "max"), (_CAMERA, "max"), ("place", "max")])
-    _add(found.kinds, pc.value_counts(files["rank_max"]), dict(enumerate(_KINDS)))
+    _add(found.kinds, pc.value_counts(files["rank_max"]), dict(enumerate(_KINDS.values())))
     _add(found.years, pc.value_counts(files["year_max"]))
     _add(found.cameras, pc.value_counts(files[f"{_CAMERA}_max"]))
     _add(found.places, pc.value_counts(files["place_max"]))
@@ -61,7 +63,11 @@ def file_columns(table: pa.Table) -> dict[str, pa.ChunkedArray]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    rank = pc.index_in(table["modality"].cast(pa.string()), value_set=pa.array(_KINDS))
+    kind, source = (table[name].cast(pa.string()) for name in ("modality", "mms_evidence"))
+    of_page = pc.and_(pc.equal(kind, "text"), pc.equal(table["span_unit"].cast(pa.string()), "page"))
+    kind = pc.if_else(pc.and_(of_page, pc.is_null(source)).fill_null(False), _PAGE, kind)
+    kind = pc.coalesce(pc.replace_substring(pc.replace_substring(source, "ocr", "image"), "speech", "audio"), kind)
+    rank = pc.index_in(kind, value_set=pa.array(list(_KINDS)))
     changed = pc.cast(pc.divide(table["mtime_ns"], 1000), pa.timestamp("us"))
     when = pc.coalesce(table["taken_at"].cast(pa.timestamp("us")), changed)
     return {"path": table["path"], "rank": rank, "when": when}
