@@ -16,6 +16,7 @@ from typing import IO
 
 import mmsearch
 from mmsearch.errors import MMSearchError
+from mmsearch.retrieval.media.formats import FORMAT_BY_ENDING, FORMATS
 from mmsearch.retrieval.media.workers.jobs import Decoded, TextPart
 from mmsearch.retrieval.media.workers.messages import (
     READY_LINE,
@@ -39,6 +40,10 @@ _ENVIRONMENT = (
     *("PYTHONHOME", "PYTHONUTF8", "PYTHONNOUSERSITE", "PYTHONUSERBASE", "PYTHONDONTWRITEBYTECODE"),
     *("__PYVENV_LAUNCHER__", "SYSTEMROOT", "WINDIR"),
 )
+
+
+MOST_OF_DOCUMENT = 2 << 30
+"""Bytes of memory that a worker may hold while it reads a document: a long one takes 80 MB, a bomb takes all."""
 
 
 class WorkerDied(Exception):
@@ -73,6 +78,7 @@ class WorkerProcess:
         self._started_at = 0.0
         self._late = False
         self._too_large = False
+        self._reads_document = False
 
     def ask(self, request: JobRequest, limit: TimeLimit, take: Callable[[PartInMemory | TextPart], bool]) -> Decoded:
         """Do a job; returns the reply, without path and pixels.
@@ -87,6 +93,7 @@ class WorkerProcess:
             MMSearchError: it cannot be started.
         """
         process = self._started()
+        self._reads_document = _is_document(request.job.path)
         limit_s = left = limit.seconds
         size = 0
         self._set_deadline(left)
@@ -133,7 +140,11 @@ class WorkerProcess:
                 self._process.kill()
 
     def kill_if_too_large(self, most_bytes: int) -> None:
-        """Kill the process if it is at work and holds more than ``most_bytes`` of memory of its own."""
+        """Kill the process if it is at work and holds more than ``most_bytes`` of memory of its own.
+
+        A document has no reason to need as much as a large picture: `MOST_OF_DOCUMENT` is its limit.
+        """
+        most_bytes = min(most_bytes, MOST_OF_DOCUMENT) if self._reads_document else most_bytes
         with self._lock:
             process = None if self._deadline is None else self._process
             if process is not None and _private_bytes(process.pid) > most_bytes:
@@ -220,6 +231,11 @@ class WorkerProcess:
         if code == -9:
             return "the decoder was killed, perhaps for want of memory"
         return f"the decoder crashed (signal {-code})" if code < 0 else f"the decoder crashed (exit code {code})"
+
+
+def _is_document(path: bytes) -> bool:
+    known = FORMAT_BY_ENDING.get(os.path.splitext(path)[1][1:].decode("ascii", "replace").lower())
+    return known is not None and FORMATS[known].kind == "document"
 
 
 def worker_environment() -> dict[str, str]:

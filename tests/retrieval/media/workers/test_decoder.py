@@ -11,6 +11,7 @@ import sys
 import textwrap
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from mmsearch.errors import Hint, HintKind, MMSearchError
 from mmsearch.retrieval.media.decode_spec import DecodeSpec, Rejection
 from mmsearch.retrieval.media.pictures.transform import ImageTransform
 from mmsearch.retrieval.media.workers import decoder as decoder_module
+from mmsearch.retrieval.media.workers import process
 from mmsearch.retrieval.media.workers.decoder import Decoder
 from mmsearch.retrieval.media.workers.jobs import Decoded, Job, Part, TextPart
 from mmsearch.retrieval.media.workers.messages import READY_LINE, WorkerSetup
@@ -644,3 +646,27 @@ def test_a_run_that_is_given_up_amid_a_film_ends_at_once(reel: Path) -> None:
         begun.close()
         assert time.monotonic() - start < 5
         assert decoder.decode_one(Job(os.fsencode(reel)))[0].outcome == "decoded"
+
+
+def test_a_document_that_unpacks_to_gigabytes_is_stopped_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page of 1.5 MB whose content is a gigabyte; pictures may need so much, documents may not."""
+    packer = zlib.compressobj(9)
+    packed = b"".join(packer.compress(b"(a) Tj " * 150_000) for _ in range(1000)) + packer.flush()
+    objects = [
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<</Font<</F1 5 0 R>>>>/Contents 4 0 R>>",
+        b"<</Length %d/Filter/FlateDecode>>\nstream\n%s\nendstream" % (len(packed), packed),
+        b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+    ]
+    data, offsets = b"%PDF-1.4\n", list[int]()
+    for number, one in enumerate(objects, 1):
+        offsets.append(len(data))
+        data += b"%d 0 obj\n%s\nendobj\n" % (number, one)
+    table = b"xref\n0 6\n0000000000 65535 f \n" + b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
+    end = b"trailer<</Size 6/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % len(data)
+    (tmp_path / "bomb.pdf").write_bytes(data + table + end)
+    monkeypatch.setattr(process, "MOST_OF_DOCUMENT", 400 << 20)
+    with Decoder(1, PICTURES, slots=2) as decoder:
+        (decoded,) = filter(None, decoder.map([Job(os.fsencode(tmp_path / "bomb.pdf"))]))
+    assert decoded.reason == "needs more memory than a decoder may use"
