@@ -52,6 +52,14 @@ class LetterMatches:
         """How much the words that some rows hold together say for them, in nats."""
         return self.words.speaks_for(self._held(rows))
 
+    def says_of_lack(self, rows: Iterable[Hit]) -> float:
+        """How much the words that none of some rows holds say against them, in nats."""
+        return self.words.says_of_lack(self._held(rows))
+
+    def holds(self, rows: Iterable[Hit]) -> bool:
+        """Whether some rows hold any of the words."""
+        return bool(self._held(rows))
+
     def answers(self, rows: Iterable[Hit]) -> float:
         """Log-odds that what was asked for is there, by the words that some rows hold together."""
         return self.words.answers(self._held(rows))
@@ -78,13 +86,13 @@ class Candidate:
         hit: as it looks by its vectors.
         rows: the rows that speak for it: of one picture, page, passage or moment.
         judgement: by its vectors, and after `with_letters` by its words, too.
-        says: what its words say, in nats.
+        is_written: whether it holds any of the query's words.
     """
 
     hit: Hit
     rows: tuple[Hit, ...]
     judgement: Judgement
-    says: float = 0.0
+    is_written: bool = False
 
 
 def with_letters(candidates: Sequence[Candidate], matches: LetterMatches) -> list[Candidate]:
@@ -97,20 +105,22 @@ def with_letters(candidates: Sequence[Candidate], matches: LetterMatches) -> lis
     says = [matches.says(candidate.rows) for candidate in candidates]
     ordered = sorted(-one for one in says)
     return [
-        candidate if not own else _with_words(candidate, own, bisect.bisect_right(ordered, -own), matches)
+        _with_words(candidate, own, bisect.bisect_right(ordered, -own), matches)
         for candidate, own in zip(candidates, says, strict=True)
     ]
 
 
 def _with_words(candidate: Candidate, says: float, rivals: int, matches: LetterMatches) -> Candidate:
+    judgement = candidate.judgement
+    match = judgement.match + min(says, MOST_ADDED)
+    answer = None if judgement.answer is None else judgement.answer + matches.says_of_lack(candidate.rows)
+    if not matches.holds(candidate.rows):
+        return replace(candidate, judgement=Judgement(answer, match))
     by_letter = says - HALF_SURE - math.log(rivals)
-    by_vector = candidate.judgement.match
-    match = _add_odds(by_vector + min(says, MOST_ADDED), by_letter)
-    answer = candidate.judgement.answer
     if answer is not None:
         answer = _either(answer, matches.answers(candidate.rows))
-    hit = _told(candidate, by_letter - by_vector, says, matches)
-    return replace(candidate, hit=hit, judgement=Judgement(answer, match), says=says)
+    hit = _told(candidate, by_letter - judgement.match, says, matches)
+    return replace(candidate, hit=hit, judgement=Judgement(answer, _add_odds(match, by_letter)), is_written=True)
 
 
 def _add_odds(one: float, other: float) -> float:

@@ -48,12 +48,12 @@ def rank(
         lexical: words alone count: hits are ordered by how surprising it is that they hold theirs.
     """
     if matches is not None:  # a moment whose words are asked for is one, however weak its vector is
-        rows = [replace(row, match=row.match + matches.says([row])) if is_timed(row) else row for row in rows]
+        rows = [replace(row, match=row.match + max(matches.says([row]), 0.0)) if is_timed(row) else row for row in rows]
     found = [*_pages(rows, judged), *_moments(rows, judged, to, similarity)]
     by_words = False
     if matches is not None:
         found = with_letters(found, matches)
-        by_words = any(candidate.says for candidate in found)
+        by_words = any(candidate.is_written for candidate in found)
     if lexical:
         assert matches is not None
         surprise = {candidate.hit.id: matches.surprise(candidate.rows) for candidate in found}

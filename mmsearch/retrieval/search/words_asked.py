@@ -30,6 +30,7 @@ _FUNCTION_WORDS = (
 FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
 """English words that say nothing by themselves; they count only within phrases, and if there are no others."""
 
+_LACK_OF_WORD = 0.5  # a name or rare word that is lacking says less than a number: a picture may show what it means
 _IF_ABSENT = 1 / 3  # what no row holds is the less probably meant to the letter
 _LEAST_DESCRIBED = 0.05  # a phrase in quotes may still stand in another row of the file
 _MOST_OF_PHRASE = 8  # words
@@ -61,6 +62,7 @@ class WordsAsked:
         phrases: words that must stand in a row, or in the name of its file, one after another.
         surprises: of each of ``wanted``, how surprising it is to meet it, in nats.
         meant: of each, the probability that it is meant to the letter.
+        is_there: of each, whether any row holds it.
     """
 
     wanted: tuple[Sought, ...]
@@ -68,6 +70,7 @@ class WordsAsked:
     phrases: tuple[Sought, ...] = ()
     surprises: tuple[float, ...] = ()
     meant: tuple[float, ...] = ()
+    is_there: tuple[bool, ...] = ()
 
     @classmethod
     def of(cls, query: Query) -> WordsAsked:
@@ -97,17 +100,26 @@ class WordsAsked:
             for sought, text, cut, count in zip(self.wanted[: self.word_count], texts, pieces, counts, strict=False)
         )
         whole = (MEANT["whole"],) * (len(self.wanted) - self.word_count)
-        return replace(self, surprises=surprises, meant=(*meant, *whole))
+        return replace(self, surprises=surprises, meant=(*meant, *whole), is_there=tuple(map(bool, counts)))
 
     def speaks_for(self, held: Collection[int]) -> float:
-        """How much it says for a row that it holds these of the wanted words, by number: log-odds, 0 at least."""
-        if not held:
-            return 0.0
-        odds = 0.0
-        for number, (surprise, meant) in enumerate(zip(self.surprises, self.meant, strict=True)):
-            described = max(1.0 - meant, _LEAST_DESCRIBED)
-            odds += math.log(meant * math.exp(surprise) + described) if number in held else math.log(described)
-        return max(odds, 0.0)
+        """How much it says for a row that it holds these of the wanted words, by number: log-odds."""
+        gains = (
+            math.log(self.meant[i] * math.exp(self.surprises[i]) + max(1.0 - self.meant[i], _LEAST_DESCRIBED))
+            for i in held
+        )
+        return sum(gains) + self.says_of_lack(held)
+
+    def says_of_lack(self, held: Collection[int]) -> float:
+        """How much it says against a row that it lacks all but these of the wanted words: log-odds, 0 at most.
+
+        Words that no row holds say nothing, and phrases that must stand were asked of the file already.
+        """
+        return sum(
+            math.log(max(1.0 - self.meant[i], _LEAST_DESCRIBED)) * (1.0 if _has_digit(sought) else _LACK_OF_WORD)
+            for i, sought in enumerate(self.wanted[: self.word_count])
+            if i not in held and self.is_there[i] and sought not in self.phrases
+        )
 
     def answers(self, held: Collection[int]) -> float:
         """Log-odds that what was asked for is there, by a row that holds these of the wanted words, by number.
@@ -200,6 +212,10 @@ def _units(text: str) -> tuple[Sought, ...]:
     """The words of a text; those that are joined by a hyphen, a dot or the like are a phrase."""
     found = [_sought(piece) for piece in _APART.split(text)]
     return tuple(sought for sought in found if sought)
+
+
+def _has_digit(sought: Sought) -> bool:
+    return any(character.isdigit() for word in sought.words for character in word)
 
 
 def _whole(text: str) -> Sought | None:

@@ -86,8 +86,12 @@ def test_a_row_with_every_word_answers_however_many_such_rows_there_are():
     assert level_of(asked("dog", counts={"dog": 5000}).answers({0})) == "weak", "dogs are mostly looked for by look"
 
 
-def test_a_row_that_holds_nothing_is_not_spoken_for():
-    assert says("dog maurvys") == 0
+def test_a_row_without_a_name_that_others_hold_is_spoken_against_and_more_so_without_a_number():
+    pieces = {"maurvys": 4}
+    assert says("dog", counts={"dog": 0}) == 0, "what no row holds says nothing"
+    assert -0.5 < says("dog") < 0
+    assert says("4711") < says("maurvys", pieces=pieces) < -1
+    assert says(Query("maurvys", phrases=["maurvys"]), pieces=pieces) == 0, "the file holds it, or it would not be here"
 
 
 HIT = Hit(
