@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -10,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.indexes.lexical.segment import LexicalSegment, phrase_expression
+
+_KEPT = 64  # answers to words
 
 Column = Literal["name", "text"]
 
@@ -36,6 +39,8 @@ class LexicalIndex:
 
     def __init__(self, segments: Sequence[LexicalSegment]) -> None:
         self.segments = list(segments)
+        self._kept: dict[tuple[str, int | None], NDArray[np.int64]] = {}
+        self._guard = threading.Lock()
 
     def __len__(self) -> int:
         """How many rows have any words."""
@@ -60,6 +65,19 @@ class LexicalIndex:
         return sum(segment.count(sought.expression()) for segment in self.segments)
 
     def _ids(self, expression: str, most: int | None) -> NDArray[np.int64]:
+        """The ids of rows that match; kept for a while, since a query asks for the weights of its words first."""
+        key = (expression, most)
+        with self._guard:
+            if key in self._kept:
+                return self._kept[key]
+        found = self._look_up(expression, most)
+        with self._guard:
+            while len(self._kept) >= _KEPT:
+                del self._kept[next(iter(self._kept))]
+            self._kept[key] = found
+        return found
+
+    def _look_up(self, expression: str, most: int | None) -> NDArray[np.int64]:
         found: list[NDArray[np.int64]] = []
         room = most
         for segment in self.segments:
