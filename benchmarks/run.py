@@ -22,7 +22,6 @@ import shots
 import speech
 import video_decode
 import words
-import words_scale
 from data import MissingDataError
 from machine import machine_facts, versions
 
@@ -40,7 +39,6 @@ CASES: dict[str, Callable[[], list[Measurement]]] = {
     "calibration": calibration.measure,
     "feedback": feedback.measure,
     "words": words.measure,
-    "words-scale": words_scale.measure,
     "speech": speech.measure,
 }
 

@@ -158,3 +158,17 @@ def _collection(texts: list[str], folder: Path) -> dict[str, Any]:
         "warm_semantic_p50_ms": round(1e3 * warm["semantic"], 1),
         **{f"cold_{name.strip('-')}_{key}": value for name, own in cold.items() for key, value in own.items()},
     }
+
+
+def main() -> None:
+    """Measure, print, and write the results."""
+    from run import write_results
+
+    measured = measure()
+    for line in measured:
+        print(" ".join(f"{name}={value}" for name, value in line.items()))
+    write_results(Path(__file__).parent / "results", "words-scale", measured)
+
+
+if __name__ == "__main__":
+    main()
