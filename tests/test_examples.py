@@ -103,7 +103,8 @@ def words_of(drawn):
     lines = {}
     for y, text in re.findall(r'<text [^>]*\by="([\d.]+)"[^>]*>([^<]*)</text>', drawn):
         lines.setdefault(float(y), []).extend(html.unescape(text).split())
-    return [[re.sub(r"^\(?-?\d+\.\d+$|^\d+$", "0", word) for word in words] for _, words in sorted(lines.items())]
+    plain = {y: [word.replace("file/s", "files/s") for word in words] for y, words in lines.items()}  # a slow machine
+    return [[re.sub(r"^\(?-?\d+\.\d+$|^\d+$", "0", word) for word in words] for _, words in sorted(plain.items())]
 
 
 def test_the_picture_of_the_terminal_shows_what_the_commands_print_now(tmp_path):

@@ -76,7 +76,7 @@ def test_a_long_path_is_shown_whole(width, path):
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_hit_with_text_takes_no_width_from_the_others(width):
     alone = [line for line in lines(width, hit(LONG)) if line.strip()]
-    beside = lines(width, hit(LONG), hit("a.txt", "text", text=PASSAGE, rank=2, evidence=("look",)))
+    beside = lines(width, hit(LONG), hit("a.txt", "text", text=PASSAGE, rank=2))
     assert beside[: len(alone)] == alone
 
 

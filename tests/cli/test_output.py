@@ -48,8 +48,13 @@ def test_piped_hits_are_tab_separated_lines_with_rank_level_and_path(query, inde
 
 
 def test_piped_text_hits_add_span_and_passage(query):
-    line = query("bread", "--to", "text", "-k", "1").lines[-1]
+    line = query("rye", "--to", "text", "-k", "1").lines[-1]
     assert line.split("\t")[3:] == ["0–47", "A loaf of rye bread cools on the kitchen table."]
+
+
+def test_piped_hits_say_by_what_they_were_found_where_it_is_not_plain(query):
+    line = query("bread", "--to", "text", "-k", "1").lines[-1]
+    assert line.split("\t")[4] == "[text + name] A loaf of rye bread cools on the kitchen table."
 
 
 def test_a_path_outside_the_working_folder_stays_absolute(query, indexed, monkeypatch, tmp_path):
