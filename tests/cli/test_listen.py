@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from mmsearch import Collection
@@ -80,8 +81,12 @@ def test_a_killed_recording_is_whole_to_its_last_commit_and_the_next_run_reads_i
     process = listening(growing, "--save", tmp_path / "out.wav", "--json", "--idle", 600)
     assert process.stdout is not None
     process.stdout.readline()
+    helpers = psutil.Process(process.pid).children(recursive=True)
+    assert helpers
     process.kill()
     process.communicate()
+    _, still_there = psutil.wait_procs(helpers, timeout=10)
+    assert not still_there, "nobody reads what they record"
     assert Collection.doctor(tmp_path / "c.mms") == []
     with Collection.open(tmp_path / "c.mms") as made:
         assert made.search("fire alarm", k=1, to="text")

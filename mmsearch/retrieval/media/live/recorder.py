@@ -26,12 +26,16 @@ _DEVICES = {"linux": ("alsa", "default", ""), "darwin": ("avfoundation", ":0", "
 
 
 class GrowingFile(io.RawIOBase):
-    """A file that is read while another program writes it; it ends when it has not grown for some seconds."""
+    """A file that is read while another program writes it.
+
+    It ends when it has not grown for some seconds, or when the process that asked for it is gone.
+    """
 
     def __init__(
         self, file: IO[bytes], idle_s: float, sleep: Callable[[float], None] = time.sleep, poll_s: float = _POLL_S
     ) -> None:
         self._file, self._idle_s, self._sleep, self._poll_s = file, idle_s, sleep, poll_s
+        self._parent = os.getppid()
 
     def readable(self) -> bool:
         """It can be read."""
@@ -41,7 +45,7 @@ class GrowingFile(io.RawIOBase):
         """At least one byte, waited for; none at the end."""
         waited = 0.0
         while not (data := self._file.read(size)):
-            if waited >= self._idle_s:
+            if waited >= self._idle_s or os.getppid() != self._parent:
                 return b""
             self._sleep(self._poll_s)
             waited += self._poll_s
