@@ -17,6 +17,7 @@ import feedback
 import ingest
 import mini
 import moments
+import ocr
 import recall
 import shots
 import speech
@@ -38,6 +39,7 @@ CASES: dict[str, Callable[[], list[Measurement]]] = {
     "belief": belief.measure,
     "calibration": calibration.measure,
     "feedback": feedback.measure,
+    "ocr": ocr.measure,
     "words": words.measure,
     "speech": speech.measure,
 }

@@ -177,6 +177,14 @@ def test_models_of_transformers_work_offline(offline, media, make_clap_checkpoin
     assert offline("-m", "mmsearch", "query", "a dog", "-c", home)
 
 
+def test_text_in_pictures_is_read_offline_by_what_the_extra_brings(offline, reads_text, written, tmp_path):
+    (tmp_path / "own" / "signs").mkdir()
+    written.page(["Pharmacy Raulino"]).save(tmp_path / "own" / "signs" / "sign.png")
+    home = tmp_path / "own" / "signs.mms"
+    offline("-m", "mmsearch", "index", tmp_path / "own" / "signs", "-c", home, "--ocr", "all", "--workers", "1")
+    assert "Pharmacy Raulino" in offline("-m", "mmsearch", "query", "Raulino", "-c", home)
+
+
 def test_one_module_imports_onnxruntime_and_it_is_loaded_with_its_telemetry_off():
     importing = {
         path.name

@@ -236,6 +236,9 @@ class Embedder:
         earlier = file.add(piece)
         if earlier is not None:
             piece.vectors = list(earlier.vectors)
+            for item in items:
+                if isinstance(item, Decoded):
+                    self._release(item)
             return
 
         def on_vector(vector: NDArray[np.float32]) -> None:

@@ -4,6 +4,7 @@ import { Icon } from "./icons.js";
 import { address, thumb } from "./server.js";
 import { Wave } from "./tile.js";
 import { pdfPage } from "./words.js";
+import { Boxes } from "./written.js";
 
 const HIGHEST = "62vh";
 
@@ -23,14 +24,15 @@ export function Stage({ c, item, known, start }) {
 function Picture({ c, item }) {
   const page = item.span && "start_page" in item.span;
   const [source, setSource] = useState(page ? null : address(`media/${item.id}`, { c }));
-  const [there, setThere] = useState(false);
+  const [size, setSize] = useState(null); // known when the picture is there
   const box = useRef(null);
   const small = address(`thumb/${item.id}`, { c, w: 1280 });
   return html`<div class="stage picture" ref=${box} style=${shape(item)}>
-    ${!there && html`<img class="before" src=${thumb(c, item.id, 320)} alt="" />`}
+    ${!size && html`<img class="before" src=${thumb(c, item.id, 320)} alt="" />`}
     <img
-      class="full" src=${source ?? small} alt=${item.name ?? "picture"} onLoad=${() => setThere(true)}
+      class="full" src=${source ?? small} alt=${item.name ?? "picture"} onLoad=${({ target }) => setSize([target.naturalWidth, target.naturalHeight])}
       onError=${() => source && setSource(null)} />
+    ${size && html`<${Boxes} item=${item} size=${size} />`}
     <${Expand} box=${box} />
   </div>`;
 }

@@ -9,6 +9,7 @@ import { ask } from "./server.js";
 import { Similar } from "./similar.js";
 import { Stage } from "./stage.js";
 import { levelWords, nameOf, spanWords } from "./words.js";
+import { Written } from "./written.js";
 
 /** What the server knows about a result, or why it knows nothing. */
 function useRecord(c, id) {
@@ -34,7 +35,8 @@ function kindOf({ modality, width, duration_s }) {
 export function View({ asked, request, hit, place, local, isSheet, onChange, onStep, onClose }) {
   const { c, open: id, at } = asked;
   const { record, trouble } = useRecord(c, id);
-  const item = record ? { ...hit, ...record, modality: hit?.modality ?? kindOf(record), span: hit?.span ?? record.span } : hit;
+  const said = hit?.boxes ? { text: hit.text, boxes: hit.boxes } : {}; // a picture's own row knows no text in it
+  const item = record ? { ...hit, ...record, ...said, modality: hit?.modality ?? kindOf(record), span: hit?.span ?? record.span } : hit;
   const timed = item && (item.modality === "video" || item.modality === "audio");
   const moments = useMoments(timed ? request : null, id);
   const start = at ?? item?.span?.start_s ?? 0;
@@ -62,6 +64,7 @@ export function View({ asked, request, hit, place, local, isSheet, onChange, onS
       ${item && html`
         <${Stage} key=${`stage ${id}`} c=${c} item=${item} known=${Boolean(record)} start=${start} query=${asked.q} />
         ${item.modality === "text" && html`<${Passages} key=${`text ${id}`} c=${c} item=${item} query=${asked.q} />`}
+        ${item.modality === "image" && item.text && html`<${Written} item=${item} query=${asked.q} />`}
         ${timed && html`<${Moments} c=${c} moments=${moments} item=${item} start=${start} onSeek=${(seconds) => onChange({ at: seconds }, { replace: true })} />`}
         <${Level} hit=${hit} />
         <${Actions} asked=${asked} item=${item} local=${local} searched=${Boolean(request.terms)} onChange=${onChange} isSheet=${isSheet} />

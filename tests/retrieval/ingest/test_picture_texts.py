@@ -136,6 +136,14 @@ def test_pictures_are_read_later_and_keep_their_vectors(reads_text, written, fol
     assert index(home, folder, ocr="auto").unchanged == 1, "all is more than auto"
 
 
+def test_more_pictures_than_are_decoded_at_once_are_read_later(reads_text, folder, home, embedded):
+    for shade in range(12):
+        Image.new("RGB", (40, 30), (20 * shade, 0, 0)).save(folder / f"{shade}.png")
+    index(home, folder, ocr="off", batch=1)
+    assert index(home, folder, batch=1).indexed == 12
+    assert embedded.pictures == 12
+
+
 def test_texts_and_sounds_are_not_opened_again_for_it(reads_text, folder, home):
     (folder / "note.txt").write_text("No picture at all.")
     index(home, folder, ocr="off")

@@ -223,3 +223,26 @@ def test_a_page_of_a_pdf_is_shown_with_its_text_and_opens_at_the_page(
         link = page.wait_for_selector(".actions a:has-text('Open at page 2')")
         assert link.get_attribute("href").endswith("#page=2")
         assert (link.get_attribute("target"), link.get_attribute("rel")) == ("_blank", "noopener")
+
+
+def test_the_line_that_matched_is_marked_in_the_picture_and_in_its_text(
+    reads_text, written, open_page, tiles, tmp_path, run_server
+):
+    from mmsearch.serve import create_app
+
+    (tmp_path / "signs").mkdir()
+    written.page(["Pharmacy Raulino", "Open until 155918"]).save(tmp_path / "signs" / "sign.png")
+    with Collection.create(tmp_path / "signs.mms", model="mini") as collection:
+        collection.index([tmp_path / "signs"], workers=1)
+        with run_server(create_app({"signs": collection}, local=True)) as address:
+            page = open_page("?q=155918", at=address)
+            tiles(page)
+            page.click(".tile a >> nth=0")
+            page.wait_for_selector(".stage .boxes rect")
+            picture = page.locator(".stage img.full").bounding_box()
+            boxes = [box.bounding_box() for box in page.locator(".stage .boxes rect").all()]
+            assert len(boxes) == 1, "only the second line"
+            assert boxes[0]["y"] > picture["y"] + 0.2 * picture["height"]
+            assert boxes[0]["x"] + boxes[0]["width"] < picture["x"] + picture["width"]
+            assert page.inner_text(".passages") == "Pharmacy Raulino\nOpen until 155918"
+            assert page.inner_text(".passages mark") == "155918"

@@ -59,7 +59,7 @@ def _resized(picture: Image.Image, side: int) -> Image.Image:
     """A copy of that size along the long side, in multiples that the detector takes."""
     scale = side / max(picture.size) / _MULTIPLE
     width, height = (max(1, round(edge * scale)) * _MULTIPLE for edge in picture.size)
-    return picture.resize((width, height), _bilinear())
+    return picture.resize((width, height), _bilinear(), reducing_gap=2.0)
 
 
 def read_lines(picture: Image.Image) -> list[TextLine]:
