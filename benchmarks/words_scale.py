@@ -124,8 +124,7 @@ def _collection(texts: list[str], folder: Path) -> dict[str, Any]:
                 f"/photos/{2000 + i % 25}/{word(i % 977)}/{word(i % 79_001)}_{i:07d}.jpg"
                 for i in range(first, first + count)
             ]
-            facts = {"passage": passages} if passages else None
-            return _timed(lambda: made.add(vectors, paths=names, modality=modality, space=space, facts=facts))[1]
+            return _timed(lambda: made.add(vectors, paths=names, modality=modality, space=space, texts=passages))[1]
 
         for first in range(0, NAMES, 250_000):
             add(250_000, first, "image")

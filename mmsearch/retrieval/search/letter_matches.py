@@ -142,6 +142,8 @@ def _told(candidate: Candidate, lead: float, says: float, matches: LetterMatches
     hit = candidate.hit
     if shown is not None:
         hit = replace(hit, text=shown.text, boxes=shown.boxes, lang=shown.lang)
+        if shown.evidence == ("text",) and lead > 0:  # a page of a document, found by its text and not by its look
+            hit = replace(hit, modality="text", id=shown.id, score=shown.score)
     named = dict.fromkeys(place for own in places.values() for place in own if place.where != "text")
     in_text = [place for place in places[shown.id] if place.where == "text"] if shown is not None else []
     by_words = [shown.evidence[0]] if shown is not None else []

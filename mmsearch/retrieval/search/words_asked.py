@@ -44,7 +44,7 @@ HALF_SURE = 3.0
 RARE_PIECES = 3
 """Pieces that a model's tokenizer cuts a word into from which on it is rare: common words are one piece."""
 
-MEANT = {"rare": 0.9, "uncommon": 0.3, "common": 0.3, "whole": 0.3}
+MEANT = {"rare": 0.9, "uncommon": 0.6, "common": 0.3, "whole": 0.3}
 """The probability that a word is meant to the letter, and that all words of a text are, one after another. That of a
 common word is shared by all words of the query."""
 

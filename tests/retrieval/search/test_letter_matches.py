@@ -59,11 +59,12 @@ def test_passages_of_a_page_and_its_look_are_one_hit_and_other_pages_others():
     rows = [
         row("/p/a.pdf", "text", 0.0, "the first half", PAGE),
         row("/p/a.pdf", "text", -1.0, "about Milmold", PAGE),
-        row("/p/a.pdf", "look", -1.0, None, PAGE),
+        row("/p/a.pdf", "look", 0.5, None, PAGE),
         row("/p/a.pdf", "text", -0.5, "another page", Span(3, 4, "page")),
     ]
     first, second = ranked("Milmold", rows, pieces=3)
     assert (first.span, first.modality, first.text) == (PAGE, "text", "about Milmold")
+    assert first.id == rows[1].id
     assert second.span == Span(3, 4, "page")
 
 
