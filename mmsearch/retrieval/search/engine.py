@@ -33,8 +33,8 @@ from mmsearch.retrieval.search.searcher import FoundRows, Searcher
 from mmsearch.retrieval.search.session import Session
 from mmsearch.retrieval.search.sorting import candidates_wanted, in_order
 from mmsearch.retrieval.search.word_coverage import count_pieces
-from mmsearch.retrieval.search.word_search import weigh
-from mmsearch.retrieval.search.words_asked import WordsAsked
+from mmsearch.retrieval.search.word_search import files_that_hold, weigh
+from mmsearch.retrieval.search.words_asked import CountPieces, WordsAsked, rare_words_away
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.types import LEVELS, MODALITIES, Modality, Space, modalities_named
 
@@ -228,6 +228,8 @@ def _find(
     own_notices: dict[int, list[Notice]] = {}
     searchers = {space: session.searcher(space) for space in embedded.vectors}
     words = _words_asked(session, queries, options, list(searchers.values()))
+    if options.mode != "semantic":
+        excluded = _without_unwanted(session, queries, list(searchers.values()), excluded)
     for space, vectors in embedded.vectors.items():
         for numbers in _alike(vectors, words).values():
             phrases = words[numbers[0]].phrases if numbers[0] in words else ()
@@ -286,9 +288,27 @@ def _words_asked(
     asked = {i: WordsAsked.of(query) for i, query in queries.items()}
     if options.mode == "semantic":
         return {i: words for i, words in asked.items() if words.phrases}
-    reader = next((e for s in searchers if isinstance(e := session.encoder(s.space), TextEncoder)), None)
-    pieces = None if reader is None else partial(count_pieces, encoder=reader)
+    pieces = _piece_counter(session, searchers)
     return {i: weigh(words, searchers, pieces) for i, words in asked.items() if words.wanted}
+
+
+def _piece_counter(session: Session, searchers: Sequence[Searcher]) -> CountPieces | None:
+    """What counts the pieces of words by the tokenizer of the first model that reads texts."""
+    reader = next((e for s in searchers if isinstance(e := session.encoder(s.space), TextEncoder)), None)
+    return None if reader is None else partial(count_pieces, encoder=reader)
+
+
+def _without_unwanted(
+    session: Session, queries: Mapping[int, Query], searchers: Sequence[Searcher], excluded: LeftOut
+) -> LeftOut:
+    """What is left out of the answers, with the files that hold a name or number which the query pushes away."""
+    more = {}
+    for i, query in queries.items():
+        if any(isinstance(term.value, str) and term.weight < 0 for term in query.terms):
+            unwanted = rare_words_away(query, _piece_counter(session, searchers))
+            if paths := files_that_hold(searchers, unwanted):
+                more[i] = [*excluded.get(i, ()), *paths]
+    return {**excluded, **more} if more else excluded
 
 
 def _alike(numbers: Iterable[int], words: Mapping[int, WordsAsked]) -> dict[tuple[Sought, ...], list[int]]:

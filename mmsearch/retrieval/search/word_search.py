@@ -102,5 +102,16 @@ def _mask_of_phrase(searcher: Searcher, modality: Modality, phrase: Sought) -> M
     return mask
 
 
+def files_that_hold(searchers: Sequence[Searcher], all_sought: Sequence[Sought]) -> set[bytes]:
+    """The paths of files of which a row, or the name, holds any of some words."""
+    found: set[bytes] = set()
+    for searcher in searchers:
+        for modality in searcher.modalities:
+            for sought in all_sought:
+                ids = searcher.words(modality).ids(sought, most=_MOST_ROWS)
+                found |= _paths(searcher.rows(modality), ids)
+    return found
+
+
 def _paths(rows: Rows, ids: NDArray[np.int64]) -> set[bytes]:
     return {row["path"] for row in rows.facts_at(rows.live_positions_of(ids), ["path"])}

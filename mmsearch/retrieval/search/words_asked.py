@@ -180,6 +180,19 @@ class WordsAsked:
         return found
 
 
+def rare_words_away(query: Query, count_pieces: CountPieces | None) -> list[Sought]:
+    """Names, numbers and rare words that a query pushes away: what holds them is not wanted at all."""
+    texts = [term.value for term in query.terms if isinstance(term.value, str) and term.weight < 0]
+    units = list(dict.fromkeys(sought for text in texts for sought in _units(text)))
+    names = [" ".join(sought.words) for sought in units]
+    pieces = [1] * len(names) if count_pieces is None or not names else [int(count) for count in count_pieces(names)]
+    return [
+        sought
+        for sought, name, count in zip(units, names, pieces, strict=True)
+        if _meant(name, count, len(units)) >= MEANT["rare"]
+    ]
+
+
 def _meant(text: str, pieces: int, words: int) -> float:
     """The probability that one of the ``words`` of a query is meant to the letter."""
     if pieces >= RARE_PIECES or any(map(str.isdigit, text)):

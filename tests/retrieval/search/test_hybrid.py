@@ -112,6 +112,14 @@ def test_several_phrases_must_all_stand(notes):
     assert notes.search(Query(phrases=["kind regards", "rye bread"])) == []
 
 
+def test_a_name_that_is_not_wanted_leaves_out_what_holds_it(notes):
+    """Of common words only the meaning is pushed away."""
+    assert "letter.txt" in names(notes.search("a letter about an invoice", k=20))
+    assert "letter.txt" not in names(notes.search(Query("a letter about an invoice", minus=["Maurvys"]), k=20))
+    assert "IMG_4711.png" not in names(notes.search(Query("red", minus=["4711"]), k=20))
+    assert "bread.md" in names(notes.search(Query("a table", minus=["bread"]), k=20))
+
+
 @pytest.mark.parametrize("phrases", ["words", ["?!"], [""], [7]])
 def test_what_is_no_phrase_is_wrong_use(phrases):
     with pytest.raises(UsageError, match="phrase"):
