@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,7 @@ class LexicalIndex:
 
     def __init__(self, segments: Sequence[LexicalSegment]) -> None:
         self.segments = list(segments)
-        self._kept: dict[tuple[str, int | None], NDArray[np.int64]] = {}
+        self._answers: dict[Hashable, Any] = {}
         self._guard = threading.Lock()
 
     def __len__(self) -> int:
@@ -62,19 +62,23 @@ class LexicalIndex:
 
     def count(self, sought: Sought) -> int:
         """How many rows hold a word or phrase, dead ones included."""
-        return sum(segment.count(sought.expression()) for segment in self.segments)
+        expression = sought.expression()
+        return int(self._kept((expression, "count"), lambda: sum(one.count(expression) for one in self.segments)))
 
     def _ids(self, expression: str, most: int | None) -> NDArray[np.int64]:
-        """The ids of rows that match; kept for a while, since a query asks for the weights of its words first."""
-        key = (expression, most)
+        found: NDArray[np.int64] = self._kept((expression, most), lambda: self._look_up(expression, most))
+        return found
+
+    def _kept(self, key: Hashable, look_up: Callable[[], Any]) -> Any:
+        """What was looked up before: a query asks for the weights of its words first, and then for their rows."""
         with self._guard:
-            if key in self._kept:
-                return self._kept[key]
-        found = self._look_up(expression, most)
+            if key in self._answers:
+                return self._answers[key]
+        found = look_up()
         with self._guard:
-            while len(self._kept) >= _KEPT:
-                del self._kept[next(iter(self._kept))]
-            self._kept[key] = found
+            while len(self._answers) >= _KEPT:
+                del self._answers[next(iter(self._answers))]
+            self._answers[key] = found
         return found
 
     def _look_up(self, expression: str, most: int | None) -> NDArray[np.int64]:

@@ -25,13 +25,8 @@ _MOST_ROWS = 50_000
 def weigh(asked: WordsAsked, searchers: Sequence[Searcher], count_pieces: CountPieces | None) -> WordsAsked:
     """The words of a query with their weights among the rows of several spaces, see `WordsAsked.weighted`."""
     indexes = [searcher.words(modality) for searcher in searchers for modality in searcher.modalities]
-    counts = [sum(_count(index, sought) for index in indexes) for sought in asked.wanted]
+    counts = [sum(index.count(sought) for index in indexes) for sought in asked.wanted]
     return asked.weighted(counts, sum(map(len, indexes)), count_pieces)
-
-
-def _count(index: LexicalIndex, sought: Sought) -> int:
-    found = len(index.ids(sought, most=_MOST_ROWS))
-    return found if found < _MOST_ROWS else index.count(sought)
 
 
 def propose(index: LexicalIndex, asked: WordsAsked, rows: Rows, mask: Mask | None, most: int) -> NDArray[np.int64]:
@@ -48,12 +43,11 @@ def propose(index: LexicalIndex, asked: WordsAsked, rows: Rows, mask: Mask | Non
     weights: list[NDArray[np.float32]] = []
     common: list[Sought] = []
     for sought, weight in zip(asked.wanted, asked.surprises, strict=True):
-        ids = index.ids(sought, most=_MOST_ROWS)
-        if len(ids) == _MOST_ROWS:
+        if index.count(sought) > _MOST_ROWS:
             common.append(sought)
         else:
-            found.append(ids)
-            weights.append(np.full(len(ids), weight, np.float32))
+            found.append(index.ids(sought))
+            weights.append(np.full(len(found[-1]), weight, np.float32))
     if common and not any(map(len, found)):
         found = [index.ids_with_all(common, _MOST_ROWS)]
         weights = [np.ones(len(found[0]), np.float32)]
