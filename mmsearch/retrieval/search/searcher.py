@@ -39,7 +39,8 @@ from mmsearch.types import Modality, Space
 
 _MASKS = 16  # filters whose masks are kept: a byte for each row
 _ROWS_PER_FILE = 4  # rows of one film or sound that are expected among the best
-_WORDS_DEPTH = 64  # rows that words propose, at least
+_WORDS_COMPARED = 1024  # rows with the words of a query whose vectors are compared
+_WORDS_DEPTH = 24  # rows that words propose, at least
 _ROOM_FOR_SELF = 256  # rows of the query file itself that may stand before the k that are asked for
 
 
@@ -260,13 +261,16 @@ class Searcher:
         if query.words is None:
             return []
         rows = self.rows(look_up.modality)
-        most = max(_WORDS_DEPTH, 2 * look_up.depth)
-        positions = propose(self.words(look_up.modality), query.words, rows, look_up.mask, most)
-        positions = positions[~np.isin(rows.ids[positions], list(known))]
+        index = self.words(look_up.modality)
+        positions, telling = propose(index, query.words, rows, look_up.mask, _WORDS_COMPARED)
         if not len(positions):
             return []
         scores = rows.vectors_at(positions).astype(np.float32) @ query.vector
-        (hits,) = self._hits(look_up, [query], scores[None], rows.ids[positions][None])
+        best = np.lexsort((-scores, -telling))[: max(_WORDS_DEPTH, 2 * look_up.depth)]
+        best = best[~np.isin(rows.ids[positions[best]], list(known))]
+        if not len(best):
+            return []
+        (hits,) = self._hits(look_up, [query], scores[best][None], rows.ids[positions[best]][None])
         hits = [hit for hit in hits if not _is_excluded(hit, excluded)]
         query.found.by_words_alone.update(hit.id for hit in hits)
         return hits

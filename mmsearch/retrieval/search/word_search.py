@@ -29,8 +29,10 @@ def weigh(asked: WordsAsked, searchers: Sequence[Searcher], count_pieces: CountP
     return asked.weighted(counts, sum(map(len, indexes)), count_pieces)
 
 
-def propose(index: LexicalIndex, asked: WordsAsked, rows: Rows, mask: Mask | None, most: int) -> NDArray[np.int64]:
-    """Positions of the rows that hold the most telling words of a query, the best first.
+def propose(
+    index: LexicalIndex, asked: WordsAsked, rows: Rows, mask: Mask | None, most: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Positions of the rows that hold the most telling words of a query, the best first, and how telling they are.
 
     Args:
         index: of the rows.
@@ -52,9 +54,9 @@ def propose(index: LexicalIndex, asked: WordsAsked, rows: Rows, mask: Mask | Non
         found = [index.ids_with_all(common, _MOST_ROWS)]
         weights = [np.ones(len(found[0]), np.float32)]
     if not any(map(len, found)):
-        return np.empty(0, np.int64)
+        return np.empty(0, np.int64), np.empty(0)
     ids, owners = np.unique(np.concatenate(found), return_inverse=True)
-    sums = np.bincount(owners, np.concatenate(weights), len(ids))
+    sums = np.bincount(owners, np.concatenate(weights), len(ids)).astype(np.float64)
     positions = rows.positions(ids)
     alive = np.zeros(len(ids), np.bool_)
     inside = positions < len(rows)
@@ -64,7 +66,8 @@ def propose(index: LexicalIndex, asked: WordsAsked, rows: Rows, mask: Mask | Non
     if mask is not None:
         alive[alive] = mask[positions[alive]]
     positions, sums = positions[alive], sums[alive]
-    return positions[np.argsort(-sums, kind="stable")[:most]]
+    best = np.argsort(-sums, kind="stable")[:most]
+    return positions[best], sums[best]
 
 
 def phrase_mask(searcher: Searcher, modality: Modality, phrases: Sequence[Sought]) -> Mask:
