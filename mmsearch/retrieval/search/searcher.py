@@ -40,7 +40,7 @@ from mmsearch.types import Modality, Space
 _MASKS = 16  # filters whose masks are kept: a byte for each row
 _ROWS_PER_FILE = 4  # rows of one film or sound that are expected among the best
 _WORDS_COMPARED = 1024  # rows with the words of a query whose vectors are compared
-_WORDS_DEPTH = 24  # rows that words propose, at least
+_WORDS_DEPTH = 12  # rows that words propose, at least; each may cost the reading of a row group
 _ROOM_FOR_SELF = 256  # rows of the query file itself that may stand before the k that are asked for
 
 
@@ -266,7 +266,7 @@ class Searcher:
         if not len(positions):
             return []
         scores = rows.vectors_at(positions).astype(np.float32) @ query.vector
-        best = np.lexsort((-scores, -telling))[: max(_WORDS_DEPTH, 2 * look_up.depth)]
+        best = np.lexsort((-scores, -telling))[: max(_WORDS_DEPTH, look_up.depth)]
         best = best[~np.isin(rows.ids[positions[best]], list(known))]
         if not len(best):
             return []
