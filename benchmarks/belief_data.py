@@ -362,7 +362,7 @@ class BeliefData:
     def _index(self, folders: list[Path]) -> dict[str, dict[str, Floats]]:
         """Vectors of every file by modality and path, as a collection stores them."""
         with tempfile.TemporaryDirectory() as root, Collection.create(root, "mini") as collection:
-            collection.index(folders)
+            collection.index(folders, ocr="off")
             records = list(collection)
             vectors = normalize_rows(collection.vectors([record.id for record in records]).vectors)
         found: dict[str, dict[str, list[Floats]]] = {}

@@ -107,7 +107,7 @@ def mini_scenes() -> Iterator[Scene]:
     found = {}
     with tempfile.TemporaryDirectory() as root, Collection.create(root, "mini") as collection:
         for name, folder in folders.items():
-            collection.index([folder])
+            collection.index([folder], ocr="off")
             records = sorted(collection, key=lambda record: record.path)  # in one order in every run
             rows = [record for record in records if Path(record.path).is_relative_to(folder)]
             found[name] = ([Path(row.path).name for row in rows], collection.vectors([row.id for row in rows]).vectors)

@@ -70,7 +70,7 @@ def measure() -> list[dict[str, Any]]:
 def fill(root: Path, photos: Path, rows: int = ROWS) -> str:
     """Make a collection of so many vectors that lie as those of photographs do; returns the index that it got."""
     with Collection.create(root, "mini") as collection:
-        collection.index([photos])
+        collection.index([photos], ocr="off")
         seeds = stored_vectors(collection)
         names = [f"/photos/{row // 1000:03d}/{row:06d}.jpg" for row in range(rows - len(seeds))]
         collection.add(blends(seeds, len(names)), paths=names, modality="image")

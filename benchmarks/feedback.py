@@ -244,7 +244,7 @@ def kinds() -> Iterator[Kind]:
     captions = _captions(flickr)
     meta = [json.loads(line) for line in (labels / "meta.jsonl").read_text("utf-8").splitlines()]
     with tempfile.TemporaryDirectory() as root, Collection.create(root, "mini") as made:
-        made.index([flickr / "images", labels])
+        made.index([flickr / "images", labels], ocr="off")
         vectors = _photo_vectors(made)
         photos = np.stack([vectors[str(flickr / file)] for file in captions])
         labelled = np.stack([vectors[str(labels / line["file"])] for line in meta])

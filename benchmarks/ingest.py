@@ -57,7 +57,7 @@ def measure_whole(photos: Sequence[Path]) -> dict[str, Any]:
     reports = []
     for _ in range(RUNS):
         with tempfile.TemporaryDirectory() as root, Collection.create(root, "mini") as collection:
-            reports.append(collection.index([photos[0].parent]))
+            reports.append(collection.index([photos[0].parent], ocr="off"))
     stages = {stage: statistics.median(report.stages[stage] for report in reports) for stage in reports[0].stages}
     return {
         **summary("whole", reports[0].indexed, [report.seconds for report in reports]),

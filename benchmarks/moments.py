@@ -75,7 +75,7 @@ def search(home: Path, files: Sequence[Path], pairs: Sequence[tuple[str, dict[st
     written = home / "pairs.jsonl"
     written.write_text("".join(json.dumps({"query": query, **answer}) + "\n" for query, answer in pairs), "utf-8")
     with Collection.create(home / "collection.mms", "mini") as collection:
-        collection.index(files)
+        collection.index(files, ocr="off")
         return collection.evaluate(written).directions
 
 

@@ -44,7 +44,7 @@ def measure() -> list[dict[str, Any]]:
 def measure_media(folder: Path, media: str, index: str) -> list[dict[str, Any]]:
     """Index photographs or films with `mini` and evaluate their pairs, by brute force and through the index."""
     with tempfile.TemporaryDirectory() as root, Collection.create(root, "mini", index=index) as collection:
-        collection.index([folder / media])
+        collection.index([folder / media], ocr="off")
         built = collection.status().modalities[0].index
         scores = collection.evaluate(folder / "pairs.jsonl").to_json()["scores"]
     return [{"set": folder.name, "index": built, **line} for line in scores]
