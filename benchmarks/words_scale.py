@@ -6,6 +6,7 @@ And FTS5 beside tantivy on the same passages, where tantivy is installed.
 from __future__ import annotations
 
 import importlib.util
+import os
 import statistics
 import tempfile
 import time
@@ -18,6 +19,8 @@ from cold_query import BASELINE, alternate, compare
 
 from mmsearch import Collection
 from mmsearch.indexes import LexicalIndex, LexicalSegment, Sought
+from mmsearch.retrieval.upkeep.lexical_builder import MOST_ROWS
+from mmsearch.retrieval.upkeep.lexical_files import path_words
 
 PASSAGES, NAMES, ADDED = 100_000, 1_000_000, 1_000
 WORDS_OF_PASSAGE, VOCABULARY = 50, 80_000
@@ -32,7 +35,7 @@ def measure() -> list[dict[str, Any]]:
         lines = [_fts5(texts, Path(name))]
         if importlib.util.find_spec("tantivy") is not None:
             lines.append(_tantivy(texts, Path(name)))
-        return [*lines, _collection(texts, Path(name))]
+        return [*lines, names_alone(), _collection(texts, Path(name))]
 
 
 def word(number: int) -> str:
@@ -51,6 +54,24 @@ def passages(count: int, seed: int = 0) -> Iterator[str]:
     shares = 1 / np.arange(1, VOCABULARY + 1)
     drawn = np.random.default_rng(seed).choice(VOCABULARY, (count, WORDS_OF_PASSAGE), p=shares / shares.sum())
     return (" ".join(words[number] for number in row) for row in drawn.tolist())
+
+
+def name_of(number: int) -> str:
+    """The path of a file; its folder and its name have words of their own."""
+    return f"/photos/{2000 + number % 25}/{word(number % 977)}/{word(number % 79_001)}_{number:07d}.jpg"
+
+
+def names_alone() -> dict[str, Any]:
+    """How long it takes to index the names of 1,000,000 files, in segments as large as they get."""
+    names = [os.fsencode(name_of(number)) for number in range(NAMES)]
+
+    def build() -> list[LexicalSegment]:
+        parts = [range(first, min(first + MOST_ROWS, NAMES)) for first in range(0, NAMES, MOST_ROWS)]
+        return [LexicalSegment.build((n, path_words(names[n], [b"/photos"]), "") for n in part) for part in parts]
+
+    segments, seconds = _timed(build)
+    size = sum(len(segment.to_bytes()) for segment in segments)
+    return {"engine": "FTS5", "names": NAMES, "build_s": round(seconds, 1), "MB": round(size / 1e6, 1)}
 
 
 def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
@@ -120,10 +141,7 @@ def _collection(texts: list[str], folder: Path) -> dict[str, Any]:
 
         def add(count: int, first: int, modality: str, passages: list[str] | None = None) -> float:
             vectors = random.standard_normal((count, space.dim), np.float32)
-            names = [
-                f"/photos/{2000 + i % 25}/{word(i % 977)}/{word(i % 79_001)}_{i:07d}.jpg"
-                for i in range(first, first + count)
-            ]
+            names = [name_of(number) for number in range(first, first + count)]
             return _timed(lambda: made.add(vectors, paths=names, modality=modality, space=space, texts=passages))[1]
 
         for first in range(0, NAMES, 250_000):
