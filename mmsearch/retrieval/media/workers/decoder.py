@@ -205,7 +205,7 @@ class Decoder:
                 JobRequest(job, slot), self._limit, lambda part: run.put(self._with_array(number, job.path, part))
             )
         except WorkerDied as death:
-            return Decoded.skipped(job.path, str(death), "transient")
+            return Decoded.skipped(job.path, str(death), death.why)
         if reply.outcome != "decoded" or reply.slot is None or self._slots is None:
             return replace(reply, path=job.path, slot=None)
         return replace(reply, path=job.path, slot=slot, pixels=self._slots.array[slot])

@@ -26,6 +26,7 @@ from mmsearch.retrieval.media.workers.messages import (
     WorkerSetup,
     from_line,
 )
+from mmsearch.types import SkipKind
 
 _MAX_REPLY_BYTES = 128 << 20  # a text of 16 MiB, escaped
 _START_LIMIT_S = 60.0
@@ -47,7 +48,12 @@ MOST_OF_DOCUMENT = 2 << 30
 
 
 class WorkerDied(Exception):
-    """The worker ended instead of replying; the text is the reason, for the report."""
+    """The worker ended instead of replying; the text is the reason, for the report.
+
+    ``why``: whether that lies in the file, so that later runs need not try again.
+    """
+
+    why: SkipKind = "transient"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +119,10 @@ class WorkerProcess:
                 self._set_deadline(left)
         except (OSError, EOFError, ValueError, TypeError):
             self._set_deadline(None)
-            raise WorkerDied(self._reap(process, limit_s)) from None
+            is_bomb = self._too_large and self._reads_document  # its limit is the same on every machine
+            died = WorkerDied(self._reap(process, limit_s))
+            died.why = "content" if is_bomb else "transient"
+            raise died from None
         self._set_deadline(None)
         if self._late or self._too_large:  # it was killed just as it replied
             self._reap(process, limit_s)

@@ -670,3 +670,4 @@ def test_a_document_that_unpacks_to_gigabytes_is_stopped_early(tmp_path: Path, m
     with Decoder(1, PICTURES, slots=2) as decoder:
         (decoded,) = filter(None, decoder.map([Job(os.fsencode(tmp_path / "bomb.pdf"))]))
     assert decoded.reason == "needs more memory than a decoder may use"
+    assert decoded.why == "content", "the next run need not try again"
