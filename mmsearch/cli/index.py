@@ -12,7 +12,15 @@ import click
 
 from mmsearch.cli import completers
 from mmsearch.cli.exit_codes import INTERRUPTED, SKIPPED
-from mmsearch.cli.options import collection_path, command, common_options, device_option, precision_option, read_size
+from mmsearch.cli.options import (
+    collection_path,
+    command,
+    common_options,
+    device_option,
+    precision_option,
+    read_size,
+    transcribe_option,
+)
 from mmsearch.cli.output import print_json, say
 from mmsearch.types import modalities_named
 
@@ -43,13 +51,7 @@ if TYPE_CHECKING:
 @click.option("--text-column", metavar="NAME", help="Column of .csv, .jsonl and .parquet that holds the texts.")
 @click.option("--window", metavar="SECONDS", type=float, help="Length of the windows in which sound is embedded (10).")
 @click.option("--hop", metavar="SECONDS", type=float, help="Time from the start of one window to the next (5).")
-@click.option(
-    "--transcribe",
-    default="auto",
-    metavar="HOW",
-    shell_complete=completers.transcribers,
-    help="Turn speech into text: auto (if a model's weights are here), off, or a model.",
-)
+@transcribe_option
 @click.option(
     "--ocr",
     type=click.Choice(("auto", "off", "all")),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mmsearch.cli import completers
-from mmsearch.cli.options import collection_path, command, common_options
+from mmsearch.cli.options import collection_path, command, common_options, transcribe_option
 from mmsearch.cli.output import echo, print_json, say, terminal_safe
 from mmsearch.types import LEVELS, clock
 
@@ -29,13 +29,7 @@ if TYPE_CHECKING:
     shell_complete=completers.least_levels,
     help="Least level of a match: strong, likely (the default) or weak.",
 )
-@click.option(
-    "--transcribe",
-    default="auto",
-    metavar="HOW",
-    shell_complete=completers.transcribers,
-    help="Turn speech into text: auto (if a model's weights are here), off, or a model.",
-)
+@transcribe_option
 @click.option("--every", metavar="SECONDS", default=5.0, show_default=True, help="Time from one commit to the next.")
 @click.option(
     "--idle",

@@ -96,6 +96,13 @@ device_option = click.option(
     shell_complete=completers.devices,
     help="auto, cpu, cuda or mps.",
 )
+transcribe_option = click.option(
+    "--transcribe",
+    default="auto",
+    metavar="HOW",
+    shell_complete=completers.transcribers,
+    help="Turn speech into text: auto (if a model's weights are here), off, or a model.",
+)
 precision_option = click.option(
     "--precision",
     default="auto",

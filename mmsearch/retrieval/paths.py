@@ -33,6 +33,11 @@ def lies_under(path: bytes, root: bytes) -> bool:
     return path == root or path.startswith(root.rstrip(_SEPARATOR) + _SEPARATOR)
 
 
+def above_root(path: bytes, roots: Sequence[bytes]) -> bytes:
+    """The folder that holds the innermost indexed path which ``path`` lies under; empty if there is none."""
+    return max((os.path.dirname(root) for root in roots if lies_under(path, root)), key=len, default=b"")
+
+
 def normal(path: bytes | str, fold: bool = False) -> str:
     """A path in Unicode form NFC, so that equal names compare equal; with ``fold`` also without case."""
     text = os.fsdecode(path)

@@ -182,7 +182,7 @@ def read_vectors(session: Session, ids: Iterable[int]) -> RowVectors:
         spaces: dict[Space, None] = {}
         pieces: list[tuple[NDArray[np.int64], NDArray[np.float16]]] = []
         for part in _all_parts(snapshot):
-            positions = _live_positions(part.rows, wanted)
+            positions = part.rows.live_positions_or_gaps(wanted)
             places = np.flatnonzero(positions >= 0)
             if not len(places):
                 continue
@@ -248,21 +248,10 @@ def _find_one(snapshot: Snapshot, row_id: int) -> tuple[_Part, NDArray[np.int64]
     if 0 <= row_id <= _MAX_ID:
         wanted = np.array([row_id], np.int64)
         for part in _all_parts(snapshot):
-            positions = _live_positions(part.rows, wanted)
+            positions = part.rows.live_positions_or_gaps(wanted)
             if positions[0] >= 0:
                 return part, positions
     raise NoSuchRowError(f"the collection at {snapshot.root} has no row {row_id}")
-
-
-def _live_positions(rows: Rows, ids: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The positions of the ids' rows, int64 ``[len(ids)]``; -1 where there is no row, or none that is alive."""
-    positions = rows.positions(ids)
-    inside = positions < len(rows)
-    found = np.zeros(len(ids), np.bool_)
-    found[inside] = rows.ids[positions[inside]] == ids[inside]
-    if rows.live is not None:
-        found[found] = rows.live[positions[found]]
-    return np.where(found, positions, -1)
 
 
 def _records(rows: Rows, positions: NDArray[np.int64]) -> Iterator[Record]:

@@ -227,9 +227,11 @@ def _find(
     judged: dict[int, dict[int, Judgement]] = {}
     own_notices: dict[int, list[Notice]] = {}
     searchers = {space: session.searcher(space) for space in embedded.vectors}
-    words = _words_asked(session, queries, options, list(searchers.values()))
+    asked = list(searchers.values())
+    counter = _piece_counter(session, asked)
+    words = _words_asked(queries, options, asked, counter)
     if options.mode != "semantic":
-        excluded = _without_unwanted(session, queries, list(searchers.values()), excluded)
+        excluded = _without_unwanted(queries, asked, counter, excluded)
     for space, vectors in embedded.vectors.items():
         for numbers in _alike(vectors, words).values():
             phrases = words[numbers[0]].phrases if numbers[0] in words else ()
@@ -282,14 +284,13 @@ def _find(
 
 
 def _words_asked(
-    session: Session, queries: Mapping[int, Query], options: SearchOptions, searchers: Sequence[Searcher]
+    queries: Mapping[int, Query], options: SearchOptions, searchers: Sequence[Searcher], counter: CountPieces | None
 ) -> dict[int, WordsAsked]:
     """The words of the queries that have any, weighted; in semantic searches phrases alone count."""
     asked = {i: WordsAsked.of(query) for i, query in queries.items()}
     if options.mode == "semantic":
         return {i: words for i, words in asked.items() if words.phrases}
-    pieces = _piece_counter(session, searchers)
-    return {i: weigh(words, searchers, pieces) for i, words in asked.items() if words.wanted}
+    return {i: weigh(words, searchers, counter) for i, words in asked.items() if words.wanted}
 
 
 def _piece_counter(session: Session, searchers: Sequence[Searcher]) -> CountPieces | None:
@@ -299,13 +300,13 @@ def _piece_counter(session: Session, searchers: Sequence[Searcher]) -> CountPiec
 
 
 def _without_unwanted(
-    session: Session, queries: Mapping[int, Query], searchers: Sequence[Searcher], excluded: LeftOut
+    queries: Mapping[int, Query], searchers: Sequence[Searcher], counter: CountPieces | None, excluded: LeftOut
 ) -> LeftOut:
     """What is left out of the answers, with the files that hold a name or number which the query pushes away."""
     more = {}
     for i, query in queries.items():
         if any(isinstance(term.value, str) and term.weight < 0 for term in query.terms):
-            unwanted = rare_words_away(query, _piece_counter(session, searchers))
+            unwanted = rare_words_away(query, counter)
             if paths := files_that_hold(searchers, unwanted):
                 more[i] = [*excluded.get(i, ()), *paths]
     return {**excluded, **more} if more else excluded

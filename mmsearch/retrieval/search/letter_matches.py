@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mmsearch.hits import Hit, MatchedWords
+from mmsearch.retrieval.paths import above_root
 from mmsearch.retrieval.search.levels import Judgement
 from mmsearch.retrieval.search.moments import is_timed
 from mmsearch.retrieval.search.words_asked import HALF_SURE, WordsAsked
@@ -17,7 +18,8 @@ MOST_ADDED = 8.0
 """Nats that words add to what the vector of the same picture, passage or moment says, at most."""
 
 _LEAST_TOLD = 1.0  # nats from which on words are told as evidence
-_FAR_BELOW = 3.0  # log-odds: evidence that is so much weaker than another is not told
+FAR_BELOW = 3.0
+"""Log-odds: evidence that is so much weaker than another is not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +76,7 @@ class LetterMatches:
 
 def name_start(path: str, roots: Sequence[str]) -> int:
     """From where on a path counts as a name, in characters: the folders above the indexed one say nothing."""
-    above = [os.path.dirname(root) for root in roots if path == root or path.startswith(root.rstrip(os.sep) + os.sep)]
-    return len(max(above, key=len, default=""))
+    return len(os.fsdecode(above_root(os.fsencode(path), [os.fsencode(root) for root in roots])))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,7 @@ def _told(candidate: Candidate, lead: float, says: float, matches: LetterMatches
     by_look = [kind for kind in hit.evidence if kind not in by_words]
     if says < _LEAST_TOLD and by_look:
         by_words = []
-    if lead > _FAR_BELOW and by_words and not is_timed(hit):  # what speaks for a moment is chosen by strength already
+    if lead > FAR_BELOW and by_words and not is_timed(hit):  # what speaks for a moment is chosen by strength already
         by_look = []
     evidence = (*by_words, *by_look) if lead > 0 else (*by_look, *by_words)
     return replace(hit, evidence=evidence or hit.evidence, matched=(*in_text, *named))

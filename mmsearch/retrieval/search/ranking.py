@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from mmsearch.hits import Hit
 from mmsearch.retrieval.search.copies import merge_copies
-from mmsearch.retrieval.search.letter_matches import Candidate, LetterMatches, with_letters
+from mmsearch.retrieval.search.letter_matches import FAR_BELOW, Candidate, LetterMatches, with_letters
 from mmsearch.retrieval.search.levels import Judgement, fuse_judgements, level_of
 from mmsearch.retrieval.search.moments import clock_file, drop_repeats, is_timed, moments_of
 from mmsearch.types import LEVELS, Level, Modality
@@ -92,7 +92,7 @@ def _as_one(rows: Sequence[Hit], judged: Mapping[int, Judgement]) -> Candidate:
     own = [row for row in ordered if row.evidence != ("ocr",)]
     best = own[0] if own else replace(ordered[0], modality="image")
     if len(rows) > 1:
-        least = judged[ordered[0].id].match - _FAR_BELOW
+        least = judged[ordered[0].id].match - FAR_BELOW
         told = dict.fromkeys(row.evidence[0] for row in ordered if judged[row.id].match >= least)
         text = best.text or next((row.text for row in ordered if row.text and row.evidence[0] in told), None)
         best = replace(best, evidence=tuple(told), text=text)
@@ -115,9 +115,6 @@ def _moments(
             judgement = fuse_judgements(judged, [row.id for row in moment.evidence])
             found.append(Candidate(hit, moment.evidence, judgement))
     return found
-
-
-_FAR_BELOW = 3.0  # log-odds: evidence that is so much weaker than another is not told
 
 
 def _ranked(hit: Hit, rank: int, judgement: Judgement) -> Hit:

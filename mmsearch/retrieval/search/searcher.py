@@ -48,14 +48,11 @@ _ROOM_FOR_SELF = 256  # rows of the query file itself that may stand before the 
 class FoundRows:
     """The rows that were found for one query, as hits without a rank, and what is thought of each, by its id.
 
-    ``by_words_alone``: ids of those that only the words of the query proposed, not its vector.
-
     The ``match`` of these hits is the z-score of their cosine (see `MatchSample`), which moments are made by.
     """
 
     rows: list[Hit] = field(default_factory=list)
     judged: dict[int, Judgement] = field(default_factory=dict)
-    by_words_alone: set[int] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,9 +268,7 @@ class Searcher:
         if not len(best):
             return []
         (hits,) = self._hits(look_up, [query], scores[best][None], rows.ids[positions[best]][None])
-        hits = [hit for hit in hits if not _is_excluded(hit, excluded)]
-        query.found.by_words_alone.update(hit.id for hit in hits)
-        return hits
+        return [hit for hit in hits if not _is_excluded(hit, excluded)]
 
     def _search_other_files(
         self, look_up: _LookUp, query: _Asked, hits: list[Hit], excluded: set[bytes | int]

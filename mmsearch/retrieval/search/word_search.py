@@ -57,12 +57,8 @@ def propose(
         return np.empty(0, np.int64), np.empty(0)
     ids, owners = np.unique(np.concatenate(found), return_inverse=True)
     sums = np.bincount(owners, np.concatenate(weights), len(ids)).astype(np.float64)
-    positions = rows.positions(ids)
-    alive = np.zeros(len(ids), np.bool_)
-    inside = positions < len(rows)
-    alive[inside] = rows.ids[positions[inside]] == ids[inside]
-    if rows.live is not None:
-        alive[alive] = rows.live[positions[alive]]
+    positions = rows.live_positions_or_gaps(ids)
+    alive = positions >= 0
     if mask is not None:
         alive[alive] = mask[positions[alive]]
     positions, sums = positions[alive], sums[alive]

@@ -93,21 +93,17 @@ class WordsAsked:
         """
         known = rows + BACKGROUND_ROWS
         surprises = tuple(max(math.log(known / (count + 0.5)), 0.0) for count in counts)
-        texts = [" ".join(sought.words) for sought in self.wanted]
-        pieces = [2] * len(texts) if count_pieces is None else [int(count) for count in count_pieces(texts)]
+        words = self.wanted[: self.word_count]
         meant = tuple(
-            1.0 if sought in self.phrases else _meant(text, cut, self.word_count) * (1.0 if count else _IF_ABSENT)
-            for sought, text, cut, count in zip(self.wanted[: self.word_count], texts, pieces, counts, strict=False)
+            1.0 if sought in self.phrases else one * (1.0 if count else _IF_ABSENT)
+            for sought, one, count in zip(words, _all_meant(words, count_pieces, 2), counts, strict=False)
         )
         whole = (MEANT["whole"],) * (len(self.wanted) - self.word_count)
         return replace(self, surprises=surprises, meant=(*meant, *whole), is_there=tuple(map(bool, counts)))
 
     def speaks_for(self, held: Collection[int]) -> float:
         """How much it says for a row that it holds these of the wanted words, by number: log-odds."""
-        gains = (
-            math.log(self.meant[i] * math.exp(self.surprises[i]) + max(1.0 - self.meant[i], _LEAST_DESCRIBED))
-            for i in held
-        )
+        gains = (math.log(self.meant[i] * math.exp(self.surprises[i]) + _described(self.meant[i])) for i in held)
         return sum(gains) + self.says_of_lack(held)
 
     def says_of_lack(self, held: Collection[int]) -> float:
@@ -116,7 +112,7 @@ class WordsAsked:
         Words that no row holds say nothing, and phrases that must stand were asked of the file already.
         """
         return sum(
-            math.log(max(1.0 - self.meant[i], _LEAST_DESCRIBED)) * (1.0 if _has_digit(sought) else _LACK_OF_WORD)
+            math.log(_described(self.meant[i])) * (1.0 if _has_digit(sought) else _LACK_OF_WORD)
             for i, sought in enumerate(self.wanted[: self.word_count])
             if i not in held and self.is_there[i] and sought not in self.phrases
         )
@@ -128,7 +124,7 @@ class WordsAsked:
         answers the less, the more of what was meant to the letter it lacks.
         """
         meant = self.meant[: self.word_count]
-        described = math.prod(max(1.0 - one, _LEAST_DESCRIBED) for one in meant)
+        described = math.prod(map(_described, meant))
         if all(number in held for number in range(self.word_count)):
             return max(self.speaks_for(held) - HALF_SURE, math.log((1.0 - described) / described))
         share = sum(one for number, one in enumerate(meant) if number in held) / sum(meant)
@@ -184,20 +180,32 @@ def rare_words_away(query: Query, count_pieces: CountPieces | None) -> list[Soug
     """Names, numbers and rare words that a query pushes away: what holds them is not wanted at all."""
     texts = [term.value for term in query.terms if isinstance(term.value, str) and term.weight < 0]
     units = list(dict.fromkeys(sought for text in texts for sought in _units(text)))
-    names = [" ".join(sought.words) for sought in units]
-    pieces = [1] * len(names) if count_pieces is None or not names else [int(count) for count in count_pieces(names)]
-    return [
-        sought
-        for sought, name, count in zip(units, names, pieces, strict=True)
-        if _meant(name, count, len(units)) >= MEANT["rare"]
-    ]
+    meant = _all_meant(units, count_pieces, 1)
+    return [sought for sought, one in zip(units, meant, strict=True) if one >= MEANT["rare"]]
 
 
-def _meant(text: str, pieces: int, words: int) -> float:
+def _all_meant(words: Sequence[Sought], count_pieces: CountPieces | None, unknown: int) -> list[float]:
+    """The probability of each word of a query that it is meant to the letter.
+
+    ``unknown``: the pieces that each is taken to have where no tokenizer counts them.
+    """
+    if count_pieces is None or not words:
+        pieces: Iterable[Any] = [unknown] * len(words)
+    else:
+        pieces = count_pieces([" ".join(sought.words) for sought in words])
+    return [_meant(sought, int(count), len(words)) for sought, count in zip(words, pieces, strict=True)]
+
+
+def _meant(sought: Sought, pieces: int, words: int) -> float:
     """The probability that one of the ``words`` of a query is meant to the letter."""
-    if pieces >= RARE_PIECES or any(map(str.isdigit, text)):
+    if pieces >= RARE_PIECES or _has_digit(sought):
         return MEANT["rare"]
     return MEANT["uncommon"] if pieces > 1 else MEANT["common"] / words
+
+
+def _described(meant: float) -> float:
+    """The probability that a word is not meant to the letter, but describes."""
+    return max(1.0 - meant, _LEAST_DESCRIBED)
 
 
 def _words_of_name(path: str, start: int) -> list[Word]:

@@ -87,9 +87,18 @@ class Rows:
 
     def live_positions_of(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Positions of those of some ids that are rows here and not deleted."""
-        places = np.minimum(np.searchsorted(self.ids, ids), max(len(self) - 1, 0))
-        found = places[self.ids[places] == ids] if len(self) else np.empty(0, np.int64)
-        return found if self.live is None else found[self.live[found]]
+        places = self.live_positions_or_gaps(ids)
+        return places[places >= 0]
+
+    def live_positions_or_gaps(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The position of each id, int64 ``[len(ids)]``; -1 where it is no row here, or a deleted one."""
+        positions = self.positions(ids)
+        inside = positions < len(self)
+        found = np.zeros(len(ids), np.bool_)
+        found[inside] = self.ids[positions[inside]] == ids[inside]
+        if self.live is not None:
+            found[found] = self.live[positions[found]]
+        return np.where(found, positions, -1)
 
     def facts(self, columns: Sequence[str]) -> pa.Table:
         """The named columns of all rows, in order of position; nulls in those that no row has."""

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from mmsearch.indexes import LEXICAL_FORMAT, LexicalIndex, LexicalSegment, name_words, words_of
+from mmsearch.retrieval.paths import above_root
 from mmsearch.retrieval.store.manifest import LexicalEntry, Manifest
 from mmsearch.retrieval.store.snapshot import Snapshot, open_shard
 from mmsearch.types import Modality, printable
@@ -97,10 +98,5 @@ def path_words(path: bytes, roots: Sequence[bytes]) -> list[str]:
 
 @lru_cache(maxsize=4096)
 def _folder_words(folder: bytes, roots: tuple[bytes, ...]) -> list[str]:
-    above = max((os.path.dirname(root) for root in roots if _lies_in(folder, root)), key=len, default=b"")
-    inside = printable(os.fsdecode(folder[len(above) :]))
+    inside = printable(os.fsdecode(folder[len(above_root(folder, roots)) :]))
     return [word for part in inside.split(os.sep) for word in name_words(part)]
-
-
-def _lies_in(folder: bytes, root: bytes) -> bool:
-    return folder == root or folder.startswith(root.rstrip(os.sep.encode()) + os.sep.encode())

@@ -41,14 +41,14 @@ def held(made: Collection, word: str) -> list[int]:
 
 def test_new_rows_become_a_segment_and_small_segments_are_merged(made):
     for i in range(8):
-        add(made, [f"/holiday/a{i}.jpg", f"/work/b{i}.jpg"])
+        add(made, [f"/holiday/a{i}.jpg", f"/office/b{i}.jpg"])
         assert len(held(made, "holiday")) == i + 1
     (entry,) = made.manifest.lexical
     assert (entry.rows, entry.covers) == (16, 16)
 
 
 def test_dead_rows_are_not_found_and_leave_the_index_when_it_is_compacted(made):
-    add(made, ["/holiday/a.jpg", "/holiday/b.jpg", "/work/c.jpg"])
+    add(made, ["/holiday/a.jpg", "/holiday/b.jpg", "/office/c.jpg"])
     made.remove(["/holiday/a.jpg"])
     assert len(held(made, "holiday")) == 1
     made.compact()
@@ -91,7 +91,7 @@ def cut(path: Path) -> None:
 
 @pytest.mark.parametrize("harm", [cut, Path.unlink, lambda path: path.write_bytes(b"")])
 def test_a_damaged_segment_is_found_and_made_again(made, harm, raises_explained):
-    add(made, ["/holiday/a.jpg", "/work/b.jpg"])
+    add(made, ["/holiday/a.jpg", "/office/b.jpg"])
     (entry,) = made.manifest.lexical
     harm(made.root / entry.path)
     (problem,) = Collection.doctor(made.root)
@@ -142,7 +142,7 @@ def work(root, most):
     os.fsync = fsync
     made = Collection.open(root)
     vectors = np.random.default_rng(9).standard_normal((2, 8)).astype(np.float32)
-    made.add(vectors, paths=["/holiday/x.jpg", "/work/y.jpg"], modality="image", space="s")
+    made.add(vectors, paths=["/holiday/x.jpg", "/office/y.jpg"], modality="image", space="s")
     made.remove(["/holiday/a0.jpg"])
     made.compact()
     os._exit(0)
