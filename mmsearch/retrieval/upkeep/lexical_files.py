@@ -22,7 +22,7 @@ from mmsearch.types import Modality, printable
 
 _COLUMNS = ["path", "passage", "mms_title", "mms_tags"]
 _MOST_IN_MEMORY = 20_000
-"""Rows that no segment covers are made searchable in memory, up to so many: 0.1 s for each thousand passages."""
+"""Rows that no segment covers are made searchable in memory when they are first asked for, up to so many."""
 
 Document = tuple[int, list[str], str]
 
