@@ -58,7 +58,7 @@ def test_a_run_replaces_the_results_of_the_last(bench, tmp_path):
 
 
 def test_help_names_every_case():
-    done = run_script("run.py", "--help")
+    done = run_script("run.py", "--help", env={**os.environ, "COLUMNS": "200"})
     assert done.returncode == 0, done.stderr
     assert all(case in done.stdout for case in ("recall", "moments", "cold-query", "ingest"))
 
@@ -472,3 +472,66 @@ def test_questions_to_servers_never_come_twice(bench, tmp_path):
     found = list(words)
     assert len(set(found)) == len(found) == 20 * 7
     assert {len(one.split()) for one in found} == {8}
+
+
+def result(**fields):
+    return {"case": "toy", **ABOUT, **fields}
+
+
+def write_lines(path, *lines):
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    return path
+
+
+def test_two_results_of_one_machine_are_compared_and_what_got_worse_is_marked(tmp_path):
+    old = write_lines(tmp_path / "old.jsonl", result(stage="decode", seconds=1.0, items_per_s=100.0, recall=0.9))
+    new = write_lines(tmp_path / "new.jsonl", result(stage="decode", seconds=1.2, items_per_s=95.0, recall=0.899))
+    done = run_script("run.py", "--compare", str(old), str(new))
+    assert done.returncode == 1, done.stderr
+    assert re.search(r"seconds +1 → 1.2 +× 1.200 +WORSE  stage decode", done.stdout)
+    assert done.stdout.count("WORSE") == 1
+    assert "3 measurements compared, 1 worse by more than 10%" in done.stdout
+    assert run_script("run.py", "--compare", str(old), str(new), "--tolerance", "0.25").returncode == 0
+    assert run_script("run.py", "--compare", str(new), str(old)).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "worse"),
+    [
+        ("p50_ms", 1.0, 1.11, True),
+        ("p50_ms", 1.0, 1.09, False),
+        ("p50_ms", 1.0, 0.1, False),
+        ("queries_s", 100.0, 89.0, True),
+        ("queries_s", 100.0, 300.0, False),
+        ("R@5", 0.7, 0.694, True),
+        ("R@5", 0.7, 0.696, False),
+        ("cpu_s", 0.001, 0.002, False),  # too short to be measured by the clock
+        ("peak_mb", 100.0, 120.0, True),
+        ("batch", 8, 32, False),
+    ],
+)
+def test_less_time_and_more_recall_are_better(bench, name, old, new, worse):
+    assert bench("compare").is_worse(name, old, new, 0.1) is worse
+
+
+def test_runs_of_the_same_are_compared_by_their_median_and_rivals_are_not_judged(bench, tmp_path):
+    ours = {"engine": "mmsearch", "rows": 1000}
+    old = write_lines(tmp_path / "old", *(result(**ours, ms=ms) for ms in (1.0, 9.0, 2.0)), result(engine="x", ms=1.0))
+    new = write_lines(tmp_path / "new", result(**ours, ms=2.0), result(engine="x", ms=5.0), result(engine="y", ms=1.0))
+    compared, only = bench("compare").compare(old, new, 0.1)
+    assert [(one.what, one.old, one.new, one.worse) for one in compared] == [
+        ("engine mmsearch, rows 1000", 2.0, 2.0, False),
+        ("engine x", 1.0, 5.0, False),
+    ]
+    assert only == ["toy: only measured now: engine y"]
+
+
+def test_results_of_different_machines_are_not_compared(tmp_path):
+    old = write_lines(tmp_path / "old.jsonl", result(seconds=1.0))
+    new = write_lines(tmp_path / "new.jsonl", result(seconds=1.0) | {"machine": {"cpu": "another", "cores": 2}})
+    done = run_script("run.py", "--compare", str(old), str(new))
+    assert done.returncode == 2
+    assert "toy was measured on different machines: a CPU with 2 cores and another with 2 cores" in done.stderr
+    done = run_script("run.py", "--compare", str(old), str(tmp_path / "gone.jsonl"))
+    assert done.returncode == 2
+    assert "there are no results at" in done.stderr
