@@ -1,10 +1,12 @@
 """Case ``gpu``: what a GPU is worth: comparing every row, building an index, embedding. Needs one that PyTorch sees.
 
-    python benchmarks/gpu.py [--parts scan assign build encode] [--rows 1000000 10000000] [--out FOLDER]
+    python benchmarks/gpu.py [--parts scan assign build encode ingest] [--rows 1000000 10000000] [--out FOLDER]
+    python benchmarks/gpu.py --parts ingest --device cpu --architectures ViT-B-32 --pictures 64
 
 Every measurement runs on the GPU and on this machine's processor, with all its cores. Rows that are scanned are
 random: what a scan takes does not depend on them. Indexes are built over generated vectors (`synthetic`), on the GPU
 where FAISS sees it too. Models have random weights: their vectors say nothing, the time they take is that of real ones.
+The part ``ingest`` runs without a GPU too, to see that it works.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -41,27 +43,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--parts", nargs="*", default=list(PARTS), choices=list(PARTS))
     parser.add_argument("--rows", type=int, nargs="*", default=[1_000_000, 10_000_000], help="of the scans")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--device", default="cuda", help="of the part ingest")
+    parser.add_argument("--architectures", nargs="*", default=list(ARCHITECTURES), help="of the part ingest")
+    parser.add_argument("--pictures", type=int, default=20_000, help="of the part ingest")
     options = parser.parse_args(arguments)
     import torch
 
+    if options.device == "cpu" and options.parts == ["ingest"]:
+        for line in ingest(options):
+            print("  " + " ".join(f"{name}={value}" for name, value in line.items()), flush=True)
+        return 0
     if not torch.cuda.is_available():
         print("gpu was not run: it needs a GPU that PyTorch sees", file=sys.stderr)
         return 1
     about = {"gpu": torch.cuda.get_device_name(), "torch": torch.__version__, "cuda": torch.version.cuda}
     measured: list[dict[str, Any]] = []
     for part in options.parts:
-        for line in PARTS[part](options.rows):
+        for line in PARTS[part](options):
             measured.append({"part": part, **line, **about})
             print("  " + " ".join(f"{name}={value}" for name, value in line.items()), flush=True)
             write_results(options.out, "gpu", measured)  # at once: what was measured stays, whenever the run ends
     return 0
 
 
-def scan(counts: Sequence[int]) -> Measured:
+def scan(options: argparse.Namespace) -> Measured:
     """All rows compared with one query and with a thousand, from queries to the ten nearest."""
     import faiss  # noqa: F401  (so that the processor compares halves in place)
 
-    for count in counts:
+    for count in options.rows:
         vectors = random_rows(count)
         start = time.perf_counter()
         rows = gpu.GpuRows(vectors)
@@ -114,7 +123,7 @@ def random_rows(count: int, seed: int = 0) -> StoredVectors:
     return as_stored_vectors(stored)
 
 
-def assign(_: Sequence[int]) -> Measured:
+def assign(_: argparse.Namespace) -> Measured:
     """Rows put into lists by FAISS, the way to the GPU included: from how many on it pays."""
     import faiss
 
@@ -133,7 +142,7 @@ def assign(_: Sequence[int]) -> Measured:
     gpu._MIN_PRODUCTS = worth
 
 
-def build(_: Sequence[int]) -> Measured:
+def build(_: argparse.Namespace) -> Measured:
     """An index of a million generated vectors, trained and filled on the GPU or without."""
     from synthetic import Generator
 
@@ -153,7 +162,7 @@ def build(_: Sequence[int]) -> Measured:
     gpu._MIN_PRODUCTS = worth
 
 
-def encode(_: Sequence[int]) -> Measured:
+def encode(_: argparse.Namespace) -> Measured:
     """Pictures and texts a second through open_clip's towers."""
     from mmsearch.retrieval.encoders.load import load_encoder
     from mmsearch.retrieval.encoders.runtime import Runtime
@@ -179,15 +188,66 @@ def encode(_: Sequence[int]) -> Measured:
                 }
 
 
+def ingest(options: argparse.Namespace) -> Measured:
+    """Pictures a second from JPEGs of 256 pixels, and from arrays, as a share of the encoder's own rate."""
+    from feeding import embed, pictures
+
+    from mmsearch import Collection
+    from mmsearch.retrieval.encoders.load import load_encoder
+    from mmsearch.retrieval.encoders.runtime import Runtime
+
+    with tempfile.TemporaryDirectory() as files:
+        write_pictures(Path(files), options.pictures)
+        for architecture in options.architectures:
+            with tempfile.TemporaryDirectory() as folder:
+                size = random_checkpoint(architecture, Path(folder))
+                model = f"open_clip:{architecture}@{folder}"
+                encoder: Any = load_encoder(model, Runtime(options.device))
+                array = np.random.default_rng(0).integers(0, 256, (min(512, options.pictures), size, size, 3), np.uint8)
+                own = 1000 * len(array) / timed(lambda e=encoder, a=array: e.encode_images(a), 3)
+                decoded = pictures(array, options.pictures)
+                from_arrays = 1000 * len(decoded) / timed(lambda e=encoder, d=decoded: embed(e, d), 1)
+                with tempfile.TemporaryDirectory() as root, Collection.create(root, encoder) as collection:
+                    report = collection.index([files], ocr="off")
+                assert report.indexed == options.pictures
+                yield {
+                    "model": architecture,
+                    "device": options.device,
+                    "precision": encoder.precision,
+                    "pictures": options.pictures,
+                    "own_pictures_s": round(own),
+                    "arrays_pictures_s": round(from_arrays),
+                    "arrays_share": round(from_arrays / own, 3),
+                    "jpegs_pictures_s": round(report.indexed / report.seconds),
+                    "jpegs_share": round(report.indexed / report.seconds / own, 3),
+                }
+
+
+def write_pictures(folder: Path, count: int) -> None:
+    """So many different JPEGs of 256 × 256 pixels."""
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for number in range(count):
+        coarse = Image.fromarray(rng.integers(0, 256, (24, 24, 3), np.uint8))
+        coarse.resize((256, 256), Image.Resampling.BICUBIC).save(folder / f"{number}.jpg", quality=88)
+
+
 def random_checkpoint(architecture: str, folder: Path) -> int:
     """A folder as open_clip writes it, with random weights; the pixels of a side that it takes."""
     import open_clip
-    from safetensors.torch import save_file
 
     config = open_clip.get_model_config(architecture)
-    save_file(dict(open_clip.CLIP(**config).state_dict()), folder / "open_clip_model.safetensors")
-    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": {}}))
+    write_checkpoint(open_clip.CLIP(**config), config, folder)
     return int(config["vision_cfg"]["image_size"])
+
+
+def write_checkpoint(model: Any, config: Mapping[str, Any], folder: Path) -> None:
+    """A folder as open_clip writes it."""
+    from safetensors.torch import save_file
+
+    save_file(dict(model.state_dict()), folder / "open_clip_model.safetensors")
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": {}}))
 
 
 def timed(run: Callable[[], Any], runs: int) -> float:
@@ -201,11 +261,12 @@ def timed(run: Callable[[], Any], runs: int) -> float:
     return round(median(took), 3)
 
 
-PARTS: dict[str, Callable[[Sequence[int]], Measured]] = {
+PARTS: dict[str, Callable[[argparse.Namespace], Measured]] = {
     "scan": scan,
     "assign": assign,
     "build": build,
     "encode": encode,
+    "ingest": ingest,
 }
 
 

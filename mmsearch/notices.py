@@ -40,6 +40,7 @@ class NoticeKind(StrEnum):
     FILE_SAMPLED = "file_sampled"
     PAIRS_NOT_SCORED = "pairs_not_scored"
     PAIRS_NOT_INDEXED = "pairs_not_indexed"
+    BATCHES_HALVED = "batches_halved"
     LEVELS_KEPT = "levels_kept"
     LEVELS_NOT_FITTED = "levels_not_fitted"
 
@@ -147,6 +148,9 @@ _SENTENCES: dict[NoticeKind, Callable[..., str]] = {
     ),
     NoticeKind.FILE_SAMPLED: "{file}: searched by {sample}".format,
     NoticeKind.PAIRS_NOT_SCORED: "not scored with every model: {reason}".format,
+    NoticeKind.BATCHES_HALVED: (
+        "memory was short where {model} runs: it was given smaller batches, of {batch} at the end".format
+    ),
     NoticeKind.LEVELS_KEPT: lambda direction, model, source: (
         f"{direction} keeps its levels, which were {_FITTED_ON[source]}: they are better than what the contents tell"
         f" (model {model})"

@@ -265,6 +265,38 @@ def test_threads_that_ask_at_once_get_what_one_would(sensing):
                 assert_same_vectors(case, vectors, future.result())
 
 
+BEGINS = ("begin_images", "begin_texts", "begin_sounds", "begin_films")
+
+
+def test_what_is_begun_gives_what_would_be_waited_for(sensing):
+    """Two batches are begun before the first is waited for, in another thread, as an indexing run does."""
+    case, _, some = sensing
+    offered = [name for name in BEGINS if hasattr(case.encoder, name)]
+    assert not offered or len(offered) == 2, "begin_texts, and one for what is no text"
+    for name in offered:
+        items = texts(9) if name == "begin_texts" else some[:9] if name != "begin_images" else np.stack(some[:9])
+        begun = [getattr(case.encoder, name)(part) for part in (items[:4], items[4:], items[:0])]
+        with ThreadPoolExecutor(1) as pool:
+            vectors = np.concatenate(list(pool.map(lambda wait: wait(), begun)))
+        assert_same_vectors(case, vectors, getattr(case.encoder, name.replace("begin", "encode"))(items))
+
+
+def test_a_buffer_for_pictures_has_their_shape(picturing):
+    if hasattr(picturing.encoder, "image_buffer"):
+        buffer = picturing.encoder.image_buffer(3)
+        assert (buffer.shape, buffer.dtype) == (pictures(picturing.encoder, 3).shape, np.uint8)
+
+
+def test_tokens_are_counted_while_others_embed(case):
+    expected = case.encoder.count_tokens(texts(40))
+    with ThreadPoolExecutor(2) as pool:
+        embedding = [pool.submit(case.encoder.encode_texts, texts(8)) for _ in range(6)]
+        for _ in range(12):
+            assert (case.encoder.count_tokens(texts(40)) == expected).all()
+        for future in embedding:
+            future.result()
+
+
 @pytest.mark.parametrize("text", ODD_TEXTS, ids=[ascii(text)[:24] for text in ODD_TEXTS])
 def test_an_odd_text_gets_a_unit_vector_and_is_counted(case, text):
     vectors = case.encoder.encode_texts(["a dog", text])

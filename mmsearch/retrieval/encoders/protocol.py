@@ -11,12 +11,18 @@ To search with a model of your own, write a class with the members of `Encoder` 
 
 What every encoder must keep to: vectors are float32 and of length 1; the same input gives the same vector, whatever
 else is in the batch (pad each item by itself, or not at all); methods may be called from several threads. Making an
-encoder should be cheap: load weights when they are first used.
+encoder should be cheap: load weights when they are first used. Arrays that it is given may be overwritten once it has
+returned. An indexing run embeds on one thread, in batches that grow while that makes the encoder faster; where one is
+too large for its memory, raise `MemoryError` (or let torch's ``OutOfMemoryError`` pass), and it comes again in halves.
+
+An encoder on a device that works by itself, as a GPU does, may also have ``begin_images``, ``begin_texts``,
+``begin_sounds`` or ``begin_films`` (`BeginsImages` and so on). They return before the work is done, so that an indexing
+run prepares the next batch meanwhile.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -114,6 +120,44 @@ class ImageEncoder(Encoder, Protocol):
 
 
 @runtime_checkable
+class BeginsImages(ImageEncoder, Protocol):
+    """Embeds pictures on a device that works by itself; optional."""
+
+    def image_buffer(self, count: int) -> NDArray[np.uint8]:
+        """Memory from which pictures get to the device fastest.
+
+        Args:
+            count: how many pictures.
+
+        Returns:
+            uint8 ``[count, height, width, 3]``, not filled.
+        """
+        ...
+
+    def begin_images(self, pixels: NDArray[np.uint8]) -> Callable[[], NDArray[np.float32]]:
+        """Begin to embed pictures, and return at once.
+
+        Args:
+            pixels: as `encode_images` takes them, best part of an `image_buffer`; not changed until the vectors are
+                there.
+
+        Returns:
+            A function that waits for the vectors and returns what `encode_images` would. It may be called from another
+            thread; of two batches begun one after the other, the first is waited for first.
+        """
+        ...
+
+
+@runtime_checkable
+class BeginsTexts(TextEncoder, Protocol):
+    """Embeds texts on a device that works by itself; optional."""
+
+    def begin_texts(self, texts: Sequence[str]) -> Callable[[], NDArray[np.float32]]:
+        """Begin to embed texts; see `BeginsImages.begin_images`."""
+        ...
+
+
+@runtime_checkable
 class AudioEncoder(Encoder, Protocol):
     """Embeds sounds: ``audio`` in ``modalities``.
 
@@ -156,6 +200,24 @@ class VideoEncoder(Encoder, Protocol):
         Returns:
             Unit vectors, float32 ``[len(films), dim]``.
         """
+        ...
+
+
+@runtime_checkable
+class BeginsSounds(AudioEncoder, Protocol):
+    """Embeds sounds on a device that works by itself; optional."""
+
+    def begin_sounds(self, sounds: Sequence[NDArray[np.float32]]) -> Callable[[], NDArray[np.float32]]:
+        """Begin to embed sounds; see `BeginsImages.begin_images`."""
+        ...
+
+
+@runtime_checkable
+class BeginsFilms(VideoEncoder, Protocol):
+    """Embeds films on a device that works by itself; optional."""
+
+    def begin_films(self, films: Sequence[NDArray[np.uint8]]) -> Callable[[], NDArray[np.float32]]:
+        """Begin to embed films; see `BeginsImages.begin_images`."""
         ...
 
 

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.retrieval.encoders.inputs import checked_vectors
-from mmsearch.retrieval.encoders.protocol import VideoEncoder
+from mmsearch.notices import Notice, NoticeKind
+from mmsearch.retrieval.encoders.protocol import Encoder, ImageEncoder, VideoEncoder
 from mmsearch.retrieval.encoders.routing import ModelRouting
-from mmsearch.retrieval.enrich.ocr.lines import lines_from_text, lines_to_text
-from mmsearch.retrieval.ingest.batches import Batcher
+from mmsearch.retrieval.ingest.batch_size import BatchSize
+from mmsearch.retrieval.ingest.encoder_thread import EncoderThread
+from mmsearch.retrieval.ingest.lanes import Begin, Lane, PictureLane, most_pictures
+from mmsearch.retrieval.ingest.pending import PendingFile, kept_piece
 from mmsearch.retrieval.ingest.picture_texts import passages_of_lines, passages_over_time
-from mmsearch.retrieval.ingest.rows import RowDraft, rows_of_file
+from mmsearch.retrieval.ingest.rows import RowDraft, picture_item, rows_of_file
 from mmsearch.retrieval.ingest.speech import SpeechPassages
 from mmsearch.retrieval.ingest.stored_files import StoredRows
 from mmsearch.retrieval.ingest.unfinished import KEEP_AFTER_S, UnfinishedFiles
@@ -25,14 +26,18 @@ from mmsearch.retrieval.media.texts.encoded_data import readable_passages
 from mmsearch.retrieval.media.texts.text import join_notes, passages
 from mmsearch.retrieval.media.workers.jobs import Decoded, Part, TextPart
 from mmsearch.retrieval.progress import Stopwatch
-from mmsearch.retrieval.store.partial_files import PartialPiece, PartialPieces
-from mmsearch.types import MODALITIES, Modality, Span, SpanUnit
+from mmsearch.retrieval.store.partial_files import PartialPieces
+from mmsearch.types import Span, SpanUnit
 
 MAX_BATCH = 64
+"""Pictures of a batch on a processor; see `most_pictures`."""
 TEXT_BATCH = 256
 _FIRST_BATCH = 8
+_MOST_TEXTS_ON_DEVICE = 2048
 _MOST_SOUNDS = 16  # ten seconds each
 _MOST_SHOTS = 8
+_MORE_ON_DEVICE = 4  # times as many sounds and shots
+_FLUSH_S = 0.2
 _LOOK_EVERY_S = 1.0  # for files whose vectors are to be kept
 MAX_PASSAGES = 100_000
 """Passages of a text or document that are embedded; the rows of a table are bounded where the table is read."""
@@ -46,77 +51,17 @@ class EmbeddedFile:
     rows: list[StoredRows]
 
 
-@dataclass(slots=True)
-class _PendingFile:
-    """A file that is not embedded to its end.
-
-    Attributes:
-        content_hash: the hash of its content.
-        earlier: the pieces that an earlier run embedded and kept on disk.
-        pieces: its parts so far, in order.
-        counts: the number of its parts so far, by modality.
-        kept: how many of them are on disk, by modality.
-        kept_at: when some were last written to disk, by ``time.monotonic()``.
-        waiting: how many vectors are still to come.
-        decoded: the end of its decoding, once it has come.
-        passages: the first part with each text; later parts with the same text share its vector.
-        cut: whether passages beyond `MAX_PASSAGES` were left out.
-    """
-
-    content_hash: bytes
-    earlier: PartialPieces
-    pieces: list[RowDraft] = field(default_factory=list)
-    counts: dict[Modality, int] = field(default_factory=lambda: dict.fromkeys(MODALITIES, 0))
-    kept: dict[Modality, int] = field(default_factory=lambda: dict.fromkeys(MODALITIES, 0))
-    kept_at: float = field(default_factory=time.monotonic)
-    waiting: int = 0
-    decoded: Decoded | None = None
-    passages: dict[str, RowDraft] = field(default_factory=dict)
-    cut: bool = False
-
-    @property
-    def is_long(self) -> bool:
-        """Whether work on it could be lost: it has several parts, and more are to come or to be embedded."""
-        return len(self.pieces) > 1 and (self.decoded is None or self.waiting > 0)
-
-    def add(self, piece: RowDraft) -> PartialPiece | None:
-        """Add the next part; returns the same part as an earlier run embedded it, if one did."""
-        earlier, place = self.earlier.get(piece.modality, ()), self.counts[piece.modality]
-        self.pieces.append(piece)
-        self.counts[piece.modality] += 1
-        if place >= len(earlier) or len(earlier[place].vectors) != piece.vector_count:
-            return None
-        return earlier[place] if earlier[place].is_of(piece.span) else None
-
-    def fill(self, modality: Modality, count: int) -> None:
-        """Add parts that an earlier run embedded and decoding therefore left out, until there are ``count``."""
-        for kept in self.earlier.get(modality, ())[self.counts[modality] : count]:
-            span = Span(kept.start or 0.0, kept.end or 0.0, "s")
-            piece = RowDraft(modality, span, None, kept.continues, kept.can_go_on, kept.damage, len(kept.vectors))
-            piece.vectors, piece.lines = list(kept.vectors), lines_from_text(kept.written)
-            self.add(piece)
-
-    def to_keep(self) -> Iterator[tuple[Modality, int, list[RowDraft]]]:
-        """The parts to write to disk: embedded, not there yet, and before any that waits.
-
-        Yields, for each modality, the number of the first such part and all of them.
-        """
-        for modality, first in self.kept.items():
-            pieces = [piece for piece in self.pieces if piece.modality == modality][first:]
-            done = list(itertools.takewhile(lambda piece: piece.is_embedded, pieces))
-            if done:
-                yield modality, first, done
-
-
 class Embedder:
     """Embeds decoded files. Each comes out once, with all its rows, when the last of its vectors is there.
+
+    Encoders run on a thread of their own, so that files come out of any later call. Use `stop` at the end.
 
     Args:
         routing: the models.
         release: called with a picture when its pixels are no longer needed.
         clock: takes the time of encoding.
         unfinished: keeps vectors of files that take long.
-        batch: pictures or frames that are embedded at once; None: more and more, up to `MAX_BATCH`.
+        batch: pictures or frames that are embedded at once; None: more and more, while that is faster.
         known_pieces: gives vectors that are stored of a content, by its hash; None: none are looked up.
     """
 
@@ -131,45 +76,38 @@ class Embedder:
         known_pieces: Callable[[bytes], PartialPieces] | None = None,
     ) -> None:
         self._known_pieces = known_pieces or (lambda content_hash: {})
-        self._routing = routing
+        self._text = routing.text  # asked for many times a file, and found by a look at all members of a class
+        self._spaces = routing.spaces()
         self._release = release
         self._unfinished = unfinished
         self._looked_at = time.monotonic()
-        self._pending: dict[bytes, _PendingFile] = {}
-        self._finished: list[_PendingFile] = []
+        self._pending: dict[bytes, PendingFile] = {}
+        self._finished: list[PendingFile] = []
+        self._pictures: list[EmbeddedFile] = []
         self._speech = SpeechPassages(routing.listener)
-
-        first = batch or _FIRST_BATCH
-        self._pictures = Batcher(self._encode_pictures, clock, first, batch or MAX_BATCH)
-        self._texts = Batcher(self._encode_texts, clock, TEXT_BATCH, TEXT_BATCH)
-        self._sounds = Batcher(
-            self._encode_sounds, clock, min(first, _MOST_SOUNDS), min(batch or _MOST_SOUNDS, _MOST_SOUNDS)
-        )
-        self._films = Batcher(
-            self._encode_films, clock, min(first, _MOST_SHOTS), min(batch or _MOST_SHOTS, _MOST_SHOTS)
-        )
-        self._batches: tuple[Batcher[Any], ...] = (self._pictures, self._texts, self._sounds, self._films)
+        self._encoders = EncoderThread(clock)
+        self._lanes: dict[str, Lane] = _lanes(routing, batch)
 
     def add_part(self, part: Part) -> Iterator[EmbeddedFile]:
         """Add a part of a film, a sound or a picture of several pages; yields files that are complete now."""
         file = self._pending_file(part.path, part.content_hash)
         span = Span(part.start_s, part.end_s, "page" if part.kind == "page" else "s")
         if part.kind == "page":
-            self._enqueue(file, RowDraft("image", span), self._pictures, [part.array])
-            yield from self._enqueue_passages(file, passages_of_lines(part.lines, self._routing.text, span))
+            self._enqueue(file, RowDraft("image", span), "image", [part.array])
+            yield from self._enqueue_passages(file, passages_of_lines(part.lines, self._text, span))
         elif part.kind == "window":
             file.fill("audio", part.index)
             piece = RowDraft("audio", span, can_go_on=part.can_go_on, damage=part.damage)
-            self._enqueue(file, piece, self._sounds, [part.array])
+            self._enqueue(file, piece, "audio", [part.array])
         elif part.kind == "voice":
             self._speech.add(part.path, part.array)
         else:
             file.fill("video", part.index)
             piece = RowDraft("video", span, None, part.continues, part.can_go_on, part.damage, lines=part.lines)
-            if isinstance(self._routing.video, VideoEncoder):
-                self._enqueue(file, piece, self._films, [part.array])
+            if "video" in self._lanes:
+                self._enqueue(file, piece, "video", [part.array])
             else:
-                self._enqueue(file, piece, self._pictures, list(part.array))
+                self._enqueue(file, piece, "frame", part.array)
         yield from self._run_full()
 
     def add_texts(self, part: TextPart) -> Iterator[EmbeddedFile]:
@@ -180,78 +118,117 @@ class Embedder:
     def drop(self, path: bytes, *, may_work_later: bool = False) -> None:
         """Drop the parts of a file that was not decoded to its end.
 
-        With ``may_work_later`` what is kept of it on disk stays for another run.
+        With ``may_work_later`` what is kept of it on disk stays for another run, with what was given to the encoders.
         """
         self._speech.drop(path)
+        if may_work_later and path in self._pending and self._pending[path].is_long:
+            while self._encoders.wait_for_vectors():
+                self._take_in()
+            self.keep()
         file = self._pending.pop(path, None)
         if file is not None and not may_work_later:
             self._unfinished.finish(file.content_hash)
 
     def keep(self, patience_s: float | None = None) -> None:
-        """Write to disk what is embedded of long files that were begun, or written last, ``patience_s`` seconds ago."""
-        patience_s = KEEP_AFTER_S if patience_s is None else patience_s
+        """Write to disk what is embedded of long files that were begun, or written last, some seconds ago.
+
+        ``patience_s``: how many; given at the end of a run, when files that are there in part are written too.
+        """
+        at_end, patience_s = patience_s is not None, KEEP_AFTER_S if patience_s is None else patience_s
         now = self._looked_at = time.monotonic()
         for file in self._pending.values():
-            if file.is_long and now - file.kept_at >= patience_s:
+            begun = at_end and any(file.kept.values())
+            if file.is_long and (begun or now - file.kept_at >= patience_s):
                 for modality, first, pieces in file.to_keep():
-                    self._unfinished.keep(file.content_hash, modality, first, [_kept(piece) for piece in pieces])
+                    self._unfinished.keep(file.content_hash, modality, first, [kept_piece(piece) for piece in pieces])
                     file.kept[modality] += len(pieces)
                 file.kept_at = now
 
-    def _pending_file(self, path: bytes, content_hash: bytes) -> _PendingFile:
+    def _pending_file(self, path: bytes, content_hash: bytes) -> PendingFile:
         file = self._pending.get(path)
         if file is None:
-            earlier = self._unfinished.kept.get(content_hash) or self._known_pieces(content_hash)
-            file = self._pending[path] = _PendingFile(content_hash, earlier)
+            file = self._pending[path] = PendingFile(content_hash, self._earlier(content_hash))
             file.kept |= {modality: len(pieces) for modality, pieces in file.earlier.items()}
         return file
 
+    def _earlier(self, content_hash: bytes) -> PartialPieces:
+        return self._unfinished.kept.get(content_hash) or self._known_pieces(content_hash)
+
     def add(self, decoded: Decoded) -> Iterator[EmbeddedFile]:
         """Add the end of a file's decoding; yields files that are complete now."""
+        if self._is_one_picture(decoded):
+            lane = self._lanes["image"]
+            lane.add(decoded.pixels, decoded)
+            self._release(decoded)
+            if not (lane.is_full or self._encoders.has_finished):
+                return
+        else:
+            yield from self._add_all_of(decoded)
+        yield from self._run_full()
+
+    def _is_one_picture(self, decoded: Decoded) -> bool:
+        """Whether one row, with one vector, is all that can come of a file: so it is with nearly all pictures."""
+        if decoded.pixels is None or decoded.kind != "image" or decoded.lines or decoded.path in self._pending:
+            return False
+        return not any(self._earlier(decoded.content_hash).values())
+
+    def _add_all_of(self, decoded: Decoded) -> Iterator[EmbeddedFile]:
         file = self._pending_file(decoded.path, decoded.content_hash)
         if decoded.kind == "image" and decoded.pixels is not None:
-            self._enqueue(file, RowDraft("image"), self._pictures, [decoded])
+            self._enqueue(file, RowDraft("image"), "image", [decoded.pixels])
+            self._release(decoded)
         yield from self._enqueue_passages(file, self._passages(decoded))
-        yield from self._enqueue_passages(file, self._speech.finish(decoded.path, self._routing.text))
-        yield from self._enqueue_passages(file, passages_of_lines(decoded.lines, self._routing.text))
+        yield from self._enqueue_passages(file, self._speech.finish(decoded.path, self._text))
+        yield from self._enqueue_passages(file, passages_of_lines(decoded.lines, self._text))
         shots = [piece for piece in file.pieces if piece.modality == "video"]
-        yield from self._enqueue_passages(file, passages_over_time(shots, self._routing.text))
+        yield from self._enqueue_passages(file, passages_over_time(shots, self._text))
         if file.cut:
             note = join_notes(decoded.facts.note, f"only its first {MAX_PASSAGES:,} passages are indexed")
             decoded = replace(decoded, facts=replace(decoded.facts, note=note))
         file.decoded = decoded
         if not file.waiting:
             self._finished.append(file)
-        yield from self._run_full()
 
     def flush(self) -> Iterator[EmbeddedFile]:
-        """Embed all that waits for a batch to fill; yields files that are complete now."""
-        for batch in self._batches:
-            batch.run()
+        """Hand over all that waits for a batch to fill; yields files that are complete now, or in a moment."""
+        for lane in self._lanes.values():
+            while not lane.is_empty:
+                yield from self._hand_over(lane)
+        until = time.monotonic() + _FLUSH_S
+        while self._encoders.wait_for_vectors() and time.monotonic() < until:
+            yield from self._complete()
         yield from self._complete()
 
-    def _enqueue(self, file: _PendingFile, piece: RowDraft, batch: Batcher[Any], items: Sequence[Any]) -> None:
-        """Add a part to its file and its items to a batch, unless an earlier run embedded them."""
+    def finish(self) -> Iterator[EmbeddedFile]:
+        """Embed all that waits, and wait for it; yields the files."""
+        yield from self.flush()
+        while self._encoders.wait_for_vectors():
+            yield from self._complete()
+
+    def stop(self) -> Iterator[EmbeddedFile]:
+        """End the threads, with the batches that are being embedded and without those that wait; yields files."""
+        self._encoders.stop()
+        yield from self._complete()
+
+    @property
+    def notices(self) -> list[Notice]:
+        """That the memory of a device was short."""
+        halved = {id(lane): lane for lane in self._lanes.values() if lane.size.was_halved}.values()
+        return [Notice(NoticeKind.BATCHES_HALVED, {"model": lane.model, "batch": lane.size.now}) for lane in halved]
+
+    def _enqueue(self, file: PendingFile, piece: RowDraft, lane: str, items: Iterable[Any]) -> None:
+        """Add a part to its file and its items to a lane, unless an earlier run embedded them."""
+        items = list(items)
         piece.vector_count = len(items)
         earlier = file.add(piece)
         if earlier is not None:
             piece.vectors = list(earlier.vectors)
-            for item in items:
-                if isinstance(item, Decoded):
-                    self._release(item)
             return
-
-        def on_vector(vector: NDArray[np.float32]) -> None:
-            piece.vectors.append(vector)
-            file.waiting -= 1
-            if not file.waiting and file.decoded is not None:
-                self._finished.append(file)
-
         file.waiting += len(items)
         for item in items:
-            batch.add(item, on_vector)
+            self._lanes[lane].add(item, (file, piece))
 
-    def _enqueue_passages(self, file: _PendingFile, pieces: Iterator[RowDraft]) -> Iterator[EmbeddedFile]:
+    def _enqueue_passages(self, file: PendingFile, pieces: Iterator[RowDraft]) -> Iterator[EmbeddedFile]:
         """Add passages to a batch, those with the same text once; embeds full batches."""
         for piece in pieces:
             may_be_cut = piece.span is not None and piece.span.unit in ("char", "page")
@@ -260,55 +237,62 @@ class Embedder:
                 return
             first = file.passages.setdefault(piece.passage or "", piece)
             if first is piece:
-                self._enqueue(file, piece, self._texts, [piece.passage])
-                if self._texts.is_full:
+                self._enqueue(file, piece, "text", [piece.passage])
+                if self._lanes["text"].is_full:
                     yield from self._run_full()
             else:
                 piece.vectors = first.vectors
                 file.add(piece)
 
     def _run_full(self) -> Iterator[EmbeddedFile]:
-        for batch in self._batches:
-            if batch.is_full:
-                batch.run()
-        if time.monotonic() - self._looked_at >= _LOOK_EVERY_S:
-            self.keep()
+        for lane in self._lanes.values():
+            while lane.is_full:
+                yield from self._hand_over(lane)
         yield from self._complete()
 
+    def _hand_over(self, lane: Lane) -> Iterator[EmbeddedFile]:
+        """Hand a batch over to the encoders as soon as there is room for it."""
+        while not self._encoders.wait_for_room():
+            yield from self._complete()
+        self._encoders.submit(lane.next_batch())
+
     def _complete(self) -> Iterator[EmbeddedFile]:
+        """Take in the vectors that are there; yields files that are complete now."""
+        self._take_in()
+        if time.monotonic() - self._looked_at >= _LOOK_EVERY_S:
+            self.keep()
+        pictures, self._pictures = self._pictures, []
+        yield from pictures
         files, self._finished = self._finished, []
         for file in files:
             assert file.decoded is not None
             self._pending.pop(file.decoded.path, None)
-            yield EmbeddedFile(file.decoded, rows_of_file(file.decoded, file.pieces, self._routing.spaces()))
+            yield EmbeddedFile(file.decoded, rows_of_file(file.decoded, file.pieces, self._spaces))
 
-    def _encode_pictures(self, items: list[Decoded | NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """Pictures, and the frames of films that are embedded by their frames."""
-        image = self._routing.image
-        assert image is not None
-        pixels = np.stack([item.pixels if isinstance(item, Decoded) else item for item in items])  # type: ignore[misc]
-        for item in items:
-            if isinstance(item, Decoded):
-                self._release(item)
-        return checked_vectors(image.encode_images(pixels), len(items), image.space)
+    def _take_in(self) -> None:
+        """Give the vectors that are there to their owners: a picture that is a file, or a part of a file."""
+        for batch in self._encoders.take_finished():
+            vectors = batch.vectors
+            assert vectors is not None
+            stored = vectors.astype(np.float16)
+            for row, owner in enumerate(batch.owners):
+                if isinstance(owner, Decoded):
+                    rows = StoredRows(self._spaces["image"], "image", [picture_item(owner)], stored[row : row + 1])
+                    self._pictures.append(EmbeddedFile(owner, [rows]))
+                else:
+                    file, piece = owner
+                    self._add_vector(file, piece, vectors[row])
+            if batch.release is not None:
+                batch.release()
 
-    def _encode_texts(self, items: list[str]) -> NDArray[np.float32]:
-        text = self._routing.text
-        assert text is not None
-        return checked_vectors(text.encode_texts(items), len(items), text.space)
-
-    def _encode_sounds(self, items: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-        audio = self._routing.audio
-        assert audio is not None
-        return checked_vectors(audio.encode_sounds(items), len(items), audio.space)
-
-    def _encode_films(self, items: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        video = self._routing.video
-        assert isinstance(video, VideoEncoder)
-        return checked_vectors(video.encode_films(items), len(items), video.space)
+    def _add_vector(self, file: PendingFile, piece: RowDraft, vector: NDArray[np.float32]) -> None:
+        piece.vectors.append(vector)
+        file.waiting -= 1
+        if not file.waiting and file.decoded is not None:
+            self._finished.append(file)
 
     def _passages(self, file: Decoded) -> Iterator[RowDraft]:
-        text_encoder = self._routing.text
+        text_encoder = self._text
         if text_encoder is None:
             return
         count, limit = text_encoder.count_tokens, text_encoder.max_tokens
@@ -323,7 +307,7 @@ class Embedder:
 
     def _row_passages(self, texts: Iterable[tuple[int, str]], unit: SpanUnit) -> Iterator[RowDraft]:
         """The passages of a table's rows or a document's pages; a text that the next one repeats is cut only once."""
-        text_encoder = self._routing.text
+        text_encoder = self._text
         if text_encoder is None:
             return
         last, spans = "", list[tuple[int, int]]()
@@ -334,7 +318,33 @@ class Embedder:
                 yield RowDraft("text", Span(row, row + 1, unit), text[start:end])
 
 
-def _kept(piece: RowDraft) -> PartialPiece:
-    start, end = (None, None) if piece.span is None else (piece.span.start, piece.span.end)
-    written = lines_to_text(piece.lines)
-    return PartialPiece(start, end, piece.continues, piece.can_go_on, piece.damage, np.stack(piece.vectors), written)
+def _lanes(routing: ModelRouting, batch: int | None) -> dict[str, Lane]:
+    """A lane for each kind of item that is embedded; ``batch``: as of `Embedder`."""
+    lanes: dict[str, Lane] = {}
+    first = batch or _FIRST_BATCH
+    image, video, audio, text = routing.image, routing.video, routing.audio, routing.text
+
+    def several(encoder: Encoder, most: int) -> BatchSize:
+        most = most if encoder.device == "cpu" else _MORE_ON_DEVICE * most
+        return BatchSize(first, min(batch or most, most))
+
+    if image is not None:
+        lanes["image"] = PictureLane(image, BatchSize(first, batch or most_pictures(image, MAX_BATCH)))
+    if isinstance(video, VideoEncoder):
+        begin = Begin(video, "encode_films", "begin_films")
+        lanes["video"] = Lane(begin, several(video, _MOST_SHOTS), _n_bytes)
+    elif video is image and image is not None:
+        lanes["frame"] = lanes["image"]
+    elif isinstance(video, ImageEncoder):
+        lanes["frame"] = PictureLane(video, BatchSize(first, batch or most_pictures(video, MAX_BATCH)))
+    if audio is not None:
+        begin = Begin(audio, "encode_sounds", "begin_sounds")
+        lanes["audio"] = Lane(begin, several(audio, _MOST_SOUNDS), _n_bytes)
+    if text is not None:
+        most = TEXT_BATCH if text.device == "cpu" else _MOST_TEXTS_ON_DEVICE
+        lanes["text"] = Lane(Begin(text, "encode_texts", "begin_texts"), BatchSize(TEXT_BATCH, most), len)
+    return lanes
+
+
+def _n_bytes(array: NDArray[Any]) -> int:
+    return array.nbytes

@@ -1,4 +1,4 @@
-"""Decode ‖ encode ‖ write: workers decode, the calling thread encodes, another commits; every queue is bounded."""
+"""Decode ‖ encode ‖ write: workers decode, one thread encodes, another commits; every queue is bounded."""
 
 from __future__ import annotations
 
@@ -86,9 +86,12 @@ def run_pipeline(job: PipelineJob, decoder: Decoder) -> PipelineResult:
         run.delete_missing()
     except KeyboardInterrupt:
         run.result.interrupted = True
+        run.stop()
         run.embedder.keep(_KEEP_AT_END_AFTER_S)
     finally:
+        run.stop()
         run.committer.close()
+    job.plan.notices += run.embedder.notices
     run.unfinished.remove_finished(run.committer.committed)
     if run.duplicates_in_run:
         run.copy_rows_to_duplicates()
@@ -153,7 +156,11 @@ class _PipelineRun:
                 self.committer.commit_if_due()
                 self.unfinished.remove_finished(self.committer.committed)
                 self._report_progress(item.path)
-        self._handle_embedded(self.embedder.flush())
+        self._handle_embedded(self.embedder.finish())
+
+    def stop(self) -> None:
+        """End the embedding; files that are complete by then are committed."""
+        self._handle_embedded(self.embedder.stop())
 
     def delete_missing(self) -> None:
         """Delete the rows of files that are gone and were found nowhere else."""

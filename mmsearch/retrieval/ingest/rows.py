@@ -43,6 +43,19 @@ class RowDraft:
         return len(self.vectors) == self.vector_count
 
 
+def picture_item(file: Decoded) -> Item:
+    """The one row of a file that is a single picture."""
+    return Item(
+        file.path,
+        file.content_hash,
+        file.size,
+        file.mtime_ns,
+        "image",
+        facts=file.facts,
+        ctime_ns=file.ctime_ns,
+    )
+
+
 def rows_of_file(file: Decoded, drafts: Sequence[RowDraft], spaces: Mapping[Modality, Space]) -> list[StoredRows]:
     """The rows of a decoded file by modality, each in the space of the model that embedded it.
 

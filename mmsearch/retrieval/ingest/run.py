@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from mmsearch.machine import usable_cpus
 from mmsearch.notices import Notice, NoticeKind
 from mmsearch.retrieval.encoders.routing import ModelRouting
-from mmsearch.retrieval.ingest.embedder import MAX_BATCH
 from mmsearch.retrieval.ingest.excludes import checked_patterns
 from mmsearch.retrieval.ingest.expected_rows import CutOptions
 from mmsearch.retrieval.ingest.mounts import mounts_above
@@ -29,6 +28,8 @@ from mmsearch.retrieval.store.manifest import Manifest
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.writer import Writer
 from mmsearch.types import Report, printable
+
+_SLOTS_A_WORKER = 4  # the one that it fills, and those that wait to be copied into a batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +113,7 @@ def plan_run(snapshot: Snapshot, routing: ModelRouting, paths: Sequence[bytes], 
 def open_decoder(routing: ModelRouting, options: IngestOptions) -> Decoder:
     """The decoding workers of a run, not started yet."""
     workers = options.workers or usable_cpus()
-    slots = (options.batch or MAX_BATCH) + 2 * workers
-    return Decoder(workers, decode_spec(routing, options), slots)
+    return Decoder(workers, decode_spec(routing, options), slots=_SLOTS_A_WORKER * workers)
 
 
 def decode_spec(routing: ModelRouting, options: IngestOptions) -> DecodeSpec:

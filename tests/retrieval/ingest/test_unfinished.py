@@ -82,6 +82,7 @@ def interrupted(monkeypatch, embedded):
     def index(collection: Collection, paths: list[Path], stretches: int) -> int:
         def pressed(encode):
             def encode_or_end(encoder, given):
+                time.sleep(0.1)  # meanwhile what was embedded before is kept
                 if len(list(collection.root.glob(f"{partial_files.PARTIAL_FOLDER}/*/*"))) >= stretches:
                     raise KeyboardInterrupt
                 return encode(encoder, given)
@@ -128,9 +129,9 @@ from pathlib import Path
 import mmsearch
 from mmsearch.retrieval.ingest import embedder
 embedder.KEEP_AFTER_S = embedder._LOOK_EVERY_S = 0.0
-embedder._FIRST_BATCH = embedder._MOST_SOUNDS = embedder.MAX_BATCH = 4
+embedder._FIRST_BATCH = embedder._MOST_SOUNDS = embedder.MAX_BATCH = 1
 def watch(progress):
-    if len(list(Path({str(empty.root)!r}).glob("partial/*/*"))) >= 3:
+    if len(list(Path({str(empty.root)!r}).glob("partial/*/*"))) >= 9:
         print("kept", flush=True)
         time.sleep(600)
 mmsearch.Collection.open({str(empty.root)!r}).index([{str(long_files / name)!r}], workers=1, watch=watch, ocr="off")

@@ -5,7 +5,7 @@ Contrastive language-audio pretraining, https://arxiv.org/abs/2211.06687.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -18,6 +18,7 @@ from mmsearch.retrieval.encoders.huggingface.encoder import TransformersEncoder
 from mmsearch.retrieval.encoders.huggingface.spectrogram import Spectrogram
 from mmsearch.retrieval.encoders.inputs import checked_sounds
 from mmsearch.retrieval.encoders.runtime import DEFAULT_RUNTIME, Runtime
+from mmsearch.retrieval.encoders.torch_device import Vectors
 from mmsearch.types import Modality
 
 MODEL_TYPE = "clap"
@@ -74,6 +75,10 @@ class ClapEncoder(TransformersEncoder):
         Raises:
             UsageError: a sound is longer than the model's window, empty, not finite, or not float32.
         """
+        return self.begin_sounds(sounds)()
+
+    def begin_sounds(self, sounds: Sequence[NDArray[np.float32]]) -> Callable[[], Vectors]:
+        """`encode_sounds`, waited for by the function that it returns."""
         checked = checked_sounds(sounds, most=self.spectrogram.samples)
 
         def forward(part: list[int]) -> Any:
@@ -81,7 +86,7 @@ class ClapEncoder(TransformersEncoder):
             model = self.model()
             return model.audio_projection(model.audio_model(self._to_device(batch)).pooler_output)
 
-        return self._encode([self.spectrogram.samples] * len(checked), _SOUNDS_AT_ONCE[self.device], forward)
+        return self._begin([self.spectrogram.samples] * len(checked), _SOUNDS_AT_ONCE[self.device], forward)
 
     def _text_features(self, ids: Any) -> Any:
         model = self.model()

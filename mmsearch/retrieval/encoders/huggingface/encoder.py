@@ -15,6 +15,7 @@ from mmsearch.retrieval.encoders.huggingface.tokenizer import TextTokenizer
 from mmsearch.retrieval.encoders.inputs import checked_texts, digest
 from mmsearch.retrieval.encoders.lazy import Lazy
 from mmsearch.retrieval.encoders.runtime import Runtime, checked_precision, choose_device, full_float32
+from mmsearch.retrieval.encoders.torch_device import TorchDevice, Vectors
 from mmsearch.types import Modality, Space
 
 TEXTS_AT_ONCE = {"cpu": 16, "mps": 32, "cuda": 64}
@@ -71,18 +72,21 @@ class TransformersEncoder:
         self.tokenizer = TextTokenizer(checkpoint.tokenizer, context)
         self.max_tokens = self.tokenizer.max_tokens
         self._threads = runtime.threads
+        self._device = TorchDevice(self.device)
         self.model: Lazy[Any] = Lazy(self._load)
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors, float32 ``[len(texts), dim]``; tokens past `max_tokens` are not read."""
-        import torch
+        return self.begin_texts(texts)()
 
+    def begin_texts(self, texts: Sequence[str]) -> Callable[[], Vectors]:
+        """`encode_texts`, waited for by the function that it returns."""
         rows = self.tokenizer.ids(checked_texts(texts))
 
         def forward(part: list[int]) -> Any:
-            return self._text_features(torch.tensor([rows[i] for i in part], device=self.device))
+            return self._text_features(self._device.upload(np.array([rows[i] for i in part], np.int64)))
 
-        return self._encode([len(row) for row in rows], TEXTS_AT_ONCE[self.device], forward)
+        return self._begin([len(row) for row in rows], TEXTS_AT_ONCE[self.device], forward)
 
     def count_tokens(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Tokens in each text, special tokens not counted, int64 ``[len(texts)]``."""
@@ -96,22 +100,20 @@ class TransformersEncoder:
     def _make_module(self) -> Any:
         """The torch module with its weights."""
 
-    def _encode(self, sizes: Sequence[int], most: int, forward: Callable[[list[int]], Any]) -> NDArray[np.float32]:
-        """Unit vectors of all items. ``forward`` gets the indices of at most ``most`` items of one size."""
+    def _begin(self, sizes: Sequence[int], most: int, forward: Callable[[list[int]], Any]) -> Callable[[], Vectors]:
+        """Unit vectors of all items, waited for. ``forward`` gets the indices of at most ``most`` items of one size."""
         import torch
 
-        vectors = np.empty((len(sizes), self.space.dim), np.float32)
-        for part in equal_groups(sizes, most):
-            with torch.inference_mode(), full_float32(self.precision):
-                unit = torch.nn.functional.normalize(forward(part).float(), dim=-1)
-            vectors[part] = unit.cpu().numpy()
-        return vectors
+        groups = list(equal_groups(sizes, most))
+        with self._device.computing(), full_float32(self.precision):
+            parts = [torch.nn.functional.normalize(forward(group).float(), dim=-1) for group in groups]
+            return self._device.download(parts, [index for group in groups for index in group], self.space.dim)
 
     def _to_device(self, batch: NDArray[Any]) -> Any:
         """An array as a tensor on the device, in the model's precision."""
         import torch
 
-        return torch.from_numpy(batch).to(self.device, getattr(torch, self.precision))
+        return self._device.upload(batch).to(getattr(torch, self.precision))
 
     def _load(self) -> Any:
         import torch

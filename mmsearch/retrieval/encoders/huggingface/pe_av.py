@@ -7,7 +7,7 @@ vectors. https://arxiv.org/abs/2512.19687.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,9 @@ from mmsearch.errors import ModelUnavailableError
 from mmsearch.retrieval.encoders.huggingface.checkpoint import Checkpoint, load_module
 from mmsearch.retrieval.encoders.huggingface.encoder import TransformersEncoder
 from mmsearch.retrieval.encoders.inputs import checked_films, checked_sounds
+from mmsearch.retrieval.encoders.lazy import Lazy
 from mmsearch.retrieval.encoders.runtime import DEFAULT_RUNTIME, Runtime
+from mmsearch.retrieval.encoders.torch_device import Vectors
 from mmsearch.retrieval.media.pictures.transform import ImageTransform
 from mmsearch.types import Modality
 
@@ -94,6 +96,10 @@ class PeAvAudioEncoder(_PeAvEncoder):
         Raises:
             UsageError: a sound is empty, not finite, or not float32.
         """
+        return self.begin_sounds(sounds)()
+
+    def begin_sounds(self, sounds: Sequence[NDArray[np.float32]]) -> Callable[[], Vectors]:
+        """`encode_sounds`, waited for by the function that it returns."""
         whole = [np.pad(sound, (0, -len(sound) % self._hop), "reflect") for sound in checked_sounds(sounds)]
 
         def forward(part: list[int]) -> Any:
@@ -101,7 +107,7 @@ class PeAvAudioEncoder(_PeAvEncoder):
             batch = self._to_device(np.stack([whole[i] for i in part])[:, None])
             return model.audio_head(model.audio_encoder(batch).pooler_output)
 
-        return self._encode([len(sound) for sound in whole], _SOUNDS_AT_ONCE[self.device], forward)
+        return self._begin([len(sound) for sound in whole], _SOUNDS_AT_ONCE[self.device], forward)
 
     def _make_module(self) -> Any:
         from transformers import PeAudioModel, PeAudioVideoConfig
@@ -141,6 +147,7 @@ class PeAvVideoEncoder(_PeAvEncoder):
             "std": self._deviation.tolist(),
         }
         super().__init__(name, checkpoint, facts, runtime)
+        self._normalising = Lazy(lambda: tuple(map(self._device.upload, (self._mean, self._deviation))))
 
     def encode_films(self, films: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Unit vectors, float32 ``[len(films), dim]``, of RGB frames in order, uint8 ``[frames, height, width, 3]``.
@@ -148,6 +155,10 @@ class PeAvVideoEncoder(_PeAvEncoder):
         Raises:
             UsageError: a film is no such array, or has no frame.
         """
+        return self.begin_films(films)()
+
+    def begin_films(self, films: Sequence[NDArray[np.uint8]]) -> Callable[[], Vectors]:
+        """`encode_films`, waited for by the function that it returns."""
         checked = checked_films(films, self.frame_transform)
 
         def forward(part: list[int]) -> Any:
@@ -155,14 +166,14 @@ class PeAvVideoEncoder(_PeAvEncoder):
             batch = np.stack([checked[i] for i in part])
             return model.video_head(model.video_encoder(self._normalised(batch)).pooler_output)
 
-        return self._encode([len(film) for film in checked], _FILMS_AT_ONCE[self.device], forward)
+        return self._begin([len(film) for film in checked], _FILMS_AT_ONCE[self.device], forward)
 
     def _normalised(self, films: NDArray[np.uint8]) -> Any:
         """The network's input, ``[n, frames, 3, height, width]``; made on the device, so that only bytes are copied."""
         import torch
 
-        mean, deviation = (torch.from_numpy(each).to(self.device) for each in (self._mean, self._deviation))
-        pixels = (torch.from_numpy(films).to(self.device).float() / 255 - mean) / deviation
+        mean, deviation = self._normalising()
+        pixels = (self._device.upload(films).float() / 255 - mean) / deviation
         return pixels.permute(0, 1, 4, 2, 3).contiguous().to(getattr(torch, self.precision))
 
     def _make_module(self) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from mmsearch.retrieval.encoders.inputs import checked_pixels, checked_texts, di
 from mmsearch.retrieval.encoders.lazy import Lazy
 from mmsearch.retrieval.encoders.openclip.config import ModelConfig
 from mmsearch.retrieval.encoders.openclip.model import load_model
+from mmsearch.retrieval.encoders.openclip.short_texts import ShortTexts
 from mmsearch.retrieval.encoders.openclip.tokenizer import ClipTokenizer
 from mmsearch.retrieval.encoders.runtime import (
     DEFAULT_RUNTIME,
@@ -21,10 +22,11 @@ from mmsearch.retrieval.encoders.runtime import (
     choose_precision,
     full_float32,
 )
+from mmsearch.retrieval.encoders.torch_device import TorchDevice, Vectors
 from mmsearch.types import Modality, Space
 
-# Items in one batch: enough to fill the device, few enough for its memory (ViT-L-14: some 10 MB a picture in float32).
-_CHUNK = {"cpu": 32, "mps": 64, "cuda": 256}
+# Items in one pass: enough to fill the device, few enough for its memory (ViT-L-14: some 10 MB a picture in float32).
+_CHUNK = {"cpu": 32, "mps": 64, "cuda": 512}
 
 
 def openclip_space(name: str, config: ModelConfig) -> Space:
@@ -56,14 +58,26 @@ class OpenClipEncoder:
         self.tokenizer = ClipTokenizer(config)
         self.max_tokens = self.tokenizer.max_tokens
         self._threads = runtime.threads
+        self._device = TorchDevice(self.device)
+        self._normalising: Lazy[tuple[Any, Any]] = Lazy(self._make_normalising)
         self.model: Lazy[Any] = Lazy(self._load)
+        self._short_texts = Lazy(lambda: ShortTexts(self.model(), self.tokenizer.context_length))
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors, float32 ``[len(texts), dim]``; tokens past `max_tokens` are not read."""
-        checked = checked_texts(texts)
-        return self._encode(
-            len(checked), lambda part: self.model().encode_text(self.tokenizer.ids(checked[part]).to(self.device))
-        )
+        return self.begin_texts(texts)()
+
+    def begin_texts(self, texts: Sequence[str]) -> Callable[[], Vectors]:
+        """`encode_texts`, waited for by the function that it returns."""
+        ids = self.tokenizer.ids(checked_texts(texts)).numpy()
+        network = self._short_texts()
+        groups = list(network.groups(ids, _CHUNK[self.device]))
+
+        def forward(group: tuple[list[int], int]) -> Any:
+            rows, length = group
+            return network(self._device.upload(ids[rows, :length]))
+
+        return self._begin(groups, forward, [row for rows, _ in groups for row in rows])
 
     def count_tokens(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Tokens in each text, special tokens not counted, int64 ``[len(texts)]``."""
@@ -71,30 +85,44 @@ class OpenClipEncoder:
 
     def encode_images(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Unit vectors, float32 ``[n, dim]``, of uint8 RGB pixels ``[n, height, width, 3]``."""
-        checked_pixels(pixels, self.image_transform)
-        return self._encode(len(pixels), lambda part: self.model().encode_image(self._normalised(pixels[part])))
+        return self.begin_images(pixels)()
 
-    def _encode(self, n: int, forward: Callable[[slice], Any]) -> NDArray[np.float32]:
+    def image_buffer(self, count: int) -> NDArray[np.uint8]:
+        """Memory for pictures, uint8 ``[count, height, width, 3]``, from which they get to the device fast."""
+        return self._device.buffer(count, self.image_transform.height, self.image_transform.width, 3)
+
+    def begin_images(self, pixels: NDArray[np.uint8]) -> Callable[[], Vectors]:
+        """`encode_images`, waited for by the function that it returns; until then the pixels must not change."""
+        checked_pixels(pixels, self.image_transform)
+        step = _CHUNK[self.device]
+        parts = (pixels[start : start + step] for start in range(0, len(pixels), step))
+        return self._begin(parts, lambda part: self.model().encode_image(self._normalised(part)))
+
+    def _begin(
+        self, parts: Iterable[Any], forward: Callable[[Any], Any], order: list[int] | None = None
+    ) -> Callable[[], Vectors]:
+        """Unit vectors of the features of all parts; for ``order`` see `TorchDevice.download`."""
         import torch
 
-        vectors = np.empty((n, self.space.dim), np.float32)
-        step = _CHUNK[self.device]
-        for start in range(0, n, step):
-            part = slice(start, start + step)
-            with torch.inference_mode(), full_float32(self.precision):
-                unit = torch.nn.functional.normalize(forward(part).float(), dim=-1)
-            vectors[part] = unit.cpu().numpy()
-        return vectors
+        with self._device.computing(), full_float32(self.precision):
+            units = [torch.nn.functional.normalize(forward(part).float(), dim=-1) for part in parts]
+            return self._device.download(units, order, self.space.dim)
 
     def _normalised(self, pixels: NDArray[np.uint8]) -> Any:
         """The network's input, ``[n, 3, height, width]``; made on the device, so that only bytes are copied."""
         import torch
 
-        batch = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device).permute(0, 3, 1, 2).float() / 255
-        mean, std = (
-            torch.tensor(self.config.preprocess[key], device=self.device).view(1, 3, 1, 1) for key in ("mean", "std")
-        )
-        return ((batch - mean) / std).to(getattr(torch, self.precision))
+        scale, shift = self._normalising()
+        batch = torch.addcmul(shift, self._device.upload(pixels).float(), scale)
+        return batch.to(getattr(torch, self.precision)).permute(0, 3, 1, 2)
+
+    def _make_normalising(self) -> tuple[Any, Any]:
+        """What a byte is multiplied with, and what is added then, of each colour."""
+        import torch
+
+        mean, deviation = (torch.tensor(self.config.preprocess[key], dtype=torch.float64) for key in ("mean", "std"))
+        scale, shift = 1 / (255 * deviation), -mean / deviation
+        return scale.float().to(self.device), shift.float().to(self.device)
 
     def _load(self) -> Any:
         import torch

@@ -25,7 +25,9 @@ def load_model(config: ModelConfig, device: str, precision: str) -> Any:
         load_checkpoint(model, str(config.weights), weights_only=True)
     except Exception as error:  # the state of a stranger's file can break open_clip's conversions in any way
         raise ModelUnavailableError(f"{config.weights} does not fit the architecture: {first_lines(error)}") from None
-    return model.requires_grad_(False).eval().to(device, getattr(torch, precision))
+    model = model.requires_grad_(False).eval().to(device, getattr(torch, precision))
+    # Pixels come with the colours of a point side by side, and so do the weights that meet them.
+    return model.to(memory_format=torch.channels_last) if device == "cuda" else model
 
 
 def _make_model(config: ModelConfig) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ class ClipTokenizer:
     def __init__(self, config: ModelConfig) -> None:
         self.open_clip: Any = _make(config.text, config.text_files)
         self.context_length: int = config.text.get("context_length", _DEFAULT_CONTEXT)
+        self._guard = threading.Lock()  # a tokenizer of Hugging Face is set to cut or not, and cannot be while in use
 
     @property
     def max_tokens(self) -> int:
@@ -37,7 +39,8 @@ class ClipTokenizer:
 
     def ids(self, texts: list[str]) -> Any:
         """A torch tensor, int64 ``[len(texts), context_length]``; what does not fit is cut off."""
-        return self.open_clip(texts)
+        with self._guard:
+            return self.open_clip(texts)
 
     def count(self, texts: list[str]) -> NDArray[np.int64]:
         """Tokens in each text, special tokens not counted, int64 ``[len(texts)]``."""
@@ -46,7 +49,8 @@ class ClipTokenizer:
         if not texts:
             return np.zeros(0, np.int64)
         cleaned = [self.open_clip.clean_fn(text) for text in texts]
-        tokens = self.open_clip.tokenizer(cleaned, add_special_tokens=False, verbose=False)["input_ids"]
+        with self._guard:
+            tokens = self.open_clip.tokenizer(cleaned, add_special_tokens=False, verbose=False)["input_ids"]
         return np.array([len(ids) for ids in tokens], np.int64)
 
     @property
