@@ -64,7 +64,7 @@ def measure(count: int, rounds: int) -> tuple[dict[str, dict[str, float]], float
     file = recording(round(HOP_S * (count + 1)))
     windows = decoded(file)
     patches = [mel.log_mel_patches(window) for window in windows]
-    network = open_sounds(1)
+    network = open_sounds()
     floats, stored = (open_session(FOLDER / "audio.onnx", 1, floats=given) for given in (True, False))
 
     def front_end() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import hashlib
 import subprocess
 import sys
@@ -12,12 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmsearch.retrieval.encoders.mini import MiniEncoder, mini_space
-from mmsearch.retrieval.encoders.mini.encoder import FOLDER, PROCESSING, WEIGHTS, open_sounds
+from mmsearch.retrieval.encoders.mini.encoder import FOLDER, PROCESSING, WEIGHTS, open_pictures, open_sounds
+from mmsearch.retrieval.encoders.mini.integer_graph import in_integers
 from mmsearch.retrieval.encoders.mini.mel import log_mel_patches
 from mmsearch.retrieval.encoders.mini.paddings import with_plain_pads
 from mmsearch.retrieval.encoders.mini.tensors import map_tensors
 from mmsearch.retrieval.onnx_session import open_session
 
+STORED_PICTURES = (FOLDER / "image.onnx").read_bytes()
 TEXTS = ["a dog on a beach", "Café at NIGHT, 2 people!", "", "日本語", "word " * 200, "two men play football"]
 
 
@@ -77,6 +80,44 @@ def test_a_picture_has_the_vector_it_had_when_this_was_written(mini):
     # int8 kernels of other processors may round differently, hence the wide tolerance
     start = [0.1402, 0.0744, 0.0363, -0.0997, -0.0111, 0.0531]
     np.testing.assert_allclose(mini.encode_images(gradient()[None])[0, :6], start, atol=0.02)
+
+
+def photographs(count: int) -> np.ndarray:
+    """Pictures that are neither flat nor noise, no two alike."""
+    turned = [np.rot90(gradient(), turn) for turn in range(count)]
+    return np.stack([np.clip(picture + 40 * np.sin(np.arange(256) / (3 + place))[:, None, None], 0, 255)
+                     for place, picture in enumerate(turned)]).astype(np.uint8)  # fmt: skip
+
+
+def test_a_picture_has_the_same_bits_whatever_is_beside_it_and_in_however_many_threads(mini):
+    pixels = photographs(11)
+    alone = np.concatenate([mini.encode_images(picture[None]) for picture in pixels])
+    np.testing.assert_array_equal(mini.encode_images(pixels), alone)
+    np.testing.assert_array_equal(MiniEncoder(threads=3).encode_images(pixels), alone)
+
+
+def test_the_picture_network_as_it_is_run_gives_the_vectors_of_the_stored_one():
+    pixels = {"image": photographs(4)}
+    expected = open_session(FOLDER / "image.onnx", 1).run(None, pixels)[0]
+    # The convolutions' integers are the same; one that was not would show in the third digit.
+    np.testing.assert_allclose(open_pictures().run(None, pixels)[0], expected, atol=1e-6)
+
+
+def test_the_picture_network_has_no_floats_in_front_of_its_head():
+    onnx = pytest.importorskip("onnx", reason="needs the extra `export`")
+    stored, made = (onnx.load_from_string(of) for of in (STORED_PICTURES, in_integers(STORED_PICTURES)))
+    onnx.checker.check_model(made)
+    left_out = {"Pad": 5, "Cast": 1, "Sub": 1, "Mul": 1, "QuantizeLinear": 5, "DequantizeLinear": 4 + 5}
+    assert operators(stored) - operators(made) == left_out
+    assert operators(made) - operators(stored) == {}
+    padded = [list(a.ints) for node in made.graph.node for a in node.attribute if a.name == "pads"]
+    plain = [list(a.ints) for node in stored.graph.node for a in node.attribute if a.name == "pads"]
+    changed = [new for new, old in zip(padded, plain, strict=True) if new != old]
+    assert changed == [[0, 0, 1, 1], [0, 0, 1, 1], [1, 1, 2, 2], [0, 0, 1, 1], [1, 1, 2, 2]]
+
+
+def operators(model) -> collections.Counter[str]:
+    return collections.Counter(node.op_type for node in model.graph.node)
 
 
 def plain_text_vector(weights: dict[str, np.ndarray], ids: list[int]) -> np.ndarray:
@@ -194,7 +235,7 @@ def test_pads_that_are_part_of_convolutions_change_no_bit_of_a_sounds_vector():
     kept = open_session(FOLDER / "audio.onnx", 1, floats=True)
     for sound in (tone(440, 4.0), tone(1000, 0.3)):
         patches = {"patches": log_mel_patches(sound)}
-        np.testing.assert_array_equal(open_sounds(1).run(None, patches)[0], kept.run(None, patches)[0])
+        np.testing.assert_array_equal(open_sounds().run(None, patches)[0], kept.run(None, patches)[0])
 
 
 def test_of_the_network_nothing_but_the_empty_inputs_of_pads_is_left_out():
