@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -103,10 +104,12 @@ def rescore(vectors: StoredVectors, queries: Float32, positions: Positions, k: i
     scores = np.full((len(queries), k), -np.inf, np.float32)
     found = np.full((len(queries), k), -1, np.int64)
     for row, line in enumerate(positions):
-        candidates = line[line >= 0]
+        candidates = line if line.min(initial=0) >= 0 else line[line >= 0]
         rows = vectors.take_float16(candidates)
         kept = _prefilter(rows, queries[row], k)
-        candidates, cosines = candidates[kept], np.einsum("ij,j->i", to_float32(rows[kept]), queries[row])
+        if kept is not None:
+            candidates, rows = candidates[kept], rows[kept]
+        cosines = np.einsum("ij,j->i", to_float32(rows), queries[row])
         best = np.lexsort((candidates, -cosines))[:k]
         scores[row, : len(best)], found[row, : len(best)] = cosines[best], candidates[best]
     return scores, found
@@ -152,13 +155,14 @@ def _concatenate(parts: list[Ranked]) -> Ranked:
     return np.concatenate([part[0] for part in parts], axis=1), np.concatenate([part[1] for part in parts], axis=1)
 
 
-def _prefilter(rows: Float16, query: Float32, k: int) -> Positions | slice:
-    """Which of ``rows`` may be the k nearest; all of them if they are few, or if that cannot be computed cheaply."""
+def _prefilter(rows: Float16, query: Float32, k: int) -> Positions | None:
+    """Which of ``rows`` may be the k nearest; None for all, if they are few or if that cannot be computed cheaply."""
     width = k + _EXTRA_ROWS
     if len(rows) <= width or not float16_scan.is_available():
-        return slice(None)
-    scores, numbers = float16_scan.nearest(rows, query[None], width)
-    return slice(None) if cuts_ties(scores, numbers, k, COSINE_ERROR * np.linalg.norm(query)) else numbers[0]
+        return None
+    (scores,), (numbers,) = float16_scan.nearest(rows, query[None], width)
+    least = scores[k - 1] - 2 * COSINE_ERROR * math.sqrt(query @ query)
+    return None if scores[-1] >= least else numbers[: np.count_nonzero(scores >= least)]
 
 
 def _search_in_place(scan: _Scan, chunk: Chunk) -> Ranked | None:

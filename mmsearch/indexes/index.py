@@ -32,6 +32,7 @@ BROAD_SHARE = 0.7
 """If a filter allows at least this share of the rows, the others are dropped after the search, not during it."""
 
 _PRODUCTS_BEFORE_IMPORT = 128_000_000  # products that numpy computes in the time that importing FAISS takes (35 ms)
+_MIN_QUERIES_FOR_THREADS, _RESCORED_TOGETHER = 32, 16
 _DEFAULT_NPROBE, _DEFAULT_CANDIDATES = 16, 256  # of an approximate index without a calibration
 
 Mask = NDArray[np.bool_]
@@ -86,6 +87,7 @@ class VectorIndex:
         threads: int | None = None,
     ) -> None:
         self.vectors = vectors
+        self._rows = len(vectors)
         self.ids = np.arange(len(vectors), dtype=np.int64) if ids is None else ids
         self.calibration = calibration
         self._approximate = approximate
@@ -101,7 +103,7 @@ class VectorIndex:
 
     def __len__(self) -> int:
         """The number of rows."""
-        return len(self.vectors)
+        return self._rows
 
     def __repr__(self) -> str:
         parts = [f"rows={len(self)}", f"dim={self.dim}", f"kind={self.kind!r}"]
@@ -164,10 +166,12 @@ class VectorIndex:
             scores, positions = self._scan(queries, k, allowed, count)
         else:
             scores, positions = self._search_approximately(queries, k, allowed, count)
-            wanted = min(k, count)
-            short = np.flatnonzero((positions >= 0).sum(axis=1) < wanted)
-            if len(short):
-                scores[short], positions[short] = self._scan(queries[short], k, allowed, count)
+            if positions.min(initial=0) < 0:
+                short = np.flatnonzero((positions >= 0).sum(axis=1) < min(k, count))
+                if len(short):
+                    scores[short], positions[short] = self._scan(queries[short], k, allowed, count)
+        if positions.min(initial=0) >= 0:
+            return scores, self.ids[positions]
         return scores, np.where(positions >= 0, self.ids[np.maximum(positions, 0)] if len(self) else -1, -1)
 
     def _scan(self, queries: Float32, k: int, allowed: Mask | None, count: int) -> tuple[Float32, Positions]:
@@ -198,13 +202,24 @@ class VectorIndex:
         self, queries: Float32, k: int, allowed: Mask | None, count: int
     ) -> tuple[Float32, Positions]:
         probing = self.calibration.probing if self.calibration else Probing(_DEFAULT_NPROBE)
-        probing = probing.widened(probe_factor(k, count / len(self)))
+        factor = probe_factor(k, count / len(self))
+        probing = probing.widened(factor) if factor > 1 else probing
         candidates = self.calibration.candidates if self.calibration else _DEFAULT_CANDIDATES
         candidates = math.ceil(candidates * max(1.0, k / K))
         positions = self._candidates(queries, candidates, probing, allowed, count)
         if self._covered < len(self):
             positions = np.concatenate([positions, self._nearest_uncovered(queries, k, allowed)], axis=1)
-        return rescore(self.vectors, queries, positions, k)
+        return self._rescore(queries, positions, k)
+
+    def _rescore(self, queries: Float32, positions: Positions, k: int) -> tuple[Float32, Positions]:
+        """As `rescore`, by several threads where there are many queries."""
+        if len(queries) < _MIN_QUERIES_FOR_THREADS:
+            return rescore(self.vectors, queries, positions, k)
+        from mmsearch.indexes.faiss.threads import in_threads
+
+        parts = [slice(start, start + _RESCORED_TOGETHER) for start in range(0, len(queries), _RESCORED_TOGETHER)]
+        best = in_threads(lambda some: rescore(self.vectors, queries[some], positions[some], k), parts, self._threads)
+        return np.concatenate([part[0] for part in best]), np.concatenate([part[1] for part in best])
 
     def _candidates(
         self, queries: Float32, candidates: int, probing: Probing, allowed: Mask | None, count: int
@@ -213,13 +228,15 @@ class VectorIndex:
         approximate = self.load()
         if allowed is not None and count >= BROAD_SHARE * len(self):
             more = math.ceil(candidates * len(self) / count) + K
-            positions = self._positions_of(approximate.candidates(queries, more, probing, threads=self._threads))
+            positions = self._positions_of(
+                approximate.candidates_together(queries, more, probing, threads=self._threads)
+            )
             positions = np.where((positions >= 0) & allowed[positions], positions, -1)
             if np.all((positions >= 0).sum(axis=1) >= min(candidates, count)):
                 return positions
         selector = self._selector.of(allowed)
         positions = self._positions_of(
-            approximate.candidates(queries, candidates, probing, selector, threads=self._threads)
+            approximate.candidates_together(queries, candidates, probing, selector, threads=self._threads)
         )
         # The allowed rows may lie in lists far from the query: probe more until as many are found as without a filter.
         while allowed is not None and probing.probe_factor < 2 * approximate.lists:
@@ -239,6 +256,8 @@ class VectorIndex:
 
     def _positions_of(self, ids: NDArray[np.int64]) -> Positions:
         """Positions of ids; -1 for ids that no row has (any more)."""
+        if self._first == 0 and ids.size and ids.min() >= 0 and ids.max() < len(self):
+            return ids
         if self._first is not None:
             return np.where((ids >= self._first) & (ids < self._first + len(self)), ids - self._first, -1)
         positions = np.searchsorted(self.ids, ids)
@@ -248,11 +267,12 @@ class VectorIndex:
 
     def load(self) -> ApproximateIndex:
         """The approximate index, loaded now if it was not yet; for measurements. Only if `kind` is ``approximate``."""
-        with self._guard:
-            if callable(self._approximate):
-                self._approximate = self._approximate()
-            assert self._approximate is not None
-            return self._approximate
+        if callable(self._approximate):
+            with self._guard:
+                if callable(self._approximate):
+                    self._approximate = self._approximate()
+        assert self._approximate is not None
+        return self._approximate
 
 
 def checked_queries(queries: Float32, dim: int, k: int) -> Float32:
@@ -262,7 +282,7 @@ def checked_queries(queries: Float32, dim: int, k: int) -> Float32:
         raise UsageError(f"k must be at least 1, not {k}")
     if queries.ndim != 2 or queries.shape[1] != dim:
         raise SpaceMismatchError(f"queries of shape {list(queries.shape)} do not fit vectors of {dim} dimensions")
-    squares = np.einsum("ij,ij->i", queries, queries)
+    squares = queries @ queries[0] if len(queries) == 1 else np.einsum("ij,ij->i", queries, queries)
     if not (squares.min(initial=1) > 0 and squares.max(initial=0) < np.inf):  # false for NaN too
         raise UsageError("a query vector has no direction (NaN, infinite or zero)")
     return queries

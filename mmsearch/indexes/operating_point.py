@@ -139,13 +139,18 @@ class _Subject:
         return {kind: self.measure(truth, probing, count) for kind, truth in kinds.items()}
 
     def cost(self, nprobe: int, candidates: int) -> float:
-        """Roughly the nanoseconds that a query takes at an operating point, beyond what all queries take."""
-        scanned_bytes = len(self.index) * nprobe / self.index.lists * self.index.code_bytes
-        return (
-            scanned_bytes * _SCAN_NS_PER_BYTE[self.index.uses_fast_scan]
-            + nprobe * _PROBE_NS
-            + candidates * (self.index.dim * _RESCORE_NS_PER_VALUE + _CANDIDATE_NS)
-        )
+        """As `query_cost`."""
+        return query_cost(self.index, nprobe, candidates)
+
+
+def query_cost(index: ApproximateIndex, nprobe: int, candidates: int) -> float:
+    """Roughly the nanoseconds that a query takes at an operating point, beyond what all queries take."""
+    scanned_bytes = len(index) * nprobe / index.lists * index.code_bytes
+    return (
+        scanned_bytes * _SCAN_NS_PER_BYTE[index.uses_fast_scan]
+        + nprobe * _PROBE_NS
+        + candidates * (index.dim * _RESCORE_NS_PER_VALUE + _CANDIDATE_NS)
+    )
 
 
 def calibrate(

@@ -28,11 +28,14 @@ class StoredVectors:
         self.dim = dim
         self._blocks = [block for block in blocks if len(block)]
         self._starts = np.cumsum([0] + [len(block) for block in self._blocks]).astype(np.int64)
+        self._rows = int(self._starts[-1])
         self._files = _group_by_file(self._blocks)
+        for file in self._files:
+            file.shifts = file.offsets - self._starts[file.first : file.first + len(file.offsets)] * (2 * dim)
         self._file_starts = self._starts[[file.first for file in self._files] + [len(self._blocks)]]
 
     def __len__(self) -> int:
-        return int(self._starts[-1])
+        return self._rows
 
     def __repr__(self) -> str:
         return f"StoredVectors(rows={len(self)}, dim={self.dim}, blocks={len(self._blocks)})"
@@ -43,6 +46,8 @@ class StoredVectors:
 
     def take_float16(self, positions: Positions) -> Float16:
         """The rows at ``positions``, in that order, as they are stored: float16 ``[len(positions), dim]``."""
+        if len(self._blocks) == 1:
+            return self._take_from_file(self._files[0], positions, 0)
         owners = np.searchsorted(self._starts, positions, side="right") - 1
         if len(self._files) == 1:
             return self._take_from_file(self._files[0], positions, owners)
@@ -62,14 +67,13 @@ class StoredVectors:
             self.release_pages(int(some[0]), int(some[-1]) + 1)
         return rows
 
-    def _take_from_file(self, file: _BlocksOfFile, positions: Positions, owners: Positions) -> Float16:
+    def _take_from_file(self, file: _BlocksOfFile, positions: Positions, owners: Positions | int) -> Float16:
         """Rows of one file; ``owners`` are the numbers of the blocks that they lie in."""
-        rows = positions - self._starts[owners]
         if file.rows is None:
-            block = self._blocks[file.first]
-            of_block: Float16 = block[rows]
+            of_block: Float16 = self._blocks[file.first][positions - self._starts[file.first]]
             return of_block
-        offsets = file.offsets[owners - file.first] + rows * (2 * self.dim)
+        offsets = positions * (2 * self.dim)
+        offsets += file.shifts[owners - file.first]
         taken: Float16 = file.rows[offsets].view(np.float16).reshape(len(positions), self.dim)
         return taken
 
@@ -133,15 +137,15 @@ class _BlocksOfFile:
 
     ``rows`` is an array over the map with one element (the bytes of a row) at *every* byte offset: indexing it copies
     rows from any offset, aligned or not. None for a block that is not memory-mapped. ``offsets`` are those of the
-    blocks in the map.
+    blocks in the map; ``shifts`` are what is added to the position of a row in bytes, to make it its offset.
     """
 
-    __slots__ = ("first", "offsets", "rows")
+    __slots__ = ("first", "offsets", "rows", "shifts")
 
     def __init__(self, first: int, blocks: Sequence[Float16], mapping: mmap.mmap | None) -> None:
         self.first = first
         self.rows: NDArray[np.void] | None = None
-        self.offsets = np.empty(0, np.int64)
+        self.offsets = self.shifts = np.empty(0, np.int64)
         if mapping is not None:
             size = blocks[0].shape[1] * 2
             self.rows = np.ndarray((len(mapping) - size + 1,), f"V{size}", buffer=mapping, strides=(1,))

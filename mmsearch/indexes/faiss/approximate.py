@@ -7,6 +7,7 @@ lists are searched in all of them, and they can be merged without training again
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -26,15 +27,28 @@ from mmsearch.indexes.faiss.factory import (
     untrained_index,
     weighting_of,
 )
-from mmsearch.indexes.faiss.probing import Probing, centroid_margins, lists_within, nearest_lists
+from mmsearch.indexes.faiss.probing import (
+    Probing,
+    centroid_margins,
+    lists_wanted,
+    lists_within,
+    nearest_lists,
+    nearest_of,
+)
 from mmsearch.indexes.faiss.segments import Segment, merge_into
-from mmsearch.indexes.faiss.threads import faiss_threads
+from mmsearch.indexes.faiss.threads import faiss_threads, in_threads
 from mmsearch.indexes.plan import IndexPlan
 from mmsearch.indexes.vectors import Float32, Positions, StoredVectors, sample_positions
 from mmsearch.machine import usable_cpus
 
 _MIN_VALUES_FOR_THREADS = 1 << 24  # values in a training sample
 _QUERIES_PER_THREAD = 8
+_BLOCK_QUERIES = 1024  # compared with the centroids at a time
+_GROUP_QUERIES = 64  # searched together: with more, their numbers of lists differ too much
+
+MIN_TOGETHER = 64
+"""Queries from which `ApproximateIndex.candidates_together` searches some together."""
+
 _FAST_SCAN_BY_QUERY, _FAST_SCAN_BY_LIST = 11, 0  # FAISS's numbers (`implem`) for the loop order of a fast scan
 
 
@@ -46,8 +60,12 @@ class ApproximateIndex:
         self._ivf = ivf_of(faiss_index)
         self._segments = [self._ivf, *segments]
         self._mapped = mapped
+        self._rows = self._count()
 
     def __len__(self) -> int:
+        return self._rows
+
+    def _count(self) -> int:
         return int(self._index.ntotal) + sum(int(segment.ntotal) for segment in self._segments[1:])
 
     @classmethod
@@ -92,6 +110,7 @@ class ApproximateIndex:
         if self._mapped:
             raise RuntimeError("rows cannot be added to a mapped index (FAISS would end the process): load it unmapped")
         encoding.add(self._index, vectors, ids, start, threads=threads)
+        self._rows = self._count()
 
     @property
     def is_extendable(self) -> bool:
@@ -107,6 +126,7 @@ class ApproximateIndex:
         """Search a further segment too, which a `TrainedIndex` of this index encoded."""
         index_io.share_centroids(segment.inverted_file, self._ivf)
         self._segments.append(segment.inverted_file)
+        self._rows = self._count()
 
     def merge_segments(self, dead: Positions) -> None:
         """Merge all segments into the first one, but for the rows with the ids ``dead`` (ascending)."""
@@ -115,6 +135,7 @@ class ApproximateIndex:
         merge_into(self._ivf, self._segments[1:], dead)
         self._segments = [self._ivf]
         self._index.ntotal = self._ivf.ntotal  # the wrapper around the inverted file has a count of its own
+        self._rows = self._count()
 
     @property
     def lists(self) -> int:
@@ -173,6 +194,8 @@ class ApproximateIndex:
         count = max(1, min(count, len(self)))
         # To start threads takes longer than to answer a single query.
         with faiss_threads(threads if len(queries) > 1 else 1):
+            if len(queries) == 1 and probing.probe_margin is not None and self._ivf is not None:
+                return self._search_one(self._transform_queries(queries), count, probing, selector)
             if self._ivf is None:
                 parameters = _parameters(self._index, count, selector)
                 found: NDArray[np.int64] = self._index.search(queries, count, params=parameters)[1]
@@ -185,24 +208,51 @@ class ApproximateIndex:
             # answers of other queries then): each query is searched by itself.
             return self._search_each(queries, count, probing, selector, threads)
 
+    def candidates_together(
+        self,
+        queries: Float32,
+        count: int,
+        probing: Probing,
+        selector: Any = None,
+        *,
+        threads: int | None = None,
+    ) -> NDArray[np.int64]:
+        """As `candidates`, faster for many queries, each of which may probe some lists more than it does there.
+
+        Queries that probe about as many lists are searched together, and all of them probe as many as the one that
+        wants most: FAISS then reads the codes of a list once for all of them.
+        """
+        if len(queries) < MIN_TOGETHER or probing.probe_margin is None or not self.uses_fast_scan:
+            return self.candidates(queries, count, probing, selector, threads=threads)
+        count = max(1, min(count, len(self)))
+        found = np.empty((len(queries), count), np.int64)
+        for start in range(0, len(queries), _BLOCK_QUERIES):
+            block = self._transform_queries(np.ascontiguousarray(queries[start : start + _BLOCK_QUERIES], np.float32))
+            nearness = block @ self._centroids.values.T
+            wanted = lists_wanted(nearness, probing)
+
+            def search(group: Positions) -> None:
+                near, lists = nearest_of(nearness[group], int(wanted[group].max()))  # noqa: B023 - used at once
+                with faiss_threads(1):
+                    found[start + group] = self._search_segments(block[group], count, lists, near, selector)  # noqa: B023
+
+            order = np.argsort(wanted, kind="stable")
+            groups = [order[first : first + _GROUP_QUERIES] for first in range(0, len(order), _GROUP_QUERIES)]
+            in_threads(search, groups, threads)
+        return found
+
+    def _search_one(self, query: Float32, count: int, probing: Probing, selector: Any) -> NDArray[np.int64]:
+        nearness, lists = lists_within(self._centroids, query[0], probing)
+        return self._search_segments(query, count, lists[None], nearness[None], selector)
+
     def _search_each(
         self, queries: Float32, count: int, probing: Probing, selector: Any, threads: int | None
     ) -> NDArray[np.int64]:
-        centroids = self._centroids
-
         def one(query: Float32) -> NDArray[np.int64]:
             with faiss_threads(1):
-                nearness, lists = lists_within(centroids, query, probing)
-                return self._search_segments(query[None], count, lists[None], nearness[None], selector)
+                return self._search_one(query[None], count, probing, selector)
 
-        workers = min(threads or usable_cpus(), len(queries) // _QUERIES_PER_THREAD)
-        if workers < 2:
-            found = [one(query) for query in queries]
-        else:
-            from concurrent.futures import ThreadPoolExecutor
-
-            with ThreadPoolExecutor(workers) as pool:
-                found = list(pool.map(one, queries))
+        found = in_threads(one, queries, min(threads or usable_cpus(), len(queries) // _QUERIES_PER_THREAD))
         return np.concatenate(found) if found else np.empty((0, count), np.int64)
 
     @cached_property
@@ -213,6 +263,8 @@ class ApproximateIndex:
         self, queries: Float32, count: int, lists: NDArray[np.int64], nearness: Float32, selector: Any
     ) -> NDArray[np.int64]:
         """The best ids of all segments within ``lists`` ``[q, nprobe]``: int64 ``[q, count]``."""
+        if len(self._segments) == 1:
+            return _search_lists(self._ivf, queries, count, lists, nearness, selector)[1]
         parts = [
             _search_lists(segment, queries, count, lists, nearness, selector)
             for segment in self._segments
@@ -233,8 +285,9 @@ class ApproximateIndex:
         return centroid_margins(self._centroids.values, self._transform_queries(queries))
 
     def _transform_queries(self, queries: Float32) -> Float32:
-        if self._query_matrix is not None:
-            weighted: Float32 = queries @ self._query_matrix.T
+        matrix = self._query_matrix
+        if matrix is not None:
+            weighted: Float32 = (matrix @ queries[0])[None] if len(queries) == 1 else queries @ matrix.T
             return weighted
         transformed: Float32 = apply_transforms(self._index, queries)
         return transformed
@@ -271,10 +324,11 @@ def _search_lists(
     """Scores and ids of the best rows within ``lists`` ``[q, nprobe]``, both ``[q, count]``."""
     import faiss
 
-    parameters = _parameters(segment, lists.shape[1], selector)
-    if hasattr(segment, "implem"):
-        # List by list, lookup tables are made for each list, and a single query takes a sixth longer.
-        segment.implem = _FAST_SCAN_BY_QUERY if len(queries) == 1 else _FAST_SCAN_BY_LIST
+    parameters = _parameters(segment, lists.shape[1], selector) if selector is not None else _unfiltered(segment, lists)
+    # List by list, lookup tables are made for each list, and a single query takes a sixth longer.
+    order = _FAST_SCAN_BY_QUERY if len(queries) == 1 else _FAST_SCAN_BY_LIST
+    if getattr(segment, "implem", order) != order:
+        segment.implem = order
     scores = np.empty((len(queries), count), np.float32)
     ids = np.empty((len(queries), count), np.int64)
     # FAISS's Python wrapper of this call takes no selector, so the C++ method itself is called.
@@ -290,6 +344,26 @@ def _search_lists(
         parameters,
     )
     return scores, ids
+
+
+class _Kept(threading.local):
+    """Search parameters of a thread, by type of index: to make them takes longer than to set one."""
+
+    def __init__(self) -> None:
+        self.of: dict[type, Any] = {}
+
+
+_KEPT = _Kept()
+
+
+def _unfiltered(segment: Any, lists: Positions) -> Any:
+    """The search parameters of a segment without a selector, which hold until the next search of this thread."""
+    nprobe = lists.shape[1]
+    parameters = _KEPT.of.get(type(segment))
+    if parameters is None:
+        parameters = _KEPT.of[type(segment)] = _parameters(segment, nprobe, None)
+    parameters.nprobe = nprobe
+    return parameters
 
 
 def _parameters(index: Any, effort: int, selector: Any) -> Any:

@@ -40,13 +40,19 @@ class Centroids:
         return len(self.values)
 
     def nearest(self, query: Float32, width: int) -> tuple[Float32, NDArray[np.int64]]:
-        """Inner products with a query ``[dim]`` and numbers of the ``width`` nearest centroids, nearest first.
+        """Inner products with a query and numbers of the ``width`` nearest centroids, nearest first.
 
-        The products are exact. If fewer than all are asked for, a few of the last quarter may be missing.
+        The query is float32 ``[dim]``, contiguous. The products are exact. If fewer than all are asked for, a few of
+        the last quarter may be missing.
         """
+        import faiss
+
         index = self._refined if width < len(self) else self._exact
-        nearness, numbers = index.search(query[None], min(width, len(self)))
-        return nearness[0], numbers[0]
+        width = min(width, len(self))
+        nearness, numbers = np.empty(width, np.float32), np.empty(width, np.int64)
+        # FAISS's Python wrapper of this call checks and copies for a fifth of its time.
+        index.search_c(1, faiss.swig_ptr(query), width, faiss.swig_ptr(nearness), faiss.swig_ptr(numbers))
+        return nearness, numbers
 
 
 def centroids_of(quantizer: Any) -> Float32:

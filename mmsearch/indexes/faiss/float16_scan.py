@@ -8,6 +8,7 @@ choose rows, which are then rescored.
 from __future__ import annotations
 
 import sys
+import threading
 from typing import Any
 
 import numpy as np
@@ -42,14 +43,16 @@ def nearest(
     import faiss
 
     assert rows.dtype == np.float16
-    index = faiss.IndexScalarQuantizer(rows.shape[1], faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
-    kept_alive = _set_codes(index, rows)
+    queries = np.ascontiguousarray(queries, np.float32)
+    scores, numbers = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
+    index, kept_alive = _index_of(rows)
     parameters = None
     if allowed is not None:
         selector = faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
         parameters = faiss.SearchParameters(sel=selector)
     with faiss_threads(1):
-        scores, numbers = index.search(np.ascontiguousarray(queries, np.float32), k, params=parameters)
+        asked, found, places = (faiss.swig_ptr(array) for array in (queries, scores, numbers))
+        index.search_c(len(queries), asked, k, found, places, parameters)
     del kept_alive
     return scores, numbers
 
@@ -62,16 +65,36 @@ def products(rows: Float16, query: Float32) -> Float32:
     return by_row
 
 
-def _set_codes(index: Any, rows: Float16) -> Any:
-    """Make ``rows`` the codes of an empty index without copying; returns what must be kept alive as long as it is."""
+class _Kept(threading.local):
+    """An index of each dimension without rows, for the scans of a thread: to make one takes as long as a short scan."""
+
+    def __init__(self) -> None:
+        self.empty: dict[int, Any] = {}
+
+
+_KEPT = _Kept()
+
+
+def _index_of(rows: Float16) -> tuple[Any, Any]:
+    """A FAISS index of ``rows``, not copied, that holds until the next scan of this thread; and what it points at."""
     import faiss
 
     rows = np.ascontiguousarray(rows)
     codes = rows.view(np.uint8)
+    index = _KEPT.empty.get(rows.shape[1])
     try:
-        # The (empty) owner of no vector: FAISS takes the codes for a view of memory that it does not own.
-        index.codes = faiss.MaybeOwnedVectorUInt8.create_view(faiss.swig_ptr(codes), codes.size, index.codes.owner)
+        if index is None:
+            index = _KEPT.empty[rows.shape[1]] = _empty_index(rows.shape[1])
+            index.no_owner = index.codes.owner  # that of no vector: FAISS does not free codes that have it
+        index.codes = faiss.MaybeOwnedVectorUInt8.create_view(faiss.swig_ptr(codes), codes.size, index.no_owner)
         index.ntotal = len(rows)
     except (AttributeError, TypeError):  # FAISS does not promise this interface: copy, which takes twice the time
+        index = _empty_index(rows.shape[1])
         index.add_sa_codes(codes, None)
-    return codes
+    return index, codes
+
+
+def _empty_index(dim: int) -> Any:
+    import faiss
+
+    return faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)

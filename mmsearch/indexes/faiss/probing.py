@@ -67,6 +67,28 @@ def lists_within(centroids: Centroids, query: Float32, probing: Probing) -> tupl
         width *= 4
 
 
+def lists_wanted(nearness: Float32, probing: Probing) -> NDArray[np.int64]:
+    """How many lists `lists_within` finds for each query, int64 ``[q]``.
+
+    Args:
+        nearness: inner products of queries with all centroids, float32 ``[q, lists]``.
+        probing: with a margin.
+    """
+    assert probing.probe_margin is not None
+    rank = max(nearness.shape[1] - REFERENCE_LIST, 0)
+    reference = np.partition(nearness, rank, axis=1)[:, rank]
+    least = np.minimum(reference - np.float32(probing.probe_margin), nearness.max(axis=1))
+    wanted = np.ceil(np.count_nonzero(nearness >= least[:, None], axis=1) * max(probing.probe_factor, 1.0))
+    lists: NDArray[np.int64] = np.minimum(wanted, nearness.shape[1]).astype(np.int64)
+    return lists
+
+
+def nearest_of(nearness: Float32, width: int) -> tuple[Float32, NDArray[np.int64]]:
+    """The ``width`` highest of each line of ``nearness`` ``[q, lists]`` and their numbers, in no order."""
+    lists = np.ascontiguousarray(np.argpartition(nearness, nearness.shape[1] - width, axis=1)[:, -width:])
+    return np.take_along_axis(nearness, lists, axis=1), lists
+
+
 def centroid_margins(centroids: Float32, queries: Float32) -> Float32:
     """The margin at which each query would probe each list, float32 ``[q, lists]``: negative for the nearest nine.
 

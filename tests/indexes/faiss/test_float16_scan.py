@@ -51,13 +51,20 @@ def test_products_stand_in_the_order_of_the_rows() -> None:
 
 def test_rows_are_seen_in_place_and_not_copied() -> None:
     rows = unit_rows(8, 16)
-    index = faiss.IndexScalarQuantizer(16, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
-    held = float16_scan._set_codes(index, rows)
+    index, held = float16_scan._index_of(rows)
     rows[5] = 0
     rows[5, 0] = 1
     axis = np.eye(16, dtype=np.float32)[:1]
     assert index.search(axis, 1)[1].tolist() == [[5]]
     assert np.shares_memory(held, rows)
+
+
+def test_a_scan_sees_nothing_of_the_scan_before() -> None:
+    many, few = unit_rows(40, 16), unit_rows(3, 16)[::-1]
+    float16_scan.nearest(many, many[:1].astype(np.float32), 40)
+    scores, places = float16_scan.nearest(few, few[1:2].astype(np.float32), 3)
+    assert sorted(places[0].tolist()) == [0, 1, 2]
+    assert np.allclose(scores[0], np.sort(few.astype(np.float32) @ few[1])[::-1], atol=1e-3)
 
 
 def test_a_faiss_that_set_codess_no_memory_gets_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:

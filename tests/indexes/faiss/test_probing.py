@@ -8,7 +8,8 @@ import pytest
 
 from mmsearch.indexes.faiss.approximate import ApproximateIndex
 from mmsearch.indexes.faiss.centroids import Centroids
-from mmsearch.indexes.faiss.probing import Probing, centroid_margins, lists_within
+from mmsearch.indexes.faiss.probing import Probing, centroid_margins, lists_wanted, lists_within
+from mmsearch.indexes.faiss.selectors import selector_of
 from mmsearch.indexes.plan import IndexPlan
 from mmsearch.indexes.vectors import as_stored_vectors
 
@@ -76,3 +77,28 @@ def test_in_a_batch_each_query_gets_what_it_gets_alone(factory: str) -> None:
         assert np.mean([own in line for own, line in zip(range(200), together, strict=True)]) > 0.9
         for row in range(0, 200, 40):
             assert np.array_equal(together[row], built.candidates(rows[row : row + 1], 20, Probing(1, margin))[0])
+
+
+def test_queries_that_are_searched_together_find_what_each_finds_alone() -> None:
+    """They may probe a few lists more, never fewer: what is found alone is found, unless something better is."""
+    rows = queries(6000, seed=3)
+    plan = IndexPlan("faiss", "", "IVF256,PQ8x4fsr", train_rows=6000)
+    built = ApproximateIndex.build(as_stored_vectors(rows), np.arange(6000), plan, seed=0, threads=1)
+    asked = queries(1100, seed=5)  # more than are compared with the centroids at a time
+    for margin in (-0.05, 0.1, 3.0):
+        together = built.candidates_together(asked, 20, Probing(1, margin), threads=2)
+        alone = built.candidates(asked, 20, Probing(1, margin))
+        assert together.shape == alone.shape
+        nearest = np.sum(asked[:, None] * rows[np.maximum(together, 0)], axis=2).mean()
+        assert nearest >= np.sum(asked[:, None] * rows[np.maximum(alone, 0)], axis=2).mean() - 0.01
+        common = np.mean([len(set(one) & set(other)) for one, other in zip(together, alone, strict=True)])
+        assert common > 16
+    every = built.candidates_together(asked, 20, Probing(256, 3.0), selector_of(np.arange(0, 6000, 2)), threads=2)
+    assert np.all(every % 2 == 0)
+
+
+def test_as_many_lists_are_wanted_in_a_batch_as_are_found_for_each(centroids: Centroids) -> None:
+    asked = queries(30)
+    for probing in (Probing(1, -0.1), Probing(1, 0.07), Probing(2, 0.05, 2.0), Probing(4, 0.05, 1000)):
+        alone = [len(lists_within(centroids, query, probing)[0]) for query in asked]
+        assert lists_wanted(asked @ centroids.values.T, probing).tolist() == alone
