@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,11 @@ _CONTEXT_S = 5.0
 
 _ROUNDING_S = 1e-6
 
+_MAX_HELD_BYTES = 4 * 1024**2
+"""A frame of up to so many bytes waits until it is clear that it is wanted; up to 13 of a shot do."""
+
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class Shot:
@@ -62,9 +67,11 @@ class Shot:
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
+    """A sampled frame; ``convert`` gives its pixels."""
+
     wanted: float
     time: float
-    pixels: NDArray[np.uint8]
+    convert: Callable[[], NDArray[np.uint8]]
     flat: bool
 
 
@@ -127,7 +134,7 @@ class Film:
         sampler: _Sampler | None = None
         for frame, thumbnail, cut, until in self._frames(resume):
             if sampler is None:
-                size = frame.picture().size
+                size = frame.size
                 sampler = _Sampler(frame, thumbnail, self._transform, self._keep_side, resume if self.first else None)
             elif cut:
                 yield from sampler.finish(frame.time)
@@ -199,7 +206,7 @@ class _Sampler:
     ) -> None:
         self._transform = transform
         self._keep_side = keep_side
-        self._middle: Image.Image | None = None
+        self._middle: Callable[[], Image.Image] | None = None
         self._start = first.time if resume is None else resume.start_s
         self._first: tuple[Frame, FrameThumbnail] | None = (first, thumbnail)
         self._wanted = (first.time if resume is None else resume.shot_start_s) + _FIRST_S
@@ -211,13 +218,9 @@ class _Sampler:
 
     def add(self, frame: Frame, thumbnail: FrameThumbnail, until: float) -> Iterator[Shot]:
         """Add a frame that is shown until ``until``; yields the pieces that are complete."""
-        pixels = None
         while self._wanted < until:
-            if pixels is None:
-                pixels = frame_pixels(frame, self._transform)
             yield from self._cut_off(self._wanted)
-            self._candidates.append(_Candidate(self._wanted, frame.time, pixels, is_flat(thumbnail)))
-            self._keep(frame, is_flat(thumbnail))
+            self._take(self._wanted, frame, thumbnail)
             self._first = None
             self._wanted += _EVERY_S
 
@@ -225,21 +228,23 @@ class _Sampler:
         """The last pieces of the shot, which ends at ``end``."""
         yield from self._cut_off(end)
         if self._first is not None:
-            frame, thumbnail = self._first
-            self._candidates.append(
-                _Candidate(frame.time, frame.time, frame_pixels(frame, self._transform), is_flat(thumbnail))
-            )
-            self._keep(frame, is_flat(thumbnail))
+            self._take(self._first[0].time, *self._first)
         if end - self._start > MAX_SPAN_S:
             yield self._piece(self._start + (end - self._start) / 2)
         yield self._piece(end)
 
-    def _keep(self, frame: Frame, flat: bool) -> None:
-        """Keep a frame, if its turn has come."""
+    def _take(self, wanted: float, frame: Frame, thumbnail: FrameThumbnail) -> None:
+        """Sample a frame, and keep it in large if its turn has come."""
+        flat = is_flat(thumbnail)
+        if self._candidates and self._candidates[-1].time == frame.time:
+            convert = self._candidates[-1].convert
+        else:
+            convert = _converter(frame, partial(frame_pixels, frame, self._transform))
+        self._candidates.append(_Candidate(wanted, frame.time, convert, flat))
         count = len(self._candidates)
         due = self._middle is None or (count & (count - 1) == 0 and not flat)
         if self._keep_side is not None and due:
-            self._middle = frame.picture((self._keep_side, self._keep_side))
+            self._middle = _converter(frame, partial(frame.picture, (self._keep_side, self._keep_side)))
 
     def _cut_off(self, time: float) -> Iterator[Shot]:
         """The pieces of full length before ``time``, except the last where the rest would be too short."""
@@ -254,14 +259,23 @@ class _Sampler:
         shot = Shot(
             self._start,
             end,
-            np.stack([candidate.pixels for candidate in chosen]),
+            np.stack([candidate.convert() for candidate in chosen]),
             tuple(candidate.time for candidate in chosen),
             self._continues,
-            self._middle,
+            None if self._middle is None else self._middle(),
         )
         self._middle = None
         self._start, self._continues = end, True
         return shot
+
+
+def _converter(frame: Frame, convert: Callable[[], T]) -> Callable[[], T]:
+    """What gives the result of ``convert``. Few sampled frames are wanted in the end, so that only large ones, which
+    would fill the memory, are converted at once."""
+    if frame.held_bytes <= _MAX_HELD_BYTES:
+        return convert
+    converted = convert()
+    return lambda: converted
 
 
 def frame_pixels(frame: Frame, transform: ImageTransform) -> NDArray[np.uint8]:
@@ -287,7 +301,7 @@ def frames_between(
         if frame.time not in seen:
             seen.add(frame.time)
             pixels.append(frame_pixels(frame, transform))
-            size = frame.picture().size
+            size = frame.size
     facts = replace(reader.stated, width=size[0], height=size[1], duration_s=reader.expected_s or None)
     reader.close()
     return np.stack(pixels), facts

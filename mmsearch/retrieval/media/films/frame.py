@@ -15,13 +15,12 @@ from mmsearch.retrieval.media.pictures.tone_mapping import HLG, PQ, to_sdr
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
+    from av.video.reformatter import VideoReformatter
 
 THUMBNAIL_SIDE = 32
-_SAMPLES_PER_CELL = 2
-_MEANS: NDArray[np.float32] = np.kron(
-    np.eye(THUMBNAIL_SIDE), np.full((1, _SAMPLES_PER_CELL), 1 / _SAMPLES_PER_CELL)
-).astype(np.float32)
+_SAMPLES_PER_CELL = 4
 _MAX_STRETCH = 20
+_MAX_REFORMATTERS = 8
 UNSPECIFIED, BT601, BT709 = 2, 5, 1
 HD_HEIGHT = 720
 
@@ -38,7 +37,26 @@ _LAYOUTS: dict[str, tuple[tuple[int, int, int, int], ...]] = {
 """For each pixel format the plane, first value, step and bits of luma and of the two chroma values."""
 
 FrameThumbnail = NDArray[np.float32]
-"""Luma and two chroma planes, float32 ``[3, 32, 32]`` of 0…255: cell means of a sparse sample of the frame."""
+"""Luma and two chroma planes, float32 ``[3, 32, 32]`` of 0…255: each cell is the mean of four pixels of the frame."""
+
+
+class Scaler:
+    """Resizes frames and converts their pixels. It keeps FFmpeg's tables, which cost more to make than to use."""
+
+    def __init__(self) -> None:
+        self._reformatters: dict[tuple[int, int, str], VideoReformatter] = {}
+
+    def reformat(self, frame: VideoFrame, width: int, height: int, format: str, **how: Any) -> VideoFrame:
+        """The frame in another size and pixel format."""
+        from av.video.reformatter import VideoReformatter
+
+        key = (width, height, format)
+        reformatter = self._reformatters.get(key)
+        if reformatter is None:
+            if len(self._reformatters) == _MAX_REFORMATTERS:
+                self._reformatters.clear()
+            reformatter = self._reformatters[key] = VideoReformatter()
+        return reformatter.reformat(frame, width, height, format, threads=1, **how)
 
 
 class Frame(Protocol):
@@ -51,6 +69,14 @@ class Frame(Protocol):
     @property
     def duration(self) -> float:
         """For how many seconds it is shown; 0.0: until the next frame."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the whole picture, in pixels."""
+
+    @property
+    def held_bytes(self) -> int:
+        """The memory that is held as long as the frame is."""
 
     def thumbnail(self) -> FrameThumbnail:
         """A small version for the comparison with other frames."""
@@ -66,6 +92,16 @@ class StillFrame:
     time: float
     duration: float
     image: Image.Image
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """See `Frame`."""
+        return self.image.size
+
+    @property
+    def held_bytes(self) -> int:
+        """See `Frame`."""
+        return self.image.width * self.image.height * len(self.image.getbands())
 
     def thumbnail(self) -> FrameThumbnail:
         """See `Frame`."""
@@ -84,15 +120,41 @@ class FilmFrame:
     time: float
     duration: float
     decoded: VideoFrame
+    scaler: Scaler
     pixel_aspect: Fraction = Fraction(1)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """See `Frame`."""
+        width, height = square_size(self.decoded.width, self.decoded.height, self.pixel_aspect)
+        return (height, width) if self._turns % 2 else (width, height)
+
+    @property
+    def held_bytes(self) -> int:
+        """See `Frame`."""
+        return sum(plane.buffer_size for plane in self.decoded.planes)
+
+    @property
+    def _turns(self) -> int:
+        return round(self.decoded.rotation / 90) % 4
 
     def thumbnail(self) -> FrameThumbnail:
         """See `Frame`."""
         frame = self.decoded
         layout = _LAYOUTS.get(frame.format.name)
         if layout is None:
-            frame, layout = frame.reformat(96, 96, "yuv420p", interpolation="POINT"), _LAYOUTS["yuv420p"]
-        return np.stack([_plane(frame, *where) for where in layout])
+            frame, layout = self.scaler.reformat(frame, 96, 96, "yuv420p", interpolation="POINT"), _YUV_8
+        bits = layout[0][3]
+        samples = np.empty((3, _SAMPLES_PER_CELL, THUMBNAIL_SIDE**2), np.uint8 if bits == 8 else np.dtype("<u2"))
+        planes: Any = frame.planes
+        for (index, first, step, _), taken in zip(layout, samples, strict=True):
+            plane = planes[index]
+            values = np.frombuffer(plane, samples.dtype)
+            places = _places(plane.width, plane.height, plane.line_size // samples.itemsize, first, step)
+            values.take(places, out=taken, mode="clip")  # the other modes copy
+        sums = np.add.reduce(samples, axis=1, dtype=np.uint16)
+        means: FrameThumbnail = sums * np.float32(2.0 ** (8 - bits) / _SAMPLES_PER_CELL)
+        return means.reshape(3, THUMBNAIL_SIDE, THUMBNAIL_SIDE)
 
     def picture(self, least: tuple[int, int] | None = None) -> Image.Image:
         """See `Frame`."""
@@ -101,7 +163,7 @@ class FilmFrame:
     def pixels(self, least: tuple[int, int] | None = None) -> NDArray[np.uint8]:
         """The picture as uint8 ``[height, width, 3]``."""
         frame = self.decoded
-        turns = round(frame.rotation / 90) % 4
+        turns = self._turns
         width, height = square_size(frame.width, frame.height, self.pixel_aspect)
         if least is not None:
             low, wide = least[::-1] if turns % 2 else least
@@ -113,10 +175,10 @@ class FilmFrame:
             colours["src_colorspace"] = BT709 if frame.height >= HD_HEIGHT else BT601
         transfer = int(getattr(frame, "color_trc", 0) or 0)
         if transfer in (PQ, HLG):
-            deep = frame.reformat(width, height, "rgb48le", interpolation="AREA", **colours).to_ndarray()
+            deep = self.scaler.reformat(frame, width, height, "rgb48le", interpolation="AREA", **colours).to_ndarray()
             rgb: NDArray[Any] = to_sdr(deep, transfer, int(getattr(frame, "color_primaries", 0) or 0))
         else:
-            rgb = frame.reformat(width, height, "rgb24", interpolation="AREA", **colours).to_ndarray()
+            rgb = self.scaler.reformat(frame, width, height, "rgb24", interpolation="AREA", **colours).to_ndarray()
         return np.ascontiguousarray(np.rot90(rgb, turns))
 
 
@@ -127,19 +189,15 @@ def square_size(width: int, height: int, pixel_aspect: Fraction) -> tuple[int, i
     return max(1, round(width * pixel_aspect)), height
 
 
-def _plane(frame: VideoFrame, index: int, first: int, step: int, bits: int) -> NDArray[np.float32]:
-    """The cell means of one of a frame's values, float32 ``[32, 32]`` of 0…255, from four samples a cell."""
-    plane = frame.planes[index]
-    memory: Any = plane
-    values: NDArray[Any] = np.frombuffer(memory, np.uint8 if bits == 8 else np.dtype("<u2"))
-    values = values.reshape(-1, plane.line_size // values.itemsize)
-    rows, columns = _spread(plane.height), _spread(plane.width)
-    sparse = values[rows[:, None], columns * step + first].astype(np.float32)
-    return np.asarray(_MEANS @ sparse @ _MEANS.T * 2.0 ** (8 - bits), np.float32)
-
-
 @functools.lru_cache(maxsize=16)
+def _places(width: int, height: int, line: int, first: int, step: int) -> NDArray[np.intp]:
+    """Where in a plane the samples of each cell lie, ``[4, 32 · 32]``: two by two in each, evenly spread."""
+    rows, columns = _spread(height) * line, _spread(width) * step + first
+    places = (rows[:, None] + columns).reshape(THUMBNAIL_SIDE, 2, THUMBNAIL_SIDE, 2)
+    return np.ascontiguousarray(places.transpose(1, 3, 0, 2)).reshape(_SAMPLES_PER_CELL, THUMBNAIL_SIDE**2)
+
+
 def _spread(size: int) -> NDArray[np.intp]:
     """The positions of the samples along a side of ``size`` pixels, evenly spread."""
-    count = THUMBNAIL_SIDE * _SAMPLES_PER_CELL
+    count = 2 * THUMBNAIL_SIDE
     return (2 * np.arange(count) + 1) * size // (2 * count)

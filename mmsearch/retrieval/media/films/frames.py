@@ -21,7 +21,7 @@ from mmsearch.retrieval.media.container import (
 )
 from mmsearch.retrieval.media.durations import header_duration
 from mmsearch.retrieval.media.films import animation
-from mmsearch.retrieval.media.films.frame import FilmFrame, Frame, square_size
+from mmsearch.retrieval.media.films.frame import FilmFrame, Frame, Scaler, square_size
 from mmsearch.retrieval.media.formats import FORMATS
 from mmsearch.retrieval.media.pictures.image import check_size
 
@@ -96,6 +96,7 @@ class FilmReader:
         self.note: str | None = None
         self._clock: Clock | None = None
         self._late = 0.0
+        self._scaler = Scaler()
         if format in _ORDER_OF_CODING:
             first = next(self._packets.frames(), None)
             if first is not None and first.time is not None:
@@ -121,6 +122,7 @@ class FilmReader:
             context.options = {"max_pixels": str(self._max_pixels)}
             rate = self._stream.average_rate or self._stream.guessed_rate or 0
             self._frame_s = 1 / float(rate) if rate else 0.0
+            self._last_length = (0, self._frame_s)
         # FFmpeg has no times of presentation for these in AVI; a jump would lose count.
         counting = self._format == "avi" and context.name in ("h264", "hevc")
         self._packets = Packets(self._container, self._stream, counting=counting)
@@ -210,13 +212,16 @@ class FilmReader:
         self._has_begun = True
 
     def _length(self, decoded: Any) -> float:
-        length = float(decoded.duration * decoded.time_base) if decoded.duration and decoded.time_base else 0.0
-        return length if 0 < length < _MAX_FRAME_S else self._frame_s
+        duration = decoded.duration
+        if duration != self._last_length[0]:  # fractions are slow, and most frames are equally long
+            length = float(duration * decoded.time_base) if decoded.time_base else 0.0
+            self._last_length = (duration, length if 0 < length < _MAX_FRAME_S else self._frame_s)
+        return self._last_length[1]
 
     def _frame(self, decoded: Any, time: float, length: float) -> FilmFrame:
         if (decoded.width, decoded.height) != self._size:
             self._guard(decoded.width, decoded.height)
-        return FilmFrame(time, length, decoded, self._pixel_aspect)
+        return FilmFrame(time, length, decoded, self._scaler, self._pixel_aspect)
 
     def _why_nothing(self) -> str:
         if self._packets.failed:
