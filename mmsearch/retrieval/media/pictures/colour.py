@@ -32,6 +32,12 @@ def to_srgb(image: Image.Image) -> Image.Image:
     return opaque
 
 
+def is_srgb(image: Image.Image) -> bool:
+    """Whether no usable profile says that the colours of an RGB or grey picture mean something else."""
+    profile = image.info.get("icc_profile")
+    return not profile or _transform_to_srgb(bytes(profile), image.mode) is None
+
+
 def _apply_profile(image: Image.Image) -> Image.Image:
     """An opaque picture in sRGB, by its embedded profile, or by its mode if it has no usable profile."""
     profile = image.info.get("icc_profile")

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from mmsearch.errors import DecodeError, TransientDecodeError
@@ -20,7 +21,7 @@ from mmsearch.machine import free_memory
 from mmsearch.retrieval.media.formats import FORMATS
 from mmsearch.retrieval.media.metadata import metadata_of_picture, with_size
 from mmsearch.retrieval.media.pictures.bit_depth import png_max_value
-from mmsearch.retrieval.media.pictures.colour import to_srgb
+from mmsearch.retrieval.media.pictures.colour import is_srgb, to_srgb
 from mmsearch.retrieval.media.pictures.high_bit_depth import (
     decode_16_bit_colours,
     decode_high_bit_tiff,
@@ -31,7 +32,10 @@ from mmsearch.retrieval.media.pictures.high_bit_depth import (
     tiff_kind,
     tiff_tags,
 )
+from mmsearch.retrieval.media.pictures.jpeg import jpeg_pixels
 from mmsearch.retrieval.media.pictures.jpegxl import header_of
+from mmsearch.retrieval.media.pictures.orientation import ON_ITS_SIDE, upright, upright_view
+from mmsearch.retrieval.media.pictures.orientation import TAG as ORIENTATION_TAG
 from mmsearch.retrieval.media.pictures.tone_mapping import hdr_coding, still_to_sdr
 from mmsearch.retrieval.media.sniff import HEAD_BYTES, sniff
 from mmsearch.types import Facts
@@ -43,17 +47,8 @@ its RGB copy. Other formats need less."""
 _MAX_MEGAPIXELS = 400
 _SHARE_OF_MEMORY = 0.5
 
-_ORIENTATION_TAG, _WIDTH_TAG, _HEIGHT_TAG, _BITS_TAG = 0x0112, 256, 257, 258
+_WIDTH_TAG, _HEIGHT_TAG, _BITS_TAG = 256, 257, 258
 _PHOTOMETRIC_TAG, _SAMPLES_TAG, _SAMPLE_FORMAT_TAG = 262, 277, 339
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 def default_max_pixels(workers: int, memory_bytes: int | None = None) -> int:
@@ -67,6 +62,10 @@ def default_max_pixels(workers: int, memory_bytes: int | None = None) -> int:
         memory_bytes = free_memory()
     affordable = int(memory_bytes * _SHARE_OF_MEMORY / max(workers, 1) / BYTES_PER_PIXEL)
     return min(affordable, _MAX_MEGAPIXELS * 1_000_000)
+
+
+Picture = Image.Image | NDArray[np.uint8]
+"""An upright RGB picture of Pillow, or its pixels as uint8 ``[height, width, 3]``."""
 
 
 def decode_image(
@@ -98,6 +97,25 @@ def decode_image(
         DecodeError: not a picture, damaged, or more than ``max_pixels`` (found before anything is decoded).
         MemoryError: decoding took more memory than the process may have.
     """
+    picture, facts = decode_picture(source, max_pixels=max_pixels, target=target, draft=draft, format=format, page=page)
+    return as_image(picture), facts
+
+
+def as_image(picture: Picture) -> Image.Image:
+    """The picture as one of Pillow's."""
+    return picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+
+
+def decode_picture(
+    source: str | bytes | os.PathLike[str] | IO[bytes],
+    *,
+    max_pixels: int,
+    target: tuple[int, int] | None = None,
+    draft: float = 0.0,
+    format: str | None = None,
+    page: int | None = None,
+) -> tuple[Picture, Facts]:
+    """As `decode_image`, but pixels that Pillow did not decode are left as they are, as an array."""
     with contextlib.ExitStack() as stack:
         if isinstance(source, str | bytes | os.PathLike):
             try:
@@ -132,12 +150,14 @@ def _format_of(source: IO[bytes]) -> str:
 
 def _decode(
     source: IO[bytes], format: str, max_pixels: int, target: tuple[int, int] | None, draft: float, page: int | None
-) -> tuple[Image.Image, Facts]:
+) -> tuple[Picture, Facts]:
     with pillow_settings():
         deep = _decode_high_bit_depth(source, format, max_pixels, page or 0)
         if deep is not None:
             return deep
         image, size = _open(source, format, max_pixels, target, draft, page)
+        if format == "jpeg" and (fast := _decode_jpeg(source, image, size)) is not None:
+            return fast
         note = None
         try:
             image.load()
@@ -147,25 +167,36 @@ def _decode(
             image.load()
             note = _truncation_note(image)
         exif = exif_of(image)
-        orientation = exif.get(_ORIENTATION_TAG)
+        orientation = exif.get(ORIENTATION_TAG)
         stated = metadata_of_picture(image, exif, source)
         if format == "jxl" and (header := header_of(source)) and header[2]:
             note = "an animation: only its last picture is read"
         if not page and lost_low_bits(image, source):
-            orientation = orientation if image.format == "PNG" else tiff_tags(source).get(_ORIENTATION_TAG)
+            orientation = orientation if image.format == "PNG" else tiff_tags(source).get(ORIENTATION_TAG)
             image = decode_16_bit_colours(image, source)
         coding = hdr_coding(image, source)
         image = still_to_sdr(image, coding) if coding else _with_value_range(image, source)
-        upright = _upright(image, orientation)
+        turned = upright(image, orientation)
         if format == "tiff":
-            size = upright.size  # Pillow turns it upright while it loads it
-        elif orientation in (5, 6, 7, 8):
+            size = turned.size  # Pillow turns it upright while it loads it
+        elif orientation in ON_ITS_SIDE:
             size = size[::-1]
-        return to_srgb(upright), with_size(stated, size, note=note)
+        return to_srgb(turned), with_size(stated, size, note=note)
 
 
-def _upright(image: Image.Image, orientation: Any) -> Image.Image:
-    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+def _decode_jpeg(source: IO[bytes], image: Image.Image, size: tuple[int, int]) -> tuple[Picture, Facts] | None:
+    """A JPEG that is neither odd nor damaged; None for those that Pillow is to decode."""
+    pixels = jpeg_pixels(image, source)
+    if pixels is None:
+        return None
+    exif = exif_of(image)
+    orientation = exif.get(ORIENTATION_TAG)
+    facts = with_size(metadata_of_picture(image, exif, source), size[::-1] if orientation in ON_ITS_SIDE else size)
+    if not is_srgb(image):
+        made = Image.fromarray(pixels if image.mode == "RGB" else pixels[..., 0])
+        made.info["icc_profile"] = image.info["icc_profile"]
+        return to_srgb(upright(made, orientation)), facts
+    return upright_view(pixels, orientation), facts
 
 
 def _decode_high_bit_depth(
@@ -181,8 +212,8 @@ def _decode_high_bit_depth(
     size = tags[_WIDTH_TAG], tags[_HEIGHT_TAG]
     check_size(size, size[0] * size[1] * max(1, tags.get(_SAMPLES_TAG, 1) // 4), max_pixels)
     image, note = decode_high_bit_tiff(source, tags)
-    upright = _upright(image, tags.get(_ORIENTATION_TAG))
-    return to_srgb(upright), with_size(_stated_by_high_bit_tiff(source, tags), upright.size, note=note)
+    turned = upright(image, tags.get(ORIENTATION_TAG))
+    return to_srgb(turned), with_size(_stated_by_high_bit_tiff(source, tags), turned.size, note=note)
 
 
 def _stated_by_high_bit_tiff(source: IO[bytes], tags: Any) -> Facts:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import io
 import os
 import queue
 import signal
@@ -23,12 +24,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import DecodeError, TransientDecodeError, UsageError
-from mmsearch.retrieval.enrich.ocr.lines import PAGE_SIDE
+from mmsearch.retrieval.enrich.ocr.lines import PAGE_SIDE, TextLine
 from mmsearch.retrieval.media.dates import date_in_name, with_date
 from mmsearch.retrieval.media.decode_spec import DecodeSpec
 from mmsearch.retrieval.media.documents.read import page_picture, read_document
 from mmsearch.retrieval.media.documents.sink import DocumentSink
-from mmsearch.retrieval.media.pictures.image import BYTES_PER_PIXEL, decode_image
+from mmsearch.retrieval.media.pictures.image import BYTES_PER_PIXEL, Picture, as_image, decode_picture
 from mmsearch.retrieval.media.pictures.pages import MAX_PAGES, decode_pages, pages_of
 from mmsearch.retrieval.media.pictures.raw import decode_raw
 from mmsearch.retrieval.media.sniff import HEAD_BYTES, Sniffed, sniff
@@ -65,6 +66,9 @@ _SECONDS_OF_PAGE = 0.25
 _LONGEST_REASON = 300
 _MOST_TO_READ = 200 << 20
 """Bytes of a file that taking something out of it may need; a film is read in part."""
+
+_MOST_TO_HOLD = 64 << 20
+"""Bytes of a picture's file that are read at once, for its hash and its decoder."""
 
 _ReceivedLine = tuple[bytes, OpenedFile]
 
@@ -173,10 +177,12 @@ def decode_file(request: JobRequest, opened: OpenedFile, workspace: Workspace, c
         rejected = rejected_file(sniffed, job, before.st_size, workspace.spec)
         if rejected is not None:
             return rejected
-        content_hash = b""
+        content_hash, content = b"", file
         if not job.sniff_only:
             file.seek(0)
-            content_hash = hash_file(file)
+            if sniffed.kind == "image" and before.st_size <= _MOST_TO_HOLD:
+                content = io.BytesIO(file.read())
+            content_hash = hash_file(content)
         decoded = Decoded(
             job.path,
             "sniffed" if job.sniff_only else "same" if content_hash in job.known else "decoded",
@@ -187,10 +193,10 @@ def decode_file(request: JobRequest, opened: OpenedFile, workspace: Workspace, c
             status_change_ns(before),
         )
         if decoded.outcome == "decoded":
-            file.seek(0)
+            content.seek(0)
             channel = replace(channel, content_hash=content_hash)
             reader = TextReader("off" if job.moment else workspace.spec.ocr, channel.send)
-            decoded = _decode(_FileToDecode(file, sniffed, request, decoded, workspace, channel, reader))
+            decoded = _decode(_FileToDecode(content, sniffed, request, decoded, workspace, channel, reader))
             decoded = replace(decoded, facts=reader.with_note(decoded.facts))
             has_date = sniffed.kind in ("image", "raw", "audio", "video", "document")
             if has_date and decoded.facts.taken_at is None and (taken := date_in_name(job.path)) is not None:
@@ -244,13 +250,17 @@ def _decode_picture(source: _FileToDecode) -> Decoded:
         return replace(source.decoded, facts=_decode_pages(source, pages))
     target = (transform.height, transform.width)
     bounds: dict[str, Any] = {"max_pixels": workspace.max_pixels, "target": target, "draft": transform.draft}
+    picture: Picture
     if is_raw:
         picture, facts = decode_raw(file, **bounds)
     else:
-        picture, facts = decode_image(file, **bounds, format=format, page=pages[0] or None)
+        picture, facts = decode_picture(file, **bounds, format=format, page=pages[0] or None)
     workspace.pixels[source.request.slot] = transform.apply(picture)
-    is_reduced = not is_raw and picture.width < (facts.width or 0)
-    lines = source.reader.lines(picture, partial(larger, file, format, workspace.max_pixels) if is_reduced else None)
+    lines: tuple[TextLine, ...] = ()
+    if source.reader.mode != "off":
+        image = as_image(picture)
+        is_reduced = not is_raw and image.width < (facts.width or 0)
+        lines = source.reader.lines(image, partial(larger, file, format, workspace.max_pixels) if is_reduced else None)
     return replace(source.decoded, facts=facts, slot=source.request.slot, lines=lines)
 
 

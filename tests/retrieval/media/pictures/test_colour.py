@@ -28,46 +28,9 @@ def assert_near(pixels: np.ndarray, expected: object, levels: int) -> None:
     assert np.abs(pixels - np.asarray(expected, dtype=int)).max() <= levels
 
 
-def matrix_profile(red: tuple[float, ...], green: tuple[float, ...], blue: tuple[float, ...], gamma: float) -> bytes:
-    """An ICC v2 display profile from the XYZ (D50) of its primaries, as ICC.1:2001-04, 6.3 and 6.5, lays it out."""
-
-    def fixed(values: tuple[float, ...]) -> bytes:
-        return b"".join(struct.pack(">i", round(value * 65536)) for value in values)
-
-    xyz = {
-        name: b"XYZ \0\0\0\0" + fixed(values)
-        for name, values in zip((b"rXYZ", b"gXYZ", b"bXYZ"), (red, green, blue), strict=True)
-    }
-    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256)) + b"\0\0"
-    name = b"swapped\0"
-    tags = {
-        b"desc": b"desc\0\0\0\0" + struct.pack(">I", len(name)) + name + bytes(78 + 2),
-        b"wtpt": b"XYZ \0\0\0\0" + fixed((0.9642, 1.0, 0.8249)),
-        **xyz,
-        b"rTRC": curve,
-        b"gTRC": curve,
-        b"bTRC": curve,
-    }
-    table, data = struct.pack(">I", len(tags)), b""
-    for tag, body in tags.items():
-        table += tag + struct.pack(">II", 128 + 4 + 12 * len(tags) + len(data), len(body))
-        data += body + bytes(-len(body) % 4)
-    header = bytearray(128)
-    header[0:4] = struct.pack(">I", 128 + len(table) + len(data))
-    header[8:12] = b"\x02\x10\0\0"
-    header[12:24] = b"mntrRGB XYZ "
-    header[36:40] = b"acsp"
-    header[68:80] = fixed((0.9642, 1.0, 0.8249))
-    return bytes(header) + table + data
-
-
-SRGB_RED, SRGB_GREEN, SRGB_BLUE = (0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7141)
-
-
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF", "WEBP", "AVIF"])
-def test_a_profile_moves_colours_to_srgb(format: str, encoded: Encode) -> None:
-    swapped = matrix_profile(SRGB_GREEN, SRGB_RED, SRGB_BLUE, 2.2)
-    pixels = decode(encoded(Image.new("RGB", (32, 32), (200, 0, 0)), format, icc_profile=swapped))
+def test_a_profile_moves_colours_to_srgb(format: str, swapped_profile: bytes, encoded: Encode) -> None:
+    pixels = decode(encoded(Image.new("RGB", (32, 32), (200, 0, 0)), format, icc_profile=swapped_profile))
     assert_near(pixels[16, 16], (0, 200, 0), 8)
 
 
@@ -82,14 +45,12 @@ def test_a_broken_profile_is_ignored(profile: bytes, scene: Scene, encoded: Enco
     assert_near(decode(encoded(scene(), "PNG", icc_profile=profile)), scene(), 0)
 
 
-def test_a_profile_for_another_kind_of_colour_is_ignored(encoded: Encode) -> None:
-    swapped = matrix_profile(SRGB_GREEN, SRGB_RED, SRGB_BLUE, 2.2)
-    assert_near(decode(encoded(Image.new("L", (8, 8), 90), "PNG", icc_profile=swapped)), 90, 0)
+def test_a_profile_for_another_kind_of_colour_is_ignored(swapped_profile: bytes, encoded: Encode) -> None:
+    assert_near(decode(encoded(Image.new("L", (8, 8), 90), "PNG", icc_profile=swapped_profile)), 90, 0)
 
 
-def test_a_profile_applies_below_transparency_too(encoded: Encode) -> None:
-    swapped = matrix_profile(SRGB_GREEN, SRGB_RED, SRGB_BLUE, 2.2)
-    pixels = decode(encoded(Image.new("RGBA", (8, 8), (200, 0, 0, 255)), "PNG", icc_profile=swapped))
+def test_a_profile_applies_below_transparency_too(swapped_profile: bytes, encoded: Encode) -> None:
+    pixels = decode(encoded(Image.new("RGBA", (8, 8), (200, 0, 0, 255)), "PNG", icc_profile=swapped_profile))
     assert_near(pixels, (0, 200, 0), 3)
 
 
