@@ -221,7 +221,7 @@ class Packets:
             if self._counting and packet.size and packet.dts is not None:
                 heapq.heappush(stamps, packet.dts)
             try:
-                frames: list[Any] = list(packet.decode())
+                frames: list[Any] = packet.decode()
             except av.error.MemoryError:
                 raise
             except (av.error.EOFError, av.error.BlockingIOError):
@@ -242,19 +242,13 @@ class Packets:
     def _packets(self) -> Iterator[Packet[Any]]:
         import av
 
-        packets = self._container.demux(self._stream)
-        while True:
-            try:
-                packet = next(packets)
-            except StopIteration:
-                return
-            except av.error.MemoryError:
-                raise
-            except av.FFmpegError:
-                self.broken_off = True
-                yield _flush(self._stream)  # the decoder still holds frames
-                return
-            yield packet
+        try:
+            yield from self._container.demux(self._stream)
+        except av.error.MemoryError:
+            raise
+        except av.FFmpegError:
+            self.broken_off = True
+            yield _flush(self._stream)  # the decoder still holds frames
 
 
 def _flush(stream: Stream) -> Packet[Any]:
@@ -289,12 +283,16 @@ class Clock:
         time goes on from the frame before.
         """
         due: float | None = None if self._amid else 0.0
-        for frame, following in _with_next(frames):
-            length = length_of(frame)
+        coming = iter(frames)
+        frame = next(coming, None)
+        while frame is not None:
+            following = next(coming, None)
+            length, stamp = length_of(frame), frame.time
             if due is None:
-                due = self._stamp(frame, 0.0)
-            time = self._stamp(frame, due)
-            self.is_reliable &= frame.pts is not None
+                due = 0.0 if stamp is None else stamp + self._shift
+            time = due if stamp is None else stamp + self._shift
+            if stamp is None:
+                self.is_reliable &= frame.pts is not None
             if abs(time - due) > _MAX_DRIFT_S:
                 self.is_reliable = False
                 if following is not None and abs(self._stamp(following, due) - due - length) <= _MAX_DRIFT_S:
@@ -304,16 +302,7 @@ class Clock:
                     time = due
             due = time + length
             yield frame, time, length
+            frame = following
 
     def _stamp(self, frame: Frame, due: float) -> float:
-        return due if frame.pts is None or frame.time is None else frame.time + self._shift
-
-
-def _with_next(frames: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
-    held = None
-    for frame in frames:
-        if held is not None:
-            yield held, frame
-        held = frame
-    if held is not None:
-        yield held, None
+        return due if frame.time is None else frame.time + self._shift

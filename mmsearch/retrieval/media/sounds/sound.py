@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -166,9 +167,10 @@ class Sound:
             if stream is None and chunk_rate != self._rate:
                 stream, rate, taken, given = soxr.ResampleStream(chunk_rate, self._rate, 1), chunk_rate, 0, 0
             if stream is None:
-                yield chunk.clip(-1, 1)
+                yield np.clip(chunk, -1, 1, out=chunk)
                 continue
-            out = stream.resample_chunk(chunk).clip(-1, 1)
+            out = stream.resample_chunk(chunk)
+            np.clip(out, -1, 1, out=out)
             taken, given = taken + len(chunk), given + len(out)
             yield out
         if stream is not None:
@@ -180,53 +182,120 @@ class Sound:
         """Mono sound at its own rate, about a second at a time, with that rate."""
         begin_s = done_s = self._since_s
         self._clock = clock = Clock(self._container, self.expected_s, mid_stream=begin_s > 0)
-        pending: list[NDArray[np.float32]] = []
-        count, rate = 0, 0
+        pending = _Pending()
+        rate = 0
         frames = clock.timed(self._packets.frames(begin_s), lambda frame: frame.samples / frame.sample_rate)
-        for frame, time, _ in frames:
-            samples = self._mono(frame)
-            if pending and (frame.sample_rate != rate or count >= _CHUNK_S * rate):
-                yield np.concatenate(pending), rate
-                pending, count = [], 0
+        for frame, time, length in frames:
+            if pending.count and (frame.sample_rate != rate or pending.count >= _CHUNK_S * rate):
+                yield self._joined(pending), rate
             rate = _check_rate(frame.sample_rate)
-            gap = time - done_s
+            gap, skipped = time - done_s, 0
             if gap < 0 and (done_s == begin_s or gap < -_JITTER_S):
-                samples = samples[round(-gap * rate) :]
+                skipped = min(round(-gap * rate), frame.samples)
             elif gap > 0 and (done_s == begin_s or gap > _JITTER_S):
                 self._may_fill_s -= gap
                 if self._may_fill_s < 0:
                     raise DecodeError("damaged: its time stamps leave gaps of hours that nothing fills")
                 for silence in _silence(round(gap * rate), rate):
-                    pending.append(silence)
-                    yield np.concatenate(pending), rate
-                    pending, count = [], 0
+                    pending.add_samples(silence)
+                    yield self._joined(pending), rate
                     done_s += len(silence) / rate
-            pending.append(samples)
-            count += len(samples)
-            done_s += len(samples) / rate
-        if pending:
-            yield np.concatenate(pending), rate
+            pending.add(as_packed(frame), skipped)
+            done_s += (frame.samples - skipped) / rate if skipped else length
+        if pending.count:
+            yield self._joined(pending), rate
 
-    def _mono(self, frame: AudioFrame) -> NDArray[np.float32]:
-        channels = frame.layout.nb_channels
-        frame = as_packed(frame)
-        values: NDArray[Any] = frame.to_ndarray()
-        if not frame.format.is_planar:
-            values = values.reshape(-1, channels).T
-        if values.dtype.kind == "f":
+    def _joined(self, pending: _Pending) -> NDArray[np.float32]:
+        samples = pending.take()
+        self._not_finite |= pending.not_finite
+        return samples
+
+
+class _Pending:
+    """Frames and samples that wait to become one array: a frame of MP3 lasts 26 ms, and each call of numpy costs.
+
+    Attributes:
+        count: how many samples of each channel wait.
+        not_finite: there were infinite samples or NaN, which became 0.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.not_finite = False
+        self._samples: list[NDArray[np.float32]] = []
+        self._frames: list[AudioFrame] = []
+        self._kind: tuple[str, int] = ("", 0)  # sample format and number of channels
+
+    def add(self, frame: AudioFrame, skipped: int) -> None:
+        """Add a frame without its first ``skipped`` samples."""
+        kind = (frame.format.name, frame.layout.nb_channels)
+        if skipped or kind != self._kind:
+            self._convert()
+            self._kind = kind
+        self._frames.append(frame)
+        self.count += frame.samples - skipped
+        if skipped:
+            self._convert()
+            self._samples[-1] = self._samples[-1][skipped:]
+
+    def add_samples(self, samples: NDArray[np.float32]) -> None:
+        """Add mono samples."""
+        self._convert()
+        self._samples.append(samples)
+        self.count += len(samples)
+
+    def take(self) -> NDArray[np.float32]:
+        """All that waits, in mono."""
+        self._convert()
+        taken, self._samples, self.count = self._samples, [], 0
+        return taken[0] if len(taken) == 1 else np.concatenate(taken)
+
+    def _convert(self) -> None:
+        if not self._frames:
+            return
+        name, channels = self._kind
+        values = _channels(self._frames, name, channels)
+        self._frames = []
+        mean = _mean(values)
+        if values.dtype.kind == "f" and not math.isfinite(mean.sum()):  # NaN and infinity stay in sums
             if not np.isfinite(values).all():
-                self._not_finite = True
-                values = np.where(np.isfinite(values), values, 0)
-            mean = _mean(values)
-        else:
-            half = float(1 << (8 * values.dtype.itemsize - 1))
-            mean = _mean(values) / half - (values.dtype.kind == "u")
-        return mean.astype(np.float32)
+                self.not_finite = True
+                mean = _mean(np.where(np.isfinite(values), values, 0))
+        if values.dtype.kind != "f":
+            mean = mean / float(1 << (8 * values.dtype.itemsize - 1)) - (values.dtype.kind == "u")
+        self._samples.append(mean.astype(np.float32, copy=False))
 
 
-def _mean(channels: NDArray[Any]) -> NDArray[np.float64]:
-    """The mean of channels ``[channels, n]``; several times as fast as `numpy.mean`."""
-    total: NDArray[np.float64] = channels[0].astype(np.float64)
+def _channels(frames: list[AudioFrame], name: str, channels: int) -> NDArray[Any]:
+    """The samples of frames of one kind, ``[channels, n]``.
+
+    Raises:
+        DecodeError: samples that numpy has no type for.
+    """
+    from av.audio.frame import format_dtypes
+
+    if name not in format_dtypes:
+        raise DecodeError("samples of a kind that cannot be read")
+    dtype = np.dtype(format_dtypes[name])
+    if not name.endswith("p"):
+        return np.concatenate(
+            [np.frombuffer(_memory(frame.planes[0]), dtype, frame.samples * channels) for frame in frames]
+        ).reshape(-1, channels).T
+    values = np.empty((channels, sum(frame.samples for frame in frames)), dtype)
+    planes = [(frame.planes, frame.samples) for frame in frames]
+    for channel, row in enumerate(values):
+        np.concatenate([np.frombuffer(_memory(plane[channel]), dtype, count) for plane, count in planes], out=row)
+    return values
+
+
+def _memory(plane: object) -> Any:
+    return plane
+
+
+def _mean(channels: NDArray[Any]) -> NDArray[Any]:
+    """The mean of channels ``[channels, n]``, exact to float32; several times as fast as `numpy.mean`."""
+    exact = np.float32 if channels.dtype.itemsize < 4 or (channels.dtype == np.float32 and len(channels) <= 2) else np.float64
+    total: NDArray[Any] = channels[0].astype(exact)
     for channel in channels[1:]:
         total += channel
     if len(channels) > 1:
@@ -243,10 +312,10 @@ def _check_rate(rate: int) -> int:
 
 def as_packed(frame: AudioFrame) -> AudioFrame:
     """The frame; eight or more channels in one plane, since PyAV reads past the end of eight planes."""
+    if frame.layout.nb_channels < _MANY_CHANNELS or not frame.format.is_planar:
+        return frame
     from av.audio.resampler import AudioResampler
 
-    if not frame.format.is_planar or frame.layout.nb_channels < _MANY_CHANNELS:
-        return frame
     resampler = AudioResampler(format=frame.format.name.removesuffix("p"))
     return [*resampler.resample(frame), *resampler.resample(None)][0]
 
