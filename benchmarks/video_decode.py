@@ -3,7 +3,8 @@
 Each reader decodes on one thread, as one of many worker processes does; time is the processor's, all threads of the
 process together, so that what else the machine does counts less. *every frame* gives all frames as RGB;
 *as indexed* gives 224 × 224 pixels of a frame a second (ours finds the shots besides and keeps four frames
-of each). Sounds become mono at 48 kHz. OpenCV, decord, torchcodec and librosa are measured where they are installed.
+of each). Sounds become mono at 48 kHz. OpenCV, decord, torchcodec and librosa are measured where they are
+installed. *The decoder alone* is PyAV's loop, and nothing is done with what it gives.
 """
 
 from __future__ import annotations
@@ -104,7 +105,13 @@ def every_frame() -> dict[str, Work | None]:
 
 def as_indexed() -> dict[str, Work | None]:
     """Readers that give the pixels of a frame a second; each returns their number."""
-    return {"mmsearch": our_shots, "OpenCV": opencv_picks(), "decord": decord_picks(), "torchcodec": torch_picks()}
+    return {
+        "mmsearch": our_shots,
+        "OpenCV": opencv_picks(),
+        "decord": decord_picks(),
+        "torchcodec": torch_picks(),
+        "the decoder alone": decoded_alone,
+    }
 
 
 def count_frames(path: Path) -> int:
@@ -121,6 +128,16 @@ def our_frames(path: Path) -> int:
 def our_shots(path: Path) -> int:
     with path.open("rb") as file:
         return sum(len(shot.frames) for shot in Film(file, "mp4", TRANSFORM, max_pixels=MAX_PIXELS).shots())
+
+
+def decoded_alone(path: Path) -> int:
+    """Decode a film, or a sound, and use nothing of it: what our reader cannot be faster than."""
+    import av
+
+    with av.open(str(path)) as file:
+        track = (file.streams.video or file.streams.audio)[0]
+        track.codec_context.thread_count = 1
+        return sum(1 for _ in file.decode(track))
 
 
 def opencv_frames() -> Work | None:
@@ -245,7 +262,12 @@ def full_hd_film(path: Path) -> Path:
 
 def whole_sounds() -> dict[str, Work | None]:
     """Readers that give a sound as mono at 48 kHz; each returns the number of samples."""
-    return {"mmsearch": our_sound, "librosa": librosa_sound(), "torchcodec": torch_sound()}
+    return {
+        "mmsearch": our_sound,
+        "librosa": librosa_sound(),
+        "torchcodec": torch_sound(),
+        "the decoder alone": decoded_alone,
+    }
 
 
 def our_sound(path: Path) -> int:

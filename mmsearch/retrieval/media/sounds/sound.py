@@ -278,9 +278,13 @@ def _channels(frames: list[AudioFrame], name: str, channels: int) -> NDArray[Any
         raise DecodeError("samples of a kind that cannot be read")
     dtype = np.dtype(format_dtypes[name])
     if not name.endswith("p"):
-        return np.concatenate(
-            [np.frombuffer(_memory(frame.planes[0]), dtype, frame.samples * channels) for frame in frames]
-        ).reshape(-1, channels).T
+        return (
+            np.concatenate(
+                [np.frombuffer(_memory(frame.planes[0]), dtype, frame.samples * channels) for frame in frames]
+            )
+            .reshape(-1, channels)
+            .T
+        )
     values = np.empty((channels, sum(frame.samples for frame in frames)), dtype)
     planes = [(frame.planes, frame.samples) for frame in frames]
     for channel, row in enumerate(values):
@@ -294,7 +298,11 @@ def _memory(plane: object) -> Any:
 
 def _mean(channels: NDArray[Any]) -> NDArray[Any]:
     """The mean of channels ``[channels, n]``, exact to float32; several times as fast as `numpy.mean`."""
-    exact = np.float32 if channels.dtype.itemsize < 4 or (channels.dtype == np.float32 and len(channels) <= 2) else np.float64
+    exact = (
+        np.float32
+        if channels.dtype.itemsize < 4 or (channels.dtype == np.float32 and len(channels) <= 2)
+        else np.float64
+    )
     total: NDArray[Any] = channels[0].astype(exact)
     for channel in channels[1:]:
         total += channel
