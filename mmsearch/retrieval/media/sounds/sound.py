@@ -257,10 +257,10 @@ class _Pending:
         values = _channels(self._frames, name, channels)
         self._frames = []
         mean = _mean(values)
-        if values.dtype.kind == "f" and not math.isfinite(mean.sum()):  # NaN and infinity stay in sums
-            if not np.isfinite(values).all():
-                self.not_finite = True
-                mean = _mean(np.where(np.isfinite(values), values, 0))
+        # NaN and infinity stay in sums: one sum clears most chunks.
+        if values.dtype.kind == "f" and not math.isfinite(mean.sum()) and not np.isfinite(values).all():
+            self.not_finite = True
+            mean = _mean(np.where(np.isfinite(values), values, 0))
         if values.dtype.kind != "f":
             mean = mean / float(1 << (8 * values.dtype.itemsize - 1)) - (values.dtype.kind == "u")
         self._samples.append(mean.astype(np.float32, copy=False))
