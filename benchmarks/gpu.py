@@ -1,7 +1,7 @@
 """Case ``gpu``: what a GPU is worth: comparing every row, building an index, embedding. Needs one that PyTorch sees.
 
     python benchmarks/gpu.py [--parts scan assign build encode ingest] [--rows 1000000 10000000] [--out FOLDER]
-    python benchmarks/gpu.py --parts ingest --device cpu --architectures ViT-B-32 --pictures 64
+    python benchmarks/gpu.py --parts ingest --device cpu --architectures ViT-S-32-alt --pictures 48
 
 Every measurement runs on the GPU and on this machine's processor, with all its cores. Rows that are scanned are
 random: what a scan takes does not depend on them. Indexes are built over generated vectors (`synthetic`), on the GPU

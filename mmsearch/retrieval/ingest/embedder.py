@@ -29,10 +29,11 @@ from mmsearch.retrieval.progress import Stopwatch
 from mmsearch.retrieval.store.partial_files import PartialPieces
 from mmsearch.types import Span, SpanUnit
 
-MAX_BATCH = 64
+MAX_BATCH = 32
 """Pictures of a batch on a processor; see `most_pictures`."""
 TEXT_BATCH = 256
 _FIRST_BATCH = 8
+_FIRST_ON_DEVICE = 32
 _MOST_TEXTS_ON_DEVICE = 2048
 _MOST_SOUNDS = 16  # ten seconds each
 _MOST_SHOTS = 8
@@ -321,22 +322,25 @@ class Embedder:
 def _lanes(routing: ModelRouting, batch: int | None) -> dict[str, Lane]:
     """A lane for each kind of item that is embedded; ``batch``: as of `Embedder`."""
     lanes: dict[str, Lane] = {}
-    first = batch or _FIRST_BATCH
     image, video, audio, text = routing.image, routing.video, routing.audio, routing.text
+
+    def pictures(encoder: ImageEncoder) -> PictureLane:
+        first = _FIRST_BATCH if encoder.device == "cpu" else _FIRST_ON_DEVICE
+        return PictureLane(encoder, BatchSize(batch or first, batch or most_pictures(encoder, MAX_BATCH)))
 
     def several(encoder: Encoder, most: int) -> BatchSize:
         most = most if encoder.device == "cpu" else _MORE_ON_DEVICE * most
-        return BatchSize(first, min(batch or most, most))
+        return BatchSize(batch or _FIRST_BATCH, min(batch or most, most))
 
     if image is not None:
-        lanes["image"] = PictureLane(image, BatchSize(first, batch or most_pictures(image, MAX_BATCH)))
+        lanes["image"] = pictures(image)
     if isinstance(video, VideoEncoder):
         begin = Begin(video, "encode_films", "begin_films")
         lanes["video"] = Lane(begin, several(video, _MOST_SHOTS), _n_bytes)
     elif video is image and image is not None:
         lanes["frame"] = lanes["image"]
     elif isinstance(video, ImageEncoder):
-        lanes["frame"] = PictureLane(video, BatchSize(first, batch or most_pictures(video, MAX_BATCH)))
+        lanes["frame"] = pictures(video)
     if audio is not None:
         begin = Begin(audio, "encode_sounds", "begin_sounds")
         lanes["audio"] = Lane(begin, several(audio, _MOST_SOUNDS), _n_bytes)

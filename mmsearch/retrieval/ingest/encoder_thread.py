@@ -18,8 +18,8 @@ from mmsearch.retrieval.progress import Stopwatch
 Vectors = NDArray[np.float32]
 
 _MOST_WAITING = 2  # batches
-_MOST_WAITING_BYTES = 128 << 20
-_MOST_BEGUN = 2  # one is computed while the next is copied to the device
+_MOST_WAITING_BYTES = 16 << 20  # from here on, one batch that waits is enough
+_MOST_BEGUN = 3  # one is computed, the next lies on the device, and one is on its way
 _LOOK_S = 0.1  # waiting is cut into such pieces, since on Windows Ctrl-C waits for their end
 
 

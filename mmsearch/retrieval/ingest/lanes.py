@@ -15,8 +15,8 @@ from mmsearch.retrieval.encoders.protocol import BeginsImages, Encoder, ImageEnc
 from mmsearch.retrieval.ingest.batch_size import BatchSize
 from mmsearch.retrieval.ingest.encoder_thread import Batch, Vectors
 
-MOST_BYTES = 64 << 20
-"""Bytes of the items of a batch, which may lie in memory some five times: gathered, waiting, being embedded."""
+MOST_BYTES = 32 << 20
+"""Bytes of the items of a batch; there may be six: one is gathered, one waits, three are in work, one is done."""
 
 
 class Begin:
@@ -103,10 +103,10 @@ class PictureLane(Lane):
     def add(self, item: NDArray[np.uint8], owner: Any) -> None:
         """Copy a picture, uint8 ``[height, width, 3]``."""
         if self._buffer is None:
-            self._buffer = self._next_buffer()
+            self._buffer = self._free.pop() if self._free else self._make(self.size.most)
         self._buffer[len(self._owners)] = item
         self._owners.append(owner)
-        if len(self._owners) == len(self._buffer):
+        if len(self._owners) >= self.size.now:
             self._close()
 
     @property
@@ -133,16 +133,6 @@ class PictureLane(Lane):
             Batch(self._begin, pixels, owners, self.size, pixels.nbytes, partial(self._free.append, buffer))
         )
         self._buffer, self._owners = None, []
-
-    def _next_buffer(self) -> NDArray[np.uint8]:
-        while self._free:
-            buffer = self._free.pop()
-            if len(buffer) == self.size.now:
-                return buffer
-        return self._make(self.size.now)
-
-    def _use_again(self, buffer: NDArray[np.uint8]) -> None:
-        self._free = [one for one in (*self._free, buffer) if len(one) == self.size.now]
 
     def _plain_buffer(self, count: int) -> NDArray[np.uint8]:
         return np.empty((count, *self._shape), np.uint8)

@@ -89,8 +89,10 @@ def run_pipeline(job: PipelineJob, decoder: Decoder) -> PipelineResult:
         run.stop()
         run.embedder.keep(_KEEP_AT_END_AFTER_S)
     finally:
-        run.stop()
-        run.committer.close()
+        try:
+            run.stop()
+        finally:
+            run.committer.close()
     job.plan.notices += run.embedder.notices
     run.unfinished.remove_finished(run.committer.committed)
     if run.duplicates_in_run:
@@ -210,7 +212,8 @@ class _PipelineRun:
             self._new_contents.add(file.content_hash)
             if file.column_guessed:
                 self._mark(file, f"texts taken from column {file.column!r}", "column")
-            self._handle_embedded(self.embedder.add(replace(file, facts=with_place(file.facts))))
+            facts = with_place(file.facts)
+            self._handle_embedded(self.embedder.add(file if facts is file.facts else replace(file, facts=facts)))
 
     def _handle_known_content(self, file: Decoded) -> None:
         """Store rows for a file whose content has rows already: it was touched, moved or copied."""
