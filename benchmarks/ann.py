@@ -1,6 +1,7 @@
 """Case ``ann``: this engine and its rivals on the same vectors, machine and threads. `make bench-ann`.
 
     python benchmarks/ann.py --rows 200000 --work /tmp/ann [--engines mmsearch scann …] [--phase build]
+    python benchmarks/ann.py --rows 1000000 --work /tmp/ann --phase batch  # 1,024 texts at once
     python benchmarks/ann.py --table
 
 Makes the vectors (`synthetic`), the truth, a virtual environment for each rival, and runs each engine in processes of
@@ -31,6 +32,7 @@ from machine import machine_facts, versions
 
 HERE = Path(__file__).parent
 QUERIES = 300
+TOGETHER = 1024  # texts that are asked at once
 
 Line = dict[str, Any]
 
@@ -49,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             continue
         if "search" in options.phase:
             search(name, data, results, options)
+        if "batch" in options.phase:
+            batch(name, data, results, options)
     return 0
 
 
@@ -56,9 +60,11 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Which engines, how many rows, where."""
     parser = argparse.ArgumentParser(prog="benchmarks/ann.py", description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rows", type=int, default=200_000)
-    parser.add_argument("--threads", type=int, default=2, help="for building; a query has one in every engine")
+    parser.add_argument(
+        "--threads", type=int, default=2, help="for building and for many queries at once; one query has one"
+    )
     parser.add_argument("--engines", nargs="*", default=list(ENGINES), choices=list(ENGINES), metavar="ENGINE")
-    parser.add_argument("--phase", nargs="*", default=["build", "search"], choices=["build", "search"])
+    parser.add_argument("--phase", nargs="*", default=["build", "search"], choices=["build", "search", "batch"])
     parser.add_argument("--work", type=Path, help="folder for vectors, environments and indexes")
     parser.add_argument("--out", type=Path, default=HERE / "results")
     parser.add_argument("--timeout", type=float, default=3600, help="seconds for each phase of an engine")
@@ -110,6 +116,17 @@ def search(name: str, data: Path, results: Path, options: argparse.Namespace) ->
         append(results, lines)
         if failure:
             append(results, [failed(name, phase, failure, options)])
+
+
+def batch(name: str, data: Path, results: Path, options: argparse.Namespace) -> None:
+    """Ask an index that was built many queries at once, unless that stands in the results."""
+    if (name, options.rows, "batch") in measured(results):
+        print(f"{name}: {options.rows:,} rows, batch is measured already", flush=True)
+    elif told_beside(options.work, name, options.rows).exists():
+        many_queries(data)
+        print(f"{name}: {options.rows:,} rows, batch …", flush=True)
+        lines, failure = run(name, "batch", data, options, options.threads)
+        append(results, [*lines, *([failed(name, "batch", failure, options)] if failure else [])])
 
 
 def run(name: str, phase: str, data: Path, options: argparse.Namespace, threads: int) -> tuple[list[Line], str]:
@@ -219,6 +236,16 @@ def prepare(folder: Path, rows: int) -> Path:
         np.save(folder / f"{kind}-truth.npy", nearest(stored, asked))
     np.save(folder / "text-filtered-truth.npy", nearest(stored, queries["text"], np.arange(rows) % BUCKETS == 7))
     return folder
+
+
+def many_queries(folder: Path) -> None:
+    """Texts to ask at once and their truth, beside the vectors, made once."""
+    if not (folder / "texts-truth.npy").exists():
+        from synthetic import Generator
+
+        asked = Generator().texts(TOGETHER, stream=5)
+        np.save(folder / "texts.npy", asked)
+        np.save(folder / "texts-truth.npy", nearest(np.load(folder / "rows.npy", mmap_mode="r"), asked))
 
 
 def nearest(rows: Any, queries: Any, allowed: Any = None) -> Any:

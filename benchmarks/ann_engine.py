@@ -6,8 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 BUCKETS = 100
 K = 10
+BLOCK = 65_536
+TO_COME = 10_000  # rows for which engines with a fixed capacity leave room
 
 
 class Engine:
@@ -33,6 +37,10 @@ class Engine:
     def search(self, query: Any, point: Any, bucket: int | None = None) -> Any:
         """Ids of the ten nearest to a float32 query ``[dim]``, of one bucket where that is asked for."""
         raise NotImplementedError
+
+    def search_many(self, queries: Any, point: Any) -> list[list[int]]:
+        """Ids of the ten nearest to each of the float32 queries ``[q, dim]``, by as many threads as it was told."""
+        return [np.asarray(self.search(query, point)).tolist() for query in queries]
 
     def harder(self, point: Any) -> Any:
         """The effort beyond the last of `points`, for engines whose recall is not high enough there."""

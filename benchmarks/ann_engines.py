@@ -12,10 +12,8 @@ from typing import Any
 
 import numpy as np
 from ann_databases import Lancedb, LancedbGraph, Milvus, Qdrant
-from ann_engine import BUCKETS, Engine, K
-
-BLOCK = 65_536
-TO_COME = 10_000  # rows for which engines with a fixed capacity leave room
+from ann_engine import BLOCK, BUCKETS, Engine, K
+from ann_graphs import Hnswlib, RabitqHnsw, RabitqIvf, Turbovec, Usearch, Zvec
 
 
 class Mmsearch(Engine):
@@ -57,7 +55,7 @@ class Mmsearch(Engine):
         from mmsearch.indexes import StoredVectors, VectorIndex
 
         vectors = StoredVectors(self.blocks, self.blocks[0].shape[1])
-        self.index = VectorIndex(vectors, None, self.approximate, self.calibrations[1], threads=1)
+        self.index = VectorIndex(vectors, None, self.approximate, self.calibrations[1], threads=self.threads)
         self.buckets: dict[int, Any] = {}
         self.live: Any = None
         if len(self.dead):
@@ -74,6 +72,10 @@ class Mmsearch(Engine):
                     self.buckets[bucket] = np.arange(len(self.index)) % BUCKETS == bucket
                 allowed = self.buckets[bucket]
             return self.index.search(query[None], K, allowed=allowed)[1][0]
+
+    def search_many(self, queries: Any, point: Any) -> Any:
+        self.index.calibration = self.calibrations[point]
+        return self.index.search(queries, K)[1].tolist()
 
     def add(self, ids: Any, rows: Any) -> None:
         from mmsearch.indexes import TrainedIndex
@@ -186,6 +188,9 @@ class Faiss(Engine):
             self.asked[point, bucket] = self.parameters(point, selector)
         return self.index.search(query[None], K, params=self.asked[point, bucket])[1][0]
 
+    def search_many(self, queries: Any, point: Any) -> Any:
+        return self.index.search(queries, K, params=self.parameters(point, None))[1].tolist()
+
     def parameters(self, point: Any, selector: Any) -> Any:
         import faiss
 
@@ -295,82 +300,10 @@ class Scann(Engine):
     def search(self, query: Any, point: Any, bucket: int | None = None) -> Any:
         return self.searcher.search(query, K, pre_reorder_num_neighbors=point[1], leaves_to_search=point[0])[0]
 
-
-class Usearch(Engine):
-    """USearch's graph over half-precision vectors with its own defaults, searched in the file by `view`.
-
-    Its Python package has no filter. What is viewed cannot change, so for changes it is loaded.
-    """
-
-    modules = ("usearch.index",)
-    points = (16, 32, 64, 128, 256, 512)
-    can_change = True
-
-    def build(self, rows: Any, queries: Any, folder: Path) -> None:
-        from usearch.index import Index
-
-        index = Index(ndim=rows.shape[1], metric="ip", dtype="f16", connectivity=16, expansion_add=128)
-        for start in range(0, len(rows), BLOCK):
-            block = np.asarray(rows[start : start + BLOCK], np.float16)
-            index.add(np.arange(start, start + len(block)), block, threads=self.threads)
-        index.save(str(folder / "index"))
-
-    def open(self, folder: Path, rows: Any, *, changing: bool) -> None:
-        from usearch.index import Index
-
-        self.index = Index.restore(str(folder / "index"), view=not changing)
-        self.lock = threading.Lock()  # adding may move what a search reads: its Python calls are kept apart
-
-    def search(self, query: Any, point: Any, bucket: int | None = None) -> Any:
-        with self.lock:
-            self.index.expansion_search = point
-            return self.index.search(query.astype(np.float16), K, threads=1).keys
-
-    def add(self, ids: Any, rows: Any) -> None:
-        with self.lock:
-            self.index.add(ids, rows, threads=self.threads)
-
-    def delete(self, ids: Any) -> None:
-        self.index.remove(ids)
-
-
-class Hnswlib(Engine):
-    """The reference HNSW, in single precision, with the example settings of its documents."""
-
-    modules = ("hnswlib",)
-    points = (16, 32, 64, 128, 256, 512)
-    can_filter = can_change = True
-
-    def build(self, rows: Any, queries: Any, folder: Path) -> None:
-        import hnswlib
-
-        index = hnswlib.Index("ip", rows.shape[1])
-        index.init_index(len(rows) + TO_COME, M=16, ef_construction=200)
-        for start in range(0, len(rows), BLOCK):
-            block = np.asarray(rows[start : start + BLOCK], np.float32)
-            index.add_items(block, np.arange(start, start + len(block)), num_threads=self.threads)
-        index.save_index(str(folder / "index"))
-
-    def open(self, folder: Path, rows: Any, *, changing: bool) -> None:
-        import hnswlib
-
-        self.index = hnswlib.Index("ip", rows.shape[1])
-        self.index.load_index(str(folder / "index"), max_elements=len(rows) + TO_COME)
-        self.lock = threading.Lock()  # its documents: searching beside adding is not safe
-
-    def search(self, query: Any, point: Any, bucket: int | None = None) -> Any:
-        inside = None if bucket is None else (lambda row: row % BUCKETS == bucket)
-        with self.lock:
-            self.index.set_ef(point)
-            return self.index.knn_query(query[None], K, num_threads=1, filter=inside)[0][0]
-
-    def add(self, ids: Any, rows: Any) -> None:
-        with self.lock:
-            self.index.add_items(np.asarray(rows, np.float32), ids, num_threads=self.threads)
-
-    def delete(self, ids: Any) -> None:
-        for row in ids:
-            self.index.mark_deleted(row)
+    def search_many(self, queries: Any, point: Any) -> Any:
+        self.searcher.set_num_threads(self.threads)
+        efforts = {"pre_reorder_num_neighbors": point[1], "leaves_to_search": point[0]}
+        return self.searcher.search_batched_parallel(queries, K, **efforts)[0].tolist()
 
 
 ENGINES: dict[str, tuple[type[Engine], tuple[str, ...]]] = {
@@ -388,6 +321,10 @@ ENGINES: dict[str, tuple[type[Engine], tuple[str, ...]]] = {
     "scann": (Scann, ("scann",)),
     "usearch": (Usearch, ("usearch",)),
     "hnswlib": (Hnswlib, ("hnswlib",)),
+    "rabitqlib IVF": (RabitqIvf, ("rabitqlib",)),
+    "rabitqlib HNSW": (RabitqHnsw, ("rabitqlib",)),
+    "turbovec": (Turbovec, ("turbovec",)),
+    "zvec": (Zvec, ("zvec",)),
     "lancedb IVF_PQ": (Lancedb, ("lancedb",)),
     "lancedb IVF_HNSW_SQ": (LancedbGraph, ("lancedb",)),
     "qdrant": (Qdrant, ("qdrant-edge-py",)),

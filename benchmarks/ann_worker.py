@@ -1,4 +1,6 @@
-"""One engine of the case ``ann`` in a process of its own: ``build``, ``search`` or ``change``. A JSON object a line.
+"""One phase of one engine of the case ``ann`` in a process of its own. A JSON object a line.
+
+The phases are ``build``, ``search``, ``batch`` and ``change``.
 
 Time is told twice: of the clock, and of the processor for this process. The second hardly minds what else is running.
 """
@@ -25,6 +27,7 @@ from ann_engines import ENGINES
 QUERIES = 300
 WARM_UPS = 30
 CHUNKS = 10
+BATCHES = 5
 ENOUGH = 0.985  # recall of texts from which an engine need not try harder
 EXTRA_POINTS = 6
 PACKAGES = ("numpy", "faiss-cpu", "pyarrow")  # besides the engine's own: what does the work in some of them
@@ -41,6 +44,8 @@ def main(name: str, phase: str, data: Path, folder: Path, threads: int) -> None:
         build(engine, rows, data, emptied(folder))
     elif phase == "search":
         search(engine, rows, data, folder)
+    elif phase == "batch":
+        batch(engine, rows, data, folder)
     else:
         change(engine, rows, data, folder)
 
@@ -76,6 +81,26 @@ def search(engine: Engine, rows: Any, data: Path, folder: Path) -> None:
         for point, found in swept(engine, queries["text"], inside, bucket=7):
             tell(phase="filter", point=point, share=1 / BUCKETS, **found)
     tell(phase="held", held_bytes=held, mapped_bytes=mapped)  # the last line: it says that nothing is missing
+
+
+def batch(engine: Engine, rows: Any, data: Path, folder: Path) -> None:
+    """All texts at once with every setting: recall, and queries a second (median of five times)."""
+    queries, truth = np.load(data / "texts.npy"), np.load(data / "texts-truth.npy")
+    for module in engine.modules:
+        import_module(module)
+    engine.open(folder, rows, changing=False)
+    for point in engine.points:
+        hits = [len(set(f) & set(t)) for f, t in zip(engine.search_many(queries, point), truth.tolist(), strict=True)]
+        costs = []
+        for _ in range(BATCHES):
+            with took() as cost:
+                engine.search_many(queries, point)
+            costs.append(cost)
+        wall, cpu = (float(np.median([cost[clock] for cost in costs])) for clock in ("wall_s", "cpu_s"))
+        recall = float(np.mean(hits)) / K
+        tell(phase="batch", point=point, queries=len(queries), recall=recall, qps=len(queries) / wall, cpu_s=cpu)
+        if recall >= ENOUGH:
+            return
 
 
 def swept(engine: Engine, queries: Any, truth: Any, **only: int) -> Iterator[tuple[Any, dict[str, float]]]:

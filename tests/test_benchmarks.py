@@ -212,6 +212,8 @@ def ann_data(bench, tmp_path):
     for kind in ("text", "picture"):
         np.save(folder / f"{kind}.npy", queries)
         np.save(folder / f"{kind}-truth.npy", bench("ann").nearest(rows, queries))
+    np.save(folder / "texts.npy", np.repeat(queries, 5, axis=0))
+    np.save(folder / "texts-truth.npy", np.repeat(np.load(folder / "text-truth.npy"), 5, axis=0))
     inside = np.arange(2000) % 100 == 7
     np.save(folder / "text-filtered-truth.npy", bench("ann").nearest(rows, queries, inside))
     return folder
@@ -235,6 +237,15 @@ def test_what_was_built_and_measured_is_neither_built_nor_measured_again(bench, 
     text = (second / "ann.jsonl").read_text("utf-8")
     ann.main([*arguments, "--out", str(second)])
     assert (second / "ann.jsonl").read_text("utf-8") == text
+
+
+def test_many_queries_are_asked_at_once(bench, ann_data, tmp_path):
+    ann = bench("ann")
+    arguments = ["--rows", "2000", "--threads", "2", "--engines", "mmsearch", "--work", str(ann_data.parent)]
+    ann.main([*arguments, "--phase", "build", "batch", "--out", str(tmp_path)])
+    lines = [line for line in ann.read(tmp_path / "ann.jsonl") if line["phase"] == "batch"]
+    assert lines[-1]["recall"] > 0.9
+    assert all(line["queries"] == 100 and line["threads"] == 2 and line["qps"] > 0 for line in lines)
 
 
 def test_a_search_of_what_was_not_built_says_so_and_writes_nothing(bench, ann_data, tmp_path, capsys):
