@@ -7,6 +7,7 @@
   time from its first to its last picture in which it was at work.
 - ``torch``: the same with a network of torch on the processor, against a bare loop of ``encode_images`` on the same
   arrays.
+- ``texts``: the text network of CLIP at the length of each text, against its whole context.
 - ``photographs``: 500 photographs with `mini` on two cores, against a model of what they allow (see `photographs`).
 """
 
@@ -43,7 +44,7 @@ SECONDS = 2.0  # of work for the device
 LAUNCH_S = 0.004
 SIDE, DIM = 224, 512
 TURNS = 5
-SIZE_IN_TORCH = {
+SIZE_IN_TORCH: dict[str, Any] = {
     "embed_dim": 256,
     "vision_cfg": {"image_size": 224, "layers": 6, "width": 384, "patch_size": 32, "head_width": 64},
     "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 1},
@@ -56,7 +57,7 @@ Measured = Iterator[dict[str, Any]]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and write."""
     parser = argparse.ArgumentParser(prog="benchmarks/feeding.py", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--parts", nargs="*", default=["device", "torch"], choices=list(PARTS))
+    parser.add_argument("--parts", nargs="*", default=["device", "torch", "texts"], choices=list(PARTS))
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     options = parser.parse_args(arguments)
     measured: list[dict[str, Any]] = []
@@ -200,6 +201,37 @@ def torch() -> Measured:
     }
 
 
+def texts() -> Measured:
+    """CLIP's text network at the length of each text, against its whole context; nine words each, one thread."""
+    import open_clip
+    import torch as library
+
+    from mmsearch.retrieval.encoders.openclip.short_texts import ShortTexts
+
+    library.set_num_threads(1)
+    library.manual_seed(0)
+    text = {**SIZE_IN_TORCH["text_cfg"], "width": 512, "heads": 8, "layers": 4}
+    model = open_clip.CLIP(**{**SIZE_IN_TORCH, "text_cfg": text}).eval()
+    words = np.random.default_rng(0).choice(["a", "dog", "red", "boat", "at", "night"], (32, 9))
+    ids = open_clip.get_tokenizer("ViT-B-32")([" ".join(row) for row in words])
+    network = ShortTexts(model, text["context_length"])
+    groups = list(network.groups(ids.numpy(), len(ids)))
+    ratios = []
+    with library.inference_mode():
+        for _ in range(TURNS):
+            start = time.process_time()
+            whole = model.encode_text(ids)
+            middle = time.process_time()
+            parts = [network(ids[rows, :length]) for rows, length in groups]
+            ratios.append((middle - start) / (time.process_time() - middle))
+    unit = library.nn.functional.normalize
+    moved = max(
+        float((unit(part, dim=-1) - unit(whole[rows], dim=-1)).abs().max())
+        for part, (rows, _) in zip(parts, groups, strict=True)
+    )
+    yield {"texts": len(ids), "times_as_fast": round(median(ratios), 2), "largest_difference": moved}
+
+
 def photographs() -> Measured:
     """500 photographs with `mini`, against what two cores can do.
 
@@ -258,7 +290,12 @@ def processor_s_of_children() -> float:
     return used.ru_utime + used.ru_stime
 
 
-PARTS: dict[str, Callable[[], Measured]] = {"device": device, "torch": torch, "photographs": photographs}
+PARTS: dict[str, Callable[[], Measured]] = {
+    "device": device,
+    "torch": torch,
+    "texts": texts,
+    "photographs": photographs,
+}
 
 
 if __name__ == "__main__":
