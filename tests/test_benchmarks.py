@@ -144,6 +144,26 @@ def test_the_parts_of_embedding_a_sound_add_up_and_its_vector_is_what_it_was(ben
     assert cosine > 0.9999
 
 
+def test_without_instructions_a_library_does_not_see_them_and_vectors_are_near(bench, tmp_path):
+    without = bench("without")
+    if not without.can_hide():
+        pytest.skip("this machine cannot hide instructions")
+    program = (
+        "import sys, numpy as np; from numpy._core._multiarray_umath import __cpu_features__ as seen;"
+        "from mmsearch.retrieval.encoders.mini import MiniEncoder;"
+        "pixels = np.random.default_rng(0).integers(0, 256, (2, 256, 256, 3), np.uint8);"
+        "np.save(sys.argv[1], MiniEncoder(1).encode_images(pixels)); print(seen['AVX512F'], seen['AVX2'])"
+    )
+    vectors = []
+    for hidden in ("", "avx512,vnni,amx"):
+        command = [sys.executable, "-c", program, str(tmp_path / "vectors.npy")]
+        around = without.environment(hidden, tmp_path)
+        done = subprocess.run(command, env=around, cwd=BENCHMARKS.parent, capture_output=True, text=True, check=True)
+        vectors.append(np.load(tmp_path / "vectors.npy"))
+    assert done.stdout.split() == ["False", "True"]
+    np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-5)
+
+
 def test_both_ways_of_decoding_a_sound_give_the_same_windows(bench):
     import numpy as np
 
