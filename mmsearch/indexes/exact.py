@@ -19,6 +19,7 @@ COSINE_ERROR = 1e-5
 
 _CHUNK_SCORES = 1 << 22  # scores that a thread holds at a time: 16 MB
 _MIN_PRODUCTS_FOR_THREADS = 1 << 22  # below, starting threads costs more than it saves
+_FEW_PRODUCTS = 1 << 18  # of one query: below, a thread alone takes no longer than several
 _SELECTIVE = 0.25  # share of allowed rows below which copying them out beats scanning all rows
 _COPIED_ROWS = 1 << 16  # rows that a thread copies out at a time: 128 MB at 512 dimensions
 _SCANNED_ROWS = 1 << 16  # rows that are compared in place at a time
@@ -208,9 +209,17 @@ def _all_scores(scan: _Scan, chunk: Chunk) -> Ranked:
             some = slice(begin, begin + _COPIED_ROWS)
             scores[:, some] = scan.queries @ scan.vectors.take_float32(positions[some]).T
         return scores, positions
+    few = len(scan.queries) == 1 and scores.size * scan.vectors.dim <= _FEW_PRODUCTS
     for first, block in scan.vectors.iter_float16(start, stop):
-        scores[:, first - start : first - start + len(block)] = scan.queries @ to_float32(block).T
+        own = scores[:, first - start : first - start + len(block)]
+        own[:] = _products_alone(scan.queries, block) if few else scan.queries @ to_float32(block).T
     return scores, np.arange(start, stop, dtype=np.int64)
+
+
+def _products_alone(queries: Float32, block: Float16) -> Float32:
+    """The inner products of one query, on the calling thread. Threads of BLAS go on spinning for milliseconds."""
+    products: Float32 = np.einsum("ij,j->i", to_float32(block), queries[0])[None]
+    return products
 
 
 def _shortlist(scores: Float32, positions: Positions, k: int, error: Float32) -> Ranked:

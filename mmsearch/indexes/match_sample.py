@@ -35,20 +35,55 @@ class MatchSample:
         A row that is in the sample does not count for its own score: in a small sample it would pull the mean towards
         itself and hide that it stands out. It does count for the spread.
         """
+        z_scores, (spread,) = self.z_scores_of(query[None], ids[None], cosines[None])
+        return z_scores[0], spread
+
+    def z_scores_of(
+        self, queries: NDArray[np.float32], ids: NDArray[np.int64], cosines: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], list[float]]:
+        """`z_scores` for several queries.
+
+        Args:
+            queries: unit vectors, float32 ``[q, dim]``.
+            ids: the rows of each, int64 ``[q, n]``.
+            cosines: of the rows, float32 ``[q, n]``.
+
+        Returns:
+            The z-scores, float32 ``[q, n]``, and q spreads. Those of a query do not depend on the others.
+        """
         count = len(self.ids)
         if count < 2:
-            return np.zeros_like(cosines), _PRIOR_DEVIATION  # there is nothing to stand out from
-        sample = np.einsum("ij,j->i", self.vectors, query)  # one thread: those of BLAS would mostly wait here
-        total, squares = float(sample.sum()), float(np.square(sample).sum())
+            return np.zeros_like(cosines), [_PRIOR_DEVIATION] * len(queries)  # there is nothing to stand out from
+        totals, squares = self._sums(queries)
         in_sample = self.ids[np.minimum(np.searchsorted(self.ids, ids), count - 1)] == ids
         others = np.where(in_sample, count - 1, count)
-        mean = (total - np.where(in_sample, cosines, 0)) / others
+        mean = (totals - np.where(in_sample, cosines, 0)) / others
         square = (squares - np.where(in_sample, np.square(cosines), 0)) / others
         deviation = spread_with_prior(np.maximum(square - np.square(mean), 0), others)
         prediction = np.sqrt(1 + 1 / others)  # the mean of a small sample is uncertain: a prediction interval
         z_scores: NDArray[np.float32] = ((cosines - mean) / (deviation * prediction)).astype(np.float32)
-        variance = max(squares / count - (total / count) ** 2, 0.0)
-        return z_scores, float(spread_with_prior(variance, count))
+        return z_scores, self._spreads(totals, squares)
+
+    def spreads_of(self, queries: NDArray[np.float32]) -> list[float]:
+        """The spread of each of several unit queries, float32 ``[q, dim]``, without z-scores."""
+        if len(self.ids) < 2:
+            return [_PRIOR_DEVIATION] * len(queries)
+        return self._spreads(*self._sums(queries))
+
+    def _sums(self, queries: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The sums of each query's cosines with the sample, and of their squares, float32 ``[q, 1]``."""
+        sample = np.empty((len(queries), len(self.ids)), np.float32)
+        for query, line in zip(queries, sample, strict=True):
+            np.einsum("ij,j->i", self.vectors, query, out=line)  # one thread: those of BLAS would mostly wait here
+        return sample.sum(axis=1, keepdims=True), np.square(sample).sum(axis=1, keepdims=True)
+
+    def _spreads(self, totals: NDArray[np.float32], squares: NDArray[np.float32]) -> list[float]:
+        count = len(self.ids)
+        spreads: list[float] = []
+        for total, square in zip(totals[:, 0].tolist(), squares[:, 0].tolist(), strict=True):
+            variance = max(square / count - (total / count) ** 2, 0.0)
+            spreads.append(float(spread_with_prior(variance, count)))
+        return spreads
 
 
 def spread_with_prior(variance: Any, rows: Any) -> Any:

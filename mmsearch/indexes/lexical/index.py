@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from mmsearch.indexes.lexical.segment import LexicalSegment, phrase_expression
 
-_KEPT = 64  # answers to words
+_KEPT_BYTES = 4 << 20  # answers to words
+_ANSWER_BYTES = 200  # of an answer without its ids
+_FEW = 256  # rows of a word that are looked up at once; of more they are counted first
 
 Column = Literal["name", "text"]
 
@@ -40,6 +42,7 @@ class LexicalIndex:
     def __init__(self, segments: Sequence[LexicalSegment]) -> None:
         self.segments = list(segments)
         self._answers: dict[Hashable, Any] = {}
+        self._bytes = 0
         self._guard = threading.Lock()
 
     def __len__(self) -> int:
@@ -63,7 +66,30 @@ class LexicalIndex:
     def count(self, sought: Sought) -> int:
         """How many rows hold a word or phrase, dead ones included."""
         expression = sought.expression()
-        return int(self._kept((expression, "count"), lambda: sum(one.count(expression) for one in self.segments)))
+        ids = self._answers.get((expression, None))
+        if ids is not None:
+            return len(ids)
+        if len(sought.words) > 1 and self._lacks(sought):
+            self._keep((expression, None), np.empty(0, np.int64))
+            return 0
+        return int(self._kept((expression, "count"), lambda: self._count(expression)))
+
+    def _count(self, expression: str) -> int:
+        """How many rows match; the rows are kept if they are few, for they are asked for next."""
+        few = self._look_up(expression, _FEW + 1)
+        if len(few) > _FEW:
+            return sum(one.count(expression) for one in self.segments)
+        self._keep((expression, None), few)
+        return len(few)
+
+    def _lacks(self, phrase: Sought) -> bool:
+        """Whether no row can hold a phrase, by what is known of its words."""
+        whole = phrase.words[:-1] if phrase.prefix else phrase.words
+        known = [self._answers.get((Sought((word,)).expression(), None)) for word in whole]
+        some = sorted((ids for ids in known if ids is not None), key=len)
+        if not some or not len(some[0]):
+            return bool(some)
+        return any(not _have_common(some[0], other) for other in some[1:])
 
     def _ids(self, expression: str, most: int | None) -> NDArray[np.int64]:
         found: NDArray[np.int64] = self._kept((expression, most), lambda: self._look_up(expression, most))
@@ -71,15 +97,21 @@ class LexicalIndex:
 
     def _kept(self, key: Hashable, look_up: Callable[[], Any]) -> Any:
         """What was looked up before: a query asks for the weights of its words first, and then for their rows."""
+        known = self._answers.get(key)
+        if known is not None:
+            return known
+        found = look_up()
+        self._keep(key, found)
+        return found
+
+    def _keep(self, key: Hashable, found: Any) -> None:
         with self._guard:
             if key in self._answers:
-                return self._answers[key]
-        found = look_up()
-        with self._guard:
-            while len(self._answers) >= _KEPT:
-                del self._answers[next(iter(self._answers))]
+                return
             self._answers[key] = found
-        return found
+            self._bytes += _size(found)
+            while self._bytes > _KEPT_BYTES:
+                self._bytes -= _size(self._answers.pop(next(iter(self._answers))))
 
     def _look_up(self, expression: str, most: int | None) -> NDArray[np.int64]:
         found: list[NDArray[np.int64]] = []
@@ -90,3 +122,13 @@ class LexicalIndex:
             found.append(segment.ids(expression, room))
             room = None if room is None else room - len(found[-1])
         return np.concatenate(found) if found else np.empty(0, np.int64)
+
+
+def _have_common(few: NDArray[np.int64], many: NDArray[np.int64]) -> bool:
+    """Whether two ascending lists of ids share any."""
+    places = np.minimum(np.searchsorted(many, few), len(many) - 1)
+    return bool((many[places] == few).any())
+
+
+def _size(found: Any) -> int:
+    return _ANSWER_BYTES + (found.nbytes if isinstance(found, np.ndarray) else 0)

@@ -37,8 +37,12 @@ class Logistic:
 
     def logits(self, cosines: NDArray[Any], spread: Any, growth: Any) -> NDArray[Any]:
         """Log-odds of rows by their cosines ``[n]``; spread and g(n) are numbers or ``[n]``."""
-        logits: NDArray[Any] = self.cosine * cosines + (self.spread * spread + self.rows * growth + self.intercept)
+        logits: NDArray[Any] = self.cosine * cosines + self.offset(spread, growth)
         return logits
+
+    def offset(self, spread: Any, growth: Any) -> Any:
+        """The log-odds of a row whose cosine is 0."""
+        return self.spread * spread + self.rows * growth + self.intercept
 
 
 def best_of(log_rows: Any) -> Any:

@@ -24,7 +24,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeGuard, runtime_checkable
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -262,3 +263,26 @@ class Transcriber(Protocol):
             Pieces in order of time, best sentences or parts of them; empty if nothing is said.
         """
         ...
+
+
+_KNOWN: WeakKeyDictionary[Encoder, tuple[bool, bool]] = WeakKeyDictionary()
+
+
+def embeds_texts(encoder: Encoder | None) -> TypeGuard[TextEncoder]:
+    """Whether it is a `TextEncoder`. Queries ask again and again, and to compare with a protocol takes long."""
+    return encoder is not None and _kinds_of(encoder)[0]
+
+
+def tells_unknown_words(encoder: Encoder) -> TypeGuard[TellsUnknownWords]:
+    """Whether it is one that `TellsUnknownWords`; see `embeds_texts`."""
+    return _kinds_of(encoder)[1]
+
+
+def _kinds_of(encoder: Encoder) -> tuple[bool, bool]:
+    try:
+        known = _KNOWN.get(encoder)
+        if known is None:
+            known = _KNOWN[encoder] = isinstance(encoder, TextEncoder), isinstance(encoder, TellsUnknownWords)
+        return known
+    except TypeError:  # an object of a class that cannot be kept so
+        return isinstance(encoder, TextEncoder), isinstance(encoder, TellsUnknownWords)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mmsearch.errors import NoSuchRowError, SpaceMismatchError, UsageError
 from mmsearch.hits import Hits, Record, RowVectors
 from mmsearch.retrieval.search.engine import answer_one, search_scope
-from mmsearch.retrieval.search.hit_rows import hit_of_row
+from mmsearch.retrieval.search.hit_rows import Row
 from mmsearch.retrieval.search.masks import Mask
 from mmsearch.retrieval.search.moments import clock_file
 from mmsearch.retrieval.search.options import SearchOptions
@@ -26,7 +26,6 @@ from mmsearch.retrieval.store.schema import FACT_NAMES
 from mmsearch.retrieval.store.snapshot import Rows, Snapshot
 from mmsearch.types import Modality, Space, printable
 
-_RECORD_FIELDS = tuple(field.name for field in dataclasses.fields(Record))
 _RECORDS_AT_ONCE = 1024
 _MOST_EXAMPLES = 5
 _MAX_ID = np.iinfo(np.int64).max
@@ -266,8 +265,8 @@ def _row(rows: Rows, position: np.int64) -> tuple[Record, RowFacts]:
 def _with_facts(rows: Rows, positions: NDArray[np.int64]) -> Iterator[tuple[Record, RowFacts]]:
     names = [*FACT_NAMES, *rows.own_types]
     for row_id, facts in zip(rows.ids[positions].tolist(), rows.facts_at(positions, names), strict=True):
-        hit = hit_of_row(row_id, 0.0, 0.0, facts)
-        yield Record(**{name: getattr(hit, name) for name in _RECORD_FIELDS}), facts
+        row = Row(row_id, facts)
+        yield Record(**row.record(), state=row.state()), facts
 
 
 def _no_such_rows(session: Session, ids: NDArray[np.int64]) -> NoSuchRowError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -14,14 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import Hint, HintKind, MMSearchError, UsageError
-from mmsearch.hits import Answer, Hit, Hits
+from mmsearch.hits import Answer, Hits
 from mmsearch.indexes import Sought
 from mmsearch.notices import Notice, NoticeKind
-from mmsearch.retrieval.encoders.protocol import Encoder, TextEncoder
+from mmsearch.retrieval.encoders.protocol import Encoder, embeds_texts
 from mmsearch.retrieval.progress import no_progress
 from mmsearch.retrieval.search.filters import folders_meant, make_filters
-from mmsearch.retrieval.search.letter_matches import LetterMatches
-from mmsearch.retrieval.search.levels import Judgement, best_level
+from mmsearch.retrieval.search.found_rows import FoundRows
+from mmsearch.retrieval.search.hit_rows import Row
+from mmsearch.retrieval.search.levels import best_level
 from mmsearch.retrieval.search.marks import LeftOut, left_out, rows_asked, wrong_rows
 from mmsearch.retrieval.search.options import SearchOptions
 from mmsearch.retrieval.search.query import Query
@@ -29,7 +29,7 @@ from mmsearch.retrieval.search.query_spaces import EmbeddedQueries, embed_in_spa
 from mmsearch.retrieval.search.query_vectors import RowsAsked
 from mmsearch.retrieval.search.ranking import rank
 from mmsearch.retrieval.search.search_scope import SearchScope
-from mmsearch.retrieval.search.searcher import FoundRows, Searcher
+from mmsearch.retrieval.search.searcher import Searcher
 from mmsearch.retrieval.search.session import Session
 from mmsearch.retrieval.search.sorting import candidates_wanted, in_order
 from mmsearch.retrieval.search.word_coverage import count_pieces
@@ -223,8 +223,7 @@ def _find(
     """The hits of each query that was embedded, by its number, and notices on what was left out."""
     wanted = candidates_wanted(options)
     depth = _SPANS_PER_HIT * wanted if options.all_spans else None
-    rows: dict[int, list[Hit]] = {}
-    judged: dict[int, dict[int, Judgement]] = {}
+    found_rows: dict[int, FoundRows] = {}
     own_notices: dict[int, list[Notice]] = {}
     searchers = {space: session.searcher(space) for space in embedded.vectors}
     asked = list(searchers.values())
@@ -249,8 +248,7 @@ def _find(
                 words=[None if options.mode == "semantic" else words.get(i) for i in numbers],
             )
             for i, own in zip(numbers, found, strict=True):
-                rows[i] = rows.get(i, []) + own.rows
-                judged[i] = judged.get(i, {}) | own.judged
+                found_rows[i] = found_rows[i] + own if i in found_rows else own
                 if options.min_level not in (None, LEVELS[-1]) and i in embedded.understood:
                     own_notices.setdefault(i, []).extend(_levels_unknown(own, space))
 
@@ -258,29 +256,26 @@ def _find(
         notice = Notice(NoticeKind.WORDS_NOT_INDEXED, {"rows": missing}, Hint(HintKind.INDEX_WORDS))
         for i in words:
             own_notices.setdefault(i, []).append(notice)
-    for i in judged.keys() - embedded.understood:  # a query that no model can read finds nothing, however near
-        judged[i] = {row_id: Judgement(-math.inf, judgement.match) for row_id, judgement in judged[i].items()}
+    for i, own in found_rows.items():
+        own.understood = i in embedded.understood
 
-    def similarity(one: Hit, other: Hit) -> float:
+    def similarity(one: Row, other: Row) -> float:
         """The cosine of two rows' stored vectors; 0 where they are of two spaces."""
         cosines = (session.searcher(space).cosine(one, other) for space in embedded.vectors)
         return next((cosine for cosine in cosines if cosine is not None), 0.0)
 
-    def ranked(i: int) -> Hits:
-        counted = i in words and options.mode != "semantic"
-        hits = rank(
-            rows[i],
-            judged[i],
-            wanted,
-            to=scope.to,
-            min_level=options.min_level,
-            similarity=similarity if options.all_spans else None,
-            matches=LetterMatches.of(words[i], rows[i], session.manifest.roots) if counted else None,
-            lexical=options.mode == "lexical",
-        )
-        return Hits(in_order(hits, session.snapshot, options)[options.offset :])
-
-    return {i: ranked(i) for i in rows}, own_notices
+    lists = rank(
+        list(found_rows.values()),
+        wanted,
+        first=options.offset if options.sort == "relevance" else 0,
+        to=scope.to,
+        min_level=options.min_level,
+        similarity=similarity if options.all_spans else None,
+        words=[None if options.mode == "semantic" else words.get(i) for i in found_rows],
+        lexical=options.mode == "lexical",
+    )
+    hits = zip(found_rows, lists, strict=True)
+    return {i: Hits(in_order(own, session.snapshot, options)) for i, own in hits}, own_notices
 
 
 def _words_asked(
@@ -295,7 +290,7 @@ def _words_asked(
 
 def _piece_counter(session: Session, searchers: Sequence[Searcher]) -> CountPieces | None:
     """What counts the pieces of words by the tokenizer of the first model that reads texts."""
-    reader = next((e for s in searchers if isinstance(e := session.encoder(s.space), TextEncoder)), None)
+    reader = next((e for s in searchers if embeds_texts(e := session.encoder(s.space))), None)
     return None if reader is None else partial(count_pieces, encoder=reader)
 
 
@@ -322,7 +317,12 @@ def _alike(numbers: Iterable[int], words: Mapping[int, WordsAsked]) -> dict[tupl
 
 def _levels_unknown(found: FoundRows, space: Space) -> list[Notice]:
     """A notice if rows were found that have no level, which a least level leaves out."""
-    kinds = {row.modality for row in found.rows if found.judged[row.id].answer is None}
+    kinds = {
+        row.modality
+        for part in found.parts
+        for row, is_unknown in zip(part.rows, np.isnan(part.answers).tolist(), strict=True)
+        if is_unknown
+    }
     if not kinds:
         return []
     values = {"model": space.model, "modalities": [modality for modality in MODALITIES if modality in kinds]}

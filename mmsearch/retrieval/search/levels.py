@@ -15,20 +15,21 @@ by level, then by match. Decision 29 has the measurements.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.hits import Hit
-from mmsearch.retrieval.encoders.level_fits import LevelFit
+from mmsearch.retrieval.encoders.level_fits import LevelFit, best_of
 from mmsearch.types import LEVELS, Level, Modality
 
 LEAST_PROBABILITY: dict[Level, float] = {"strong": 0.9, "likely": 0.6, "weak": 0.25, "nothing": 0.0}
 """The probability from which on a hit has a level."""
 
-_LEAST_LOGIT = {level: math.log(p / (1 - p)) if p else -math.inf for level, p in LEAST_PROBABILITY.items()}
+LEAST_LOGITS = {level: math.log(p / (1 - p)) if p else -math.inf for level, p in LEAST_PROBABILITY.items()}
+"""The same as log-odds."""
 
 PRIOR: dict[Modality, float] = {"image": 0.0, "text": -5.0, "audio": -5.0, "video": -5.0}
 """Log-odds, before anything is compared, that a row of a kind is what was asked for rather than a picture.
@@ -41,61 +42,65 @@ Whoever describes a scene wants its picture more often than a text that says the
 _Z_SLOPE, _LEAST_ROWS = 2.5, 100
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """What is thought of one row.
+def judge(
+    modality: Modality,
+    fits: Sequence[LevelFit | None],
+    spreads: Sequence[float],
+    rows: int,
+    cosines: NDArray[np.float32],
+    z_scores: NDArray[np.float32],
+) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """Judge the rows that several queries have found in one modality.
 
-    Attributes:
-        answer: log-odds that what was asked for is there, if this row is the best one; None if there is no fit.
-        match: log-odds that the row is what was asked for.
-    """
-
-    answer: float | None
-    match: float
-
-
-@dataclass(frozen=True, slots=True)
-class Judge:
-    """Judges the rows of one modality for one query.
-
-    Attributes:
+    Args:
         modality: of the rows.
-        fit: of the model and direction; None where none is known.
-        spread: standard deviation of the query's cosines with a sample of the rows.
+        fits: for each query, the fit of the model and direction; None where none is known.
+        spreads: for each query, the standard deviation of its cosines with a sample of the rows.
         rows: how many rows may answer.
+        cosines: of the rows that were found, float32 ``[queries, n]``.
+        z_scores: of these (see `MatchSample`), float32 ``[queries, n]``.
+
+    Returns:
+        Log-odds that what was asked for is there, if the row is the best one, NaN where there is no fit; and log-odds
+        that the row is what was asked for. Both ``[queries, n]``.
     """
+    prior = PRIOR[modality]
+    matches = _Z_SLOPE * z_scores - math.log(max(rows, _LEAST_ROWS)) + prior
+    answers = np.full(cosines.shape, np.nan)
+    log_rows = math.log(max(rows, 1))
+    growth = float(best_of(log_rows))
+    known = [(number, fit, spread) for number, (fit, spread) in enumerate(zip(fits, spreads, strict=True)) if fit]
+    if known:
+        at = [number for number, _, _ in known]
+        own = cosines[at]
+        answers[at] = _column([fit.answer.cosine for _, fit, _ in known], np.float32) * own + _column(
+            [fit.answer.offset(spread, growth) for _, fit, spread in known], np.float64
+        )
+        matches[at] = (
+            _column([fit.row.cosine for _, fit, _ in known], np.float32) * own
+            + _column([fit.row.offset(spread, log_rows) for _, fit, spread in known], np.float32)
+            + prior
+        )
+    return answers, matches
 
-    modality: Modality
-    fit: LevelFit | None
-    spread: float
-    rows: int
 
-    def judge(self, cosines: NDArray[np.float32], z_scores: NDArray[np.float32]) -> list[Judgement]:
-        """Judge rows by their cosines and z-scores (see `MatchSample`), float32 ``[n]`` each."""
-        prior = PRIOR[self.modality]
-        if self.fit is None:
-            match = _Z_SLOPE * z_scores - math.log(max(self.rows, _LEAST_ROWS)) + prior
-            return [Judgement(None, one) for one in match.tolist()]
-        log_rows = math.log(max(self.rows, 1))
-        match = self.fit.row_logits(cosines, self.spread, log_rows) + prior
-        answer = self.fit.answer_logits(cosines, self.spread, log_rows)
-        return [Judgement(*both) for both in zip(answer.tolist(), match.tolist(), strict=True)]
+def _column(values: Sequence[float], dtype: type[np.floating[Any]]) -> NDArray[Any]:
+    return np.array(values, dtype)[:, None]
 
 
-def level_of(answer: float | None) -> Level | None:
-    """The level of a hit by the log-odds of its `Judgement`; None if they are not known."""
-    if answer is None:
+def level_of(answer: float) -> Level | None:
+    """The level of a hit by the log-odds that what was asked for is there; None if they are NaN: not known."""
+    if math.isnan(answer):
         return None
-    return next(level for level in LEVELS if answer >= _LEAST_LOGIT[level])
+    return next(level for level in LEVELS if answer >= LEAST_LOGITS[level])
 
 
-def fuse_judgements(judged: Mapping[int, Judgement], ids: Sequence[int]) -> Judgement:
-    """One judgement of several rows that speak for one moment: the best answer; the odds of the rows are added."""
-    own = [judged[row_id] for row_id in ids]
-    answers = [judgement.answer for judgement in own if judgement.answer is not None]
-    greatest = max(judgement.match for judgement in own)
-    match = greatest + math.log(sum(math.exp(judgement.match - greatest) for judgement in own))
-    return Judgement(max(answers, default=None), match)
+def level_numbers(answers: NDArray[np.float64]) -> NDArray[np.intp]:
+    """The numbers of levels, 0 for ``strong``, by log-odds; 0 where these are NaN."""
+    numbers: NDArray[np.intp] = np.zeros(len(answers), np.intp)
+    for level in LEVELS[:-1]:
+        numbers += answers < LEAST_LOGITS[level]
+    return numbers
 
 
 def best_level(hits: Sequence[Hit]) -> Level | None:

@@ -1,40 +1,37 @@
-"""The best moments of a film or sound: rows that overlap in time are fused.
+"""The best moments of films and sounds: rows that overlap in time are fused.
 
 The pictures of a film, its sound and its subtitles are rows of their own, perhaps of several spaces. Rows at one time
 are evidence for one moment. A row that is longer than a moment (a whole film, a long shot) adds its match to the
-moments inside it.
+moments inside it. The moments of all files of all queries are made at once, on arrays of pairs of rows.
 """
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
-from typing import Literal
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, lru_cache
+from typing import Literal, NamedTuple
 
-from mmsearch.hits import FileState, Hit
-from mmsearch.retrieval.media.decode_spec import MAX_SPAN_S
-from mmsearch.types import Modality
+import numpy as np
+from numpy.typing import NDArray
+
+from mmsearch.hits import FileState
+from mmsearch.retrieval.search.hit_rows import Row
 
 SAME_COSINE = 0.97
 """Neighbouring moments whose vectors have at least this cosine show the same: they are listed once."""
 
+Similarity = Callable[[Row, Row], float]
+"""The cosine of the stored vectors of two rows."""
+
+_ROWS_PER_KIND = 64  # rows of one film or sound, the best of each kind of evidence; more change nothing
 _STRONG_MATCH = 2.0  # standard deviations: by chance one row in forty lies above
 _CLOSE_MATCH = 1.0  # standard deviations: two kinds of evidence that differ by less are about as strong
 _EPSILON_S = 1e-3
+_MOST_PAIRS = 1 << 19  # pairs of rows that are compared at a time: some 30 MB
 
-
-def is_timed(hit: Hit) -> bool:
-    """Whether a row stands for a time in a film or sound."""
-    return hit.span is not None and hit.span.unit == "s"
-
-
-def is_moment(hit: Hit) -> bool:
-    """Whether a timed row is short enough to be a hit's span."""
-    assert hit.span is not None
-    return hit.span.end - hit.span.start <= MAX_SPAN_S + _EPSILON_S
+Floats = NDArray[np.float64]
+Places = NDArray[np.intp]
 
 
 def clock_file(path: str) -> str:
@@ -42,15 +39,20 @@ def clock_file(path: str) -> str:
 
     ``film.srt`` and ``film.en.srt`` belong to ``film.mp4``.
     """
-    stem, ending = os.path.splitext(path)
-    if ending.lower() not in _dotted_endings("subtitles"):
+    if not _are_subtitles(path):
         return path
+    stem = os.path.splitext(path)[0]
     for name in (stem, os.path.splitext(stem)[0]):
         for film in _dotted_endings("video"):
             for candidate in (name + film, name + film.upper()):  # cameras write DSC_0001.MP4
                 if os.path.exists(candidate):
                     return candidate
     return path
+
+
+@lru_cache(maxsize=4096)
+def _are_subtitles(path: str) -> bool:
+    return os.path.splitext(path)[1].lower() in _dotted_endings("subtitles")
 
 
 @cache
@@ -60,123 +62,194 @@ def _dotted_endings(kind: Literal["subtitles", "video"]) -> tuple[str, ...]:
     return tuple(f".{ending}" for ending in endings_of(kind))
 
 
-@dataclass(frozen=True, slots=True)
-class ScoredSpan:
-    """A moment of a file.
+class TimedRows(NamedTuple):
+    """Rows with times, of some files.
 
     Attributes:
-        at: the row whose span it has.
-        evidence: the rows that overlap it and match best, one of each kind, the best first.
-        match: all of the evidence fused.
+        rows: the rows.
+        files: the number of the file of each, int ``[rows]``.
+        matches: how well each matches, a z-score, float64 ``[rows]``.
     """
 
-    at: Hit
-    evidence: tuple[Hit, ...]
-    match: float
-
-    def as_hit(self, path: str, kind: Modality, *, own_score: bool) -> Hit:
-        """The moment as a hit of a file. ``own_score``: with the score of its row, not of the best evidence."""
-        ranked_by = self.at if own_score else self.evidence[0]
-        text = next((hit.text for hit in self.evidence if hit.text), None)
-        names = tuple(dict.fromkeys(name for hit in self.evidence for name in hit.evidence))
-        facts = self.at if path == self.at.path else replace(self.at, state=_state_of(path))
-        own = next((hit for hit in (self.at, *self.evidence) if hit.path == path), None)  # no subtitles beside a film
-        return replace(
-            facts,
-            copies=own.copies if own else (),
-            content_hash=own.content_hash if own else b"",
-            id=ranked_by.id,
-            facts=ranked_by.facts,
-            score=ranked_by.score,
-            match=self.match,
-            path=path,
-            modality=kind,
-            text=text,
-            evidence=names,
-        )
+    rows: Sequence[Row]
+    files: Places
+    matches: Floats
 
 
-def moments_of(rows: Sequence[Hit]) -> list[ScoredSpan]:
-    """The moments of one file, best first, made from its rows.
+class Moments(NamedTuple):
+    """Moments, file by file, the best first.
+
+    Attributes:
+        files: the number of the file of each, int ``[moments]``.
+        at: the row whose span each has.
+        matches: all of the evidence fused, float64 ``[moments]``.
+        evidence: for each the rows that overlap it and match best, one of each kind, the best first.
+        members: by number of a file, its rows that were looked at, the best first.
+    """
+
+    files: list[int]
+    at: list[int]
+    matches: list[float]
+    evidence: list[tuple[int, ...]]
+    members: dict[int, list[int]]
+
+
+def moments_of(timed: TimedRows, *, best_only: bool = False) -> Moments:
+    """The moments of files, made from their rows.
 
     Rows that are longer than a moment, or that contain a row of their own kind (a short film of several shots), are no
     moments: they only add their match. Subtitles are always moments, however long they are shown. A moment is left out
     if its own kind of evidence is much weaker there than another, which has a moment of its own.
-    """
-    short = [row for row in rows if is_moment(row) or row.modality == "text"]
-    moments = []
-    strong = []
-    for at in (row for row in short if not any(_contains(row, other) for other in short)):
-        best: dict[str, Hit] = {}
-        for row in rows:
-            kind = row.evidence[0]
-            if _overlap(at, row) > 0 and (kind not in best or row.match > best[kind].match):
-                best[kind] = row
-        ordered = sorted(best.values(), key=lambda hit: (-hit.match, hit.id))
-        evidence = [ordered[0], *(hit for hit in ordered[1:] if hit.match >= _STRONG_MATCH)]
-        moments.append(ScoredSpan(at, tuple(evidence), fuse_matches([hit.match for hit in evidence])))
-        if best[at.evidence[0]].match >= min(_STRONG_MATCH, ordered[0].match - _CLOSE_MATCH):
-            strong.append(moments[-1])
-    return sorted(strong or moments, key=_best_first)
-
-
-def _best_first(moment: ScoredSpan) -> tuple[float, bool, float, int]:
-    """By match; of moments with the same best evidence, first those of its kind."""
-    borrowed = moment.at.evidence != moment.evidence[0].evidence
-    return -moment.match, borrowed, -moment.at.match, moment.at.id
-
-
-def _contains(row: Hit, other: Hit) -> bool:
-    """Whether a row's span contains that of another row of its kind, and is longer."""
-    if row.evidence != other.evidence or row.path != other.path or _length(row) <= _length(other):
-        return False
-    return _overlap(row, other) >= _length(other) - _EPSILON_S
-
-
-def fuse_matches(matches: Sequence[float]) -> float:
-    """One match of several kinds of evidence: the logarithm of the sum of their exponentials.
-
-    Of one it is that match; of n it lies above the greatest, by at most log(n).
-    """
-    greatest = max(matches)
-    return greatest + math.log(sum(math.exp(match - greatest) for match in matches))
-
-
-def drop_repeats(moments: Sequence[ScoredSpan], similarity: Callable[[Hit, Hit], float]) -> list[ScoredSpan]:
-    """Moments of one file, best first, without those that repeat a better one: they overlap it by half, or are its
-    neighbour and show the same.
 
     Args:
-        moments: best first.
-        similarity: gives the cosine of two rows.
+        timed: the rows.
+        best_only: only the best moment of each file.
     """
-    kept: list[ScoredSpan] = []
-    for moment in moments:
-        if not any(_repeats(moment.at, better.at, similarity) for better in kept):
-            kept.append(moment)
+    made = Moments([], [], [], [], {})
+    if not len(timed.rows):
+        return made
+    kinds = _codes([row.evidence for row in timed.rows])
+    order = _best_of_each_kind(timed.files, kinds, timed.matches)
+    for begin, stop in _file_runs(timed.files[order]):
+        _add_moments(made, timed, kinds, order[begin:stop], best_only)
+    return made
+
+
+def _codes(values: Sequence[str]) -> Places:
+    codes: dict[str, int] = {}
+    return np.array([codes.setdefault(value, len(codes)) for value in values], np.intp)
+
+
+def _best_of_each_kind(files: Places, kinds: Places, matches: Floats) -> Places:
+    """The rows by file and kind of evidence, the best first, and not too many of each kind."""
+    order = np.lexsort((-matches, kinds, files))
+    first = _firsts(files[order], kinds[order])
+    place = np.arange(len(order)) - np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))
+    kept: Places = order[place < _ROWS_PER_KIND]
     return kept
 
 
-def _repeats(hit: Hit, better: Hit, similarity: Callable[[Hit, Hit], float]) -> bool:
-    shorter = min(_length(hit), _length(better))
-    overlap = _overlap(hit, better)
+def _firsts(*keys: NDArray[np.generic]) -> NDArray[np.bool_]:
+    """Where a run of equal keys begins."""
+    first = np.ones(len(keys[0]), np.bool_)
+    first[1:] = keys[0][1:] != keys[0][:-1]
+    for key in keys[1:]:
+        first[1:] |= key[1:] != key[:-1]
+    return first
+
+
+def _file_runs(files: Places) -> Iterator[tuple[int, int]]:
+    """Neighbouring files in runs whose pairs of rows are not too many."""
+    starts = np.flatnonzero(_firsts(files))
+    sizes = np.diff(np.append(starts, len(files)))
+    if int((sizes * sizes).sum()) <= _MOST_PAIRS:
+        yield 0, len(files)
+        return
+    begin = pairs = 0
+    for start, size in zip(starts.tolist(), sizes.tolist(), strict=True):
+        if pairs and pairs + size * size > _MOST_PAIRS:
+            yield begin, start
+            begin, pairs = start, 0
+        pairs += size * size
+    yield begin, len(files)
+
+
+def _add_moments(made: Moments, timed: TimedRows, kinds: Places, order: Places, best_only: bool) -> None:
+    """Add the moments of the files of some rows, which lie together and by kind the best first."""
+    rows = [timed.rows[number] for number in order.tolist()]
+    files, matches, kind = timed.files[order], timed.matches[order], kinds[order]
+    ids = np.array([row.id for row in rows], np.int64)
+    one, other = _overlaps(rows, files, kind)
+    # Of each moment and kind of evidence the first pair is that with the best row.
+    best = _firsts(one, kind[other])
+    one, other = one[best], other[best]
+    by_match = np.lexsort((ids[other], -matches[other], one))
+    one, other = one[by_match], other[by_match]
+    found = matches[other]
+    is_top = _firsts(one)
+    at = one[is_top]
+    moment = np.cumsum(is_top) - 1
+    top = found[is_top]
+    own = np.full(len(at), -np.inf)
+    of_own_kind = kind[one] == kind[other]
+    own[moment[of_own_kind]] = found[of_own_kind]
+    told = is_top | (found >= _STRONG_MATCH)
+    moment, other, found = moment[told], other[told], found[told]
+    starts = np.flatnonzero(_firsts(moment))
+    fused = top + np.log(np.add.reduceat(np.exp(found - top[moment]), starts)) if len(at) else top
+    strong = own >= np.minimum(_STRONG_MATCH, top - _CLOSE_MATCH)
+    has_strong = np.zeros(int(files[-1]) + 1, np.bool_)
+    has_strong[files[at[strong]]] = True
+    borrowed = kind[at] != kind[other[starts]]
+    chosen = np.lexsort((ids[at], -matches[at], borrowed, -fused, files[at]))
+    chosen = chosen[(strong | ~has_strong[files[at]])[chosen]]
+    if best_only:
+        chosen = chosen[_firsts(files[at[chosen]])]
+    bounds = np.append(starts, len(other))
+    sources = order[other].tolist()
+    made.files.extend(files[at[chosen]].tolist())
+    made.at.extend(order[at[chosen]].tolist())
+    made.matches.extend(fused[chosen].tolist())
+    firsts, lasts = bounds[chosen].tolist(), bounds[chosen + 1].tolist()
+    made.evidence.extend(tuple(sources[first:last]) for first, last in zip(firsts, lasts, strict=True))
+    by_file = np.lexsort((-matches, files))
+    for number, file in zip(order[by_file].tolist(), files[by_file].tolist(), strict=True):
+        made.members.setdefault(file, []).append(number)
+
+
+def _overlaps(rows: Sequence[Row], files: Places, kind: Places) -> tuple[Places, Places]:
+    """Pairs of a row that is a moment and a row of its file that it shares time with."""
+    starts, ends = np.array([row.start for row in rows]), np.array([row.end for row in rows])
+    lengths = np.maximum(ends - starts, _EPSILON_S)
+    short = np.array([row.is_moment or row.modality == "text" for row in rows], np.bool_)
+    paths = _codes([row.path for row in rows])
+    run = np.cumsum(_firsts(files)) - 1
+    sizes = np.bincount(run)
+    begins = np.cumsum(sizes) - sizes
+    per_row = sizes[run]
+    one = np.repeat(np.arange(len(rows)), per_row)
+    other = np.arange(len(one)) + np.repeat(begins[run] - (np.cumsum(per_row) - per_row), per_row)
+    shared = np.minimum(ends[one], ends[other]) - np.maximum(starts[one], starts[other])
+    # Spans of no length share a little with all around.
+    none = (shared == 0) & (np.minimum(lengths[one], lengths[other]) == _EPSILON_S)
+    shared = np.where(none, _EPSILON_S / 2, shared)
+    contains = (kind[one] == kind[other]) & (paths[one] == paths[other]) & (lengths[one] > lengths[other])
+    contains &= short[other] & (shared >= lengths[other] - _EPSILON_S)
+    moments = short.copy()
+    moments[one[contains]] = False
+    kept = moments[one] & (shared > 0)
+    return one[kept], other[kept]
+
+
+def without_repeats(moments: Moments, rows: Sequence[Row], similarity: Similarity) -> list[int]:
+    """The numbers of moments without those that repeat a better one of their file: they overlap it by half, or are its
+    neighbour and show the same.
+
+    Args:
+        moments: of files, the best first.
+        rows: the rows that they are of.
+        similarity: gives the cosine of two rows.
+    """
+    kept: list[int] = []
+    better: dict[int, list[Row]] = {}
+    for number, (file, at) in enumerate(zip(moments.files, moments.at, strict=True)):
+        own = better.setdefault(file, [])
+        if not any(_repeats(rows[at], one, similarity) for one in own):
+            own.append(rows[at])
+            kept.append(number)
+    return kept
+
+
+def _repeats(row: Row, better: Row, similarity: Similarity) -> bool:
+    shorter = max(min(row.end - row.start, better.end - better.start), _EPSILON_S)
+    overlap = min(row.end, better.end) - max(row.start, better.start)
+    if overlap == 0 and shorter == _EPSILON_S:
+        overlap = _EPSILON_S / 2
     if overlap >= shorter / 2:
         return True
-    return hit.evidence == better.evidence and overlap > -_EPSILON_S and similarity(hit, better) >= SAME_COSINE
+    return row.evidence == better.evidence and overlap > -_EPSILON_S and similarity(row, better) >= SAME_COSINE
 
 
-def _length(hit: Hit) -> float:
-    assert hit.span is not None
-    return max(hit.span.end - hit.span.start, _EPSILON_S)
-
-
-def _overlap(one: Hit, other: Hit) -> float:
-    """Seconds that two rows share; negative where there is a gap. Spans of no length share a little with all around."""
-    assert one.span is not None
-    assert other.span is not None
-    shared = min(one.span.end, other.span.end) - max(one.span.start, other.span.start)
-    return _EPSILON_S / 2 if shared == 0 and min(_length(one), _length(other)) == _EPSILON_S else shared
-
-
-def _state_of(path: str) -> FileState:
+def state_of(path: str) -> FileState:
+    """Whether a film is there that a row's times refer to."""
     return "current" if os.path.exists(path) else "gone"

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from mmsearch.retrieval.encoders.catalogue import find_model
 from mmsearch.retrieval.encoders.protocol import TextEncoder
+from mmsearch.retrieval.encoders.token_counts import token_counts
 from mmsearch.retrieval.search.query import Query
 
 
@@ -18,6 +19,9 @@ def texts_of(queries: Iterable[Query]) -> list[str]:
 def passages_of(text: str, encoder: TextEncoder) -> list[str]:
     """A text as passages that the model reads without cutting them off, split as text files are; often just one."""
     if 2 * len(text.encode("utf-8", "replace")) <= encoder.max_tokens:  # a byte is a token, or at the very most two
+        return [text]
+    words = text.split()
+    if len(words) <= encoder.max_tokens and sum(token_counts(words, encoder)) <= encoder.max_tokens:
         return [text]
     from mmsearch.retrieval.media.texts.text import passages
 

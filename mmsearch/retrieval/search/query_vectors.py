@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import CannotEmbedError, DecodeError, MMSearchError, SpaceMismatchError, UsageError
-from mmsearch.retrieval.encoders.protocol import Encoder, TextEncoder
+from mmsearch.retrieval.encoders.protocol import Encoder, TextEncoder, embeds_texts
 from mmsearch.retrieval.encoders.routing import as_image_encoder, as_text_encoder
 from mmsearch.retrieval.search.feedback import refine
 from mmsearch.retrieval.search.kept_texts import KeptTexts
@@ -108,7 +108,7 @@ def embed_all(
     """
     texts: dict[str, Vector] = {}
     in_prompts: dict[str, Vector] = {}
-    if isinstance(encoder, TextEncoder):
+    if embeds_texts(encoder):
         texts, in_prompts = _embed_texts(texts_of(queries), encoder, kept or KeptTexts())
     ready = ReadyVectors(texts, in_prompts, files or {}, rows or RowsAsked())
     vectors: dict[int, QueryVector] = {}

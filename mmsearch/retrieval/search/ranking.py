@@ -2,166 +2,212 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mmsearch.hits import Hit
-from mmsearch.retrieval.search.copies import merge_copies
-from mmsearch.retrieval.search.letter_matches import FAR_BELOW, Candidate, LetterMatches, with_letters
-from mmsearch.retrieval.search.levels import Judgement, fuse_judgements, level_of
-from mmsearch.retrieval.search.moments import clock_file, drop_repeats, is_timed, moments_of
+from mmsearch.retrieval.search.candidates import Candidates, candidates_of
+from mmsearch.retrieval.search.found_rows import FoundRows, Pool
+from mmsearch.retrieval.search.letter_matches import (
+    MOST_ADDED,
+    NOTHING_HELD,
+    Held,
+    LetterMatches,
+)
+from mmsearch.retrieval.search.levels import LEAST_LOGITS, level_numbers
+from mmsearch.retrieval.search.moments import Similarity
+from mmsearch.retrieval.search.shown import Shown, Told, merged_copies
+from mmsearch.retrieval.search.words_asked import WordsAsked
 from mmsearch.types import LEVELS, Level, Modality
 
-Similarity = Callable[[Hit, Hit], float]
-"""The cosine of the stored vectors of two hits' rows."""
-
 _SAME_COSINE = 0.999  # of a row with its own vector as the query, or with a copy's, less the rounding to float16
-_ROWS_PER_KIND = 64  # rows of one film or sound, the best of each kind of evidence; more change nothing
+
+Floats = NDArray[np.float64]
 
 
 def rank(
-    rows: Sequence[Hit],
-    judged: Mapping[int, Judgement],
+    found: Sequence[FoundRows],
     k: int,
     *,
+    first: int = 0,
     to: Sequence[Modality] = (),
     min_level: Level | None = None,
     similarity: Similarity | None = None,
-    matches: LetterMatches | None = None,
+    words: Sequence[WordsAsked | None] = (),
     lexical: bool = False,
-) -> list[Hit]:
-    """The k best hits among rows, of all modalities in one list.
+) -> list[list[Hit]]:
+    """The best hits of each query among rows of all modalities, in one list: those from rank ``first + 1`` to k.
 
     They are ordered by level and then by match if there are several kinds of evidence; else by score, which gives the
     same order. A hit that is as good as the query itself stands first. Copies of one content are one hit, and so are
-    the rows of one picture or page.
+    the rows of one picture or page. All queries are ranked at once on arrays; hits are made of what is shown.
 
     Args:
-        rows: what was found, as hits without a rank; their match is a z-score.
-        judged: what is thought of each row by its vector, by id.
+        found: what was found for each query.
         k: hits wanted.
+        first: how many of the best are left out.
         to: kinds of files and rows that may answer; empty for all.
         min_level: hits of a lower level, and those of no known level, are left out.
         similarity: None for one hit a film or sound, its best moment. If given, every moment is a hit, except those
             that show the same as a better one, which this function tells.
-        matches: what the rows hold of the query's words; None if words do not count.
+        words: of each query; None, or nothing at all, if they do not count.
         lexical: words alone count: hits are ordered by how surprising it is that they hold theirs.
     """
-    if matches is not None:  # a moment whose words are asked for is one, however weak its vector is
-        rows = [replace(row, match=row.match + max(matches.says([row]), 0.0)) if is_timed(row) else row for row in rows]
-    found = [*_pages(rows, judged), *_moments(rows, judged, to, similarity)]
-    by_words = False
-    if matches is not None:
-        found = with_letters(found, matches)
-        by_words = any(candidate.is_written for candidate in found)
-    if lexical:
-        assert matches is not None
-        surprise = {candidate.hit.id: matches.surprise(candidate.rows) for candidate in found}
-        found = [candidate for candidate in found if surprise[candidate.hit.id]]
-    if min_level is not None:
-        found = [candidate for candidate in found if _reaches(candidate.judgement, min_level)]
-    if lexical:
-        found.sort(key=lambda candidate: (-surprise[candidate.hit.id], -candidate.judgement.match, candidate.hit.id))
-    elif by_words or len({row.evidence for row in rows}) > 1:
-        unknown = any(candidate.judgement.answer is None for candidate in found)
-        found.sort(key=_by_match if unknown else _by_level_and_match)
-    else:
-        found.sort(key=lambda candidate: (-candidate.hit.score, candidate.hit.id))
-    best = merge_copies([candidate.hit for candidate in found])[:k]
-    return [_ranked(hit, rank, found[position].judgement) for rank, (position, hit) in enumerate(best, 1)]
+    pool = Pool(found)
+    matches = [None if own is None else LetterMatches(own) for own in words] or [None] * len(found)
+    held = _held(pool, matches)
+    candidates = candidates_of(pool, _with_says(pool, held, matches), to, similarity)
+    told: dict[int, Told] = {}
+    shown = Shown(pool, candidates, [own.copies for own in found], told)
+    by_words = np.zeros(len(found), np.bool_)
+    surprise = np.zeros(len(candidates))
+    if any(matches):
+        by_query = _by_query(candidates, len(found))
+        for query, own in enumerate(matches):
+            if own is not None:
+                by_words[query] = _add_words(candidates, by_query[query], held, own, told, surprise)
+        _show_texts(candidates, shown, told, pool)
+    order = _order(pool, candidates, by_words, surprise if lexical else None, min_level)
+    lists: list[list[int]] = [[] for _ in found]
+    for number in order.tolist():
+        lists[candidates.queries[number]].append(number)
+    return [_best(shown, own, first, k) for own in lists]
 
 
-def _pages(rows: Sequence[Hit], judged: Mapping[int, Judgement]) -> list[Candidate]:
-    """A candidate for each picture, each page of a document, and each passage or row of other texts."""
-    groups: dict[Hashable, list[Hit]] = {}
-    for row in rows:
-        if not is_timed(row):
-            groups.setdefault(_page_key(row), []).append(row)
-    return [_as_one(own, judged) for own in groups.values()]
+def _held(pool: Pool, matches: Sequence[LetterMatches | None]) -> dict[int, Held]:
+    """Which of its query's words each row holds, by the row's number in the pool."""
+    held: dict[int, Held] = {}
+    for own, begin, end in zip(matches, pool.bounds, pool.bounds[1:], strict=False):
+        if own is not None:
+            held.update(own.held_by_rows(pool.rows[begin:end], begin))
+    return held
 
 
-def _page_key(row: Hit) -> Hashable:
-    if row.span is not None and row.span.unit == "page":
-        return row.path, row.span.start
-    return row.path if row.modality == "image" or row.evidence == ("ocr",) else row.id
+def _with_says(pool: Pool, held: dict[int, Held], matches: Sequence[LetterMatches | None]) -> Floats:
+    """What moments are made by: a row whose words are asked for is a moment, however weak its vector is."""
+    numbers = [number for number in held if pool.rows[number].is_timed]
+    if not numbers:
+        return pool.z_scores
+    z_scores = pool.z_scores.copy()
+    queries = np.searchsorted(pool.bounds, numbers, side="right") - 1
+    for number, query in zip(numbers, queries.tolist(), strict=True):
+        own = matches[query]
+        assert own is not None
+        z_scores[number] += max(own.says(held[number]), 0.0)
+    return z_scores
 
 
-def _as_one(rows: Sequence[Hit], judged: Mapping[int, Judgement]) -> Candidate:
-    """The rows of one page as a candidate: its hit is that of its best row, but of a picture its own row's."""
-    ordered = sorted(rows, key=lambda row: (-judged[row.id].match, row.id))
-    own = [row for row in ordered if row.evidence != ("ocr",)]
-    best = own[0] if own else replace(ordered[0], modality="image")
-    if len(rows) > 1:
-        least = judged[ordered[0].id].match - FAR_BELOW
-        told = dict.fromkeys(row.evidence[0] for row in ordered if judged[row.id].match >= least)
-        text = best.text or next((row.text for row in ordered if row.text and row.evidence[0] in told), None)
-        best = replace(best, evidence=tuple(told), text=text)
-    return Candidate(best, tuple(ordered), fuse_judgements(judged, [row.id for row in rows]))
+def _by_query(candidates: Candidates, queries: int) -> list[list[int]]:
+    """The numbers of the candidates of each query."""
+    numbers: list[list[int]] = [[] for _ in range(queries)]
+    for number, query in enumerate(candidates.queries):
+        numbers[query].append(number)
+    return numbers
 
 
-def _moments(
-    rows: Sequence[Hit], judged: Mapping[int, Judgement], to: Sequence[Modality], similarity: Similarity | None
-) -> list[Candidate]:
-    """Candidates for the moments of films and sounds."""
-    found = []
-    for path, own in _by_file([row for row in rows if is_timed(row)]).items():
-        kind = _kind_of(path, own)
-        if to and kind not in to and not any(row.modality in to for row in own):
+def _add_words(
+    candidates: Candidates,
+    numbers: Sequence[int],
+    held: dict[int, Held],
+    matches: LetterMatches,
+    told: dict[int, Told],
+    surprise: Floats,
+) -> bool:
+    """Add what words say to the candidates of one query; whether any of them holds any."""
+    holds = {number: own for number in numbers if (own := candidates.held(number, held))} if held else {}
+    lack, added = matches.says_of_lack(NOTHING_HELD), min(matches.says(NOTHING_HELD), MOST_ADDED)
+    counts = {NOTHING_HELD: len(numbers) - len(holds)}
+    for own in holds.values():
+        counts[own] = counts.get(own, 0) + 1
+    says = {own: matches.says(own) for own in counts}
+    rivals = {own: sum([count for other, count in counts.items() if says[other] >= says[own]]) for own in counts}
+    weights = {own: matches.weight(own, rivals[own]) for own in counts if own}
+    for number in numbers:
+        answer, match = candidates.answers[number], candidates.matches[number]
+        if number not in holds:
+            candidates.answers[number], candidates.matches[number] = answer + lack, match + added
             continue
-        moments = moments_of(own)
-        moments = moments[:1] if similarity is None else drop_repeats(moments, similarity)
-        for moment in moments:
-            hit = moment.as_hit(path, kind, own_score=similarity is not None)
-            judgement = fuse_judgements(judged, [row.id for row in moment.evidence])
-            found.append(Candidate(hit, moment.evidence, judgement))
-    return found
+        weight = weights[holds[number]]
+        told[number] = Told(matches, held, weight.by_letter - match)
+        candidates.answers[number], candidates.matches[number] = weight.added_to(answer, match)
+        surprise[number] = weight.surprise
+    return bool(holds)
 
 
-def _ranked(hit: Hit, rank: int, judgement: Judgement) -> Hit:
-    # Vectors in float16 are not quite of length 1. Once the order is settled, scores are cut to what a cosine can be.
-    score = min(max(hit.score, -1.0), 1.0)
-    return replace(hit, rank=rank, score=score, match=judgement.match, level=level_of(judgement.answer))
+def _show_texts(candidates: Candidates, shown: Shown, told: dict[int, Told], pool: Pool) -> None:
+    """A page of a document that was found by its text and not by its look is that text."""
+    for number, own in told.items():
+        if len(candidates.rows[number]) > 1 and own.lead > 0 and candidates.files[number] is None:
+            row = shown.text_row(number)
+            if row is not None and pool.rows[row].evidence == "text":
+                candidates.leads[number] = row
 
 
-def _reaches(judgement: Judgement, least: Level) -> bool:
-    level = level_of(judgement.answer)
-    if least == LEVELS[-1]:
-        return True
-    return level is not None and LEVELS.index(level) <= LEVELS.index(least)
+def _order(
+    pool: Pool,
+    candidates: Candidates,
+    by_words: NDArray[np.bool_],
+    surprise: Floats | None,
+    min_level: Level | None,
+) -> NDArray[np.intp]:
+    """The numbers of the candidates that may be shown, query by query, the best first."""
+    queries = np.array(candidates.queries, np.intp)
+    leads = np.array(candidates.leads, np.intp)
+    answers, matches = np.array(candidates.answers), np.array(candidates.matches)
+    scores = pool.scores[leads]
+    ids = np.array([pool.rows[lead].id for lead in candidates.leads], np.int64)
+    kept = np.ones(len(queries), np.bool_)
+    if surprise is not None:
+        kept &= surprise != 0
+    if min_level is not None and min_level != LEVELS[-1]:
+        kept &= answers >= LEAST_LOGITS[min_level]
+    unknown = np.zeros(len(by_words), np.bool_)
+    unknown[queries[kept & np.isnan(answers)]] = True
+    mixed = by_words | _are_mixed(pool)
+    levels = np.where(unknown[queries], 0, level_numbers(answers))
+    others = scores < _SAME_COSINE
+    keys: list[NDArray[Any]] = [ids, -matches, levels, others]
+    if surprise is not None:
+        keys[2:] = [-surprise]
+    elif not mixed.all():
+        alone = ~mixed[queries]  # of one kind: the scores give the same order
+        keys = [ids, np.where(alone, -scores, -matches), np.where(alone, 0, levels), others & ~alone]
+    order: NDArray[np.intp] = np.lexsort([*keys, queries])
+    return order[kept[order]]
 
 
-def _by_level_and_match(candidate: Candidate) -> tuple[bool, int, float, int]:
-    level = level_of(candidate.judgement.answer)
-    assert level is not None
-    return candidate.hit.score < _SAME_COSINE, LEVELS.index(level), -candidate.judgement.match, candidate.hit.id
+def _are_mixed(pool: Pool) -> NDArray[np.bool_]:
+    """Whether the rows of each query are of several kinds of evidence."""
+    spans = zip(pool.bounds, pool.bounds[1:], strict=False)
+    return np.array([len({row.evidence for row in pool.rows[begin:end]}) > 1 for begin, end in spans], np.bool_)
 
 
-def _by_match(candidate: Candidate) -> tuple[bool, float, int]:
-    return candidate.hit.score < _SAME_COSINE, -candidate.judgement.match, candidate.hit.id
+def _best(shown: Shown, order: Sequence[int], first: int, k: int) -> list[Hit]:
+    """The hits of one query, copies as one.
 
-
-def _by_file(rows: Sequence[Hit]) -> dict[str, list[Hit]]:
-    """Rows by the film or sound that their times refer to, the best of each kind of evidence."""
-    file_of: dict[str, str] = {}
-    files: dict[str, list[Hit]] = {}
-    for row in rows:
-        if row.path not in file_of:
-            file_of[row.path] = clock_file(row.path)
-        files.setdefault(file_of[row.path], []).append(row)
-    return {path: _best_of_each_kind(own) for path, own in files.items()}
-
-
-def _best_of_each_kind(rows: list[Hit]) -> list[Hit]:
-    kinds: dict[tuple[str, ...], dict[int, Hit]] = {}
-    for row in sorted(rows, key=lambda hit: -hit.match):
-        best = kinds.setdefault(row.evidence, {})
-        if len(best) < _ROWS_PER_KIND:
-            best.setdefault(row.id, row)
-    return [row for best in kinds.values() for row in best.values()]
-
-
-def _kind_of(path: str, rows: Sequence[Hit]) -> Modality:
-    """What a file is: a film if a row is of its pictures, or if subtitles lie beside it; what is said makes a sound."""
-    if any(row.modality == "video" or row.width is not None or row.path != path for row in rows):
-        return "video"
-    return "audio" if any(row.evidence == ("speech",) for row in rows) else rows[0].modality
+    Args:
+        shown: makes hits.
+        order: candidates, the best first.
+        first: how many hits are left out.
+        k: how many there are with them.
+    """
+    if shown.are_distinct(order):
+        return [shown.hit(number, rank) for rank, number in enumerate(order[first:k], first + 1)]
+    groups: dict[Hashable, list[int]] = {}
+    contents: set[bytes] = set()
+    for number in order:
+        content = shown.content_hash(number)
+        if len(groups) >= k and content not in contents:
+            continue
+        key = (content, shown.modality(number), shown.span_key(number)) if content else shown.row_id(number)
+        if key in groups:
+            groups[key].append(number)
+        elif len(groups) < k:
+            groups[key] = [number]
+            if content:
+                contents.add(content)
+    wanted = list(groups.values())[first:]
+    return [merged_copies(shown, group, rank) for rank, group in enumerate(wanted, first + 1)]

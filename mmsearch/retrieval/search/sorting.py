@@ -31,19 +31,19 @@ def candidates_wanted(options: SearchOptions) -> int:
 
 
 def in_order(ranked: Sequence[Hit], snapshot: Snapshot, options: SearchOptions) -> list[Hit]:
-    """The first ``offset + k`` hits in the order that is asked for, with their ranks.
+    """The hits from ``offset`` on in the order that is asked for, with their ranks.
 
     By date, those of level *likely* or better count, or of the least level that is asked for. If there are none, the
     best by relevance are put in order.
     """
     wanted = options.offset + options.k
     if options.sort == "relevance":
-        return list(ranked[:wanted])
+        return list(ranked)
     good = list(ranked) if options.min_level is not None else [hit for hit in ranked if hit.level in _GOOD]
     found = good or list(ranked[:wanted])
     dates = _dates(found, snapshot)
     found.sort(key=lambda hit: (dates[hit.id], -hit.rank), reverse=options.sort == "newest")
-    return [replace(hit, rank=rank) for rank, hit in enumerate(found[:wanted], 1)]
+    return [replace(hit, rank=rank) for rank, hit in enumerate(found[:wanted], 1)][options.offset :]
 
 
 def _dates(hits: Sequence[Hit], snapshot: Snapshot) -> dict[int, dt.datetime]:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from mmsearch.notices import Notice, NoticeKind
 from mmsearch.retrieval.encoders.catalogue import CATALOGUE, find_model
-from mmsearch.retrieval.encoders.protocol import Encoder, TellsUnknownWords, TextEncoder
+from mmsearch.retrieval.encoders.protocol import Encoder, TextEncoder, embeds_texts, tells_unknown_words
+from mmsearch.retrieval.encoders.token_counts import token_counts
 from mmsearch.retrieval.search.query import Query
 from mmsearch.retrieval.search.query_texts import passages_of, texts_of
 
@@ -33,7 +34,7 @@ class WordCoverage:
 
 def word_coverage(query: Query, encoder: Encoder | None) -> WordCoverage:
     """How much of a query's words a model can read; terms that are no words always count as read."""
-    if not isinstance(encoder, TextEncoder):
+    if not embeds_texts(encoder):
         return WordCoverage(True, ())
     texts = texts_of([query])
     unknown = {text: unknown_words(text, encoder) for text in texts}
@@ -64,7 +65,7 @@ def notice_of_text(passages: Iterable[str], encoder: TextEncoder, file: str) -> 
 
 def unknown_words(text: str, encoder: TextEncoder) -> tuple[list[str], bool]:
     """The words that a model cannot read, and whether these are more than half of them."""
-    if isinstance(encoder, TellsUnknownWords):
+    if tells_unknown_words(encoder):
         unknown, count = encoder.unknown_words(text)
         return unknown, 2 * len(unknown) > count or (not count and not text.isascii())
     scripts = None if text.isascii() else scripts_of(encoder.space.model)
@@ -75,15 +76,16 @@ def unknown_words(text: str, encoder: TextEncoder) -> tuple[list[str], bool]:
     return unknown, 2 * len(unknown) > len(words)
 
 
+MANY_PIECES = 99
+"""Of a word that a model cannot read."""
+
+
 def count_pieces(words: Sequence[str], encoder: TextEncoder) -> list[int]:
     """The number of pieces that a model's tokenizer cuts each of some words into; many for one that it cannot read."""
-    counts = [int(count) for count in encoder.count_tokens(words)]
+    counts = token_counts(words, encoder)
     return [
         MANY_PIECES if unknown_words(word, encoder)[0] else count for word, count in zip(words, counts, strict=True)
     ]
-
-
-MANY_PIECES = 99
 
 
 def scripts_of(model: str) -> frozenset[str] | None:

@@ -13,10 +13,10 @@ import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
-from mmsearch.hits import Hit, MatchedWords
-from mmsearch.indexes import Sought, Word, folded, placed_name_words, placed_words, words_of
+from mmsearch.hits import MatchedWords
+from mmsearch.indexes import Sought, Word, folded, name_words, placed_name_words, placed_words, words_of
 from mmsearch.retrieval.search.query import Query
 
 BACKGROUND_ROWS = 100
@@ -52,6 +52,30 @@ CountPieces = Callable[[Sequence[str]], Iterable[Any]]
 """The number of pieces that a tokenizer cuts each of some words into."""
 
 
+class Written(Protocol):
+    """What has words."""
+
+    @property
+    def path(self) -> str:
+        """Of the file."""
+
+    @property
+    def text(self) -> str | None:
+        """The passage."""
+
+    @property
+    def title(self) -> str | None:
+        """Of the file."""
+
+    @property
+    def tags(self) -> Sequence[str]:
+        """Of the file."""
+
+    @property
+    def name_start(self) -> int:
+        """From where on the path counts, in characters."""
+
+
 @dataclass(frozen=True, slots=True)
 class WordsAsked:
     """The words of one query.
@@ -63,6 +87,8 @@ class WordsAsked:
         surprises: of each of ``wanted``, how surprising it is to meet it, in nats.
         meant: of each, the probability that it is meant to the letter.
         is_there: of each, whether any row holds it.
+        gains: of each, what it says for a row that it holds it: log-odds.
+        lacks: of each, what it says against a row that it lacks it: log-odds, 0 at most.
     """
 
     wanted: tuple[Sought, ...]
@@ -71,6 +97,8 @@ class WordsAsked:
     surprises: tuple[float, ...] = ()
     meant: tuple[float, ...] = ()
     is_there: tuple[bool, ...] = ()
+    gains: tuple[float, ...] = ()
+    lacks: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, query: Query) -> WordsAsked:
@@ -98,59 +126,58 @@ class WordsAsked:
             1.0 if sought in self.phrases else one * (1.0 if count else _IF_ABSENT)
             for sought, one, count in zip(words, _all_meant(words, count_pieces, 2), counts, strict=False)
         )
-        whole = (MEANT["whole"],) * (len(self.wanted) - self.word_count)
-        return replace(self, surprises=surprises, meant=(*meant, *whole), is_there=tuple(map(bool, counts)))
+        meant += (MEANT["whole"],) * (len(self.wanted) - self.word_count)
+        gains = tuple(
+            math.log(one * math.exp(surprise) + _described(one)) for one, surprise in zip(meant, surprises, strict=True)
+        )
+        there = tuple(map(bool, counts))
+        # Words that no row holds say nothing, and phrases that must stand were asked of the file already.
+        lacks = tuple(
+            math.log(_described(one)) * (1.0 if _has_digit(sought) else _LACK_OF_WORD)
+            if is_there and sought not in self.phrases
+            else 0.0
+            for sought, one, is_there in zip(words, meant, there, strict=False)
+        )
+        return replace(self, surprises=surprises, meant=meant, is_there=there, gains=gains, lacks=lacks)
 
     def speaks_for(self, held: Collection[int]) -> float:
         """How much it says for a row that it holds these of the wanted words, by number: log-odds."""
-        gains = (math.log(self.meant[i] * math.exp(self.surprises[i]) + _described(self.meant[i])) for i in held)
-        return sum(gains) + self.says_of_lack(held)
+        return sum([self.gains[number] for number in held]) + self.says_of_lack(held)
 
     def says_of_lack(self, held: Collection[int]) -> float:
-        """How much it says against a row that it lacks all but these of the wanted words: log-odds, 0 at most.
+        """How much it says against a row that it lacks all but these of the wanted words: log-odds, 0 at most."""
+        return sum([lack for number, lack in enumerate(self.lacks) if number not in held])
 
-        Words that no row holds say nothing, and phrases that must stand were asked of the file already.
-        """
-        return sum(
-            math.log(_described(self.meant[i])) * (1.0 if _has_digit(sought) else _LACK_OF_WORD)
-            for i, sought in enumerate(self.wanted[: self.word_count])
-            if i not in held and self.is_there[i] and sought not in self.phrases
-        )
-
-    def answers(self, held: Collection[int]) -> float:
+    def answers(self, held: Collection[int], says: float | None = None) -> float:
         """Log-odds that what was asked for is there, by a row that holds these of the wanted words, by number.
 
         A row that holds all of them answers if any was meant to the letter. One that lacks some must be a surprise, and
-        answers the less, the more of what was meant to the letter it lacks.
+        answers the less, the more of what was meant to the letter it lacks. ``says``: what `speaks_for` tells of it.
         """
+        says = self.speaks_for(held) if says is None else says
         meant = self.meant[: self.word_count]
         described = math.prod(map(_described, meant))
         if all(number in held for number in range(self.word_count)):
-            return max(self.speaks_for(held) - HALF_SURE, math.log((1.0 - described) / described))
+            return max(says - HALF_SURE, math.log((1.0 - described) / described))
         share = sum(one for number, one in enumerate(meant) if number in held) / sum(meant)
-        probability = math.sqrt(share) / (1.0 + math.exp(HALF_SURE - self.speaks_for(held)))
+        probability = math.sqrt(share) / (1.0 + math.exp(HALF_SURE - says))
         return math.log(probability / (1.0 - probability)) if probability > 0 else -math.inf
 
     def surprise_of(self, held: Iterable[int]) -> float:
         """How surprising it is to meet these of the wanted words, by number, in one row: the sum of theirs."""
         return sum(self.surprises[number] for number in held)
 
-    def matches(self, hit: Hit, name_start: int) -> tuple[set[int], tuple[MatchedWords, ...]]:
-        """Which of the wanted words a hit holds, by number, and where.
-
-        Args:
-            hit: a row.
-            name_start: from where on its path counts: the folders above the indexed one say nothing.
-        """
+    def matches(self, row: Written) -> tuple[set[int], tuple[MatchedWords, ...]]:
+        """Which of the wanted words a row holds, by number, and where."""
         numbers: set[int] = set()
         places: list[MatchedWords] = []
-        for where, text in (("text", hit.text), ("title", hit.title), ("tags", ", ".join(hit.tags))):
-            if text and self._may_hold(text):
-                found = self._find(placed_words(text))
+        for where, text in (("text", row.text), ("title", row.title), ("tags", ", ".join(row.tags))):
+            if text and (text.isascii() or self._may_hold(text)):
+                found = self._find_plain(text.lower()) if text.isascii() else self._find(placed_words(text))
                 numbers.update(found)
                 places += _places(where, found)
-        if self._may_hold(hit.path):
-            found = self._find(_words_of_name(hit.path, name_start))
+        if self._may_hold(row.path):
+            found = self._find(_words_of_name(row.path, row.name_start))
             numbers.update(found)
             places += _places("name", found)
         return numbers, tuple(places)
@@ -158,6 +185,21 @@ class WordsAsked:
     def _may_hold(self, text: str) -> bool:
         plain = folded(text)
         return any(sought.words[0] in plain for sought in self.wanted)
+
+    def _find_plain(self, text: str) -> dict[int, list[tuple[int, int]]]:
+        """As `_find`, in an ASCII text in lower case; it is not cut into words, of which it may have many."""
+        found: dict[int, list[tuple[int, int]]] = {}
+        for number, sought in enumerate(self.wanted):
+            spans = []
+            start = text.find(sought.words[0])
+            while start >= 0:
+                end = _end_of_plain(text, start, sought)
+                if end:
+                    spans.append((start, end))
+                start = text.find(sought.words[0], start + 1)
+            if spans:
+                found[number] = spans
+        return found
 
     def _find(self, words: Sequence[Word]) -> dict[int, list[tuple[int, int]]]:
         """From where to where each wanted word stands among words, by number."""
@@ -174,6 +216,12 @@ class WordsAsked:
             if spans:
                 found[number] = spans
         return found
+
+
+def words_in(row: Written) -> frozenset[str]:
+    """The folded words of a row's text, its title, its tags and the name of its file."""
+    text = " ".join(filter(None, (row.text, row.title, *row.tags)))
+    return frozenset((*words_of(text), *name_words(row.path[row.name_start :])))
 
 
 def rare_words_away(query: Query, count_pieces: CountPieces | None) -> list[Sought]:
@@ -226,6 +274,25 @@ def _stands_at(words: Sequence[Word], place: int, sought: Sought) -> bool:
         return False
     there = words[place + len(first)].folded
     return there.startswith(last) if sought.prefix else there == last
+
+
+def _end_of_plain(text: str, start: int, sought: Sought) -> int:
+    """Where words end that begin at a place of an ASCII text in lower case; 0 if they do not stand there."""
+    if start and text[start - 1].isalnum():
+        return 0
+    end = start
+    for number, word in enumerate(sought.words):
+        while number and end < len(text) and not text[end].isalnum():
+            end += 1
+        if not text.startswith(word, end):
+            return 0
+        end += len(word)
+        is_last = number == len(sought.words) - 1
+        while is_last and sought.prefix and end < len(text) and text[end].isalnum():
+            end += 1
+        if end < len(text) and text[end].isalnum():
+            return 0
+    return end
 
 
 @functools.lru_cache(maxsize=256)

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -109,7 +109,7 @@ class Shard:
 
         self.path = path
         self._guard = threading.Lock()  # Arrow's reader of a file may not be called by two threads at once
-        self._cache: dict[tuple[int, tuple[str, ...]], pa.Table] = {}
+        self._cache: dict[tuple[int, tuple[str, ...]], _CachedGroup] = {}
         self._cached_bytes = 0
         with _explained_read_errors(path):
             with open(path, "rb") as file:
@@ -166,6 +166,11 @@ class Shard:
         """Unit vectors as float16 ``[rows of a row group, dim]``, mapped from the file; they may be unaligned."""
         return [self._values(group, "vector", np.dtype("<f2"), self.space.dim) for group in self._groups]
 
+    @cached_property
+    def _bounds(self) -> NDArray[np.int64]:
+        """Where each row group begins, and where the last ends."""
+        return np.cumsum([0] + [self._footer.row_group(group).num_rows for group in self._groups])
+
     @property
     def _groups(self) -> range:
         return range(self._footer.num_row_groups)
@@ -219,31 +224,47 @@ class Shard:
         takes as long as finding its rows.
         """
         rows: list[dict[str, Any]] = []
-        bounds = np.cumsum([0] + [self._footer.row_group(g).num_rows for g in self._groups])
+        bounds = self._bounds
         groups = np.searchsorted(bounds, positions, side="right") - 1
         for group in numbers_present(groups):
-            table = self._cached_group(group, tuple(columns))
-            names, values = table.column_names, [table.column(i) for i in range(table.num_columns)]
+            cached = self._cached_group(group, tuple(columns))
             # One value after another, not take(): that imports pyarrow.compute, which costs more than the whole query.
             for offset in (positions[groups == group] - bounds[group]).tolist():
-                rows.append({name: column[offset].as_py() for name, column in zip(names, values, strict=True)})
+                rows.append(cached.blank | {name: column[offset].as_py() for name, column in cached.filled})
         return rows
 
-    def _cached_group(self, group: int, columns: tuple[str, ...]) -> pa.Table:
+    def _cached_group(self, group: int, columns: tuple[str, ...]) -> _CachedGroup:
         key = group, columns
         with self._guard:
             cached = self._cache.pop(key, None)
             if cached is not None:
                 self._cache[key] = cached  # used last, so dropped last
                 return cached
-        table = self.facts_of_group(group, columns)
+        made = _CachedGroup.of(self.facts_of_group(group, columns))
         with self._guard:
             if key not in self._cache:
-                self._cache[key] = table
-                self._cached_bytes += table.nbytes
+                self._cache[key] = made
+                self._cached_bytes += made.nbytes
             while self._cached_bytes > CACHE_BYTES and len(self._cache) > 1:
                 self._cached_bytes -= self._cache.pop(next(iter(self._cache))).nbytes
-        return table
+        return made
+
+
+class _CachedGroup(NamedTuple):
+    """Columns of a row group: those that have values, and a row without any."""
+
+    filled: list[tuple[str, pa.Array | pa.ChunkedArray]]
+    blank: dict[str, Any]
+    nbytes: int
+
+    @classmethod
+    def of(cls, table: pa.Table) -> _CachedGroup:
+        columns = [(name, table.column(name)) for name in table.column_names]
+        # The values of a column of one piece are reached sooner.
+        filled = [
+            (name, one.chunk(0) if one.num_chunks == 1 else one) for name, one in columns if one.null_count < len(one)
+        ]
+        return cls(filled, dict.fromkeys(table.column_names), table.nbytes)
 
 
 def numbers_present(numbers: NDArray[np.int64]) -> list[int]:

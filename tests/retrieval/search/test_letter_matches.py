@@ -3,42 +3,55 @@
 from __future__ import annotations
 
 import itertools
+import os
+from typing import NamedTuple
 
+import numpy as np
 import pytest
 
 from mmsearch import Hit, Query, Span
-from mmsearch.retrieval.search.letter_matches import LetterMatches
-from mmsearch.retrieval.search.levels import Judgement
+from mmsearch.retrieval.search.found_rows import Found, FoundRows
+from mmsearch.retrieval.search.hit_rows import Row
 from mmsearch.retrieval.search.ranking import rank
 from mmsearch.retrieval.search.words_asked import WordsAsked
+from mmsearch.retrieval.store.schema import FACT_NAMES
 
 numbers = itertools.count(1)
 PAGE = Span(2, 3, "page")
 
 
-def row(path: str, kind: str, match: float, text: str | None = None, span: Span | None = None) -> Hit:
+class Seen(NamedTuple):
+    """A row as a search finds it."""
+
+    row: Row
+    match: float
+
+    @property
+    def id(self) -> int:
+        return self.row.id
+
+
+def row(path: str, kind: str, match: float, text: str | None = None, span: Span | None = None) -> Seen:
     modality = {"look": "image", "frame": "video", "sound": "audio"}.get(kind, "text")
-    return Hit(
-        rank=0,
-        score=match / 10,
-        match=match,
-        path=path,
-        modality=modality,
-        id=next(numbers),
-        span=span,
-        text=text,
-        evidence=(kind,),
-        state="current",
-        width=640 if kind in ("look", "frame") else None,
-    )
+    facts = dict.fromkeys(FACT_NAMES)
+    facts |= {"path": os.fsencode(path), "modality": modality, "passage": text, "mms_evidence": kind}
+    facts |= {"width": 640 if kind in ("look", "frame") else None, "size": 1, "mtime_ns": 1}
+    facts |= {"span_start": span.start, "span_end": span.end, "span_unit": span.unit} if span else {}
+    return Seen(Row(next(numbers), facts, [b"/p"]), match)
 
 
-def ranked(query: str, rows: list[Hit], pieces: int = 1, *, count: int = 1, lexical: bool = False) -> list[Hit]:
+def ranked(query: str, rows: list[Seen], pieces: int = 1, *, count: int = 1, lexical: bool = False) -> list[Hit]:
     """Rows ranked for a query; each word is held by ``count`` of a thousand rows, and cut into so many pieces."""
     asked = WordsAsked.of(Query(query))
     asked = asked.weighted([count] * len(asked.wanted), 1000, lambda words: [pieces] * len(words))
-    judged = {one.id: Judgement(one.match, one.match) for one in rows}
-    return rank(rows, judged, 10, matches=LetterMatches.of(asked, rows, ["/p"]), lexical=lexical)
+    match = np.array([seen.match for seen in rows])
+    (hits,) = rank(
+        [FoundRows([Found([seen.row for seen in rows], match / 10, match, match, match)])],
+        10,
+        words=[asked],
+        lexical=lexical,
+    )
+    return hits
 
 
 def test_a_picture_and_what_is_written_in_it_are_one_hit():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -16,10 +17,9 @@ from mmsearch.retrieval.encoders.level_fits import LevelFit, Logistic, measured_
 from mmsearch.retrieval.search.levels import (
     LEAST_PROBABILITY,
     PRIOR,
-    Judge,
-    Judgement,
     best_level,
-    fuse_judgements,
+    judge,
+    level_numbers,
     level_of,
 )
 from mmsearch.types import LEVELS
@@ -29,8 +29,14 @@ COSINES = np.float32([0.6, 0.4, 0.2, 0.0])
 MINI = measured_fit("mini", ("text", "image"))
 
 
+class Judgement(NamedTuple):
+    answer: float
+    match: float
+
+
 def judged(rows: int = 1000, fit: LevelFit | None = FIT, modality="image", spread: float = 0.12) -> list[Judgement]:
-    return Judge(modality, fit, spread, rows).judge(COSINES, COSINES / spread)
+    answers, odds = judge(modality, [fit], [spread], rows, COSINES[None], COSINES[None] / np.float32(spread))
+    return [Judgement(*both) for both in zip(answers[0].tolist(), odds[0].tolist(), strict=True)]
 
 
 def test_a_judgement_is_the_two_logistics_of_the_fit():
@@ -62,12 +68,13 @@ def test_a_text_is_worth_less_than_a_picture_of_the_same_odds():
 
 def test_without_a_fit_there_is_no_level_and_the_z_score_orders():
     found = judged(fit=None)
-    assert [one.answer for one in found] == [None] * 4
+    assert np.isnan([one.answer for one in found]).all()
+    assert level_of(found[0].answer) is None
     assert sorted(found, key=lambda one: -one.match) == found
 
 
 def test_a_kind_of_few_rows_gains_nothing_by_being_small_where_there_is_no_fit():
-    assert judged(2, fit=None) == judged(100, fit=None)
+    assert [one.match for one in judged(2, fit=None)] == [one.match for one in judged(100, fit=None)]
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -78,15 +85,12 @@ def test_a_level_begins_at_its_probability(level):
         assert level_of(logit + 1e-9) == level
         assert level_of(logit - 1e-9) == LEVELS[LEVELS.index(level) + 1]
     assert level_of(-math.inf) == "nothing"
-    assert level_of(None) is None
+    assert level_of(math.nan) is None
 
 
-def test_evidence_that_meets_has_the_best_level_and_the_odds_of_both():
-    both = {1: Judgement(2.0, -1.0), 2: Judgement(0.5, -1.0), 3: Judgement(None, -9.0)}
-    fused = fuse_judgements(both, [1, 2])
-    assert fused.answer == 2.0
-    assert math.exp(fused.match) == pytest.approx(2 * math.exp(-1))
-    assert fuse_judgements(both, [3]) == both[3]
+@given(st.lists(st.floats(-20, 20), min_size=1, max_size=20))
+def test_levels_have_numbers_for_many_rows_at_once(answers):
+    assert level_numbers(np.array(answers)).tolist() == [LEVELS.index(level_of(answer)) for answer in answers]
 
 
 def test_an_answer_has_the_level_of_its_best_hit(gallery):

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import replace
+import os
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import pytest
 
 from mmsearch.hits import Hit
-from mmsearch.retrieval.search.levels import Judgement
+from mmsearch.retrieval.search.found_rows import Found, FoundRows
+from mmsearch.retrieval.search.hit_rows import Row
 from mmsearch.retrieval.search.ranking import rank
-from mmsearch.types import Modality, Span
+from mmsearch.retrieval.store.schema import FACT_NAMES
+from mmsearch.types import Modality
 
 EVIDENCE: dict[str, tuple[Modality, int | None]] = {
     "picture": ("image", 640),
@@ -26,38 +30,41 @@ EVIDENCE: dict[str, tuple[Modality, int | None]] = {
 numbers = itertools.count()
 
 
-def found(path: str, kind: str, match: float, span: tuple[float, float] | None = None) -> Hit:
+class Seen(NamedTuple):
+    """A row as a search finds it."""
+
+    row: Row
+    score: float
+    match: float
+
+
+def found(path: str, kind: str, match: float, span: tuple[float, float] | None = None) -> Seen:
     """A row as a search finds it; its score is a tenth of its match."""
     modality, width = EVIDENCE[kind]
-    words = path if modality == "text" else None
-    evidence = (kind.split(" ")[0],)
-    where = Span(*span, "s") if span else None
-    return Hit(
-        rank=0,
-        score=match / 10,
-        match=match,
-        path=path,
-        modality=modality,
-        id=next(numbers),
-        span=where,
-        text=words,
-        evidence=evidence,
-        state="current",
-        width=width,
-    )
+    facts = dict.fromkeys(FACT_NAMES)
+    facts |= {"path": os.fsencode(path), "modality": modality, "width": width, "size": 1, "mtime_ns": 1}
+    facts |= {"passage": path if modality == "text" else None, "mms_evidence": kind.split(" ")[0]}
+    facts |= {"mms_evidence": None} if kind == "picture" else {}
+    facts |= {"span_start": span[0], "span_end": span[1], "span_unit": "s"} if span else {}
+    return Seen(Row(next(numbers), facts), match / 10, match)
 
 
-def ranked(rows, k, answers=None, **options) -> list[Hit]:
-    """Rank rows whose log-odds are the match that they were given. ``answers``: log-odds by path, which give levels."""
-    judged = {row.id: Judgement(answers[row.path] if answers else None, row.match) for row in rows}
-    return rank(rows, judged, k, **options)
+def ranked(rows, k, answers=None, *, judged=None, **options) -> list[Hit]:
+    """Rank rows whose log-odds are the match that they were given. ``answers``: log-odds by path, which give levels;
+    ``judged``: both log-odds of each row."""
+    odds = judged or [((answers or {}).get(seen.row.path), seen.match) for seen in rows]
+    columns = [[seen.score for seen in rows], [seen.match for seen in rows]]
+    columns += [[math.nan if answer is None else answer for answer, _ in odds], [match for _, match in odds]]
+    part = Found([seen.row for seen in rows], *(np.array(column, np.float64) for column in columns))
+    (hits,) = rank([FoundRows([part])], k, **options)
+    return hits
 
 
 def told(hits) -> list[tuple[str, Modality]]:
     return [(hit.path, hit.modality) for hit in hits]
 
 
-def alike(one: Hit, other: Hit) -> float:
+def alike(one: Row, other: Row) -> float:
     return 0.0
 
 
@@ -93,8 +100,8 @@ def test_pictures_texts_and_films_are_merged_by_match():
 
 
 def test_a_copy_of_the_query_stands_before_all_that_match_better():
-    copy = replace(found("/copy.png", "picture", 2.0), score=0.9998)
-    like = replace(found("/like.png", "picture", 2.5), score=0.99)
+    copy = found("/copy.png", "picture", 2.0)._replace(score=0.9998)
+    like = found("/like.png", "picture", 2.5)._replace(score=0.99)
     rows = [found("/n.txt", "text", 4.0), like, copy]
     assert told(ranked(rows, 10)) == [("/copy.png", "image"), ("/n.txt", "text"), ("/like.png", "image")]
 
@@ -142,7 +149,7 @@ def test_what_was_asked_for_decides_which_files_answer(tmp_path):
     ]
 
     def names(*to: Modality) -> list[str]:
-        rows_of = [row for row in rows if row.modality in to or "video" in to]
+        rows_of = [row for row in rows if row.row.modality in to or "video" in to]
         return [Path(hit.path).name for hit in ranked(rows_of, 10, to=to)]
 
     assert names("video") == ["a.mp4", "b.mp4", "film.mp4"]
@@ -204,7 +211,6 @@ def test_where_one_kind_has_no_level_the_match_alone_orders():
 
 def test_a_film_has_the_best_level_of_its_evidence():
     rows = [found("/a.mp4", "frame", 3.0, (0, 5)), found("/a.mp4", "sound of a film", 2.5, (0, 5))]
-    judged = {rows[0].id: Judgement(-5.0, -6.0), rows[1].id: Judgement(3.0, -1.0)}
-    (hit,) = rank(rows, judged, 5)
+    (hit,) = ranked(rows, 5, judged=[(-5.0, -6.0), (3.0, -1.0)])
     assert (hit.level, hit.evidence) == ("strong", ("frame", "sound"))
     assert hit.match == pytest.approx(math.log(math.exp(-6) + math.exp(-1)))

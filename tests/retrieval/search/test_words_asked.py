@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mmsearch import Hit, MatchedWords, Query
-from mmsearch.indexes import Sought
-from mmsearch.retrieval.search.letter_matches import name_start
+from mmsearch import MatchedWords, Query
+from mmsearch.indexes import Sought, placed_words
+from mmsearch.retrieval.search.hit_rows import Row
+from mmsearch.retrieval.search.letter_matches import LetterMatches
 from mmsearch.retrieval.search.levels import level_of
 from mmsearch.retrieval.search.words_asked import WordsAsked
+from mmsearch.retrieval.store.schema import FACT_NAMES
 
 ROWS = 10_000
 
@@ -94,25 +98,24 @@ def test_a_row_without_a_name_that_others_hold_is_spoken_against_and_more_so_wit
     assert says(Query("maurvys", phrases=["maurvys"]), pieces=pieces) == 0, "the file holds it, or it would not be here"
 
 
-HIT = Hit(
-    id=1,
-    path="/home/ann/Pictures/Holiday2019/IMG_1234.jpg",
-    modality="text",
-    state="current",
-    rank=1,
-    score=0.5,
-    match=1.0,
-    evidence=("text",),
-    text="Une CAFÉ au lait; café noir",
-    title="Menu of Milmold",
-    tags=("food", "drinks"),
+ROW = Row(
+    1,
+    {
+        **dict.fromkeys(FACT_NAMES),
+        "path": b"/home/ann/Pictures/Holiday2019/IMG_1234.jpg",
+        "modality": "text",
+        "passage": "Une CAFÉ au lait; café noir",
+        "mms_title": "Menu of Milmold",
+        "mms_tags": ["food", "drinks"],
+    },
+    [b"/home/ann/Pictures"],
 )
 
 
 def told(query: str) -> list[str]:
     words = WordsAsked.of(Query(query))
-    _, places = words.matches(HIT, name_start(HIT.path, ["/home/ann/Pictures"]))
-    fields = {"text": HIT.text, "name": HIT.path, "title": HIT.title, "tags": ", ".join(HIT.tags)}
+    _, places = words.matches(ROW)
+    fields = {"text": ROW.text, "name": ROW.path, "title": ROW.title, "tags": ", ".join(ROW.tags)}
     return [f"{place.where}: {fields[place.where][place.start : place.end]}" for place in places]
 
 
@@ -135,3 +138,20 @@ def test_a_hit_tells_which_words_stand_where(query, places):
 
 def test_places_of_words_are_json():
     assert MatchedWords("name", 3, 7).to_json() == {"where": "name", "start": 3, "end": 7}
+
+
+@pytest.mark.parametrize(
+    "query", ["cafe", "caf*", "cafe-noir", "holiday 1234", "lait café", "tea", "menu milmold drinks", "ann"]
+)
+def test_the_words_of_a_row_tell_which_of_them_it_holds(query):
+    words = WordsAsked.of(Query(query))
+    assert LetterMatches(words).held_by(ROW) == words.matches(ROW)[0]
+
+
+plain = st.text(alphabet="ab1 .-_", max_size=30)
+
+
+@given(plain, plain.filter(lambda text: any(map(str.isalnum, text))), st.booleans())
+def test_plain_texts_are_searched_without_being_cut_into_words(text, query, begins):
+    words = WordsAsked.of(Query(query.strip() + "*" * begins))
+    assert words._find_plain(text) == words._find(placed_words(text))
