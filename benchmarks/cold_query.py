@@ -6,19 +6,17 @@ a ratio travels from machine to machine better than seconds do.
 
 from __future__ import annotations
 
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from data import data_set
+from fresh_process import Took, environment, launch
 from numpy.typing import NDArray
 
 from mmsearch import Collection
@@ -26,7 +24,8 @@ from mmsearch import Collection
 ROWS = 100_000
 RUNS = 15
 WARM_UPS = 2
-TARGET = 2.5
+TARGET, MEMORY_TARGET = 2.0, 1.6
+FEW_ROWS = 500  # the photographs themselves: what a query holds besides rows
 WORDS = "a dog on a beach"
 BASELINE = (sys.executable, "-c", "import numpy, pyarrow")
 # The command line in a process that afterwards says which heavy packages it had imported.
@@ -36,16 +35,9 @@ from mmsearch.cli import main
 try:
     main()
 finally:
-    print(sorted({"torch", "open_clip", "transformers"} & set(sys.modules)), file=sys.stderr)
+    heavy = {"torch", "open_clip", "transformers", "onnxruntime", "pyarrow.parquet", "pyarrow.compute", "PIL"}
+    print(sorted(heavy & set(sys.modules)), file=sys.stderr)
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Took:
-    """Seconds of one process: from start to end, and of processor time."""
-
-    wall_s: float
-    cpu_s: float
 
 
 def measure() -> list[dict[str, Any]]:
@@ -64,6 +56,12 @@ def measure() -> list[dict[str, Any]]:
             ours, baseline = alternate([sys.executable, "-m", "mmsearch", *query, *options], BASELINE)
             line = {"output": output, "rows": ROWS, "index": built, "runs": RUNS, **compare(ours, baseline)}
             lines.append({**line, "target": TARGET, "heavy_imports": heavy_imports([*query, *options])})
+        few = Path(folder) / "few.mms"
+        built = fill(few, photos, FEW_ROWS)
+        query = ("query", WORDS, "--collection", str(few))
+        ours, baseline = alternate([sys.executable, "-m", "mmsearch", *query], BASELINE)
+        line = {"output": "text", "rows": FEW_ROWS, "index": built, "runs": RUNS, **compare(ours, baseline)}
+        lines.append({**line, "memory_target": MEMORY_TARGET})
     return lines
 
 
@@ -96,25 +94,10 @@ def blends(seeds: NDArray[np.float32], count: int, *, noise: float = 0.5) -> NDA
 def alternate(ours: Sequence[str], baseline: Sequence[str]) -> tuple[list[Took], list[Took]]:
     """What both commands took, run in turns so that a busy spell of the machine meets both."""
     for _ in range(WARM_UPS):
-        time_process(ours)
-        time_process(baseline)
-    pairs = [(time_process(ours), time_process(baseline)) for _ in range(RUNS)]
+        launch(ours)
+        launch(baseline)
+    pairs = [(launch(ours), launch(baseline)) for _ in range(RUNS)]
     return [a for a, _ in pairs], [b for _, b in pairs]
-
-
-def time_process(command: Sequence[str]) -> Took:
-    """Run a process from start to end.
-
-    Raises:
-        CalledProcessError: it failed.
-    """
-    before = os.times()
-    start = time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True)
-    wall = time.perf_counter() - start
-    after = os.times()
-    cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    return Took(wall, cpu)
 
 
 def compare(ours: Sequence[Took], baseline: Sequence[Took]) -> dict[str, float | None]:
@@ -126,18 +109,22 @@ def compare(ours: Sequence[Took], baseline: Sequence[Took]) -> dict[str, float |
     base = statistics.median(took.wall_s for took in baseline)
     pairs = [a.wall_s / b.wall_s for a, b in zip(ours, baseline, strict=True)]
     cpu, base_cpu = (sum(took.cpu_s for took in runs) for runs in (ours, baseline))
+    peak, base_peak = (statistics.median(took.peak_mb for took in runs) for runs in (ours, baseline))
     return {
         "query_s": round(median, 4),
         "baseline_s": round(base, 4),
         "ratio_of_medians": round(median / base, 3),
         "median_of_ratios": round(statistics.median(pairs), 3),
         "ratio_of_cpu": round(cpu / base_cpu, 3) if base_cpu else None,
+        "peak_mb": round(peak, 1),
+        "baseline_peak_mb": round(base_peak, 1),
+        "ratio_of_peaks": round(peak / base_peak, 3) if base_peak else None,
     }
 
 
 def heavy_imports(arguments: Sequence[str]) -> list[str]:
     """Which packages the query imported that it must not."""
     command = [sys.executable, "-c", WATCHED, *arguments]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment())
     listed = done.stderr.splitlines()[-1].strip("[]")
     return [name.strip(" '") for name in listed.split(",") if name]

@@ -45,6 +45,7 @@ def draw_recall(lines: Sequence[Line], axes: Axes) -> None:
 
 def draw_cold_query(lines: Sequence[Line], axes: Axes) -> None:
     """Seconds of a query from a fresh process, against the baseline and the target."""
+    lines = [line for line in lines if "target" in line]  # the others are about memory
     names = [f"query, {line['output']}" for line in lines] + ["import numpy, pyarrow"]
     baseline = min(line["baseline_s"] for line in lines)
     bars = axes.barh(names, [line["query_s"] for line in lines] + [baseline], color=COLOURS["brute force"])

@@ -34,8 +34,9 @@ from typing import Any
 
 import cold_query
 import numpy as np
-from cold_query import ROWS, Took, fill, time_process
+from cold_query import ROWS, fill
 from data import MissingDataError, data_set
+from fresh_process import Took, launch
 from run import write_results
 from serve_load import Load, Request, ask_together, gotten, posted, resident_mb
 from serve_rivals import RIVALS
@@ -261,7 +262,7 @@ def measure_command(root: Path) -> list[dict[str, Any]]:
     took: dict[str, list[Took]] = {way: [] for way in ways}
     for turn in range(COMMANDS + 2):
         for way, command in ways.items():
-            one = time_process(command)
+            one = launch(command)
             if turn >= 2:  # the first two warm up
                 took[way].append(one)
     medians = {way: statistics.median(one.wall_s for one in runs) for way, runs in took.items()}

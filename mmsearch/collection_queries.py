@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, TypeAlias
 from mmsearch.errors import MMSearchError
 from mmsearch.hits import Answer, Hits
 from mmsearch.retrieval.progress import Watcher
-from mmsearch.retrieval.search.engine import answer_one, answer_queries, search_each, several
 from mmsearch.retrieval.search.options import SearchOptions
 from mmsearch.retrieval.search.query import Query, TermValue
 from mmsearch.retrieval.search.session import Session
@@ -99,6 +98,8 @@ class CollectionQueries:
             ModelUnavailableError: the model cannot be loaded.
             CollectionClosedError: the collection is closed.
         """
+        from mmsearch.retrieval.search.engine import answer_one
+
         options = SearchOptions(
             k=k,
             offset=offset,
@@ -154,6 +155,8 @@ class CollectionQueries:
         Raises:
             MMSearchError: what `search` raises; if one query is wrong, the text says which.
         """
+        from mmsearch.retrieval.search.engine import search_each
+
         options = SearchOptions(
             k=k,
             offset=offset,
@@ -199,10 +202,9 @@ class CollectionQueries:
         space: str | Space | None = None,
         watch: Watcher | None = None,
     ) -> Answer:
-        """Search, and give back notices and timings with the hits.
+        """Search, and give back notices and timings with the hits. The arguments and errors are those of `search`."""
+        from mmsearch.retrieval.search.engine import answer_one
 
-        The arguments and errors are those of `search`.
-        """
         options = SearchOptions(
             k=k,
             offset=offset,
@@ -258,6 +260,8 @@ class CollectionQueries:
         Raises:
             UsageError: something is wrong with the options.
         """
+        from mmsearch.retrieval.search.engine import answer_queries, several
+
         options = SearchOptions(
             k=k,
             offset=offset,

@@ -264,7 +264,7 @@ def faulty_worker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[.
         script.write_text("\n".join(lines))
         command = [sys.executable, str(script)]
         monkeypatch.setattr(
-            "mmsearch.retrieval.ingest.run.Decoder", functools.partial(Decoder, _worker_command=command, **options)
+            "mmsearch.retrieval.ingest.decoding.Decoder", functools.partial(Decoder, _worker_command=command, **options)
         )
 
     return install

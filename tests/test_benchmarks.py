@@ -126,12 +126,13 @@ def test_marked_photographs_are_no_gain_by_themselves(bench):
 
 def test_ratios_compare_medians_pairs_and_processor_time(bench):
     cold_query = bench("cold_query")
-    ours = [cold_query.Took(wall, 0.5) for wall in (2.0, 4.0, 9.0)]
-    baseline = [cold_query.Took(wall, 0.25) for wall in (1.0, 4.0, 1.0)]
+    ours = [cold_query.Took(wall, 0.5, 90.0) for wall in (2.0, 4.0, 9.0)]
+    baseline = [cold_query.Took(wall, 0.25, 60.0) for wall in (1.0, 4.0, 1.0)]
     ratios = cold_query.compare(ours, baseline)
     assert ratios["ratio_of_medians"] == 4.0
     assert ratios["median_of_ratios"] == 2.0
     assert ratios["ratio_of_cpu"] == 2.0
+    assert ratios["ratio_of_peaks"] == 1.5
 
 
 def test_the_parts_of_embedding_a_sound_add_up_and_its_vector_is_what_it_was(bench):

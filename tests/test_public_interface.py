@@ -97,10 +97,9 @@ def test_every_option_reaches_the_engine_under_its_own_name(mine, monkeypatch, n
         seen.append(options)
         return []
 
-    for module in ("mmsearch.collection_queries", "mmsearch.retrieval.search.engine"):
-        monkeypatch.setattr(f"{module}.answer_queries", record)
+    monkeypatch.setattr("mmsearch.retrieval.search.engine.answer_queries", record)
     one = mmsearch.Answer([], mine.space, Hits())
-    monkeypatch.setattr("mmsearch.collection_queries.answer_one", lambda *given: record(*given) or one)
+    monkeypatch.setattr("mmsearch.retrieval.search.engine.answer_one", lambda *given: record(*given) or one)
     monkeypatch.setattr("mmsearch.retrieval.search.contents.answer_one", lambda *given: record(*given) or one)
     query = 1 if name == "similar" else [[1.0, 0.0, 0.0]] if "many" in name else [1.0, 0.0, 0.0]
     getattr(mine, name)(query, **{option: GIVEN[option]})

@@ -19,7 +19,6 @@ from mmsearch.retrieval.encoders.routing import ModelRouting
 from mmsearch.retrieval.enrich.speech.load import find_transcriber
 from mmsearch.retrieval.ingest.excludes import checked_patterns
 from mmsearch.retrieval.ingest.options import IngestOptions
-from mmsearch.retrieval.ingest.preview import preview
 from mmsearch.retrieval.ingest.run import ingest
 from mmsearch.retrieval.ingest.scan import missing_paths, no_such_path_error
 from mmsearch.retrieval.ingest.scope import roots_of, with_choices
@@ -73,6 +72,8 @@ def check_first_run(request: IndexRequest) -> None:
 
 def preview_index(snapshot: Snapshot, request: IndexRequest, encoders: LoadedEncoders, watch: Watcher) -> Report:
     """The report of a run that writes nothing and embeds nothing."""
+    from mmsearch.retrieval.ingest.preview import preview
+
     tops = _paths_to_read(snapshot, request)
     model = _requested_model(request, encoders)
     manifest = with_choices(snapshot.manifest, tops, request.options.exclude, request.options.lift)

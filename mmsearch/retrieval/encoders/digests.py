@@ -11,8 +11,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -38,6 +36,8 @@ def file_sha256(path: Path) -> str:
 
 
 def _cache_file() -> Path:
+    import platformdirs
+
     return platformdirs.user_cache_path("mmsearch") / "digests.json"
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import queue
+import sys
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,10 +176,23 @@ def _checkpoint_in(path: Path, names: tuple[str, ...] | None) -> Path:
 
 
 def _cached(repository: str, filename: str) -> Path | None:
+    if not (_cache_folder() / f"models--{repository.replace('/', '--')}").is_dir():
+        return None  # most often so, and told without an import that takes as long as a query
     from huggingface_hub import try_to_load_from_cache
 
     path = try_to_load_from_cache(repository, filename)
     return Path(path) if isinstance(path, str) else None
+
+
+def _cache_folder() -> Path:
+    """Where the hub's client keeps files, as it says itself once it is imported."""
+    client = sys.modules.get("huggingface_hub.constants")
+    if client is not None:
+        return Path(client.HF_HUB_CACHE)
+    caches = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    home = os.environ.get("HF_HOME", f"{caches}/huggingface")
+    named = os.environ.get("HF_HUB_CACHE", os.environ.get("HUGGINGFACE_HUB_CACHE", f"{home}/hub"))
+    return Path(os.path.expandvars(os.path.expanduser(named)))
 
 
 def _endpoint() -> str:
@@ -228,6 +240,9 @@ def _within(seconds: float, ask: Callable[[], bool]) -> bool:
 
 
 def _answers(url: str) -> bool:
+    import urllib.error
+    import urllib.request
+
     try:
         urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=REACH_SECONDS).close()
     except urllib.error.HTTPError:

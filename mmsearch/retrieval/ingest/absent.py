@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mmsearch.errors import Hint, HintKind
@@ -39,13 +39,21 @@ class AbsenceChecker:
 
     Args:
         paths: the paths that were scanned.
-        seen: everything that the scan saw.
+        seen: folders that the scan found files in, and all else that it saw.
+        files: the files that it found.
         mounts: the mount points that files lay on when they were indexed, with the identities of their file systems;
             None: no run has noted them yet, and what is mounted now counts.
     """
 
-    def __init__(self, paths: Sequence[bytes], seen: Iterable[bytes], mounts: Mapping[bytes, str] | None) -> None:
+    def __init__(
+        self,
+        paths: Sequence[bytes],
+        seen: Iterable[bytes],
+        files: Container[bytes],
+        mounts: Mapping[bytes, str] | None,
+    ) -> None:
         self._paths = paths
+        self._files = files
         self._mounts = dict(mounts or {})
         self._mounts_are_noted = mounts is not None
         self._seen_or_above: set[bytes] = set()
@@ -92,6 +100,6 @@ class AbsenceChecker:
             folder = os.path.dirname(folder)
             folders.append(folder)
         for folder in reversed(folders):
-            if folder not in self._seen_or_above:
+            if folder not in self._seen_or_above and folder not in self._files:
                 return AbsentFolder(folder, "is suddenly empty" if os.path.isdir(folder) else "is missing")
         return None

@@ -8,9 +8,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pathspec.patterns.gitignore.base import GitIgnorePatternError
-from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
-
 from mmsearch.errors import UsageError
 from mmsearch.retrieval.paths import lies_under, normal
 from mmsearch.types import printable
@@ -54,7 +51,13 @@ class Rule:
 
 @lru_cache(1024)
 def _compiled(pattern: str) -> tuple[re.Pattern[str], bool] | None:
-    """The regular expression of a pattern, and whether it excludes; None for a blank line or a comment."""
+    """The regular expression of a pattern, and whether it excludes; None for a blank line or a comment.
+
+    Raises:
+        ValueError: it is no pattern.
+    """
+    from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
+
     regex, excludes = GitIgnoreSpecPattern.pattern_to_regex(pattern)
     if regex is None:
         return None
@@ -89,7 +92,7 @@ def read_ignore_file(path: bytes, fold: bool) -> tuple[list[Rule], list[str]]:
         text = os.fsdecode(line.removesuffix(b"\r"))
         try:
             rule = _rule(text, text, base, fold)
-        except GitIgnorePatternError:
+        except ValueError:
             wrong.append(text)
             continue
         if rule is not None:
@@ -153,7 +156,7 @@ def checked_patterns(patterns: Sequence[str], tops: Sequence[bytes]) -> list[str
             text = negation + reading
             try:
                 usable = bool(pattern) and _compiled(normal(text)) is not None
-            except GitIgnorePatternError:
+            except ValueError:
                 usable = False
             if not usable:
                 raise UsageError(f"cannot read the pattern {printable(given)!r}; write it as in a .gitignore file")

@@ -86,6 +86,9 @@ TABLE = (
 
 _FILE_ENDINGS = (".db", ".ini", "\r")  # of the names of files in the table that do not begin with a dot
 _PREVIEW_ENDINGS = (".lrv", ".thm", ".lrf")
+DOUBTFUL_ENDINGS = tuple(ending.encode() for ending in (*_FILE_ENDINGS, *_PREVIEW_ENDINGS))
+"""Other files are no leftovers, unless their names begin with a dot. For names in lower case."""
+
 _PREVIEW = re.compile(r"(?P<stem>.+)\.(lrv|thm|lrf)", re.IGNORECASE | re.DOTALL)
 _FILM = re.compile(r"\.(mp4|mov|m4v|360|insv|avi|mpe?g|mts|m2ts|3gp|mkv|crw|cr2)", re.IGNORECASE)
 _CACHE_TAG = b"Signature: 8a477f597d28d172789f06886806bc55"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,9 +12,10 @@ from mmsearch.retrieval.encoders.routing import ModelRouting
 from mmsearch.retrieval.ingest.committer import Committer, FileUpdate
 from mmsearch.retrieval.ingest.embedder import EmbeddedFile, Embedder
 from mmsearch.retrieval.ingest.expected_rows import CutOptions, ExpectedRows
+from mmsearch.retrieval.ingest.found_files import FoundFile
+from mmsearch.retrieval.ingest.pipeline_result import PipelineResult
 from mmsearch.retrieval.ingest.plan import IngestPlan
 from mmsearch.retrieval.ingest.reuse import RowReuse
-from mmsearch.retrieval.ingest.scan import FoundFile
 from mmsearch.retrieval.ingest.skip_memory import SkipMemory, vector_digest
 from mmsearch.retrieval.ingest.stored_files import StoredFiles, StoredRows
 from mmsearch.retrieval.ingest.unfinished import UnfinishedFiles
@@ -61,20 +62,6 @@ class PipelineJob:
     def space_keys(self) -> list[str]:
         """The keys of the spaces that are filled."""
         return [encoder.space.key for encoder in self.routing.encoders]
-
-
-@dataclass(slots=True)
-class PipelineResult:
-    """What became of the files of a plan: numbers of files and of rows, and notes on files."""
-
-    indexed: int = 0
-    unchanged: int = 0
-    moved: int = 0
-    removed: int = 0
-    rows: int = 0
-    skipped: list[FileNote] = field(default_factory=list)
-    marked: list[FileNote] = field(default_factory=list)
-    interrupted: bool = False
 
 
 def run_pipeline(job: PipelineJob, decoder: Decoder) -> PipelineResult:
@@ -176,7 +163,7 @@ class _PipelineRun:
         stored = StoredFiles(Snapshot(writer.root, writer.manifest), self._job.space_keys)
         self.committer = Committer(writer, self._job.clock)
         for file in self.duplicates_in_run:
-            same_content = stored.with_content(file.content_hash)
+            same_content = stored.with_content(file.content_hash, file.size)
             if same_content:
                 first = max(same_content, key=lambda one: max(one.all_ids()))
                 self._copy_rows(file, [rows.for_file(_found_file(file)) for rows in stored.stored_rows(first)])
@@ -217,7 +204,7 @@ class _PipelineRun:
 
     def _handle_known_content(self, file: Decoded) -> None:
         """Store rows for a file whose content has rows already: it was touched, moved or copied."""
-        reusable = self._reuse.find(file.path, file.content_hash)
+        reusable = self._reuse.find(file)
         before = reusable.before
         rows = [stored.for_file(_found_file(file)) for stored in reusable.rows]
         if reusable.origin == "touched":
@@ -278,7 +265,7 @@ class _PipelineRun:
             self.result.marked.append(FileNote(os.fsdecode(file.path), note, kind=kind or note_kind(note)))
 
     def _own_ids(self, file: Decoded) -> list[int]:
-        own = self._job.stored.by_path.get(file.path)
+        own = self._job.stored.get(file.path)
         return own.all_ids() if own else []
 
     def _commit(self, rows: list[StoredRows], *, replaced_ids: list[int]) -> None:

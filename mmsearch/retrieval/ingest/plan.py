@@ -3,20 +3,58 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mmsearch.notices import Notice, NoticeKind
 from mmsearch.retrieval.ingest.absent import AbsenceChecker, AbsentFolder
+from mmsearch.retrieval.ingest.found_files import FoundFile
 from mmsearch.retrieval.ingest.mounts import behind_dangling_link, is_gone
 from mmsearch.retrieval.ingest.options import Check
-from mmsearch.retrieval.ingest.scan import FoundFile, Scan, missing_paths, no_such_path_error
+from mmsearch.retrieval.ingest.scan import Scan, missing_paths, no_such_path_error
 from mmsearch.retrieval.ingest.skip_memory import SkipMemory
 from mmsearch.retrieval.ingest.stored_files import StoredFile, StoredFiles, differ_only_in_case
 from mmsearch.retrieval.paths import lies_under
 from mmsearch.types import FileNote, Modality, PassedOver, printable
 
 Renamed = list[tuple[StoredFile, FoundFile]]
+
+
+class SeenFiles:
+    """The files that a scan found: a mark for each stored one, and the paths of the others."""
+
+    def __init__(self, stored: StoredFiles | None) -> None:
+        self._stored = stored
+        self._marks = np.zeros(0 if stored is None else len(stored.columns), np.bool_)
+        self._paths: set[bytes] = set()
+
+    def mark(self, numbers: NDArray[np.int64]) -> None:
+        """Mark stored files by their numbers."""
+        self._marks[numbers] = True
+
+    def add(self, paths: Sequence[bytes]) -> None:
+        """Note files by their paths, stored or not."""
+        self._paths.update(paths)
+        if self._stored is not None:
+            numbers = self._stored.columns.numbers_of(paths)
+            self._marks[numbers[numbers >= 0]] = True
+
+    def __contains__(self, path: object) -> bool:
+        if path in self._paths:
+            return True
+        if self._stored is None or not len(self._marks):
+            return False
+        assert isinstance(path, bytes)
+        (number,) = self._stored.columns.numbers_of([path])
+        return bool(number >= 0 and self._marks[number])
+
+    @property
+    def missing(self) -> NDArray[np.bool_]:
+        """Which stored files were not found, at the number of each, bool ``[rows]``."""
+        return ~self._marks
 
 
 @dataclass(slots=True)
@@ -36,7 +74,7 @@ class IngestPlan:
         skipped_before: files that an earlier run skipped and that have not changed since.
         passed_over: a summary of what the scan passed over on purpose.
         notices: notices about the paths and the exclude patterns.
-        seen: the paths of all files that were found.
+        seen: all files that were found.
         moved_from: old paths of files that were found elsewhere while the plan was carried out.
         absence_checker: tells deleted files from those on a missing disk; None before the scan has ended.
     """
@@ -52,7 +90,7 @@ class IngestPlan:
     skipped_before: list[FileNote] = field(default_factory=list)
     passed_over: tuple[PassedOver, ...] = ()
     notices: list[Notice] = field(default_factory=list)
-    seen: set[bytes] = field(default_factory=set)
+    seen: SeenFiles = field(default_factory=lambda: SeenFiles(None))
     moved_from: set[bytes] = field(default_factory=set)
     absence_checker: AbsenceChecker | None = None
 
@@ -110,20 +148,19 @@ def make_plan(
     """
     missing = missing_paths(scan.paths)
     for path in missing:
-        if next(stored.under([path]), None) is None and path not in scan.roots:
+        if not stored.under([path]) and path not in scan.roots:
             raise no_such_path_error(path)
-    plan = IngestPlan()
-    seen = plan.seen
-    by_folded_path = {os.fsdecode(path).casefold(): file for path, file in stored.by_path.items()}
-    for found in scan.files():
-        if found.path in seen:
-            continue
-        seen.add(found.path)
-        plan.found += 1
+    plan = IngestPlan(seen=SeenFiles(stored))
+    to_judge = _pass_over_unchanged(plan, scan, stored, check)
+    plan.found += len(to_judge)
+    stored.read(to_judge)
+    alike = stored.named_alike([f.path for f in to_judge if stored.get(f.path) is None], plan.seen.missing)
+    for found in to_judge:
         unchanged = stored.is_unchanged(found, by_ctime=check == "times")
-        if unchanged and check != "content" and stored.is_complete(stored.by_path[found.path]):
+        before = stored.get(found.path)
+        if unchanged and check != "content" and before is not None and stored.is_complete(before):
             plan.unchanged += 1
-        elif not unchanged and (renamed := _renamed_in_case(found, stored, by_folded_path)) is not None:
+        elif before is None and (renamed := _renamed_in_case(found, alike)) is not None:
             plan.renamed.append((renamed, found))
         elif skips is not None and check != "content" and (note := skips.recall(found)) is not None:
             plan.skipped_before.append(note)
@@ -131,24 +168,45 @@ def make_plan(
             plan.to_read.append(found)
     if stored_elsewhere is not None:
         _drop_what_others_embed(plan, stored_elsewhere, kinds)
-    plan.renamed, separate_files = _split_by_old_name(plan.renamed, seen)
-    plan.to_read += [found for _, found in separate_files]
     plan.skipped = scan.skipped
     plan.found += len(scan.skipped)
     plan.absence_checker = AbsenceChecker(
-        scan.paths, seen | {os.fsencode(note.path) for note in scan.skipped} | scan.excluded_or_removed, mounts
+        scan.paths,
+        scan.folders | {os.fsencode(note.path) for note in scan.skipped} | scan.excluded_or_removed,
+        plan.seen,
+        mounts,
     )
-    still_there = seen | {old.path for old, _ in plan.renamed}
-    passed_over = [f for f in stored.under(scan.paths) if f.path not in still_there and scan.has_passed_over(f.path)]
-    _add_missing_files(plan, scan, stored, prune_missing)
+    not_found = stored.under(scan.paths, plan.seen.missing)
+    renamed_from = {old.path for old, _ in plan.renamed}
+    passed_over = [f for f in not_found if f.path not in renamed_from and scan.has_passed_over(f.path)]
+    _add_missing_files(plan, scan, not_found, prune_missing)
     plan.deleted |= {file.path: file for file in passed_over}
     plan.passed_over = scan.passed_over
     if passed_over:
         plan.notices.append(Notice(NoticeKind.NO_LONGER_INDEXED, {"files": len(passed_over)}))
     for path in missing:
-        if next(stored.under([path]), None) is None:
+        if not stored.under([path]):
             plan.notices.append(Notice(NoticeKind.PATH_MISSING, {"path": printable(os.fsdecode(path))}))
     return plan
+
+
+def _pass_over_unchanged(plan: IngestPlan, scan: Scan, stored: StoredFiles, check: Check) -> list[FoundFile]:
+    """Walk the folders, and count the files that need no work, by the thousand; returns all others."""
+    others: list[FoundFile] = []
+    for batch in scan.batches():
+        if isinstance(batch, FoundFile):
+            found = [batch]
+        elif check == "content":
+            found = batch.some(range(len(batch)))
+        else:
+            numbers = stored.unchanged(batch, by_ctime=check == "times")
+            plan.seen.mark(numbers[numbers >= 0])
+            found = batch.some(np.flatnonzero(numbers < 0).tolist())
+            plan.found += len(batch) - len(found)
+            plan.unchanged += len(batch) - len(found)
+        plan.seen.add([file.path for file in found])
+        others += found
+    return others
 
 
 def _drop_what_others_embed(plan: IngestPlan, elsewhere: StoredFiles, kinds: frozenset[Modality]) -> None:
@@ -156,8 +214,9 @@ def _drop_what_others_embed(plan: IngestPlan, elsewhere: StoredFiles, kinds: fro
     if "video" in kinds:
         kinds |= {"audio"}  # a file with rows of its sound only may be a film
     candidates, plan.to_read = plan.to_read, []
+    elsewhere.read(candidates)
     for found in candidates:
-        other = elsewhere.by_path.get(found.path) if elsewhere.is_unchanged(found) else None
+        other = elsewhere.get(found.path) if elsewhere.is_unchanged(found) else None
         if other is not None and not other.modalities & kinds:
             plan.unchanged += 1
             continue
@@ -166,30 +225,22 @@ def _drop_what_others_embed(plan: IngestPlan, elsewhere: StoredFiles, kinds: fro
         plan.to_read.append(found)
 
 
-def _renamed_in_case(
-    found: FoundFile, stored: StoredFiles, by_folded_path: Mapping[str, StoredFile]
-) -> StoredFile | None:
-    if found.path in stored.by_path:
-        return None
-    old = by_folded_path.get(os.fsdecode(found.path).casefold())
+def _renamed_in_case(found: FoundFile, alike: Mapping[str, StoredFile]) -> StoredFile | None:
+    """The stored file that was not found and whose name differed in case only."""
+    old = alike.get(os.fsdecode(found.path).casefold())
     if old is not None and old.size == found.size and differ_only_in_case(old.path, found.path):
         return old
     return None
 
 
-def _split_by_old_name(renamed: Renamed, seen: set[bytes]) -> tuple[Renamed, Renamed]:
-    """Files that were renamed, and those whose old name was found too: two files (hard links), not one renamed."""
-    return [r for r in renamed if r[0].path not in seen], [r for r in renamed if r[0].path in seen]
-
-
-def _add_missing_files(plan: IngestPlan, scan: Scan, stored: StoredFiles, prune_missing: bool) -> None:
+def _add_missing_files(plan: IngestPlan, scan: Scan, not_found: Sequence[StoredFile], prune_missing: bool) -> None:
     """Add the stored files that were not found to those that are deleted or, with their folder or disk, absent."""
     assert plan.absence_checker is not None
     accounted: set[bytes] = {old.path for old, _ in plan.renamed} | {os.fsencode(note.path) for note in scan.skipped}
     absent: dict[bytes, AbsentFolder] = {}
-    for file in stored.under(scan.paths):
+    for file in not_found:
         path = file.path
-        if path in plan.seen or path in accounted or scan.has_passed_over(path) or file.is_name:
+        if path in accounted or scan.has_passed_over(path) or file.is_name:
             continue
         if any(lies_under(path, folder) for folder in scan.unreadable) or not is_gone(path):
             continue

@@ -7,10 +7,11 @@ import time
 from collections.abc import Sequence
 
 from mmsearch.retrieval.encoders.routing import ModelRouting
+from mmsearch.retrieval.ingest.decoding import open_decoder
+from mmsearch.retrieval.ingest.found_files import FoundFile
 from mmsearch.retrieval.ingest.options import Check, IngestOptions
-from mmsearch.retrieval.ingest.pipeline import PipelineResult
-from mmsearch.retrieval.ingest.run import PlannedRun, make_report, open_decoder, plan_run
-from mmsearch.retrieval.ingest.scan import FoundFile
+from mmsearch.retrieval.ingest.pipeline_result import PipelineResult
+from mmsearch.retrieval.ingest.run import PlannedRun, decode_spec, make_report, plan_run
 from mmsearch.retrieval.media.workers.jobs import Decoded, Job
 from mmsearch.retrieval.progress import Progress, Stopwatch, Watcher
 from mmsearch.retrieval.store.snapshot import Snapshot
@@ -48,7 +49,7 @@ def _sniff_files(
     """Add to ``result`` which of the files to read would be embedded, and which skipped, by their first bytes."""
     found = {file.path: file for file in run.plan.to_read}
     total, done = len(found), 0
-    with open_decoder(routing, options) as decoder:
+    with open_decoder(decode_spec(routing, options), options) as decoder:
         for item in decoder.map(Job(file.path, file.named, sniff_only=True) for file in found.values()):
             if not isinstance(item, Decoded):
                 continue
@@ -69,7 +70,7 @@ def _sniff_files(
 
 def _note_on_stored_file(found: FoundFile, run: PlannedRun, check: Check) -> FileNote | None:
     """Why a file that has rows would be embedded again; None if it has no rows, or if only its content can tell."""
-    stored = run.stored.by_path.get(found.path)
+    stored = run.stored.get(found.path)
     if stored is None:
         return None
     path = os.fsdecode(found.path)

@@ -39,9 +39,9 @@ def remove_paths(writer: Writer, paths: Sequence[str | os.PathLike[str]]) -> int
     empty: set[bytes] = set()
     for given in paths:
         name = os.fsencode(given)
-        if name in stored.by_path and not os.path.isabs(name):
+        if not os.path.isabs(name) and (named := stored.get(name)) is not None:
             files.add(name)
-            ids += stored.by_path[name].all_ids()
+            ids += named.all_ids()
             continue
         (path,) = absolute([given])
         spellings = stored_paths.matching(path) or [r for r in roots if lies_under(_comparable(r), _comparable(path))]
@@ -51,7 +51,7 @@ def remove_paths(writer: Writer, paths: Sequence[str | os.PathLike[str]]) -> int
             raise UsageError(
                 f"{printable(os.fsdecode(path))} is not in the collection; nothing was removed{suggestion}"
             )
-        found = list(stored.under(spellings))
+        found = stored.under(spellings)
         removed += spellings
         empty |= set() if found else set(spellings)
         files |= {file.path for file in found}

@@ -12,8 +12,9 @@ from mmsearch.own_facts import OwnFacts
 from mmsearch.retrieval.ingest.deleted_rows import DeletedRows
 from mmsearch.retrieval.ingest.expected_rows import CutOptions
 from mmsearch.retrieval.ingest.file_facts import FileFacts
-from mmsearch.retrieval.ingest.scan import FoundFile
+from mmsearch.retrieval.ingest.found_files import FoundFile
 from mmsearch.retrieval.ingest.stored_files import StoredFile, StoredFiles, StoredRows
+from mmsearch.retrieval.media.workers.jobs import Decoded
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.types import Modality
 
@@ -70,28 +71,32 @@ class RowReuse:
     def known_hashes(self, found: FoundFile) -> frozenset[bytes]:
         """Hashes of contents of the file's size whose rows are stored."""
         if found.size not in self._hashes_by_size:  # many files may have one size, such as bitmaps
-            live = (d for d in self._stored.hashes_of_size(found.size) if self._find_live(b"", d) is not None)
-            self._hashes_by_size[found.size] = self._deleted.hashes_of_size(found.size) | frozenset(live)
-        own = self._stored.by_path.get(found.path)
-        if own is not None and own.size == found.size and self._find_live(own.path, own.content_hash) is not None:
-            return self._hashes_by_size[found.size] | {own.content_hash}
-        return self._hashes_by_size[found.size]
+            live = frozenset(
+                digest
+                for digest in self._stored.hashes_of_size(found.size)
+                if self._find_live(b"", digest, found.size) is not None
+            )
+            self._hashes_by_size[found.size] = self._deleted.hashes_of_size(found.size) | live
+        own = self._stored.get(found.path)
+        if own is None or own.size != found.size or self._find_live(own.path, own.content_hash, own.size) is None:
+            return self._hashes_by_size[found.size]
+        return self._hashes_by_size[found.size] | {own.content_hash}
 
-    def find(self, path: bytes, content_hash: bytes) -> ReusableRows:
-        """Rows for the file at ``path``, whose content hash is one of those that `known_hashes` gave."""
-        live = self._find_live(path, content_hash)
+    def find(self, file: Decoded) -> ReusableRows:
+        """Rows for a file whose content hash is one of those that `known_hashes` gave."""
+        live = self._find_live(file.path, file.content_hash, file.size)
         if live is not None:
             origin, before = live
             if origin == "moved":
                 self._moved.add(before.path)
             return ReusableRows(origin, self._stored.stored_rows(before), before)
-        rows = self._deleted.stored_rows(content_hash)
+        rows = self._deleted.stored_rows(file.content_hash)
         if rows is None:  # another copy has taken over the rows of the file that was moved
-            rows = self._stored.stored_rows(self._stored.with_content(content_hash)[0])
+            rows = self._stored.stored_rows(self._stored.with_content(file.content_hash, file.size)[0])
         return ReusableRows("copied", rows)
 
-    def _find_live(self, path: bytes, content_hash: bytes) -> tuple[RowOrigin, StoredFile] | None:
-        complete = [file for file in self._stored.with_content(content_hash) if self._stored.is_complete(file)]
+    def _find_live(self, path: bytes, content_hash: bytes, size: int) -> tuple[RowOrigin, StoredFile] | None:
+        complete = [file for file in self._stored.with_content(content_hash, size) if self._stored.is_complete(file)]
         usable = [f for f in complete if all(rows.has_text_column(self._options) for _, rows in f.expected)]
         own = next((file for file in usable if file.path == path), None)
         if own is not None:

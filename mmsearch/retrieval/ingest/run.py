@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 
-from mmsearch.machine import usable_cpus
 from mmsearch.notices import Notice, NoticeKind
 from mmsearch.retrieval.encoders.routing import ModelRouting
 from mmsearch.retrieval.ingest.excludes import checked_patterns
 from mmsearch.retrieval.ingest.expected_rows import CutOptions
 from mmsearch.retrieval.ingest.mounts import mounts_above
 from mmsearch.retrieval.ingest.options import IngestOptions
-from mmsearch.retrieval.ingest.pipeline import PipelineJob, PipelineResult, run_pipeline
+from mmsearch.retrieval.ingest.pipeline_result import PipelineResult
 from mmsearch.retrieval.ingest.plan import IngestPlan, make_plan
 from mmsearch.retrieval.ingest.scan import Scan
 from mmsearch.retrieval.ingest.scope import removed_paths, roots_of, with_roots
 from mmsearch.retrieval.ingest.skip_memory import SkipMemory, decoder_digest
 from mmsearch.retrieval.ingest.stored_files import StoredFiles
 from mmsearch.retrieval.media.decode_spec import DecodeSpec
-from mmsearch.retrieval.media.workers.decoder import Decoder
 from mmsearch.retrieval.paths import lies_under
 from mmsearch.retrieval.progress import Progress, Stopwatch, Watcher
 from mmsearch.retrieval.store.manifest import Manifest
@@ -29,17 +27,19 @@ from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.writer import Writer
 from mmsearch.types import Report, printable
 
-_SLOTS_A_WORKER = 4  # the one that it fills, and those that wait to be copied into a batch
-
 
 @dataclass(frozen=True, slots=True)
 class PlannedRun:
-    """A run over ``paths`` that has been planned: the files with rows, the files skipped before, and the plan."""
+    """A run over ``paths`` that has been planned: the files with rows, the files skipped before, and the plan.
+
+    ``folders``: those that files were found in.
+    """
 
     paths: Sequence[bytes]
     stored: StoredFiles
     skips: SkipMemory
     plan: IngestPlan
+    folders: Set[bytes]
 
 
 def ingest(
@@ -61,11 +61,14 @@ def ingest(
     _note_mounts(writer, run)
     result = PipelineResult()
     if run.plan.has_work:
+        from mmsearch.retrieval.ingest.decoding import open_decoder
+        from mmsearch.retrieval.ingest.pipeline import PipelineJob, run_pipeline
+
         cut = _cut_options(routing, options)
         job = PipelineJob(
             run.plan, writer, routing, run.stored, run.skips, cut, options.batch, clock=clock, watch=watch
         )
-        with open_decoder(routing, options) as decoder:
+        with open_decoder(decode_spec(routing, options), options) as decoder:
             result = run_pipeline(job, decoder)
     run.skips.save(writer, lambda path: _was_out_of_reach(path, run))
     if not result.interrupted:
@@ -87,7 +90,10 @@ def plan_run(snapshot: Snapshot, routing: ModelRouting, paths: Sequence[bytes], 
     stored = StoredFiles(snapshot, filled, space_by_modality, _cut_options(routing, options))
     spec = decode_spec(routing, options)
     others = [key for key in manifest.searched_spaces if key not in filled and manifest.spaces[key].has_model]
-    digest = decoder_digest(spec, filled, options.text_column)
+
+    def digest() -> str:
+        return decoder_digest(spec, filled, options.text_column)
+
     skips = SkipMemory(snapshot.root, manifest, digest, retry=options.retry_skipped)
     scan = Scan(
         paths, manifest.excludes, options.hidden, options.follow_links, roots_of(manifest), removed_paths(manifest)
@@ -107,13 +113,7 @@ def plan_run(snapshot: Snapshot, routing: ModelRouting, paths: Sequence[bytes], 
         for pattern in options.exclude
         if set(checked_patterns([pattern], [*paths, *roots_of(manifest)])) <= set(scan.unmatched)
     ]
-    return PlannedRun(paths, stored, skips, plan)
-
-
-def open_decoder(routing: ModelRouting, options: IngestOptions) -> Decoder:
-    """The decoding workers of a run, not started yet."""
-    workers = options.workers or usable_cpus()
-    return Decoder(workers, decode_spec(routing, options), slots=_SLOTS_A_WORKER * workers)
+    return PlannedRun(paths, stored, skips, plan, scan.folders)
 
 
 def decode_spec(routing: ModelRouting, options: IngestOptions) -> DecodeSpec:
@@ -183,9 +183,9 @@ def _drop_moved_roots(writer: Writer, run: PlannedRun) -> None:
 def _note_mounts(writer: Writer, run: PlannedRun) -> None:
     """Note the mount points that files lie on now; those of missing disks, whose files are kept, stay noted."""
     before = _noted_mounts(writer.manifest)
-    folders = {os.path.dirname(path) for path in run.plan.seen}
+    folders = set(run.folders)
     if before is None:
-        folders |= {os.path.dirname(path) for path in run.stored.by_path}
+        folders |= {os.path.dirname(path) for path in run.stored.paths()}
     absent = [absent.folder for absent in run.plan.absent]
     missing = {m for folder in absent for m in before or () if lies_under(m, folder) or lies_under(folder, m)}
     now = {m: i for m, i in mounts_above(folders).items() if not any(lies_under(m, folder) for folder in absent)}

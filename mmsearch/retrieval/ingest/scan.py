@@ -4,36 +4,22 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 
 from mmsearch.errors import Hint, HintKind, UsageError
 from mmsearch.retrieval.ingest.excludes import IGNORE_FILE, Rule, read_ignore_file, rules_below
-from mmsearch.retrieval.ingest.leftovers import kind_by_contents, kind_of_file, kind_of_folder
-from mmsearch.retrieval.paths import ignores_case, lies_under, normal, status_change_ns
+from mmsearch.retrieval.ingest.found_files import FoundFile, FoundFiles, OpenFolder
+from mmsearch.retrieval.ingest.leftovers import DOUBTFUL_ENDINGS, kind_by_contents, kind_of_file, kind_of_folder
+from mmsearch.retrieval.paths import ignores_case, lies_under, normal
 from mmsearch.retrieval.store.lock import LOCK_NAME
 from mmsearch.retrieval.store.manifest import MANIFEST_NAME
 from mmsearch.types import FileNote, PassedOver, printable
 
 _SEPARATOR = os.fsencode(os.sep)
+_BATCH = 4_096  # files that are looked at and compared at once
 _COLLECTION_NAMES = {os.fsencode(MANIFEST_NAME), os.fsencode(LOCK_NAME)}
 EXCLUDED, REMOVED = "excluded", "removed before"
-
-
-@dataclass(frozen=True, slots=True)
-class FoundFile:
-    """A file that the scan found. ``named``: its very path was given, rather than that of a folder above it."""
-
-    path: bytes
-    size: int
-    mtime_ns: int
-    named: bool = False
-    ctime_ns: int | None = None
-
-    @classmethod
-    def of(cls, path: bytes, facts: os.stat_result, *, named: bool = False) -> FoundFile:
-        """A file with the size and times that ``os.stat`` gave."""
-        return cls(path, facts.st_size, facts.st_mtime_ns, named, status_change_ns(facts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +61,7 @@ class Scan:
         unreadable: files and folders whose contents are unknown: rows of files in them must be kept.
         passed_over_paths: paths that were passed over by a rule, a removal or as a leftover, with the kind: rows of
             files in them are to be deleted.
+        folders: the folders that a file was found in.
     """
 
     paths: Sequence[bytes]
@@ -86,6 +73,7 @@ class Scan:
     skipped: list[FileNote] = field(default_factory=list)
     unreadable: list[bytes] = field(default_factory=list)
     passed_over_paths: dict[bytes, str] = field(default_factory=dict)
+    folders: set[bytes] = field(default_factory=set)
     _passed_over_names: dict[str, dict[str, int]] = field(default_factory=dict)
     _unmatched: dict[str, None] = field(default_factory=dict)
     _starts: list[bytes] = field(default_factory=list)
@@ -111,18 +99,33 @@ class Scan:
 
     def files(self) -> Iterator[FoundFile]:
         """Every regular file, once; folders are walked in order of name."""
+        for found in self.batches():
+            yield from [found] if isinstance(found, FoundFile) else found.some(range(len(found)))
+
+    def batches(self) -> Iterator[FoundFile | FoundFiles]:
+        """Every regular file, once: those that were named, then the others by the thousand, folder after folder."""
+        named: set[bytes] = set()
         visited: set[tuple[int, int]] = set()
+        found = FoundFiles()
         for path in self._starts:
             try:
                 facts = os.stat(path)
             except OSError:
                 continue  # the caller reports these: see `missing_paths`
             if stat.S_ISDIR(facts.st_mode):
-                yield from self._walk(path, visited)
+                for part in self._walk(path, visited, named):
+                    found.extend(part)
+                    if len(found) >= _BATCH:
+                        yield found
+                        found = FoundFiles()
             elif stat.S_ISREG(facts.st_mode):
+                named.add(path)
+                self.folders.add(os.path.dirname(path))
                 yield FoundFile.of(path, facts, named=True)
             else:
                 self._skip(path, "not a regular file")
+        if found:
+            yield found
 
     @property
     def excluded_or_removed(self) -> set[bytes]:
@@ -154,7 +157,7 @@ class Scan:
                 return False
         return True
 
-    def _walk(self, top: bytes, visited: set[tuple[int, int]]) -> Iterator[FoundFile]:
+    def _walk(self, top: bytes, visited: set[tuple[int, int]], named: Set[bytes]) -> Iterator[FoundFiles]:
         try:
             stack = [(top, self._rules_at(top))]
         except OSError as error:
@@ -162,50 +165,100 @@ class Scan:
             self._skip(top, f"{error.filename!r} cannot be read: {error.strerror}")
             return
         while stack:
-            folder, folder_rules = stack.pop()
+            path, folder_rules = stack.pop()
             try:
-                identity = os.stat(folder)
-                if (identity.st_dev, identity.st_ino) in visited:
-                    continue  # a link led back here, or two of the paths overlap
-                visited.add((identity.st_dev, identity.st_ino))
-                with os.scandir(folder) as listing:
-                    entries = sorted(listing, key=lambda entry: entry.name)
-                names = [entry.name for entry in entries]
-                if IGNORE_FILE in names:
-                    folder_rules = self._with_ignore_file(folder, folder_rules)
+                folder = OpenFolder(path)
             except OSError as error:
-                self.unreadable.append(folder)
-                self._skip(folder, f"folder cannot be read: {error.strerror}")
+                self._cannot_read_folder(path, error)
                 continue
-            if set(names) >= _COLLECTION_NAMES:
-                continue  # the folder of a collection
-            if folder != top and (kind := kind_by_contents(folder, names)):
-                self._pass_over(folder, kind, _shown(folder))
-                continue
-            subfolders = []
-            for entry in entries:
-                if self._is_passed_over(entry, folder_rules, names):
+            with folder:
+                if folder.identity in visited:
+                    continue  # a link led back here, or two of the paths overlap
+                visited.add(folder.identity)
+                try:
+                    if IGNORE_FILE in folder.names:
+                        folder_rules = self._with_ignore_file(path, folder_rules)
+                except OSError as error:
+                    self._cannot_read_folder(path, error)
                     continue
-                facts = self._stat(entry)
-                if facts is None:
+                names = set(folder.names)
+                if names >= _COLLECTION_NAMES:
+                    continue  # the folder of a collection
+                if path != top and (kind := kind_by_contents(path, names)):
+                    self._pass_over(path, kind, _shown(path))
                     continue
-                if stat.S_ISDIR(facts.st_mode):
-                    subfolders.append((entry.path, folder_rules))
-                elif stat.S_ISREG(facts.st_mode):
-                    yield FoundFile.of(entry.path, facts)
-                else:
-                    self._skip(entry.path, "not a regular file")
-            stack.extend(reversed(subfolders))
+                subfolders: list[tuple[bytes, _FolderRules]] = []
+                for found in self._files_in(folder, folder_rules, named, subfolders):
+                    if found:
+                        self.folders.add(path)
+                        yield found
+                stack.extend(reversed(subfolders))
 
-    def _stat(self, entry: os.DirEntry[bytes]) -> os.stat_result | None:
+    def _files_in(
+        self,
+        folder: OpenFolder,
+        folder_rules: _FolderRules,
+        named: Set[bytes],
+        subfolders: list[tuple[bytes, _FolderRules]],
+    ) -> Iterator[FoundFiles]:
+        """The files in a folder. Its subfolders are added to ``subfolders``, by name."""
+        others = self._doubtful(folder, folder_rules, named)
+        plain = [name for name in folder.names if name not in others] if others else folder.names
+        for start in range(0, len(plain), _BATCH):
+            yield folder.regular_files(plain[start : start + _BATCH], others)
+        found = FoundFiles()
+        for name in sorted(others):
+            facts = self._decide(folder, name, folder_rules)
+            if facts is None:
+                continue
+            path = folder.base + name
+            if stat.S_ISDIR(facts.st_mode):
+                subfolders.append((path, folder_rules))
+            elif not stat.S_ISREG(facts.st_mode):
+                self._skip(path, "not a regular file")
+            elif path not in named:
+                found.add(path, facts)
+        yield found
+
+    def _doubtful(self, folder: OpenFolder, folder_rules: _FolderRules, named: Set[bytes]) -> set[bytes]:
+        """The names in a folder that have to be looked at one by one, because they may be passed over."""
+        if any(folder_rules.rules):
+            return set(folder.names)
+        doubtful: set[bytes] = set()
+        joined = b"/" + b"/".join(folder.names).lower() + b"/"
+        if b"/." in joined or any(ending + b"/" in joined for ending in DOUBTFUL_ENDINGS):
+            doubtful |= {n for n in folder.names if n.startswith(b".") or n.lower().endswith(DOUBTFUL_ENDINGS)}
+        for paths in (self.removed, named):
+            if paths:
+                doubtful |= {name for name in folder.names if folder.base + name in paths}
+        return doubtful
+
+    def _decide(self, folder: OpenFolder, name: bytes, folder_rules: _FolderRules) -> os.stat_result | None:
+        """What the disk says of a file or folder, or of the target of a link; None if it is not to be read."""
+        path = folder.base + name
+        error = facts = None
         try:
-            if not entry.is_symlink() or self.follow_links:
-                return entry.stat()
-            self._skip(entry.path, "symbolic link", Hint(HintKind.FOLLOW_LINKS))
-        except OSError as error:
-            self.unreadable.append(entry.path)
-            self._skip(entry.path, f"cannot be read: {error.strerror}")
-        return None
+            facts = folder.facts(name)
+            is_link = stat.S_ISLNK(facts.st_mode)
+            if is_link and self.follow_links:
+                facts = os.stat(path)
+        except OSError as raised:
+            error = raised
+        is_folder = error is None and facts is not None and stat.S_ISDIR(facts.st_mode)
+        if self._is_passed_over(path, is_folder, folder_rules, folder.names):
+            return None
+        if error is not None:
+            self.unreadable.append(path)
+            self._skip(path, f"cannot be read: {error.strerror}")
+            return None
+        if is_link and not self.follow_links:
+            self._skip(path, "symbolic link", Hint(HintKind.FOLLOW_LINKS))
+            return None
+        return facts
+
+    def _cannot_read_folder(self, folder: bytes, error: OSError) -> None:
+        self.unreadable.append(folder)
+        self._skip(folder, f"folder cannot be read: {error.strerror}")
 
     def _rules_at(self, top: bytes) -> _FolderRules:
         """The rules below a named path: those from its root down, without a rule that excludes the path itself."""
@@ -240,18 +293,17 @@ class Scan:
         *above, given = folder_rules.rules  # those of the run decide first
         return _FolderRules((*above, tuple(rules), given), folder_rules.fold)
 
-    def _is_passed_over(self, entry: os.DirEntry[bytes], folder_rules: _FolderRules, names: Sequence[bytes]) -> bool:
-        is_folder = self._is_folder(entry)
-        rule = folder_rules.decide(entry.path, is_folder)
+    def _is_passed_over(self, path: bytes, is_folder: bool, folder_rules: _FolderRules, names: Sequence[bytes]) -> bool:
+        rule = folder_rules.decide(path, is_folder)
         if rule is not None and self._unmatched:
             for mine in folder_rules.rules[-1]:
-                if mine.text in self._unmatched and mine.matches(normal(entry.path, folder_rules.fold), is_folder):
+                if mine.text in self._unmatched and mine.matches(normal(path, folder_rules.fold), is_folder):
                     del self._unmatched[mine.text]
-        reason = self._reason(entry.path, rule, is_folder, names)
+        reason = self._reason(path, rule, is_folder, names)
         if reason is not None:
-            self._pass_over(entry.path, *reason)
+            self._pass_over(path, *reason)
             return True
-        return self._is_hidden(entry.path, rule)
+        return self._is_hidden(path, rule)
 
     def _reason(
         self, path: bytes, rule: Rule | None, is_folder: bool, names: Sequence[bytes]
@@ -271,12 +323,6 @@ class Scan:
 
     def _is_hidden(self, path: bytes, rule: Rule | None) -> bool:
         return _name(path).startswith(b".") and not self.hidden and not _named_by(rule, path)
-
-    def _is_folder(self, entry: os.DirEntry[bytes]) -> bool:
-        try:
-            return entry.is_dir(follow_symlinks=self.follow_links)
-        except OSError:
-            return False
 
     def _pass_over(self, path: bytes, kind: str, name: str) -> None:
         self.passed_over_paths[path] = kind

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
-from importlib import metadata
+from functools import cache, cached_property
 from pathlib import Path
 
 import mmsearch.retrieval.media
 from mmsearch.errors import CollectionDamagedError, Hint
-from mmsearch.retrieval.ingest.scan import FoundFile
+from mmsearch.retrieval.ingest.found_files import FoundFile
 from mmsearch.retrieval.media.decode_spec import DecodeSpec
 from mmsearch.retrieval.store.manifest import Manifest
 from mmsearch.retrieval.store.skipped import SkippedFile, read_skipped, write_skipped
@@ -36,6 +35,8 @@ def vector_digest(
 @cache
 def _installed_decoders() -> str:
     """A digest of the package's decoders and of the installed packages that they use: a newer one may read more."""
+    from importlib import metadata
+
     digest = hashlib.blake2b(digest_size=8)
     folder = Path(mmsearch.retrieval.media.__file__).parent
     for path in sorted(folder.rglob("*.py")):
@@ -49,6 +50,8 @@ def _installed_decoders() -> str:
 
 
 def _requirements() -> list[str]:
+    from importlib import metadata
+
     try:
         return metadata.requires("mmsearch") or []
     except metadata.PackageNotFoundError:
@@ -69,18 +72,23 @@ def _digest(data: bytes) -> str:
 class SkipMemory:
     """The files that earlier runs skipped, and those that this run skips.
 
-    ``digest`` is the `decoder_digest` of this run. With ``retry`` no file is recalled, so that all are opened again.
+    ``digest`` makes the `decoder_digest` of this run: not before a file was skipped, as it takes as long as the look at
+    twenty thousand files. With ``retry`` no file is recalled, so that all are opened again.
     """
 
-    def __init__(self, root: Path, manifest: Manifest, digest: str, *, retry: bool = False) -> None:
+    def __init__(self, root: Path, manifest: Manifest, digest: Callable[[], str], *, retry: bool = False) -> None:
         try:
             files = read_skipped(root, manifest)
         except (FileNotFoundError, CollectionDamagedError):
             files = []  # the files are opened once more, no harm is done
         self._before = {file.path: file for file in files}
         self._now: dict[bytes, SkippedFile] = {}
-        self._digest = digest
+        self._make_digest = digest
         self._retry = retry
+
+    @cached_property
+    def _digest(self) -> str:
+        return self._make_digest()
 
     def recall(self, found: FoundFile) -> FileNote | None:
         """The note of an earlier run that skipped the file, if it would be skipped again; None: it must be opened."""

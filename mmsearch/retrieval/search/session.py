@@ -6,16 +6,18 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from mmsearch.errors import CollectionClosedError, CollectionDamagedError, HintKind, SpaceMismatchError, UsageError
 from mmsearch.retrieval.encoders.loaded import LoadedEncoders
 from mmsearch.retrieval.encoders.protocol import Encoder
 from mmsearch.retrieval.search.kept_texts import KeptTexts
-from mmsearch.retrieval.search.searcher import Searcher
 from mmsearch.retrieval.store.manifest import MANIFEST_NAME, Manifest, load_manifest
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.types import Space
+
+if TYPE_CHECKING:
+    from mmsearch.retrieval.search.searcher import Searcher
 
 Result = TypeVar("Result")
 
@@ -150,6 +152,8 @@ class Session:
         """The searcher of a space over the snapshot."""
         with self._guard:
             if space.key not in self._searchers:
+                from mmsearch.retrieval.search.searcher import Searcher
+
                 self._searchers[space.key] = Searcher(self.snapshot, space)
             return self._searchers[space.key]
 

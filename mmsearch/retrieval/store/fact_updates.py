@@ -21,6 +21,7 @@ from mmsearch.durable import durable_file, file_checksum
 from mmsearch.errors import CollectionDamagedError
 from mmsearch.retrieval.store.manifest import FactUpdateEntry, Manifest
 from mmsearch.retrieval.store.own_columns import joint_types, with_types
+from mmsearch.retrieval.store.parquet_file import ParquetFile
 from mmsearch.retrieval.store.schema import is_own_column, with_all_columns
 
 UPDATES_FOLDER = "facts"
@@ -125,11 +126,8 @@ def read_update_file(path: Path) -> FactUpdates:
         FileNotFoundError: it is gone.
         CollectionDamagedError: it cannot be read.
     """
-    import pyarrow.parquet as pq
-
     try:
-        with open(path, "rb") as file:
-            table = pq.ParquetFile(file).read()
+        table = ParquetFile(path.read_bytes()).read()
         ids: NDArray[np.int64] = table["id"].to_numpy()
         return FactUpdates(ids, table.drop_columns(["id"]))
     except FileNotFoundError:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from mmsearch.durable import bytes_checksum, durable_file
 from mmsearch.errors import CollectionDamagedError, NewerFormatError
 from mmsearch.retrieval.store.own_columns import leaf_names
+from mmsearch.retrieval.store.parquet_file import ParquetFile
 from mmsearch.retrieval.store.schema import (
     FACT_NAMES,
     FORMAT_VERSION,
@@ -105,8 +106,6 @@ class Shard:
     """
 
     def __init__(self, path: Path, footer: str | None = None) -> None:
-        import pyarrow.parquet as pq
-
         self.path = path
         self._guard = threading.Lock()  # Arrow's reader of a file may not be called by two threads at once
         self._cache: dict[tuple[int, tuple[str, ...]], _CachedGroup] = {}
@@ -116,7 +115,7 @@ class Shard:
                 self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             if footer is not None and footer_checksum(self._bytes) != footer:
                 raise ValueError("it was cut or altered")
-            self._file = pq.ParquetFile(pa.BufferReader(pa.py_buffer(self._bytes)))
+            self._file = ParquetFile(self._bytes)
         self._footer = self._file.metadata
         self._columns = {self._footer.schema.column(i).path.split(".")[0]: i for i in range(self._footer.num_columns)}
 
@@ -208,13 +207,13 @@ class Shard:
     def facts_of_group(self, group: int, columns: Sequence[str]) -> pa.Table:
         """The named columns of one row group, numbered as `vector_blocks` are."""
         with self._guard, _explained_read_errors(self.path):
-            table = self._file.read_row_group(group, columns=list(columns), use_threads=False)
+            table = self._file.read_row_group(group, columns)
         return with_all_columns(table, columns)
 
     def facts(self, columns: Sequence[str]) -> pa.Table:
         """The named columns of all rows."""
         with self._guard, _explained_read_errors(self.path):
-            table = self._file.read(columns=list(columns), use_threads=False)
+            table = self._file.read(columns)
         return with_all_columns(table, columns)
 
     def facts_at(self, positions: NDArray[np.int64], columns: Sequence[str]) -> list[dict[str, Any]]:

@@ -66,10 +66,10 @@ def read_skipped(root: Path, manifest: Manifest) -> list[SkippedFile]:
         FileNotFoundError: the table is gone; a newer manifest may have replaced it.
         CollectionDamagedError: it is damaged.
     """
-    import pyarrow.parquet as pq
-
     if manifest.skipped is None:
         return []
+    import pyarrow.parquet as pq
+
     path = root / manifest.skipped.path
     try:
         with open(path, "rb") as file:

@@ -106,14 +106,31 @@ class Rows:
         table = pa.concat_tables(table.replace_schema_metadata(None) for table in tables)
         return self._updates.applied_to(self.ids, table) if len(self._updates) else table
 
-    def tables(self, columns: Sequence[str]) -> Iterator[pa.Table]:
-        """The named columns of all rows, one row group after another, in order of position."""
+    def tables(self, columns: Sequence[str], positions: NDArray[np.int64] | None = None) -> Iterator[pa.Table]:
+        """The named columns, one row group after another, in order of position.
+
+        ``positions``: ascending; row groups without any of them are not read. None stands for all rows.
+        """
+        first = 0
         for shard in self._shards:
             start = 0
             for group, block in enumerate(shard.vector_blocks):
-                table = with_types(shard.facts_of_group(group, columns), self.own_types)
-                yield self._updates.applied_to(shard.ids[start : start + len(block)], table)
-                start += len(block)
+                count = len(block)
+                if positions is None:
+                    inside = None
+                else:
+                    bounds = np.searchsorted(positions, [first + start, first + start + count])
+                    inside = positions[bounds[0] : bounds[1]] - (first + start)
+                if inside is None or len(inside):
+                    table = with_types(shard.facts_of_group(group, columns), self.own_types)
+                    table = self._updates.applied_to(shard.ids[start : start + count], table)
+                    yield table if inside is None or len(inside) == count else table.take(pa.array(inside))
+                start += count
+            first += start
+
+    def live_tables(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """The named columns of the rows that are not deleted, one row group after another."""
+        return self.tables(columns, None if self.live is None else self.live_positions)
 
     def facts_at(self, positions: NDArray[np.int64], columns: Sequence[str]) -> list[dict[str, Any]]:
         """The named columns of the rows at ``positions`` (any order), one dict for each row, in the order given."""

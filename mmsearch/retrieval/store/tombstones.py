@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mmsearch.durable import durable_file, file_checksum
 from mmsearch.errors import CollectionDamagedError
 from mmsearch.retrieval.store.manifest import TombstoneEntry
+from mmsearch.retrieval.store.parquet_file import ParquetFile
 
 TOMBSTONES_FOLDER = "dead"
 TOMBSTONE_COPIES = "dead-copies"
@@ -54,11 +55,8 @@ def read_tombstone_file(path: Path) -> NDArray[np.int64]:
         FileNotFoundError: it is gone.
         CollectionDamagedError: it cannot be read.
     """
-    import pyarrow.parquet as pq
-
     try:
-        with open(path, "rb") as file:
-            ids: NDArray[np.int64] = pq.ParquetFile(file).read()["id"].to_numpy()
+        ids: NDArray[np.int64] = ParquetFile(path.read_bytes()).read()["id"].to_numpy()
     except FileNotFoundError:
         raise
     except (pa.ArrowException, KeyError, OSError, TypeError, ValueError) as error:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
-from mmsearch.retrieval.ingest.stored_files import StoredFile
+from mmsearch.retrieval.store.schema import FACT_NAMES
+from mmsearch.retrieval.store.snapshot import Snapshot
+from mmsearch.retrieval.store.writer import Addition, open_writer
 
 
 @pytest.mark.parametrize("how", ["chmod", "hard link", "times that were put back"])
@@ -61,15 +65,24 @@ def test_checking_content_rewrites_no_row(photos, collection, embedded):
     assert all(part.dead == 0 for part in collection.status().modalities)
 
 
-def test_rows_of_an_earlier_version_have_no_ctime_and_are_not_read_for_want_of_it(photos, collection, monkeypatch):
-    from mmsearch.retrieval.ingest import stored_files
-
-    monkeypatch.setattr(
-        stored_files, "StoredFile", lambda path, size, mtime, digest, ctime: StoredFile(path, size, mtime, digest)
-    )
-    report = collection.index([photos], workers=1, check="times")
-    assert report.unchanged == 10
+def test_rows_of_an_earlier_version_have_no_ctime_and_are_not_read_for_want_of_it(photos, collection):
+    forget_ctimes(collection.root)
+    collection.reopen()
     (photos / "bread.md").chmod(0o600)
     opened = []
-    collection.index([photos], workers=1, watch=lambda at: opened.append(at.stage))
+    assert collection.index([photos], workers=1, watch=lambda at: opened.append(at.stage)).unchanged == 10
     assert "encode" not in opened
+
+
+def forget_ctimes(root):
+    """Store all rows anew without the times of status change, as an earlier version wrote them."""
+    with open_writer(root) as writer:
+        additions, ids = [], []
+        for (key, modality), rows in Snapshot(root, writer.manifest).all_rows().items():
+            facts = rows.facts(FACT_NAMES)
+            place = facts.column_names.index("ctime_ns")
+            facts = facts.set_column(place, "ctime_ns", pa.nulls(len(rows), pa.int64()))
+            vectors = rows.vectors_at(np.arange(len(rows)))
+            additions.append(Addition(writer.manifest.spaces[key], modality, facts, vectors))
+            ids += rows.ids.tolist()
+        writer.commit(additions, delete=ids)

@@ -38,7 +38,7 @@ def test_a_second_run_reads_nothing(photos, collection, embedded, monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("a decoder was started although nothing has changed")
 
-    monkeypatch.setattr("mmsearch.retrieval.ingest.run.Decoder", refuse)
+    monkeypatch.setattr("mmsearch.retrieval.ingest.decoding.Decoder", refuse)
     report = collection.index([photos])
     assert (report.found, report.unchanged, report.indexed) == (10, 10, 0)
     assert len(embedded) == 0

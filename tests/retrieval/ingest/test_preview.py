@@ -96,14 +96,14 @@ def test_what_cannot_be_read_is_listed(photos, empty, faulty_worker, monkeypatch
         os.open = faulty_open
         """
     )
-    scandir = os.scandir
+    listdir = os.listdir
 
     def deny(path):
         if os.fsdecode(path).endswith("private"):
             raise PermissionError(13, "Permission denied", path)
-        return scandir(path)
+        return listdir(path)
 
-    monkeypatch.setattr(os, "scandir", deny)
+    monkeypatch.setattr(os, "listdir", deny)
     report = empty.index([photos], workers=1, dry_run=True)
     assert reasons(report.skipped) == {
         "secret.txt": "cannot be read: permission denied",

@@ -115,14 +115,14 @@ def test_a_folder_that_may_not_be_read_is_listed_and_nothing_in_it_is_forgotten(
     put(photos, "private/a.txt", "b.txt")
     collection.index([photos], workers=1)
     (photos / "b.txt").unlink()
-    scandir = os.scandir
+    listdir = os.listdir
 
     def deny(path):
         if os.fsdecode(path).endswith("private"):
             raise PermissionError(errno.EACCES, "Permission denied", path)
-        return scandir(path)
+        return listdir(path)
 
-    monkeypatch.setattr(os, "scandir", deny)
+    monkeypatch.setattr(os, "listdir", deny)
     monkeypatch.setattr(os.path, "lexists", lambda path: b"private" not in os.fsencode(path) and os.path.exists(path))
     report = collection.index([photos], workers=1)
     assert [(Path(note.path).name, note.reason) for note in report.skipped] == [

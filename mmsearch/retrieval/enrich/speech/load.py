@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmsearch.errors import HintKind, UsageError
 from mmsearch.retrieval.encoders.catalogue import TRANSCRIBERS, is_catalogue_name, resolve
@@ -14,6 +13,9 @@ from mmsearch.retrieval.encoders.load import is_ready, require_packages
 from mmsearch.retrieval.encoders.model_info import ModelInfo
 from mmsearch.retrieval.encoders.protocol import Transcriber
 from mmsearch.retrieval.encoders.runtime import DEFAULT_RUNTIME, Runtime
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "mmsearch.transcribers"
 """The entry point group in which packages register transcribers."""
@@ -84,6 +86,8 @@ def _of_catalogue(info: ModelInfo, runtime: Runtime) -> Transcriber:
 
 def registered() -> dict[str, EntryPoint]:
     """The transcribers that installed packages register, by name."""
+    from importlib.metadata import entry_points
+
     return {entry.name: entry for entry in entry_points(group=GROUP)}
 
 
