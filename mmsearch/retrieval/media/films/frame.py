@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,6 +22,7 @@ THUMBNAIL_SIDE = 32
 _SAMPLES_PER_CELL = 4
 _MAX_STRETCH = 20
 _MAX_REFORMATTERS = 8
+_TEN_BITS = np.dtype("<u2")
 UNSPECIFIED, BT601, BT709 = 2, 5, 1
 HD_HEIGHT = 720
 
@@ -38,6 +40,19 @@ _LAYOUTS: dict[str, tuple[tuple[int, int, int, int], ...]] = {
 
 FrameThumbnail = NDArray[np.float32]
 """Luma and two chroma planes, float32 ``[3, 32, 32]`` of 0…255: each cell is the mean of four pixels of the frame."""
+
+
+FrameSamples = NDArray[Any]
+"""Luma and two chroma planes, ``[3, n, 32 · 32]``: n values of each cell, uint8, or uint16 of 10 bits."""
+
+
+def thumbnails(samples: Sequence[FrameSamples]) -> FrameThumbnail:
+    """The thumbnails of frames, float32 ``[frames, 3, 32, 32]``, from samples of one shape and type."""
+    values = np.stack(samples)
+    sums = np.add.reduce(values, axis=2, dtype=np.uint16)
+    scale = (1.0 if values.dtype == np.uint8 else 0.25) / values.shape[2]
+    means: FrameThumbnail = sums * np.float32(scale)
+    return means.reshape(-1, 3, THUMBNAIL_SIDE, THUMBNAIL_SIDE)
 
 
 class Scaler:
@@ -78,8 +93,8 @@ class Frame(Protocol):
     def held_bytes(self) -> int:
         """The memory that is held as long as the frame is."""
 
-    def thumbnail(self) -> FrameThumbnail:
-        """A small version for the comparison with other frames."""
+    def samples(self) -> FrameSamples:
+        """Some of its values, of which `thumbnails` makes a small version for the comparison with other frames."""
 
     def picture(self, least: tuple[int, int] | None = None) -> Image.Image:
         """Upright, with square pixels, in RGB; with ``least`` (height, width) perhaps reduced, but not below that."""
@@ -103,10 +118,10 @@ class StillFrame:
         """See `Frame`."""
         return self.image.width * self.image.height * len(self.image.getbands())
 
-    def thumbnail(self) -> FrameThumbnail:
+    def samples(self) -> FrameSamples:
         """See `Frame`."""
         small = self.image.convert("YCbCr").resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BOX)
-        return np.asarray(small, np.float32).transpose(2, 0, 1)
+        return np.asarray(small).transpose(2, 0, 1).reshape(3, 1, THUMBNAIL_SIDE**2)
 
     def picture(self, least: tuple[int, int] | None = None) -> Image.Image:
         """See `Frame`."""
@@ -138,23 +153,20 @@ class FilmFrame:
     def _turns(self) -> int:
         return round(self.decoded.rotation / 90) % 4
 
-    def thumbnail(self) -> FrameThumbnail:
+    def samples(self) -> FrameSamples:
         """See `Frame`."""
         frame = self.decoded
         layout = _LAYOUTS.get(frame.format.name)
         if layout is None:
             frame, layout = self.scaler.reformat(frame, 96, 96, "yuv420p", interpolation="POINT"), _YUV_8
-        bits = layout[0][3]
-        samples = np.empty((3, _SAMPLES_PER_CELL, THUMBNAIL_SIDE**2), np.uint8 if bits == 8 else np.dtype("<u2"))
+        samples = np.empty((3, _SAMPLES_PER_CELL, THUMBNAIL_SIDE**2), np.uint8 if layout[0][3] == 8 else _TEN_BITS)
         planes: Any = frame.planes
         for (index, first, step, _), taken in zip(layout, samples, strict=True):
             plane = planes[index]
             values = np.frombuffer(plane, samples.dtype)
             places = _places(plane.width, plane.height, plane.line_size // samples.itemsize, first, step)
             values.take(places, out=taken, mode="clip")  # the other modes copy
-        sums = np.add.reduce(samples, axis=1, dtype=np.uint16)
-        means: FrameThumbnail = sums * np.float32(2.0 ** (8 - bits) / _SAMPLES_PER_CELL)
-        return means.reshape(3, THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+        return samples
 
     def picture(self, least: tuple[int, int] | None = None) -> Image.Image:
         """See `Frame`."""

@@ -15,7 +15,13 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from mmsearch.retrieval.media.films.frame import THUMBNAIL_SIDE, Frame, FrameThumbnail
+from mmsearch.retrieval.media.films.frame import (
+    THUMBNAIL_SIDE,
+    Frame,
+    FrameSamples,
+    FrameThumbnail,
+    thumbnails,
+)
 
 MIN_SHOT_S = 0.4
 
@@ -31,6 +37,9 @@ _SHIFT = 3
 _COARSE = 16
 _MIXED = 8
 
+_GROUP, _GROUP_BYTES = 8, 16 * 1024**2
+"""So many frames are looked at together, as long as they take no more than so many bytes."""
+
 _TRANSITIONS_S = (0.4, 0.7, 1.0)
 _MIN_TRANSITION = 20.0
 _MAX_RESIDUE = 0.2
@@ -42,6 +51,7 @@ _ONES = np.ones(3 * THUMBNAIL_SIDE**2, np.float32)
 T = TypeVar("T")
 FrameT = TypeVar("FrameT", bound=Frame)
 Coarse = NDArray[np.float32]
+Mixed = NDArray[np.float32]
 
 
 def _means(count: int) -> NDArray[np.float32]:
@@ -61,13 +71,15 @@ _TO_COARSE, _TO_MIXED, _PARTS = _means(_COARSE), _means(_MIXED), _parts()
 
 
 class _FrameState:
-    """A frame as the detector remembers it; ``change`` and ``dissimilarity`` are those since the frame before."""
+    """A frame as the detector remembers it; ``change`` and ``dissimilarity`` are those since the frame before.
 
-    __slots__ = ("_coarse", "change", "dissimilarity", "flat", "thumbnail", "time")
+    ``mixed`` is what transitions are found by, and ``may_mix`` whether it differs enough from earlier ones.
+    """
 
-    def __init__(self, time: float, thumbnail: FrameThumbnail) -> None:
-        self.time, self.thumbnail = time, thumbnail
-        self.flat = is_flat(thumbnail)
+    __slots__ = ("_coarse", "change", "dissimilarity", "flat", "may_mix", "mixed", "thumbnail", "time")
+
+    def __init__(self, time: float, thumbnail: FrameThumbnail, mixed: Mixed, may_mix: bool, flat: bool) -> None:
+        self.time, self.thumbnail, self.mixed, self.may_mix, self.flat = time, thumbnail, mixed, may_mix, flat
         self.change = self.dissimilarity = 0.0
         self._coarse: Coarse | None = None
 
@@ -79,7 +91,7 @@ class _FrameState:
 
 
 def with_cuts(frames: Iterable[FrameT]) -> Iterator[tuple[FrameT, FrameThumbnail, bool]]:
-    """Each frame, its thumbnail, and whether a new shot begins with it; two frames late.
+    """Each frame, its thumbnail, and whether a new shot begins with it; some frames late.
 
     A hard cut is a frame that differs from the one before by more than a small shift (which is motion) or another light
     (which is a flash), that differs more than the frames around it do, and after which the old picture does not come
@@ -87,9 +99,27 @@ def with_cuts(frames: Iterable[FrameT]) -> Iterator[tuple[FrameT, FrameThumbnail
     begins towards its end, where it is detected. Frames of one colour begin no shot.
     """
     detector: _CutDetector[FrameT] = _CutDetector()
-    for frame in frames:
-        yield from detector.add(frame)
+    for group, samples in _groups(frames):
+        yield from detector.add(group, thumbnails(samples))
     yield from detector.finish()
+
+
+def _groups(frames: Iterable[FrameT]) -> Iterator[tuple[list[FrameT], list[FrameSamples]]]:
+    """Frames and their samples, some at a time: numpy takes hardly longer for eight small frames than for one."""
+    group: list[FrameT] = []
+    samples: list[FrameSamples] = []
+    room = 1
+    for frame in frames:
+        taken = frame.samples()
+        if group and (len(group) == room or taken.shape != samples[0].shape or taken.dtype != samples[0].dtype):
+            yield group, samples
+            group, samples = [], []
+        if not group:
+            room = max(1, min(_GROUP, _GROUP_BYTES // max(1, frame.held_bytes)))
+        group.append(frame)
+        samples.append(taken)
+    if group:
+        yield group, samples
 
 
 class _CutDetector(Generic[FrameT]):
@@ -99,23 +129,53 @@ class _CutDetector(Generic[FrameT]):
         self._before: _FrameState | None = None  # the last frame that shows something
         self._began: float | None = None  # when the current shot began
         self._cut = 0.0  # when the last shot began that starts with a hard cut
+        self._earlier_times: NDArray[np.float64] = np.empty(0)  # of frames of the last second, and what they show
+        self._earlier_mixed: Mixed = np.empty((0, 3 * _MIXED**2), np.float32)
         self._mixtures = _TransitionDetector()
         self._mixed = 0.0  # when the last transition that was detected is over for certain
 
-    def add(self, frame: FrameT) -> Iterator[tuple[FrameT, FrameThumbnail, bool]]:
-        thumbnail = frame.thumbnail()
-        seen = _FrameState(frame.time, thumbnail)
-        if not seen.flat:
-            if self._before is not None:
-                difference = np.subtract(self._before.thumbnail, thumbnail).ravel()
-                seen.change = float(np.abs(difference, out=difference) @ _ONES) / _ONES.size
-                if seen.change > _MIN_COMPARED_CHANGE:
-                    seen.dissimilarity = dissimilarity(self._before.coarse, seen.coarse)
-            self._before = seen
-        self._window.append(seen)
-        self._waiting.append(frame)
-        if len(self._waiting) > _AHEAD:
-            yield self._decide()
+    def add(
+        self, frames: Sequence[FrameT], small: NDArray[np.float32]
+    ) -> Iterator[tuple[FrameT, FrameThumbnail, bool]]:
+        for frame, seen in zip(frames, self._states([frame.time for frame in frames], small), strict=True):
+            if seen.change > _MIN_COMPARED_CHANGE and self._before is not None:
+                seen.dissimilarity = dissimilarity(self._before.coarse, seen.coarse)
+            if not seen.flat:
+                self._before = seen
+            self._window.append(seen)
+            self._waiting.append(frame)
+            if len(self._waiting) > _AHEAD:
+                yield self._decide()
+
+    def _states(self, times: Sequence[float], small: NDArray[np.float32]) -> list[_FrameState]:
+        """Frames as they are remembered, each with its change since the last one before it that is not flat."""
+        luma = small[:, 0].reshape(len(small), -1)
+        centred = luma - luma.mean(axis=1, keepdims=True)
+        flat = np.einsum("ij,ij->i", centred, centred) < _FLAT**2 * luma.shape[1]
+        mixed = (_TO_MIXED @ (small @ _TO_MIXED.T)).reshape(len(small), -1)  # small products: no threads of BLAS
+        may_mix = self._may_mix(np.array(times), mixed)
+        states = [_FrameState(*facts) for facts in zip(times, small, mixed, may_mix, flat.tolist(), strict=True)]
+        shown = [state for state in states if not state.flat]
+        before = [state.thumbnail for state in [*([self._before] if self._before else []), *shown]]
+        if len(before) > 1:
+            differences = np.diff(np.stack(before).reshape(len(before), -1), axis=0)
+            changes = np.abs(differences, out=differences).mean(axis=1)
+            for state, change in zip(shown[-len(changes) :], changes.tolist(), strict=True):
+                state.change = change
+        return states
+
+    def _may_mix(self, times: NDArray[np.float64], mixed: Mixed) -> list[bool]:
+        """Which frames differ enough from one of those that a transition to them may have begun with."""
+        times = np.concatenate([self._earlier_times, times])
+        all_mixed = np.concatenate([self._earlier_mixed, mixed])
+        starts = np.searchsorted(times, times[-len(mixed) :, None] - np.array(_TRANSITIONS_S) - _ROUNDING_S)
+        differences = mixed[:, None] - all_mixed[starts]
+        sizes = np.einsum("ijk,ijk->ij", differences, differences)
+        kept = np.searchsorted(times, times[-1] - _TRANSITIONS_S[-1] - _ROUNDING_S)
+        self._earlier_times, self._earlier_mixed = times[kept:], all_mixed[kept:]
+        least = 0.99 * _MIN_TRANSITION**2 * mixed.shape[1]  # sums of float32 are rounded in different ways
+        found: list[bool] = (sizes >= least).any(axis=1).tolist()
+        return found
 
     def finish(self) -> Iterator[tuple[FrameT, FrameThumbnail, bool]]:
         while self._waiting:
@@ -196,16 +256,16 @@ class _TransitionDetector:
 
     def __init__(self) -> None:
         self._times: list[float] = []
-        self._past: list[tuple[NDArray[np.float32], _FrameState]] = []
+        self._past: list[tuple[Mixed, _FrameState]] = []
 
     def ends_with(self, seen: _FrameState, began: float) -> bool:
         """Whether a fade or a dissolve that began after ``began`` ends with this frame."""
         time = seen.time
         self._times.append(time)
-        self._past.append(((_TO_MIXED @ (seen.thumbnail @ _TO_MIXED.T)).ravel(), seen))
+        self._past.append((seen.mixed, seen))
         old = bisect.bisect_left(self._times, time - _TRANSITIONS_S[-1] - _ROUNDING_S)
         del self._times[:old], self._past[:old]
-        return not seen.flat and any(self._mixes(time - length, began) for length in _TRANSITIONS_S)
+        return seen.may_mix and not seen.flat and any(self._mixes(time - length, began) for length in _TRANSITIONS_S)
 
     def _mixes(self, since: float, began: float) -> bool:
         start = bisect.bisect_left(self._times, since - _ROUNDING_S)

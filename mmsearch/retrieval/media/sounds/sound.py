@@ -256,9 +256,11 @@ class _Pending:
         name, channels = self._kind
         values = _channels(self._frames, name, channels)
         self._frames = []
-        mean = _mean(values)
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = _mean(values)
+            total = float(mean.sum())
         # NaN and infinity stay in sums: one sum clears most chunks.
-        if values.dtype.kind == "f" and not math.isfinite(mean.sum()) and not np.isfinite(values).all():
+        if values.dtype.kind == "f" and not math.isfinite(total) and not np.isfinite(values).all():
             self.not_finite = True
             mean = _mean(np.where(np.isfinite(values), values, 0))
         if values.dtype.kind != "f":
