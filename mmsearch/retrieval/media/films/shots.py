@@ -37,8 +37,9 @@ _SHIFT = 3
 _COARSE = 16
 _MIXED = 8
 
-_GROUP, _GROUP_BYTES = 8, 16 * 1024**2
-"""So many frames are looked at together, as long as they take no more than so many bytes."""
+_GROUP, _GROUP_BYTES = 8, 8 * 1024**2
+"""So many frames are looked at together, as long as they take no more than so many bytes: more of them would push what
+the decoder needs out of the processor's cache."""
 
 _TRANSITIONS_S = (0.4, 0.7, 1.0)
 _MIN_TRANSITION = 20.0
@@ -183,8 +184,7 @@ class _CutDetector(Generic[FrameT]):
 
     def _decide(self) -> tuple[FrameT, FrameThumbnail, bool]:
         index = len(self._window) - len(self._waiting)
-        window = list(self._window)
-        seen = window[index]
+        seen = self._window[index]
         time = seen.time
         if self._began is None:
             self._began = time
@@ -192,7 +192,7 @@ class _CutDetector(Generic[FrameT]):
         mixed = self._mixtures.ends_with(seen, self._began) and time - max(self._began, self._mixed) >= MIN_SHOT_S
         if mixed:
             self._mixed = time + _TRANSITIONS_S[-1]  # the rest of a transition looks like another
-        hard = time - self._cut >= MIN_SHOT_S and _is_hard_cut(window, index)
+        hard = time - self._cut >= MIN_SHOT_S and _is_hard_cut(self._window, index)
         cut = mixed or hard
         if cut:
             self._began = time
@@ -201,10 +201,11 @@ class _CutDetector(Generic[FrameT]):
         return self._waiting.popleft(), seen.thumbnail, cut
 
 
-def _is_hard_cut(window: Sequence[_FrameState], index: int) -> bool:
-    seen = window[index]
+def _is_hard_cut(states: Sequence[_FrameState], index: int) -> bool:
+    seen = states[index]
     if seen.change < _MIN_CHANGE or seen.dissimilarity < _MIN_DISSIMILARITY_IN_CALM or not index:
         return False
+    window = list(states)
     around = [window[at] for at in range(max(0, index - _AHEAD), len(window)) if at != index]
     if seen.dissimilarity * len(around) < _RATIO * sum(other.dissimilarity for other in around):
         return False
