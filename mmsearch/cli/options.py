@@ -30,10 +30,14 @@ class WholeSummaries(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the names of the commands and their first sentences."""
+        with formatter.section("Commands"):
+            formatter.write_dl(self.summaries(ctx))
+
+    def summaries(self, ctx: click.Context) -> list[tuple[str, str]]:
+        """The name and the first sentence of each command."""
         commands = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
         shown = {name: command for name, command in commands.items() if command is not None and not command.hidden}
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, one.get_short_help_str(_NO_LIMIT)) for name, one in shown.items()])
+        return [(name, one.get_short_help_str(_NO_LIMIT)) for name, one in shown.items()]
 
 
 _NO_LIMIT = 1000

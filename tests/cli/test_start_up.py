@@ -5,7 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import click
 import pytest
+
+from mmsearch.cli.app import Commands
+from mmsearch.cli.options import WholeSummaries
 
 HEAVY = ("av", "huggingface_hub", "numpy", "onnxruntime", "PIL", "pyarrow", "tokenizers", "torch", "transformers")
 WATCHED = """
@@ -28,6 +32,13 @@ def loaded(*arguments: object, code: str = WATCHED) -> set[str]:
 @pytest.mark.parametrize("arguments", [["--help"], ["query", "--help"], ["index", "--help"], ["--version"]])
 def test_help_loads_nothing_heavy(arguments):
     assert loaded(*arguments).isdisjoint(HEAVY)
+
+
+def test_the_help_shows_the_first_sentence_of_each_command_and_imports_none():
+    group = Commands(name="mmsearch")
+    context = click.Context(group)
+    assert group.summaries(context) == WholeSummaries.summaries(group, context)
+    assert "mmsearch.cli.query" not in loaded("--help")
 
 
 def test_the_package_loads_nothing_but_the_standard_library():

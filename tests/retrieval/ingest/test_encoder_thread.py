@@ -107,6 +107,7 @@ def test_an_error_comes_out_where_vectors_are_taken_after_those_before_it(error)
 
 def test_nobody_waits_for_the_device_while_there_is_room():
     go_on = threading.Event()
+    before = set(threading.enumerate())
 
     def begin(items):
         go_on.wait(20)
@@ -124,7 +125,7 @@ def test_nobody_waits_for_the_device_while_there_is_room():
     while thread.wait_for_vectors():
         thread.take_finished()
     thread.stop()
-    assert threading.active_count() < 20
+    assert set(threading.enumerate()) <= before, "its threads are still there"
 
 
 def test_the_next_batch_begins_while_one_is_computed():

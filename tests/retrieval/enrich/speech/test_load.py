@@ -14,7 +14,6 @@ from mmsearch.retrieval.encoders import load as encoder_load
 from mmsearch.retrieval.encoders.catalogue import TRANSCRIBERS, resolve
 from mmsearch.retrieval.encoders.load import load_encoder
 from mmsearch.retrieval.encoders.runtime import Runtime
-from mmsearch.retrieval.enrich.speech import load
 from mmsearch.retrieval.enrich.speech.load import find_transcriber, ready_transcriber
 
 
@@ -130,7 +129,9 @@ def test_a_transcriber_of_an_apps_own_is_given_named_or_registered(monkeypatch):
     monkeypatch.setitem(sys.modules, "own_speech", sys.modules[__name__])
     assert find_transcriber("own_speech:Own", Runtime("cpu")).device == "cpu"
     entry = type("Entry", (), {"name": "mine", "load": staticmethod(lambda: Own)})
-    monkeypatch.setattr(load, "entry_points", lambda group: [entry] if group == "mmsearch.transcribers" else [])
+    monkeypatch.setattr(
+        "importlib.metadata.entry_points", lambda group: [entry] if group == "mmsearch.transcribers" else []
+    )
     assert find_transcriber("mine").name == "own"
 
 
