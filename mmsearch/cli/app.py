@@ -10,32 +10,30 @@ import click
 from mmsearch import __version__
 from mmsearch.cli.options import WholeSummaries, common_options
 
-# The module under mmsearch.cli of each command, its name there, and its first sentence, in the order of the help.
+# The module under mmsearch.cli of each command, which is also its name there, and its first sentence; in the order of
+# the help.
 # The sentences are here so that the help imports no command; a test compares them.
 COMMANDS = {
     "index": (
         "index",
-        "index",
         "Find and embed new and changed files under PATHs (default: all indexed before), and forget deleted ones.",
     ),
-    "query": ("query", "query", "Search by words or by example."),
-    "listen": ("listen", "listen", "Record SOURCE and index it as it comes, until it ends or Ctrl-C."),
-    "serve": ("serve", "serve", "Serve a page to look at, and an HTTP interface for apps."),
-    "mcp": ("mcp", "mcp", "Offer search to an agent as tools, over standard input and output."),
-    "frame": ("frame", "frame", "Write the frame that a film shows at a time to a picture file."),
-    "clip": ("clip", "clip", "Cut a part of a film or sound into a file of its own."),
-    "status": ("status", "status", "Show what is in the collection, how it is indexed and with which model."),
-    "remove": ("remove", "remove", "Forget items; the files themselves are never touched."),
+    "query": ("query", "Search by words or by example."),
+    "listen": ("listen", "Record SOURCE and index it as it comes, until it ends or Ctrl-C."),
+    "serve": ("serve", "Serve a page to look at, and an HTTP interface for apps."),
+    "mcp": ("mcp", "Offer search to an agent as tools, over standard input and output."),
+    "frame": ("frame", "Write the frame that a film shows at a time to a picture file."),
+    "clip": ("clip", "Cut a part of a film or sound into a file of its own."),
+    "status": ("status", "Show what is in the collection, how it is indexed and with which model."),
+    "remove": ("remove", "Forget items; the files themselves are never touched."),
     "eval": (
-        "evaluate",
         "evaluate",
         "Measure recall@k, MRR and mAP of the collection's models and index on pairs of yours, in both directions.",
     ),
-    "compact": ("compact", "compact", "Merge all shards of a modality into one, and delete forgotten rows from disk."),
-    "doctor": ("doctor", "doctor", "Verify every file of the collection; with --repair, repair what can be repaired."),
-    "models": ("models", "models", "List models, download their weights, export them."),
+    "compact": ("compact", "Merge all shards of a modality into one, and delete forgotten rows from disk."),
+    "doctor": ("doctor", "Verify every file of the collection; with --repair, repair what can be repaired."),
+    "models": ("models", "List models, download their weights, export them."),
     "completion": (
-        "completion",
         "completion",
         "Print a script that completes commands, options and names of models in bash, zsh or fish.",
     ),
@@ -53,13 +51,13 @@ class Commands(WholeSummaries):
         """The command of a name; None if there is none."""
         if cmd_name not in COMMANDS:
             return None
-        module, name, _ = COMMANDS[cmd_name]
-        found: click.Command = getattr(importlib.import_module(f"mmsearch.cli.{module}"), name)
+        module, _ = COMMANDS[cmd_name]
+        found: click.Command = getattr(importlib.import_module(f"mmsearch.cli.{module}"), module)
         return found
 
     def summaries(self, ctx: click.Context) -> list[tuple[str, str]]:
         """The name and the first sentence of each command; imports none."""
-        return [(name, sentence) for name, (_, _, sentence) in COMMANDS.items()]
+        return [(name, sentence) for name, (_, sentence) in COMMANDS.items()]
 
 
 @click.command(
