@@ -106,20 +106,20 @@ class EncoderThread:
     def wait_for_vectors(self) -> bool:
         """Whether more batches will finish; waits a moment for the next one."""
         with self._changed:
-            if not self._finished and self._error is None and (self._waiting or self._in_work):
+            if not self._finished and (self._in_work or (self._waiting and self._error is None)):
                 self._changed.wait(_LOOK_S)
             return bool(self._finished or self._error or self._waiting or self._in_work)
 
     @property
     def has_finished(self) -> bool:
         """Whether there are vectors, or an error, to take."""
-        return bool(self._finished) or self._error is not None
+        return bool(self._finished) or (self._error is not None and not self._in_work)
 
     def take_finished(self) -> list[Batch]:
-        """The batches that have their vectors, each once. Raises the error of an encoder once there are no more."""
+        """The batches that have their vectors, each once. Raises the error of an encoder after those begun before."""
         with self._changed:
             finished, self._finished = self._finished, []
-            if not finished and self._error is not None:
+            if not finished and self._error is not None and not self._in_work:
                 raise self._error
         return finished
 
@@ -140,6 +140,9 @@ class EncoderThread:
         try:
             work()
         except BaseException as error:
+            with self._changed:
+                self._begun.clear()
+                self._in_work = 0  # nobody is left to finish it
             self._end(error)
 
     def _end(self, error: BaseException | None) -> None:
@@ -196,7 +199,7 @@ class EncoderThread:
     def _next_begun(self) -> tuple[Batch, Callable[[], Vectors], float] | None:
         with self._changed:
             while not self._begun:
-                if self._stopping and not self._in_work:
+                if self._stopping and self._in_work <= 0:
                     return None
                 self._changed.wait()
             return self._begun.popleft()

@@ -87,7 +87,7 @@ def test_an_error_comes_out_where_vectors_are_taken_after_those_before_it(error)
     def begin(items):
         if items[0] == 3:
             raise error
-        return waited(items)
+        return lambda: time.sleep(0.05) or encoded(items)  # the error comes while these are still being computed
 
     thread = EncoderThread(Stopwatch())
     for number in range(6):
