@@ -242,6 +242,14 @@ class CollectionContents:
 
         return read_vectors(self._session, ids)
 
+    def side_table(self, name: str) -> pa.Table | None:
+        """A table beside the rows, such as ``tags``; None if there is none (see `Collection.set_side_table`).
+
+        Args:
+            name: of the table.
+        """
+        return self._session.retrying(lambda: self._session.snapshot.side_table(name))
+
     def status(self) -> Status:
         """Counts of rows and files, the indexes and their measured recall, models, roots and size on disk."""
         from mmsearch.retrieval.upkeep.status import read_status

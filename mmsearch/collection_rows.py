@@ -100,6 +100,28 @@ class CollectionRows:
             change_facts(writer, ids, facts)
         self._session.reopen()
 
+    def set_side_table(self, name: str, table: ArrowStream | None) -> None:
+        """Keep a table beside the rows, in place of the one of the same name; None takes that out.
+
+        It is meant for what was computed from the rows, such as labels, with a column ``id`` of row ids. mmsearch keeps
+        labels in ``tags``, for instance (see `mmsearch.library`).
+
+        Args:
+            name: up to 64 characters of a to z, 0 to 9, - and _.
+            table: an Arrow table or a data frame.
+
+        Raises:
+            UsageError: no table can have the name.
+            CollectionBusyError: another process writes to the collection.
+        """
+        import pyarrow as pa
+
+        from mmsearch.retrieval.store.writer import open_writer
+
+        with open_writer(self._session.root) as writer:
+            writer.put_side_tables({name: None if table is None else pa.table(table)})
+        self._session.reopen()
+
     def remove(
         self,
         paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (),

@@ -438,6 +438,7 @@ MAY_IMPORT = {
     "mmsearch.collection_rows": SHARED | {R, *FACADE},
     "mmsearch.collection_speech": SHARED | {R, *FACADE},
     "mmsearch.models": SHARED | {f"{R}.encoders"},
+    "mmsearch.library": COMMON | {"mmsearch.collection", "mmsearch.models"},
     "mmsearch.serve": COMMON,
 }
 

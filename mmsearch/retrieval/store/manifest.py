@@ -149,6 +149,16 @@ class FactUpdateEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class SideTableEntry:
+    """A table beside the rows that was computed from them, such as labels (`side_tables`)."""
+
+    name: str
+    path: str
+    rows: int
+    checksum: str
+
+
+@dataclass(frozen=True, slots=True)
 class LostEntry:
     """Rows of a (space, modality) were lost to damage.
 
@@ -201,6 +211,7 @@ class Manifest:
         match_samples: rows that hits are judged with.
         tombstones: ids of deleted rows.
         fact_updates: facts that were changed after their rows were written, the oldest first.
+        side_tables: what was computed from the rows, such as labels; each name once.
         skipped: the table of skipped files.
         lost: rows that were lost to damage.
         mounts: the mount points that indexed files lie on, each with what identifies its file system; None if they
@@ -226,6 +237,7 @@ class Manifest:
     match_samples: tuple[MatchSampleEntry, ...] = ()
     tombstones: tuple[TombstoneEntry, ...] = ()
     fact_updates: tuple[FactUpdateEntry, ...] = ()
+    side_tables: tuple[SideTableEntry, ...] = ()
     skipped: SkippedEntry | None = None
     lost: tuple[LostEntry, ...] = ()
     mounts: dict[str, str] | None = None
@@ -267,7 +279,7 @@ class Manifest:
 
     def files(self) -> set[str]:
         """Every file that the manifest names, relative to the collection."""
-        groups = (self.shards, self.match_samples, self.fact_updates, self.lexical)
+        groups = (self.shards, self.match_samples, self.fact_updates, self.side_tables, self.lexical)
         named = {entry.path for group in groups for entry in group}
         named |= {name for entry in self.tombstones for name in entry.files}
         if self.skipped is not None:
@@ -306,6 +318,7 @@ class Manifest:
             match_samples=tuple(MatchSampleEntry(**entry) for entry in data["samples"]),
             tombstones=tuple(TombstoneEntry(**entry) for entry in data["dead"]),
             fact_updates=tuple(FactUpdateEntry(**entry) for entry in data.get("fact_updates", ())),
+            side_tables=tuple(SideTableEntry(**entry) for entry in data.get("side_tables", ())),
             skipped=SkippedEntry(**data["skipped"]) if data.get("skipped") else None,
             lost=tuple(LostEntry(**entry) for entry in data.get("lost", ())),
             mounts=data.get("mounts"),

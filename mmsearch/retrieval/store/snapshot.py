@@ -17,6 +17,7 @@ from mmsearch.retrieval.store.fact_updates import NO_UPDATES, FactUpdates, read_
 from mmsearch.retrieval.store.manifest import Manifest, ShardEntry
 from mmsearch.retrieval.store.own_columns import joint_types, with_types
 from mmsearch.retrieval.store.shards import Shard, numbers_present
+from mmsearch.retrieval.store.side_tables import read_side_table
 from mmsearch.retrieval.store.tombstones import read_tombstones
 from mmsearch.types import Modality
 
@@ -177,6 +178,7 @@ class Snapshot:
         self.root = root
         self.manifest = manifest
         self._rows: dict[tuple[str, Modality], Rows] = {}
+        self._side_tables: dict[str, pa.Table | None] = {}
         self._guard = threading.Lock()
 
     @cached_property
@@ -189,6 +191,17 @@ class Snapshot:
     def fact_updates(self) -> FactUpdates:
         """The facts that were changed after their rows were written."""
         return read_updates(self.root, self.manifest)
+
+    def side_table(self, name: str) -> pa.Table | None:
+        """A side table, such as ``tags``, kept once it was read; None if there is none (see `side_tables`).
+
+        Raises:
+            FileNotFoundError: its file is gone; a newer manifest may have replaced it.
+            CollectionDamagedError: it cannot be read.
+        """
+        if name not in self._side_tables:
+            self._side_tables[name] = read_side_table(self.root, self.manifest, name)
+        return self._side_tables[name]
 
     def rows(self, space: str, modality: Modality) -> Rows:
         """The rows of a (space, modality).

@@ -31,6 +31,7 @@ from mmsearch.retrieval.store.own_columns import with_types
 from mmsearch.retrieval.store.partial_files import sweep_partial
 from mmsearch.retrieval.store.schema import FACT_NAMES, is_own_column
 from mmsearch.retrieval.store.shards import RowBatch, Shard, write_shard
+from mmsearch.retrieval.store.side_tables import SIDE_TABLES_FOLDER, check_name, write_side_table
 from mmsearch.retrieval.store.snapshot import Rows, Snapshot, open_shard
 from mmsearch.retrieval.store.tombstones import TOMBSTONE_COPIES, TOMBSTONES_FOLDER, write_tombstones
 from mmsearch.types import Modality, Space
@@ -117,6 +118,23 @@ class Writer:
             entry = write_updates(self.root, name, updates)
             self.publish(replace(manifest, fact_updates=(*entries, entry)))
 
+    def put_side_tables(self, tables: Mapping[str, pa.Table | None]) -> None:
+        """Write side tables in place of those of the same names, all or none of it; None takes one out.
+
+        Raises:
+            UsageError: no table can have one of the names.
+        """
+        with explained_write_errors(self.root):
+            manifest = self.manifest
+            kept = [entry for entry in manifest.side_tables if entry.name not in tables]
+            for name in tables:
+                check_name(name)
+            for name, table in tables.items():
+                if table is not None:
+                    path, manifest = self.new_path(manifest, f"{SIDE_TABLES_FOLDER}/{name}", ".parquet")
+                    kept.append(write_side_table(self.root, name, path, table))
+            self.publish(replace(manifest, side_tables=tuple(sorted(kept, key=lambda entry: entry.name))))
+
     def publish(self, manifest: Manifest) -> None:
         """Replace the manifest on disk: from now on, readers that open the collection see what it names."""
         manifest = replace(manifest, generation=self.manifest.generation + 1)
@@ -158,7 +176,13 @@ class Writer:
         oldest = time.time() - SWEEP_AFTER_S
         # Tombstones go after the shards whose rows they delete. The last pattern: of a writer that was killed.
         folders = (TOMBSTONES_FOLDER, TOMBSTONE_COPIES, UPDATES_FOLDER, "skipped")
-        patterns = ("shards/**/*", "indexes/**/*", *(f"{name}/*" for name in folders), f".{MANIFEST_NAME}.*")
+        patterns = (
+            "shards/**/*",
+            "indexes/**/*",
+            f"{SIDE_TABLES_FOLDER}/**/*",
+            *(f"{name}/*" for name in folders),
+            f".{MANIFEST_NAME}.*",
+        )
         for path in (path for pattern in patterns for path in self.root.glob(pattern)):
             unnamed = path.is_file() and path.relative_to(self.root).as_posix() not in named
             if unnamed and path.stat().st_mtime < oldest:

@@ -24,10 +24,12 @@ from mmsearch.retrieval.store.manifest import (
     Manifest,
     MatchSampleEntry,
     ShardEntry,
+    SideTableEntry,
     SkippedEntry,
     TombstoneEntry,
     load_manifest,
 )
+from mmsearch.retrieval.store.side_tables import read_side_table_file
 from mmsearch.retrieval.store.snapshot import open_shard
 from mmsearch.retrieval.store.tombstones import read_tombstone_file, read_tombstones
 from mmsearch.retrieval.store.writer import Writer
@@ -35,7 +37,16 @@ from mmsearch.retrieval.upkeep.index_files import read_index_facts
 from mmsearch.retrieval.upkeep.maintain import maintain
 from mmsearch.retrieval.upkeep.rebuild_manifest import deleted_by_other_rows, manifest_from_files
 
-Entry = ShardEntry | IndexEntry | LexicalEntry | MatchSampleEntry | TombstoneEntry | FactUpdateEntry | SkippedEntry
+Entry = (
+    ShardEntry
+    | IndexEntry
+    | LexicalEntry
+    | MatchSampleEntry
+    | TombstoneEntry
+    | FactUpdateEntry
+    | SideTableEntry
+    | SkippedEntry
+)
 
 _MANIFEST_REBUILT = (
     "made again from the shards; what to exclude and what was removed is to be said again,"
@@ -154,12 +165,14 @@ def _what_was_done(entry: Entry) -> str:
         return "taken out; the next run of indexing looks at skipped files again"
     if isinstance(entry, FactUpdateEntry):
         return "taken out; the facts that were changed through it are what they were before"
+    if isinstance(entry, SideTableEntry):
+        return f"taken out; what it held ({entry.name}) is to be computed again"
     return "made again"
 
 
 def _find_problems(root: Path, manifest: Manifest) -> Iterator[tuple[Entry, Problem]]:
     """Every file of the manifest with which something is wrong."""
-    entries: list[Entry] = [*manifest.shards, *manifest.tombstones, *manifest.fact_updates]
+    entries: list[Entry] = [*manifest.shards, *manifest.tombstones, *manifest.fact_updates, *manifest.side_tables]
     entries += [*manifest.match_samples, *manifest.indexes, *manifest.lexical]
     entries += [manifest.skipped] if manifest.skipped else []
     for entry in entries:
@@ -199,6 +212,8 @@ def _check(root: Path, entry: Entry) -> None:
                 raise CollectionDamagedError(f"its copy {entry.copy} is lost or damaged") from error
     elif isinstance(entry, FactUpdateEntry):
         read_update_file(root / entry.path)
+    elif isinstance(entry, SideTableEntry):
+        read_side_table_file(root / entry.path)
     elif isinstance(entry, MatchSampleEntry):
         np.load(root / entry.path, allow_pickle=False)
     elif isinstance(entry, LexicalEntry):
@@ -221,6 +236,7 @@ def _without(manifest: Manifest, entry: Entry) -> Manifest:
         shards=tuple(e for e in manifest.shards if e != entry),
         tombstones=tuple(e for e in manifest.tombstones if e != entry),
         fact_updates=tuple(e for e in manifest.fact_updates if e != entry),
+        side_tables=tuple(e for e in manifest.side_tables if e != entry),
         match_samples=tuple(e for e in manifest.match_samples if e != entry),
         indexes=tuple(e for e in manifest.indexes if not _needs(e, entry)),
         lexical=tuple(e for e in manifest.lexical if not _needs(e, entry)),
