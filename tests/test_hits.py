@@ -7,7 +7,7 @@ import json
 import os
 import pickle
 import sys
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, fields, replace
 
 import pyarrow as pa
 import pytest
@@ -39,6 +39,15 @@ def test_a_hit_has_the_fields_of_the_contract():
     dated = replace(HIT, taken_at=dt.datetime(2023, 5, 17, 14, 30), span=Span(0, 3, "char"))
     assert dated.to_json()["taken_at"] == "2023-05-17T14:30:00"
     json.dumps(dated.to_json())
+
+
+def test_a_hit_that_a_search_makes_has_all_fields_and_is_like_any_other(gallery):
+    found = gallery.search("a red disc")[0]
+    assert set(vars(found)) == {field.name for field in fields(Hit)}
+    assert Hit(**vars(found)) == found
+    assert pickle.loads(pickle.dumps(found)) == found
+    with pytest.raises(FrozenInstanceError):
+        found.rank = 2
 
 
 def test_the_json_of_a_hit_has_its_keys_in_the_order_that_it_always_had():

@@ -17,24 +17,36 @@ from mmsearch.retrieval.search.moments import Similarity, TimedRows, clock_file,
 from mmsearch.types import Modality
 
 
-@dataclass(slots=True)
 class FilmFile:
     """A film or sound of which something was found for a query.
 
-    Attributes:
+    Args:
         path: of the file that its times refer to.
-        rows: its rows, the best first.
     """
 
-    path: str
-    rows: Sequence[Row] = ()
+    __slots__ = ("_all_rows", "_numbers", "path")
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._all_rows: Sequence[Row] = ()
+        self._numbers: Sequence[int] = ()
+
+    def set_rows(self, all_rows: Sequence[Row], numbers: Sequence[int]) -> None:
+        """Say which of some rows are its own, by number, the best first."""
+        self._all_rows, self._numbers = all_rows, numbers
+
+    @property
+    def rows(self) -> list[Row]:
+        """Its rows, the best first."""
+        return [self._all_rows[number] for number in self._numbers]
 
     @property
     def kind(self) -> Modality:
         """What it is: a film if a row is of its pictures, or if subtitles lie beside it; what is said makes a sound."""
-        if any(row.modality == "video" or row.has_width or row.path != self.path for row in self.rows):
+        rows = self.rows
+        if any(row.modality == "video" or row.has_width or row.path != self.path for row in rows):
             return "video"
-        return "audio" if any(row.evidence == "speech" for row in self.rows) else self.rows[0].modality
+        return "audio" if any(row.evidence == "speech" for row in rows) else rows[0].modality
 
 
 @dataclass(slots=True)
@@ -109,7 +121,8 @@ def candidates_of(
     owner: list[int] = []
     clocks: dict[str, str] = {}
     for query, (begin, end) in enumerate(zip(pool.bounds, pool.bounds[1:], strict=False)):
-        pages: dict[Hashable, int | list[int]] = {}
+        pages: dict[Hashable, list[int]] = {}
+        alone: list[int] = []
         own_files: dict[str, int] = {}
         for number in range(begin, end):
             row = pool.rows[number]
@@ -125,21 +138,22 @@ def candidates_of(
                     owner.append(query)
                 timed.append(number)
                 file_of.append(file)
-                continue
-            others = pages.setdefault(row.page_key, number)
-            if others is not number:
-                pages[row.page_key] = [*(others if isinstance(others, list) else [others]), number]
+            elif row.page_key == row.id:
+                alone.append(number)
+            else:
+                pages.setdefault(row.page_key, []).append(number)
         for page in pages.values():
-            if isinstance(page, list):
+            if len(page) > 1:
                 _add_page(made, query, page, pool, odds, answers)
             else:
-                made.queries.append(query)
-                made.leads.append(page)
-                made.bases.append(page)
-                made.rows.append((page,))
-                made.files.append(None)
-                made.answers.append(answers[page])
-                made.matches.append(odds[page])
+                alone += page
+        made.queries += [query] * len(alone)
+        made.leads += alone
+        made.bases += alone
+        made.rows += [(number,) for number in alone]
+        made.files += [None] * len(alone)
+        made.answers += [answers[number] for number in alone]
+        made.matches += [odds[number] for number in alone]
     if timed:
         found = _FoundFiles(np.array(timed, np.intp), np.array(file_of, np.intp), files, owner)
         _add_moments(made, pool, z_scores, found, to, similarity)
@@ -174,7 +188,7 @@ def _add_moments(
     rows = [pool.rows[number] for number in numbers]
     moments = moments_of(TimedRows(rows, file_of, z_scores[timed]), best_only=similarity is None)
     for file, members in moments.members.items():
-        files[file].rows = [rows[member] for member in members]
+        files[file].set_rows(rows, members)
     kept = range(len(moments.at)) if similarity is None else without_repeats(moments, rows, similarity)
     odds, answers = pool.odds[timed].tolist(), pool.answers[timed].tolist()
     left_out = {i for i, file in enumerate(files) if to and not _is_asked_for(file, to)}

@@ -266,7 +266,7 @@ def _with_facts(rows: Rows, positions: NDArray[np.int64]) -> Iterator[tuple[Reco
     names = [*FACT_NAMES, *rows.own_types]
     for row_id, facts in zip(rows.ids[positions].tolist(), rows.facts_at(positions, names), strict=True):
         row = Row(row_id, facts)
-        yield Record(**row.record(), state=row.state()), facts
+        yield Record(**row.record, state=row.state()), facts
 
 
 def _no_such_rows(session: Session, ids: NDArray[np.int64]) -> NoSuchRowError:

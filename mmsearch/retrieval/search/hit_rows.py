@@ -20,8 +20,8 @@ from mmsearch.types import Modality
 
 _EVIDENCE: dict[Modality, str] = {"image": "look", "text": "text", "audio": "sound", "video": "frame"}
 _EPSILON_S = 1e-3
-_KEPT_BYTES = 4 << 20  # of rows of one modality; a row has some 2 KB
-_ROW_BYTES = 1_000
+_KEPT_BYTES = 4 << 20  # of rows of one modality; a row has some 3 KB
+_ROW_BYTES = 2_000
 
 
 class Row:
@@ -67,12 +67,13 @@ class Row:
         self.has_width = facts["width"] is not None
         self.content_hash: bytes = facts["content_hash"] or b""
         self.name_start = len(os.fsdecode(above_root(facts["path"], roots))) if roots else 0
-        place = (span.start, span.end, span.unit) if span is not None else None
-        self.copy_key: Hashable = (self.content_hash, place) if self.content_hash else row_id
+        place = f"{span.start} {span.end} {span.unit}".encode() if span is not None else b"-"
+        # Of bytes, not a tuple: they are hashed once.
+        self.copy_key: Hashable = self.content_hash + place if self.content_hash else row_id
         self.answer_key: Hashable = (self.content_hash or self.path) if self.is_timed else self.copy_key
         self.page_key: Hashable = row_id
         if span is not None and span.unit == "page":
-            self.page_key = (self.path, span.start)
+            self.page_key = f"{self.path}\0{span.start}"
         elif self.modality == "image" or self.evidence == "ocr":
             self.page_key = self.path
 
@@ -81,24 +82,29 @@ class Row:
         """The folded words of its text, its title, its tags and its name."""
         return words_in(self)
 
-    @property
+    @cached_property
     def boxes(self) -> tuple[float, ...]:
         """Where its text is in a picture."""
         return tuple(self.facts["mms_boxes"] or ())
 
     def state(self) -> FileState:
         """Whether its file is still what was embedded."""
-        facts = self.facts
-        if is_without_file(facts):
+        if self._is_without_file:
             return "none"
         try:
-            found = os.stat(facts["path"])
+            found = os.stat(self.facts["path"])
         except OSError:
             return "gone"
-        return "current" if (found.st_size, found.st_mtime_ns) == (facts["size"], facts["mtime_ns"]) else "changed"
+        is_same = found.st_size == self.facts["size"] and found.st_mtime_ns == self.facts["mtime_ns"]
+        return "current" if is_same else "changed"
 
+    @cached_property
+    def _is_without_file(self) -> bool:
+        return is_without_file(self.facts)
+
+    @cached_property
     def record(self) -> dict[str, Any]:
-        """What a `Record` of the row has, but for its state."""
+        """What a `Record` of the row has, but for its state. Not to be changed."""
         facts = self.facts
         return {
             "id": self.id,

@@ -69,7 +69,7 @@ class LetterMatches:
     def held_by(self, row: Row) -> Held:
         """Which of the words a row holds."""
         own = row.words
-        if self._begins or any(all(word in own for word in phrase) for phrase in self._phrases):
+        if self._begins or any(own.issuperset(phrase) for phrase in self._phrases):
             return frozenset(self.words.matches(row)[0])
         return frozenset([number for number, word in self._singles if word in own])
 
@@ -82,9 +82,9 @@ class LetterMatches:
             likely = [number for number, row in enumerate(rows) if not apart(row.words)]
         return {first + number: held for number in likely if (held := self.held_by(rows[number]))}
 
-    def places(self, row: Row) -> tuple[MatchedWords, ...]:
-        """Where in a row the words stand."""
-        return self.words.matches(row)[1]
+    def places(self, row: Row, held: Held) -> tuple[MatchedWords, ...]:
+        """Where in a row the words stand that it holds."""
+        return self.words.matches(row, held)[1]
 
     def says(self, held: Held) -> float:
         """How much the words that some rows hold together say for them, in nats."""

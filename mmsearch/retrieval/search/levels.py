@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,27 +64,23 @@ def judge(
         that the row is what was asked for. Both ``[queries, n]``.
     """
     prior = PRIOR[modality]
-    matches = _Z_SLOPE * z_scores - math.log(max(rows, _LEAST_ROWS)) + prior
-    answers = np.full(cosines.shape, np.nan)
     log_rows = math.log(max(rows, 1))
     growth = float(best_of(log_rows))
-    known = [(number, fit, spread) for number, (fit, spread) in enumerate(zip(fits, spreads, strict=True)) if fit]
-    if known:
-        at = [number for number, _, _ in known]
-        own = cosines[at]
-        answers[at] = _column([fit.answer.cosine for _, fit, _ in known], np.float32) * own + _column(
-            [fit.answer.offset(spread, growth) for _, fit, spread in known], np.float64
-        )
-        matches[at] = (
-            _column([fit.row.cosine for _, fit, _ in known], np.float32) * own
-            + _column([fit.row.offset(spread, log_rows) for _, fit, spread in known], np.float32)
-            + prior
-        )
+    first = fits[0]
+    if first is not None and all(fit is first for fit in fits):  # as in nearly every batch
+        spread = np.array(spreads)[:, None]
+        answers = np.float32(first.answer.cosine) * cosines + first.answer.offset(spread, growth)
+        offsets = first.row.offset(spread, log_rows).astype(np.float32)
+        return answers, np.float32(first.row.cosine) * cosines + offsets + prior
+    matches = _Z_SLOPE * z_scores - math.log(max(rows, _LEAST_ROWS)) + prior
+    answers = np.full(cosines.shape, np.nan)
+    for number, (fit, own_spread) in enumerate(zip(fits, spreads, strict=True)):
+        if fit is not None:
+            own = cosines[number]
+            answers[number] = np.float32(fit.answer.cosine) * own + np.float64(fit.answer.offset(own_spread, growth))
+            offset = np.float32(fit.row.offset(own_spread, log_rows))
+            matches[number] = np.float32(fit.row.cosine) * own + offset + prior
     return answers, matches
-
-
-def _column(values: Sequence[float], dtype: type[np.floating[Any]]) -> NDArray[Any]:
-    return np.array(values, dtype)[:, None]
 
 
 def level_of(answer: float) -> Level | None:

@@ -91,7 +91,7 @@ class Moments(NamedTuple):
     at: list[int]
     matches: list[float]
     evidence: list[tuple[int, ...]]
-    members: dict[int, list[int]]
+    members: dict[int, Sequence[int]]
 
 
 def moments_of(timed: TimedRows, *, best_only: bool = False) -> Moments:
@@ -193,8 +193,12 @@ def _add_moments(made: Moments, timed: TimedRows, kinds: Places, order: Places, 
     firsts, lasts = bounds[chosen].tolist(), bounds[chosen + 1].tolist()
     made.evidence.extend(tuple(sources[first:last]) for first, last in zip(firsts, lasts, strict=True))
     by_file = np.lexsort((-matches, files))
-    for number, file in zip(order[by_file].tolist(), files[by_file].tolist(), strict=True):
-        made.members.setdefault(file, []).append(number)
+    members, numbers = order[by_file].tolist(), files[by_file]
+    begins = np.flatnonzero(_firsts(numbers))
+    for file, first, last in zip(
+        numbers[begins].tolist(), begins.tolist(), [*begins[1:].tolist(), len(members)], strict=True
+    ):
+        made.members[file] = members[first:last]
 
 
 def _overlaps(rows: Sequence[Row], files: Places, kind: Places) -> tuple[Places, Places]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from mmsearch.retrieval.search.letter_matches import (
     NOTHING_HELD,
     Held,
     LetterMatches,
+    Weight,
 )
 from mmsearch.retrieval.search.levels import LEAST_LOGITS, level_numbers
 from mmsearch.retrieval.search.moments import Similarity
@@ -117,24 +119,39 @@ def _add_words(
     surprise: Floats,
 ) -> bool:
     """Add what words say to the candidates of one query; whether any of them holds any."""
-    holds = {number: own for number in numbers if (own := candidates.held(number, held))} if held else {}
+    holds: dict[int, Held] = {}
+    if held:
+        for number in numbers:
+            rows = candidates.rows[number]
+            own = held.get(rows[0], NOTHING_HELD) if len(rows) == 1 else candidates.held(number, held)
+            if own:
+                holds[number] = own
     lack, added = matches.says_of_lack(NOTHING_HELD), min(matches.says(NOTHING_HELD), MOST_ADDED)
+    answers, odds = candidates.answers, candidates.matches
+    for number in numbers:
+        if number not in holds:
+            answers[number] += lack
+            odds[number] += added
+    if not holds:
+        return False
     counts = {NOTHING_HELD: len(numbers) - len(holds)}
     for own in holds.values():
         counts[own] = counts.get(own, 0) + 1
     says = {own: matches.says(own) for own in counts}
-    rivals = {own: sum([count for other, count in counts.items() if says[other] >= says[own]]) for own in counts}
-    weights = {own: matches.weight(own, rivals[own]) for own in counts if own}
-    for number in numbers:
-        answer, match = candidates.answers[number], candidates.matches[number]
-        if number not in holds:
-            candidates.answers[number], candidates.matches[number] = answer + lack, match + added
-            continue
-        weight = weights[holds[number]]
+    weights: dict[Held, Weight] = {}
+    rivals, before = 0, math.inf
+    for own in sorted(counts, key=says.__getitem__):
+        if says[own] != before:
+            rivals = sum([count for other, count in counts.items() if says[other] >= says[own]])
+        before = says[own]
+        if own:
+            weights[own] = matches.weight(own, rivals)
+    for number, own in holds.items():
+        weight, match = weights[own], odds[number]
         told[number] = Told(matches, held, weight.by_letter - match)
-        candidates.answers[number], candidates.matches[number] = weight.added_to(answer, match)
+        answers[number], odds[number] = weight.added_to(answers[number], match)
         surprise[number] = weight.surprise
-    return bool(holds)
+    return True
 
 
 def _show_texts(candidates: Candidates, shown: Shown, told: dict[int, Told], pool: Pool) -> None:

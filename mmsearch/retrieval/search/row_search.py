@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,9 +32,11 @@ _ROOM_FOR_SELF = 256  # rows of the query file itself that may stand before the 
 
 Excluded = frozenset[bytes | int]
 
+_NOTHING: Excluded = frozenset()
+_NO_ROWS = np.empty(0, np.float32), np.empty(0, np.int64)
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+
+class Asked(NamedTuple):
     """One query as it looks among the rows of one modality: its vector, float32 ``[dim]``, level fit and words."""
 
     vector: NDArray[np.float32]
@@ -78,26 +80,35 @@ class _RowSearch:
         self._depth = min(look_up.depth + room, max(len(self._rows), 1))
 
     def run(self, asked: Sequence[Asked]) -> None:
-        look_up, scope = self._look_up, self._look_up.scope
+        scope = self._look_up.scope
         queries = np.stack([query.vector for query in asked])
         if scope.lexical:
             scores, ids = np.empty((len(asked), 1), np.float32), np.full((len(asked), 1), -1, np.int64)
         else:
-            scores, ids = self._nearest(queries, look_up.mask)
-        for i, (query, found) in enumerate(zip(asked, self._judged(asked, scores, ids), strict=True)):
-            excluded: Excluded = frozenset(scope.excluded[i]) if i < len(scope.excluded) else frozenset()
-            parts = [found] if found.rows else []
-            has_copies = may_have_copies(found)
-            if ids[i, -1] >= 0 and (has_copies or found.has_timed):
-                parts += self._of_other_files(query, found, excluded)
-            parts = [_without(part, excluded) for part in parts]
-            if has_copies:
-                kept = [row for part in parts for row in part.rows]
-                query.found.copies.update(copies_of(self._rows, kept, look_up.mask, excluded).of_rows(kept))
-            if query.words is not None:
-                parts += self._by_words(query, query.words, parts, excluded)
+            scores, ids = self._nearest(queries, self._look_up.mask)
+        leaves_out = [frozenset(own) for own in scope.excluded] if any(scope.excluded) else [_NOTHING] * len(asked)
+        searched = [
+            self._by_vector(query, found, is_full, excluded)
+            for query, found, is_full, excluded in zip(
+                asked, self._judged(asked, scores, ids), (ids[:, -1] >= 0).tolist(), leaves_out, strict=True
+            )
+        ]
+        self._add_by_words(asked, searched, leaves_out)
+        for query, parts in zip(asked, searched, strict=True):
             parts += self._best_moments(query, parts)
             query.found.parts += parts
+
+    def _by_vector(self, query: Asked, found: Found, is_full: bool, excluded: Excluded) -> list[Found]:
+        """What the vector of a query finds; ``found``: the nearest rows, ``is_full``: as many as were wanted."""
+        parts = [found] if found.rows else []
+        has_copies = may_have_copies(found)
+        if is_full and (has_copies or found.has_timed):
+            parts += self._of_other_files(query, found, excluded)
+        parts = [_without(part, excluded) for part in parts] if excluded else parts
+        if has_copies:
+            kept = [row for part in parts for row in part.rows]
+            query.found.copies.update(copies_of(self._rows, kept, self._look_up.mask, excluded).of_rows(kept))
+        return parts
 
     def _nearest(
         self, queries: NDArray[np.float32], allowed: Mask | None
@@ -125,22 +136,47 @@ class _RowSearch:
             begin += count
         return found
 
-    def _by_words(self, query: Asked, words: WordsAsked, known: Sequence[Found], excluded: Excluded) -> list[Found]:
-        """Rows that hold the most telling words of a query, beside those that its vector has found."""
-        look_up = self._look_up
-        index = self._searcher.words(look_up.modality)
-        positions, telling = propose(index, words, self._rows, look_up.mask, _WORDS_COMPARED)
-        if not len(positions):
-            return []
-        scores = np.einsum("ij,j->i", to_float32(self._rows.vectors_at(positions)), query.vector)
-        best = np.lexsort((-scores, -telling))[: max(_WORDS_DEPTH, self._depth)]
-        ids = self._rows.ids[positions[best]]
+    def _add_by_words(
+        self, asked: Sequence[Asked], searched: Sequence[list[Found]], leaves_out: Sequence[Excluded]
+    ) -> None:
+        """Add rows that hold the most telling words of the queries, beside those that their vectors have found."""
+        proposed: list[tuple[int, NDArray[np.float32], NDArray[np.int64]]] = []
+        for number, (query, parts) in enumerate(zip(asked, searched, strict=True)):
+            if query.words is not None:
+                scores, ids = self._proposed(query.vector, query.words, parts)
+                if len(ids):
+                    proposed.append((number, scores, ids))
+        if not proposed:
+            return
+        longest = max(len(ids) for _, _, ids in proposed)
+        all_scores = np.zeros((len(proposed), longest), np.float32)
+        all_ids = np.full((len(proposed), longest), -1, np.int64)
+        for line, (_, scores, ids) in enumerate(proposed):
+            all_scores[line, : len(scores)], all_ids[line, : len(ids)] = scores, ids
+        judged = self._judged([asked[number] for number, _, _ in proposed], all_scores, all_ids)
+        for (number, _, _), found in zip(proposed, judged, strict=True):
+            searched[number].append(_without(found, leaves_out[number]))
+
+    def _proposed(
+        self, vector: NDArray[np.float32], words: WordsAsked, known: Sequence[Found]
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """The scores and ids of new rows that hold words of a query, the best first."""
+        look_up, rows = self._look_up, self._rows
         found = {row.id for part in known for row in part.rows}
+        if len(found) >= look_up.count:
+            return _NO_ROWS
+        positions, telling = propose(self._searcher.word_rows(look_up.modality), words, look_up.mask, _WORDS_COMPARED)
+        most = max(_WORDS_DEPTH, self._depth)
+        if 0 < len(positions) <= most:
+            new = [place for place, row_id in enumerate(rows.ids[positions].tolist()) if row_id not in found]
+            positions, telling = positions[new], telling[new]
+        if not len(positions):
+            return _NO_ROWS
+        scores = np.einsum("ij,j->i", to_float32(rows.vectors_at(positions)), vector)
+        best = np.lexsort((-scores, -telling))[:most]
+        ids = rows.ids[positions[best]]
         new = [place for place, row_id in enumerate(ids.tolist()) if row_id not in found]
-        if not new:
-            return []
-        (judged,) = self._judged([query], scores[best[new]][None], ids[new][None])
-        return [_without(judged, excluded)]
+        return scores[best[new]], ids[new]
 
     def _of_other_files(self, query: Asked, found: Found, excluded: Excluded) -> list[Found]:
         """Rows of other files, if the first rows make fewer than k answers: a long film, or the many copies of a
@@ -170,14 +206,14 @@ class _RowSearch:
 
     def _best_moments(self, query: Asked, parts: Sequence[Found]) -> list[Found]:
         """The best moment of each film or sound of which only longer rows were found: a hit shows where in the film."""
-        with_moment: set[str] = set()
         longer: dict[str, int] = {}
         for part in parts:
             for row in part.rows:
-                if row.is_timed and row.is_moment:
-                    with_moment.add(row.path)
-                elif row.is_timed:
+                if row.is_timed and not row.is_moment:
                     longer.setdefault(row.path, row.id)
+        if not longer:
+            return []
+        with_moment = {row.path for part in parts for row in part.rows if row.is_timed and row.is_moment}
         found: list[Found] = []
         for path, row_id in longer.items():
             if path not in with_moment:

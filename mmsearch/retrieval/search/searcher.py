@@ -16,14 +16,14 @@ from mmsearch.indexes import (
     VectorIndex,
     match_sample_positions,
 )
-from mmsearch.retrieval.encoders.level_fits import LevelFit, known_fit
+from mmsearch.retrieval.encoders.level_fits import Direction, LevelFit, known_fit
 from mmsearch.retrieval.search.filters import Filters
 from mmsearch.retrieval.search.found_rows import FoundRows
 from mmsearch.retrieval.search.hit_rows import Row, RowReader
 from mmsearch.retrieval.search.masks import Mask, all_of
 from mmsearch.retrieval.search.query_vectors import QueryVector
 from mmsearch.retrieval.search.search_scope import SearchScope, of_kinds
-from mmsearch.retrieval.search.word_search import phrase_mask
+from mmsearch.retrieval.search.word_search import WordRows, phrase_mask
 from mmsearch.retrieval.search.words_asked import WordsAsked
 from mmsearch.retrieval.store.snapshot import Rows, Snapshot
 from mmsearch.retrieval.upkeep.index_files import open_index, read_match_sample
@@ -48,6 +48,8 @@ class Searcher:
         self._samples: dict[Modality, MatchSample] = {}
         self._files: dict[Modality, NDArray[np.int64]] = {}
         self._words: dict[Modality, OpenedWords] = {}
+        self._word_rows: dict[Modality, WordRows] = {}
+        self._fits: dict[Direction, LevelFit | None] = {}
         self._has_sources: bool | None = None
         self._masks: dict[_MaskKey, Mask | None] = {}
         self._guard = threading.RLock()
@@ -78,6 +80,13 @@ class Searcher:
     def words(self, modality: Modality) -> LexicalIndex:
         """The lexical index of a modality."""
         return self._opened_words(modality).index
+
+    def word_rows(self, modality: Modality) -> WordRows:
+        """Which rows of a modality hold a word."""
+        found = self._word_rows.get(modality)
+        if found is None:
+            found = self._word_rows[modality] = WordRows(self.words(modality), self.rows(modality))
+        return found
 
     def rows_without_words(self) -> int:
         """How many rows the lexical indexes do not cover yet."""
@@ -150,7 +159,10 @@ class Searcher:
         """The level fit of a direction: the collection's own, or else what was measured for the model."""
         if source is None:
             return None
-        return known_fit(self.snapshot.manifest.level_fits, self.space, (source, modality))
+        direction = (source, modality)
+        if direction not in self._fits:
+            self._fits[direction] = known_fit(self.snapshot.manifest.level_fits, self.space, direction)
+        return self._fits[direction]
 
     def cosine(self, one: Row, other: Row) -> float | None:
         """The cosine of the stored vectors of two rows of one modality; None if they are not both of this space."""

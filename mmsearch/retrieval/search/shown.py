@@ -7,14 +7,13 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mmsearch.hits import FileState, Hit, MatchedWords
+from mmsearch.hits import FileState, Hit, MatchedWords, hit_of
 from mmsearch.retrieval.search.candidates import Candidates
 from mmsearch.retrieval.search.found_rows import Pool
 from mmsearch.retrieval.search.hit_rows import Row
 from mmsearch.retrieval.search.letter_matches import Held, LetterMatches
 from mmsearch.retrieval.search.levels import level_of
 from mmsearch.retrieval.search.moments import state_of
-from mmsearch.retrieval.store.schema import own_facts_of
 from mmsearch.types import Modality
 
 FAR_BELOW = 3.0
@@ -134,31 +133,32 @@ class Shown:
             copies: paths of the files of the same content.
             state: of its file, if it is known already.
         """
-        candidates = self._candidates
+        candidates, pool = self._candidates, self._pool
         best = number if best is None else best
-        lead = candidates.leads[number]
-        row = self._pool.rows[lead]
-        values = self._base(number).record()
-        values |= {
+        base, row, file = self._base(number), pool.rows[candidates.leads[number]], candidates.files[number]
+        own = self._own(number)
+        values = {
+            **base.record,
             "id": row.id,
-            "path": self.path(number),
+            "path": base.path if file is None else file.path,
             "modality": self.modality(number),
-            "content_hash": self.content_hash(number),
+            "content_hash": own.content_hash if own else b"",
             "state": state or self.state(number),
+            "matched": (),
             "copies": copies,
             "rank": rank,
             # Vectors in float16 are not quite of length 1. The order is settled: cosines are cut to what they can be.
-            "score": min(max(float(self._pool.scores[candidates.leads[best]]), -1.0), 1.0),
+            "score": min(max(float(pool.scores[candidates.leads[best]]), -1.0), 1.0),
             "match": candidates.matches[best],
             "level": level_of(candidates.answers[best]),
         }
-        if candidates.files[number] is not None:
-            values["facts"] = own_facts_of(row.facts)
-        values |= self._words(number)
-        return Hit(**values)
+        if file is not None:
+            values["facts"] = row.record["facts"]
+        self._add_words(values, number)
+        return hit_of(values)
 
-    def _words(self, number: int) -> dict[str, Any]:
-        """The evidence and text of a candidate."""
+    def _add_words(self, values: dict[str, Any], number: int) -> None:
+        """Add the evidence and text of a candidate."""
         candidates = self._candidates
         rows = [self._pool.rows[row] for row in candidates.rows[number]]
         if len(rows) == 1:
@@ -173,17 +173,16 @@ class Shown:
             evidence = tuple(dict.fromkeys([row.evidence for row in told]))
             text = self._base(number).text
             text = text or next((row.text for row in rows if row.text and row.evidence in evidence), None)
-        own = {"evidence": evidence, "text": text}
-        return own | self._letters(number, evidence) if number in self._told else own
+        values["evidence"], values["text"] = evidence, text
+        if number in self._told:
+            values |= self._letters(number, evidence)
 
     def text_row(self, number: int) -> int | None:
         """The row of a candidate whose text holds words, the most telling one."""
         told = self._told[number]
         numbers = self._candidates.rows[number]
         texts = [
-            row
-            for row in numbers
-            if row in told.held and any(one.where == "text" for one in told.matches.places(self._pool.rows[row]))
+            row for row in numbers if row in told.held and any(one.where == "text" for one in self._places(told, row))
         ]
         return max(texts, key=lambda row: told.matches.says(told.held[row]), default=None)
 
@@ -191,7 +190,7 @@ class Shown:
         """What is shown of the words that a candidate holds: evidence, text, and where they stand."""
         told, candidates = self._told[number], self._candidates
         matches = told.matches
-        places = {row: matches.places(self._pool.rows[row]) for row in candidates.rows[number] if row in told.held}
+        places = {row: self._places(told, row) for row in candidates.rows[number] if row in told.held}
         texts = [row for row, own in places.items() if any(place.where == "text" for place in own)]
         best = max(texts, key=lambda row: matches.says(told.held[row]), default=None)
         named = dict.fromkeys(place for own in places.values() for place in own if place.where != "text")
@@ -212,6 +211,10 @@ class Shown:
             by_look = []
         ordered = (*by_words, *by_look) if told.lead > 0 else (*by_look, *by_words)
         return {**found, "evidence": ordered or evidence, "matched": (*in_text, *named)}
+
+    def _places(self, told: Told, row: int) -> tuple[MatchedWords, ...]:
+        """Where in a row the words stand that it holds."""
+        return told.matches.places(self._pool.rows[row], told.held[row])
 
 
 def merged_copies(shown: Shown, group: Sequence[int], rank: int) -> Hit:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,47 +21,92 @@ if TYPE_CHECKING:
 _MOST_ROWS = 50_000
 """Rows of one word that are looked at; a word of more says too little to propose rows by it alone."""
 
+_MOST_KEPT, _FEW_ROWS = 4096, 128
+"""Words of a modality whose rows are kept, if they are so few: 4 MB."""
+
+Positions = NDArray[np.int64]
+
+
+class WordRows:
+    """Which rows of a modality hold a word. Queries ask for the same words again and again, so answers are kept.
+
+    Args:
+        index: of the rows.
+        rows: the rows.
+    """
+
+    def __init__(self, index: LexicalIndex, rows: Rows) -> None:
+        self._index, self._rows = index, rows
+        self._counts: dict[Sought, int] = {}
+        self._positions: dict[Sought, Positions] = {}
+
+    def __len__(self) -> int:
+        """How many rows have any words."""
+        return len(self._index)
+
+    def count(self, sought: Sought) -> int:
+        """How many rows hold a word or phrase, dead ones included."""
+        count = self._counts.get(sought)
+        if count is None:
+            count = self._index.count(sought)
+            _keep(self._counts, sought, count)
+        return count
+
+    def positions(self, sought: Sought) -> Positions:
+        """The positions of the rows that hold a word or phrase and are not deleted, ascending."""
+        found = self._positions.get(sought)
+        if found is None:
+            found = self._rows.live_positions_of(self._index.ids(sought))
+            if len(found) <= _FEW_ROWS:
+                _keep(self._positions, sought, found)
+        return found
+
+    def positions_of_all(self, all_sought: Sequence[Sought]) -> Positions:
+        """The same for the first rows that hold each of several words and phrases."""
+        return self._rows.live_positions_of(self._index.ids_with_all(all_sought, _MOST_ROWS))
+
+
+def _keep(kept: dict[Sought, Any], sought: Sought, answer: Any) -> None:
+    if len(kept) >= _MOST_KEPT:
+        kept.clear()
+    kept[sought] = answer
+
 
 def weigh(asked: WordsAsked, searchers: Sequence[Searcher], count_pieces: CountPieces | None) -> WordsAsked:
     """The words of a query with their weights among the rows of several spaces, see `WordsAsked.weighted`."""
-    indexes = [searcher.words(modality) for searcher in searchers for modality in searcher.modalities]
-    counts = [sum(index.count(sought) for index in indexes) for sought in asked.wanted]
+    indexes = [searcher.word_rows(modality) for searcher in searchers for modality in searcher.modalities]
+    counts = [sum([index.count(sought) for index in indexes]) for sought in asked.wanted]
     return asked.weighted(counts, sum(map(len, indexes)), count_pieces)
 
 
-def propose(
-    index: LexicalIndex, asked: WordsAsked, rows: Rows, mask: Mask | None, most: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def propose(index: WordRows, asked: WordsAsked, mask: Mask | None, most: int) -> tuple[Positions, NDArray[np.float64]]:
     """Positions of the rows that hold the most telling words of a query, the best first, and how telling they are.
 
     Args:
         index: of the rows.
         asked: the words, with their weights.
-        rows: the rows.
-        mask: which of them may answer; None for all.
+        mask: which rows may answer; None for all.
         most: how many positions, at most.
     """
-    found: list[NDArray[np.int64]] = []
-    weights: list[NDArray[np.float32]] = []
+    found: list[Positions] = []
+    weights: list[float] = []
     common: list[Sought] = []
     for sought, weight in zip(asked.wanted, asked.surprises, strict=True):
-        if index.count(sought) > _MOST_ROWS:
+        count = index.count(sought)
+        if count > _MOST_ROWS:
             common.append(sought)
-        else:
-            found.append(index.ids(sought))
-            weights.append(np.full(len(found[-1]), weight, np.float32))
+        elif count:
+            found.append(index.positions(sought))
+            weights.append(weight)
     if common and not any(map(len, found)):
-        found = [index.ids_with_all(common, _MOST_ROWS)]
-        weights = [np.ones(len(found[0]), np.float32)]
+        found, weights = [index.positions_of_all(common)], [1.0]
     if not any(map(len, found)):
         return np.empty(0, np.int64), np.empty(0)
-    ids, owners = np.unique(np.concatenate(found), return_inverse=True)
-    sums = np.bincount(owners, np.concatenate(weights), len(ids)).astype(np.float64)
-    positions = rows.live_positions_or_gaps(ids)
-    alive = positions >= 0
+    positions, owners = np.unique(np.concatenate(found), return_inverse=True)
+    each = np.repeat(np.array(weights, np.float32), [len(own) for own in found])
+    sums = np.bincount(owners, each, len(positions)).astype(np.float64, copy=False)
     if mask is not None:
-        alive[alive] = mask[positions[alive]]
-    positions, sums = positions[alive], sums[alive]
+        positions, sums = positions[mask[positions]], sums[mask[positions]]
     best = np.argsort(-sums, kind="stable")[:most]
     return positions[best], sums[best]
 

@@ -167,55 +167,75 @@ class WordsAsked:
         """How surprising it is to meet these of the wanted words, by number, in one row: the sum of theirs."""
         return sum(self.surprises[number] for number in held)
 
-    def matches(self, row: Written) -> tuple[set[int], tuple[MatchedWords, ...]]:
-        """Which of the wanted words a row holds, by number, and where."""
+    def matches(self, row: Written, among: Collection[int] | None = None) -> tuple[set[int], tuple[MatchedWords, ...]]:
+        """Which of the wanted words a row holds, by number, and where. ``among``: those that it may hold; None: any."""
+        wanted = [
+            (number, self.wanted[number]) for number in sorted(range(len(self.wanted)) if among is None else among)
+        ]
+        firsts = [sought.words[0] for _, sought in wanted]
         numbers: set[int] = set()
         places: list[MatchedWords] = []
-        for where, text in (("text", row.text), ("title", row.title), ("tags", ", ".join(row.tags))):
-            if text and (text.isascii() or self._may_hold(text)):
-                found = self._find_plain(text.lower()) if text.isascii() else self._find(placed_words(text))
+        for where, text in (
+            ("text", row.text),
+            ("title", row.title),
+            ("tags", ", ".join(row.tags) if row.tags else ""),
+        ):
+            if text and (text.isascii() or _holds_any(text, firsts)):
+                found = _find_plain(text.lower(), wanted) if text.isascii() else _find(placed_words(text), wanted)
+                if found:
+                    numbers.update(found)
+                    places += _places(where, found)
+        if _holds_any(row.path, firsts):
+            found = _find(_words_of_name(row.path, row.name_start), wanted)
+            if found:
                 numbers.update(found)
-                places += _places(where, found)
-        if self._may_hold(row.path):
-            found = self._find(_words_of_name(row.path, row.name_start))
-            numbers.update(found)
-            places += _places("name", found)
+                places += _places("name", found)
         return numbers, tuple(places)
 
-    def _may_hold(self, text: str) -> bool:
-        plain = folded(text)
-        return any(sought.words[0] in plain for sought in self.wanted)
 
-    def _find_plain(self, text: str) -> dict[int, list[tuple[int, int]]]:
-        """As `_find`, in an ASCII text in lower case; it is not cut into words, of which it may have many."""
-        found: dict[int, list[tuple[int, int]]] = {}
-        for number, sought in enumerate(self.wanted):
-            spans = []
-            start = text.find(sought.words[0])
-            while start >= 0:
+_Wanted = Sequence[tuple[int, Sought]]
+_Spans = dict[int, list[tuple[int, int]]]
+
+
+def _holds_any(text: str, firsts: Sequence[str]) -> bool:
+    plain = folded(text)
+    return any(first in plain for first in firsts)
+
+
+def _find_plain(text: str, wanted: _Wanted) -> _Spans:
+    """As `_find`, in an ASCII text in lower case; it is not cut into words, of which it may have many."""
+    found: _Spans = {}
+    for number, sought in wanted:
+        first = sought.words[0]
+        start = text.find(first)
+        is_word = len(sought.words) == 1 and not sought.prefix
+        while start >= 0:
+            end = start + len(first)
+            if not is_word:
                 end = _end_of_plain(text, start, sought)
-                if end:
-                    spans.append((start, end))
-                start = text.find(sought.words[0], start + 1)
-            if spans:
-                found[number] = spans
-        return found
+            elif text[end : end + 1].isalnum() or (start and text[start - 1].isalnum()):
+                end = 0
+            if end:
+                found.setdefault(number, []).append((start, end))
+            start = text.find(first, start + 1)
+    return found
 
-    def _find(self, words: Sequence[Word]) -> dict[int, list[tuple[int, int]]]:
-        """From where to where each wanted word stands among words, by number."""
-        starts: dict[str, list[int]] = {}
-        for place, word in enumerate(words):
-            starts.setdefault(word.folded, []).append(place)
-        found: dict[int, list[tuple[int, int]]] = {}
-        for number, sought in enumerate(self.wanted):
-            firsts: Iterable[int] = starts.get(sought.words[0], ())
-            if sought.prefix and len(sought.words) == 1:
-                firsts = range(len(words))
-            last = len(sought.words) - 1
-            spans = [(words[i].start, words[i + last].end) for i in firsts if _stands_at(words, i, sought)]
-            if spans:
-                found[number] = spans
-        return found
+
+def _find(words: Sequence[Word], wanted: _Wanted) -> _Spans:
+    """From where to where each wanted word stands among words, by number."""
+    starts: dict[str, list[int]] = {}
+    for place, word in enumerate(words):
+        starts.setdefault(word.folded, []).append(place)
+    found: _Spans = {}
+    for number, sought in wanted:
+        firsts: Iterable[int] = starts.get(sought.words[0], ())
+        if sought.prefix and len(sought.words) == 1:
+            firsts = range(len(words))
+        last = len(sought.words) - 1
+        spans = [(words[i].start, words[i + last].end) for i in firsts if _stands_at(words, i, sought)]
+        if spans:
+            found[number] = spans
+    return found
 
 
 def words_in(row: Written) -> frozenset[str]:
@@ -262,8 +282,15 @@ def _words_of_name(path: str, start: int) -> list[Word]:
 
 
 def _places(where: str, found: Mapping[int, Sequence[tuple[int, int]]]) -> list[MatchedWords]:
-    spans = sorted({span for spans in found.values() for span in spans})
-    return [MatchedWords(where, start, end) for start, end in spans]  # type: ignore[arg-type]
+    (spans, *others) = found.values()
+    if others:
+        spans = sorted({*spans, *(span for own in others for span in own)})
+    return [_matched(where, start, end) for start, end in spans]
+
+
+@functools.lru_cache(maxsize=4096)
+def _matched(where: str, start: int, end: int) -> MatchedWords:
+    return MatchedWords(where, start, end)  # type: ignore[arg-type]
 
 
 def _stands_at(words: Sequence[Word], place: int, sought: Sought) -> bool:

@@ -153,6 +153,8 @@ class Rows:
     def vectors_at(self, positions: NDArray[np.int64]) -> NDArray[np.float16]:
         """The stored vectors at ``positions``; float16 ``[len(positions), dim]``."""
         blocks = self.vector_blocks
+        if len(blocks) == 1:
+            return blocks[0][positions]
         starts = np.cumsum([0] + [len(block) for block in blocks])
         owners = np.searchsorted(starts, positions, side="right") - 1
         taken = np.empty((len(positions), blocks[0].shape[1]), np.float16)

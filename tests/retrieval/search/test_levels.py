@@ -45,6 +45,17 @@ def test_a_judgement_is_the_two_logistics_of_the_fit():
     assert first.match == pytest.approx(20 * 0.6 - 40 * 0.12 - math.log(1000) + 1, abs=1e-4)
 
 
+def test_queries_of_one_batch_are_judged_each_by_its_own_fit():
+    """A batch with one fit is judged at once, one with several line by line: both as each query alone."""
+    other = LevelFit(Logistic(10.0, 20.0, -1.0, -3.0), Logistic(5.0, -4.0, -2.0, 2.0))
+    spreads, lines = [0.1, 0.12, 0.14], np.stack([COSINES, COSINES / 2, COSINES / 3])
+    for fits in ([FIT, FIT, FIT], [FIT, other, FIT], [FIT, None, other], [None, None, None]):
+        whole = judge("text", fits, spreads, 500, lines, 3 * lines)
+        alone = [judge("text", [fits[i]], [spreads[i]], 500, lines[i : i + 1], 3 * lines[i : i + 1]) for i in range(3)]
+        for together, parts in zip(whole, zip(*alone, strict=True), strict=True):
+            np.testing.assert_array_equal(together, np.concatenate(parts))
+
+
 @given(rows=st.integers(1, 10**7), spread=st.floats(0.01, 0.3))
 def test_level_and_match_fall_with_the_cosine(rows, spread):
     found = judged(rows, spread=spread)

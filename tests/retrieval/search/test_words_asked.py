@@ -11,7 +11,7 @@ from mmsearch.indexes import Sought, placed_words
 from mmsearch.retrieval.search.hit_rows import Row
 from mmsearch.retrieval.search.letter_matches import LetterMatches
 from mmsearch.retrieval.search.levels import level_of
-from mmsearch.retrieval.search.words_asked import WordsAsked
+from mmsearch.retrieval.search.words_asked import WordsAsked, _find, _find_plain
 from mmsearch.retrieval.store.schema import FACT_NAMES
 
 ROWS = 10_000
@@ -145,7 +145,10 @@ def test_places_of_words_are_json():
 )
 def test_the_words_of_a_row_tell_which_of_them_it_holds(query):
     words = WordsAsked.of(Query(query))
-    assert LetterMatches(words).held_by(ROW) == words.matches(ROW)[0]
+    held, places = words.matches(ROW)
+    assert LetterMatches(words).held_by(ROW) == held
+    assert words.matches(ROW, held) == (held, places)
+    assert words.matches(ROW, held - {max(held, default=0)})[0] == held - {max(held, default=0)}
 
 
 plain = st.text(alphabet="ab1 .-_", max_size=30)
@@ -153,5 +156,5 @@ plain = st.text(alphabet="ab1 .-_", max_size=30)
 
 @given(plain, plain.filter(lambda text: any(map(str.isalnum, text))), st.booleans())
 def test_plain_texts_are_searched_without_being_cut_into_words(text, query, begins):
-    words = WordsAsked.of(Query(query.strip() + "*" * begins))
-    assert words._find_plain(text) == words._find(placed_words(text))
+    wanted = list(enumerate(WordsAsked.of(Query(query.strip() + "*" * begins)).wanted))
+    assert _find_plain(text, wanted) == _find(placed_words(text), wanted)
