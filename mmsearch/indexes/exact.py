@@ -102,18 +102,26 @@ def rescore(vectors: StoredVectors, queries: Float32, positions: Positions, k: i
 
     Each row is summed by itself: a score depends neither on the other queries nor on the other candidates.
     """
+    best = [_rescore_one(vectors, query, line, k) for query, line in zip(queries, positions, strict=True)]
+    if len(best) == 1 and len(best[0][0]) == k:
+        return best[0][0][None], best[0][1][None]
     scores = np.full((len(queries), k), -np.inf, np.float32)
     found = np.full((len(queries), k), -1, np.int64)
-    for row, line in enumerate(positions):
-        candidates = line if line.min(initial=0) >= 0 else line[line >= 0]
-        rows = vectors.take_float16(candidates)
-        kept = _prefilter(rows, queries[row], k)
-        if kept is not None:
-            candidates, rows = candidates[kept], rows[kept]
-        cosines = np.einsum("ij,j->i", to_float32(rows), queries[row])
-        best = np.lexsort((candidates, -cosines))[:k]
-        scores[row, : len(best)], found[row, : len(best)] = cosines[best], candidates[best]
+    for row, (cosines, candidates) in enumerate(best):
+        scores[row, : len(cosines)], found[row, : len(cosines)] = cosines, candidates
     return scores, found
+
+
+def _rescore_one(vectors: StoredVectors, query: Float32, line: Positions, k: int) -> Ranked:
+    """Scores and positions of the best of one query, both ``[k or fewer]``."""
+    candidates = line if line.min(initial=0) >= 0 else line[line >= 0]
+    rows = vectors.take_float16(candidates)
+    kept = _prefilter(rows, query, k)
+    if kept is not None:
+        candidates, rows = candidates[kept], rows[kept]
+    cosines = np.einsum("ij,j->i", to_float32(rows), query)
+    best = np.lexsort((candidates, -cosines))[:k]
+    return cosines[best], candidates[best]
 
 
 def candidate_cosines(vectors: StoredVectors, queries: Float32, positions: Positions) -> Float32:

@@ -166,12 +166,11 @@ class VectorIndex:
             scores, positions = self._scan(queries, k, allowed, count)
         else:
             scores, positions = self._search_approximately(queries, k, allowed, count)
-            if positions.min(initial=0) < 0:
-                short = np.flatnonzero((positions >= 0).sum(axis=1) < min(k, count))
-                if len(short):
-                    scores[short], positions[short] = self._scan(queries[short], k, allowed, count)
-        if positions.min(initial=0) >= 0:
-            return scores, self.ids[positions]
+            if positions.min(initial=0) >= 0:
+                return scores, positions if self._first == 0 else self.ids[positions]
+            short = np.flatnonzero((positions >= 0).sum(axis=1) < min(k, count))
+            if len(short):
+                scores[short], positions[short] = self._scan(queries[short], k, allowed, count)
         return scores, np.where(positions >= 0, self.ids[np.maximum(positions, 0)] if len(self) else -1, -1)
 
     def _scan(self, queries: Float32, k: int, allowed: Mask | None, count: int) -> tuple[Float32, Positions]:
@@ -256,7 +255,7 @@ class VectorIndex:
 
     def _positions_of(self, ids: NDArray[np.int64]) -> Positions:
         """Positions of ids; -1 for ids that no row has (any more)."""
-        if self._first == 0 and ids.size and ids.min() >= 0 and ids.max() < len(self):
+        if self._first == 0 and ids.size and ids.view(np.uint64).max() < self._rows:  # as such, -1 is the greatest
             return ids
         if self._first is not None:
             return np.where((ids >= self._first) & (ids < self._first + len(self)), ids - self._first, -1)
@@ -282,7 +281,11 @@ def checked_queries(queries: Float32, dim: int, k: int) -> Float32:
         raise UsageError(f"k must be at least 1, not {k}")
     if queries.ndim != 2 or queries.shape[1] != dim:
         raise SpaceMismatchError(f"queries of shape {list(queries.shape)} do not fit vectors of {dim} dimensions")
-    squares = queries @ queries[0] if len(queries) == 1 else np.einsum("ij,ij->i", queries, queries)
-    if not (squares.min(initial=1) > 0 and squares.max(initial=0) < np.inf):  # false for NaN too
+    if len(queries) == 1:
+        directed = 0 < float(queries[0] @ queries[0]) < math.inf  # false for NaN too
+    else:
+        squares = np.einsum("ij,ij->i", queries, queries)
+        directed = squares.min(initial=1) > 0 and squares.max(initial=0) < np.inf
+    if not directed:
         raise UsageError("a query vector has no direction (NaN, infinite or zero)")
     return queries

@@ -51,8 +51,8 @@ def nearest(
         selector = faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
         parameters = faiss.SearchParameters(sel=selector)
     with faiss_threads(1):
-        asked, found, places = (faiss.swig_ptr(array) for array in (queries, scores, numbers))
-        index.search_c(len(queries), asked, k, found, places, parameters)
+        pointer = faiss.swig_ptr
+        index.search_c(len(queries), pointer(queries), k, pointer(scores), pointer(numbers), parameters)
     del kept_alive
     return scores, numbers
 

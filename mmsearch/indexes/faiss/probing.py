@@ -21,7 +21,10 @@ from mmsearch.indexes.vectors import Float32
 REFERENCE_LIST = 10
 """Margins are counted from the list of this rank: how near the first few are varies by chance."""
 
-_EXTRA_LISTS = 32  # centroids looked up beyond twice as many as are probed on average
+# A text wants up to twice as many lists as queries do on average. To look up more centroids at once costs less than to
+# look a second time.
+_WIDTH_FACTOR, _EXTRA_LISTS = 2.5, 24  # centroids looked up, for each list that is probed on average, and beyond
+_WIDER = 2  # times as many are looked up if some may be missing
 _COMPLETE_SHARE = 0.75  # share of the centroids looked up of which none is missing (see `Centroids.nearest`)
 
 
@@ -56,7 +59,7 @@ def lists_within(centroids: Centroids, query: Float32, probing: Probing) -> tupl
     """Inner products with the centroids and numbers of the lists within a query's margin, nearest first, ``[n]``."""
     assert probing.probe_margin is not None
     factor = max(probing.probe_factor, 1.0)
-    width = 2 * math.ceil(probing.nprobe * factor) + _EXTRA_LISTS
+    width = math.ceil(_WIDTH_FACTOR * probing.nprobe * factor) + _EXTRA_LISTS
     while True:
         nearness, numbers = centroids.nearest(query, width)
         reference = nearness[min(REFERENCE_LIST, len(nearness)) - 1]
@@ -64,7 +67,7 @@ def lists_within(centroids: Centroids, query: Float32, probing: Probing) -> tupl
         wanted = math.ceil(np.count_nonzero(nearness >= least) * factor)
         if wanted <= _COMPLETE_SHARE * len(nearness) or len(nearness) == len(centroids):
             return nearness[:wanted], numbers[:wanted]
-        width *= 4
+        width *= _WIDER
 
 
 def lists_wanted(nearness: Float32, probing: Probing) -> NDArray[np.int64]:
