@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Protocol
@@ -22,7 +21,8 @@ THUMBNAIL_SIDE = 32
 _SAMPLES_PER_CELL = 4
 _MAX_STRETCH = 20
 _MAX_REFORMATTERS = 8
-_TEN_BITS = np.dtype("<u2")
+_EIGHT_BITS, _TEN_BITS = np.dtype(np.uint8), np.dtype("<u2")
+_SHAPE = (3, _SAMPLES_PER_CELL, THUMBNAIL_SIDE**2)
 UNSPECIFIED, BT601, BT709 = 2, 5, 1
 HD_HEIGHT = 720
 
@@ -46,12 +46,11 @@ FrameSamples = NDArray[Any]
 """Luma and two chroma planes, ``[3, n, 32 · 32]``: n values of each cell, uint8, or uint16 of 10 bits."""
 
 
-def thumbnails(samples: Sequence[FrameSamples]) -> FrameThumbnail:
-    """The thumbnails of frames, float32 ``[frames, 3, 32, 32]``, from samples of one shape and type."""
-    values = np.stack(samples)
-    sums = np.add.reduce(values, axis=2, dtype=np.uint16)
-    scale = (1.0 if values.dtype == np.uint8 else 0.25) / values.shape[2]
-    means: FrameThumbnail = sums * np.float32(scale)
+def thumbnails(samples: FrameSamples) -> NDArray[np.float32]:
+    """The thumbnails of frames, float32 ``[frames, 3, 32, 32]``, from their samples ``[frames, 3, n, 32 · 32]``."""
+    sums = np.add.reduce(samples, axis=2, dtype=np.uint16)
+    scale = (1.0 if samples.dtype == np.uint8 else 0.25) / samples.shape[2]
+    means: NDArray[np.float32] = sums * np.float32(scale)
     return means.reshape(-1, 3, THUMBNAIL_SIDE, THUMBNAIL_SIDE)
 
 
@@ -93,8 +92,11 @@ class Frame(Protocol):
     def held_bytes(self) -> int:
         """The memory that is held as long as the frame is."""
 
-    def samples(self) -> FrameSamples:
-        """Some of its values, of which `thumbnails` makes a small version for the comparison with other frames."""
+    def samples(self, room: FrameSamples | None = None) -> FrameSamples:
+        """Some of its values, of which `thumbnails` makes a small version for the comparison with other frames.
+
+        They are written to ``room`` if they have its shape and type.
+        """
 
     def picture(self, least: tuple[int, int] | None = None) -> Image.Image:
         """Upright, with square pixels, in RGB; with ``least`` (height, width) perhaps reduced, but not below that."""
@@ -118,7 +120,7 @@ class StillFrame:
         """See `Frame`."""
         return self.image.width * self.image.height * len(self.image.getbands())
 
-    def samples(self) -> FrameSamples:
+    def samples(self, room: FrameSamples | None = None) -> FrameSamples:
         """See `Frame`."""
         small = self.image.convert("YCbCr").resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BOX)
         return np.asarray(small).transpose(2, 0, 1).reshape(3, 1, THUMBNAIL_SIDE**2)
@@ -153,13 +155,15 @@ class FilmFrame:
     def _turns(self) -> int:
         return round(self.decoded.rotation / 90) % 4
 
-    def samples(self) -> FrameSamples:
+    def samples(self, room: FrameSamples | None = None) -> FrameSamples:
         """See `Frame`."""
         frame = self.decoded
         layout = _LAYOUTS.get(frame.format.name)
         if layout is None:
             frame, layout = self.scaler.reformat(frame, 96, 96, "yuv420p", interpolation="POINT"), _YUV_8
-        samples = np.empty((3, _SAMPLES_PER_CELL, THUMBNAIL_SIDE**2), np.uint8 if layout[0][3] == 8 else _TEN_BITS)
+        dtype = _EIGHT_BITS if layout[0][3] == 8 else _TEN_BITS
+        fits = room is not None and room.dtype == dtype and room.shape == _SHAPE
+        samples = room if room is not None and fits else np.empty(_SHAPE, dtype)
         planes: Any = frame.planes
         for (index, first, step, _), taken in zip(layout, samples, strict=True):
             plane = planes[index]

@@ -100,27 +100,32 @@ def with_cuts(frames: Iterable[FrameT]) -> Iterator[tuple[FrameT, FrameThumbnail
     begins towards its end, where it is detected. Frames of one colour begin no shot.
     """
     detector: _CutDetector[FrameT] = _CutDetector()
-    for group, samples in _groups(frames):
-        yield from detector.add(group, thumbnails(samples))
+    for group, small in _groups(frames):
+        yield from detector.add(group, small)
     yield from detector.finish()
 
 
-def _groups(frames: Iterable[FrameT]) -> Iterator[tuple[list[FrameT], list[FrameSamples]]]:
-    """Frames and their samples, some at a time: numpy takes hardly longer for eight small frames than for one."""
+def _groups(frames: Iterable[FrameT]) -> Iterator[tuple[list[FrameT], NDArray[np.float32]]]:
+    """Frames and their thumbnails, some at a time: numpy takes hardly longer for eight small frames than for one."""
     group: list[FrameT] = []
-    samples: list[FrameSamples] = []
-    room = 1
+    taken: FrameSamples = np.empty((0, 0), np.uint8)
+    room = 0
     for frame in frames:
-        taken = frame.samples()
-        if group and (len(group) == room or taken.shape != samples[0].shape or taken.dtype != samples[0].dtype):
-            yield group, samples
-            group, samples = [], []
-        if not group:
-            room = max(1, min(_GROUP, _GROUP_BYTES // max(1, frame.held_bytes)))
+        count = len(group)
+        place = taken[count] if 0 < count < room else None
+        samples = frame.samples(place)
+        if samples is not place:
+            if count and (count == room or samples.shape != taken.shape[1:] or samples.dtype != taken.dtype):
+                yield group, thumbnails(taken[:count])
+                group, count = [], 0
+            if not count:
+                room = max(1, min(_GROUP, _GROUP_BYTES // max(1, frame.held_bytes)))
+                if taken.shape != (room, *samples.shape) or taken.dtype != samples.dtype:
+                    taken = np.empty((room, *samples.shape), samples.dtype)
+            taken[count] = samples
         group.append(frame)
-        samples.append(taken)
     if group:
-        yield group, samples
+        yield group, thumbnails(taken[: len(group)])
 
 
 class _CutDetector(Generic[FrameT]):
@@ -151,17 +156,20 @@ class _CutDetector(Generic[FrameT]):
     def _states(self, times: Sequence[float], small: NDArray[np.float32]) -> list[_FrameState]:
         """Frames as they are remembered, each with its change since the last one before it that is not flat."""
         luma = small[:, 0].reshape(len(small), -1)
-        centred = luma - luma.mean(axis=1, keepdims=True)
+        centred = luma - np.add.reduce(luma, axis=1, keepdims=True) / luma.shape[1]
         flat = np.einsum("ij,ij->i", centred, centred) < _FLAT**2 * luma.shape[1]
         mixed = (_TO_MIXED @ (small @ _TO_MIXED.T)).reshape(len(small), -1)  # small products: no threads of BLAS
         may_mix = self._may_mix(np.array(times), mixed)
         states = [_FrameState(*facts) for facts in zip(times, small, mixed, may_mix, flat.tolist(), strict=True)]
         shown = [state for state in states if not state.flat]
-        before = [state.thumbnail for state in [*([self._before] if self._before else []), *shown]]
-        if len(before) > 1:
-            differences = np.diff(np.stack(before).reshape(len(before), -1), axis=0)
-            changes = np.abs(differences, out=differences).mean(axis=1)
-            for state, change in zip(shown[-len(changes) :], changes.tolist(), strict=True):
+        if len(shown) < len(small):
+            small = small[~flat]
+        if self._before is not None and shown:
+            shown[0].change = float(np.abs(small[0] - self._before.thumbnail).mean())
+        if len(shown) > 1:
+            differences = np.subtract(small[1:], small[:-1]).reshape(len(shown) - 1, -1)
+            changes = np.add.reduce(np.abs(differences, out=differences), axis=1) / differences.shape[1]
+            for state, change in zip(shown[1:], changes.tolist(), strict=True):
                 state.change = change
         return states
 

@@ -28,9 +28,10 @@ from mmsearch.retrieval.media.texts.text import join_notes
 from mmsearch.types import Facts
 
 if TYPE_CHECKING:
+    from av.audio.fifo import AudioFifo
     from av.audio.frame import AudioFrame
 
-_CHUNK_S = 1.0
+_CHUNK_S = 0.5
 _MIN_RATE, _MAX_RATE = 1_000, 3_000_000  # samples per second; DSD has 2.8 million
 _MANY_CHANNELS = 8
 
@@ -44,7 +45,7 @@ _JITTER_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A part of a sound; ``samples`` are mono, float32 ``[round((end_s - start_s) * rate)]`` in -1…1."""
+    """A part of a sound; ``samples`` are mono, float32 ``[round((end_s - start_s) * rate)]`` in -1…1, read only."""
 
     start_s: float
     end_s: float
@@ -138,7 +139,9 @@ class Sound:
         self.facts = replace(self._stated, duration_s=end / self._rate, note=self._note(end / self._rate))
 
     def _cut(self, start: int, samples: NDArray[np.float32]) -> Window:
-        return Window(start / self._rate, (start + len(samples)) / self._rate, samples.copy())
+        samples = samples[:]
+        samples.flags.writeable = False  # the next window may share them
+        return Window(start / self._rate, (start + len(samples)) / self._rate, samples)
 
     def _why_nothing(self) -> str:
         if self._packets.failed:
@@ -179,20 +182,24 @@ class Sound:
             )
 
     def _chunks(self) -> Iterator[tuple[NDArray[np.float32], int]]:
-        """Mono sound at its own rate, about a second at a time, with that rate."""
+        """Mono sound at its own rate, about half a second at a time, with that rate."""
         begin_s = done_s = self._since_s
         self._clock = clock = Clock(self._container, self.expected_s, mid_stream=begin_s > 0)
         pending = _Pending()
         rate = 0
         frames = clock.timed(self._packets.frames(begin_s), lambda frame: frame.samples / frame.sample_rate)
         for frame, time, length in frames:
-            if pending.count and (frame.sample_rate != rate or pending.count >= _CHUNK_S * rate):
+            changed = frame.sample_rate != rate
+            if pending.count and (changed or pending.count >= _CHUNK_S * rate):
                 yield self._joined(pending), rate
-            rate = _check_rate(frame.sample_rate)
+            if changed:
+                rate = _check_rate(frame.sample_rate)
             gap, skipped = time - done_s, 0
-            if gap < 0 and (done_s == begin_s or gap < -_JITTER_S):
+            if abs(gap) <= _JITTER_S and done_s != begin_s:
+                pass  # most frames
+            elif gap < 0:
                 skipped = min(round(-gap * rate), frame.samples)
-            elif gap > 0 and (done_s == begin_s or gap > _JITTER_S):
+            elif gap > 0:
                 self._may_fill_s -= gap
                 if self._may_fill_s < 0:
                     raise DecodeError("damaged: its time stamps leave gaps of hours that nothing fills")
@@ -214,6 +221,9 @@ class Sound:
 class _Pending:
     """Frames and samples that wait to become one array: a frame of MP3 lasts 26 ms, and each call of numpy costs.
 
+    Frames wait in FFmpeg's queue, so that the decoder writes the next one to the same memory, which the processor's
+    cache still holds.
+
     Attributes:
         count: how many samples of each channel wait.
         not_finite: there were infinite samples or NaN, which became 0.
@@ -223,16 +233,18 @@ class _Pending:
         self.count = 0
         self.not_finite = False
         self._samples: list[NDArray[np.float32]] = []
-        self._frames: list[AudioFrame] = []
-        self._kind: tuple[str, int] = ("", 0)  # sample format and number of channels
+        self._queue: AudioFifo | None = None
+        self._kind: tuple[str, int, int] = ("", 0, 0)  # sample format, number of channels, rate
 
     def add(self, frame: AudioFrame, skipped: int) -> None:
-        """Add a frame without its first ``skipped`` samples."""
-        kind = (frame.format.name, frame.layout.nb_channels)
-        if skipped or kind != self._kind:
+        """Add a frame without its first ``skipped`` samples; the frame loses its time stamp."""
+        kind = (frame.format.name, frame.layout.nb_channels, frame.sample_rate)
+        if skipped or kind != self._kind or self._queue is None:
             self._convert()
-            self._kind = kind
-        self._frames.append(frame)
+            if kind != self._kind or self._queue is None:
+                self._queue, self._kind = _queue_of(kind[0]), kind
+        frame.pts = None  # the queue refuses gaps
+        self._queue.write(frame)
         self.count += frame.samples - skipped
         if skipped:
             self._convert()
@@ -251,64 +263,64 @@ class _Pending:
         return taken[0] if len(taken) == 1 else np.concatenate(taken)
 
     def _convert(self) -> None:
-        if not self._frames:
+        joined = None if self._queue is None else self._queue.read()
+        if joined is None:
             return
-        name, channels = self._kind
-        values = _channels(self._frames, name, channels)
-        self._frames = []
+        values = _channels(joined)
         with np.errstate(over="ignore", invalid="ignore"):
             mean = _mean(values)
             total = float(mean.sum())
         # NaN and infinity stay in sums: one sum clears most chunks.
-        if values.dtype.kind == "f" and not math.isfinite(total) and not np.isfinite(values).all():
+        dtype = values[0].dtype
+        if dtype.kind == "f" and not math.isfinite(total) and not all(np.isfinite(row).all() for row in values):
             self.not_finite = True
-            mean = _mean(np.where(np.isfinite(values), values, 0))
-        if values.dtype.kind != "f":
-            mean = mean / float(1 << (8 * values.dtype.itemsize - 1)) - (values.dtype.kind == "u")
+            mean = _mean([np.where(np.isfinite(row), row, 0) for row in values])
+        if dtype.kind != "f":
+            mean = mean / float(1 << (8 * dtype.itemsize - 1)) - (dtype.kind == "u")
         self._samples.append(mean.astype(np.float32, copy=False))
 
 
-def _channels(frames: list[AudioFrame], name: str, channels: int) -> NDArray[Any]:
-    """The samples of frames of one kind, ``[channels, n]``.
+def _queue_of(name: str) -> AudioFifo:
+    """A queue of frames of a sample format.
 
     Raises:
         DecodeError: samples that numpy has no type for.
     """
+    from av.audio.fifo import AudioFifo
     from av.audio.frame import format_dtypes
 
     if name not in format_dtypes:
         raise DecodeError("samples of a kind that cannot be read")
-    dtype = np.dtype(format_dtypes[name])
+    return AudioFifo()
+
+
+def _channels(frame: AudioFrame) -> list[NDArray[Any]]:
+    """The samples of each channel of a frame, in its own memory."""
+    from av.audio.frame import format_dtypes
+
+    name, count, channels = frame.format.name, frame.samples, frame.layout.nb_channels
+    dtype, planes = np.dtype(format_dtypes[name]), frame.planes
     if not name.endswith("p"):
-        return (
-            np.concatenate(
-                [np.frombuffer(_memory(frame.planes[0]), dtype, frame.samples * channels) for frame in frames]
-            )
-            .reshape(-1, channels)
-            .T
-        )
-    values = np.empty((channels, sum(frame.samples for frame in frames)), dtype)
-    planes = [(frame.planes, frame.samples) for frame in frames]
-    for channel, row in enumerate(values):
-        np.concatenate([np.frombuffer(_memory(plane[channel]), dtype, count) for plane, count in planes], out=row)
-    return values
+        return list(np.frombuffer(_memory(planes[0]), dtype, count * channels).reshape(-1, channels).T)
+    return [np.frombuffer(_memory(plane), dtype, count) for plane in planes]
 
 
 def _memory(plane: object) -> Any:
     return plane
 
 
-def _mean(channels: NDArray[Any]) -> NDArray[Any]:
-    """The mean of channels ``[channels, n]``, exact to float32; several times as fast as `numpy.mean`."""
-    exact = (
-        np.float32
-        if channels.dtype.itemsize < 4 or (channels.dtype == np.float32 and len(channels) <= 2)
-        else np.float64
-    )
-    total: NDArray[Any] = channels[0].astype(exact)
-    for channel in channels[1:]:
+def _mean(channels: list[NDArray[Any]]) -> NDArray[Any]:
+    """The mean of channels, exact to float32; several times as fast as `numpy.mean`."""
+    dtype = channels[0].dtype
+    exact = np.float32 if dtype.itemsize < 4 or (dtype == np.float32 and len(channels) <= 2) else np.float64
+    if len(channels) == 1:
+        return channels[0].astype(exact)
+    total: NDArray[Any] = np.add(channels[0], channels[1], dtype=exact)
+    for channel in channels[2:]:
         total += channel
-    if len(channels) > 1:
+    if len(channels) == 2:
+        total *= 0.5  # exact, and faster than a division
+    else:
         total /= len(channels)
     return total
 
