@@ -23,6 +23,7 @@ _FEW_PRODUCTS = 1 << 18  # of one query: below, a thread alone takes no longer t
 _SELECTIVE = 0.25  # share of allowed rows below which copying them out beats scanning all rows
 _COPIED_ROWS = 1 << 16  # rows that a thread copies out at a time: 128 MB at 512 dimensions
 _SCANNED_ROWS = 1 << 16  # rows that are compared in place at a time
+_RANKED_QUERIES = 16  # whose last candidates are scored together
 _EXTRA_ROWS = 16  # rows looked at beyond k, to notice near ties with the k-th
 
 Chunk = tuple[int, int]
@@ -102,26 +103,36 @@ def rescore(vectors: StoredVectors, queries: Float32, positions: Positions, k: i
 
     Each row is summed by itself: a score depends neither on the other queries nor on the other candidates.
     """
-    best = [_rescore_one(vectors, query, line, k) for query, line in zip(queries, positions, strict=True)]
-    if len(best) == 1 and len(best[0][0]) == k:
-        return best[0][0][None], best[0][1][None]
     scores = np.full((len(queries), k), -np.inf, np.float32)
     found = np.full((len(queries), k), -1, np.int64)
-    for row, (cosines, candidates) in enumerate(best):
-        scores[row, : len(cosines)], found[row, : len(cosines)] = cosines, candidates
+    for start in range(0, len(queries), _RANKED_QUERIES):
+        some = slice(start, start + _RANKED_QUERIES)
+        asked = queries[some]
+        kept = [_contenders(vectors, query, line, k) for query, line in zip(asked, positions[some], strict=True)]
+        if len(kept) == 1:
+            candidates, rows = kept[0]
+            cosines = np.einsum("ij,j->i", to_float32(rows), asked[0])
+            best = np.lexsort((candidates, -cosines))[:k]
+            scores[start, : len(best)], found[start, : len(best)] = cosines[best], candidates[best]
+            continue
+        candidates, rows = (np.concatenate([one[side] for one in kept]) for side in (0, 1))
+        counts = np.array([len(one[0]) for one in kept])
+        owners = np.repeat(np.arange(len(kept)), counts)
+        cosines = np.einsum("ij,ij->i", to_float32(rows), asked[owners])
+        order = np.lexsort((candidates, -cosines, owners))  # owners stay as they are
+        ranks = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+        best = np.flatnonzero(ranks < k)
+        lines, columns, chosen = owners[best], ranks[best], order[best]
+        scores[some][lines, columns], found[some][lines, columns] = cosines[chosen], candidates[chosen]
     return scores, found
 
 
-def _rescore_one(vectors: StoredVectors, query: Float32, line: Positions, k: int) -> Ranked:
-    """Scores and positions of the best of one query, both ``[k or fewer]``."""
+def _contenders(vectors: StoredVectors, query: Float32, line: Positions, k: int) -> tuple[Positions, Float16]:
+    """Of the candidates of one query those that may be among its k best, and their rows."""
     candidates = line if line.min(initial=0) >= 0 else line[line >= 0]
     rows = vectors.take_float16(candidates)
     kept = _prefilter(rows, query, k)
-    if kept is not None:
-        candidates, rows = candidates[kept], rows[kept]
-    cosines = np.einsum("ij,j->i", to_float32(rows), query)
-    best = np.lexsort((candidates, -cosines))[:k]
-    return cosines[best], candidates[best]
+    return (candidates, rows) if kept is None else (candidates[kept], rows[kept])
 
 
 def candidate_cosines(vectors: StoredVectors, queries: Float32, positions: Positions) -> Float32:

@@ -44,7 +44,7 @@ from mmsearch.machine import usable_cpus
 _MIN_VALUES_FOR_THREADS = 1 << 24  # values in a training sample
 _QUERIES_PER_THREAD = 8
 _BLOCK_QUERIES = 1024  # compared with the centroids at a time
-_GROUP_QUERIES = 64  # searched together: with more, their numbers of lists differ too much
+_GROUP_QUERIES = 128  # searched together: with more, their numbers of lists differ too much
 
 MIN_TOGETHER = 64
 """Queries from which `ApproximateIndex.candidates_together` searches some together."""
