@@ -14,7 +14,8 @@ PAGE = ROOT / "docs" / "api.md"
 WIDTH = 120
 INTRO = """# API
 
-Everything that `import mmsearch` offers, and the modules `mmsearch.models` and `mmsearch.indexes`. The
+Everything that `import mmsearch` offers, and the modules `mmsearch.library`, `mmsearch.models` and
+`mmsearch.indexes`. The
 [guide](guide.md) shows how the parts go together. This page is made from the docstrings with `make docs`.
 """
 SECTIONS: dict[str, dict[str, Sequence[str]]] = {
@@ -37,6 +38,7 @@ SECTIONS: dict[str, dict[str, Sequence[str]]] = {
             "CannotEmbedError",
             "SpaceMismatchError",
             "NoSuchRowError",
+            "NoSuchSearchError",
             "NoSuchFileError",
             "FileNotServedError",
             "DecodeError",
@@ -52,11 +54,27 @@ SECTIONS: dict[str, dict[str, Sequence[str]]] = {
         ]
     },
     "Lines of words": {"mmsearch": ["read_query", "Reading", "ReadPart", "KnownNames", "KnownPlace"]},
-    "Command lines": {"mmsearch": ["read_query_line", "QueryLine", "read_moment"]},
+    "Command lines": {"mmsearch": ["read_query_line", "QueryLine", "read_line_terms", "LineTerms", "read_moment"]},
     "Encoders of your own": {
         "mmsearch": ["Encoder", "TextEncoder", "ImageEncoder", "AudioEncoder", "VideoEncoder", "ImageTransform"]
     },
     "Transcribers of your own": {"mmsearch": ["Transcriber", "Said", "Heard"]},
+    "Order": {
+        "mmsearch.library": [
+            "save_search",
+            "saved_search",
+            "saved_searches",
+            "rename_search",
+            "delete_search",
+            "look",
+            "note_look",
+            "follow",
+            "SavedSearch",
+            "LastLook",
+            "LinkedFolder",
+            "Looked",
+        ]
+    },
     "Models": {
         "mmsearch.models": ["catalogue", "transcribers", "best", "is_ready", "resolve", "pull", "export", "ModelInfo"]
     },

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         NewerFormatError,
         NoSuchFileError,
         NoSuchRowError,
+        NoSuchSearchError,
         ReadOnlyError,
         SpaceMismatchError,
         TransientDecodeError,
@@ -57,8 +58,9 @@ if TYPE_CHECKING:
     from mmsearch.retrieval.media.extractor import Clip, Extractor
     from mmsearch.retrieval.media.pictures.transform import ImageTransform
     from mmsearch.retrieval.progress import Progress
+    from mmsearch.retrieval.search.line_terms import LineTerms, QueryLine
     from mmsearch.retrieval.search.query import Query, StoredRow, Term
-    from mmsearch.retrieval.search.query_line import QueryLine, read_moment, read_query_line
+    from mmsearch.retrieval.search.query_line import read_line_terms, read_moment, read_query_line
     from mmsearch.retrieval.search.reading.known import KnownNames, KnownPlace
     from mmsearch.retrieval.search.reading.read import read_query
     from mmsearch.retrieval.search.reading.reading import Reading, ReadPart
@@ -84,6 +86,7 @@ _MODULES = {
         "NewerFormatError",
         "NoSuchFileError",
         "NoSuchRowError",
+        "NoSuchSearchError",
         "ReadOnlyError",
         "SpaceMismatchError",
         "TransientDecodeError",
@@ -111,7 +114,8 @@ _MODULES = {
     "mmsearch.retrieval.media.pictures.transform": ("ImageTransform",),
     "mmsearch.retrieval.progress": ("Progress",),
     "mmsearch.retrieval.search.query": ("Query", "StoredRow", "Term"),
-    "mmsearch.retrieval.search.query_line": ("QueryLine", "read_moment", "read_query_line"),
+    "mmsearch.retrieval.search.line_terms": ("LineTerms", "QueryLine"),
+    "mmsearch.retrieval.search.query_line": ("read_line_terms", "read_moment", "read_query_line"),
     "mmsearch.retrieval.search.reading.known": ("KnownNames", "KnownPlace"),
     "mmsearch.retrieval.search.reading.read": ("read_query",),
     "mmsearch.retrieval.search.reading.reading": ("ReadPart", "Reading"),
@@ -154,6 +158,7 @@ __all__ = [
     "KnownPlace",
     "LevelQuality",
     "LevelScores",
+    "LineTerms",
     "MMSearchError",
     "MatchedWords",
     "ModalityStatus",
@@ -162,6 +167,7 @@ __all__ = [
     "NewerFormatError",
     "NoSuchFileError",
     "NoSuchRowError",
+    "NoSuchSearchError",
     "Notice",
     "NoticeKind",
     "OwnFacts",
@@ -194,6 +200,7 @@ __all__ = [
     "UsageError",
     "VideoEncoder",
     "__version__",
+    "read_line_terms",
     "read_moment",
     "read_query",
     "read_query_line",

@@ -126,6 +126,10 @@ class NoSuchRowError(UsageError):
     """No row of the collection has an id, or has it any more."""
 
 
+class NoSuchSearchError(UsageError):
+    """No search is saved under a name."""
+
+
 class CollectionExistsError(UsageError):
     """A collection is to be made where one is."""
 

@@ -386,7 +386,18 @@ COMMON = {
     "mmsearch",
     *(
         f"mmsearch.{name}"
-        for name in ("errors", "notices", "types", "own_facts", "hits", "extracts", "unit", "durable", "machine")
+        for name in (
+            "errors",
+            "notices",
+            "types",
+            "own_facts",
+            "hits",
+            "extracts",
+            "unit",
+            "durable",
+            "machine",
+            "saved_files",
+        )
     ),
 }
 SHARED = COMMON | {f"{R}.progress", f"{R}.paths", f"{R}.onnx_session"}

@@ -77,6 +77,10 @@ class Answerer:
         """The answers to several queries; see `Collection.ask_many`."""
         return self._by_one(lambda one: one.ask_many(queries, k, watch=watch, **options), queries, options)
 
+    def reopen(self) -> bool:
+        """Move to the newest manifest, if the collection is open here; a server does so by itself."""
+        return self._opened is not None and self._opened.reopen()
+
     @property
     def names(self) -> KnownNames:
         """The names that the collection knows, whoever is asked for them."""

@@ -19,6 +19,8 @@ COMMANDS = {
         "Find and embed new and changed files under PATHs (default: all indexed before), and forget deleted ones.",
     ),
     "query": ("query", "Search by words or by example."),
+    "save": ("save", "Keep a search under NAME: `mmsearch query @NAME` asks it again."),
+    "saved": ("saved", "List saved searches, or the one of a NAME; rename and delete them."),
     "listen": ("listen", "Record SOURCE and index it as it comes, until it ends or Ctrl-C."),
     "serve": ("serve", "Serve a page to look at, and an HTTP interface for apps."),
     "mcp": ("mcp", "Offer search to an agent as tools, over standard input and output."),

@@ -51,6 +51,24 @@ def exportable_models(ctx: click.Context, parameter: click.Parameter, begun: str
     return [item for item in model_names(ctx, parameter, begun) if item.value in exportable]
 
 
+def saved_names(ctx: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem[str]]:
+    """The names of saved searches, each with what it asks as help; with ``@`` if it was begun so."""
+    from mmsearch import CollectionDamagedError
+    from mmsearch.cli.options import collection_path
+    from mmsearch.library import saved_searches
+
+    sign = "@" if begun.startswith("@") else ""
+    found = saved_searches(collection_path(ctx.params.get("collection")))
+    named = [one for one in found if not isinstance(one, CollectionDamagedError)]
+    items = [CompletionItem(sign + search.name, help=search.describe()) for search in named]
+    return [item for item in items if item.value.startswith(begun)]
+
+
+def terms(ctx: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem[str]]:
+    """A saved search after ``@``, else files."""
+    return saved_names(ctx, parameter, begun) if begun.startswith("@") else files(ctx, parameter, begun)
+
+
 def files(ctx: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem[str]]:
     """Files and folders; the shell lists them itself."""
     return [CompletionItem(begun, type="file")]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,7 +18,8 @@ from mmsearch.cli.hints import with_hint
 from mmsearch.cli.options import collection_path, command, common_options, device_option, precision_option
 from mmsearch.cli.output import echo, print_json, say, terminal_safe
 from mmsearch.cli.render import as_listed, print_answer, print_paths
-from mmsearch.types import LEVELS, counted, modalities_named
+from mmsearch.cli.search_options import Asked, search_options, takes_asked
+from mmsearch.types import LEVELS, counted
 
 if TYPE_CHECKING:
     from mmsearch import Answer, Notice, QueryLine, Reading
@@ -27,111 +27,33 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("terms", metavar="TERM...", nargs=-1, shell_complete=completers.files)
-@click.option(
-    "--minus",
-    metavar="TERM",
-    multiple=True,
-    shell_complete=completers.files,
-    help="Push the query away from this; repeatable.",
-)
-@click.option(
-    "--like",
-    metavar="ID|FILE",
-    multiple=True,
-    shell_complete=completers.files,
-    help="Move the query towards this: a hit's id (-v shows it) or a file; repeatable.",
-)
-@click.option(
-    "--unlike",
-    metavar="ID|FILE",
-    multiple=True,
-    shell_complete=completers.files,
-    help="Leave this out, and move the query a little away; repeatable.",
-)
-@click.option("-k", default=10, show_default=True, help="Number of hits.")
-@click.option(
-    "--min",
-    "min_level",
-    metavar="LEVEL",
-    shell_complete=completers.least_levels,
-    help="Leave out hits of a lower level than strong, likely or weak.",
-)
-@click.option(
-    "--to",
-    metavar="MODALITY",
-    multiple=True,
-    shell_complete=completers.modalities,
-    help="Answer only with image, text, audio or video; repeatable.",
-)
-@click.option("--under", metavar="DIR", shell_complete=completers.folders, help="Only files in this folder.")
-@click.option("--after", metavar="DATE", help="Only files taken (else changed) on this date or later.")
-@click.option("--before", metavar="DATE", help="Only files taken (else changed) before this date.")
-@click.option("--where", metavar="CONDITION", help='Only rows that fulfil a condition, such as "width > 1000".')
-@click.option("--near", metavar="LAT,LON[,KM]", help="Only what was made near a position, such as 38.7,-9.1,10km.")
-@click.option("--place", metavar="NAME", help="Only what was made in this town, region or country.")
-@click.option("--camera", metavar="NAME", help="Only what was made with this camera: all of its words or some.")
-@click.option(
-    "--sort",
-    metavar="ORDER",
-    shell_complete=completers.orders,
-    help="relevance (the default), newest or oldest: by date, good hits alone.",
-)
-@click.option("--text", is_flag=True, help="Take all TERMs literally: no files, weights, moments or +.")
-@click.option("--literal", is_flag=True, help="Read no dates, places, kinds, cameras or negations out of words.")
-@click.option(
-    "--transcribe",
-    default="auto",
-    metavar="MODEL",
-    shell_complete=completers.transcribers,
-    help="The model that reads what is said in say:FILE (auto: one that is here).",
-)
-@click.option("--lexical", is_flag=True, help="Find only what holds words of the query to the letter.")
-@click.option("--semantic", is_flag=True, help="Find by meaning alone, not by the letter.")
-@click.option("--all-spans", is_flag=True, help="List each moment of a film or sound, not only the best.")
-@click.option("--include-self", is_flag=True, help="Let the query file be a hit.")
-@click.option("--exact", is_flag=True, help="Compare every row, even if there is an index.")
+@click.argument("terms", metavar="TERM...", nargs=-1, shell_complete=completers.terms)
+@search_options
 @click.option("--flat", is_flag=True, help="List hits of several kinds by rank, not grouped by kind.")
 @click.option("--paths", is_flag=True, help="Print only paths, one per line.")
 @click.option("--print0", is_flag=True, help="Print only paths, each ended by NUL, for xargs -0.")
 @click.option("--gone", is_flag=True, help="With --paths or --print0: keep files that are gone.")
 @click.option("--preview", is_flag=True, help="Show small pictures, and frames of films at the hit, below the table.")
 @click.option("--open", "open_", is_flag=True, help="Open the first hit, a film or sound at its time.")
+@click.option("--new", is_flag=True, help="Of @NAME, only hits that have come since the last look with --new.")
+@click.option("--watch", "watch_", is_flag=True, help="Go on, and print new hits as files are indexed, until Ctrl-C.")
 @click.option("--no-server", is_flag=True, help="Load models here, even if a server of the collection is running.")
 @device_option
 @precision_option
 @common_options
 @command
+@takes_asked
 def query(
     terms: tuple[str, ...],
-    minus: tuple[str, ...],
-    like: tuple[str, ...],
-    unlike: tuple[str, ...],
-    k: int,
-    min_level: str | None,
-    to: tuple[str, ...],
-    under: str | None,
-    after: str | None,
-    before: str | None,
-    where: str | None,
-    near: str | None,
-    place: str | None,
-    camera: str | None,
-    sort: str | None,
-    text: bool,
-    literal: bool,
-    transcribe: str,
-    lexical: bool,
-    semantic: bool,
-    all_spans: bool,
-    include_self: bool,
-    exact: bool,
+    asked: Asked,
     flat: bool,
     paths: bool,
     print0: bool,
     gone: bool,
     preview: bool,
     open_: bool,
+    new: bool,
+    watch_: bool,
     no_server: bool,
     device: str,
     precision: str,
@@ -148,53 +70,46 @@ def query(
     from standard input, one per line.
 
     Words are read further: "beach without people in July 2023", "photos of dogs in Lisbon". --literal leaves it.
+
+    @NAME is a saved search (see `mmsearch save`); TERMs after it are added to it.
     """
-    from mmsearch import read_query_line
     from mmsearch.cli.watch import reading_shown
 
-    if not (terms or like or unlike):
+    if not (terms or asked.has_marks):
         raise click.MissingParameter(param_type="argument", param_hint="'TERM...'")
-    options: dict[str, Any] = {
-        "min_level": min_level,
-        "to": modalities_named(to),
-        "under": under,
-        "after": after,
-        "before": before,
-        "where": where,
-        "near": near,
-        "place": place,
-        "camera": camera,
-        "sort": sort,
-        "all_spans": all_spans,
-        "include_self": include_self,
-        "exact": exact,
-        "mode": _mode(lexical, semantic),
-    }
-    output = _Output(as_json, paths, print0, gone, flat, quiet, verbose, min_level)
+    output = Output(as_json, paths, print0, gone, flat, quiet, verbose, asked.options["min_level"])
+    named = asked.is_name(terms)
     many = terms == ("-",)
-    if many and (preview or open_):
-        raise UsageError("--preview and --open show one answer, not those to many lines")
+    if many and (preview or open_ or watch_):
+        raise UsageError("--preview, --open and --watch show one answer, not those to many lines")
     if preview and (as_json or paths or print0):
         raise UsageError("--preview draws below the table of hits: leave out --json, --paths and --print0")
-    with Answerer(collection_path(collection), device, precision, use_server=not no_server) as opened:
-        read_line = partial(
-            read_query_line,
-            minus=minus,
-            like=like,
-            unlike=unlike,
-            as_text=text,
-            literal=literal,
-            known=opened.names,
-            transcribe=transcribe,
-        )
+    if new and not named:
+        raise UsageError("--new shows what has come to a saved search: query @NAME --new")
+    home = collection_path(collection)
+    with Answerer(home, device, precision, use_server=not no_server) as opened:
         if many:
-            _answer_lines(opened, read_line, k, options, output)
+            _answer_lines(opened, asked, output)
             return
-        line = read_line(terms)
+        if watch_:
+            from mmsearch.cli.saved_queries import follow
+
+            follow(opened, home, terms, asked, output, new=new)
+            return
         with reading_shown(output.is_silent) as watch:
-            answer = line.explain(opened.ask(line.query, k, watch=watch, **line.options_with(options)))
+            if named:
+                from mmsearch.cli.saved_queries import first_look
+
+                look = first_look(opened, home, terms, asked, watch, output, new=new)
+                line, answer = look.line, look.answer
+            else:
+                line = asked.read(terms).read(known=opened.names)
+                found = opened.ask(line.query, asked.wanted, watch=watch, **line.options_with(asked.options))
+                answer = line.explain(found)
     output.say_notices((*line.notices, *answer.notices))
     output.show(answer, reading=line.reading)
+    if named:
+        look.note(output)
     if preview:
         from mmsearch.cli.preview import print_previews
 
@@ -205,19 +120,7 @@ def query(
         open_hit(answer.hits[0])
 
 
-def _mode(lexical: bool, semantic: bool) -> str:
-    if lexical and semantic:
-        raise UsageError("--lexical and --semantic exclude each other: leave both out to find by both")
-    return "lexical" if lexical else "semantic" if semantic else "hybrid"
-
-
-def _answer_lines(
-    opened: Answerer,
-    read_line: Callable[[Sequence[str]], QueryLine],
-    k: int,
-    options: dict[str, Any],
-    output: _Output,
-) -> None:
+def _answer_lines(opened: Answerer, asked: Asked, output: Output) -> None:
     """Answer each line of standard input, which is one TERM; exit with code 1 if a line could not be answered."""
     from mmsearch.cli.lines import answer_lines
     from mmsearch.cli.watch import reading_shown
@@ -231,19 +134,20 @@ def _answer_lines(
         found: dict[int, Answer | MMSearchError] = {}
         alike: dict[str, list[int]] = {}
         for i, line in enumerate(read):
-            alike.setdefault(repr(line.options_with(options)), []).append(i)
+            alike.setdefault(repr(line.options_with(asked.options)), []).append(i)
         with reading_shown(output.is_silent) as watch:
             for places in alike.values():
-                own = read[places[0]].options_with(options)
+                own = read[places[0]].options_with(asked.options)
                 queries = [read[i].query for i in places]
                 found.update(zip(places, opened.ask_many(queries, k, watch=watch, **own), strict=True))
         return [found[i] for i in range(len(read))]
 
+    k = asked.wanted
     if sys.stdin is None:
         raise UsageError("standard input is closed: there are no queries to read")
     failed = answer_lines(
         sys.stdin.buffer,
-        lambda words: read_line([words]),
+        lambda words: asked.read([words]).read(known=opened.names),
         ask,
         show,
     )
@@ -252,7 +156,7 @@ def _answer_lines(
 
 
 @dataclass(slots=True)
-class _Output:
+class Output:
     """Prints answers as the options ask: as a table, JSON or paths."""
 
     as_json: bool
@@ -263,6 +167,7 @@ class _Output:
     quiet: bool
     verbose: bool
     min_level: str | None
+    none: str = ""
     _shown: int = 0
 
     @property
@@ -271,12 +176,15 @@ class _Output:
         return self.quiet or self.as_json
 
     def say_notices(self, notices: Iterable[str | Notice], where: str = "") -> None:
+        """Print notices, each after ``where``."""
         if not self.quiet:
             for notice in notices:
                 say(where + with_hint(str(notice), None if isinstance(notice, str) else notice.hint))
 
-    def show(self, answer: Answer, line: InputLine | None = None, reading: Reading | None = None) -> None:
-        """Print an answer. ``line``: the query, if there are several; it becomes a heading."""
+    def show(
+        self, answer: Answer, line: InputLine | None = None, reading: Reading | None = None, heading: str = ""
+    ) -> None:
+        """Print an answer. ``line``: the query, if there are several; it becomes the heading."""
         where = "" if line is None else f"line {line.number}: "
         if self.as_json:
             numbered = {} if line is None else {"line": line.number}
@@ -286,7 +194,9 @@ class _Output:
             self._show_paths(answer, where)
         else:
             if line is not None:
-                echo(("\n" if self._shown else "") + terminal_safe(f"# {line.words}"))
+                heading = f"{line.words}"
+            if heading:
+                echo(("\n" if self._shown else "") + terminal_safe(f"# {heading}"))
             print_answer(as_listed(answer.hits, flat=self.flat), answer.level, verbose=self.verbose)
             if not answer.hits and not self.quiet and (why := self._why_none(answer)):
                 say(where + why)
@@ -300,6 +210,8 @@ class _Output:
             notice.kind in (NoticeKind.LEVELS_UNKNOWN, NoticeKind.READING_LEAVES_NOTHING) for notice in answer.notices
         ):
             return ""
+        if self.none:
+            return self.none
         if self.min_level is None:
             return "no hits"
         return f"no hit is {self.min_level}" + ("" if self.min_level == LEVELS[0] else " or better")

@@ -2,3 +2,57 @@
 
 All of it works on a `Collection` through its public calls. Each function takes the collection first.
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mmsearch.library.saved.keep import delete_search, rename_search, save_search, saved_search, saved_searches
+    from mmsearch.library.saved.look import Looked, follow, look, note_look
+    from mmsearch.library.saved.search import LastLook, LinkedFolder, SavedSearch
+
+_MODULES = {
+    "mmsearch.library.saved.keep": (
+        "delete_search",
+        "rename_search",
+        "save_search",
+        "saved_search",
+        "saved_searches",
+    ),
+    "mmsearch.library.saved.look": ("Looked", "follow", "look", "note_look"),
+    "mmsearch.library.saved.search": ("LastLook", "LinkedFolder", "SavedSearch"),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = [
+    "LastLook",
+    "LinkedFolder",
+    "Looked",
+    "SavedSearch",
+    "delete_search",
+    "follow",
+    "look",
+    "note_look",
+    "rename_search",
+    "save_search",
+    "saved_search",
+    "saved_searches",
+]
+
+
+if not TYPE_CHECKING:  # or a type checker would take any name for one that is there
+
+    def __getattr__(name: str) -> Any:
+        """Import a public name when it is first used (PEP 562)."""
+        if name not in _MODULE_OF:
+            raise AttributeError(f"module 'mmsearch.library' has no attribute {name!r}")
+        value = getattr(importlib.import_module(_MODULE_OF[name]), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    """The public names, also those that are not imported yet."""
+    return sorted(__all__)

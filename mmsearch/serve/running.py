@@ -159,7 +159,7 @@ class RunningCollection:
             options: keywords of `Collection.ask`.
         """
         under = options.get("under")
-        return (under is None or os.path.isabs(os.path.expanduser(under))) and wire.query_to_json(query) is not None
+        return (under is None or os.path.isabs(os.path.expanduser(under))) and query.to_json() is not None
 
     @property
     def names(self) -> NamesOfServer:
@@ -197,7 +197,7 @@ class RunningCollection:
         asked = list(queries)
         call = {
             "call": "ask",
-            "queries": [wire.query_to_json(query) for query in asked],
+            "queries": [query.to_json() for query in asked],
             "k": k,
             "options": wire.options_to_json(options),
         }

@@ -96,7 +96,7 @@ class WarmSockets:
         served.refresh()
         if call["call"] == "names":
             return await self._slow_work.run(_names_known, served, call)
-        queries = [wire.query_from_json(query) for query in call["queries"]]
+        queries = [Query.from_json(query) for query in call["queries"]]
         loop = asyncio.get_running_loop()
 
         def watch(progress: Progress) -> None:

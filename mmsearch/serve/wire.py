@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import mmsearch.errors
@@ -25,57 +23,15 @@ from mmsearch import (  # fmt: skip
     NoticeKind,
     OwnFacts,
     Progress,
-    Query,
     Space,
     Span,
-    StoredRow,
-    Term,
     UsageError,
 )
-from mmsearch.types import Moment
 
 MOST_BYTES = 64 << 20
 """Of one line: ten thousand hits are some 5 MB."""
 
 SOCKET_NAME = "server.sock"
-
-
-def query_to_json(query: Query) -> dict[str, Any] | None:
-    """A query of words, files, moments and rows, files by absolute paths; None for one that has other terms."""
-    terms = [_value_to_json(term.value) for term in query.terms]
-    marks = [[_value_to_json(mark) for mark in own] for own in (query.like, query.unlike)]
-    if None in terms or any(None in own for own in marks):
-        return None
-    weighted = [value | {"weight": term.weight} for value, term in zip(terms, query.terms, strict=True) if value]
-    return {"terms": weighted, "like": marks[0], "unlike": marks[1], "phrases": list(query.phrases)}
-
-
-def query_from_json(data: Mapping[str, Any]) -> Query:
-    """The inverse of `query_to_json`."""
-    terms = [Term(_value_from_json(term), float(term["weight"])) for term in data["terms"]]
-    like, unlike = ([_value_from_json(mark) for mark in data[side]] for side in ("like", "unlike"))
-    return Query(*terms, like=like, unlike=unlike, phrases=data["phrases"])
-
-
-def _value_to_json(value: Any) -> dict[str, Any] | None:
-    if isinstance(value, str):
-        return {"text": value}
-    if isinstance(value, int | StoredRow):
-        return {"row": value if isinstance(value, int) else value.id}
-    if isinstance(value, Path):
-        return {"file": os.path.abspath(value)}
-    if isinstance(value, Moment):
-        return {"file": os.path.abspath(value.path), "start_s": value.start_s, "end_s": value.end_s}
-    return None
-
-
-def _value_from_json(data: Mapping[str, Any]) -> Any:
-    if "text" in data:
-        return str(data["text"])
-    if "row" in data:
-        return StoredRow(int(data["row"]))
-    path = Path(data["file"])
-    return Moment(path, data["start_s"], data["end_s"]) if "start_s" in data else path
 
 
 def answer_to_json(answer: Answer) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import pytest
 
 import mmsearch
 import mmsearch.cli
+import mmsearch.library
 import mmsearch.serve
 
 FOLDER = Path(mmsearch.cli.__file__).parent
@@ -33,7 +34,9 @@ def imported(source: str) -> Iterator[tuple[str, str]]:
 def is_allowed(module: str, name: str) -> bool:
     """Whether the command line may import a name from a module."""
     if module == "mmsearch":
-        return name in mmsearch.__all__ or name in ("cli", "models")
+        return name in mmsearch.__all__ or name in ("cli", "library", "models")
+    if module == "mmsearch.library":
+        return name in mmsearch.library.__all__
     if module == "mmsearch.serve":
         return name in mmsearch.serve.__all__
     if module == "mmsearch.types":

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from mmsearch import Collection, Moment, Query, StoredRow, UsageError
+from mmsearch import Collection, Moment, Query, StoredRow, UsageError, library
 from mmsearch.serve import RunningCollection, ServerGoneError, wire
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="needs Unix sockets")
@@ -90,6 +90,13 @@ def test_answers_are_the_same_to_the_byte(both):
         ["boats", "--where", "width > 5", "--json"],
     ):
         assert both(*arguments).returncode == 0
+
+
+def test_saved_searches_are_asked_through_it(gallery, both):
+    library.save_search(gallery, "red", "a red disc", k=4)
+    assert len(both("@red").stdout.splitlines()) == 4
+    assert len(both("@red", "-k", 2, "--json").stdout.splitlines()) == 1
+    library.delete_search(gallery, "red")
 
 
 def test_lines_are_read_alike(both):
@@ -276,6 +283,6 @@ def test_queries_are_whole_after_the_wire(tmp_path):
         unlike=[Moment(picture, 1.5)],
         phrases=["to the letter"],
     )
-    again = wire.query_from_json(json.loads(json.dumps(wire.query_to_json(query))))
+    again = Query.from_json(json.loads(json.dumps(query.to_json())))
     assert again.describe() == query.describe()
-    assert wire.query_to_json(Query(b"bytes")) is None
+    assert Query(b"bytes").to_json() is None

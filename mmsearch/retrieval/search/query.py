@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
@@ -163,6 +163,22 @@ class Query:
             *(f"unlike:{_describe_plainly(mark)}" for mark in self.unlike),
         ]
 
+    def to_json(self) -> dict[str, Any] | None:
+        """The query as a JSON object, files by absolute paths; None if a term or mark is a picture, vector or bytes."""
+        terms = [value_to_json(term.value) for term in self.terms]
+        marks = [[value_to_json(mark) for mark in own] for own in (self.like, self.unlike)]
+        if None in terms or any(None in own for own in marks):
+            return None
+        weighted = [value | {"weight": term.weight} for value, term in zip(terms, self.terms, strict=True) if value]
+        return {"terms": weighted, "like": marks[0], "unlike": marks[1], "phrases": list(self.phrases)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Query:
+        """The inverse of `to_json`."""
+        terms = [Term(value_from_json(term), float(term["weight"])) for term in data["terms"]]
+        like, unlike = ([mark_from_json(mark) for mark in data[side]] for side in ("like", "unlike"))
+        return cls(*terms, like=like, unlike=unlike, phrases=data["phrases"])
+
     def __repr__(self) -> str:
         return f"Query({', '.join(map(repr, self.describe()))})"
 
@@ -179,6 +195,37 @@ def modality_of_value(value: TermValue) -> Modality | None:
     if isinstance(value, Moment | StoredRow | bytes) or (_is_array(value) and value.ndim == 1):
         return None
     return "image"
+
+
+def value_to_json(value: Any) -> dict[str, Any] | None:
+    """A word, file, moment or row as a JSON object, files by absolute paths; None for other values."""
+    if isinstance(value, str):
+        return {"text": value}
+    if isinstance(value, int | StoredRow):
+        return {"row": value if isinstance(value, int) else value.id}
+    if isinstance(value, Path):
+        return {"file": os.path.abspath(value)}
+    if isinstance(value, Moment):
+        return {"file": os.path.abspath(value.path), "start_s": value.start_s, "end_s": value.end_s}
+    return None
+
+
+def value_from_json(data: Mapping[str, Any]) -> str | Path | Moment | StoredRow:
+    """The value of a term; the inverse of `value_to_json`."""
+    if "text" in data:
+        return str(data["text"])
+    if "row" in data:
+        return StoredRow(int(data["row"]))
+    path = Path(data["file"])
+    return Moment(path, data["start_s"], data["end_s"]) if "start_s" in data else path
+
+
+def mark_from_json(data: Mapping[str, Any]) -> int | Path | Moment:
+    """A mark; the inverse of `value_to_json`."""
+    value = value_from_json(data)
+    if isinstance(value, str):
+        raise ValueError("a text is no mark")
+    return value.id if isinstance(value, StoredRow) else value
 
 
 def as_query(query: Any) -> Query:

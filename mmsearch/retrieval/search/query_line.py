@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mmsearch.errors import Hint, HintKind, UsageError
-from mmsearch.hits import Answer
 from mmsearch.notices import Notice, NoticeKind
+from mmsearch.retrieval.search.line_terms import LineTerms, QueryLine
 from mmsearch.retrieval.search.query import (
     MarkValue,
-    Query,
     Term,
     as_spelled_on_disk,
     checked_value,
-    describe_mark,
-    describe_value,
-    describe_weight,
 )
-from mmsearch.retrieval.search.read_terms import read_terms
-from mmsearch.retrieval.search.reading.reading import Reading
 from mmsearch.types import Moment
 
 if TYPE_CHECKING:
@@ -46,48 +39,6 @@ _DECIMAL = re.compile(r"[\d.,]+")  # 3.264 is a number, though .264 is an ending
 _DATE = re.compile(r"\d+/\d+/\d+")
 _TIME = r"(?:\d+:)?(?:\d{1,2}:)?\d+(?:\.\d+)?"
 _MOMENT = re.compile(rf"(?P<path>.+)@(?P<start>{_TIME})(?:-(?P<end>{_TIME}))?", re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class QueryLine:
-    """A command line read as a query.
-
-    Attributes:
-        query: what it asks.
-        notices: how it was read, where that is not obvious.
-        reading: what its words were understood as; None where they are taken literally, or there are none.
-    """
-
-    query: Query
-    notices: tuple[Notice, ...] = ()
-    reading: Reading | None = None
-
-    @property
-    def phrases(self) -> tuple[str, ...]:
-        """Words in double quotes, which must stand in a hit to the letter."""
-        return self.reading.phrases if self.reading else ()
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """What the words ask for besides the query, as keywords of `Collection.search`: kinds, dates, places."""
-        return self.reading.options if self.reading else {}
-
-    def options_with(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """`options` with those that were given besides, which go first.
-
-        Args:
-            given: keywords of `Collection.search`; those that are None or empty were not given.
-        """
-        kept = {name: value for name, value in given.items() if value is not None}
-        return {**kept, **{name: value for name, value in self.options.items() if not kept.get(name)}}
-
-    def explain(self, answer: Answer) -> Answer:
-        """The answer with what the reading of its words has to say of it, see `Reading.explain`.
-
-        Args:
-            answer: to the query, with its options.
-        """
-        return self.reading.explain(answer) if self.reading else answer
 
 
 def read_query_line(
@@ -127,30 +78,41 @@ def read_query_line(
         UsageError: nothing is asked, an argument looks like a path but there is no such file, a weight is not valid, or
             what is liked or not is neither a number nor a file.
     """
+    line = read_line_terms(
+        terms, minus, like=like, unlike=unlike, as_text=as_text, literal=literal, transcribe=transcribe
+    )
+    return line.read(known=known, today=today)
+
+
+def read_line_terms(
+    terms: Sequence[str],
+    minus: Sequence[str] = (),
+    *,
+    like: Sequence[str] = (),
+    unlike: Sequence[str] = (),
+    as_text: bool = False,
+    literal: bool = False,
+    transcribe: str | Transcriber = "auto",
+) -> LineTerms:
+    """The arguments of a command line as the terms of a query, as `read_query_line` does before it reads words further.
+
+    The arguments and errors are those of `read_query_line`.
+    """
     notices: list[Notice] = []
     if not as_text and any(term.startswith(SAY) for term in (*terms, *minus)):
         from mmsearch.retrieval.search.spoken import with_words_said  # only a spoken query needs it
 
         terms, minus = (with_words_said(some, transcribe, notices) for some in (terms, minus))
     runs = _runs(terms, as_text)
-    towards = [_read_run(run, as_text, notices) for run in runs]
-    reading = None
-    if not (as_text or literal):
-        is_free = [not any(word.startswith("text:") for word in run) for run in runs]
-        towards, reading = read_terms(towards, is_free, like=like, known=known, today=today)
-        notices += reading.notices if reading else ()
-    query = Query(
-        *towards,
-        minus=[*(reading.minus if reading else ()), *(_read_run([term], as_text, notices) for term in minus)],
-        like=[_read_mark(mark) for mark in like],
-        unlike=[_read_mark(mark) for mark in unlike],
-        phrases=reading.phrases if reading else (),
+    is_read = [not (as_text or literal or any(word.startswith("text:") for word in run)) for run in runs]
+    return LineTerms(
+        tuple(_read_run(run, as_text, notices) for run in runs),
+        tuple(is_read),
+        minus=tuple(_read_run([term], as_text, notices) for term in minus),
+        like=tuple(_read_mark(mark) for mark in like),
+        unlike=tuple(_read_mark(mark) for mark in unlike),
+        notices=tuple(notices),
     )
-    if query.marks or minus or len(towards) > 1 or query.terms[0].weight != 1:
-        notices.insert(0, Notice(NoticeKind.QUERY_READ_AS, {"terms": _spell_out(query)}))
-    if reading is not None and not reading.is_plain:
-        notices.insert(0, Notice(NoticeKind.LINE_READ_AS, {"reading": reading.describe()}))
-    return QueryLine(query, tuple(notices), reading)
 
 
 def read_moment(term: str, *, span: bool) -> Moment:
@@ -349,20 +311,6 @@ def _is_plain_word(word: str) -> bool:
     """Whether it is a word, not part of a formula or a unit: it has three letters, or is of another script."""
     other_script = any(c > _LATIN_AND_GREEK and c.isalpha() for c in word)
     return _WORD.fullmatch(word) is not None and (other_script or sum(c.isalpha() for c in word) >= 3)
-
-
-def _spell_out(query: Query) -> str:
-    """The terms of a query with the signs between them, words in quotes: ``"beach" + file:sea.jpg^2 - "people"``; then
-    the marks: ``; liked row 12``."""
-    spelled = ""
-    for term in query.terms:
-        value = f'"{term.value}"' if isinstance(term.value, str) else describe_value(term.value)
-        spelled += (" - " if term.weight < 0 else " + " if spelled else "") + value + describe_weight(term)
-    parts = [spelled] if spelled else []
-    for word, marks in (("liked", query.like), ("not liked", query.unlike)):
-        if marks:
-            parts.append(f"{word} {', '.join(map(describe_mark, marks))}")
-    return "; ".join(parts)
 
 
 def _existing_file(path: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -36,6 +37,7 @@ from mmsearch.retrieval.store.writer import Writer
 from mmsearch.retrieval.upkeep.index_files import read_index_facts
 from mmsearch.retrieval.upkeep.maintain import maintain
 from mmsearch.retrieval.upkeep.rebuild_manifest import deleted_by_other_rows, manifest_from_files
+from mmsearch.saved_files import read_saved, saved_paths
 
 Entry = (
     ShardEntry
@@ -89,11 +91,31 @@ def examine(root: Path, *, repair: bool = False) -> list[Problem]:
         CollectionBusyError: repairing, while another process writes.
     """
     if not repair:
-        return _check_newest(root)
+        return [*_check_newest(root), *_damaged_searches(root)]
     if not (root / "shards").is_dir() and not (root / MANIFEST_NAME).exists():
         load_manifest(root)  # raises that there is no collection
     with writer_lock(root):
-        return _repair(root)
+        return [*_repair(root), *(_set_aside(problem) for problem in _damaged_searches(root))]
+
+
+def _damaged_searches(root: Path) -> list[Problem]:
+    """The files of saved searches that cannot be read."""
+    found: list[Problem] = []
+    for path in saved_paths(root):
+        try:
+            read_saved(path)
+        except NewerFormatError:
+            continue
+        except (CollectionDamagedError, OSError):
+            found.append(Problem(str(path), "it is damaged: it does not hold a search"))
+    return found
+
+
+def _set_aside(problem: Problem) -> Problem:
+    """Rename a damaged saved search, so that it can be looked at and its name is free."""
+    aside = f"{problem.path}.damaged"
+    os.replace(problem.path, aside)
+    return replace(problem, repaired=f"set aside as {aside}; save the search anew")
 
 
 def _check_newest(root: Path) -> list[Problem]:

@@ -1,0 +1,129 @@
+"""``mmsearch save``, ``saved``, and ``query`` of saved searches."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.fixture
+def saved(own, run):
+    """Runs a command on a collection with one saved search."""
+
+    def call(command: str, *arguments: object):
+        return run(command, "-c", own.home, *arguments)
+
+    assert call("save", "red", "a red picture", "--to", "image", "-k", 3).code == 0
+    return call
+
+
+def test_a_query_by_name_prints_what_the_query_prints(saved):
+    expected = saved("query", "a red picture", "--to", "image", "-k", 3)
+    by_name = saved("query", "@red")
+    assert by_name.out == expected.out
+    assert len(by_name.lines) == 4, "a line before them says that no match is good"
+    assert len(saved("query", "@red", "-k", 2).lines) == 3
+    assert saved("query", "@red", "--json").json["query"] == ["a red picture"]
+    assert saved("query", "@red", "bread^2", "--json").json["query"] == ["a red picture", "bread^2"]
+    assert saved("query", "@red", "--min", "nothing", "--to", "text").lines != by_name.lines
+
+
+def test_what_it_says(saved):
+    ran = saved("save", "t", "boats", "in", "the", "harbour", "--minus", "bread", "--json")
+    assert ran.json["shown"] == '"boats in the harbour" - "bread"'
+    assert saved("saved").lines == ['@red  "a red picture"; to image', '@t  "boats in the harbour" - "bread"']
+    assert [one["name"] for one in saved("saved", "--json").json["searches"]] == ["red", "t"]
+    assert saved("saved", "t", "--rename", "boats").lines[0] == '@boats  "boats in the harbour" - "bread"'
+    assert saved("saved", "@boats", "--delete").out == ""
+    assert len(saved("saved").lines) == 1
+
+
+def test_a_literal_at_sign(saved):
+    ran = saved("query", "@blue")
+    assert ran.code == 2
+    assert ran.err == (
+        "mmsearch: no search is saved as @blue; there are: @red; to search for these words, write"
+        " `mmsearch query --text '@blue'`\n"
+    )
+    assert saved("query", "--text", "@red", "--json").json["query"] == ["@red"]
+    assert saved("query", "text:@red", "--json").json["query"] == ["@red"]
+    assert saved("query", "@red is a word", "--json").json["query"] == ["@red is a word"]
+
+
+def test_new(saved, own):
+    first = saved("query", "@red", "--new", "--min", "nothing")
+    assert len(first.lines) == 4
+    again = saved("query", "@red", "--new", "--min", "nothing")
+    assert again.out == ""
+    assert again.err.startswith("nothing new since 20")
+    assert "looked at by query" in saved("saved", "red").out
+    assert len(saved("query", "@red").lines) == 4, "without --new, all"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("save", "red", "x"), "there is a search saved as @red already; --force writes over it"),
+        (("save", "a b", "x"), "'a b' cannot be the name of a search: it has up to 50 letters, digits, - and _"),
+        (("save", "w", "x", "--where", "nope = 1"), "no column 'nope'"),
+        (("query", "red", "--new"), "--new shows what has come to a saved search: query @NAME --new"),
+        (("query", "-", "--watch"), "--preview, --open and --watch show one answer, not those to many lines"),
+        (("saved", "--delete"), "name the search"),
+        (("saved", "nope"), "no search is saved as @nope; there are: @red"),
+    ],
+)
+def test_wrong_use_is_one_line(saved, arguments, says):
+    ran = saved(*arguments)
+    assert ran.code == 2
+    assert says in ran.err
+    assert ran.err.count("\n") == 1
+
+
+def test_a_damaged_search_is_named_and_the_others_are_listed(saved, own):
+    (own.home / "saved" / "bad.json").write_text("{")
+    ran = saved("saved")
+    assert ran.code == 4
+    assert len(ran.lines) == 1
+    assert "bad.json is damaged; `mmsearch doctor --repair` mends the collection" in ran.err
+    assert saved("query", "@bad").code == 4
+    assert saved("query", "@red").code == 0
+
+
+def test_no_collection(run, tmp_path):
+    for command in (("saved",), ("save", "a", "b"), ("query", "@a")):
+        ran = run(*command, "-c", tmp_path / "none.mms")
+        assert ran.code == 1
+        assert "no collection" in ran.err
+
+
+def test_watch_prints_what_comes_until_ctrl_c(own, run, painted, tmp_path):
+    painted(tmp_path / "more" / "ignored.png", "green", "black")
+    command = [
+        sys.executable,
+        "-m",
+        "mmsearch",
+        "query",
+        "a red picture",
+        "--to",
+        "image",
+        "--min",
+        "nothing",
+        "-k",
+        "9",
+    ]
+    process = subprocess.Popen(
+        [*command, "--watch", "--json", "-c", str(own.home)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert len(json.loads(process.stdout.readline())["hits"]) == 5
+    assert run("index", tmp_path / "more", "-c", own.home, "--workers", 1).code == 0
+    (hit,) = json.loads(process.stdout.readline())["hits"]
+    assert os.path.basename(hit["path"]) == "ignored.png"
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 0
+    assert process.communicate() == ("", "")
