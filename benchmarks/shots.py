@@ -106,7 +106,7 @@ def our_cuts(path: Path) -> list[float]:
     """The times of the first frames of all shots but the first."""
     with path.open("rb") as file:
         reader = open_film(file, "mp4", MAX_PIXELS)
-        return [frame.time for frame, _, cut in with_cuts(reader.frames()) if cut]
+        return [frame.time for frame, cut in with_cuts(reader.frames()) if cut]
 
 
 # --- films whose cuts are known ------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mmsearch.errors import DecodeError
 from mmsearch.retrieval.media.decode_spec import FRAMES_OF_SHOT, MAX_SPAN_S
-from mmsearch.retrieval.media.films.frame import Frame, FrameThumbnail
+from mmsearch.retrieval.media.films.frame import Frame, thumbnails
 from mmsearch.retrieval.media.films.frames import open_film
 from mmsearch.retrieval.media.films.shots import is_flat, pick_evenly, with_cuts
 from mmsearch.retrieval.media.pictures.transform import ImageTransform
@@ -132,14 +132,14 @@ class Film:
         size = (0, 0)
         end = 0.0
         sampler: _Sampler | None = None
-        for frame, thumbnail, cut, until in self._frames(resume):
+        for frame, cut, until in self._frames(resume):
             if sampler is None:
                 size = frame.size
-                sampler = _Sampler(frame, thumbnail, self._transform, self._keep_side, resume if self.first else None)
+                sampler = _Sampler(frame, self._transform, self._keep_side, resume if self.first else None)
             elif cut:
                 yield from sampler.finish(frame.time)
-                sampler = _Sampler(frame, thumbnail, self._transform, self._keep_side)
-            yield from sampler.add(frame, thumbnail, until)
+                sampler = _Sampler(frame, self._transform, self._keep_side)
+            yield from sampler.add(frame, until)
             end = until
         if sampler is not None:
             yield from sampler.finish(end)
@@ -147,8 +147,8 @@ class Film:
         stated, note = self._reader.stated, self._reader.note
         self.facts = replace(stated, width=size[0], height=size[1], duration_s=end, note=note)
 
-    def _frames(self, resume: ResumePoint | None) -> Iterator[tuple[Frame, FrameThumbnail, bool, float]]:
-        """Frames, thumbnails, whether a shot begins, and until when each is shown: from ``resume`` on, or all."""
+    def _frames(self, resume: ResumePoint | None) -> Iterator[tuple[Frame, bool, float]]:
+        """Frames, whether a shot begins, and until when each is shown: from ``resume`` on, or all."""
         if resume is not None:
             frames = with_cuts(self._reader.frames_from(max(0.0, resume.start_s - _CONTEXT_S)))
             found = _from(resume, _with_ends(frames))
@@ -163,24 +163,22 @@ class Film:
         yield from _with_ends(with_cuts(self._reader.frames()))
 
 
-def _from(
-    resume: ResumePoint, frames: Iterator[tuple[Frame, FrameThumbnail, bool, float]]
-) -> Iterator[tuple[Frame, FrameThumbnail, bool, float]]:
+def _from(resume: ResumePoint, frames: Iterator[tuple[Frame, bool, float]]) -> Iterator[tuple[Frame, bool, float]]:
     """The frames from a resume point on; none if a cut that should be there is not, or the other way round."""
     starts = resume.start_s == resume.shot_start_s
-    for frame, thumbnail, cut, until in frames:
+    for frame, cut, until in frames:
         if until > resume.start_s + _ROUNDING_S:
             if cut == starts and (not starts or abs(frame.time - resume.start_s) <= _ROUNDING_S):
-                yield frame, thumbnail, cut, until
+                yield frame, cut, until
                 yield from frames
             return
 
 
 def _with_ends(
-    frames: Iterator[tuple[Frame, FrameThumbnail, bool]],
-) -> Iterator[tuple[Frame, FrameThumbnail, bool, float]]:
+    frames: Iterator[tuple[Frame, bool]],
+) -> Iterator[tuple[Frame, bool, float]]:
     """Each frame with the time until which it is shown."""
-    held: tuple[Frame, FrameThumbnail, bool] | None = None
+    held: tuple[Frame, bool] | None = None
     for item in frames:
         if held is not None:
             yield *held, item[0].time
@@ -199,7 +197,6 @@ class _Sampler:
     def __init__(
         self,
         first: Frame,
-        thumbnail: FrameThumbnail,
         transform: ImageTransform,
         keep_side: int | None,
         resume: ResumePoint | None = None,
@@ -208,7 +205,7 @@ class _Sampler:
         self._keep_side = keep_side
         self._middle: Callable[[], Image.Image] | None = None
         self._start = first.time if resume is None else resume.start_s
-        self._first: tuple[Frame, FrameThumbnail] | None = (first, thumbnail)
+        self._first: Frame | None = first
         self._wanted = (first.time if resume is None else resume.shot_start_s) + _FIRST_S
         self._continues = resume is not None and resume.start_s != resume.shot_start_s
         self._candidates: list[_Candidate] = []
@@ -216,11 +213,11 @@ class _Sampler:
             self._first = None
             self._wanted += _EVERY_S
 
-    def add(self, frame: Frame, thumbnail: FrameThumbnail, until: float) -> Iterator[Shot]:
+    def add(self, frame: Frame, until: float) -> Iterator[Shot]:
         """Add a frame that is shown until ``until``; yields the pieces that are complete."""
         while self._wanted < until:
             yield from self._cut_off(self._wanted)
-            self._take(self._wanted, frame, thumbnail)
+            self._take(self._wanted, frame)
             self._first = None
             self._wanted += _EVERY_S
 
@@ -228,14 +225,14 @@ class _Sampler:
         """The last pieces of the shot, which ends at ``end``."""
         yield from self._cut_off(end)
         if self._first is not None:
-            self._take(self._first[0].time, *self._first)
+            self._take(self._first.time, self._first)
         if end - self._start > MAX_SPAN_S:
             yield self._piece(self._start + (end - self._start) / 2)
         yield self._piece(end)
 
-    def _take(self, wanted: float, frame: Frame, thumbnail: FrameThumbnail) -> None:
+    def _take(self, wanted: float, frame: Frame) -> None:
         """Sample a frame, and keep it in large if its turn has come."""
-        flat = is_flat(thumbnail)
+        flat = is_flat(thumbnails(frame.samples()[None])[0])
         if self._candidates and self._candidates[-1].time == frame.time:
             convert = self._candidates[-1].convert
         else:

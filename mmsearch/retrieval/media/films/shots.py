@@ -9,7 +9,7 @@ import bisect
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -40,6 +40,12 @@ _MIXED = 8
 _GROUP, _GROUP_BYTES = 8, 8 * 1024**2
 """So many frames are looked at together, as long as they take no more than so many bytes: more of them would push what
 the decoder needs out of the processor's cache."""
+
+_UNSEEN, _UNSEEN_S = 4, 0.17
+"""Where nothing happens one frame of four is looked at, or more of them if less often than so many seconds."""
+
+_CALM = 2.0
+"""Nothing happens where the thumbnails of frames that were looked at differ by less than this on average."""
 
 _TRANSITIONS_S = (0.4, 0.7, 1.0)
 _MIN_TRANSITION = 20.0
@@ -91,8 +97,10 @@ class _FrameState:
         return self._coarse
 
 
-def with_cuts(frames: Iterable[FrameT]) -> Iterator[tuple[FrameT, FrameThumbnail, bool]]:
-    """Each frame, its thumbnail, and whether a new shot begins with it; some frames late.
+def with_cuts(frames: Iterable[FrameT]) -> Iterator[tuple[FrameT, bool]]:
+    """Each frame, and whether a new shot begins with it; some frames late.
+
+    Where nothing happens, not all frames are looked at: a flash between two that are is not seen.
 
     A hard cut is a frame that differs from the one before by more than a small shift (which is motion) or another light
     (which is a flash), that differs more than the frames around it do, and after which the old picture does not come
@@ -100,32 +108,89 @@ def with_cuts(frames: Iterable[FrameT]) -> Iterator[tuple[FrameT, FrameThumbnail
     begins towards its end, where it is detected. Frames of one colour begin no shot.
     """
     detector: _CutDetector[FrameT] = _CutDetector()
-    for group, small in _groups(frames):
-        yield from detector.add(group, small)
+    for group in _Groups[FrameT]().of(frames):
+        yield from detector.add(group)
     yield from detector.finish()
 
 
-def _groups(frames: Iterable[FrameT]) -> Iterator[tuple[list[FrameT], NDArray[np.float32]]]:
-    """Frames and their thumbnails, some at a time: numpy takes hardly longer for eight small frames than for one."""
-    group: list[FrameT] = []
-    taken: FrameSamples = np.empty((0, 0), np.uint8)
-    room = 0
-    for frame in frames:
-        count = len(group)
-        place = taken[count] if 0 < count < room else None
-        samples = frame.samples(place)
-        if samples is not place:
-            if count and (count == room or samples.shape != taken.shape[1:] or samples.dtype != taken.dtype):
-                yield group, thumbnails(taken[:count])
-                group, count = [], 0
-            if not count:
-                room = max(1, min(_GROUP, _GROUP_BYTES // max(1, frame.held_bytes)))
-                if taken.shape != (room, *samples.shape) or taken.dtype != samples.dtype:
-                    taken = np.empty((room, *samples.shape), samples.dtype)
-            taken[count] = samples
-        group.append(frame)
-    if group:
-        yield group, thumbnails(taken[: len(group)])
+class _Group(NamedTuple, Generic[FrameT]):
+    """Some frames, thumbnails, which of these stands for each frame, and how much each differs from the one before."""
+
+    frames: list[FrameT]
+    small: NDArray[np.float32]
+    rows: list[int]
+    changes: NDArray[np.float32]
+
+
+class _Groups(Generic[FrameT]):
+    """Frames and their thumbnails, some at a time: numpy takes hardly longer for eight small frames than for one.
+
+    Where nothing happens only some frames are looked at. The others are, as soon as one of those has changed.
+    """
+
+    def __init__(self) -> None:
+        self._room: FrameSamples = np.empty((0, 0), np.uint8)  # for the samples of a group
+        self._last: FrameThumbnail | None = None  # of the last frame of the group before
+        self._last_s = -math.inf  # when the last frame is shown that was looked at
+        self._calm = False  # in the last group
+        self._frames: list[FrameT] = []
+        self._at: list[int] = []  # the frames of this group that were looked at
+        self._samples: list[FrameSamples] = []
+
+    def of(self, frames: Iterable[FrameT]) -> Iterator[_Group[FrameT]]:
+        """All frames, in groups."""
+        most = 1
+        for frame in frames:
+            if not self._frames:
+                most = max(1, min(_GROUP, _GROUP_BYTES // max(1, frame.held_bytes)))
+            self._frames.append(frame)
+            full = len(self._frames) == most
+            if full or not self._calm or frame.time + frame.duration - self._last_s > _UNSEEN_S:
+                self._look(len(self._frames) - 1)
+            if full:
+                yield self._finished()
+        if self._frames:
+            if self._at[-1:] != [len(self._frames) - 1]:
+                self._look(len(self._frames) - 1)
+            yield self._finished()
+
+    def _look(self, at: int) -> None:
+        frame, count = self._frames[at], len(self._samples)
+        samples = frame.samples(self._room[count] if count < len(self._room) else None)
+        self._samples.append(samples)
+        self._at.append(at)
+        self._last_s = frame.time
+
+    def _finished(self) -> _Group[FrameT]:
+        frames, count = self._frames, len(self._frames)
+        small = self._thumbnails()
+        changes = self._changes(small)
+        if len(self._at) == count:
+            self._calm = bool(changes.max() < _CALM / 2)
+        elif changes.max() >= _CALM:
+            self._calm = False
+            for at in sorted({*range(count)} - {*self._at}):
+                self._look(at)
+            small = self._thumbnails()[np.argsort(self._at)]
+            changes = self._changes(small)
+        rows = [bisect.bisect_left(self._at, at) for at in range(count)] if self._calm else list(range(count))
+        self._last, self._last_s = small[-1], frames[-1].time
+        self._frames, self._at, self._samples = [], [], []
+        return _Group(frames, small, rows, changes)
+
+    def _changes(self, small: NDArray[np.float32]) -> NDArray[np.float32]:
+        return mean_differences(small, small[0] if self._last is None else self._last)
+
+    def _thumbnails(self) -> NDArray[np.float32]:
+        """Of the frames that were looked at, in that order."""
+        first, count = self._samples[0], len(self._samples)
+        if all(samples.base is self._room for samples in self._samples):
+            return thumbnails(self._room[:count])
+        if all(samples.shape == first.shape and samples.dtype == first.dtype for samples in self._samples):
+            if self._room.shape != (_GROUP, *first.shape) or self._room.dtype != first.dtype:
+                self._room = np.empty((_GROUP, *first.shape), first.dtype)
+            return thumbnails(np.stack(self._samples))
+        return np.concatenate([thumbnails(samples[None]) for samples in self._samples])
 
 
 class _CutDetector(Generic[FrameT]):
@@ -133,6 +198,7 @@ class _CutDetector(Generic[FrameT]):
         self._window: deque[_FrameState] = deque(maxlen=2 * _AHEAD + 2)
         self._waiting: deque[FrameT] = deque()  # decoded frames are large: those that were yielded are not kept
         self._before: _FrameState | None = None  # the last frame that shows something
+        self._after_flat = False
         self._began: float | None = None  # when the current shot began
         self._cut = 0.0  # when the last shot began that starts with a hard cut
         self._earlier_times: NDArray[np.float64] = np.empty(0)  # of frames of the last second, and what they show
@@ -140,10 +206,8 @@ class _CutDetector(Generic[FrameT]):
         self._mixtures = _TransitionDetector()
         self._mixed = 0.0  # when the last transition that was detected is over for certain
 
-    def add(
-        self, frames: Sequence[FrameT], small: NDArray[np.float32]
-    ) -> Iterator[tuple[FrameT, FrameThumbnail, bool]]:
-        for frame, seen in zip(frames, self._states([frame.time for frame in frames], small), strict=True):
+    def add(self, group: _Group[FrameT]) -> Iterator[tuple[FrameT, bool]]:
+        for frame, seen in zip(group.frames, self._states(group), strict=True):
             if seen.change > _MIN_COMPARED_CHANGE and self._before is not None:
                 seen.dissimilarity = dissimilarity(self._before.coarse, seen.coarse)
             if not seen.flat:
@@ -153,25 +217,36 @@ class _CutDetector(Generic[FrameT]):
             if len(self._waiting) > _AHEAD:
                 yield self._decide()
 
-    def _states(self, times: Sequence[float], small: NDArray[np.float32]) -> list[_FrameState]:
+    def _states(self, group: _Group[FrameT]) -> list[_FrameState]:
         """Frames as they are remembered, each with its change since the last one before it that is not flat."""
+        small, rows = group.small, group.rows
         luma = small[:, 0].reshape(len(small), -1)
         centred = luma - np.add.reduce(luma, axis=1, keepdims=True) / luma.shape[1]
-        flat = np.einsum("ij,ij->i", centred, centred) < _FLAT**2 * luma.shape[1]
+        is_flat = np.einsum("ij,ij->i", centred, centred) < _FLAT**2 * luma.shape[1]
+        flat = is_flat.tolist()
         mixed = (_TO_MIXED @ (small @ _TO_MIXED.T)).reshape(len(small), -1)  # small products: no threads of BLAS
-        may_mix = self._may_mix(np.array(times), mixed)
-        states = [_FrameState(*facts) for facts in zip(times, small, mixed, may_mix, flat.tolist(), strict=True)]
-        shown = [state for state in states if not state.flat]
-        if len(shown) < len(small):
-            small = small[~flat]
-        if self._before is not None and shown:
-            shown[0].change = float(np.abs(small[0] - self._before.thumbnail).mean())
-        if len(shown) > 1:
-            differences = np.subtract(small[1:], small[:-1]).reshape(len(shown) - 1, -1)
-            changes = np.add.reduce(np.abs(differences, out=differences), axis=1) / differences.shape[1]
-            for state, change in zip(shown[1:], changes.tolist(), strict=True):
-                state.change = change
+        if len(rows) > len(small):
+            mixed = mixed[rows]
+        may_mix = self._may_mix(np.array([frame.time for frame in group.frames]), mixed)
+        changes = group.changes.tolist()
+        if self._after_flat or True in flat:
+            changes = self._changes(small, is_flat)
+        self._after_flat = flat[-1]
+        states = []
+        for frame, row, mixture, mixes in zip(group.frames, rows, mixed, may_mix, strict=True):
+            state = _FrameState(frame.time, small[row], mixture, mixes, flat[row])
+            state.change = changes[row] / rows.count(row)
+            states.append(state)
         return states
+
+    def _changes(self, small: NDArray[np.float32], is_flat: NDArray[np.bool_]) -> list[float]:
+        """How much each thumbnail differs from the last one before it that is not flat; 0 for flat ones."""
+        shown = small[~is_flat]
+        changes = np.zeros(len(small), np.float32)
+        if len(shown):
+            changes[~is_flat] = mean_differences(shown, shown[0] if self._before is None else self._before.thumbnail)
+        found: list[float] = changes.tolist()
+        return found
 
     def _may_mix(self, times: NDArray[np.float64], mixed: Mixed) -> list[bool]:
         """Which frames differ enough from one of those that a transition to them may have begun with."""
@@ -186,11 +261,11 @@ class _CutDetector(Generic[FrameT]):
         found: list[bool] = (sizes >= least).any(axis=1).tolist()
         return found
 
-    def finish(self) -> Iterator[tuple[FrameT, FrameThumbnail, bool]]:
+    def finish(self) -> Iterator[tuple[FrameT, bool]]:
         while self._waiting:
             yield self._decide()
 
-    def _decide(self) -> tuple[FrameT, FrameThumbnail, bool]:
+    def _decide(self) -> tuple[FrameT, bool]:
         index = len(self._window) - len(self._waiting)
         seen = self._window[index]
         time = seen.time
@@ -206,7 +281,7 @@ class _CutDetector(Generic[FrameT]):
             self._began = time
         if hard:
             self._cut = time
-        return self._waiting.popleft(), seen.thumbnail, cut
+        return self._waiting.popleft(), cut
 
 
 def _is_hard_cut(states: Sequence[_FrameState], index: int) -> bool:
@@ -224,6 +299,16 @@ def _is_hard_cut(states: Sequence[_FrameState], index: int) -> bool:
     old, new = window[max(0, index - _AHEAD - 1) : index], window[index + 1 :]
     pairs = [(old[-1], later) for later in new] + [(earlier, seen) for earlier in old[:-1]]  # does a picture come back?
     return all(dissimilarity(a.coarse, b.coarse) >= least for a, b in pairs if not (a.flat or b.flat))
+
+
+def mean_differences(small: NDArray[np.float32], before: FrameThumbnail) -> NDArray[np.float32]:
+    """How much each thumbnail differs from the one before it on average; ``before`` is the one before the first."""
+    differences = np.empty_like(small)
+    np.subtract(small[0], before, out=differences[0])
+    np.subtract(small[1:], small[:-1], out=differences[1:])
+    values = np.abs(differences, out=differences).reshape(len(small), -1)
+    found: NDArray[np.float32] = np.add.reduce(values, axis=1) / values.shape[1]
+    return found
 
 
 def is_flat(thumbnail: FrameThumbnail) -> bool:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -14,8 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmsearch.retrieval.media.films import shots
 from mmsearch.retrieval.media.films.film import Film, Shot
-from mmsearch.retrieval.media.films.frame import StillFrame
+from mmsearch.retrieval.media.films.frame import Frame, StillFrame
+from mmsearch.retrieval.media.films.frames import open_film
 from mmsearch.retrieval.media.films.shots import pick_evenly, with_cuts
 from mmsearch.retrieval.media.pictures.transform import ImageTransform
 
@@ -33,7 +36,7 @@ def scene(number: int, size: tuple[int, int] = SIZE) -> Image.Image:
 def cuts_in(pictures: Iterable[Image.Image]) -> list[int]:
     """The numbers of the frames that begin a shot, all but the first."""
     frames = (StillFrame(index / FPS, 1 / FPS, picture) for index, picture in enumerate(pictures))
-    return [round(frame.time * FPS) for frame, _, cut in with_cuts(frames) if cut]
+    return [round(frame.time * FPS) for frame, cut in with_cuts(frames) if cut]
 
 
 def test_a_cut_is_found_to_the_frame() -> None:
@@ -206,3 +209,41 @@ def test_an_hour_of_film_are_decoded_in_little_memory(films: ModuleType, tmp_pat
     assert shots == pytest.approx(1800, abs=20)
     assert windows == pytest.approx(3600 / 5, abs=3)
     assert megabytes < 500
+
+
+def moving_film(films: ModuleType, fps: float, pix_fmt: str, size: tuple[int, int]) -> list[Frame]:
+    """Frames of a film that stands still, moves, is cut, flashes, and dissolves."""
+    wide = scene(7, (4 * size[0], 4 * size[1]))
+    pan = [wide.crop((9 * step, 5 * step, 9 * step + size[0], 5 * step + size[1])) for step in range(15)]
+    still = [scene(number, size) for number in (1, 2, 3)]
+    mixed = [Image.blend(still[2], still[0], share) for share in np.linspace(0, 1, 15)]
+    white = Image.new("RGB", size, "white")
+    pictures = [*[still[0]] * 23, *pan, *[still[1]] * 21, white, *[still[1]] * 18, *[still[2]] * 29, *mixed]
+    data = films.film([*pictures, *[still[0]] * 21], fps=fps, pix_fmt=pix_fmt)
+    return list(open_film(io.BytesIO(data), "mp4", 10**8).frames())
+
+
+@pytest.mark.parametrize("fps", [6, 25, 60])
+def test_looking_at_frames_together_and_at_few_of_them_changes_nothing(
+    fps: float, films: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The film changes its size, its pixel format and both, amid a group."""
+    kinds = [("yuv420p", SIZE), ("yuv420p", (320, 240)), ("yuv420p10le", (320, 240)), ("yuv420p", SIZE)]
+    frames, time = [], 0.0
+    for pix_fmt, size in kinds:
+        for frame in moving_film(films, fps, pix_fmt, size):
+            frames.append(replace(frame, time=time))
+            time += 1 / fps
+
+    def found() -> list[tuple[float, bool]]:
+        return [(frame.time, cut) for frame, cut in with_cuts(frames)]
+
+    monkeypatch.setattr(shots, "_GROUP", 1)
+    monkeypatch.setattr(shots, "_CALM", 0.0)
+    alone = found()
+    assert [time for time, _ in alone] == [frame.time for frame in frames]
+    assert sum(cut for _, cut in alone) >= 6
+    for group, calm in ((8, 0.0), (5, 0.0), (8, 2.0), (5, 2.0)):
+        monkeypatch.setattr(shots, "_GROUP", group)
+        monkeypatch.setattr(shots, "_CALM", calm)
+        assert found() == alone, (group, calm)
