@@ -227,8 +227,7 @@ class ApproximateIndex:
         count = max(1, min(count, len(self)))
         found = np.empty((len(queries), count), np.int64)
         for start in range(0, len(queries), _BLOCK_QUERIES):
-            block = self._transform_queries(np.ascontiguousarray(queries[start : start + _BLOCK_QUERIES], np.float32))
-            nearness = block @ self._centroids.values.T
+            block, nearness = self._compare(queries[start : start + _BLOCK_QUERIES], threads)
             wanted = lists_wanted(nearness, probing)
 
             def search(group: Positions) -> None:
@@ -240,6 +239,18 @@ class ApproximateIndex:
             groups = [order[first : first + _GROUP_QUERIES] for first in range(0, len(order), _GROUP_QUERIES)]
             in_threads(search, groups, threads)
         return found
+
+    def _compare(self, queries: Float32, threads: int | None) -> tuple[Float32, Float32]:
+        """Transformed queries ``[q, dim]`` and their inner products with all centroids, ``[q, lists]``."""
+
+        def compare(some: Float32) -> tuple[Float32, Float32]:
+            with faiss_threads(1):
+                transformed: Float32 = apply_transforms(self._index, some)
+                return transformed, self._centroids.products(transformed)
+
+        groups = [queries[first : first + _GROUP_QUERIES] for first in range(0, len(queries), _GROUP_QUERIES)]
+        parts = in_threads(compare, groups, threads)
+        return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
 
     def _search_one(self, query: Float32, count: int, probing: Probing, selector: Any) -> NDArray[np.int64]:
         nearness, lists = lists_within(self._centroids, query[0], probing)

@@ -35,6 +35,11 @@ def test_the_nearest_centroids_are_found_in_order_with_their_exact_products(list
         assert np.allclose(nearness[: width // 4], nearest, atol=1e-6), "of the first quarter none is missing"
 
 
+def test_many_queries_are_compared_with_all_centroids() -> None:
+    rows, queries = unit(70, 33), unit(5, 33, seed=1)
+    assert np.allclose(made(rows).products(queries[::2]), queries[::2] @ rows.T, atol=1e-6)
+
+
 def test_all_can_be_asked_for() -> None:
     centroids = made(unit(300, 16))
     assert sorted(centroids.nearest(unit(1, 16)[0], 10_000)[1].tolist()) == list(range(300))
