@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -108,6 +109,8 @@ class Answerer:
 
     def _collection(self) -> Collection:
         if self._opened is None:
+            # Read when numpy is imported. A query has products for one thread; others of BLAS would wait, spinning.
+            os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
             from mmsearch import Collection
 
             self._opened = Collection.open(self._path, device=self._device, precision=self._precision)

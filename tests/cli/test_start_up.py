@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -48,12 +49,33 @@ def test_the_package_loads_nothing_but_the_standard_library():
 
 def test_a_query_by_words_loads_only_what_it_needs(photos, collection):
     modules = loaded("query", "a dog", "--no-server", "--collection", collection.root)
-    assert {"numpy", "pyarrow.lib", "tokenizers"} <= modules
+    assert {"numpy", "pyarrow.lib"} <= modules
     needless = {"pyarrow.parquet", "pyarrow.compute", "pyarrow.dataset", "pyarrow.fs", "numpy.ma", "ssl", "email"}
-    assert modules.isdisjoint(needless | set(HEAVY) - {"numpy", "pyarrow", "tokenizers"})
+    assert modules.isdisjoint(needless | set(HEAVY) - {"numpy", "pyarrow"})
 
 
 def test_a_run_without_work_loads_neither_decoders_nor_models(photos, collection):
     modules = loaded("index", photos, "--ocr", "off", "--collection", collection.root)
     needless = {"mmsearch.retrieval.ingest.pipeline", "mmsearch.retrieval.media.workers.decoder", "importlib.metadata"}
     assert modules.isdisjoint(needless | set(HEAVY) - {"numpy", "pyarrow"})
+
+
+def test_status_loads_no_more_of_arrow_than_it_needs(photos, collection):
+    modules = loaded("status", "--collection", collection.root)
+    needless = {"pyarrow.parquet", "pyarrow.compute", "pyarrow.dataset", "pyarrow.fs", "numpy.ma", "ssl"}
+    assert modules.isdisjoint(needless | set(HEAVY) - {"numpy", "pyarrow"})
+
+
+def test_a_query_ends_without_a_look_at_all_objects_and_has_no_threads_of_blas(photos, collection):
+    code = (
+        "import atexit, gc, os, sys\n"
+        "from mmsearch.cli import main\n"
+        "atexit.register(lambda: print(gc.get_freeze_count(), os.environ['OPENBLAS_NUM_THREADS'], file=sys.stderr))\n"
+        "main()"
+    )
+    command = [sys.executable, "-c", code, "query", "a dog", "--no-server", "--collection", str(collection.root)]
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    frozen, threads = done.stderr.split()[-2:]
+    assert int(frozen) > 10_000
+    assert threads == "1"

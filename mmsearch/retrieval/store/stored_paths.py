@@ -41,13 +41,6 @@ class StoredPaths:
                 return list(dict.fromkeys(found))
         return []
 
-    def rows_by_path(self) -> pa.Table:
-        """Every path once, as ``values``, with the number of its rows, as ``counts``."""
-        import pyarrow.compute as pc
-
-        every = pa.chunked_array([chunk for column in self._columns for chunk in column.chunks], pa.binary())
-        return pa.Table.from_struct_array(pc.value_counts(every))
-
     def nearest(self, paths: Sequence[bytes]) -> bytes | None:
         """A path like one of these, as a suggestion: of a stored folder, or else of a folder on the disk."""
         for of_disk in (False, True):

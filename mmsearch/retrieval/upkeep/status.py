@@ -15,9 +15,8 @@ from mmsearch.retrieval.store.manifest import Manifest
 from mmsearch.retrieval.store.schema import FORMAT_VERSION
 from mmsearch.retrieval.store.skipped import read_skipped
 from mmsearch.retrieval.store.snapshot import Snapshot
-from mmsearch.retrieval.store.stored_paths import StoredPaths, under_mask
+from mmsearch.retrieval.upkeep.file_counts import FileCounts
 from mmsearch.retrieval.upkeep.index_files import latest_recall, read_all_facts
-from mmsearch.retrieval.upkeep.unread import unread_files, untranscribed_files
 from mmsearch.types import MODALITIES, FileNote, Modality, Space, path_json, printable
 
 
@@ -128,7 +127,8 @@ def read_status(snapshot: Snapshot) -> Status:
     """Count what the snapshot holds."""
     manifest = snapshot.manifest
     current = manifest.spaces[manifest.primary_space] if manifest.primary_space else None
-    untranscribed = untranscribed_files(snapshot)
+    counts = FileCounts(snapshot)
+    untranscribed = counts.untranscribed()
     transcriber = ready_transcriber() if untranscribed else None
     named = [snapshot.root / name for name in manifest.files()]
     return Status(
@@ -138,19 +138,19 @@ def read_status(snapshot: Snapshot) -> Status:
         model=current.model if current else None,
         space=current.key if current else None,
         beside={key: manifest.spaces[key].model for key in manifest.secondary_spaces},
-        roots=_root_statuses(snapshot),
+        roots=_root_statuses(manifest, counts),
         excludes=list(manifest.excludes),
         removed=list(manifest.removed),
         bytes=sum(path.stat().st_size for path in named if path.exists()),
         skipped=manifest.skipped.rows if manifest.skipped else 0,
         modalities=[
-            _modality_status(snapshot, key, modality)
+            _modality_status(snapshot, key, modality, counts.files(key, modality))
             for key in manifest.spaces
             for modality in manifest.modalities(key)
         ],
         untranscribed=untranscribed,
         transcriber=transcriber.name if transcriber else None,
-        unread=unread_files(snapshot),
+        unread=counts.unread(),
         reads_pictures=ocr_is_installed(),
     )
 
@@ -161,26 +161,13 @@ def skipped_files(snapshot: Snapshot) -> list[FileNote]:
     return [FileNote(os.fsdecode(f.path), f.reason, hint=f.hint) for f in sorted(files, key=lambda file: file.path)]
 
 
-def _root_statuses(snapshot: Snapshot) -> list[RootStatus]:
-    import pyarrow.compute as pc
-
-    stored = StoredPaths(snapshot, snapshot.manifest.spaces)
-    counts = stored.rows_by_path()
-    found = []
-    for root in snapshot.manifest.roots:
-        path = os.fsencode(root)
-        inside = counts.filter(under_mask(counts["values"], path))
-        rows = pc.sum(inside["counts"]).as_py() or 0
-        found.append(RootStatus(root, len(inside), rows, os.path.exists(path)))
-    return found
+def _root_statuses(manifest: Manifest, counts: FileCounts) -> list[RootStatus]:
+    return [RootStatus(root, *counts.inside(os.fsencode(root)), os.path.exists(root)) for root in manifest.roots]
 
 
-def _modality_status(snapshot: Snapshot, space: str, modality: Modality) -> ModalityStatus:
+def _modality_status(snapshot: Snapshot, space: str, modality: Modality, files: int) -> ModalityStatus:
     manifest = snapshot.manifest
     rows = snapshot.rows(space, modality)
-    paths = rows.facts(["path"])["path"]
-    if rows.live is not None:
-        paths = paths.filter(rows.live)
     entries = manifest.indexes_of(space, modality)
     facts = read_all_facts(snapshot.root, entries)
     calibration = latest_recall(snapshot.root, entries, facts).calibration if entries else None
@@ -188,7 +175,7 @@ def _modality_status(snapshot: Snapshot, space: str, modality: Modality) -> Moda
         space=space,
         modality=modality,
         rows=rows.live_count,
-        files=len(paths.unique()),
+        files=files,
         dead=len(rows) - rows.live_count,
         shards=len(manifest.shards_of(space, modality)),
         index=(facts[-1].plan.factory or facts[-1].plan.kind) if facts else "exact",

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from mmsearch.retrieval.encoders.mini import MiniEncoder, mini_space
 from mmsearch.retrieval.encoders.mini.encoder import FOLDER, PROCESSING, WEIGHTS, open_pictures, open_sounds
+from mmsearch.retrieval.encoders.mini.few_tokens import FewTokens
 from mmsearch.retrieval.encoders.mini.integer_graph import in_integers
 from mmsearch.retrieval.encoders.mini.mel import log_mel_patches
 from mmsearch.retrieval.encoders.mini.paddings import with_plain_pads
@@ -276,3 +277,26 @@ def test_mapped_tensors_are_those_that_safetensors_reads():
     assert mapped.keys() == expected.keys()
     for name, tensor in mapped.items():
         np.testing.assert_array_equal(tensor, expected[name])
+
+
+PIECES = st.sampled_from(
+    ["dog", "beach", "photograph", "IMG_0042", "Milmold", "don't", "x" * 101, '"', "\\", "##ing", "2"]
+)
+
+
+@given(st.lists(PIECES | st.text(st.characters(max_codepoint=126), max_size=4), max_size=5), st.sampled_from(["", " "]))
+def test_a_few_words_have_the_tokens_that_the_tokenizer_gives_them(mini, words, between):
+    text = between.join(words)
+    found = FewTokens(FOLDER / "tokenizer.json").tokens([text, "a dog"])
+    expected = [one.ids for one in mini._texts().tokenizer.encode_batch_fast([text, "a dog"])]
+    assert found is None or found == expected
+
+
+def test_common_words_need_no_tokenizer():
+    few = FewTokens(FOLDER / "tokenizer.json")
+    assert few.tokens(["A dog, on a BEACH!"]) is not None
+    assert few.tokens(["a dog named Milmold"]) is None  # of several pieces
+    assert few.tokens(["ein schöner Hund"]) is None
+    assert few.tokens(["a " * 30]) is not None
+    numbers = "one two three four five six seven eight nine ten red green blue white black"
+    assert few.tokens([f"{numbers} up down left right car cat man woman house tree"]) is None

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from mmsearch.retrieval.encoders.lazy import Lazy
+from mmsearch.retrieval.encoders.mini.few_tokens import FewTokens
 from mmsearch.retrieval.encoders.mini.folding import fold_to_ascii
 from mmsearch.retrieval.encoders.mini.tensors import map_tensors
 from mmsearch.unit import normalize_rows
@@ -32,12 +34,11 @@ Floats = NDArray[np.float32]
 
 
 class MiniTextTower:
-    """Texts → unit vectors. Opening it maps the weights and parses the tokenizer, some 20 ms."""
+    """Texts → unit vectors. Opening it maps the weights; the tokenizer is parsed once there are some words."""
 
     def __init__(self, folder: Path) -> None:
-        from tokenizers import Tokenizer
-
-        self.tokenizer: Tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self._tokenizer = Lazy(lambda: _open_tokenizer(folder / "tokenizer.json"))
+        self._few: FewTokens | None = FewTokens(folder / "tokenizer.json")
         weights = map_tensors(folder / "text.safetensors")
         self.table = weights["table"]
         self.scale: Floats = weights["table_scale"].astype(np.float32)
@@ -54,7 +55,19 @@ class MiniTextTower:
 
     def tokens(self, texts: list[str]) -> list[list[int]]:
         """Token ids of each text, none cut off."""
-        return [encoding.ids for encoding in self.tokenizer.encode_batch_fast([fold_to_ascii(text) for text in texts])]
+        plain = [fold_to_ascii(text) for text in texts]
+        few = self._few  # another thread may have set it to None
+        if few is not None:
+            found = few.tokens(plain)
+            if found is not None:
+                return found
+            self._few = None
+        return [encoding.ids for encoding in self.tokenizer.encode_batch_fast(plain)]
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer, parsed on first use."""
+        return self._tokenizer()
 
     def unknown_words(self, text: str) -> tuple[list[str], int]:
         """The words that no token stands for, and the number of all words; punctuation is not counted."""
@@ -115,6 +128,12 @@ class MiniTextTower:
         y: Floats = np.matmul(x, self.weight[name])
         y += self.bias[name]
         return y
+
+
+def _open_tokenizer(path: Path) -> Tokenizer:
+    from tokenizers import Tokenizer
+
+    return Tokenizer.from_file(str(path))
 
 
 def _is_punctuation(character: str) -> bool:

@@ -44,3 +44,25 @@ def test_files_with_pictures_are_counted_until_somebody_reads_them(reads_text, p
     assert empty.status().unread == 7
     empty.index([photos], workers=1)
     assert empty.status().to_json()["unread"] == 0
+
+
+def test_files_and_rows_are_counted_by_root_without_those_that_were_deleted(photos, empty, tmp_path):
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    for name in ("a", "b"):
+        (notes / f"{name}.txt").write_text("\n\n".join(f"{word} " * 60 for word in ("one", "two", "three")))
+    (tmp_path / "notes beside").mkdir()
+    (tmp_path / "notes beside" / "c.txt").write_text("another")
+    empty.index([notes, tmp_path / "notes beside"], workers=1)
+    empty.index([photos], workers=1, ocr="off")
+    status = empty.status()
+    before = {root.path: (root.files, root.rows) for root in status.roots}
+    texts = next(part for part in status.modalities if part.modality == "text")
+    assert before[str(notes)][0] == 2 < before[str(notes)][1]
+    assert before[str(tmp_path / "notes beside")] == (1, 1)
+    empty.remove([notes / "a.txt"])
+    status = empty.status()
+    after = {root.path: (root.files, root.rows) for root in status.roots}
+    assert after[str(notes)] == (1, before[str(notes)][1] // 2)
+    left = next(part for part in status.modalities if part.modality == "text")
+    assert (left.files, left.rows) == (texts.files - 1, texts.rows - before[str(notes)][1] // 2)
