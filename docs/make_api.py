@@ -61,6 +61,10 @@ SECTIONS: dict[str, dict[str, Sequence[str]]] = {
     "Transcribers of your own": {"mmsearch": ["Transcriber", "Said", "Heard"]},
     "Order": {
         "mmsearch.library": [
+            "find_duplicates",
+            "Duplicates",
+            "DuplicateGroup",
+            "DuplicateFile",
             "save_search",
             "saved_search",
             "saved_searches",

@@ -329,16 +329,18 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows, Collecti
         return save_clip(moment, Path(output), force=force)
 
     @staticmethod
-    def thumbnails(hits: Iterable[Record], *, height: int, width: int) -> Iterator[Thumbnail]:
+    def thumbnails(hits: Iterable[Record], *, height: int, width: int, workers: int = 1) -> Iterator[Thumbnail]:
         """Small pictures of hits: of a picture or a page of it, or of the frame in the middle of a film's span.
 
-        They are decoded one by one, while they are asked for, in a process of their own. Needs no collection.
+        They are decoded one by one, while they are asked for, in a process of their own; by several such processes some
+        ahead. Needs no collection.
 
         Args:
             hits: those of a search, or other records; sounds and texts have no picture.
             height: the most pixels from top to bottom.
             width: the most pixels from left to right; the aspect ratio is kept.
+            workers: processes that decode.
         """
         from mmsearch.retrieval.media.thumbnails import read_thumbnails
 
-        return read_thumbnails(hits, height, width)
+        return read_thumbnails(hits, height, width, workers)

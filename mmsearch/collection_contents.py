@@ -144,6 +144,7 @@ class CollectionContents:
         camera: str | None = None,
         space: str | Space | None = None,
         batch: int = 1024,
+        columns: Sequence[str] | None = None,
         vectors: bool = False,
     ) -> Iterator[pa.RecordBatch]:
         """The rows that `search` would look at with the same options, as Arrow batches in order of space, modality, id.
@@ -162,6 +163,7 @@ class CollectionContents:
             camera: only what was made with a camera whose name has all these words.
             space: a space by key, model name or as a `Space`; default all in use.
             batch: rows in a batch, at most.
+            columns: only these, beside ``id``; default all.
             vectors: add the stored unit vectors, as float32 lists of the space's dimension.
 
         Raises:
@@ -180,7 +182,7 @@ class CollectionContents:
             camera=camera,
             space=space,
         )
-        return iter_batches(self._session, options, batch, vectors)
+        return iter_batches(self._session, options, batch, vectors, columns)
 
     def get(self, row_id: int) -> Record:
         """A row by its id, as `Hit.id` or `add` give it.
@@ -194,6 +196,16 @@ class CollectionContents:
         from mmsearch.retrieval.search.contents import read_record
 
         return read_record(self._session, row_id)
+
+    def records(self, ids: Iterable[int]) -> list[Record]:
+        """Rows by their ids, in that order; those that are no rows any more are left out.
+
+        Args:
+            ids: the ids.
+        """
+        from mmsearch.retrieval.search.contents import read_records
+
+        return read_records(self._session, ids)
 
     def shown(self, row_id: int) -> Record:
         """A row by its id as hits show it: of a film's subtitles or sound, the film at the time of the row.

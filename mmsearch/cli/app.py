@@ -27,6 +27,7 @@ COMMANDS = {
     "frame": ("frame", "Write the frame that a film shows at a time to a picture file."),
     "clip": ("clip", "Cut a part of a film or sound into a file of its own."),
     "status": ("status", "Show what is in the collection, how it is indexed and with which model."),
+    "duplicates": ("duplicates", "Find files that are there several times, and say which to keep."),
     "remove": ("remove", "Forget items; the files themselves are never touched."),
     "eval": (
         "evaluate",

@@ -82,6 +82,7 @@ def folders(ctx: click.Context, parameter: click.Parameter, begun: str) -> list[
 modalities = words("image", "text", "audio", "video")
 least_levels = words("strong", "likely", "weak")
 orders = words("relevance", "newest", "oldest")
+keep_rules = words("largest", "oldest", "newest", "first-path")
 devices = words("auto", "cpu", "cuda", "mps")
 precisions = words("auto", "float32", "bfloat16", "float16", "int8")
 index_kinds = words("auto", "exact", "ivfpq", "rabitq")

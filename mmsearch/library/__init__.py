@@ -9,11 +9,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mmsearch.library.duplicates.find import find_duplicates
+    from mmsearch.library.duplicates.results import DuplicateFile, DuplicateGroup, Duplicates
     from mmsearch.library.saved.keep import delete_search, rename_search, save_search, saved_search, saved_searches
     from mmsearch.library.saved.look import Looked, follow, look, note_look
     from mmsearch.library.saved.search import LastLook, LinkedFolder, SavedSearch
 
 _MODULES = {
+    "mmsearch.library.duplicates.find": ("find_duplicates",),
+    "mmsearch.library.duplicates.results": ("DuplicateFile", "DuplicateGroup", "Duplicates"),
     "mmsearch.library.saved.keep": (
         "delete_search",
         "rename_search",
@@ -27,11 +31,15 @@ _MODULES = {
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
+    "DuplicateFile",
+    "DuplicateGroup",
+    "Duplicates",
     "LastLook",
     "LinkedFolder",
     "Looked",
     "SavedSearch",
     "delete_search",
+    "find_duplicates",
     "follow",
     "look",
     "note_look",

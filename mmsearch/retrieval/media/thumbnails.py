@@ -19,27 +19,61 @@ from mmsearch.types import Span
 if TYPE_CHECKING:
     from mmsearch.hits import Record
 
+_AT_ONCE = 16
+"""Files for each of several workers that are decoded before their thumbnails are given out, in order."""
+
 _PADDING = (1, 254, 3)
 """A colour that the edge of a picture does not have throughout, so that padding can be told from the picture."""
 
 
-def read_thumbnails(records: Iterable[Record], height: int, width: int) -> Iterator[Thumbnail]:
-    """A picture for each record, decoded in a worker: the picture or its page, or a film in the middle of the span.
+def read_thumbnails(records: Iterable[Record], height: int, width: int, workers: int = 1) -> Iterator[Thumbnail]:
+    """A picture for each record, decoded in workers: the picture or its page, or a film in the middle of the span.
 
-    A thumbnail is as large as fits ``height × width`` pixels. Where there is none it has the reason instead.
+    A thumbnail is as large as fits ``height × width`` pixels. Where there is none it has the reason instead. One worker
+    decodes no further ahead than is asked for.
     """
     fitted = ImageTransform(height, width, resize="longest", fill=_PADDING, draft=2.0)
-    with Decoder(1, DecodeSpec(image=fitted, frames=fitted, texts=False), slots=2) as decoder:
-        for record in records:
-            if record.modality not in ("image", "video"):
-                yield Thumbnail(None, f"no picture: its modality is {record.modality}")
-                continue
-            job = Job(os.fsencode(record.path), explicitly_requested=True, moment=_moment(record))
-            decoded, parts = decoder.decode_one(job)
-            found = _pixels(decoded, parts, record.span)
+    spec = DecodeSpec(image=fitted, frames=fitted, texts=False)
+    at_once = 1 if workers == 1 else _AT_ONCE * workers
+    with Decoder(workers, spec, slots=2 * workers) as decoder:
+        for some in _of_different_files(records, at_once):
+            yield from _decoded(decoder, some)
+
+
+def _of_different_files(records: Iterable[Record], count: int) -> Iterator[list[Record]]:
+    """Records in runs of at most ``count``, no two of which have one path: results are told apart by it."""
+    some: dict[str, Record] = {}
+    for record in records:
+        if record.path in some:
+            yield list(some.values())
+            some = {}
+        some[record.path] = record
+        if len(some) == count:
+            yield list(some.values())
+            some = {}
+    if some:
+        yield list(some.values())
+
+
+def _decoded(decoder: Decoder, records: list[Record]) -> Iterator[Thumbnail]:
+    by_path = {os.fsencode(record.path): record for record in records}
+    jobs = [
+        Job(path, explicitly_requested=True, moment=_moment(record))
+        for path, record in by_path.items()
+        if record.modality in ("image", "video")
+    ]
+    made: dict[bytes, Thumbnail] = {}
+    parts: dict[bytes, list[Part]] = {}
+    for item in decoder.map(jobs) if jobs else ():
+        if isinstance(item, Part):
+            parts.setdefault(item.path, []).append(item)
+        elif isinstance(item, Decoded):
+            found = _pixels(item, parts.pop(item.path, []), by_path[item.path].span)
             pixels = None if found is None else _without_padding(found)
-            decoder.release(decoded)
-            yield Thumbnail(pixels, decoded.reason or ("no such page" if pixels is None else None))
+            made[item.path] = Thumbnail(pixels, item.reason or ("no such page" if pixels is None else None))
+            decoder.release(item)
+    for path, record in by_path.items():
+        yield made.get(path) or Thumbnail(None, f"no picture: its modality is {record.modality}")
 
 
 def _moment(record: Record) -> tuple[float, None] | None:

@@ -53,11 +53,13 @@ def count_rows(session: Session, options: SearchOptions) -> int:
     return session.retrying(lambda: sum(part.count for part in _parts(session, options)))
 
 
-def iter_batches(session: Session, options: SearchOptions, batch: int, with_vectors: bool) -> Iterator[pa.RecordBatch]:
+def iter_batches(
+    session: Session, options: SearchOptions, batch: int, with_vectors: bool, columns: Sequence[str] | None = None
+) -> Iterator[pa.RecordBatch]:
     """The rows that a search with these options would look at, as `Collection.items` gives them.
 
     Raises:
-        UsageError: a bad option, or vectors of several spaces are asked for.
+        UsageError: a bad option, a column that there is not, or vectors of several spaces are asked for.
     """
     if batch < 1:
         raise UsageError(f"batch must be at least 1, not {batch}")
@@ -65,23 +67,30 @@ def iter_batches(session: Session, options: SearchOptions, batch: int, with_vect
     spaces = {part.space for part in parts}
     if with_vectors and len(spaces) > 1:
         raise UsageError(f"vectors of several spaces do not fit into one column: name one of {_keys(spaces)}")
-    return _batches(parts, batch, with_vectors)
+    return _batches(parts, batch, with_vectors, columns)
 
 
-def _batches(parts: Sequence[_Part], batch: int, with_vectors: bool) -> Iterator[pa.RecordBatch]:
+def _batches(
+    parts: Sequence[_Part], batch: int, with_vectors: bool, columns: Sequence[str] | None
+) -> Iterator[pa.RecordBatch]:
     own_types = joint_types(part.rows.own_types for part in parts)
     names = [*FACT_NAMES, *own_types]
+    if columns is not None:
+        if unknown := [name for name in columns if name not in names]:
+            raise UsageError(f"no column {unknown[0]!r}; there are: {', '.join(names)}")
+        names = list(dict.fromkeys(columns))
+        own_types = {name: own_types[name] for name in names if name in own_types}
     for part in parts:
         start = 0
-        for table in (with_types(table, own_types) for table in part.rows.tables(names)):
+        for table in (with_types(table, own_types) for table in part.rows.tables(names or ["size"])):
             stop = start + len(table)
-            columns = {"id": pa.array(part.rows.ids[start:stop])}
-            columns |= {name: _readable(name, table[name]) for name in names}
+            made = {"id": pa.array(part.rows.ids[start:stop])}
+            made |= {name: _readable(name, table[name]) for name in names}
             if with_vectors:
                 halves = part.rows.vectors_at(np.arange(start, stop))
                 flat = pa.array(halves.astype(np.float32).reshape(-1))
-                columns["vector"] = pa.FixedSizeListArray.from_arrays(flat, part.space.dim)
-            whole = pa.table(columns)
+                made["vector"] = pa.FixedSizeListArray.from_arrays(flat, part.space.dim)
+            whole = pa.table(made)
             if part.mask is not None:
                 whole = whole.filter(pa.array(part.mask[start:stop]))
             yield from whole.combine_chunks().to_batches(max_chunksize=batch)
@@ -127,6 +136,20 @@ def read_row(session: Session, row_id: int) -> tuple[Record, RowFacts]:
     def read() -> tuple[Record, RowFacts]:
         part, positions = _find_one(session.snapshot, row_id)
         return _row(part.rows, positions[0])
+
+    return session.retrying(read)
+
+
+def read_records(session: Session, ids: Iterable[int]) -> list[Record]:
+    """Rows by their ids, in that order; ids of no rows are left out."""
+    wanted = np.array(list(ids), np.int64)
+
+    def read() -> list[Record]:
+        found: dict[int, Record] = {}
+        for part in _all_parts(session.snapshot):
+            positions = part.rows.live_positions_or_gaps(wanted)
+            found.update((record.id, record) for record in _records(part.rows, positions[positions >= 0]))
+        return [found[row_id] for row_id in wanted.tolist() if row_id in found]
 
     return session.retrying(read)
 
