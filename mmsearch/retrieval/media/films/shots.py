@@ -37,12 +37,12 @@ _SHIFT = 3
 _COARSE = 16
 _MIXED = 8
 
-_GROUP, _GROUP_BYTES = 8, 8 * 1024**2
+_GROUP, _GROUP_BYTES = 4, 8 * 1024**2
 """So many frames are looked at together, as long as they take no more than so many bytes: more of them would push what
 the decoder needs out of the processor's cache."""
 
-_UNSEEN, _UNSEEN_S = 4, 0.17
-"""Where nothing happens one frame of four is looked at, or more of them if less often than so many seconds."""
+_UNSEEN_S = 0.17
+"""Where nothing happens the last frame of a group is looked at, and others if it would be less often than this."""
 
 _CALM = 2.0
 """Nothing happens where the thumbnails of frames that were looked at differ by less than this on average."""
@@ -123,7 +123,7 @@ class _Group(NamedTuple, Generic[FrameT]):
 
 
 class _Groups(Generic[FrameT]):
-    """Frames and their thumbnails, some at a time: numpy takes hardly longer for eight small frames than for one.
+    """Frames and their thumbnails, some at a time: numpy takes hardly longer for four small frames than for one.
 
     Where nothing happens only some frames are looked at. The others are, as soon as one of those has changed.
     """
