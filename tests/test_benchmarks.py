@@ -145,6 +145,18 @@ def test_the_parts_of_embedding_a_sound_add_up_and_its_vector_is_what_it_was(ben
     assert cosine > 0.9999
 
 
+def test_a_stand_in_for_a_gpu_takes_its_time_in_order_and_a_run_embeds_all(bench):
+    feeding = bench("feeding")
+    device = feeding.StandInDevice(rate=2000, launch_s=0.01)
+    pixels = np.zeros((20, feeding.SIDE, feeding.SIDE, 3), np.uint8)
+    waits = [device.begin_images(pixels) for _ in range(3)]
+    assert [len(wait()) for wait in waits] == [20, 20, 20]
+    assert device.busy_s == pytest.approx(0.03)
+    assert device.free_at - device.began >= 0.03 - 1e-9, "two batches were computed at once"
+    feeding.embed(device, feeding.pictures(pixels, 50))
+    assert device.busy_s == pytest.approx(0.03 + 50 / 2000), "a picture was embedded twice, or not"
+
+
 def test_without_instructions_a_library_does_not_see_them_and_vectors_are_near(bench, tmp_path):
     without = bench("without")
     if not without.can_hide():

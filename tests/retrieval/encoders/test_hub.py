@@ -6,7 +6,10 @@ import contextlib
 import hashlib
 import http.server
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from contextlib import closing, contextmanager
@@ -111,6 +114,35 @@ class FolderHub(EmptyHub):
 
 def test_nothing_is_here_in_an_empty_cache(hub_cache):
     assert hub.weights_here(resolve("clip")) is None
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        {"XDG_CACHE_HOME": "/caches"},
+        {"HF_HOME": "~/models"},
+        {"HF_HOME": "/models", "XDG_CACHE_HOME": "/caches"},
+        {"HUGGINGFACE_HUB_CACHE": "/old"},
+        {"HF_HUB_CACHE": "$HOME/hub", "HUGGINGFACE_HUB_CACHE": "/old", "HF_HOME": "/models"},
+    ],
+    ids=lambda environment: " ".join(environment) or "nothing set",
+)
+def test_the_cache_is_where_the_client_has_it_which_is_not_imported_to_ask(environment):
+    program = """
+import sys
+from mmsearch.retrieval.encoders.hub import _cache_folder
+ours = _cache_folder()
+assert "huggingface_hub" not in sys.modules
+from huggingface_hub.constants import HF_HUB_CACHE
+print(ours, HF_HUB_CACHE, sep="\\n")
+"""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGINGFACE", "XDG_"))}
+    ran = subprocess.run(
+        [sys.executable, "-c", program], env={**kept, **environment}, capture_output=True, text=True, check=True
+    )
+    ours, theirs = ran.stdout.splitlines()
+    assert ours == theirs
 
 
 def test_weights_in_the_cache_are_found_and_their_digest_is_the_blobs_name(hub_cache):
