@@ -14,7 +14,9 @@ from mmsearch.retrieval.search.session import Session
 from mmsearch.types import FileNote, Modality, Space
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
 
     from mmsearch.extracts import IndexedFile
     from mmsearch.hits import Record, RowVectors
@@ -253,6 +255,30 @@ class CollectionContents:
         from mmsearch.retrieval.search.contents import read_vectors
 
         return read_vectors(self._session, ids)
+
+    def vector_blocks(
+        self, modality: Modality, *, space: str | Space | None = None, from_id: int = 0, rows: int = 16_384
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """The stored vectors of all rows of a modality, block by block in order of id, and nothing else of them.
+
+        A writer does not disturb the iteration.
+
+        Args:
+            modality: of the rows.
+            space: their space, by key, model name or as a `Space`; default the primary one.
+            from_id: only rows of this id and greater ones. Later rows have greater ids.
+            rows: in a block, at most.
+
+        Returns:
+            Ids, int64 ``[n]``, and unit vectors, float32 ``[n, dim]``.
+
+        Raises:
+            UsageError: ``rows`` is less than 1.
+            SpaceMismatchError: the collection has no such space.
+        """
+        from mmsearch.retrieval.search.contents import iter_vectors
+
+        return iter_vectors(self._session, modality, space, from_id, rows)
 
     def side_table(self, name: str) -> pa.Table | None:
         """A table beside the rows, such as ``tags``; None if there is none (see `Collection.set_side_table`).

@@ -28,6 +28,7 @@ COMMANDS = {
     "clip": ("clip", "Cut a part of a film or sound into a file of its own."),
     "status": ("status", "Show what is in the collection, how it is indexed and with which model."),
     "duplicates": ("duplicates", "Find files that are there several times, and say which to keep."),
+    "tag": ("tag", "Label pictures, films and sounds by words alone, for conditions such as --where \"tag = 'dog'\"."),
     "remove": ("remove", "Forget items; the files themselves are never touched."),
     "eval": (
         "evaluate",

@@ -40,6 +40,7 @@ _WORDS = {  # {path}: the subject, quoted for a shell if it must be; {words}: qu
     ),
     HintKind.INDEX_WORDS: "the next `mmsearch index`, or `mmsearch compact`, does it",
     HintKind.CALIBRATE: "`mmsearch eval --calibrate` fits levels, for queries by files with PAIRS",
+    HintKind.TAG: "`mmsearch tag {words}` looks for it",
     HintKind.CHANGE_ARGUMENT: "give --{option} another value",
     HintKind.WHERE_EXAMPLE: "for example --where \"width > 1000 and note != 'truncated'\"",
 }
@@ -49,6 +50,8 @@ def worded(hint: Hint) -> str:
     """The hint as text for a person at the command line."""
     if hint.kind is HintKind.INDEX_FOLDER and not hint.subject:
         return f"name a folder, for example `mmsearch index {Path.home()}`"
+    if hint.kind is HintKind.TAG and not hint.subject:
+        return "`mmsearch tag LABEL` gives some"
     subject = hint.subject
     quoted = shlex.quote(subject)
     words = quoted if quoted != subject else f"'{subject}'"

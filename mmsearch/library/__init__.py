@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from mmsearch.library.saved.keep import delete_search, rename_search, save_search, saved_search, saved_searches
     from mmsearch.library.saved.look import Looked, follow, look, note_look
     from mmsearch.library.saved.search import LastLook, LinkedFolder, SavedSearch
+    from mmsearch.library.tagging.tag import drop_tags, tag, tags
+    from mmsearch.library.tagging.tagged import TagCount, Tagged
 
 _MODULES = {
     "mmsearch.library.duplicates.find": ("find_duplicates",),
@@ -27,6 +29,8 @@ _MODULES = {
     ),
     "mmsearch.library.saved.look": ("Looked", "follow", "look", "note_look"),
     "mmsearch.library.saved.search": ("LastLook", "LinkedFolder", "SavedSearch"),
+    "mmsearch.library.tagging.tag": ("drop_tags", "tag", "tags"),
+    "mmsearch.library.tagging.tagged": ("TagCount", "Tagged"),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
@@ -38,7 +42,10 @@ __all__ = [
     "LinkedFolder",
     "Looked",
     "SavedSearch",
+    "TagCount",
+    "Tagged",
     "delete_search",
+    "drop_tags",
     "find_duplicates",
     "follow",
     "look",
@@ -47,6 +54,8 @@ __all__ = [
     "save_search",
     "saved_search",
     "saved_searches",
+    "tag",
+    "tags",
 ]
 
 

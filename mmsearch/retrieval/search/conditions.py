@@ -12,14 +12,16 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from mmsearch.errors import HintKind, UsageError
 from mmsearch.retrieval.search.filters import parse_date
 from mmsearch.retrieval.search.masks import Mask, all_of, any_of, mask_of
+from mmsearch.retrieval.search.row_tags import TAG, RowTags
 from mmsearch.retrieval.store.schema import FACT_NAMES, RESERVED_PREFIX
 from mmsearch.retrieval.store.snapshot import Rows
 
@@ -47,33 +49,51 @@ _TOKEN = re.compile(f"{_STRING}|{_QUOTED}|{_EQUALS}")
 _PARSING = threading.Lock()  # CPython 3.11 now and then raises a SystemError where threads parse at once
 
 
-def check_condition(text: str, own_columns: Callable[[], Iterable[str]]) -> None:
+def check_condition(
+    text: str, own_columns: Callable[[], Iterable[str]], row_tags: Callable[[], RowTags] | None = None
+) -> RowTags | None:
     """Check a condition before any row is read.
 
     ``own_columns`` is called for the names of the user's own columns if the condition has a name that is not the
-    format's.
+    format's, and ``row_tags`` if that is ``tag`` and no column of theirs.
+
+    Returns:
+        The labels of rows, if the condition asks for them.
 
     Raises:
-        UsageError: it cannot be read, or names an unknown column; the text lists the columns that there are.
+        UsageError: it cannot be read, or names an unknown column; the text lists the columns that there are. Or it
+            names an unknown label.
     """
     tree = _parse(text)
     unknown = [name for name in _names(tree) if name not in FACT_NAMES and name not in ("id", *_SHORT_NAMES)]
     if unknown:
         own = list(own_columns())
         for name in unknown:
-            if name not in own:
+            if name not in own and (name != TAG or row_tags is None):
                 raise UsageError(f"no column {name!r}; there are: {', '.join(['id', *_SHOWN_NAMES, *own])}")
+        if TAG in unknown and TAG not in own and row_tags is not None:
+            tags = row_tags()
+            tags.check(tree)
+            return tags
+    return None
 
 
-def rows_where(rows: Rows, text: str) -> Mask:
+def rows_where(rows: Rows, text: str, tags: RowTags | None = None) -> Mask:
     """Which rows fulfil a condition, bool ``[rows]``. A missing value fulfils no comparison.
+
+    Args:
+        rows: the rows.
+        text: the condition.
+        tags: the labels of rows, which ``tag`` stands for.
 
     Raises:
         UsageError: it does not fit its columns.
     """
     tree = _parse(text)
-    names = [name for name in _names(tree) if name != "id"]
+    names = [name for name in _names(tree) if name != "id" and not (tags and name == TAG)]
     columns: dict[str, Any] = {"id": pa.chunked_array([pa.array(rows.ids)])}
+    if tags:
+        columns[TAG] = _TagColumn(tags, rows.ids)
     if names:
         stored = {name: name if name in rows.own_types else _SHORT_NAMES.get(name, name) for name in names}
         table = rows.facts(list(dict.fromkeys(stored.values())))
@@ -121,7 +141,7 @@ def _mask(node: ast.expr, columns: dict[str, Any]) -> Mask:
         return _compare(node, columns)
     if isinstance(node, ast.Name):
         column = columns[node.id]
-        if pa.types.is_boolean(column.type) or pa.types.is_null(column.type):
+        if not isinstance(column, _TagColumn) and (pa.types.is_boolean(column.type) or pa.types.is_null(column.type)):
             return mask_of(column.cast(pa.bool_()))
     raise UsageError(f"{ast.unparse(node)!r} is neither true nor false of a row", hint=HintKind.WHERE_EXAMPLE)
 
@@ -131,6 +151,9 @@ def _compare(node: ast.Compare, columns: dict[str, Any]) -> Mask:
     sides = [node.left, *node.comparators]
     for left, operator, right in zip(sides, node.ops, sides[1:], strict=False):
         a, b = (_value(side, columns) for side in (left, right))
+        if isinstance(a, _TagColumn) or isinstance(b, _TagColumn):
+            masks.append(_compare_tags(node, operator, a, b))
+            continue
         if not (_is_column(a) or _is_column(b)):
             raise UsageError(f"{ast.unparse(node)!r} names no column", hint=HintKind.WHERE_EXAMPLE)
         if isinstance(operator, ast.In | ast.NotIn):
@@ -146,10 +169,27 @@ def _compare(node: ast.Compare, columns: dict[str, Any]) -> Mask:
     return all_of(masks)
 
 
+class _TagColumn(NamedTuple):
+    """The labels of some rows, in the place of a column."""
+
+    tags: RowTags
+    ids: NDArray[np.int64]
+
+
+def _compare_tags(node: ast.Compare, operator: ast.cmpop, a: Any, b: Any) -> Mask:
+    column, other = (a, b) if isinstance(a, _TagColumn) else (b, a)
+    found = None if _is_column(other) else column.tags.fulfilling(operator, other, column.ids)
+    if found is None:
+        raise UsageError(f"{ast.unparse(node)!r} asks for no label; write tag = 'dog'", hint=HintKind.WHERE_EXAMPLE)
+    return found
+
+
 def _value(node: ast.expr, columns: dict[str, Any]) -> Any:
     """The column that a name stands for, or a literal; a dictionary column as its words."""
     if isinstance(node, ast.Name):
         column = columns[node.id]
+        if isinstance(column, _TagColumn):
+            return column
         return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
     try:
         return ast.literal_eval(node)

@@ -97,6 +97,31 @@ def _batches(
             start = stop
 
 
+def iter_vectors(
+    session: Session, modality: Modality, space: str | Space | None, from_id: int, block: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Ids and vectors of the live rows of a modality, as `Collection.vector_blocks` gives them.
+
+    Raises:
+        UsageError: ``block`` is less than 1.
+        SpaceMismatchError: the collection has no such space.
+    """
+    if block < 1:
+        raise UsageError(f"rows must be at least 1, not {block}")
+    target = session.find_space(space)
+    rows = session.retrying(lambda: session.snapshot.rows(target.key, modality))
+    positions = rows.live_positions
+    return _vector_blocks(rows, positions[np.searchsorted(rows.ids[positions], from_id) :], block)
+
+
+def _vector_blocks(
+    rows: Rows, positions: NDArray[np.int64], block: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    for start in range(0, len(positions), block):
+        chosen = positions[start : start + block]
+        yield rows.ids[chosen], rows.vectors_at(chosen).astype(np.float32)
+
+
 def _readable(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     """A stored column as people read it: paths as text, words not as numbers of a dictionary."""
     if name == "path":

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,9 @@ from mmsearch.retrieval.search.word_search import files_that_hold, weigh
 from mmsearch.retrieval.search.words_asked import CountPieces, WordsAsked, rare_words_away
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.types import LEVELS, MODALITIES, Modality, Space, modalities_named
+
+if TYPE_CHECKING:
+    from mmsearch.retrieval.search.row_tags import RowTags
 
 _MEANS_SOMETHING = {NoticeKind.WORDS_UNKNOWN: {"means_nothing": False}}
 _SPANS_PER_HIT = 8  # rows looked at for each moment that is wanted: neighbours say the same
@@ -160,10 +163,17 @@ def search_scope(session: Session, options: SearchOptions) -> SearchScope:
             before=options.before,
             where=options.where,
             own_columns=lambda: session.snapshot.own_types,
+            row_tags=lambda: _row_tags(session.snapshot),
             **made,
         )
     )
     return SearchScope(modalities_named(named), filters, exact=options.exact)
+
+
+def _row_tags(snapshot: Snapshot) -> RowTags:
+    from mmsearch.retrieval.search.row_tags import read_row_tags
+
+    return read_row_tags(snapshot)
 
 
 def _where_made(snapshot: Snapshot, options: SearchOptions) -> dict[str, Any]:

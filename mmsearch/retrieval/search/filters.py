@@ -6,7 +6,7 @@ import datetime as dt
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +18,7 @@ from mmsearch.types import printable
 
 if TYPE_CHECKING:
     from mmsearch.retrieval.search.place_filters import Circle, PlaceFilter
+    from mmsearch.retrieval.search.row_tags import RowTags
 
 _DATE = re.compile(r"(\d{4})(?:-(\d{1,2}))?")
 
@@ -35,6 +36,7 @@ class Filters:
         near: made in this circle.
         place: made in this place.
         cameras: made with one of these cameras, named in full; empty for any.
+        tags: the labels of rows, if ``where`` asks for them; no condition of its own.
     """
 
     under: tuple[bytes, ...] = ()
@@ -44,6 +46,7 @@ class Filters:
     near: Circle | None = None
     place: PlaceFilter | None = None
     cameras: tuple[str, ...] = ()
+    tags: RowTags | None = field(default=None, compare=False)
 
     def __bool__(self) -> bool:
         return self != Filters()
@@ -58,7 +61,7 @@ class Filters:
         if self.where:
             from mmsearch.retrieval.search.conditions import rows_where
 
-            masks.append(rows_where(rows, self.where))
+            masks.append(rows_where(rows, self.where, self.tags))
         masks += [one.mask(rows) for one in (self.near, self.place) if one is not None]
         if self.cameras:
             from mmsearch.retrieval.search.place_filters import camera_mask
@@ -74,6 +77,7 @@ def make_filters(
     before: str | dt.date | None = None,
     where: str | None = None,
     own_columns: Callable[[], Iterable[str]] = tuple,
+    row_tags: Callable[[], RowTags] | None = None,
     near: Circle | None = None,
     place: PlaceFilter | None = None,
     cameras: Sequence[str] = (),
@@ -87,6 +91,7 @@ def make_filters(
         where: a condition (see `Filters`).
         own_columns: called for the names of the user's own columns, where the condition names a column that is not of
             the format.
+        row_tags: called for the labels of rows, where the condition asks for them.
         near: a circle.
         place: a place.
         cameras: names of cameras in full.
@@ -94,12 +99,13 @@ def make_filters(
     Raises:
         UsageError: a date or a condition that cannot be read, or an unknown column.
     """
+    tags: RowTags | None = None
     if where is not None:
         from mmsearch.retrieval.search.conditions import check_condition
 
-        check_condition(where, own_columns)
+        tags = check_condition(where, own_columns, row_tags)
     first, last = (None if date is None else parse_date(date) for date in (after, before))
-    return Filters(tuple(under), first, last, where, near, place, tuple(cameras))
+    return Filters(tuple(under), first, last, where, near, place, tuple(cameras), tags)
 
 
 def folders_meant(snapshot: Snapshot, under: str | os.PathLike[str]) -> tuple[bytes, ...]:
