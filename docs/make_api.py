@@ -78,10 +78,12 @@ SECTIONS: dict[str, dict[str, Sequence[str]]] = {
             "look",
             "note_look",
             "follow",
+            "watch_folders",
             "SavedSearch",
             "LastLook",
             "LinkedFolder",
             "Looked",
+            "WatchEvent",
         ]
     },
     "Models": {

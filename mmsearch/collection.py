@@ -165,6 +165,7 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows, Collecti
         hop: float = 5.0,
         transcribe: str | Transcriber = "auto",
         ocr: OcrMode = "auto",
+        changed: Sequence[str | os.PathLike[str]] | None = None,
     ) -> Report:
         """Find and embed what is new or changed under ``paths``, and forget files that are gone.
 
@@ -202,6 +203,8 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows, Collecti
             ocr: text in pictures, frames and scanned pages: ``auto`` reads it where there seems to be some, if the
                 extra ``ocr`` is installed, ``all`` looks closely at every picture, ``off`` at none. Files that were
                 indexed with less are read again.
+            changed: files and folders under ``paths`` that have changed, come or gone, as a program that watches them
+                knows. All others count as unchanged and are not looked at. None: everything is looked at.
 
         Raises:
             UsageError: a path that does not exist, no path and nothing indexed yet, or a bad option.
@@ -229,6 +232,7 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows, Collecti
             hop=hop,
             transcribe=transcribe,
             ocr=ocr,
+            changed=changed,
         )
         request = IndexRequest(listed_paths(paths), model, index, recall, options)
         session, watch = self._session, watch or no_progress

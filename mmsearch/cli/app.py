@@ -18,6 +18,7 @@ COMMANDS = {
         "index",
         "Find and embed new and changed files under PATHs (default: all indexed before), and forget deleted ones.",
     ),
+    "watch": ("watch_folders", "Index PATHs, and go on to index what changes in them, until Ctrl-C."),
     "query": ("query", "Search by words or by example."),
     "save": ("save", "Keep a search under NAME: `mmsearch query @NAME` asks it again."),
     "saved": ("saved", "List saved searches, or the one of a NAME; rename and delete them."),

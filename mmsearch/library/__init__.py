@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mmsearch.library.saved.search import LastLook, LinkedFolder, SavedSearch
     from mmsearch.library.tagging.tag import drop_tags, tag, tags
     from mmsearch.library.tagging.tagged import TagCount, Tagged
+    from mmsearch.library.watching.events import WatchEvent
+    from mmsearch.library.watching.watch import watch_folders
 
 _MODULES = {
     "mmsearch.library.duplicates.find": ("find_duplicates",),
@@ -31,6 +33,8 @@ _MODULES = {
     "mmsearch.library.saved.search": ("LastLook", "LinkedFolder", "SavedSearch"),
     "mmsearch.library.tagging.tag": ("drop_tags", "tag", "tags"),
     "mmsearch.library.tagging.tagged": ("TagCount", "Tagged"),
+    "mmsearch.library.watching.events": ("WatchEvent",),
+    "mmsearch.library.watching.watch": ("watch_folders",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
@@ -44,6 +48,7 @@ __all__ = [
     "SavedSearch",
     "TagCount",
     "Tagged",
+    "WatchEvent",
     "delete_search",
     "drop_tags",
     "find_duplicates",
@@ -56,6 +61,7 @@ __all__ = [
     "saved_searches",
     "tag",
     "tags",
+    "watch_folders",
 ]
 
 

@@ -99,6 +99,8 @@ def run_index(snapshot: Snapshot, request: IndexRequest, encoders: LoadedEncoder
         if chosen != writer.manifest:
             writer.publish(chosen)
         if model is not None and is_switch(writer.manifest, model.space):
+            if options.changed is not None:
+                raise UsageError("a new model embeds everything, not only what has changed")
             return index_with_new_model(writer, model, encoders, tops, options, watch)
         routing = _listening(_routing(writer.root, writer.manifest, model, encoders), options, encoders)
         return index_files(writer, routing, tops, options, watch)

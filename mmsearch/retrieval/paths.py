@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 
 from mmsearch.errors import UsageError
 
 _SEPARATOR = os.fsencode(os.sep)
+_FEW = 4
 
 
 def listed_paths(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[str | os.PathLike[str]]:
@@ -31,6 +32,18 @@ def absolute(paths: Sequence[str | bytes | os.PathLike[str]]) -> list[bytes]:
 def lies_under(path: bytes, root: bytes) -> bool:
     """Whether ``path`` is ``root`` or inside it."""
     return path == root or path.startswith(root.rstrip(_SEPARATOR) + _SEPARATOR)
+
+
+def lies_under_any(path: bytes, roots: Set[bytes]) -> bool:
+    """Whether ``path`` is one of many roots or inside one."""
+    if len(roots) <= _FEW:
+        return any(lies_under(path, root) for root in roots)
+    while path not in roots:
+        above = os.path.dirname(path)
+        if above == path:
+            return False
+        path = above
+    return True
 
 
 def above_root(path: bytes, roots: Sequence[bytes]) -> bytes:

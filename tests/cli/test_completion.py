@@ -39,8 +39,21 @@ def offered(line: str) -> list[str]:
 
 def test_commands_are_completed():
     assert offered("mmsearch ") == [
-        *("index", "query", "save", "saved", "listen", "serve", "mcp", "frame", "clip", "status", "duplicates", "tag"),
-        *("remove", "eval", "compact", "doctor"),
+        *(
+            "index",
+            "watch",
+            "query",
+            "save",
+            "saved",
+            "listen",
+            "serve",
+            "mcp",
+            "frame",
+            "clip",
+            "status",
+            "duplicates",
+        ),
+        *("tag", "remove", "eval", "compact", "doctor"),
         *("models", "completion"),
     ]
     assert offered("mmsearch co") == ["compact", "completion"]

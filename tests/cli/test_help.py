@@ -54,8 +54,8 @@ def test_all_commands_on_a_collection_share_the_common_options(command):
 def test_the_commands_are_those_of_the_contract():
     names = {" ".join(words) for words, _ in ALL}
     assert names == {
-        *("index", "query", "save", "saved", "listen", "serve", "mcp", "frame", "clip", "status", "remove", "eval"),
-        *("compact", "doctor"),
+        *("index", "watch", "query", "save", "saved", "listen", "serve", "mcp", "frame", "clip", "status", "remove"),
+        *("eval", "compact", "doctor"),
         *("models", "models list", "models pull", "models export"),
         *("completion", "duplicates", "tag"),
     }

@@ -14,7 +14,7 @@ from mmsearch.library.saved.search import LastLook, SavedSearch
 if TYPE_CHECKING:
     import datetime as dt
 
-    from mmsearch import KnownNames, Progress, Query
+    from mmsearch import KnownNames, Progress
 
 LEAST_LEVEL = "likely"
 """Of a hit that is told as new or linked, where the search does not say: of few new files, each is among the best k."""
@@ -28,8 +28,9 @@ class CanAsk(Protocol):
     def names(self) -> KnownNames:
         """The names that the collection knows."""
 
-    def ask(self, query: Query, k: int, *, watch: Callable[[Progress], None], **options: Any) -> Answer:
-        """The answer to a query; see `Collection.ask`."""
+    @property
+    def ask(self) -> Callable[..., Answer]:
+        """Answers a query; see `Collection.ask`."""
 
     def reopen(self) -> bool:
         """Move to the newest manifest; see `Collection.reopen`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -13,6 +14,7 @@ from mmsearch.retrieval.enrich.ocr.installed import ocr_is_installed
 from mmsearch.retrieval.enrich.ocr.lines import OCR_MODES, OcrMode
 from mmsearch.retrieval.ingest.expected_rows import CutOptions
 from mmsearch.retrieval.media.decode_spec import HOP_S, MAX_SPAN_S, WINDOW_S
+from mmsearch.retrieval.paths import listed_paths
 from mmsearch.types import Modality, modalities_named
 
 Check = Literal["times", "mtime", "content"]
@@ -54,6 +56,8 @@ class IngestOptions:
         ocr: text in pictures, frames and scanned pages: ``auto``: read in those that seem to hold some, if the extra
             ``ocr`` is installed; ``all``: read in all; ``off``: not read. Files that were indexed with less are read
             again.
+        changed: files and folders under the paths of the run that have changed, come or gone, as a program that watches
+            them knows. All others count as unchanged and are not looked at. None: everything is looked at.
 
     Raises:
         UsageError: a value outside these bounds, or of another type.
@@ -76,6 +80,7 @@ class IngestOptions:
     hop: float = HOP_S
     transcribe: str | Transcriber = "auto"
     ocr: OcrMode = "auto"
+    changed: Sequence[str | os.PathLike[str]] | None = None
 
     def __post_init__(self) -> None:
         for name in _LISTS:
@@ -114,6 +119,10 @@ class IngestOptions:
                 hint=Hint(HintKind.CHANGE_ARGUMENT, "hop"),
             )
         modalities_named(self.only)
+        if self.changed is not None:
+            if isinstance(self.changed, str | bytes | os.PathLike):
+                raise UsageError("changed must be a list of paths")
+            object.__setattr__(self, "changed", tuple(listed_paths(self.changed)))
 
     def cut(self, transcriber: Transcriber | None = None) -> CutOptions:
         """Those that decide which rows a file is cut into.

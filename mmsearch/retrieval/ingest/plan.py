@@ -176,7 +176,7 @@ def make_plan(
         plan.seen,
         mounts,
     )
-    not_found = stored.under(scan.paths, plan.seen.missing)
+    not_found = stored.under(scan.may_lack, plan.seen.missing)
     renamed_from = {old.path for old, _ in plan.renamed}
     passed_over = [f for f in not_found if f.path not in renamed_from and scan.has_passed_over(f.path)]
     _add_missing_files(plan, scan, not_found, prune_missing)

@@ -20,7 +20,7 @@ from mmsearch.retrieval.ingest.scope import removed_paths, roots_of, with_roots
 from mmsearch.retrieval.ingest.skip_memory import SkipMemory, decoder_digest
 from mmsearch.retrieval.ingest.stored_files import StoredFiles
 from mmsearch.retrieval.media.decode_spec import DecodeSpec
-from mmsearch.retrieval.paths import lies_under
+from mmsearch.retrieval.paths import absolute, lies_under, lies_under_any, on_disk
 from mmsearch.retrieval.progress import Progress, Stopwatch, Watcher
 from mmsearch.retrieval.store.manifest import Manifest
 from mmsearch.retrieval.store.snapshot import Snapshot
@@ -30,9 +30,9 @@ from mmsearch.types import Report, printable
 
 @dataclass(frozen=True, slots=True)
 class PlannedRun:
-    """A run over ``paths`` that has been planned: the files with rows, the files skipped before, and the plan.
+    """A run that has been planned: the files with rows, the files skipped before, and the plan.
 
-    ``folders``: those that files were found in.
+    ``paths``: what it looks at, with all that lies under it. ``folders``: those that files were found in.
     """
 
     paths: Sequence[bytes]
@@ -95,9 +95,7 @@ def plan_run(snapshot: Snapshot, routing: ModelRouting, paths: Sequence[bytes], 
         return decoder_digest(spec, filled, options.text_column)
 
     skips = SkipMemory(snapshot.root, manifest, digest, retry=options.retry_skipped)
-    scan = Scan(
-        paths, manifest.excludes, options.hidden, options.follow_links, roots_of(manifest), removed_paths(manifest)
-    )
+    scan = _scan(manifest, paths, options)
     plan = make_plan(
         scan,
         stored,
@@ -113,7 +111,18 @@ def plan_run(snapshot: Snapshot, routing: ModelRouting, paths: Sequence[bytes], 
         for pattern in options.exclude
         if set(checked_patterns([pattern], [*paths, *roots_of(manifest)])) <= set(scan.unmatched)
     ]
-    return PlannedRun(paths, stored, skips, plan, scan.folders)
+    return PlannedRun(scan.scope, stored, skips, plan, scan.folders)
+
+
+def _scan(manifest: Manifest, paths: Sequence[bytes], options: IngestOptions) -> Scan:
+    """The scan of a run: of all that is under the paths, or of what is said to have changed there."""
+    roots, removed = roots_of(manifest), removed_paths(manifest)
+    if options.changed is None:
+        return Scan(paths, manifest.excludes, options.hidden, options.follow_links, roots, removed)
+    from mmsearch.retrieval.ingest.changed_scan import ChangedScan
+
+    changed = [on_disk(path) or path for path in absolute(options.changed)]
+    return ChangedScan(paths, manifest.excludes, options.hidden, options.follow_links, roots, removed, changed=changed)
 
 
 def decode_spec(routing: ModelRouting, options: IngestOptions) -> DecodeSpec:
@@ -205,5 +214,5 @@ def _was_out_of_reach(path: bytes, run: PlannedRun) -> bool:
     """Whether a run could not look at a file: it lies outside its paths, or in a folder that is missing."""
     if path in run.plan.seen:
         return False
-    outside = not any(lies_under(path, top) for top in run.paths)
+    outside = not lies_under_any(path, frozenset(run.paths))
     return outside or any(lies_under(path, absent.folder) for absent in run.plan.absent)

@@ -18,12 +18,12 @@ from mmsearch.types import FileNote, PassedOver, printable
 
 _SEPARATOR = os.fsencode(os.sep)
 _BATCH = 4_096  # files that are looked at and compared at once
-_COLLECTION_NAMES = {os.fsencode(MANIFEST_NAME), os.fsencode(LOCK_NAME)}
+COLLECTION_NAMES = {os.fsencode(MANIFEST_NAME), os.fsencode(LOCK_NAME)}
 EXCLUDED, REMOVED = "excluded", "removed before"
 
 
 @dataclass(frozen=True, slots=True)
-class _FolderRules:
+class FolderRules:
     """The exclude rules that hold in a folder, the ones that decide first at the end.
 
     ``fold``: the file system ignores case, so that rules match names in any case.
@@ -93,6 +93,16 @@ class Scan:
         )
 
     @property
+    def scope(self) -> Sequence[bytes]:
+        """What the scan looks at, and what lies under it."""
+        return self.paths
+
+    @property
+    def may_lack(self) -> Sequence[bytes]:
+        """Where stored files may lie that were not found."""
+        return self.paths
+
+    @property
     def unmatched(self) -> list[str]:
         """The patterns of ``exclude`` that matched no path."""
         return list(self._unmatched)
@@ -146,7 +156,7 @@ class Scan:
     def would_reach(self, path: bytes, root: bytes) -> bool:
         """Whether a walk that starts at ``root`` finds ``path``, because nothing between the two is passed over."""
         folder_rules = self._top_rules(root)
-        for folder in _between(root, path):
+        for folder in between(root, path):
             try:
                 folder_rules = self._with_ignore_file(os.path.dirname(folder), folder_rules)
             except OSError:
@@ -182,12 +192,12 @@ class Scan:
                     self._cannot_read_folder(path, error)
                     continue
                 names = set(folder.names)
-                if names >= _COLLECTION_NAMES:
+                if names >= COLLECTION_NAMES:
                     continue  # the folder of a collection
                 if path != top and (kind := kind_by_contents(path, names)):
                     self._pass_over(path, kind, _shown(path))
                     continue
-                subfolders: list[tuple[bytes, _FolderRules]] = []
+                subfolders: list[tuple[bytes, FolderRules]] = []
                 for found in self._files_in(folder, folder_rules, named, subfolders):
                     if found:
                         self.folders.add(path)
@@ -197,13 +207,16 @@ class Scan:
     def _files_in(
         self,
         folder: OpenFolder,
-        folder_rules: _FolderRules,
+        folder_rules: FolderRules,
         named: Set[bytes],
-        subfolders: list[tuple[bytes, _FolderRules]],
+        subfolders: list[tuple[bytes, FolderRules]],
+        only: Set[bytes] | None = None,
     ) -> Iterator[FoundFiles]:
-        """The files in a folder. Its subfolders are added to ``subfolders``, by name."""
+        """The files in a folder, or those of ``only``. Its subfolders are added to ``subfolders``, by name."""
         others = self._doubtful(folder, folder_rules, named)
         plain = [name for name in folder.names if name not in others] if others else folder.names
+        if only is not None:
+            others, plain = others & only, [name for name in plain if name in only]
         for start in range(0, len(plain), _BATCH):
             yield folder.regular_files(plain[start : start + _BATCH], others)
         found = FoundFiles()
@@ -220,7 +233,7 @@ class Scan:
                 found.add(path, facts)
         yield found
 
-    def _doubtful(self, folder: OpenFolder, folder_rules: _FolderRules, named: Set[bytes]) -> set[bytes]:
+    def _doubtful(self, folder: OpenFolder, folder_rules: FolderRules, named: Set[bytes]) -> set[bytes]:
         """The names in a folder that have to be looked at one by one, because they may be passed over."""
         if any(folder_rules.rules):
             return set(folder.names)
@@ -233,7 +246,7 @@ class Scan:
                 doubtful |= {name for name in folder.names if folder.base + name in paths}
         return doubtful
 
-    def _decide(self, folder: OpenFolder, name: bytes, folder_rules: _FolderRules) -> os.stat_result | None:
+    def _decide(self, folder: OpenFolder, name: bytes, folder_rules: FolderRules) -> os.stat_result | None:
         """What the disk says of a file or folder, or of the target of a link; None if it is not to be read."""
         path = folder.base + name
         error = facts = None
@@ -260,24 +273,24 @@ class Scan:
         self.unreadable.append(folder)
         self._skip(folder, f"folder cannot be read: {error.strerror}")
 
-    def _rules_at(self, top: bytes) -> _FolderRules:
+    def _rules_at(self, top: bytes) -> FolderRules:
         """The rules below a named path: those from its root down, without a rule that excludes the path itself."""
         roots = [root for root in self.roots if lies_under(top, root)]
         root = min(roots, key=len, default=top)
         folder_rules = self._top_rules(root)
-        for folder in _between(root, top):
+        for folder in between(root, top):
             folder_rules = self._with_ignore_file(os.path.dirname(folder), folder_rules)
             rule = folder_rules.decide(folder, True)
             if rule is not None and rule.excludes:
                 rules = tuple(tuple(r for r in part if r.text != rule.text) for part in folder_rules.rules)
-                folder_rules = _FolderRules(rules, folder_rules.fold)
+                folder_rules = FolderRules(rules, folder_rules.fold)
         return folder_rules
 
-    def _top_rules(self, root: bytes) -> _FolderRules:
+    def _top_rules(self, root: bytes) -> FolderRules:
         fold = ignores_case(root)
-        return _FolderRules((tuple(rules_below(root, self.exclude, fold)),), fold)
+        return FolderRules((tuple(rules_below(root, self.exclude, fold)),), fold)
 
-    def _with_ignore_file(self, folder: bytes, folder_rules: _FolderRules) -> _FolderRules:
+    def _with_ignore_file(self, folder: bytes, folder_rules: FolderRules) -> FolderRules:
         """The rules, with those of the folder's own ``.mmsearchignore`` put before those of the folders above it.
 
         Raises:
@@ -291,9 +304,9 @@ class Scan:
         for line in wrong:
             self._skip(path, f"{line!r} is no pattern")
         *above, given = folder_rules.rules  # those of the run decide first
-        return _FolderRules((*above, tuple(rules), given), folder_rules.fold)
+        return FolderRules((*above, tuple(rules), given), folder_rules.fold)
 
-    def _is_passed_over(self, path: bytes, is_folder: bool, folder_rules: _FolderRules, names: Sequence[bytes]) -> bool:
+    def _is_passed_over(self, path: bytes, is_folder: bool, folder_rules: FolderRules, names: Sequence[bytes]) -> bool:
         rule = folder_rules.decide(path, is_folder)
         if rule is not None and self._unmatched:
             for mine in folder_rules.rules[-1]:
@@ -333,7 +346,7 @@ class Scan:
         self.skipped.append(FileNote(os.fsdecode(path), reason, hint=hint))
 
 
-def _between(root: bytes, path: bytes) -> list[bytes]:
+def between(root: bytes, path: bytes) -> list[bytes]:
     """The folders below ``root`` on the way to ``path``, and the path; outermost first."""
     found: list[bytes] = []
     while path != root and lies_under(path, root):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mmsearch.retrieval.ingest.expected_rows import CutOptions, ExpectedRows, expected_rows_from_text
 from mmsearch.retrieval.ingest.found_files import FoundFile, FoundFiles
 from mmsearch.retrieval.ingest.stored_columns import StoredColumns
-from mmsearch.retrieval.paths import lies_under
+from mmsearch.retrieval.paths import lies_under_any
 from mmsearch.retrieval.store.partial_files import PartialPiece
 from mmsearch.retrieval.store.schema import FACT_NAMES, item_of
 from mmsearch.retrieval.store.snapshot import Snapshot
@@ -241,9 +241,11 @@ class StoredFiles:
 
     def under(self, roots: Iterable[bytes], among: NDArray[np.bool_] | None = None) -> list[StoredFile]:
         """The stored files under any of the roots. ``among``: at the number of each file whether it is asked for."""
-        tops = list(roots)
-        wanted = self._numbers(among, lambda path: any(lies_under(path, top) for top in tops))
-        return [file for file in self.files(wanted) if any(lies_under(file.path, top) for top in tops)]
+        tops = frozenset(roots)
+        if not tops:
+            return []
+        wanted = self._numbers(among, lambda path: lies_under_any(path, tops))
+        return [file for file in self.files(wanted) if lies_under_any(file.path, tops)]
 
     def named_alike(self, paths: Iterable[bytes], among: NDArray[np.bool_]) -> dict[str, StoredFile]:
         """The stored files whose paths differ from some of these in case at most, by path without case."""
