@@ -28,6 +28,10 @@ COMMANDS = {
     "frame": ("frame", "Write the frame that a film shows at a time to a picture file."),
     "clip": ("clip", "Cut a part of a film or sound into a file of its own."),
     "status": ("status", "Show what is in the collection, how it is indexed and with which model."),
+    "groups": (
+        "groups",
+        "Show what is in the collection: groups of files that look alike, or that were made together, with names.",
+    ),
     "duplicates": ("duplicates", "Find files that are there several times, and say which to keep."),
     "tag": ("tag", "Label pictures, films and sounds by words alone, for conditions such as --where \"tag = 'dog'\"."),
     "remove": ("remove", "Forget items; the files themselves are never touched."),

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mmsearch.library.duplicates.find import find_duplicates
     from mmsearch.library.duplicates.results import DuplicateFile, DuplicateGroup, Duplicates
+    from mmsearch.library.groups.find import find_group, find_groups, group_paths
+    from mmsearch.library.groups.results import Group, Groups
+    from mmsearch.library.groups.sheets import write_contact_sheets
     from mmsearch.library.saved.keep import delete_search, rename_search, save_search, saved_search, saved_searches
     from mmsearch.library.saved.look import Looked, follow, look, note_look
     from mmsearch.library.saved.search import LastLook, LinkedFolder, SavedSearch
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
 _MODULES = {
     "mmsearch.library.duplicates.find": ("find_duplicates",),
     "mmsearch.library.duplicates.results": ("DuplicateFile", "DuplicateGroup", "Duplicates"),
+    "mmsearch.library.groups.find": ("find_group", "find_groups", "group_paths"),
+    "mmsearch.library.groups.results": ("Group", "Groups"),
+    "mmsearch.library.groups.sheets": ("write_contact_sheets",),
     "mmsearch.library.saved.keep": (
         "delete_search",
         "rename_search",
@@ -42,6 +48,8 @@ __all__ = [
     "DuplicateFile",
     "DuplicateGroup",
     "Duplicates",
+    "Group",
+    "Groups",
     "LastLook",
     "LinkedFolder",
     "Looked",
@@ -52,7 +60,10 @@ __all__ = [
     "delete_search",
     "drop_tags",
     "find_duplicates",
+    "find_group",
+    "find_groups",
     "follow",
+    "group_paths",
     "look",
     "note_look",
     "rename_search",
@@ -62,6 +73,7 @@ __all__ = [
     "tag",
     "tags",
     "watch_folders",
+    "write_contact_sheets",
 ]
 
 

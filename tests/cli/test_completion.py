@@ -51,6 +51,7 @@ def test_commands_are_completed():
             "frame",
             "clip",
             "status",
+            "groups",
             "duplicates",
         ),
         *("tag", "remove", "eval", "compact", "doctor"),
