@@ -22,6 +22,10 @@ COMMANDS = {
     "query": ("query", "Search by words or by example."),
     "save": ("save", "Keep a search under NAME: `mmsearch query @NAME` asks it again."),
     "saved": ("saved", "List saved searches, or the one of a NAME; rename and delete them."),
+    "link": (
+        "link",
+        "Keep links to the hits of a saved search in DIR; without DIR, bring all such folders up to date.",
+    ),
     "listen": ("listen", "Record SOURCE and index it as it comes, until it ends or Ctrl-C."),
     "serve": ("serve", "Serve a page to look at, and an HTTP interface for apps."),
     "mcp": ("mcp", "Offer search to an agent as tools, over standard input and output."),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mmsearch.library.groups.results import Group, Groups
     from mmsearch.library.groups.sheets import write_contact_sheets
     from mmsearch.library.saved.keep import delete_search, rename_search, save_search, saved_search, saved_searches
+    from mmsearch.library.saved.links import Linked, link_search, unlink_search, update_links
     from mmsearch.library.saved.look import Looked, follow, look, note_look
     from mmsearch.library.saved.search import LastLook, LinkedFolder, SavedSearch
     from mmsearch.library.tagging.tag import drop_tags, tag, tags
@@ -35,6 +36,7 @@ _MODULES = {
         "saved_search",
         "saved_searches",
     ),
+    "mmsearch.library.saved.links": ("Linked", "link_search", "unlink_search", "update_links"),
     "mmsearch.library.saved.look": ("Looked", "follow", "look", "note_look"),
     "mmsearch.library.saved.search": ("LastLook", "LinkedFolder", "SavedSearch"),
     "mmsearch.library.tagging.tag": ("drop_tags", "tag", "tags"),
@@ -51,6 +53,7 @@ __all__ = [
     "Group",
     "Groups",
     "LastLook",
+    "Linked",
     "LinkedFolder",
     "Looked",
     "SavedSearch",
@@ -64,6 +67,7 @@ __all__ = [
     "find_groups",
     "follow",
     "group_paths",
+    "link_search",
     "look",
     "note_look",
     "rename_search",
@@ -72,6 +76,8 @@ __all__ = [
     "saved_searches",
     "tag",
     "tags",
+    "unlink_search",
+    "update_links",
     "watch_folders",
     "write_contact_sheets",
 ]

@@ -39,23 +39,8 @@ def offered(line: str) -> list[str]:
 
 def test_commands_are_completed():
     assert offered("mmsearch ") == [
-        *(
-            "index",
-            "watch",
-            "query",
-            "save",
-            "saved",
-            "listen",
-            "serve",
-            "mcp",
-            "frame",
-            "clip",
-            "status",
-            "groups",
-            "duplicates",
-        ),
-        *("tag", "remove", "eval", "compact", "doctor"),
-        *("models", "completion"),
+        *("index", "watch", "query", "save", "saved", "link", "listen", "serve", "mcp", "frame", "clip", "status"),
+        *("groups", "duplicates", "tag", "remove", "eval", "compact", "doctor", "models", "completion"),
     ]
     assert offered("mmsearch co") == ["compact", "completion"]
     assert offered("mmsearch models ") == ["export", "list", "pull"]

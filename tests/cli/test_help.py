@@ -57,7 +57,7 @@ def test_the_commands_are_those_of_the_contract():
         *("index", "watch", "query", "save", "saved", "listen", "serve", "mcp", "frame", "clip", "status", "remove"),
         *("eval", "compact", "doctor"),
         *("models", "models list", "models pull", "models export"),
-        *("completion", "duplicates", "groups", "tag"),
+        *("completion", "duplicates", "groups", "link", "tag"),
     }
 
 

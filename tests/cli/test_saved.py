@@ -127,3 +127,31 @@ def test_watch_prints_what_comes_until_ctrl_c(own, run, painted, tmp_path):
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == 0
     assert process.communicate() == ("", "")
+
+
+def test_link_makes_a_folder_of_links_and_keeps_it_in_step(saved, tmp_path):
+    album = tmp_path / "album of links"
+    assert (
+        saved("link", "@red", album, "--min", "nothing", "-k", 3).out
+        == f"{album} (@red): 3 links, 3 added, 0 removed\n"
+    )
+    assert len([path for path in album.iterdir() if path.is_symlink()]) == 3
+    assert saved("link").out == f"{album} (@red): 3 links, 0 added, 0 removed\n"
+    assert saved("link", "red", "--json").json["folders"][0]["total"] == 3
+    assert f"linked in {album}" in saved("saved").out
+    assert saved("link", "@red", album, "--remove").out == f"{album} (@red): 0 links, 0 added, 3 removed\n"
+    assert not album.exists()
+    ran = saved("link")
+    assert (ran.code, ran.out) == (0, "")
+    assert ran.err == "no folder of links is known; `mmsearch link @NAME DIR` makes one\n"
+
+
+def test_wrong_links_are_one_line(saved, own, tmp_path):
+    for arguments, says in (
+        (("@red", own.folder), "holds other files; name a new or an empty folder"),
+        (("@nope", tmp_path / "x"), "no search is saved as @nope"),
+        (("@red", "--remove"), "name the folder: mmsearch link @NAME DIR"),
+    ):
+        ran = saved("link", *arguments)
+        assert (ran.code, ran.err.count("\n")) == (2, 1)
+        assert says in ran.err

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 from mmsearch import Answer, Hit, Hits, LineTerms, MMSearchError, NoSuchRowError, NoticeKind, QueryLine
 from mmsearch.library.saved.keep import change_search, now
 from mmsearch.library.saved.search import LastLook, SavedSearch
+from mmsearch.types import Level
 
 if TYPE_CHECKING:
     import datetime as dt
 
     from mmsearch import KnownNames, Progress
 
-LEAST_LEVEL = "likely"
+LEAST_LEVEL: Level = "likely"
 """Of a hit that is told as new or linked, where the search does not say: of few new files, each is among the best k."""
 _MOST_SEEN = 1_000
 
@@ -64,6 +65,7 @@ def look(
     options: Mapping[str, Any] | None = None,
     today: dt.date | None = None,
     watch: Callable[[Progress], None] | None = None,
+    least: Level | None = None,
 ) -> Looked:
     """Ask a saved search.
 
@@ -73,21 +75,23 @@ def look(
     Args:
         asked: the collection.
         search: the search.
-        new: give only hits that are new. Unless a level is asked for, these are ``likely`` or better. The first look
-            shows what is there.
+        new: give only hits that are new. The first look shows what is there.
         who: whose last look counts.
         more_terms: terms that are added.
         k: the number of hits; default that of the search.
         options: keywords of `Collection.search`, which go before those that were saved.
         today: the day that ``yesterday`` is counted from; default that of this machine's clock.
         watch: called with a `Progress` while a file is read to search by it.
+        least: the least level of a hit, where neither the search nor the options say one, and levels are known; default
+            ``likely`` for hits that are new.
 
     Raises:
         MMSearchError: what `Collection.ask` raises, after the name of the search.
     """
     given = {**search.options, **{name: value for name, value in (options or {}).items() if value}}
     terms = search.terms if more_terms is None else search.terms + more_terms
-    asking = _Asking(asked, replace(search, terms=terms), given, today, watch or _watch_nothing)
+    least = least or (LEAST_LEVEL if new else None)
+    asking = _Asking(asked, replace(search, terms=terms), given, today, watch or _watch_nothing, least)
     wanted = search.k if k is None else k
     try:
         if new:
@@ -185,11 +189,15 @@ class _Asking:
     given: Mapping[str, Any]
     today: dt.date | None
     watch: Callable[[Progress], None]
+    least: Level | None
 
     def ask(self, k: int, more: Mapping[str, Any]) -> tuple[QueryLine, Answer]:
         """The search as it is read, and the answer to it."""
         line = self.search.terms.read(known=self.asked.names, today=self.today)
         options = {**line.options_with(self.given), **more}
+        guessed = self.least is not None and not options.get("min_level")
+        if guessed:
+            options["min_level"] = self.least
         try:
             answer = self.asked.ask(line.query, k, watch=self.watch, **options)
         except NoSuchRowError:
@@ -198,6 +206,9 @@ class _Asking:
                 raise
             line = placed.terms.read(known=self.asked.names, today=self.today)
             answer = self.asked.ask(line.query, k, watch=self.watch, **options)
+        if guessed and not answer.hits and any(note.kind is NoticeKind.LEVELS_UNKNOWN for note in answer.notices):
+            del options["min_level"]
+            answer = self.asked.ask(line.query, min(k, self.search.k), watch=self.watch, **options)
         return line, line.explain(answer)
 
     def new_hits(self, k: int, before: LastLook | None) -> Looked:
@@ -210,12 +221,7 @@ class _Asking:
         if before is not None:
             where = self.given.get("where")
             more["where"] = f"({where}) and id >= {before.next_id}" if where else f"id >= {before.next_id}"
-        line = self.search.terms.read(known=self.asked.names, today=self.today)
-        if not line.options_with(self.given).get("min_level"):
-            more["min_level"] = LEAST_LEVEL
         line, answer = self.ask(_MOST_SEEN, more)
-        if not answer.hits and any(notice.kind is NoticeKind.LEVELS_UNKNOWN for notice in answer.notices):
-            line, answer = self.ask(_MOST_SEEN, {**more, "min_level": self.given.get("min_level")})
         seen = before.seen if before else ()
         known = set(seen)
         found = [hit for hit in answer.hits if _content(hit) not in known]

@@ -18,6 +18,7 @@ from mmsearch.errors import (
     UsageError,
 )
 from mmsearch.library.saved.keep import saved_search
+from mmsearch.library.saved.links import update_links
 from mmsearch.library.saved.look import look, note_look
 from mmsearch.library.saved.search import SavedSearch
 from mmsearch.library.watching.changes import Batch, Changes
@@ -65,7 +66,8 @@ def watch_folders(
     """Index folders, and go on to index what changes in them, until the iteration is closed.
 
     It begins with a look at everything, so that what happened while nobody watched is found. A folder that is gone is
-    waited for. Where the system does not tell of changes (disks of other machines), it looks from time to time.
+    waited for. Folders of links to saved searches are kept up to date. Where the system does not tell of changes (disks
+    of other machines), it looks from time to time.
 
     Args:
         collection: the collection; its models stay loaded.
@@ -247,9 +249,10 @@ class _Watcher:
         if has_changed or is_first:
             yield from self._look_at_searches(looked)
         hits = {search.name: tuple(found.answer.hits) for search, found in looked if found.answer.hits}
+        links = self._linked() if has_changed or is_first else {}
         is_said = has_changed or is_first or hits or report.interrupted
         if is_said or any(not note.known for note in report.skipped):
-            yield _event("batch", report=report, hits=hits)
+            yield _event("batch", report=report, hits=hits, links=links)
         for search, found in looked:
             if self._run and found.answer.hits:
                 wrong = run_program(self._run, search.name, found.answer.hits, self._run_limit_s)
@@ -279,6 +282,14 @@ class _Watcher:
         self._changes.put_back(batch)
         self._not_before = time.monotonic() + seconds
 
+    def _linked(self) -> dict[str, tuple[int, int]]:
+        """The folders of links that have changed, after all were brought up to date."""
+        try:
+            done = update_links(self._collection)
+        except MMSearchError:  # `update_links` says why, when a person calls it
+            return {}
+        return {os.fspath(one.folder): (one.added, one.removed) for one in done if one.added or one.removed}
+
     def _look_at_searches(self, looked: list[tuple[SavedSearch, Any]]) -> Iterator[WatchEvent]:
         """Add to ``looked`` what is new to each search that is to be told."""
         for name in list(self._names):
@@ -302,9 +313,15 @@ _MOST_HITS = 100
 
 
 def _event(
-    kind: EventKind, *, root: str | None = None, report: Report | None = None, hits: Any = None, text: str = ""
+    kind: EventKind,
+    *,
+    root: str | None = None,
+    report: Report | None = None,
+    hits: Any = None,
+    links: Any = None,
+    text: str = "",
 ) -> WatchEvent:
-    return WatchEvent(kind, dt.datetime.now().replace(microsecond=0), root, report, hits or {}, text=text)
+    return WatchEvent(kind, dt.datetime.now().replace(microsecond=0), root, report, hits or {}, links or {}, text)
 
 
 def _sum(one: Report, other: Report) -> Report:

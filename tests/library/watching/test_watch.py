@@ -292,3 +292,19 @@ def test_wrong_use(made, texts):
             library.watch_folders(made, paths, **how)
     with pytest.raises(NoSuchSearchError):
         library.watch_folders(made, [texts], tell=["nothing"])
+
+
+def test_folders_of_links_are_kept_in_step(watching, made, texts, tmp_path):
+    made.index([texts], workers=1)
+    library.save_search(made, "bread", "bread", mode="lexical", min_level="nothing")
+    album = tmp_path / "album"
+    library.link_search(made, "bread", album)
+    watched = watching(made, texts)
+    watched.next()
+    (texts / "rye.txt").write_text("Rye bread.")
+    event = watched.next()
+    assert event.links == {str(album): (1, 0)}
+    assert event.describe() == f"1 new, 0 removed, 0 skipped; {album}: 1 linked, 0 unlinked"
+    (texts / "bread.txt").unlink()
+    watched.next()
+    assert {path.resolve().name for path in album.iterdir() if path.is_symlink()} == {"rye.txt"}
