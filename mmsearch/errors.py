@@ -44,6 +44,7 @@ class HintKind(StrEnum):
     WHERE_EXAMPLE = "where_example"  # a condition that can be read
     INDEX_WORDS = "index_words"  # bring the lexical index up to date
     CALIBRATE = "calibrate"  # fit levels on the collection
+    GROUPS = "groups"  # find groups, or list them
     TAG = "tag"  # give labels to rows [the label, or empty]
     CHANGE_ARGUMENT = "change_argument"  # give an argument of the call another value [its name]
 

@@ -40,6 +40,7 @@ _WORDS = {  # {path}: the subject, quoted for a shell if it must be; {words}: qu
     ),
     HintKind.INDEX_WORDS: "the next `mmsearch index`, or `mmsearch compact`, does it",
     HintKind.CALIBRATE: "`mmsearch eval --calibrate` fits levels, for queries by files with PAIRS",
+    HintKind.GROUPS: "`mmsearch groups` finds and lists them",
     HintKind.TAG: "`mmsearch tag {words}` looks for it",
     HintKind.CHANGE_ARGUMENT: "give --{option} another value",
     HintKind.WHERE_EXAMPLE: "for example --where \"width > 1000 and note != 'truncated'\"",

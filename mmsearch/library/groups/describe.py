@@ -17,6 +17,7 @@ from mmsearch.collection import Collection
 from mmsearch.hits import Record
 from mmsearch.library.groups.cluster import Floats
 from mmsearch.library.groups.files import NO_DATE, Files
+from mmsearch.library.groups.labels import own_labels
 from mmsearch.library.groups.names import Name, names_by_texts, names_by_vectors
 from mmsearch.library.groups.results import Group, GroupKind
 from mmsearch.library.groups.vocabulary import word_vectors
@@ -141,6 +142,10 @@ def describe(
     members = [order[start:stop] for start, stop in pairwise(bounds.tolist())]
     described = [Described.of_files(kind, files, one, fit) for one in members]
     names = _names(collection, kind, described, middles, space)
+    if kind != "text":
+        names = own_labels_first(names, own_labels(collection, files, group, len(middles)))
+    if kind == "event":
+        names = _event_names(described, names)
     for one, name in zip(described, names, strict=True):
         one.name = name
     return described
@@ -158,7 +163,18 @@ def _names(
             names = names_by_vectors(middles, words, vectors)
     if not names:
         names = names_by_texts([_texts(collection, one.ids) for one in described])
-    return _event_names(described, names) if kind == "event" else names
+    return names
+
+
+def own_labels_first(names: Sequence[Name], labels: Sequence[str | None]) -> list[Name]:
+    """Names with the person's own labels in front; where two groups have the same one, the nearest word tells them."""
+    often = Counter(labels)
+    return [
+        name
+        if label is None
+        else Name(label if often[label] == 1 else f"{label}, {name.text}", True, (label, *name.words))
+        for name, label in zip(names, labels, strict=True)
+    ]
 
 
 def _texts(collection: Collection, ids: NDArray[np.int64]) -> list[str]:

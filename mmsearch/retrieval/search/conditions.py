@@ -11,7 +11,7 @@ import datetime as dt
 import os
 import re
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from mmsearch.errors import HintKind, UsageError
 from mmsearch.retrieval.search.filters import parse_date
 from mmsearch.retrieval.search.masks import Mask, all_of, any_of, mask_of
-from mmsearch.retrieval.search.row_tags import TAG, RowTags
+from mmsearch.retrieval.search.row_tags import GROUP, TAG, RowTags
 from mmsearch.retrieval.store.schema import FACT_NAMES, RESERVED_PREFIX
 from mmsearch.retrieval.store.snapshot import Rows
 
@@ -50,50 +50,51 @@ _PARSING = threading.Lock()  # CPython 3.11 now and then raises a SystemError wh
 
 
 def check_condition(
-    text: str, own_columns: Callable[[], Iterable[str]], row_tags: Callable[[], RowTags] | None = None
-) -> RowTags | None:
+    text: str, own_columns: Callable[[], Iterable[str]], row_labels: Callable[[str], RowTags] | None = None
+) -> dict[str, RowTags]:
     """Check a condition before any row is read.
 
     ``own_columns`` is called for the names of the user's own columns if the condition has a name that is not the
-    format's, and ``row_tags`` if that is ``tag`` and no column of theirs.
+    format's, and ``row_labels`` if that is ``tag`` or ``group`` and no column of theirs.
 
     Returns:
-        The labels of rows, if the condition asks for them.
+        The labels and groups of rows by these names, if the condition asks for them.
 
     Raises:
         UsageError: it cannot be read, or names an unknown column; the text lists the columns that there are. Or it
             names an unknown label.
     """
     tree = _parse(text)
+    found: dict[str, RowTags] = {}
     unknown = [name for name in _names(tree) if name not in FACT_NAMES and name not in ("id", *_SHORT_NAMES)]
     if unknown:
         own = list(own_columns())
         for name in unknown:
-            if name not in own and (name != TAG or row_tags is None):
+            if name in own:
+                continue
+            if name not in (TAG, GROUP) or row_labels is None:
                 raise UsageError(f"no column {name!r}; there are: {', '.join(['id', *_SHOWN_NAMES, *own])}")
-        if TAG in unknown and TAG not in own and row_tags is not None:
-            tags = row_tags()
-            tags.check(tree)
-            return tags
-    return None
+            found[name] = row_labels(name)
+            found[name].check(tree)
+    return found
 
 
-def rows_where(rows: Rows, text: str, tags: RowTags | None = None) -> Mask:
+def rows_where(rows: Rows, text: str, labels: Mapping[str, RowTags] | None = None) -> Mask:
     """Which rows fulfil a condition, bool ``[rows]``. A missing value fulfils no comparison.
 
     Args:
         rows: the rows.
         text: the condition.
-        tags: the labels of rows, which ``tag`` stands for.
+        labels: the labels and groups of rows, by the names that stand for them (see `check_condition`).
 
     Raises:
         UsageError: it does not fit its columns.
     """
     tree = _parse(text)
-    names = [name for name in _names(tree) if name != "id" and not (tags and name == TAG)]
+    labels = labels or {}
+    names = [name for name in _names(tree) if name != "id" and name not in labels]
     columns: dict[str, Any] = {"id": pa.chunked_array([pa.array(rows.ids)])}
-    if tags:
-        columns[TAG] = _TagColumn(tags, rows.ids)
+    columns |= {name: _TagColumn(tags, rows.ids) for name, tags in labels.items()}
     if names:
         stored = {name: name if name in rows.own_types else _SHORT_NAMES.get(name, name) for name in names}
         table = rows.facts(list(dict.fromkeys(stored.values())))
@@ -170,7 +171,7 @@ def _compare(node: ast.Compare, columns: dict[str, Any]) -> Mask:
 
 
 class _TagColumn(NamedTuple):
-    """The labels of some rows, in the place of a column."""
+    """The labels or groups of some rows, in the place of a column."""
 
     tags: RowTags
     ids: NDArray[np.int64]
@@ -180,7 +181,9 @@ def _compare_tags(node: ast.Compare, operator: ast.cmpop, a: Any, b: Any) -> Mas
     column, other = (a, b) if isinstance(a, _TagColumn) else (b, a)
     found = None if _is_column(other) else column.tags.fulfilling(operator, other, column.ids)
     if found is None:
-        raise UsageError(f"{ast.unparse(node)!r} asks for no label; write tag = 'dog'", hint=HintKind.WHERE_EXAMPLE)
+        raise UsageError(
+            f"{ast.unparse(node)!r} asks for no label; write {column.tags.example}", hint=HintKind.WHERE_EXAMPLE
+        )
     return found
 
 

@@ -163,17 +163,17 @@ def search_scope(session: Session, options: SearchOptions) -> SearchScope:
             before=options.before,
             where=options.where,
             own_columns=lambda: session.snapshot.own_types,
-            row_tags=lambda: _row_tags(session.snapshot),
+            row_labels=lambda name: _row_labels(session.snapshot, name),
             **made,
         )
     )
     return SearchScope(modalities_named(named), filters, exact=options.exact)
 
 
-def _row_tags(snapshot: Snapshot) -> RowTags:
-    from mmsearch.retrieval.search.row_tags import read_row_tags
+def _row_labels(snapshot: Snapshot, name: str) -> RowTags:
+    from mmsearch.retrieval.search.row_tags import read_row_labels
 
-    return read_row_tags(snapshot)
+    return read_row_labels(snapshot, name)
 
 
 def _where_made(snapshot: Snapshot, options: SearchOptions) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -46,7 +46,7 @@ class Filters:
     near: Circle | None = None
     place: PlaceFilter | None = None
     cameras: tuple[str, ...] = ()
-    tags: RowTags | None = field(default=None, compare=False)
+    labels: Mapping[str, RowTags] = field(default_factory=dict, compare=False)
 
     def __bool__(self) -> bool:
         return self != Filters()
@@ -61,7 +61,7 @@ class Filters:
         if self.where:
             from mmsearch.retrieval.search.conditions import rows_where
 
-            masks.append(rows_where(rows, self.where, self.tags))
+            masks.append(rows_where(rows, self.where, self.labels))
         masks += [one.mask(rows) for one in (self.near, self.place) if one is not None]
         if self.cameras:
             from mmsearch.retrieval.search.place_filters import camera_mask
@@ -77,7 +77,7 @@ def make_filters(
     before: str | dt.date | None = None,
     where: str | None = None,
     own_columns: Callable[[], Iterable[str]] = tuple,
-    row_tags: Callable[[], RowTags] | None = None,
+    row_labels: Callable[[str], RowTags] | None = None,
     near: Circle | None = None,
     place: PlaceFilter | None = None,
     cameras: Sequence[str] = (),
@@ -91,7 +91,8 @@ def make_filters(
         where: a condition (see `Filters`).
         own_columns: called for the names of the user's own columns, where the condition names a column that is not of
             the format.
-        row_tags: called for the labels of rows, where the condition asks for them.
+        row_labels: called with ``tag`` or ``group`` for the labels or groups of rows, where the condition asks for
+            them.
         near: a circle.
         place: a place.
         cameras: names of cameras in full.
@@ -99,13 +100,13 @@ def make_filters(
     Raises:
         UsageError: a date or a condition that cannot be read, or an unknown column.
     """
-    tags: RowTags | None = None
+    labels: Mapping[str, RowTags] = {}
     if where is not None:
         from mmsearch.retrieval.search.conditions import check_condition
 
-        tags = check_condition(where, own_columns, row_tags)
+        labels = check_condition(where, own_columns, row_labels)
     first, last = (None if date is None else parse_date(date) for date in (after, before))
-    return Filters(tuple(under), first, last, where, near, place, tuple(cameras), tags)
+    return Filters(tuple(under), first, last, where, near, place, tuple(cameras), labels)
 
 
 def folders_meant(snapshot: Snapshot, under: str | os.PathLike[str]) -> tuple[bytes, ...]:

@@ -1,4 +1,7 @@
-"""The labels of rows, as conditions ask for them: ``tag = 'dog'``. `mmsearch.library.tag` gives them."""
+"""The labels and groups of rows, as conditions ask for them: ``tag = 'dog'``, ``group = 'g7'``.
+
+`mmsearch.library.tag` and `mmsearch.library.find_groups` give them.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +21,17 @@ if TYPE_CHECKING:
 
     from mmsearch.retrieval.store.snapshot import Snapshot
 
-TAG = "tag"
-"""The name by which conditions ask for labels; a column of a user's own of that name goes first."""
+TAG, GROUP = "tag", "group"
+"""The names by which conditions ask for labels and groups; a column of a user's own of that name goes first."""
 
 _TABLE, _METADATA = "tags", b"mmsearch.tags"
+_GROUPS_TABLE, _GROUP_FACTS_TABLE = "groups", "group-facts"
 
 
 class RowTags:
     """The labels of rows. A row has any number of them, also none."""
+
+    example = "tag = 'dog'"
 
     def __init__(self, table: pa.Table) -> None:
         labels = table["label"].unify_dictionaries().combine_chunks()
@@ -40,7 +46,7 @@ class RowTags:
         Raises:
             UsageError: there is no such label.
         """
-        for label in _labels_in(tree):
+        for label in _labels_in(tree, TAG):
             if label in self._names or label in (known := self._all_names()):
                 continue
             import difflib
@@ -86,24 +92,53 @@ class RowTags:
         return list(dict.fromkeys([*self._names, *(label[0] for one in data.values() for label in one["labels"])]))
 
 
-def read_row_tags(snapshot: Snapshot) -> RowTags:
-    """The labels of a collection's rows.
+class RowGroups(RowTags):
+    """The groups of rows by their ids. A row has one for each way in which files were grouped, or none."""
+
+    example = "group = 'g7'"
+
+    def __init__(self, rows: pa.Table, facts: pa.Table) -> None:
+        numbers: NDArray[np.int32] = rows["group"].to_numpy()
+        known, codes = np.unique(numbers, return_inverse=True)
+        self._codes = codes.astype(np.int32)
+        self._names = [f"g{number}" for number in known.tolist()]
+        self._ids = rows["id"].to_numpy()
+        self._known = {f"g{number}" for number in facts["group"].to_pylist()}
+
+    def check(self, tree: ast.expr) -> None:
+        """Check the groups that a condition names.
+
+        Raises:
+            UsageError: there is no such group.
+        """
+        for group in _labels_in(tree, GROUP):
+            if group not in self._known:
+                raise UsageError(f"there is no group {group!r}", hint=HintKind.GROUPS)
+
+
+def read_row_labels(snapshot: Snapshot, name: str) -> RowTags:
+    """The labels (``tag``) or groups (``group``) of a collection's rows.
 
     Raises:
-        UsageError: no row was ever given labels.
+        UsageError: no row was ever given any.
     """
+    if name == GROUP:
+        rows, facts = (snapshot.side_table(table) for table in (_GROUPS_TABLE, _GROUP_FACTS_TABLE))
+        if rows is None or facts is None:
+            raise UsageError("nothing was grouped yet", hint=HintKind.GROUPS)
+        return RowGroups(rows, facts)
     table = snapshot.side_table(_TABLE)
     if table is None:
         raise UsageError("no labels were given yet", hint=HintKind.TAG)
     return RowTags(table)
 
 
-def _labels_in(tree: ast.expr) -> Iterator[str]:
-    """The texts that a condition compares labels with."""
+def _labels_in(tree: ast.expr, name: str) -> Iterator[str]:
+    """The texts that a condition compares ``name`` with."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Compare):
             sides = [node.left, *node.comparators]
-            if any(isinstance(side, ast.Name) and side.id == TAG for side in sides):
+            if any(isinstance(side, ast.Name) and side.id == name for side in sides):
                 for part in (inner for side in sides for inner in ast.walk(side)):
                     if isinstance(part, ast.Constant) and isinstance(part.value, str):
                         yield part.value

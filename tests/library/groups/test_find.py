@@ -6,6 +6,7 @@ import datetime as dt
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from mmsearch import Collection, UsageError
@@ -81,6 +82,8 @@ def test_one_group_by_its_id(made):
     assert alone.to_json() == groups[1].to_json()
     assert alone.ids.tolist() == groups[1].ids.tolist()
     assert group_paths(collection, alone) == [collection.get(int(i)).path for i in groups[1].ids]
+    assert collection.count(where="group = 'g2'") == 6
+    assert collection.count(where="group is None") == 0
     for wrong in ("g0", "7", "g9", "g-1", "gg", "g99999999999"):
         with pytest.raises(UsageError, match="there never was a group"):
             find_group(collection, wrong)
@@ -120,6 +123,20 @@ def test_words_are_embedded_once(drawn_groups, embedded):
     embedded.clear()
     find_groups(drawn_groups, again=True)
     assert embedded.texts == []
+
+
+def test_labels_of_ones_own_go_before_other_words(drawings, tmp_path):
+    collection = Collection.create(tmp_path / "c.mms", model="mini")
+    collection.index([drawings], workers=1)
+    some, others, rest = (group.ids.tolist() for group in find_groups(collection))
+    labels = [("tartan", some), ("blanket", rest[:3]), ("rare", rest[:1]), ("everywhere", [*some, *others, *rest])]
+    given = [(row, label, "words") for label, rows in labels for row in rows]
+    given += [(row, "built-in", "everyday") for row in others]
+    columns = dict(zip(("id", "label", "vocabulary"), zip(*given, strict=True), strict=True))
+    collection.set_side_table("tags", pa.table({**columns, "label": pa.array(columns["label"]).dictionary_encode()}))
+    names = [group.name for group in find_groups(collection, again=True)]
+    assert (names[0], names[2]) == ("tartan", "blanket")
+    assert names[1] not in ("everywhere", "built-in")
 
 
 def test_a_film_is_one_file(tmp_path):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mmsearch.library.groups.names import names_by_texts, names_by_vectors
+from mmsearch.library.groups.describe import own_labels_first
+from mmsearch.library.groups.names import Name, names_by_texts, names_by_vectors
 from mmsearch.unit import normalize_rows
 
 WORDS = ["dog", "dog running", "cat", "beach", "snow", *(f"word {i}" for i in range(60))]
@@ -50,3 +51,14 @@ def test_texts_are_named_by_words_that_others_lack():
 def test_texts_without_words_have_no_name_and_still_differ():
     assert [name.text for name in names_by_texts([["1 2"], ["3"]])] == ["unnamed", "unnamed (2)"]
     assert names_by_texts([]) == []
+
+
+def test_two_groups_of_one_label_are_told_apart():
+    names = [Name("rose", False, ("rose",)), Name("tulip", True, ("tulip",)), Name("sea", False, ("sea",))]
+    found = own_labels_first(names, ["garden", "garden", None])
+    assert [(name.text, name.is_sure) for name in found] == [
+        ("garden, rose", True),
+        ("garden, tulip", True),
+        ("sea", False),
+    ]
+    assert own_labels_first(names[:1], ["garden"])[0].words == ("garden", "rose")

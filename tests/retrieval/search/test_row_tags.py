@@ -10,7 +10,7 @@ import pytest
 
 from mmsearch.errors import HintKind, UsageError
 from mmsearch.retrieval.search.conditions import check_condition, rows_where
-from mmsearch.retrieval.search.row_tags import RowTags
+from mmsearch.retrieval.search.row_tags import RowGroups, RowTags
 from mmsearch.retrieval.store.schema import with_all_columns
 
 TABLE = pa.table(
@@ -55,7 +55,7 @@ class FewRows:
     ],
 )
 def test_a_condition_asks_for_labels(text, ids):
-    tags = check_condition(text, tuple, lambda: RowTags(TABLE))
+    tags = check_condition(text, tuple, lambda name: RowTags(TABLE))
     rows = FewRows()
     assert rows.ids[rows_where(rows, text, tags)].tolist() == ids
 
@@ -74,7 +74,7 @@ def test_a_condition_asks_for_labels(text, ids):
 )
 def test_what_cannot_be_asked_gets_one_line(text, said, kind, subject):
     with pytest.raises(UsageError) as error:
-        rows_where(FewRows(), text, check_condition(text, tuple, lambda: RowTags(TABLE)))
+        rows_where(FewRows(), text, check_condition(text, tuple, lambda name: RowTags(TABLE)))
     assert said in str(error.value)
     assert (error.value.hint.kind, error.value.hint.subject) == (kind, subject)
 
@@ -82,18 +82,52 @@ def test_what_cannot_be_asked_gets_one_line(text, said, kind, subject):
 def test_a_column_of_ones_own_goes_first():
     rows = FewRows(tag=["mine", "b", None, "mine"])
 
-    def never():
+    def never(*_):
         raise AssertionError("labels are not read")
 
-    assert check_condition("tag = 'mine'", lambda: ["tag"], never) is None
+    assert check_condition("tag = 'mine'", lambda: ["tag"], never) == {}
     assert rows.ids[rows_where(rows, "tag = 'mine'")].tolist() == [1, 9]
 
 
+GROUPS = pa.table({"id": [1, 2, 9, 2], "group": pa.array([7, 7, 8, 3], pa.int32())})
+FACTS = pa.table({"group": pa.array([3, 7, 8, 9], pa.int32())})
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ("group = 'g7'", [1, 2]),
+        ("group = 'g7' and group = 'g3'", [2]),
+        ("group in ('g8', 'g3') and width < 35", [2]),
+        ("group != 'g7'", [4, 9]),
+        ("group is None", [4]),
+        ("group = 'g9'", []),
+        ("group = 'g8' and tag = 'dog'", [9]),
+    ],
+)
+def test_a_condition_asks_for_groups(text, ids):
+    labels = check_condition(text, tuple, lambda name: RowGroups(GROUPS, FACTS) if name == "group" else RowTags(TABLE))
+    rows = FewRows()
+    assert rows.ids[rows_where(rows, text, labels)].tolist() == ids
+
+
+def test_of_groups_that_are_not_there(collection):
+    with pytest.raises(UsageError, match="there is no group 'g1'") as error:
+        check_condition("group = 'g1'", tuple, lambda name: RowGroups(GROUPS, FACTS))
+    assert error.value.hint.kind is HintKind.GROUPS
+    with pytest.raises(UsageError, match="write group = 'g7'"):
+        rows_where(
+            FewRows(), "group > 'g7'", check_condition("group > 'g7'", tuple, lambda _: RowGroups(GROUPS, FACTS))
+        )
+    with pytest.raises(UsageError, match="nothing was grouped yet"):
+        collection.count(where="group = 'g1'")
+
+
 def test_labels_are_read_only_if_a_condition_asks_for_them():
-    def never():
+    def never(*_):
         raise AssertionError("labels are not read")
 
-    assert check_condition("width > 3 and tags is None", tuple, never) is None
+    assert check_condition("width > 3 and tags is None", tuple, never) == {}
 
 
 def test_labels_that_nobody_gave_are_not_read_from_metadata_first():
