@@ -41,7 +41,15 @@ if TYPE_CHECKING:
 @click.option("--under", metavar="DIR", shell_complete=completers.folders, help="Only files in this folder.")
 @click.option("--where", metavar="CONDITION", help='Only rows that fulfil a condition, such as "width > 1000".')
 @click.option("--detail", default=1.0, metavar="NUMBER", show_default=True, help="Above 1: more and smaller groups.")
-@click.option("-n", "count", default=20, metavar="N", show_default=True, help="Groups to show; 0 for all.")
+@click.option(
+    "-n",
+    "count",
+    default=20,
+    type=click.IntRange(0),
+    metavar="N",
+    show_default=True,
+    help="Groups of each kind to show; 0 for all.",
+)
 @click.option(
     "--sheet", metavar="DIR", type=click.Path(path_type=Path), help="Write pages with small pictures of each group."
 )
@@ -75,13 +83,17 @@ def groups(
     runs, too, as long as most of its files stay together.
     """
     from mmsearch import Collection
+    from mmsearch.cli.watch import watching
     from mmsearch.library import Groups, find_group, find_groups, group_paths, write_contact_sheets
 
     if (paths or print0) and group is None:
         raise UsageError("--paths and --print0 list the files of one group: name it, such as g7")
     if group is not None and (to or under or where or again or by != "look" or detail != 1.0):
         raise UsageError(f"{group} is the id of a group: leave out the options that say how to group")
-    with Collection.open(collection_path(collection)) as opened:
+    with (
+        Collection.open(collection_path(collection)) as opened,
+        watching("auto", quiet or as_json) as watch,
+    ):
         if group is None:
             found = find_groups(
                 opened,
@@ -91,12 +103,13 @@ def groups(
                 where=where,
                 detail=detail,
                 again=again,
+                watch=watch,
             )
         else:
             found = Groups([find_group(opened, group)])
-        shown = found[:count] if count else found
+        shown = found.largest(count) if count else found
         listed = [] if group is None else group_paths(opened, found[0])
-        pages = write_contact_sheets(opened, shown, sheet, force=force) if sheet else []
+        pages = write_contact_sheets(opened, shown, sheet, force=force, watch=watch) if sheet else []
     if paths or print0:
         from mmsearch.cli.render import print_paths
 

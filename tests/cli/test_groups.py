@@ -58,6 +58,7 @@ def test_wrong_use_is_one_line(run, tmp_path):
     assert "such as g1" in said("dogs")
     assert "there are: look, event; give --by another value" in said("--by", "colour")
     assert "not 0; give --detail another value" in said("--detail", "0")
+    assert run("groups", "-c", tmp_path / "c.mms", "-n", "-1").code == 2
     assert run("groups", "-c", tmp_path / "none.mms").code == 1
     assert run("groups", "-c", tmp_path / "c.mms").err == "there is nothing to group: no file of these kinds\n"
 

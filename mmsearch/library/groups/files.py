@@ -6,7 +6,7 @@ A film is one file, though it has a row for each shot, and so is a document: its
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from mmsearch import Progress
 from mmsearch.collection import Collection
 from mmsearch.library.groups.cluster import Floats, sums_by
 from mmsearch.types import Modality, Space
@@ -46,6 +47,8 @@ _COLUMNS = [
 ]
 _BATCH = 8192
 _SPREADING = 0x9E3779B97F4A7C15  # Fibonacci hashing: ids that follow one another are spread evenly
+
+Watcher = Callable[[Progress], None]
 
 Scope = dict[str, Any]
 """Options of `Collection.items`: which files are meant."""
@@ -113,13 +116,19 @@ def space_of(collection: Collection, modalities: Sequence[Modality], scope: Scop
 
 
 def read_files(
-    collection: Collection, modalities: Sequence[Modality], space: Space, scope: Scope, *, vectors: bool = True
+    collection: Collection,
+    modalities: Sequence[Modality],
+    space: Space,
+    scope: Scope,
+    *,
+    vectors: bool = True,
+    watch: Watcher | None = None,
 ) -> Files:
     """All files in scope, and the vectors of all or of an even sample of them."""
     rows = collection.count(to=modalities, space=space, **scope)
     step = max(1, math.ceil(rows / SAMPLED))
     parts = _Parts()
-    for block in walk(collection, modalities, space, scope, vectors=vectors):
+    for block in walk(collection, modalities, space, scope, vectors=vectors, watch=watch):
         table, start = block.table, parts.count
         parts.put("ids", block.ids)
         parts.put("rows", block.rows)
@@ -169,12 +178,23 @@ class Block:
 
 
 def walk(
-    collection: Collection, modalities: Sequence[Modality], space: Space, scope: Scope, *, vectors: bool = True
+    collection: Collection,
+    modalities: Sequence[Modality],
+    space: Space,
+    scope: Scope,
+    *,
+    vectors: bool = True,
+    watch: Watcher | None = None,
 ) -> Iterator[Block]:
     """The files in scope, a block at a time: consecutive rows of one path are a file."""
+    total = 0 if watch is None else collection.count(to=modalities, space=space, **scope)
+    done = 0
     waiting: pa.Table | None = None  # rows of a file of which the next batch may have more
     items = collection.items(to=modalities, space=space, batch=_BATCH, columns=_COLUMNS, vectors=vectors, **scope)
     for batch in items:
+        if watch is not None:
+            watch(Progress("index", done, total))
+        done += len(batch)
         table = pa.Table.from_batches([batch])
         table = table.filter(pa.array(_are_meant(table)))
         if waiting is not None:

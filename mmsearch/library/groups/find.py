@@ -24,6 +24,7 @@ from mmsearch.library.groups.files import (
     FileKind,
     Files,
     Scope,
+    Watcher,
     read_files,
     space_of,
     walk,
@@ -48,6 +49,7 @@ def find_groups(
     where: str | None = None,
     detail: float = 1.0,
     again: bool = False,
+    watch: Watcher | None = None,
 ) -> Groups:
     """Find out what is in a collection: groups of files that look, sound or read alike, or that were made together.
 
@@ -63,6 +65,7 @@ def find_groups(
         where: only files that fulfil a condition on their columns, such as ``width > 1000``.
         detail: above 1 for more and smaller groups by look, below 1 for fewer.
         again: group anew, and not from where an earlier run ended; ids stay where most of the files do.
+        watch: called with a `Progress` while rows are read.
 
     Returns:
         The groups, the largest first; events the newest first.
@@ -77,7 +80,7 @@ def find_groups(
     wanted = modalities_named((to,) if isinstance(to, str) else to or ())
     folder = None if under is None else str(Path(under).expanduser().absolute())
     scope: Scope = {name: value for name, value in (("under", folder), ("where", where)) if value is not None}
-    run = _Run(collection, scope, Kept.read(collection), again)
+    run = _Run(collection, scope, Kept.read(collection), again, watch)
     if by == "event":
         run.events(wanted or _EVENT_MODALITIES)
     else:
@@ -117,8 +120,8 @@ class _Found:
 class _Run:
     """One call of `find_groups`: what it has found, and what earlier ones have kept."""
 
-    def __init__(self, collection: Collection, scope: Scope, kept: Kept, again: bool) -> None:
-        self.collection, self.scope, self.kept, self.again = collection, scope, kept, again
+    def __init__(self, collection: Collection, scope: Scope, kept: Kept, again: bool, watch: Watcher | None) -> None:
+        self.collection, self.scope, self.kept, self.again, self.watch = collection, scope, kept, again, watch
         self.groups: list[Group] = []
         self.files = self.ungrouped = self.undated = 0
         self.has_changed = False
@@ -129,7 +132,7 @@ class _Run:
         if space is None:
             return
         told = self._scope("look", modalities, detail, space.key)
-        files = read_files(self.collection, modalities, space, self.scope, vectors=self._is_due(told))
+        files = self._read(modalities, space, vectors=self._is_due(told))
         if not len(files):
             return
         found = self._cluster(told, files, modalities, space, detail) if self._is_due(told) else None
@@ -141,7 +144,7 @@ class _Run:
         if space is None:
             return
         told = self._scope("event", modalities, 1.0, space.key)
-        files = read_files(self.collection, modalities, space, self.scope, vectors=False)
+        files = self._read(modalities, space, vectors=False)
         is_dated = files.taken != NO_DATE
         self.undated += int(np.count_nonzero(~is_dated))
         found = None
@@ -150,7 +153,7 @@ class _Run:
             sums = np.zeros((events.count, space.dim), np.float32)
             total = np.zeros(space.dim, np.float64)
             start = 0
-            for block in walk(self.collection, modalities, space, self.scope):
+            for block in walk(self.collection, modalities, space, self.scope, watch=self.watch):
                 here = events.event[start : start + len(block.ids)]
                 sums += sums_by(block.vectors, here, events.count)
                 total += block.vectors.sum(axis=0, dtype=np.float64)
@@ -173,6 +176,9 @@ class _Run:
             notices=() if problem is None else (problem,),
         )
 
+    def _read(self, modalities: Sequence[Modality], space: Space, *, vectors: bool) -> Files:
+        return read_files(self.collection, modalities, space, self.scope, vectors=vectors, watch=self.watch)
+
     def _scope(self, by: str, modalities: Sequence[Modality], detail: float, space: str) -> str:
         told = {"by": by, "to": list(modalities), "detail": detail, "space": space, **self.scope}
         return json.dumps(told, sort_keys=True)
@@ -187,7 +193,7 @@ class _Run:
             group, fit = clustering.assign(files.vectors) if clustering.by_point else clustering.of_points()
             return _Found(group, fit, clustering.middles)
         groups, fits = [], []
-        for block in walk(self.collection, modalities, space, self.scope):
+        for block in walk(self.collection, modalities, space, self.scope, watch=self.watch):
             one, fit = clustering.assign(block.vectors)
             groups.append(one)
             fits.append(fit)

@@ -18,10 +18,14 @@ from numpy.typing import NDArray
 
 from mmsearch.collection import Collection
 from mmsearch.errors import CollectionBusyError, ReadOnlyError
+from mmsearch.library.tagging.kept import TABLE as TAGS_TABLE
 
 GROUPS_TABLE, FACTS_TABLE = "groups", "group-facts"
 LEAST_OVERLAP = 0.3
 """Of the files that either of two groups has and both runs know: so many must be in both, or they are two groups."""
+
+_METHOD = 1
+"""Counts up when the same files would be grouped in another way, or called otherwise."""
 
 _MOST_SCOPES = 16
 _METADATA = b"mmsearch.groups"
@@ -129,9 +133,11 @@ class Kept:
         return None
 
 
-def stand_of(collection: Collection) -> list[int]:
-    """What tells whether rows came or went since: rows never change in place."""
-    return [collection.manifest.next_id, len(collection)]
+def stand_of(collection: Collection) -> list[Any]:
+    """What tells whether groups would be other ones now: rows that came or went, changed facts, labels."""
+    manifest = collection.manifest
+    tags = [entry.checksum for entry in manifest.side_tables if entry.name == TAGS_TABLE]
+    return [_METHOD, manifest.next_id, len(collection), [entry.checksum for entry in manifest.fact_updates], tags]
 
 
 def matched(

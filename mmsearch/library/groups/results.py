@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Literal, SupportsIndex, overload
 
@@ -94,6 +95,20 @@ class Groups(list[Group]):
         super().__init__(groups or [])
         self.files, self.ungrouped, self.undated, self.notices = files, ungrouped, undated, notices
 
+    def largest(self, count: int) -> Groups:
+        """The first groups of each kind.
+
+        Args:
+            count: how many of each.
+        """
+        seen: Counter[GroupKind] = Counter()
+        kept = []
+        for group in self:
+            seen[group.kind] += 1
+            if seen[group.kind] <= count:
+                kept.append(group)
+        return self._with(kept)
+
     @overload
     def __getitem__(self, index: SupportsIndex) -> Group: ...
 
@@ -102,9 +117,11 @@ class Groups(list[Group]):
 
     def __getitem__(self, index: SupportsIndex | slice) -> Group | Groups:
         found = super().__getitem__(index)
-        if isinstance(found, Group):
-            return found
-        return Groups(found, files=self.files, ungrouped=self.ungrouped, undated=self.undated, notices=self.notices)
+        return found if isinstance(found, Group) else self._with(found)
+
+    def _with(self, groups: list[Group]) -> Groups:
+        counts = {"files": self.files, "ungrouped": self.ungrouped, "undated": self.undated}
+        return Groups(groups, **counts, notices=self.notices)
 
     def to_json(self) -> dict[str, Any]:
         """Counts and groups as ``mmsearch groups --json`` prints them."""

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote_from_bytes
 
+from mmsearch import Progress
 from mmsearch.collection import Collection
 from mmsearch.durable import durable_file
 from mmsearch.errors import HintKind, UsageError
 from mmsearch.extracts import Thumbnail
 from mmsearch.hits import Record
+from mmsearch.library.groups.files import Watcher
 from mmsearch.library.groups.results import Group
 from mmsearch.types import clock, counted, printable
 
@@ -44,6 +46,7 @@ def write_contact_sheets(
     folder: str | os.PathLike[str],
     *,
     force: bool = False,
+    watch: Watcher | None = None,
 ) -> list[Path]:
     """Write a page for each group with small pictures of its files, and ``index.html`` with all groups.
 
@@ -55,6 +58,7 @@ def write_contact_sheets(
         groups: the groups.
         folder: where to write; it is made if it is not there.
         force: write over pages that are there.
+        watch: called with a `Progress` while pictures are decoded.
 
     Returns:
         The pages, that of all groups first.
@@ -70,7 +74,7 @@ def write_contact_sheets(
         raise UsageError(f"{printable(str(there[0]))} is there already", hint=HintKind.OVERWRITE)
     place.mkdir(parents=True, exist_ok=True)
     sections = []
-    for group, page, cells in zip(groups, pages[1:], _cells(collection, groups), strict=True):
+    for group, page, cells in zip(groups, pages[1:], _cells(collection, groups, watch), strict=True):
         back = '<p><a href="index.html">All groups</a></p>'
         _write(page, group.name, f"{back}<h1>{_text(group.name)}</h1><p>{_about(group)}</p>{_list(cells)}")
         link = f'<h2><a href="{group.id}.html">{_text(group.name)}</a></h2>'
@@ -81,13 +85,17 @@ def write_contact_sheets(
     return pages
 
 
-def _cells(collection: Collection, groups: Sequence[Group]) -> Iterator[list[str]]:
+def _cells(collection: Collection, groups: Sequence[Group], watch: Watcher | None) -> Iterator[list[str]]:
     """The cells of the page of each group, one for each file that it shows."""
     shown = [collection.records(_shown(group)) for group in groups]
     together = [record for records in shown for record in records]  # for all groups, processes are started once
     workers = max(1, min(4, os.cpu_count() or 1, len(together) // _FILES_A_WORKER))
     pictures = Collection.thumbnails(together, height=_HEIGHT, width=_WIDTH, workers=workers)
+    done = 0
     for records in shown:
+        if watch is not None:
+            watch(Progress("decode", done, len(together)))
+        done += len(records)
         yield [_cell(record, next(pictures)) for record in records]
 
 

@@ -13,6 +13,7 @@ from mmsearch import Collection, UsageError
 from mmsearch.library import Groups, find_group, find_groups, group_paths
 from mmsearch.library.groups import files as files_of_groups
 from mmsearch.library.groups import find as find_of_groups
+from mmsearch.library.groups.cluster import cluster
 from mmsearch.retrieval.store.writer import open_writer
 
 HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
@@ -64,6 +65,24 @@ def test_ids_stay_though_files_come_and_go(made):
     assert again == after
 
 
+def test_a_run_begins_where_the_last_one_ended(made, monkeypatch):
+    starts = []
+
+    def spy(vectors, *, start, **options):
+        starts.append(start)
+        return cluster(vectors, start=start, **options)
+
+    monkeypatch.setattr(find_of_groups, "cluster", spy)
+    collection = made([4, 3])
+    find_groups(collection)
+    made([1], collection)
+    find_groups(collection)
+    find_groups(collection, again=True)
+    assert starts[0].tolist() == [-1] * 7
+    assert starts[1].tolist() == [1] * 4 + [2] * 3 + [-1]
+    assert starts[2] is None
+
+
 def test_a_group_that_is_gone_leaves_its_id_to_nobody(made):
     collection = made([9, 6, 4])
     before = ids_by_group(find_groups(collection))
@@ -98,6 +117,29 @@ def test_what_is_grouped_among_itself_has_ids_of_its_own(made):
     assert ids_by_group(find_groups(collection)) == ids_by_group(everything)
     assert find_group(collection, "g5").size == 6
     assert find_groups(collection, to="audio") == []
+
+
+def test_changed_dates_and_labels_are_a_reason_to_group_again(made):
+    collection = made([9, 6])
+    assert find_groups(collection, by="event") == []
+    ids = find_groups(collection)[1].ids
+    collection.update_facts(ids, {"taken_at": [dt.datetime(2023, 5, 12)] * 6})
+    assert [group.size for group in find_groups(collection, by="event")] == [6]
+    given = {"id": ids, "label": pa.array(["hats"] * 6).dictionary_encode(), "vocabulary": ["words"] * 6}
+    collection.set_side_table("tags", pa.table(given))
+    assert find_groups(collection)[1].name == "hats"
+
+
+def test_long_work_tells_how_far_it_is(made):
+    told = []
+    find_groups(made([9, 6]), watch=told.append)
+    assert [(one.stage, one.done, one.total) for one in told] == [("index", 0, 15)]
+
+
+def test_the_first_groups_of_each_kind(made):
+    groups = find_groups(made([9, 6, 4]))
+    assert [group.id for group in groups.largest(2)] == ["g1", "g2"]
+    assert (groups.largest(2).files, groups[1:].files, len(groups[1:])) == (19, 19, 2)
 
 
 def test_many_files_are_assigned_by_a_sample(made, monkeypatch):
