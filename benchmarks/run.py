@@ -24,6 +24,7 @@ import ocr
 import recall
 import shots
 import speech
+import tags
 import video_decode
 import words
 from compare import DifferentMachinesError, compare, table
@@ -46,6 +47,7 @@ CASES: dict[str, Callable[[], list[Measurement]]] = {
     "ocr": ocr.measure,
     "words": words.measure,
     "speech": speech.measure,
+    "tags": tags.measure,
 }
 
 

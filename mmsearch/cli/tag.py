@@ -111,8 +111,9 @@ def _print_labels(found: Tagged, most: int | None) -> None:
     of_user = [label for label in found.labels if label.rows or label.vocabulary == "words"]
     shown = of_user[:most]
     width = min(max((len(label.label) for label in shown), default=0), _LABEL_WIDTH)
+    several = len({label.vocabulary for label in found.labels}) > 1
     for label in shown:
-        echo(_line(label, width))
+        echo(_line(label, width) + (f"  ({terminal_safe(label.vocabulary)})" if several else ""))
     if len(of_user) > len(shown):
         echo(f"… and {len(of_user) - len(shown):,} more: `mmsearch tag --list`")
     if unused := len(found.labels) - len(of_user):
@@ -129,7 +130,7 @@ def _line(label: TagCount, width: int) -> str:
     if label.highest is None:
         return line
     example = f"  {terminal_safe(os.path.basename(label.examples[0]))}" if label.examples else ""
-    return f"{line}  at most {label.highest:.2f}{example}"
+    return f"{line}  probably, up to {label.highest:.2f}{example}"
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +93,18 @@ def vocabulary(name: str, least: float | None, to: tuple[Modality, ...]) -> tupl
             for file, kinds in BUILT_IN[name]
             for label in _read(Path(__file__).with_name(file), least, tuple(kind for kind in to if kind in kinds))
         ]
-        return name, [label for label in labels if label.to]
+        return name, _joined(label for label in labels if label.to)
     path = Path(name).expanduser()
     return path.name, _read(path, least, to)
+
+
+def _joined(labels: Iterable[Label]) -> list[Label]:
+    """Labels of a name as one: a helicopter is seen and heard."""
+    found: dict[str, Label] = {}
+    for label in labels:
+        known = found.get(label.name)
+        found[label.name] = label if known is None else replace(known, to=(*known.to, *label.to))
+    return list(found.values())
 
 
 def _read(path: Path, least: float | None, to: tuple[Modality, ...]) -> list[Label]:

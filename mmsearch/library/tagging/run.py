@@ -23,6 +23,7 @@ _FEW = 64  # a vocabulary of so many labels gives a row all that fit, and each i
 _CELLS = 8_000_000  # rows times labels at once: 32 MB
 _BLOCK = 16_384  # rows at once
 _BACKGROUND = 500  # labels that rows are compared with, about
+_MEASURED = 65_536  # rows that spreads are measured on, about
 _TEXTS = 256  # embedded at once
 
 
@@ -82,8 +83,7 @@ class Run:
             new = [label for label in fresh if kind in label.to]
             if new:
                 weights = self._weights(space, kind, new)
-                measured = self._measure(space, kind, background)
-                state.rows[kind] = measured.rows
+                measured, state.rows[kind] = self._measure(space, kind, background)
                 spreads = measured.of(weights, FITS[kind].usual)
                 state.spreads.setdefault(kind, {}).update(
                     zip([label.name for label in new], spreads.round(4).tolist(), strict=True)
@@ -117,10 +117,12 @@ class Run:
         total = count_from(self._collection, space, kind, from_id)
         parts: list[Given] = []
         done = 0
+        many = len(own.labels) > _FEW
         block = min(max(_CELLS // len(labels), 64), _BLOCK)
         for ids, vectors in self._blocks(space, kind, from_id, block):
-            rows, numbers, probabilities = fitting(background.scaled(vectors), weights, spreads, least, FITS[kind])
-            if len(own.labels) > _FEW:
+            scaled = background.scaled(vectors)
+            rows, numbers, probabilities = fitting(scaled, weights, spreads, least, FITS[kind], many=many)
+            if many:
                 best = _best_of_each(rows, probabilities)
                 rows, numbers, probabilities = rows[best], numbers[best], probabilities[best]
             parts.append(Given(ids[rows], numbers, probabilities))
@@ -134,11 +136,15 @@ class Run:
     ) -> Iterator[tuple[NDArray[np.int64], Floats]]:
         return self._collection.vector_blocks(kind, space=space, from_id=from_id, rows=rows)
 
-    def _measure(self, space: Space, kind: Modality, background: Background) -> Spreads:
-        spreads = Spreads(space.dim + 1)
-        for _, vectors in self._blocks(space, kind, 0, _BLOCK):
-            spreads.add(background.scaled(vectors))
-        return spreads
+    def _measure(self, space: Space, kind: Modality, background: Background) -> tuple[Spreads, int]:
+        """The spreads over the rows of a kind, by an even sample of them; and how many rows there are."""
+        total = count_from(self._collection, space, kind, 0)
+        step = -(-total // _MEASURED) or 1
+        spreads, start = Spreads(space.dim + 1), 0
+        for ids, vectors in self._blocks(space, kind, 0, _BLOCK):
+            spreads.add(background.scaled(vectors[-start % step :: step]))
+            start += len(ids)
+        return spreads, total
 
     def _weights(self, space: Space, kind: Modality, labels: Sequence[Label]) -> Floats:
         return Background.weights(label_vectors(labels, kind, lambda texts: self._embed(space, texts)))

@@ -31,7 +31,7 @@ def tag(
     Args:
         collection: the collection.
         labels: words, or one; they are added to those of earlier calls.
-        vocabulary: many labels at once: ``everyday`` (3,000 things that are seen and 400 that are heard),
+        vocabulary: many labels at once: ``everyday`` (2,900 things that are seen and 400 that are heard),
             ``moderation`` (what somebody may not want to show), or a file with a label in each line. Without labels and
             vocabulary, all that were given before are brought up to date; if none were, ``everyday``.
         min_probability: give labels from this probability on, in place of that of each label, 0.5 if it has none.

@@ -217,6 +217,19 @@ def test_what_cannot_be_labelled_is_said(tmp_path):
             tag(elsewhere, "dog")
 
 
+def test_spreads_are_measured_on_an_even_sample(things, monkeypatch):
+    seen = []
+    real = run.Spreads.add
+    monkeypatch.setattr(run.Spreads, "add", lambda self, rows: seen.append(len(rows)) or real(self, rows))
+    monkeypatch.setattr(run, "_MEASURED", 10)
+    monkeypatch.setattr(run, "_BLOCK", 7)
+    tag(things, "dog")
+    assert sum(seen) == 9  # every fifth of 45, though blocks have seven rows
+    assert seen == [2, 1, 2, 1, 1, 2, 0]
+    state = json.loads(things.side_table("tags").schema.metadata[b"mmsearch.tags"])["vocabularies"]["words"]["spaces"]
+    assert next(iter(state.values()))["rows"] == {"image": 45}
+
+
 def test_the_work_is_watched(things):
     seen = []
     tag(things, "dog", watch=lambda done, of: seen.append((done, of)))
