@@ -28,6 +28,12 @@ LEAST_FIT = 0.2
 _JOINED = 0.9
 """Groups are joined whose middles are so near, as a share of how near vectors are to the middle of their group."""
 
+_USUAL = 1.15
+"""So much nearer, or less near, are the middles of groups taken to be that were one or two before."""
+
+_SAME = 0.02
+"""Vectors that are all so near to their mean are of one thing: what sets them apart is rounding."""
+
 _ROUNDS = 6  # of k-means
 _BLOCK = 4096  # rows that are compared at once
 
@@ -87,6 +93,9 @@ def cluster(
         most_points: the most points of the graph.
     """
     mean = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
+    if len(vectors) > 1 and row_lengths(vectors - mean).max() < _SAME:
+        middle = normalize_rows(mean[None])
+        return Clustering(np.zeros_like(mean), middle, np.zeros(1, np.int64), middle, by_point=True)
     centred = normalize_rows(vectors - mean)
     by_point = len(centred) > most_points
     points = _centres(centred, most_points) if by_point else centred
@@ -95,11 +104,14 @@ def cluster(
         start = _commonest(owners, start, len(points))
     found = communities(*neighbour_graph(points), len(points), resolution=detail, start=start)
     sums = sums_by(centred, found[owners], int(found.max()) + 1)
-    joined, sums = _joined(sums, np.bincount(found[owners], minlength=len(sums)), _JOINED * detail)
+    marks = np.full(len(sums), -1, np.int64) if start is None else _commonest(found, start, len(sums))
+    joined, sums = joined_groups(sums, np.bincount(found[owners], minlength=len(sums)), marks, _JOINED * detail)
     return Clustering(mean, points, joined[found], normalize_rows(sums), by_point)
 
 
-def _joined(sums: Floats, sizes: NDArray[np.int64], least: float) -> tuple[NDArray[np.int64], Floats]:
+def joined_groups(
+    sums: Floats, sizes: NDArray[np.int64], marks: NDArray[np.int64], least: float
+) -> tuple[NDArray[np.int64], Floats]:
     """Join groups that only the graph divides: their middles are about as near to one another as to their own vectors.
 
     Modularity divides even what has no parts, once there is much of it.
@@ -107,24 +119,33 @@ def _joined(sums: Floats, sizes: NDArray[np.int64], least: float) -> tuple[NDArr
     Args:
         sums: of the unit vectors of each group, ``[groups, dim]``.
         sizes: how many they are, ``[groups]``.
+        marks: the earlier group that most of them were in, ``[groups]``, -1 for none. What was one group before is more
+            readily one now, and what was two is less.
         least: the cosine of two middles, over the mean cosine of vectors to their middles, from which on they are one.
 
     Returns:
         The number of the group that each became, int64 ``[groups]``, and the sums of these.
     """
     number = np.arange(len(sums))
-    sums, sizes = sums.copy(), np.maximum(sizes, 1)
+    sums, sizes, products = sums.copy(), np.maximum(sizes, 1), sums @ sums.T
     while len(sums) > 1:
         lengths = np.maximum(row_lengths(sums), 1e-6)
-        fits = lengths / sizes
-        nearness = (sums @ sums.T) / (lengths[:, None] * lengths) / np.sqrt(fits[:, None] * fits)
+        scales = lengths * np.sqrt(lengths / sizes)
+        nearness = products / (scales[:, None] * scales)
+        known = (marks[:, None] >= 0) & (marks >= 0)
+        nearness *= np.where(known, np.where(marks[:, None] == marks, _USUAL, 1 / _USUAL), 1)
         np.fill_diagonal(nearness, -np.inf)
         one, other = sorted(int(place) for place in np.unravel_index(nearness.argmax(), nearness.shape))
         if nearness[one, other] < least:
             break
         sums[one] += sums[other]
         sizes[one] += sizes[other]
-        sums, sizes = np.delete(sums, other, axis=0), np.delete(sizes, other)
+        products[one] += products[other]
+        products[:, one] += products[:, other]
+        products = np.delete(np.delete(products, other, axis=0), other, axis=1)
+        if sizes[other] > sizes[one] - sizes[other]:
+            marks[one] = marks[other]
+        sums, sizes, marks = np.delete(sums, other, axis=0), np.delete(sizes, other), np.delete(marks, other)
         number[number == other] = one
         number[number > other] -= 1
     return number, sums

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mmsearch.library.groups.cluster import cluster, nearest, neighbour_graph, sums_by
+from mmsearch.library.groups.cluster import cluster, joined_groups, nearest, neighbour_graph, sums_by
 from mmsearch.unit import normalize_rows
 
 
@@ -55,8 +55,10 @@ def test_one_kind_is_one_group_however_large(blobs):
 def test_few_and_equal_vectors():
     one = np.ones((1, 4), np.float32)
     for count in (1, 2, 3, 5):
-        groups, _ = cluster(np.repeat(one, count, axis=0)).of_points()
+        vectors = normalize_rows(np.repeat(one, count, axis=0))
+        groups, _ = cluster(vectors).assign(vectors)
         assert len(groups) == count
+        assert count == 1 or groups.tolist() == [0] * count
 
 
 def test_each_edge_is_there_once(blobs):
@@ -86,3 +88,18 @@ def test_a_start_keeps_what_still_holds_together():
         return float((pairs == (found[:, None] == found)).mean())
 
     assert agreement(kept) > max(0.97, agreement(anew))
+
+
+def test_what_was_two_groups_is_not_readily_one():
+    """Two middles at a cosine of 0.8 to one another, and of 0.85 to their own vectors."""
+    sums = 8.5 * np.array([[1, 0], [0.8, 0.6]], np.float32)
+    sizes = np.array([10, 10])
+
+    def groups(*marks: int) -> list[int]:
+        return joined_groups(sums, sizes, np.array(marks), 0.9)[0].tolist()
+
+    assert groups(-1, -1) == groups(-1, 3) == groups(3, 3) == [0, 0]
+    assert groups(3, 4) == [0, 1]
+    apart = joined_groups(sums * np.float32(1.1), sizes, np.array([3, 3]), 0.9)[0]
+    assert apart.tolist() == [0, 0], "what was one is more readily one"
+    assert joined_groups(sums * np.float32(1.1), sizes, np.array([-1, -1]), 0.9)[0].tolist() == [0, 1]
