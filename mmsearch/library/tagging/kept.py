@@ -103,12 +103,17 @@ class KeptTags:
         import pyarrow as pa
 
         count = len(given.ids)
-        labels = pa.array(list(names), pa.string()).take(pa.array(given.labels))
+        same = np.zeros(count, np.int32)
+
+        def words(numbers: NDArray[np.integer[Any]], of: Sequence[str]) -> pa.DictionaryArray:
+            return pa.DictionaryArray.from_arrays(pa.array(numbers, pa.int32()), pa.array(list(of), pa.string()))
+
         columns = [
             pa.array(given.ids),
-            labels,
+            words(given.labels, names),
             pa.array(given.probabilities),
-            *(pa.array([text], pa.string()).take(pa.array(np.zeros(count, np.int64))) for text in (vocabulary, space)),
+            words(same, [vocabulary]),
+            words(same, [space]),
         ]
         self.table = pa.concat_tables([self.table, pa.table(columns, schema=_schema())])
 
@@ -122,10 +127,7 @@ class KeptTags:
             for name, one in self.vocabularies.items()
         }
         text = json.dumps({"vocabularies": data}, ensure_ascii=False)
-        table = self.table.combine_chunks()
-        for place, name in enumerate(table.column_names):
-            if name in ("label", "vocabulary", "space"):
-                table = table.set_column(place, name, table[name].dictionary_encode())
+        table = self.table.unify_dictionaries().combine_chunks()
         return table.replace_schema_metadata({_METADATA: text.encode()})
 
     def lines_of(self, vocabulary: str) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float32]]]:
@@ -133,7 +135,7 @@ class KeptTags:
         import pyarrow.compute as pc
 
         part = self.table.filter(pc.equal(self.table["vocabulary"], vocabulary))
-        coded = part["label"].combine_chunks().dictionary_encode()
+        coded = part["label"].unify_dictionaries().combine_chunks()
         codes = coded.indices.to_numpy()
         ids, probabilities = part["id"].to_numpy(), part["probability"].to_numpy()
         order = np.lexsort((ids, -probabilities, codes))
@@ -147,7 +149,7 @@ class KeptTags:
 def _schema() -> Any:
     import pyarrow as pa
 
-    text = pa.string()
+    text = pa.dictionary(pa.int32(), pa.string())
     return pa.schema(
         [("id", pa.int64()), ("label", text), ("probability", pa.float32()), ("vocabulary", text), ("space", text)]
     )

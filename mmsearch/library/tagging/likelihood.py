@@ -124,10 +124,11 @@ class Spreads:
         return spread
 
 
-def log_odds(probability: float) -> float:
-    """The log-odds of a probability; great ones for 0 and 1."""
-    bounded = min(max(probability, 1e-9), 1 - 1e-9)
-    return float(np.log(bounded / (1 - bounded)))
+def log_odds(probabilities: Sequence[float]) -> NDArray[np.float64]:
+    """The log-odds of probabilities, float64 ``[n]``; great ones for 0 and 1."""
+    bounded = np.clip(np.array(probabilities, np.float64), 1e-9, 1 - 1e-9)
+    odds: NDArray[np.float64] = np.log(bounded / (1 - bounded))
+    return odds
 
 
 def fitting(
@@ -152,7 +153,7 @@ def fitting(
     Returns:
         Numbers of rows and of labels, int64 ``[n]`` each, and the probabilities, float32 ``[n]``; by row.
     """
-    bounds = np.array([log_odds(probability) for probability in least])
+    bounds = log_odds(least)
     offsets = (fit.spread * spreads + fit.intercept + (OF_MANY if many else 0) - bounds).astype(np.float32)
     above = scaled @ (np.float32(fit.z) * weights).T
     above += offsets

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -111,10 +111,8 @@ def count_tags(collection: Collection, kept: KeptTags, looked_at: int, only: dic
 
 
 def _with_examples(collection: Collection, count: TagCount, ids: list[int]) -> TagCount:
-    paths = dict.fromkeys(collection.get(row_id).path for row_id in ids)
-    return TagCount(
-        count.label, count.vocabulary, count.rows, count.min_probability, count.highest, tuple(paths)[:_EXAMPLES]
-    )
+    paths = dict.fromkeys(record.path for record in collection.records(ids))
+    return replace(count, examples=tuple(paths)[:_EXAMPLES])
 
 
 def _waiting(collection: Collection, kept: KeptTags, spaces: dict[Space, list[Modality]]) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from mmsearch.library.tagging import likelihood
 from mmsearch.library.tagging.labels import Label
@@ -76,6 +75,6 @@ def test_a_label_is_the_mean_of_its_prompts():
     assert asked[3:] == ["rain", "we hear rain", "a recording of rain"]
 
 
-@pytest.mark.parametrize("probability", [0, 0.2, 1])
-def test_log_odds_are_finite(probability):
-    assert 1 / (1 + np.exp(-log_odds(probability))) == pytest.approx(probability, abs=1e-8)
+def test_log_odds_are_finite():
+    probabilities = [0, 0.2, 1]
+    np.testing.assert_allclose(1 / (1 + np.exp(-log_odds(probabilities))), probabilities, atol=1e-8)

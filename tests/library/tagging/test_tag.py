@@ -66,6 +66,14 @@ def test_labels_are_given_to_what_they_fit_and_to_nothing_else(things):
     assert found.labels[2].highest is None
 
 
+def test_a_label_that_nothing_has_is_known_all_the_same(things):
+    assert counts(tag(things, "unicorn")) == {"unicorn": 0}
+    assert things.count(where="tag = 'unicorn'") == 0
+    assert things.count(where="tag is None") == 45
+    assert counts(tag(things)) == {"unicorn": 0}
+    assert counts(tag(things, "dog")) == {"dog": 2}
+
+
 def test_labels_are_conditions(things):
     tag(things, ["dog", "beach", "unicorn"])
     assert paths(things, "tag = 'dog'") == ["0-dog", "1-dog"]
