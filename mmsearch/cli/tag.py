@@ -108,15 +108,16 @@ def _print_labels(found: Tagged, most: int | None) -> None:
     if not found.labels:
         echo("no labels were given yet: `mmsearch tag LABEL`, or `mmsearch tag` for everyday words")
         return
-    of_user = [label for label in found.labels if label.rows or label.vocabulary == "words"]
-    shown = of_user[:most]
+    few = len(found.labels) <= _MOST_SHOWN
+    worth = [label for label in found.labels if label.rows or few or label.vocabulary == "words"]
+    shown = worth[:most]
     width = min(max((len(label.label) for label in shown), default=0), _LABEL_WIDTH)
     several = len({label.vocabulary for label in found.labels}) > 1
     for label in shown:
         echo(_line(label, width) + (f"  ({terminal_safe(label.vocabulary)})" if several else ""))
-    if len(of_user) > len(shown):
-        echo(f"… and {len(of_user) - len(shown):,} more: `mmsearch tag --list`")
-    if unused := len(found.labels) - len(of_user):
+    if len(worth) > len(shown):
+        echo(f"… and {len(worth) - len(shown):,} more: `mmsearch tag --list`")
+    if unused := len(found.labels) - len(worth):
         echo(f"{counted(unused, 'label')} of {len(found.labels):,} probably fit nothing here")
     looked = counted(found.rows, "picture, shot or window", "pictures, shots and windows")
     echo(f"none of these: {found.untagged:,} of {looked}. All are guesses of {', '.join(found.models)}.")

@@ -38,9 +38,16 @@ def test_labels_are_a_line_each_and_what_has_none_is_said(things, run):
     assert run("tag", "-q", "-c", things).out == "beach\t1\ndog\t1\n"
 
 
-def test_a_vocabulary_shows_what_it_found_and_counts_the_rest(things, run):
-    shown = run("tag", "--labels", "moderation", "-c", things).out
-    assert "8 labels of 8 probably fit nothing here" in shown
+def test_a_vocabulary_shows_what_it_found_and_counts_the_rest(things, run, tmp_path):
+    many = tmp_path / "many.txt"
+    many.write_text("\n".join(["dog", *(f"thing {i}" for i in range(30))]))
+    shown = run("tag", "--labels", many, "--min", "0.2", "-c", things).lines
+    assert shown[0].startswith("dog")
+    assert shown[1] == "30 labels of 31 probably fit nothing here"
+    run("tag", "--drop", "many.txt", "-c", things)
+    shown = run("tag", "--labels", "moderation", "-c", things).lines
+    assert [line.split()[-1] for line in shown[:-1]] == ["0"] * 8
+    assert any(line.startswith("nudity ") for line in shown)
     found = run("tag", "--list", "--json", "-c", things).json
     assert (found["rows"], found["looked_at"], found["untagged"]) == (42, 0, 42)
     assert {label["vocabulary"] for label in found["labels"]} == {"moderation"}
