@@ -147,3 +147,23 @@ def test_rows_are_read_on_while_the_collection_is_compacted(mine):
     mine.compact()
     assert first.num_rows + sum(part.num_rows for part in batches) == 20, "those of the moment when it was called"
     assert len(mine) == 19
+
+
+def test_vector_blocks_are_the_stored_vectors_in_order_of_id(tmp_path):
+    with Collection.create(tmp_path / "b.mms", model=None) as made:
+        vectors = np.random.default_rng(0).standard_normal((25, 8)).astype(np.float32)
+        ids = made.add(vectors, paths=[f"/{i}" for i in range(25)], modality="image", space="s")
+        made.add(vectors[:3], paths=["/x", "/y", "/z"], modality="audio", space="s")
+        made.remove(ids=ids[[4, 20]])
+        left = np.delete(ids, [4, 20])
+        blocks = list(made.vector_blocks("image", rows=10))
+        assert [len(own) for own, _ in blocks] == [10, 10, 3]
+        assert np.concatenate([own for own, _ in blocks]).tolist() == left.tolist()
+        found = np.concatenate([rows for _, rows in blocks])
+        np.testing.assert_array_equal(found, made.vectors(left).vectors)
+        assert [own.tolist() for own, _ in made.vector_blocks("image", from_id=int(ids[19]))] == [
+            ids[[19, 21, 22, 23, 24]].tolist()
+        ]
+        assert list(made.vector_blocks("video")) == []
+        with pytest.raises(UsageError, match="rows must be at least 1, not 0"):
+            made.vector_blocks("image", rows=0)

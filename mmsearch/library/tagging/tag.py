@@ -26,7 +26,8 @@ def tag(
     """Give labels to pictures, films and sounds by words alone, and keep them beside the rows.
 
     A label is given to a row if it probably fits, whatever other labels do; often none is. Labels are conditions then:
-    ``where="tag = 'dog'"``. Rows that were looked at before are looked at again only for new labels.
+    ``where="tag = 'dog'"``. Rows that were looked at before are looked at again only for new labels. Of two calls at
+    the same time, what the later one stores holds.
 
     Args:
         collection: the collection.
