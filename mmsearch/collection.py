@@ -24,6 +24,9 @@ from mmsearch.types import Modality, Moment, Report
 if TYPE_CHECKING:
     from typing import Self
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from mmsearch.extracts import SavedClip, SavedFrame, Thumbnail
     from mmsearch.hits import Record
     from mmsearch.retrieval.encoders.protocol import Encoder, Transcriber
@@ -348,3 +351,18 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows, Collecti
         from mmsearch.retrieval.media.thumbnails import read_thumbnails
 
         return read_thumbnails(hits, height, width, workers)
+
+    @staticmethod
+    def samples(hits: Iterable[Record], *, rate: int, seconds: float) -> Iterator[NDArray[np.float32] | None]:
+        """The first seconds of the sound in the files of hits, mono, float32 ``[samples]``; None where there is none.
+
+        They are decoded one by one, while they are asked for, in a process of their own. Needs no collection.
+
+        Args:
+            hits: sounds or films.
+            rate: samples per second.
+            seconds: the most that is decoded of each.
+        """
+        from mmsearch.retrieval.media.samples import read_samples
+
+        return read_samples(hits, rate, seconds)

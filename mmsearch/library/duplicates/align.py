@@ -16,9 +16,8 @@ Pose = NDArray[np.float64]
 _SCALES = tuple(1.08**-i for i in range(11))
 """What part of one picture's longer side the longer side of the other may be."""
 
-_FFT = 96
 _LEAST = 12  # pixels of the shorter side of what is looked for
-_STEPS_HALF, _STEPS_FULL = 10, 5
+_STEPS_HALF, _STEPS_FULL, _STEPS_LARGE = 10, 5, 4
 
 
 def whole(one: Look, other: Look) -> Pose:
@@ -39,7 +38,8 @@ def found_inside(part: Look, all_: Look) -> tuple[float, Pose]:
     big = all_.coarse
     high, wide = big.shape
     centred = big - big.mean()
-    spectrum = np.fft.rfft2(centred, (_FFT, _FFT))
+    fft = high + part.coarse.shape[0], wide + part.coarse.shape[1]
+    spectrum = np.fft.rfft2(centred, fft)
     sums = _integral(centred)
     squares = _integral(centred * centred)
     best, best_pose = -1.0, whole(part, all_)
@@ -51,13 +51,13 @@ def found_inside(part: Look, all_: Look) -> tuple[float, Pose]:
             sizes.append((height, width))
     if not sizes:
         return best, best_pose
-    templates = np.zeros((len(sizes), _FFT, _FFT), np.float32)
+    templates = np.zeros((len(sizes), *fft), np.float32)
     for template, (height, width) in zip(templates, sizes, strict=True):
         small = squeezed(part.grey, height, width)
         small = small - small.mean()
         length = float(np.linalg.norm(small))
         template[:height, :width] = small / length if length else small
-    products = np.fft.irfft2(spectrum[None] * np.conj(np.fft.rfft2(templates)), (_FFT, _FFT))
+    products = np.fft.irfft2(spectrum[None] * np.conj(np.fft.rfft2(templates)), fft)
     for product, (height, width) in zip(products, sizes, strict=True):
         rows, columns = high - height + 1, wide - width + 1
         count = height * width
@@ -96,6 +96,25 @@ def fitted(part: Look, all_: Look, pose: Pose) -> Pose:
     pose = _fit(part.half, all_.half, _at_level(pose, part, all_, 2), _STEPS_HALF)
     pose = _from_level(pose, part, all_, 2)
     return _fit(part.grey, all_.grey, pose, _STEPS_FULL)
+
+
+def refitted(part: Look, all_: Look, pose: Pose) -> Pose:
+    """The pose of larger pictures, from that of smaller ones of the same; fitted again."""
+    square = np.vstack([pose, [0, 0, 1]])
+    pose = np.asarray((_to_size(all_) @ square @ np.linalg.inv(_to_size(part)))[:2])
+    return _fit(part.grey, all_.grey, pose, _STEPS_LARGE)
+
+
+def _to_size(look: Look) -> NDArray[np.float64]:
+    """From places as `Agreement.pose` has them to those of a picture."""
+    height, width = look.grey.shape
+    return np.array([[width, 0, -0.5], [0, height, -0.5], [0, 0, 1]])
+
+
+def as_fractions(part: Look, all_: Look, pose: Pose) -> Pose:
+    """A pose with places as fractions of the pictures' sides."""
+    square = np.vstack([pose, [0, 0, 1]])
+    return np.asarray((np.linalg.inv(_to_size(all_)) @ square @ _to_size(part))[:2])
 
 
 def _scaling(look: Look, factor: int) -> NDArray[np.float64]:

@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mmsearch.library.duplicates.align import Pose, fitted, found_inside, inverse, places_of, sampled, whole
-from mmsearch.library.duplicates.look import Grey, Look
+from mmsearch.library.duplicates.align import Pose, as_fractions, fitted, found_inside, inverse, refitted, whole
+from mmsearch.library.duplicates.blocks import compared_blocks
+from mmsearch.library.duplicates.look import Look
 
-_BLOCK = 12  # pixels of a side of the blocks that are compared
-_TEXTURE = 2.5  # grey levels of deviation: a block with less says little
-_AGREES = 0.7  # correlation of two blocks that show the same
 _LIKE = 0.65  # correlation of two squares that are worth a fit as they are
 _LIKE_EVEN = 0.4  # the same with contrast evened out
 _INSIDE = 0.72  # correlation of a part and its place that is worth a fit
@@ -21,6 +18,7 @@ _PLAIN = 0.95  # share and correlation of copies that lie over one another witho
 _LEAST_SHARE = 0.62
 _LEAST_OF_LARGER, _LEAST_OF_SMALLER = 0.78, 0.3
 _MOST_TILT = 9.0  # degrees
+_MOST_LOST = 0.004  # of the blocks of drawn pictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +33,7 @@ class Agreement:
         variant: how the second is turned (see `look.turned`).
         tilt: the angle between them, in degrees.
         median: of the blocks' correlations: high where a few blocks alone differ, as below a text.
+        pose: from places in the second, turned, to places in the first, as fractions of their sides.
     """
 
     share: float
@@ -44,6 +43,7 @@ class Agreement:
     variant: int = 0
     tilt: float = 0.0
     median: float = 0.0
+    pose: Pose | None = None
 
 
 NOTHING = Agreement(0.0, 0.0, 0.0, 0.0)
@@ -121,61 +121,34 @@ def _agreement(one: Look, changed: Look, pose: Pose, variant: int) -> Agreement:
         small, large, to_large = changed, one, pose
     else:
         small, large, to_large = one, changed, inverse(pose)
-    share, correlation, median, covered = _blocks_agree(small.grey, large.grey, to_large)
+    blocks = compared_blocks(small.grey, large.grey, to_large)
+    covered = blocks.covered
     area_small = covered
     area_large = covered * small.grey.size * abs(float(np.linalg.det(to_large[:, :2]))) / large.grey.size
     of_other, of_one = (area_small, area_large) if size <= 1 else (area_large, area_small)
     tilt = float(np.degrees(np.arctan2(turn[1, 0] - turn[0, 1], turn[0, 0] + turn[1, 1])))
-    return Agreement(share, correlation, min(1.0, of_one), min(1.0, of_other), variant, tilt, median)
+    return Agreement(
+        blocks.share,
+        blocks.correlation,
+        min(1.0, of_one),
+        min(1.0, of_other),
+        variant,
+        tilt,
+        blocks.median,
+        as_fractions(changed, one, pose),
+    )
 
 
-def _blocks_agree(part: Grey, all_: Grey, pose: Pose) -> tuple[float, float, float, float]:
-    """The share of blocks that agree, the mean and median of their correlations, and what part of the first picture
-    lies in the other."""
-    height, width = part.shape
-    values, inside = sampled(_smooth(all_)[..., None], pose, *places_of(part))
-    there = inside.reshape(height, width)
-    covered = float(there.mean())
-    if covered < 0.1:
-        return 0.0, 0.0, 0.0, covered
-    ours, theirs = _smooth(part), values.reshape(height, width)
-    pieces = [_in_blocks(values * there) for values in (np.ones_like(ours), ours, theirs)]
-    count = pieces[0]
-    n = count.sum(axis=-1)
-    enough = n >= 0.6 * _BLOCK * _BLOCK
-    if not enough.any():
-        return 0.0, 0.0, 0.0, covered
-    count, a, b = (piece[enough] for piece in pieces)
-    n = n[enough][:, None]
-    a = (a - a.sum(axis=-1, keepdims=True) / n) * count
-    b = (b - b.sum(axis=-1, keepdims=True) / n) * count
-    # A change of contrast between the pictures as a whole is none of a block.
-    va, vb = np.square(a).sum(axis=-1), np.square(b).sum(axis=-1)
-    gain = float(np.sqrt((vb.sum() + 1e-6) / (va.sum() + 1e-6)))
-    va, vb, cross = va * gain * gain, vb, (a * b).sum(axis=-1) * gain
-    floor = n[:, 0] * _TEXTURE**2
-    correlations = (cross + floor) / np.sqrt((va + floor) * (vb + floor))
-    weights = np.sqrt(np.maximum(va, vb) / n[:, 0])
-    weights = np.minimum(weights, 4 * np.median(weights) + 1e-6)
-    total = float(weights.sum())
-    if total <= 0:
-        return 0.0, 0.0, 0.0, covered
-    share = float((weights * (correlations >= _AGREES)).sum() / total)
-    return share, float((weights * correlations).sum() / total), float(np.median(correlations)), covered
+def agrees_closely(one: Look, other: Look, found: Agreement) -> bool:
+    """Whether drawn pictures are copies: no part of one shows what the other does not, at a size at which it is read.
 
-
-def _smooth(grey: Grey) -> Grey:
-    """Means of 3 × 3 pixels."""
-    padded = np.pad(grey, 1, mode="edge")
-    across = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
-    return np.asarray((across[:-2] + across[1:-1] + across[2:]) / 9, np.float32)
-
-
-def _in_blocks(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Blocks of pixels, float32 ``[blocks, pixels]``; the edges are filled with zeros."""
-    height, width = values.shape
-    rows, columns = -(-height // _BLOCK), -(-width // _BLOCK)
-    padded = np.zeros((rows * _BLOCK, columns * _BLOCK), np.float32)
-    padded[:height, :width] = values
-    blocks = padded.reshape(rows, _BLOCK, columns, _BLOCK).swapaxes(1, 2)
-    return blocks.reshape(rows * columns, _BLOCK * _BLOCK)
+    Args:
+        one: a picture, larger than it was compared at.
+        other: the other.
+        found: how they lie over one another.
+    """
+    changed = other.turned(found.variant)
+    assert found.pose is not None
+    pose = refitted(changed, one, found.pose)
+    blocks = compared_blocks(changed.grey, one.grey, pose)
+    return blocks.lost <= _MOST_LOST

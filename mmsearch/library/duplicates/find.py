@@ -13,6 +13,7 @@ from mmsearch import Progress
 from mmsearch.collection import Collection
 from mmsearch.errors import CollectionBusyError, Hint, HintKind, ReadOnlyError, UsageError
 from mmsearch.library.duplicates.files import Files, Ints, RowVectors, in_scope, read_files
+from mmsearch.library.duplicates.films import LEAST_COSINE, Alike, alike, compare_films
 from mmsearch.library.duplicates.groups import Grouping, units
 from mmsearch.library.duplicates.known import (
     GROUPS_TABLE,
@@ -23,10 +24,11 @@ from mmsearch.library.duplicates.known import (
     pairs_table,
     read_known,
 )
-from mmsearch.library.duplicates.pictures import NEAREST, compare_pictures, least_cosine
+from mmsearch.library.duplicates.pictures import NEAREST, Compared, compare_pictures, least_cosine
 from mmsearch.library.duplicates.propose import Floats32, Told, near_pairs, usual_cosine
 from mmsearch.library.duplicates.results import DUPLICATE_KINDS, KEEP_RULES, DuplicateGroup, Duplicates
-from mmsearch.types import Modality, modalities_named
+from mmsearch.library.duplicates.sounds import compare_sounds
+from mmsearch.types import MODALITIES, Modality, modalities_named
 
 Watcher = Callable[[Progress], None]
 
@@ -89,6 +91,10 @@ def find_duplicates(
     is_whole = bool(asked.all())
     if "near" in kinds or "burst" in kinds:
         run.find_pictures(is_whole)
+    if "film" in kinds:
+        run.find_timed("video", is_whole)
+    if "sound" in kinds:
+        run.find_timed("audio", is_whole)
     grouping = run.grouping(kinds, keep)
     for _ in range(_ROUNDS):
         if not (missing := grouping.missing()):
@@ -146,10 +152,61 @@ class _Run:
             self._known.seen = np.union1d(self._known.seen, ids)
             self._changed = True
 
+    def find_timed(self, kind: Modality, is_whole: bool) -> None:
+        """Compare films or sounds of which parts are near by their vectors, and which were not compared before."""
+        files = self._files
+        if kind not in files.rows:
+            return
+        rows = files.rows[kind]
+        standing = units(files, self._asked)
+        chosen = self._asked & files.of_kind(kind) & (files.sizes > 0) & (standing == files.first_rows)
+        inside = chosen[rows.files]
+        own = standing[rows.files][inside]
+        new = ~np.isin(own, self._known.seen)
+        if not new.any():
+            return
+        vectors = RowVectors(self._collection, rows, kind, rows.ids[inside])
+        least = least_cosine(usual_cosine(vectors), len(own))
+        least = max(least, LEAST_COSINE) if kind == "video" else least
+        near = near_pairs(vectors, new, least, NEAREST, self._telling("index"), files=rows.files[inside])
+        pairs = [
+            pair for pair in alike(rows.starts[inside], own, *near) if self._known.of(pair.one, pair.other) is None
+        ]
+        self._add(self._compare_timed(kind, pairs))
+        if is_whole:
+            self._known.seen = np.union1d(self._known.seen, own)
+            self._changed = True
+
+    def _compare_timed(self, kind: Modality, pairs: Sequence[Alike], *, with_different: bool = False) -> Compared:
+        told = self._telling("decode", max(1, len(pairs)))
+        if not pairs:
+            return Compared()
+        if kind == "video":
+            return compare_films(self._collection, pairs, with_different=with_different, told=told)
+        named = [(pair.one, pair.other) for pair in pairs]
+        return compare_sounds(self._collection, named, with_different=with_different, told=told)
+
     def compare(self, pairs: Sequence[tuple[int, int]]) -> None:
         """Compare pairs of files, and remember also those that are no copies."""
-        one, other = (np.array([pair[side] for pair in pairs], np.int64) for side in (0, 1))
-        self._compare(one, other, with_different=True)
+        kinds = dict(zip(self._files.first_rows.tolist(), self._files.kinds.tolist(), strict=True))
+        for kind in MODALITIES:
+            number = MODALITIES.index(kind)
+            some = [pair for pair in pairs if kinds.get(pair[0]) == kinds.get(pair[1]) == number]
+            if kind == "image" and some:
+                one, other = (np.array([pair[side] for pair in some], np.int64) for side in (0, 1))
+                self._compare(one, other, with_different=True)
+            elif kind in ("video", "audio"):
+                named = [Alike(*pair, (), 1.0) for pair in some]
+                self._add(self._compare_timed(kind, named, with_different=True))
+        # What could not be read, or is of two kinds, is no copy, as far as this run can tell.
+        self._known.add(Pair(a, b, "different", 0.0) for a, b in pairs if self._known.of(a, b) is None)
+        self._changed = True
+
+    def _add(self, found: Compared) -> None:
+        self.compared += found.count
+        self.unreadable |= found.unreadable
+        self._known.add(found.pairs)
+        self._changed |= bool(found.count)
 
     def _compare(
         self, one: Ints, other: Ints, nearest: Floats32 | None = None, *, with_different: bool = False
@@ -165,14 +222,7 @@ class _Run:
             with_different=with_different,
             told=self._telling("decode", len(one)),
         )
-        self.compared += found.count
-        self.unreadable |= found.unreadable
-        self._known.add(found.pairs)
-        # What could not be read is no copy, as far as this run can tell.
-        if with_different:
-            missing = [(a, b) for a, b in zip(one.tolist(), other.tolist(), strict=True) if not self._known.of(a, b)]
-            self._known.add(Pair(a, b, "different", 0.0) for a, b in missing)
-        self._changed = True
+        self._add(found)
 
     def grouping(self, kinds: Sequence[str], keep: str) -> Grouping:
         """The groups as far as pairs are known."""

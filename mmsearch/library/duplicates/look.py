@@ -13,6 +13,7 @@ SIDE = 128
 """Pixels of the longer side of a thumbnail."""
 
 _SQUARE = 32
+_DRAWN = 0.25  # of the pixels
 _AROUND = 3  # pixels of the square: contrast is evened out over twice as many and one
 _MOST_CONTRAST = 2.0
 _BORDER_LEVELS = 6.0  # grey levels by which the pixels of an even border differ
@@ -32,16 +33,28 @@ class Look:
 
     Attributes:
         grey: grey levels, float32 ``[height, width]``, the longer side of `SIDE` pixels.
-        colour: how colourful it is: the mean difference of its channels, in levels.
     """
 
     grey: Grey
-    colour: float = 0.0
 
     @cached_property
     def is_flat(self) -> bool:
         """Whether it shows next to nothing: a black frame, a blank page."""
         return float(self.grey.std()) < _FLAT
+
+    @cached_property
+    def is_drawn(self) -> bool:
+        """Whether it is drawn or written, not photographed: much of it has one grey level."""
+        levels = np.bincount(np.clip(self.grey, 0, 255).astype(np.intp).reshape(-1), minlength=258)
+        return float((levels[:-2] + levels[1:-1] + levels[2:]).max()) > _DRAWN * self.grey.size
+
+    def reduced_to(self, side: int) -> Look:
+        """With a longer side of at most so many pixels."""
+        height, width = self.grey.shape
+        if max(height, width) <= side:
+            return self
+        scale = side / max(height, width)
+        return Look(squeezed(self.grey, max(1, round(height * scale)), max(1, round(width * scale))))
 
     @cached_property
     def half(self) -> Grey:
@@ -74,15 +87,13 @@ class Look:
 
     def turned(self, variant: int) -> Look:
         """One of its variants."""
-        return self if not variant else Look(np.ascontiguousarray(turned(self.grey, variant)), self.colour)
+        return self if not variant else Look(np.ascontiguousarray(turned(self.grey, variant)))
 
 
 def look_of(pixels: NDArray[np.uint8]) -> Look:
     """The look of a thumbnail, uint8 ``[height, width, 3]``."""
-    levels = pixels.astype(np.float32)
-    grey = levels @ np.array([0.299, 0.587, 0.114], np.float32)
-    colour = float(np.abs(levels[..., 0] - levels[..., 1]).mean() + np.abs(levels[..., 1] - levels[..., 2]).mean())
-    return Look(np.ascontiguousarray(_without_border(grey)), colour)
+    grey = pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+    return Look(np.ascontiguousarray(_without_border(grey)))
 
 
 def turned(grey: Grey, variant: int) -> Grey:

@@ -9,7 +9,7 @@ import numpy as np
 
 from mmsearch.collection import Collection
 from mmsearch.hits import Record
-from mmsearch.library.duplicates.compare import Agreement, compare, is_copy
+from mmsearch.library.duplicates.compare import Agreement, agrees_closely, compare, is_copy
 from mmsearch.library.duplicates.files import Ints
 from mmsearch.library.duplicates.known import Pair
 from mmsearch.library.duplicates.look import SIDE, Look, look_of
@@ -22,6 +22,7 @@ _NEARNESS = 0.63  # of the way from the usual cosine to 1
 _FEW = 1000
 _MOST_OF_FEW, _MOST = 0.5, 0.85
 _LOOKS_AT_ONCE = 4096  # 64 kB each
+_LARGE, _LARGE_AT_ONCE = 512, 128  # pixels of the longer side, pairs
 _BURST_S = 10.0
 _ALL = 0.93  # of an area: a copy that shows as much is not cropped
 _LIKE = 0.95  # correlation of most blocks in copies of one shot
@@ -79,7 +80,8 @@ def compare_pictures(
     for places in in_runs(one, other, _LOOKS_AT_ONCE, nearest):
         ids = np.unique(np.concatenate([one[places], other[places]]))
         records = {record.id: record for record in collection.records(ids.tolist())}
-        looks = dict(_looks(list(records.values()), made, workers))
+        looks = dict(_looks(list(records.values()), made, workers, SIDE))
+        drawn: list[tuple[int, int, Agreement]] = []
         for place in places.tolist():
             a, b = int(one[place]), int(other[place])
             if not with_different and joined.are(a, b):
@@ -88,6 +90,9 @@ def compare_pictures(
             made.count += 1
             if a in looks and b in looks:
                 found = compare(looks[a], looks[b])
+                if is_copy(found) and (looks[a].is_drawn or looks[b].is_drawn):
+                    drawn.append((a, b, found))
+                    continue
                 reason = _reason(found, records[a], records[b]) if is_copy(found) else "different"
                 if reason not in ("different", "burst"):
                     joined.join(a, b)
@@ -96,16 +101,39 @@ def compare_pictures(
             done += 1
             if done % 64 == 0:
                 told(done / len(one))
+        made.pairs += _drawn_pairs(drawn, records, made, workers, with_different)
     told(1.0)
     return made
 
 
-def _looks(records: Sequence[Record], made: Compared, workers: int) -> Iterator[tuple[int, Look]]:
+def _drawn_pairs(
+    drawn: Sequence[tuple[int, int, Agreement]],
+    records: dict[int, Record],
+    made: Compared,
+    workers: int,
+    with_different: bool,
+) -> Iterator[Pair]:
+    """The pairs of drawn pictures, such as pages and screenshots, that also agree at a size at which text is read."""
+    for begin in range(0, len(drawn), _LARGE_AT_ONCE):
+        some = drawn[begin : begin + _LARGE_AT_ONCE]
+        ids = sorted({row for a, b, _ in some for row in (a, b)})
+        looks = dict(_looks([records[row] for row in ids], made, workers, _LARGE))
+        for a, b, found in some:
+            if a not in looks or b not in looks:
+                continue
+            side = min(_LARGE, *(max(*_size(records[row]), SIDE) for row in (a, b)))
+            if agrees_closely(looks[a].reduced_to(side), looks[b].reduced_to(side), found):
+                yield Pair(a, b, _reason(found, records[a], records[b]), round(min(1.0, found.share), 4))
+            elif with_different:
+                yield Pair(a, b, "different", 0.0)
+
+
+def _looks(records: Sequence[Record], made: Compared, workers: int, side: int) -> Iterator[tuple[int, Look]]:
     there = [record for record in records if record.state == "current"]
     if len(there) < 4 * workers:
         workers = 1
     for record, thumbnail in zip(
-        there, Collection.thumbnails(there, height=SIDE, width=SIDE, workers=workers), strict=True
+        there, Collection.thumbnails(there, height=side, width=side, workers=workers), strict=True
     ):
         if thumbnail.pixels is None:
             made.unreadable[record.path] = thumbnail.reason or ""

@@ -45,7 +45,8 @@ class Vectors(Protocol):
 class Near:
     """For each row the nearest few of those that are near: places int32 and cosines float32 ``[rows, most]``."""
 
-    def __init__(self, count: int, most: int) -> None:
+    def __init__(self, count: int, most: int, files: Ints | None) -> None:
+        self.files = files
         self.places = np.full((count, most), -1, np.int32)
         self.cosines = np.full((count, most), -2.0, np.float32)
 
@@ -76,7 +77,13 @@ class Near:
 
 
 def near_pairs(
-    vectors: Vectors, new: NDArray[np.bool_], least: float, most: int, told: Told = lambda share: None
+    vectors: Vectors,
+    new: NDArray[np.bool_],
+    least: float,
+    most: int,
+    told: Told = lambda share: None,
+    *,
+    files: Ints | None = None,
 ) -> tuple[Ints, Ints, NDArray[np.float32]]:
     """Pairs of places whose vectors are near and of which at least one is new, each once, with their cosines.
 
@@ -86,9 +93,10 @@ def near_pairs(
         least: the least cosine.
         most: of each row the nearest so many alone.
         told: called with the share of the work that is done.
+        files: the file of each: those of one file are no pair. None: each is a file of its own.
     """
     count = len(vectors)
-    near = Near(count, most)
+    near = Near(count, most, files)
     asked = np.flatnonzero(new)
     if count < 2 or not len(asked):
         return near.pairs()
@@ -122,6 +130,8 @@ def _keep_near(cosines: NDArray[np.float32], rows: Ints, columns: Ints, least: f
     own = at < len(columns)
     own[own] = columns[at[own]] == rows[own]
     cosines[np.flatnonzero(own), at[own]] = -2.0
+    if near.files is not None:
+        cosines[near.files[rows][:, None] == near.files[columns][None, :]] = -2.0
     some = np.flatnonzero(cosines.max(axis=1) >= least) if cosines.shape[1] else np.empty(0, np.int64)
     if not len(some):
         return
