@@ -9,7 +9,14 @@ from PIL import Image, ImageDraw, ImageFont
 
 Random = np.random.Generator
 
-_WORDS = ["the", "of", "and", "to", "in", "that", "it", "is", "was", "for", "on", "are", "with", "as", "his", "they", "be", "at", "one", "have", "this", "from", "or", "had", "by", "hot", "but", "some", "what", "there", "we", "can", "out", "other", "were", "all", "your", "when", "up", "use", "word", "how", "said", "an", "each", "she", "which", "do", "their", "time", "if", "will", "way", "about", "many", "then", "them", "would", "write", "like", "so", "these", "her", "long", "make", "thing", "see", "him", "two", "has", "look", "more", "day", "could", "go", "come", "did", "my", "sound", "no", "most", "number", "who", "over", "know", "water", "than", "call", "first", "people", "may", "down", "side", "been", "now", "find", "any", "new", "work", "part"]
+_TEXT = (
+    "the of and to in that it is was for on are with as his they be at one have this from or had by hot "
+    "but some what there we can out other were all your when up use word how said an each she which do "
+    "their time if will way about many then them would write like so these her long make thing see him "
+    "two has look more day could go come did my sound no most number who over know water than call first "
+    "people may down side been now find any new work part"
+)
+_WORDS = _TEXT.split()
 
 
 def page(random: Random) -> Image.Image:

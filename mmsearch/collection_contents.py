@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from mmsearch.collection_queries import QueryInput
     from mmsearch.extracts import IndexedFile
     from mmsearch.hits import Record, RowVectors
     from mmsearch.retrieval.encoders.protocol import Encoder
+    from mmsearch.retrieval.progress import Watcher
     from mmsearch.retrieval.search.place_filters import NearInput
     from mmsearch.retrieval.search.reading.known import NamesOfCollection
     from mmsearch.retrieval.search.searcher import Searcher
@@ -299,6 +301,26 @@ class CollectionContents:
         from mmsearch.retrieval.upkeep.status import skipped_files
 
         return self._session.retrying(lambda: skipped_files(self._session.snapshot))
+
+    def encode(
+        self, values: Iterable[QueryInput], *, space: str | Space | None = None, watch: Watcher | None = None
+    ) -> NDArray[np.float32]:
+        """Embed texts, pictures, sounds or files with the collection's model, texts as they are, without prompts.
+
+        Args:
+            values: each what `search` takes as a query.
+            space: whose model embeds them, by key, model name or as a `Space`; default the primary one.
+            watch: called with a `Progress` while a file is read.
+
+        Returns:
+            Unit vectors, float32 ``[n, dim]``.
+
+        Raises:
+            MMSearchError: one of the values cannot be embedded; the text says which.
+        """
+        from mmsearch.retrieval.search.encode import encode_values
+
+        return encode_values(self._session, values, space, watch)
 
     def encoder(self, space: Space | None = None) -> Encoder | None:
         """The model of a space, loaded on first use; None for vectors made elsewhere.

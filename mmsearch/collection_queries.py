@@ -17,9 +17,6 @@ from mmsearch.retrieval.search.session import Session
 from mmsearch.types import Level, Modality, SearchMode, Sort, Space
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from mmsearch.retrieval.evaluation.calibrate import Calibrated
     from mmsearch.retrieval.evaluation.scores import Scores
     from mmsearch.retrieval.search.place_filters import NearInput
@@ -54,6 +51,7 @@ class CollectionQueries:
         include_self: bool = False,
         all_spans: bool = False,
         exact: bool = False,
+        copies: bool = False,
         mode: SearchMode = "hybrid",
         space: str | Space | None = None,
         watch: Watcher | None = None,
@@ -83,6 +81,7 @@ class CollectionQueries:
             include_self: let the files that the query is asked by answer too.
             all_spans: make each moment of a film or sound a hit; else each file is one hit, by its best moment.
             exact: compare every row, though there may be an index.
+            copies: let copies of a file be hits of their own; else they are one hit, which names the others.
             mode: ``semantic`` finds by vectors alone, ``lexical`` by the words of the query to the letter, ``hybrid``
                 by both, weighed by how much the words say. Phrases of a `Query` must stand in a hit in any mode.
             space: the key of a space, its model's name, or a `Space`. Default all spaces in use, merged by match; for a
@@ -116,6 +115,7 @@ class CollectionQueries:
             include_self=include_self,
             all_spans=all_spans,
             exact=exact,
+            copies=copies,
             mode=mode,
             space=space,
             watch=watch,
@@ -141,6 +141,7 @@ class CollectionQueries:
         include_self: bool = False,
         all_spans: bool = False,
         exact: bool = False,
+        copies: bool = False,
         mode: SearchMode = "hybrid",
         space: str | Space | None = None,
         watch: Watcher | None = None,
@@ -173,6 +174,7 @@ class CollectionQueries:
             include_self=include_self,
             all_spans=all_spans,
             exact=exact,
+            copies=copies,
             mode=mode,
             space=space,
             watch=watch,
@@ -198,6 +200,7 @@ class CollectionQueries:
         include_self: bool = False,
         all_spans: bool = False,
         exact: bool = False,
+        copies: bool = False,
         mode: SearchMode = "hybrid",
         space: str | Space | None = None,
         watch: Watcher | None = None,
@@ -221,6 +224,7 @@ class CollectionQueries:
             include_self=include_self,
             all_spans=all_spans,
             exact=exact,
+            copies=copies,
             mode=mode,
             space=space,
             watch=watch,
@@ -246,6 +250,7 @@ class CollectionQueries:
         include_self: bool = False,
         all_spans: bool = False,
         exact: bool = False,
+        copies: bool = False,
         mode: SearchMode = "hybrid",
         space: str | Space | None = None,
         watch: Watcher | None = None,
@@ -278,6 +283,7 @@ class CollectionQueries:
             include_self=include_self,
             all_spans=all_spans,
             exact=exact,
+            copies=copies,
             mode=mode,
             space=space,
             watch=watch,
@@ -303,6 +309,7 @@ class CollectionQueries:
         include_self: bool = False,
         all_spans: bool = False,
         exact: bool = False,
+        copies: bool = False,
     ) -> Hits:
         """Find the rows that are nearest to a stored row, by its vector; nothing is decoded or embedded.
 
@@ -334,28 +341,9 @@ class CollectionQueries:
             include_self=include_self,
             all_spans=all_spans,
             exact=exact,
+            copies=copies,
         )
         return similar_rows(self._session, row_id, options)
-
-    def encode(
-        self, values: Iterable[QueryInput], *, space: str | Space | None = None, watch: Watcher | None = None
-    ) -> NDArray[np.float32]:
-        """Embed texts, pictures, sounds or files with the collection's model, texts as they are, without prompts.
-
-        Args:
-            values: each what `search` takes as a query.
-            space: whose model embeds them, by key, model name or as a `Space`; default the primary one.
-            watch: called with a `Progress` while a file is read.
-
-        Returns:
-            Unit vectors, float32 ``[n, dim]``.
-
-        Raises:
-            MMSearchError: one of the values cannot be embedded; the text says which.
-        """
-        from mmsearch.retrieval.search.encode import encode_values
-
-        return encode_values(self._session, values, space, watch)
 
     def evaluate(self, pairs: str | os.PathLike[str], *, pool: str = "collection") -> Scores:
         """Measure recall@k, MRR and mAP of the collection's models and indexes on queries with known answers.

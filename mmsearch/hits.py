@@ -143,7 +143,8 @@ class Hit(Record):
         evidence: what speaks for the hit, the strongest first: ``look`` (of a picture or page), ``text``, ``frame``,
             ``sound``, ``subtitle``, ``ocr`` (text in a picture), ``speech`` (what is said), ``name`` (of the file).
         matched: words of the query that stand in the hit to the letter.
-        copies: paths of other indexed files of the same content.
+        copies: paths of other indexed files of the same content, and of those that `mmsearch.library.find_duplicates`
+            has found to be copies.
     """
 
     rank: int

@@ -81,6 +81,7 @@ GIVEN = {
     "include_self": True,
     "all_spans": True,
     "exact": True,
+    "copies": True,
     "space": "mine",
     "watch": print,
 }

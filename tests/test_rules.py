@@ -396,6 +396,7 @@ COMMON = {
             "unit",
             "durable",
             "machine",
+            "path_keys",
             "saved_files",
         )
     ),

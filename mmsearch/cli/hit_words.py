@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from mmsearch import Hit
 from mmsearch.cli.output import terminal_safe
+from mmsearch.types import counted
 
 _STATE = {"gone": "file is gone", "changed": "file has changed since"}
 _UNKNOWN = "unknown"
@@ -104,4 +105,4 @@ def _one_line(text: str) -> str:
 def _in_brackets(hit: Hit) -> list[str]:
     parts = [f"[{_STATE[hit.state]}]"] if hit.state in _STATE else []
     parts += [f"[{hit.note}]"] if hit.note else []
-    return parts + ([f"[{len(hit.copies) + 1} copies]"] if hit.copies else [])
+    return parts + ([f"[+{counted(len(hit.copies), 'copy', 'copies')}]"] if hit.copies else [])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("terms", metavar="TERM...", nargs=-1, shell_complete=completers.terms)
 @search_options
+@click.option("--copies", is_flag=True, help="List each copy of a file, not one of them.")
 @click.option("--flat", is_flag=True, help="List hits of several kinds by rank, not grouped by kind.")
 @click.option("--paths", is_flag=True, help="Print only paths, one per line.")
 @click.option("--print0", is_flag=True, help="Print only paths, each ended by NUL, for xargs -0.")
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 def query(
     terms: tuple[str, ...],
     asked: Asked,
+    copies: bool,
     flat: bool,
     paths: bool,
     print0: bool,
@@ -77,6 +79,8 @@ def query(
 
     if not (terms or asked.has_marks):
         raise click.MissingParameter(param_type="argument", param_hint="'TERM...'")
+    if copies:
+        asked = replace(asked, options={**asked.options, "copies": True})
     output = Output(as_json, paths, print0, gone, flat, quiet, verbose, asked.options["min_level"])
     named = asked.is_name(terms)
     many = terms == ("-",)

@@ -92,7 +92,7 @@ _HIT = {
     "evidence": list_of(TEXT, "what speaks for the hit: look, text, frame, sound, subtitle, ocr, speech, name"),
     "matched": list_of(ref("MatchedWords"), "words of the query that stand in the hit to the letter"),
     **_FACTS,
-    "copies": list_of(fields(_PATH, optional=("path_b64",)), "other files of the same content"),
+    "copies": list_of(fields(_PATH, optional=("path_b64",)), "other files of the same content, and copies"),
 }
 _WEIGHT = {"weight": {"type": "number", "exclusiveMinimum": 0, "default": 1}}
 _SEARCH = {
@@ -124,6 +124,7 @@ _SEARCH = {
     "all_spans": described(FLAG, "make each moment of a film or sound a hit, not only the best"),
     "include_self": described(FLAG, "let what is searched by answer, too"),
     "exact": described(FLAG, "compare every row, though there may be an index"),
+    "copies": described(FLAG, "let each copy of a file be a hit"),
     "in": described(WHOLE, "only the file of this row"),
 }
 _PAGE = {

@@ -25,7 +25,7 @@ _MOST_TEXT = 20_000  # characters of a term
 _LISTS = ("terms", "minus", "like", "unlike", "phrases", "to")
 _FILTERS = ("after", "before", "where", "near", "place", "camera")
 _TEXTS = ("c", "line", "under", *_FILTERS, "min_level", "mode", "sort", "cursor")
-_FLAGS = ("literal", "all_spans", "include_self", "exact")
+_FLAGS = ("literal", "all_spans", "include_self", "exact", "copies")
 _NAMES = (*_LISTS, *_TEXTS, *_FLAGS, "k", "in")
 _TERM_KINDS = ("text", "id", "file", "vector")
 

@@ -112,7 +112,7 @@ def test_evidence_of_a_film_is_shown_beside_it_or_below():
 
 def test_what_is_to_be_said_of_a_file_stands_below_it():
     shown = lines(80, hit("a.png", state="changed", note="truncated", copies=("/b.png", "/c.png")))
-    assert [line.strip() for line in shown[2:]] == ["[file has changed since] [truncated] [3 copies]"]
+    assert [line.strip() for line in shown[2:]] == ["[file has changed since] [truncated] [+2 copies]"]
 
 
 def test_the_level_stands_in_place_of_the_score_where_a_hit_has_one():

@@ -374,7 +374,7 @@ def test_copies_are_told_beside_their_hit(run, painted, tmp_path):
         painted(tmp_path / folder / "same.png", "red", "black")
     home = tmp_path / "c.mms"
     assert run("index", tmp_path / "a", tmp_path / "b", tmp_path / "c", "-c", home).code == 0
-    assert run("query", "red", "-c", home).lines[-1].endswith("\t[3 copies]")
+    assert run("query", "red", "-c", home).lines[-1].endswith("\t[+2 copies]")
 
 
 # --- documents -------------------------------------------------------------------------------------------------

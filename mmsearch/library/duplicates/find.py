@@ -28,6 +28,7 @@ from mmsearch.library.duplicates.pictures import NEAREST, Compared, compare_pict
 from mmsearch.library.duplicates.propose import Floats32, Told, near_pairs, usual_cosine
 from mmsearch.library.duplicates.results import DUPLICATE_KINDS, KEEP_RULES, DuplicateGroup, Duplicates
 from mmsearch.library.duplicates.sounds import compare_sounds
+from mmsearch.path_keys import path_key
 from mmsearch.types import MODALITIES, Modality, modalities_named
 
 Watcher = Callable[[Progress], None]
@@ -266,8 +267,10 @@ class _Run:
 
 def _groups_table(groups: Sequence[DuplicateGroup]) -> pa.Table:
     members = [(group.id, file, file is group.kept) for group in groups for file in (group.kept, *group.copies)]
+    members.sort(key=lambda member: path_key(member[1].path))
     return pa.table(
         {
+            "key": pa.array([path_key(file.path) for _, file, _ in members], pa.int64()),
             "id": pa.array([file.record.id for _, file, _ in members], pa.int64()),
             "group": pa.array([number for number, _, _ in members], pa.int64()),
             "reason": pa.array([file.reason for _, file, _ in members], pa.string()),

@@ -23,7 +23,7 @@ MOST_S = 300.0
 _FRAME, _HOP, _BANDS = 512, 80, 24
 _LOWEST_HZ, _HIGHEST_HZ = 150.0, 3400.0
 _SILENT_DB, _SILENCE = 50.0, 1e-5
-_LEAST = 0.4  # correlation
+_LEAST = 0.55  # correlation
 _OF_SHORTER = 0.8  # of what is heard in the shorter one
 _LEAST_FRAMES = 60
 _APART = 4  # frames between which loudness changes
@@ -43,7 +43,7 @@ def trace(samples: NDArray[np.float32]) -> Trace | None:
     bands = np.stack([power[:, a:b].mean(axis=1) for a, b in zip(starts, stops, strict=True)], axis=1)
     loudness = power.sum(axis=1)
     heard = loudness > max(loudness.max() * 10 ** (-_SILENT_DB / 10), _SILENCE)
-    floor = bands.max() * 1e-6 + 1e-12
+    floor = bands.max() * 1e-5 + 1e-12
     levels = np.log(bands + floor)
     between = np.diff(levels, axis=1)
     change = np.zeros_like(between)

@@ -23,6 +23,7 @@ from mmsearch.retrieval.search.found_rows import FoundRows
 from mmsearch.retrieval.search.hit_rows import Row
 from mmsearch.retrieval.search.levels import best_level
 from mmsearch.retrieval.search.marks import LeftOut, left_out, rows_asked, wrong_rows
+from mmsearch.retrieval.search.near_copies import EXTRA, near_copies
 from mmsearch.retrieval.search.options import SearchOptions
 from mmsearch.retrieval.search.query import Query
 from mmsearch.retrieval.search.query_spaces import EmbeddedQueries, embed_in_spaces, read_queries
@@ -232,7 +233,9 @@ def _find(
 ) -> tuple[dict[int, Hits], dict[int, list[Notice]]]:
     """The hits of each query that was embedded, by its number, and notices on what was left out."""
     wanted = candidates_wanted(options)
-    depth = _SPANS_PER_HIT * wanted if options.all_spans else None
+    near = None if options.copies else near_copies(session.snapshot)
+    looked_up = wanted if near is None else wanted + EXTRA
+    depth = _SPANS_PER_HIT * looked_up if options.all_spans else None
     found_rows: dict[int, FoundRows] = {}
     own_notices: dict[int, list[Notice]] = {}
     searchers = {space: session.searcher(space) for space in embedded.vectors}
@@ -252,7 +255,7 @@ def _find(
             )
             found = searchers[space].find(
                 [vectors[i] for i in numbers],
-                wanted,
+                looked_up,
                 own_scope,
                 depth=depth,
                 words=[None if options.mode == "semantic" else words.get(i) for i in numbers],
@@ -283,6 +286,8 @@ def _find(
         similarity=similarity if options.all_spans else None,
         words=[None if options.mode == "semantic" else words.get(i) for i in found_rows],
         lexical=options.mode == "lexical",
+        near=near,
+        unfold=options.copies,
     )
     hits = zip(found_rows, lists, strict=True)
     return {i: Hits(in_order(own, session.snapshot, options)) for i, own in hits}, own_notices

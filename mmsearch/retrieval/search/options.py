@@ -39,6 +39,7 @@ class SearchOptions:
     include_self: bool = False
     all_spans: bool = False
     exact: bool = False
+    copies: bool = False
     mode: SearchMode = "hybrid"
     space: str | Space | None = None
     watch: Watcher | None = None

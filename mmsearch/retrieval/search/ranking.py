@@ -21,6 +21,7 @@ from mmsearch.retrieval.search.letter_matches import (
 )
 from mmsearch.retrieval.search.levels import LEAST_LOGITS, level_numbers
 from mmsearch.retrieval.search.moments import Similarity
+from mmsearch.retrieval.search.near_copies import NearCopies
 from mmsearch.retrieval.search.shown import Shown, Told, merged_copies
 from mmsearch.retrieval.search.words_asked import WordsAsked
 from mmsearch.types import LEVELS, Level, Modality
@@ -40,6 +41,8 @@ def rank(
     similarity: Similarity | None = None,
     words: Sequence[WordsAsked | None] = (),
     lexical: bool = False,
+    near: NearCopies | None = None,
+    unfold: bool = False,
 ) -> list[list[Hit]]:
     """The best hits of each query among rows of all modalities, in one list: those from rank ``first + 1`` to k.
 
@@ -57,13 +60,15 @@ def rank(
             that show the same as a better one, which this function tells.
         words: of each query; None, or nothing at all, if they do not count.
         lexical: words alone count: hits are ordered by how surprising it is that they hold theirs.
+        near: files that are copies though their contents differ: they are one hit, too.
+        unfold: each copy is a hit.
     """
     pool = Pool(found)
     matches = [None if own is None else LetterMatches(own) for own in words] or [None] * len(found)
     held = _held(pool, matches)
     candidates = candidates_of(pool, _with_says(pool, held, matches), to, similarity)
     told: dict[int, Told] = {}
-    shown = Shown(pool, candidates, [own.copies for own in found], told)
+    shown = Shown(pool, candidates, [own.copies for own in found], told, near)
     by_words = np.zeros(len(found), np.bool_)
     surprise = np.zeros(len(candidates))
     if any(matches):
@@ -76,7 +81,7 @@ def rank(
     lists: list[list[int]] = [[] for _ in found]
     for number in order.tolist():
         lists[candidates.queries[number]].append(number)
-    return [_best(shown, own, first, k) for own in lists]
+    return [_best(shown, own, first, k, unfold=unfold, moments=similarity is not None) for own in lists]
 
 
 def _held(pool: Pool, matches: Sequence[LetterMatches | None]) -> dict[int, Held]:
@@ -202,7 +207,7 @@ def _are_mixed(pool: Pool) -> NDArray[np.bool_]:
     return np.array([len({row.evidence for row in pool.rows[begin:end]}) > 1 for begin, end in spans], np.bool_)
 
 
-def _best(shown: Shown, order: Sequence[int], first: int, k: int) -> list[Hit]:
+def _best(shown: Shown, order: Sequence[int], first: int, k: int, *, unfold: bool, moments: bool) -> list[Hit]:
     """The hits of one query, copies as one.
 
     Args:
@@ -210,21 +215,25 @@ def _best(shown: Shown, order: Sequence[int], first: int, k: int) -> list[Hit]:
         order: candidates, the best first.
         first: how many hits are left out.
         k: how many there are with them.
+        unfold: copies are hits of their own.
+        moments: each moment of a film is a hit.
     """
-    if shown.are_distinct(order):
+    if unfold or shown.are_distinct(order):
         return [shown.hit(number, rank) for rank, number in enumerate(order[first:k], first + 1)]
     groups: dict[Hashable, list[int]] = {}
-    contents: set[bytes] = set()
+    begun: set[Hashable] = set()
+    contents = shown.contents(order)
     for number in order:
-        content = shown.content_hash(number)
-        if len(groups) >= k and content not in contents:
+        content = contents[number]  # a number for files that are copies by what they show
+        if len(groups) >= k and content not in begun:
             continue
-        key = (content, shown.modality(number), shown.span_key(number)) if content else shown.row_id(number)
+        span = shown.span_key(number, moments=moments or not isinstance(content, int))
+        key = (content, shown.modality(number), span) if content else shown.row_id(number)
         if key in groups:
             groups[key].append(number)
         elif len(groups) < k:
             groups[key] = [number]
             if content:
-                contents.add(content)
+                begun.add(content)
     wanted = list(groups.values())[first:]
     return [merged_copies(shown, group, rank) for rank, group in enumerate(wanted, first + 1)]

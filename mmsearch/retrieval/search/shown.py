@@ -14,6 +14,7 @@ from mmsearch.retrieval.search.hit_rows import Row
 from mmsearch.retrieval.search.letter_matches import Held, LetterMatches
 from mmsearch.retrieval.search.levels import level_of
 from mmsearch.retrieval.search.moments import state_of
+from mmsearch.retrieval.search.near_copies import NearCopies
 from mmsearch.types import Modality
 
 FAR_BELOW = 3.0
@@ -45,6 +46,7 @@ class Shown:
         candidates: the candidates.
         copies: for each query, paths of other files of the same content by the row's id.
         told: of the candidates that hold words, by number.
+        near: files that are copies though their contents differ; None if none are known.
     """
 
     def __init__(
@@ -53,8 +55,10 @@ class Shown:
         candidates: Candidates,
         copies: Sequence[Mapping[int, tuple[str, ...]]],
         told: Mapping[int, Told],
+        near: NearCopies | None = None,
     ) -> None:
         self._pool, self._candidates, self._copies, self._told = pool, candidates, copies, told
+        self._near = near
 
     def modality(self, number: int) -> Modality:
         """What a candidate is."""
@@ -79,6 +83,24 @@ class Shown:
         own = self._own(number)
         return own.content_hash if own else b""
 
+    def contents(self, numbers: Sequence[int]) -> dict[int, Hashable]:
+        """For each of some candidates what is equal if their files are copies of one another; empty if not known."""
+        hashes = {number: self.content_hash(number) for number in numbers}
+        groups = {number: group for number in numbers if (group := self.near_group(number)) is not None}
+        same = {hashes[number]: group for number, group in groups.items() if hashes[number]}
+        return {number: groups.get(number, same.get(own, own)) for number, own in hashes.items()}
+
+    def near_group(self, number: int) -> int | None:
+        """The group of copies that a candidate's file is in; None if it is in none."""
+        return None if self._near is None else self._near.group(self.path(number))
+
+    def near_paths(self, numbers: Sequence[int]) -> list[str]:
+        """The paths of all files of the groups of some candidates."""
+        groups = {group for number in numbers if (group := self.near_group(number)) is not None}
+        if self._near is None or not groups:
+            return []
+        return [path for own in self._near.paths(groups).values() for path in own]
+
     def copies(self, number: int) -> tuple[str, ...]:
         """Paths of other files of the same content that were found with it."""
         copies = self._copies[self._candidates.queries[number]]
@@ -89,16 +111,18 @@ class Shown:
         """The id of the row that a candidate has."""
         return self._pool.rows[self._candidates.leads[number]].id
 
-    def span_key(self, number: int) -> Hashable:
-        """Equal for candidates of the same part of a file."""
+    def span_key(self, number: int, *, moments: bool = True) -> Hashable:
+        """Equal for candidates of the same part of a file. ``moments``: also of films and sounds."""
         span = self._base(number).span
-        return None if span is None else (span.start, span.end, span.unit)
+        return None if span is None or (span.unit == "s" and not moments) else (span.start, span.end, span.unit)
 
     def are_distinct(self, numbers: Sequence[int]) -> bool:
         """Whether no two of some candidates of one query are of one content, and none was found with copies."""
         candidates, rows = self._candidates, self._pool.rows
         if not numbers or self._copies[candidates.queries[numbers[0]]]:
             return not numbers
+        if self._near is not None and any(self.near_group(number) is not None for number in numbers):
+            return False
         bases = [rows[candidates.bases[number]] for number in numbers]
         if len({base.copy_key for base in bases}) < len(bases):
             return False
@@ -225,11 +249,16 @@ def merged_copies(shown: Shown, group: Sequence[int], rank: int) -> Hit:
         group: numbers of candidates, the best first.
         rank: of the hit.
     """
-    if len(group) == 1 and not shown.copies(group[0]):
+    near = shown.near_paths(group)
+    if len(group) == 1 and not near and not shown.copies(group[0]):
         return shown.hit(group[0], rank)
     states = {number: shown.state(number) for number in group}
-    first = min(group, key=lambda number: (states[number] != "current", shown.row_id(number)))
+    if near:  # copies that look alike are not equally good answers
+        first = min(group, key=lambda number: states[number] != "current")
+    else:
+        first = min(group, key=lambda number: (states[number] != "current", shown.row_id(number)))
     others = dict.fromkeys(path for number in group for path in (shown.path(number), *shown.copies(number)))
+    others |= dict.fromkeys(near)
     others.pop(shown.path(first), None)
     copies = tuple(path for path in sorted(others) if os.path.exists(path))
     return shown.hit(first, rank, group[0], copies, states[first])
