@@ -91,7 +91,7 @@ def _cpu() -> float:
 
 
 def measure_pictures(step: int) -> list[Measurement]:
-    """Every ``step``-th photograph that no constant was chosen on, with some edits of each."""
+    """Every ``step``-th photograph of one half, with some edits of each, other ones than constants were chosen on."""
     photos = sorted(data_set("flickr8k_dev500").glob("images/*")) + sorted(data_set("labels100").glob("images/*"))
     kinds = list(EDITS)
     with tempfile.TemporaryDirectory() as name:

@@ -67,8 +67,9 @@ def find_duplicates(
         to: modalities of the files, default all.
         under: only files in this folder, compared with one another.
         where: only files that fulfil a condition on their columns, such as ``width > 1000``.
-        keep: which file of a group is kept: ``largest`` (most pixels, longest, then most bytes), ``oldest`` or
-            ``newest`` (by when it was taken, else changed), ``first-path`` (in the order of the alphabet).
+        keep: which file of a group is kept: ``largest`` (most pixels, longest, with the name of a camera, then most
+            bytes), ``oldest`` or ``newest`` (by when it was taken, else changed), ``first-path`` (in the order of the
+            alphabet).
         kinds: what to look for: ``exact`` (the same content), ``near`` (pictures that were changed), ``burst``
             (pictures of the same, taken within seconds), ``film``, ``sound``. Default all but ``burst``.
         workers: processes that decode, default one for each processor.
@@ -260,7 +261,8 @@ class _Run:
 
         def told(share: float) -> None:
             if watch is not None:
-                watch(Progress("decode" if stage == "decode" else "index", round(share * total), total))
+                is_decoding = stage == "decode"  # of vectors there is no count of files
+                watch(Progress("decode", round(share * total), total) if is_decoding else Progress("index"))
 
         return told
 

@@ -184,7 +184,13 @@ def _first_path(member: Member) -> Any:
 
 
 _ORDERS: dict[str, Callable[[Member], Any]] = {
-    "largest": lambda member: (-_extent(member), -member.size, _modified(member), _first_path(member)),
+    "largest": lambda member: (
+        -_extent(member),
+        not member.record.camera,
+        -member.size,
+        _modified(member),
+        _first_path(member),
+    ),
     "oldest": lambda member: (_made(member), _modified(member), -_extent(member), _first_path(member)),
     "newest": lambda member: (-_made(member).timestamp(), -_modified(member), -_extent(member), _first_path(member)),
     "first-path": lambda member: member.record.path,
