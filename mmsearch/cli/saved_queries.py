@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from mmsearch import Answer, Hint, HintKind, LineTerms, NoSuchSearchError, QueryLine, library
 from mmsearch.cli.output import say
 from mmsearch.cli.search_options import Asked
+from mmsearch.cli.stopping import until_stopped
 from mmsearch.cli.watch import Watcher, reading_shown
 from mmsearch.types import counted
 
@@ -76,21 +77,18 @@ def follow(opened: Answerer, home: Path, terms: Sequence[str], asked: Asked, out
         search, more = _read(home, terms, asked)
     else:
         search, more = library.SavedSearch(root=home, terms=asked.read(terms), k=asked.wanted), None
-    try:
-        with reading_shown(output.is_silent) as watch:
-            first = True
-            for looked in library.follow(
-                opened, search, more_terms=more, k=asked.k, options=asked.options, watch=watch
-            ):
-                if first:
-                    output.say_notices((*looked.line.notices, *looked.answer.notices))
-                heading = "" if first else f"{time.strftime('%H:%M:%S')} {counted(len(looked.answer.hits), 'new hit')}"
-                if not (first and new):
-                    output.show(looked.answer, reading=looked.line.reading, heading=heading)
-                sys.stdout.flush()
-                first = False
-    except KeyboardInterrupt:
-        pass  # the way to end it
+    with until_stopped() as stop, reading_shown(output.is_silent) as watch:
+        first = True
+        for looked in library.follow(
+            opened, search, more_terms=more, k=asked.k, options=asked.options, stop=stop, watch=watch
+        ):
+            if first:
+                output.say_notices((*looked.line.notices, *looked.answer.notices))
+            heading = "" if first else f"{time.strftime('%H:%M:%S')} {counted(len(looked.answer.hits), 'new hit')}"
+            if not (first and new):
+                output.show(looked.answer, reading=looked.line.reading, heading=heading)
+            sys.stdout.flush()
+            first = False
 
 
 def _read(home: Path, terms: Sequence[str], asked: Asked) -> tuple[SavedSearch, LineTerms]:

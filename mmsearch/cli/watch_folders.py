@@ -19,6 +19,7 @@ from mmsearch.cli.options import (
     transcribe_option,
 )
 from mmsearch.cli.output import echo, print_json, say, terminal_safe
+from mmsearch.cli.stopping import until_stopped
 from mmsearch.types import modalities_named
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def watch_folders(
         if is_first:
             show(progress)
 
-    with opened, watching("auto", quiet or as_json) as show:
+    with opened, watching("auto", quiet or as_json) as show, until_stopped() as stop:
         events = library.watch_folders(
             opened,
             paths,
@@ -128,6 +129,7 @@ def watch_folders(
             longest_s=longest,
             every_s=every,
             by_clock=by_clock,
+            stop=stop,
             watch=show_first,
             only=modalities_named(only),
             exclude=exclude,
@@ -136,12 +138,9 @@ def watch_folders(
             transcribe=transcribe,
             ocr=ocr,
         )
-        try:
-            for event in events:
-                is_first = is_first and event.kind != "batch"
-                _print(event, as_json)
-        except KeyboardInterrupt:
-            pass  # the way to end it; all that was embedded is committed
+        for event in events:
+            is_first = is_first and event.kind != "batch"
+            _print(event, as_json)
 
 
 def _print(event: WatchEvent, as_json: bool) -> None:

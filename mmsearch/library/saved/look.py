@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -132,11 +132,12 @@ def follow(
     k: int | None = None,
     options: Mapping[str, Any] | None = None,
     every_s: float = 1.0,
+    stop: threading.Event | None = None,
     watch: Callable[[Progress], None] | None = None,
 ) -> Iterator[Looked]:
     """Ask a search, and again whenever the collection has changed: first all hits, then new ones as they come.
 
-    It goes on until it is closed. The last looks of the search do not count, and stay as they are.
+    It goes on until it is stopped or closed. The last looks of the search do not count, and stay as they are.
 
     Args:
         asked: the collection.
@@ -145,6 +146,7 @@ def follow(
         k: the number of hits at once; default that of the search.
         options: keywords of `Collection.search`, which go before those that were saved.
         every_s: seconds from one glance at the collection to the next.
+        stop: ends the iteration after it is set.
         watch: called with a `Progress` while a file is read to search by it.
 
     Raises:
@@ -157,8 +159,8 @@ def follow(
         first = look(asked, search, more_terms=more_terms, k=k, options=options, watch=watch)
         yield first
         last = replace(last, seen=tuple(_content(hit) for hit in first.answer.hits))
-        while True:
-            time.sleep(every_s)
+        stop = stop or threading.Event()
+        while not stop.wait(every_s):
             if not seen.reopen():
                 continue
             asked.reopen()

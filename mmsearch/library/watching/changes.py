@@ -125,8 +125,12 @@ class Changes:
             self.add(root, paths)
 
     def wait(self, seconds: float) -> None:
-        """Wait until something changes, or so many seconds."""
+        """Wait until something changes, or what has changed may be quiet; so many seconds at most."""
         with self._guard:
+            times = [*self._roots.values(), *(times for own in self._paths.values() for times in own.values())]
+            if times:
+                left = self._quiet_s - (self._clock() - max(one.last for one in times))
+                seconds = min(seconds, left) if left > 0 else seconds
             self._guard.wait(seconds)
 
 

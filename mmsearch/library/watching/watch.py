@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -27,6 +29,7 @@ from mmsearch.library.watching.file_systems import mount_table, mounted_file_sys
 from mmsearch.library.watching.lock import watcher_lock
 from mmsearch.library.watching.program import run_program
 from mmsearch.library.watching.roots import WatchedRoot
+from mmsearch.machine import usable_cpus
 from mmsearch.types import Modality, Report
 
 if TYPE_CHECKING:
@@ -55,6 +58,7 @@ def watch_folders(
     longest_s: float = 30.0,
     every_s: float = 60.0,
     by_clock: bool = False,
+    stop: threading.Event | None = None,
     watch: Callable[[Progress], None] | None = None,
     only: Sequence[Modality] = (),
     exclude: Sequence[str] = (),
@@ -63,7 +67,7 @@ def watch_folders(
     transcribe: str | Transcriber = "auto",
     ocr: str = "auto",
 ) -> Iterator[WatchEvent]:
-    """Index folders, and go on to index what changes in them, until the iteration is closed.
+    """Index folders, and go on to index what changes in them, until it is stopped.
 
     It begins with a look at everything, so that what happened while nobody watched is found. A folder that is gone is
     waited for. Folders of links to saved searches are kept up to date. Where the system does not tell of changes (disks
@@ -82,6 +86,7 @@ def watch_folders(
         every_s: seconds from one look to the next at folders whose changes the system does not tell; more where a look
             takes long.
         by_clock: look at all folders so, whatever the system can tell.
+        stop: ends the iteration within half a second after it is set, or after the batch that is being indexed.
         watch: called with a `Progress` while files are indexed.
         only: as in `Collection.index`, and so are the other options.
         exclude: patterns of files and folders to pass over; kept for later runs.
@@ -116,7 +121,8 @@ def watch_folders(
         )
         for top in tops
     ]
-    return _Watcher(collection, roots, changes, names, list(run), run_limit_s, options, watch).events()
+    stop = stop or threading.Event()
+    return _Watcher(collection, roots, changes, names, list(run), run_limit_s, options, stop, watch).events()
 
 
 def _tops(collection: Collection, paths: Sequence[str | os.PathLike[str]]) -> list[str]:
@@ -148,12 +154,13 @@ class _Watcher:
         run: Sequence[str],
         run_limit_s: float,
         options: dict[str, Any],
+        stop: threading.Event,
         watch: Callable[[Progress], None] | None,
     ) -> None:
         self._collection, self._changes = collection, changes
         self._roots = {root.path: root for root in roots}
         self._names, self._run, self._run_limit_s = names, run, run_limit_s
-        self._options, self._watch = options, watch
+        self._options, self._stop, self._watch = options, stop, watch
         self._mount_table = b""
         self._mounted: dict[str, str] = {}
         self._not_before = 0.0
@@ -165,14 +172,14 @@ class _Watcher:
         with watcher_lock(self._collection.root):
             try:
                 yield from self._begin()
-                while True:
+                while not self._stop.is_set():
                     yield from self._look_at_roots()
                     batch = self._changes.take() if time.monotonic() >= self._not_before else Batch()
                     if batch:
                         yield from self._index(batch)
+                        gc.collect()  # a run leaves cycles that hold what it has read of a large collection
                     else:
                         self._changes.wait(_TICK_S)
-                        time.sleep(_TICK_S / 5)  # events come in swarms
             finally:
                 for root in self._roots.values():
                     root.stop()
@@ -271,7 +278,10 @@ class _Watcher:
         if wholes:
             report = self._collection.index(wholes, watch=self._watch, **self._options)
         if changed and not report.interrupted:
-            later = self._collection.index(there, watch=self._watch, changed=changed, **self._options)
+            options = dict(self._options)
+            if options["workers"] is None:
+                options["workers"] = min(len(changed), usable_cpus())  # each takes a moment to start
+            later = self._collection.index(there, watch=self._watch, changed=changed, **options)
             report = _sum(report, later) if wholes else later
         seconds = time.monotonic() - begun
         for path in wholes:

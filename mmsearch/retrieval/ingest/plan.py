@@ -17,7 +17,7 @@ from mmsearch.retrieval.ingest.options import Check
 from mmsearch.retrieval.ingest.scan import Scan, missing_paths, no_such_path_error
 from mmsearch.retrieval.ingest.skip_memory import SkipMemory
 from mmsearch.retrieval.ingest.stored_files import StoredFile, StoredFiles, differ_only_in_case
-from mmsearch.retrieval.paths import lies_under
+from mmsearch.retrieval.paths import lies_under, lies_under_any
 from mmsearch.types import FileNote, Modality, PassedOver, printable
 
 Renamed = list[tuple[StoredFile, FoundFile]]
@@ -154,7 +154,7 @@ def make_plan(
     to_judge = _pass_over_unchanged(plan, scan, stored, check)
     plan.found += len(to_judge)
     stored.read(to_judge)
-    alike = stored.named_alike([f.path for f in to_judge if stored.get(f.path) is None], plan.seen.missing)
+    alike = _renamed_candidates(plan, scan, stored, to_judge)
     for found in to_judge:
         unchanged = stored.is_unchanged(found, by_ctime=check == "times")
         before = stored.get(found.path)
@@ -207,6 +207,18 @@ def _pass_over_unchanged(plan: IngestPlan, scan: Scan, stored: StoredFiles, chec
         plan.seen.add([file.path for file in found])
         others += found
     return others
+
+
+def _renamed_candidates(
+    plan: IngestPlan, scan: Scan, stored: StoredFiles, found: Sequence[FoundFile]
+) -> dict[str, StoredFile]:
+    """The stored files that were looked for and not found, and whose names differ from new ones in case at most."""
+    new = [file.path for file in found if stored.get(file.path) is None]
+    places = frozenset(scan.may_lack)
+    if not (new and places):
+        return {}
+    alike = stored.named_alike(new, plan.seen.missing)
+    return {name: file for name, file in alike.items() if lies_under_any(file.path, places)}
 
 
 def _drop_what_others_embed(plan: IngestPlan, elsewhere: StoredFiles, kinds: frozenset[Modality]) -> None:

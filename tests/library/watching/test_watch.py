@@ -23,8 +23,8 @@ class Watching:
 
     def __init__(self, collection: Collection, *paths: Path, **how) -> None:
         self.events: queue.Queue[WatchEvent | BaseException] = queue.Queue()
-        self._iterator = library.watch_folders(collection, paths, quiet_s=0.2, workers=1, **how)
-        self._is_over = False
+        self._stop = threading.Event()
+        self._iterator = library.watch_folders(collection, paths, quiet_s=0.2, workers=1, stop=self._stop, **how)
         self._thread = threading.Thread(target=self._follow)
         self._thread.start()
 
@@ -32,12 +32,8 @@ class Watching:
         try:
             for event in self._iterator:
                 self.events.put(event)
-                if self._is_over:
-                    break
         except BaseException as error:
             self.events.put(error)
-        finally:
-            self._iterator.close()
 
     def next(self, kind: str = "batch", seconds: float = 60.0) -> WatchEvent:
         """The next event, which is of a kind."""
@@ -47,9 +43,8 @@ class Watching:
         return event
 
     def end(self) -> None:
-        self._is_over = True
-        while self._thread.is_alive():
-            self._thread.join(0.1)
+        self._stop.set()
+        self._thread.join()
 
 
 @pytest.fixture
@@ -59,17 +54,6 @@ def watching(monkeypatch) -> Iterator[Callable[..., Watching]]:
     monkeypatch.setattr(watch, "_BUSY_S", 0.2)
     monkeypatch.setattr(roots, "_SHARE", 1)
     started: list[Watching] = []
-
-    class Over(Exception):
-        pass
-
-    def tick(self) -> Iterator[WatchEvent]:
-        if any(one._is_over for one in started):
-            raise Over
-        yield from look_at_roots(self)
-
-    look_at_roots = watch._Watcher._look_at_roots
-    monkeypatch.setattr(watch._Watcher, "_look_at_roots", tick)
 
     def start(*arguments, **how) -> Watching:
         started.append(Watching(*arguments, **how))

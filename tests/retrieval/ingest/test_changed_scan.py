@@ -18,7 +18,18 @@ from mmsearch.retrieval.ingest.run import plan_run
 from mmsearch.retrieval.store.snapshot import Snapshot
 
 FILES = ("a.txt", "b.txt", "trip/c.txt", "trip/d.txt", "trip/deep/e.txt", "one/f.txt", "kept/g.txt", "work/h.txt")
-NEW = (*FILES, "new.txt", "trip/new.txt", "fresh/i.txt", ".hidden/j.txt", ".k.txt", "out.log.txt", "work/l.txt", "m.py")
+NEW = (
+    *FILES,
+    "new.txt",
+    "trip/new.txt",
+    "fresh/i.txt",
+    ".hidden/j.txt",
+    ".k.txt",
+    "out.log.txt",
+    "work/l.txt",
+    "m.py",
+    "A.txt",
+)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +69,7 @@ def planned(indexed: tuple[Path, Collection], changed: list[str] | None) -> dict
 def write(root: Path, name: str) -> list[str]:
     (root / name).parent.mkdir(parents=True, exist_ok=True)
     (root / name).unlink(missing_ok=True)  # not through a link
-    (root / name).write_text("Another text.")
+    (root / name).write_text("Text number 0.")  # of the length that the others have
     return [name]
 
 
@@ -110,6 +121,8 @@ ACTS: tuple[Callable[[Path, str], list[str]], ...] = (write, delete, delete_fold
 @example([(delete_folder, "trip/c.txt"), (write, "trip/new.txt")])
 @example([(move_folder, "trip/c.txt")])
 @example([(write, "work/l.txt"), (write, ".hidden/j.txt"), (write, "out.log.txt")])
+@example([(write, "A.txt")])
+@example([(write, "A.txt"), (delete, "a.txt")])
 @given(st.lists(st.tuples(st.sampled_from(ACTS), st.sampled_from(NEW)), min_size=1, max_size=6))
 def test_whatever_changes_the_plan_is_that_of_a_whole_run(indexed, acts):
     root, _ = indexed
