@@ -75,8 +75,13 @@ class Described:
             "words": list(name.words),
         }
 
-    def group(self, collection: Collection) -> Group:
-        """The group, with the records of its examples."""
+    @property
+    def example_ids(self) -> list[int]:
+        """Rows that show what is in the group."""
+        return _examples(self.kind, self.ids)
+
+    def group(self, records: Mapping[int, Record]) -> Group:
+        """The group; ``records``: by id, at least those of its examples that are still there."""
         return Group(
             id=f"g{self.number}",
             kind=self.kind,
@@ -88,7 +93,7 @@ class Described:
             last=self.last,
             place=self.place,
             country=self.country,
-            examples=tuple(collection.records(_examples(self.kind, self.ids))),
+            examples=tuple(records[row] for row in self.example_ids if row in records),
             ids=self.ids,
         )
 
@@ -135,13 +140,17 @@ def describe(
     fit: Floats,
     middles: Floats,
     space: Space,
+    earlier: Sequence[str],
 ) -> list[Described]:
-    """Name the groups that files fall into; events in order of time, the newest first, and their places with them."""
+    """Name the groups that files fall into; events in order of time, the newest first, and their places with them.
+
+    ``earlier``: what each group was called by the last run, empty for new ones.
+    """
     order = np.argsort(group, kind="stable")
     bounds = np.searchsorted(group[order], np.arange(len(middles) + 1))
     members = [order[start:stop] for start, stop in pairwise(bounds.tolist())]
     described = [Described.of_files(kind, files, one, fit) for one in members]
-    names = _names(collection, kind, described, middles, space)
+    names = _names(collection, kind, described, middles, space, earlier)
     if kind != "text":
         names = own_labels_first(names, own_labels(collection, files, group, len(middles)))
     if kind == "event":
@@ -152,7 +161,12 @@ def describe(
 
 
 def _names(
-    collection: Collection, kind: GroupKind, described: Sequence[Described], middles: Floats, space: Space
+    collection: Collection,
+    kind: GroupKind,
+    described: Sequence[Described],
+    middles: Floats,
+    space: Space,
+    earlier: Sequence[str],
 ) -> list[Name]:
     if not described:
         return []
@@ -160,7 +174,9 @@ def _names(
     if kind != "text":
         words, vectors = word_vectors(collection, space, _MODALITY[kind])
         if words:
-            names = names_by_vectors(middles, words, vectors)
+            names = names_by_vectors(middles, words, vectors, earlier if kind != "event" else ())
+    if not names and kind == "event":
+        return [_UNNAMED] * len(described)  # the date says enough
     if not names:
         names = names_by_texts([_texts(collection, one.ids) for one in described])
     return names

@@ -206,9 +206,11 @@ class _Run:
             described = self._kept_groups(kind, told, files)
         else:
             found.keep_large(LEAST_FILES)
-            described = describe(self.collection, kind, files, found.group, found.fit, found.middles, space)
             of_row = found.group[files.file_of_row]
             numbers = self.kept.numbered(told, files.rows, of_row, len(found.middles))
+            called = dict(zip(self.kept.facts["group"].to_pylist(), self.kept.facts["name"].to_pylist(), strict=True))
+            earlier = [called.get(number, "") for number in numbers.tolist()]
+            described = describe(self.collection, kind, files, found.group, found.fit, found.middles, space, earlier)
             for one, number in zip(described, numbers.tolist(), strict=True):
                 one.number = number
             inside = of_row >= 0
@@ -224,7 +226,9 @@ class _Run:
         self.ungrouped += len(files) - sum(len(one.ids) for one in described)
         if kind == "event":
             described.sort(key=lambda one: one.last or dt.datetime.min, reverse=True)
-        self.groups += [one.group(self.collection) for one in described]
+        wanted = [row for one in described for row in one.example_ids]
+        records = {record.id: record for record in self.collection.records(wanted)}
+        self.groups += [one.group(records) for one in described]
 
     def _kept_groups(self, kind: GroupKind, told: str, files: Files) -> list[Described]:
         number, fit = self._kept_numbers(told, files)

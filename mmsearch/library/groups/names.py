@@ -18,6 +18,8 @@ LEAST_SURE = 4.2
 WORDS_TOLD = 5
 _SECOND = 0.8  # of the nearness of the first word: so near a second one is named, too
 _ALIKE = 0.4  # cosine of two words, the average word taken off: nearer ones say the same
+_USUAL = 1.25
+"""So much nearer are the words taken to be that a group was called by before."""
 _LETTERS = re.compile(r"[^\W\d_]+")
 _LEAST_LETTERS = 4
 _MOST_COMMON = 0.5  # of texts: words in more of all texts than that set none apart
@@ -38,27 +40,34 @@ class Name:
     words: tuple[str, ...]
 
 
-def names_by_vectors(middles: Floats, words: Sequence[str], vectors: Floats) -> list[Name]:
+def names_by_vectors(middles: Floats, words: Sequence[str], vectors: Floats, earlier: Sequence[str] = ()) -> list[Name]:
     """Name groups by vectors of words.
 
     Args:
         middles: of the groups, the collection's mean taken off; unit vectors ``[groups, dim]``.
         words: the vocabulary.
         vectors: of the words, unit vectors ``[words, dim]``.
+        earlier: what each group was called before, empty where it is new; its words stay if they are about as near as
+            the nearest.
     """
     directions = normalize_rows(vectors - vectors.mean(axis=0))
     nearness = middles @ directions.T
     nearness -= nearness.mean(axis=1, keepdims=True)
     nearness /= np.maximum(nearness.std(axis=1, keepdims=True), 1e-6)
-    order = np.argsort(-nearness, axis=1, kind="stable")
+    ranks = nearness.copy()
+    number_of = {word: number for number, word in enumerate(words)}
+    for group, name in enumerate(earlier):
+        known = [number_of[word] for word in name.split(", ") if word in number_of]
+        ranks[group, known] *= _USUAL
+    order = np.argsort(-ranks, axis=1, kind="stable")
     names: dict[int, Name] = {}
     taken: set[str] = set()
-    for group in np.argsort(-nearness.max(axis=1), kind="stable").tolist():
+    for group in np.argsort(-ranks.max(axis=1), kind="stable").tolist():
         ranked = order[group]
         first = next((word for word in ranked.tolist() if words[word] not in taken), int(ranked[0]))
         taken.add(words[first])
         near = [words[word] for word in ranked[:WORDS_TOLD].tolist()]
-        second = _second(first, ranked[:WORDS_TOLD].tolist(), nearness[group], words, directions)
+        second = _second(first, ranked[:WORDS_TOLD].tolist(), ranks[group], words, directions)
         name = words[first] + ("" if second is None else f", {words[second]}")
         names[group] = Name(name, bool(nearness[group, first] >= LEAST_SURE), tuple(near))
     return [names[group] for group in range(len(middles))]

@@ -34,6 +34,17 @@ def test_a_second_word_says_something_else():
     assert names_by_vectors(both, WORDS, vectors())[0].text == "dog, beach", "not: dog, dog running"
 
 
+def test_a_name_stays_while_it_fits_about_as_well():
+    middle = np.zeros((1, 32), np.float32)
+    middle[0, [1, 2]] = 0.72, 0.69
+    both = normalize_rows(middle)
+    assert names_by_vectors(both, WORDS, vectors())[0].text == "cat, beach"
+    assert names_by_vectors(both, WORDS, vectors(), ["beach"])[0].text.split(", ")[0] == "beach"
+    middle[0, 2] = 0.3
+    assert names_by_vectors(normalize_rows(middle), WORDS, vectors(), ["beach"])[0].text == "cat"
+    assert names_by_vectors(both, WORDS, vectors(), ["a word of another vocabulary, garden"])[0].text == "cat, beach"
+
+
 def test_a_name_that_fits_badly_is_a_guess():
     middle = normalize_rows(np.random.default_rng(5).standard_normal((1, 32)).astype(np.float32))
     assert not names_by_vectors(middle, WORDS, vectors())[0].is_sure
