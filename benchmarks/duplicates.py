@@ -81,7 +81,7 @@ def found_in(folder: Path, files: Sequence[Path], **options: Any) -> tuple[Measu
         start = time.perf_counter()
         find_duplicates(collection, kinds=ALL_KINDS, **options)
         again = {"again_s": round(time.perf_counter() - start, 2)}
-        facts, by_kind = judged(found, [record.path for record in collection])
+        facts, by_kind = judged(found, dict.fromkeys(record.path for record in collection))
         return {**facts, "compared": found.compared, **took, **again}, by_kind
 
 
