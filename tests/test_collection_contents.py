@@ -167,3 +167,16 @@ def test_vector_blocks_are_the_stored_vectors_in_order_of_id(tmp_path):
         assert list(made.vector_blocks("video")) == []
         with pytest.raises(UsageError, match="rows must be at least 1, not 0"):
             made.vector_blocks("image", rows=0)
+
+
+def test_items_may_have_a_few_columns_or_none(collection):
+    (one,) = {tuple(batch.schema.names) for batch in collection.items(columns=["size"])}
+    assert one == ("id", "size")
+    assert sum(len(batch) for batch in collection.items(columns=())) == len(collection)
+    with pytest.raises(UsageError, match="no column 'sizes'"):
+        list(collection.items(columns=["sizes"]))
+
+
+def test_records_come_in_the_order_of_their_ids_without_those_that_are_gone(collection):
+    ids = [record.id for record in collection][::-1]
+    assert [record.id for record in collection.records([*ids, 10**6])] == ids

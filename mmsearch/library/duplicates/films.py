@@ -21,6 +21,7 @@ from mmsearch.types import Span
 _FRAMES = 6  # of each film that are laid over one another
 _ENOUGH = 0.7  # of the frames that show something
 _OF_SHORTER = 0.8  # of the shorter film that must lie in the longer
+_OF_LONGER = 0.5
 _TOLERANCE_S = 0.3
 _OFFSETS = 3
 _LOOKED_THROUGH = 48  # frames of the longer film in which one of the shorter is sought
@@ -131,8 +132,9 @@ class _FilmPair:
     def _overlap(self, offset: float) -> tuple[float, float] | None:
         """From when to when of the first film the second plays as well; None if that is too little of both."""
         start, end = max(0.0, offset), min(self._lengths[0], offset + self._lengths[1])
-        shorter = min(self._lengths)
-        return (start, end) if shorter > 0 and end - start >= _OF_SHORTER * shorter else None
+        shorter, longer = min(self._lengths), max(self._lengths)
+        is_enough = end - start >= _OF_SHORTER * shorter and end - start >= _OF_LONGER * longer
+        return (start, end) if shorter > 0 and is_enough else None
 
     def _agreement(self, offset: float) -> float | None:
         overlap = self._overlap(offset)

@@ -25,6 +25,7 @@ _LOWEST_HZ, _HIGHEST_HZ = 150.0, 3400.0
 _SILENT_DB, _SILENCE = 50.0, 1e-5
 _LEAST = 0.55  # correlation
 _OF_SHORTER = 0.8  # of what is heard in the shorter one
+_OF_LONGER = 0.35
 _LEAST_FRAMES = 60
 _APART = 4  # frames between which loudness changes
 
@@ -67,12 +68,18 @@ def agreement(one: Trace, other: Trace) -> float:
     starts, stops = np.maximum(lags, 0), np.minimum(len(one), lags + len(other))
     first = energies[0][stops] - energies[0][starts]
     second = energies[1][stops - lags] - energies[1][starts - lags]
-    heard = np.maximum(first / energies[0][-1], second / energies[1][-1])
+    shares = first / energies[0][-1], second / energies[1][-1]
+    heard = (np.maximum(*shares) >= _OF_SHORTER) & (np.minimum(*shares) >= _OF_LONGER)
     # As much must happen in one as in the other: a single click is found in anything.
     both = np.maximum(np.sqrt(np.maximum(first * second, 0)), 0.5 * np.maximum(first, second))
     scores = products[lags % size] / np.maximum(both, 1e-3)
-    scores[heard < _OF_SHORTER] = 0
+    scores[~heard] = 0
     return float(max(scores.max(initial=0.0), 0.0))
+
+
+def _as_long(one: float, other: float) -> bool:
+    """Whether two sounds may be copies by their seconds: of long ones, beginnings alone are compared."""
+    return max(one, other) <= MOST_S or min(one, other) >= _OF_SHORTER * max(one, other)
 
 
 def compare_sounds(
@@ -86,6 +93,7 @@ def compare_sounds(
     made = Compared()
     ids = sorted({row for pair in pairs for row in pair})
     records = [record for record in collection.records(ids) if record.state == "current"]
+    lengths = {record.id: record.duration_s or 0.0 for record in records}
     traces: dict[int, Trace] = {}
     for record, samples in zip(records, collection.samples(records, rate=RATE, seconds=MOST_S), strict=True):
         found = None if samples is None else trace(samples)
@@ -97,7 +105,7 @@ def compare_sounds(
     for one, other in pairs:
         if one in traces and other in traces:
             made.count += 1
-            score = agreement(traces[one], traces[other])
+            score = agreement(traces[one], traces[other]) if _as_long(lengths[one], lengths[other]) else 0.0
             if score >= _LEAST:
                 made.pairs.append(Pair(one, other, "sound", round(score, 4)))
             elif with_different:

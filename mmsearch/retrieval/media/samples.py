@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mmsearch.retrieval.media.decode_spec import DecodeSpec
 from mmsearch.retrieval.media.workers.decoder import Decoder
-from mmsearch.retrieval.media.workers.jobs import Job
+from mmsearch.retrieval.media.workers.jobs import Job, Part
 
 if TYPE_CHECKING:
     from mmsearch.hits import Record
@@ -24,11 +24,13 @@ def read_samples(records: Iterable[Record], rate: int, seconds: float) -> Iterat
     spec = DecodeSpec(sample_rate=rate, texts=False, window_s=_PART_S, hop_s=_PART_S)
     with Decoder(1, spec, slots=1) as decoder:
         for record in records:
-            decoded, parts = decoder.decode_one(
-                Job(os.fsencode(record.path), explicitly_requested=True, moment=(0.0, seconds))
-            )
-            decoder.release(decoded)
-            windows = [part for part in parts if part.kind == "window"]
+            windows: list[Part] = []
+            # What is left of a long file is not decoded: its worker is ended, and another one started.
+            for item in decoder.map([Job(os.fsencode(record.path), explicitly_requested=True)]):
+                if isinstance(item, Part) and item.kind == "window":
+                    windows.append(item)
+                    if item.end_s >= seconds:
+                        break
             if not windows:
                 yield None
                 continue
@@ -36,4 +38,4 @@ def read_samples(records: Iterable[Record], rate: int, seconds: float) -> Iterat
             for part in windows:
                 start = round(part.start_s * rate)
                 samples[start : start + len(part.array)] = part.array
-            yield samples
+            yield samples[: round(seconds * rate)]

@@ -39,6 +39,8 @@ class NearCopies:
         """The paths of the files of some groups that are still rows of the collection."""
         found: dict[int, list[str]] = {}
         wanted = np.unique(np.array(list(groups), np.int64))
+        if not len(wanted):
+            return found
         places = np.flatnonzero(np.isin(self._groups, wanted))
         ids, numbers = self._ids[places], self._groups[places]
         for rows in self._snapshot.all_rows().values():

@@ -236,4 +236,8 @@ def _best(shown: Shown, order: Sequence[int], first: int, k: int, *, unfold: boo
             if content:
                 begun.add(content)
     wanted = list(groups.values())[first:]
-    return [merged_copies(shown, group, rank) for rank, group in enumerate(wanted, first + 1)]
+    near = shown.near_paths(wanted)
+    return [
+        merged_copies(shown, group, rank, own)
+        for rank, (group, own) in enumerate(zip(wanted, near, strict=True), first + 1)
+    ]

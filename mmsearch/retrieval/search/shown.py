@@ -94,12 +94,13 @@ class Shown:
         """The group of copies that a candidate's file is in; None if it is in none."""
         return None if self._near is None else self._near.group(self.path(number))
 
-    def near_paths(self, numbers: Sequence[int]) -> list[str]:
-        """The paths of all files of the groups of some candidates."""
-        groups = {group for number in numbers if (group := self.near_group(number)) is not None}
-        if self._near is None or not groups:
-            return []
-        return [path for own in self._near.paths(groups).values() for path in own]
+    def near_paths(self, groups: Sequence[Sequence[int]]) -> list[list[str]]:
+        """For each of some groups of candidates, the paths of all files that are copies of theirs."""
+        if self._near is None:
+            return [[] for _ in groups]
+        numbers = [{own for number in group if (own := self.near_group(number)) is not None} for group in groups]
+        paths = self._near.paths(set().union(*numbers))
+        return [[path for number in own for path in paths.get(number, ())] for own in numbers]
 
     def copies(self, number: int) -> tuple[str, ...]:
         """Paths of other files of the same content that were found with it."""
@@ -241,15 +242,15 @@ class Shown:
         return told.matches.places(self._pool.rows[row], told.held[row])
 
 
-def merged_copies(shown: Shown, group: Sequence[int], rank: int) -> Hit:
+def merged_copies(shown: Shown, group: Sequence[int], rank: int, near: Sequence[str] = ()) -> Hit:
     """Candidates of one content as a hit: the first file that still exists, which names the others that do.
 
     Args:
         shown: makes hits.
         group: numbers of candidates, the best first.
         rank: of the hit.
+        near: paths of files that are copies by what they show.
     """
-    near = shown.near_paths(group)
     if len(group) == 1 and not near and not shown.copies(group[0]):
         return shown.hit(group[0], rank)
     states = {number: shown.state(number) for number in group}

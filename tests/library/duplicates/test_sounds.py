@@ -52,3 +52,8 @@ def test_a_part_that_is_common_is_not_enough():
 @pytest.mark.parametrize("samples", [np.zeros(4 * RATE), np.ones(100), sound(1, 0.2)])
 def test_silence_and_short_sounds_have_no_trace(samples):
     assert trace(samples.astype(np.float32)) is None
+
+
+def test_an_excerpt_is_no_copy():
+    whole = np.concatenate([sound(number) for number in range(4)])
+    assert agreement(traced(whole), traced(sound(2))) < 0.1

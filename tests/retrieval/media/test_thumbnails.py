@@ -73,3 +73,12 @@ def test_thumbnails_come_in_the_order_of_the_hits_and_outlive_each_other(tmp_pat
     made = list(Collection.thumbnails([record(tmp_path / f"{name}.png") for name in colours], height=8, width=8))
     for one, colour in zip(made, colours.values(), strict=True):
         np.testing.assert_array_equal(one.pixels, np.full((8, 8, 3), colour, np.uint8))
+
+
+def test_several_workers_give_thumbnails_in_order(tmp_path):
+    levels = list(range(0, 250, 12))
+    for level in levels:
+        Image.new("RGB", (32, 32), (level, level, level)).save(tmp_path / f"{level}.png")
+    records = [record(tmp_path / f"{level}.png") for level in levels]
+    made = list(Collection.thumbnails([*records, *records[:3]], height=8, width=8, workers=2))
+    assert [int(thumbnail.pixels[4, 4, 0]) for thumbnail in made] == [*levels, *levels[:3]]
