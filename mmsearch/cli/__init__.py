@@ -13,8 +13,10 @@ def main() -> None:
     """Run ``mmsearch`` with ``sys.argv``."""
     gc.set_threshold(_OBJECTS_PER_COLLECTION)
     from mmsearch.cli.output import describe_os_error, final_exit_code, prepare_streams, say
+    from mmsearch.cli.stopping import keep_interruptions
 
     prepare_streams()
+    keep_interruptions()
     from mmsearch.cli.app import app
     from mmsearch.cli.completers import COMPLETE_VARIABLE
 

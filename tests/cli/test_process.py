@@ -74,8 +74,9 @@ def test_output_does_not_depend_on_the_locale(run_process, indexed):
 @pytest.mark.skipif(sys.platform == "win32", reason="signals as on Unix")
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_a_signal_ends_indexing_with_code_130_and_keeps_what_was_embedded(tmp_path, painted, name):
-    for i in range(40):
-        painted(tmp_path / "many" / f"{i:03}.png", "white", f"rgb({i * 6},90,200)", (400, 400 + i))
+    count = 400
+    for i in range(count):
+        painted(tmp_path / "many" / f"{i:03}.png", "white", f"rgb({i % 256},90,{i // 256})", (40, 40))
     # One picture at a time and one worker, so that the signal comes while most of the work is still to be done.
     command = [sys.executable, "-m", "mmsearch", "index", str(tmp_path / "many"), "-c", str(tmp_path / "new.mms")]
     command += ["--workers", "1", "--batch", "1", "--progress", "json", "--json"]
@@ -90,12 +91,12 @@ def test_a_signal_ends_indexing_with_code_130_and_keeps_what_was_embedded(tmp_pa
     assert "Traceback" not in err
     report = json.loads(out)
     assert report["interrupted"]
-    assert 4 <= report["indexed"] < 40
+    assert 4 <= report["indexed"] < count
     with Collection.open(tmp_path / "new.mms") as opened:
         assert len(opened.search("anything", k=100)) == report["indexed"]
         again = opened.index([tmp_path / "many"], workers=1)
     assert again.unchanged == report["indexed"]
-    assert again.indexed == 40 - report["indexed"]
+    assert again.indexed == count - report["indexed"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals as on Unix")
