@@ -69,6 +69,8 @@ def link(
     elif not quiet:
         for one in done:
             _print(one)
+            if not (one.total or one.problem or remove):
+                say(f"no hit of @{one.name} is good enough to be linked; `mmsearch link --min weak` links more")
         if not done:
             say("no folder of links is known; `mmsearch link @NAME DIR` makes one")
     if any(one.problem for one in done):

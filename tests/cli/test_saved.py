@@ -146,6 +146,14 @@ def test_link_makes_a_folder_of_links_and_keeps_it_in_step(saved, tmp_path):
     assert ran.err == "no folder of links is known; `mmsearch link @NAME DIR` makes one\n"
 
 
+def test_an_empty_folder_of_links_says_why(saved, tmp_path):
+    saved("save", "none", "xyzzy", "--lexical", "--min", "nothing")
+    ran = saved("link", "@none", tmp_path / "album")
+    assert ran.out.endswith("(@none): 0 links, 0 added, 0 removed\n")
+    assert ran.err == "no hit of @none is good enough to be linked; `mmsearch link --min weak` links more\n"
+    assert saved("link", "@none", tmp_path / "album", "--remove").err == ""
+
+
 def test_wrong_links_are_one_line(saved, own, tmp_path):
     for arguments, says in (
         (("@red", own.folder), "holds other files; name a new or an empty folder"),
