@@ -89,7 +89,7 @@ def tag(
     if as_json:
         print_json(found.to_json())
     elif quiet:
-        for label in found.labels:
+        for label in found.merged:
             if label.rows:
                 echo(f"{terminal_safe(label.label)}\t{label.rows}")
     else:
@@ -105,24 +105,29 @@ def _print_dropped(count: int, as_json: bool, quiet: bool) -> None:
 
 def _print_labels(found: Tagged, most: int | None) -> None:
     """The labels, each with how many rows have it and one of them; then what has none."""
-    if not found.labels:
+    if not found.merged:
         echo("no labels were given yet: `mmsearch tag LABEL`, or `mmsearch tag` for everyday words")
         return
-    few = len(found.labels) <= _MOST_SHOWN
-    worth = [label for label in found.labels if label.rows or few or label.vocabulary == "words"]
+    few = len(found.merged) <= _MOST_SHOWN
+    worth = [label for label in found.merged if label.rows or few or _is_own(label)]
     shown = worth[:most]
     width = min(max((len(label.label) for label in shown), default=0), _LABEL_WIDTH)
-    several = len({label.vocabulary for label in found.labels}) > 1
+    several = len({label.vocabulary for label in found.merged}) > 1
     for label in shown:
         echo(_line(label, width) + (f"  ({terminal_safe(label.vocabulary)})" if several else ""))
     if len(worth) > len(shown):
         echo(f"… and {len(worth) - len(shown):,} more: `mmsearch tag --list`")
-    if unused := len(found.labels) - len(worth):
-        echo(f"{counted(unused, 'label')} of {len(found.labels):,} probably fit nothing here")
+    if unused := len(found.merged) - len(worth):
+        echo(f"{counted(unused, 'label')} of {len(found.merged):,} probably fit nothing here")
     looked = counted(found.rows, "picture, shot or window", "pictures, shots and windows")
     echo(f"none of these: {found.untagged:,} of {looked}. All are guesses of {', '.join(found.models)}.")
     if found.waiting:
         echo(f"not looked at yet: {found.waiting:,} (`mmsearch tag`)")
+
+
+def _is_own(label: TagCount) -> bool:
+    """Whether a user gave it as a word."""
+    return label.vocabulary.partition(",")[0] == "words"
 
 
 def _line(label: TagCount, width: int) -> str:

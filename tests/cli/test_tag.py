@@ -53,6 +53,21 @@ def test_a_vocabulary_shows_what_it_found_and_counts_the_rest(things, run, tmp_p
     assert {label["vocabulary"] for label in found["labels"]} == {"moderation"}
 
 
+def test_a_label_of_two_vocabularies_is_one_line_with_both(things, run, tmp_path):
+    run("tag", "dog", "unicorn", "-c", things)
+    (tmp_path / "pets.txt").write_text("dog\ncat\n")
+    run("tag", "--labels", tmp_path / "pets.txt", "-c", things)
+    shown = run("tag", "--list", "-c", things)
+    dogs = [line for line in shown.lines if line.startswith("dog ")]
+    assert len(dogs) == 1
+    assert dogs[0].split()[1] == "1"
+    assert dogs[0].endswith("rex.jpg  (words, pets.txt)")
+    assert [line.split()[-1] for line in shown.lines[1:3]] == ["(pets.txt)", "(words)"]
+    assert run("tag", "--list", "-q", "-c", things).out == "dog\t1\n"
+    labels = run("tag", "--list", "--json", "-c", things).json["labels"]
+    assert sorted(label["vocabulary"] for label in labels if label["label"] == "dog") == ["pets.txt", "words"]
+
+
 def test_labels_are_dropped(things, run):
     run("tag", "dog", "-c", things)
     assert run("tag", "--drop", "dog", "-c", things).out == "took 1 label away from rows\n"

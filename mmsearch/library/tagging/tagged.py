@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mmsearch.collection import Collection
 from mmsearch.library.tagging.kept import KeptTags, SpaceState
+from mmsearch.library.tagging.labels import WORDS
 from mmsearch.library.tagging.rows import count_from, kinds_of, live_ids
 from mmsearch.types import Modality, Space, path_json
 
@@ -22,7 +23,7 @@ class TagCount:
 
     Attributes:
         label: its name.
-        vocabulary: where it is from: ``words``, ``everyday``, ``moderation``, or a file's name.
+        vocabulary: where it is from: ``words``, ``everyday``, ``moderation``, or a file's name; several have commas.
         rows: how many rows have it.
         min_probability: the probability from which on it was given.
         highest: the greatest probability; None if no row has it.
@@ -59,6 +60,7 @@ class Tagged:
         untagged: how many of them no label fits.
         waiting: how many rows were not looked at yet.
         models: whose vectors they are.
+        merged: the labels, those that several vocabularies have only once, as conditions see them.
     """
 
     labels: tuple[TagCount, ...]
@@ -67,9 +69,10 @@ class Tagged:
     untagged: int
     waiting: int
     models: tuple[str, ...]
+    merged: tuple[TagCount, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object."""
+        """A JSON object, without ``merged``."""
         return {
             "rows": self.rows,
             "looked_at": self.looked_at,
@@ -87,7 +90,7 @@ def count_tags(collection: Collection, kept: KeptTags, looked_at: int, only: dic
     kept.keep_rows(every)
     counts: list[TagCount] = []
     best: dict[tuple[str, str], list[int]] = {}
-    tagged: list[NDArray[np.int64]] = []
+    tagged: dict[str, list[NDArray[np.int64]]] = {}
     for name, own in kept.vocabularies.items():
         lines = kept.lines_of(name)
         for label in own.labels:
@@ -97,7 +100,7 @@ def count_tags(collection: Collection, kept: KeptTags, looked_at: int, only: dic
             highest = float(probabilities[0]) if len(ids) else None
             counts.append(TagCount(label.name, name, len(ids), label.min_probability, highest))
             best[name, label.name] = ids[: 4 * _EXAMPLES].tolist()
-            tagged.append(ids)
+            tagged.setdefault(label.name, []).append(ids)
     counts.sort(key=lambda count: (-count.rows, count.label))
     counts[:_LABELS_WITH_EXAMPLES] = [
         _with_examples(collection, count, best[count.vocabulary, count.label])
@@ -105,9 +108,37 @@ def count_tags(collection: Collection, kept: KeptTags, looked_at: int, only: dic
     ]
     rows = len(every)
     waiting = _waiting(collection, kept, spaces)
-    fitted = len(np.unique(np.concatenate(tagged))) if tagged else 0
+    each = {name: _union(ids) for name, ids in tagged.items()}
+    fitted = len(_union(list(each.values())))
     models = tuple(space.model for space, kinds in spaces.items() if kinds)
-    return Tagged(tuple(counts), rows - waiting, looked_at, rows - waiting - fitted, waiting, models)
+    return Tagged(
+        tuple(counts), rows - waiting, looked_at, rows - waiting - fitted, waiting, models, _merged(counts, each)
+    )
+
+
+def _union(ids: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+    return ids[0] if len(ids) == 1 else np.unique(np.concatenate([np.empty(0, np.int64), *ids]))
+
+
+def _merged(counts: list[TagCount], ids: dict[str, NDArray[np.int64]]) -> tuple[TagCount, ...]:
+    """One count for each label; ``ids``: the rows that have it, whichever vocabulary gave it."""
+    alike: dict[str, list[TagCount]] = {}
+    for count in counts:
+        alike.setdefault(count.label, []).append(count)
+    merged = [own[0] if len(own) == 1 else _one_of(own, len(ids[label])) for label, own in alike.items()]
+    return tuple(sorted(merged, key=lambda count: (-count.rows, count.label)))
+
+
+def _one_of(counts: list[TagCount], rows: int) -> TagCount:
+    best = sorted(counts, key=lambda count: -(count.highest or 0.0))
+    return TagCount(
+        counts[0].label,
+        ", ".join(sorted((count.vocabulary for count in counts), key=lambda name: (name != WORDS, name))),
+        rows,
+        min(count.min_probability for count in counts),
+        best[0].highest,
+        tuple(dict.fromkeys(path for count in best for path in count.examples))[:_EXAMPLES],
+    )
 
 
 def _with_examples(collection: Collection, count: TagCount, ids: list[int]) -> TagCount:

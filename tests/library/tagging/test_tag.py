@@ -242,3 +242,17 @@ def test_the_work_is_watched(things):
     seen = []
     tag(things, "dog", watch=lambda done, of: seen.append((done, of)))
     assert seen[-1] == (45, 45)
+
+
+def test_a_label_of_two_vocabularies_counts_its_rows_once(things, tmp_path):
+    (tmp_path / "pets.txt").write_text("dog\t\t0.05\n")
+    tag(things, "dog", min_probability=0.9)
+    tag(things, vocabulary=tmp_path / "pets.txt")
+    found = tags(things)
+    own, other = sorted(found.labels, key=lambda label: label.vocabulary == "pets.txt")
+    assert own.rows < other.rows
+    (merged,) = found.merged
+    assert (merged.label, merged.vocabulary, merged.rows) == ("dog", "words, pets.txt", other.rows)
+    assert merged.rows == len(paths(things, "tag = 'dog'"))
+    assert (merged.min_probability, merged.highest) == (0.05, max(own.highest or 0, other.highest))
+    assert 0 < len(set(merged.examples)) == len(merged.examples) <= 3
