@@ -8,9 +8,9 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, TypeVar
 
-from mmsearch import Answer, MMSearchError, QueryLine, UsageError
+from mmsearch import Answer, MMSearchError, QueryLine, Term, UsageError
 from mmsearch.cli.hints import explained_error
 from mmsearch.cli.output import say
 
@@ -18,6 +18,7 @@ BATCH = 64
 MAX_LINE_BYTES = 1 << 20
 """A longer line is an error, and is skipped without being held in memory."""
 
+T = TypeVar("T")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -89,11 +90,17 @@ def batches(lines: Iterable[InputLine], size: int = BATCH) -> Iterator[list[Inpu
 
 def answer_lines(
     stream: IO[bytes],
-    read: Callable[[str], QueryLine],
-    ask: Callable[[list[QueryLine]], Sequence[Answer | MMSearchError]],
+    read: Callable[[str], T],
+    ask: Callable[[list[T]], Sequence[tuple[QueryLine, Answer] | MMSearchError]],
     show: Callable[[InputLine, QueryLine, Answer], None],
 ) -> int:
     """Answer the lines of a stream in order. The error of a line is printed, and the lines after it are answered.
+
+    Args:
+        stream: the lines.
+        read: makes a question of the words of a line.
+        ask: gives each question as it was read, with the answer to it.
+        show: prints an answer.
 
     Returns:
         How many lines could not be answered.
@@ -101,30 +108,35 @@ def answer_lines(
     failed = 0
     for batch in batches(read_lines(stream)):
         readings = [_reading(line, read) for line in batch]
-        answers = iter(ask([reading for reading in readings if isinstance(reading, QueryLine)]))
+        answers = iter(ask([reading for reading in readings if not isinstance(reading, MMSearchError)]))
         for line, reading in zip(batch, readings, strict=True):
-            answer = next(answers) if isinstance(reading, QueryLine) else reading
-            if isinstance(answer, MMSearchError) or not isinstance(reading, QueryLine):
+            answer = reading if isinstance(reading, MMSearchError) else next(answers)
+            if isinstance(answer, MMSearchError):
                 failed += 1
-                error = answer if isinstance(answer, MMSearchError) else reading
-                assert isinstance(error, MMSearchError)
-                say(f"mmsearch: line {line.number}: {explained_error(error)}")
+                say(f"mmsearch: line {line.number}: {explained_error(answer)}")
             else:
-                show(line, reading, answer)
+                show(line, *answer)
         sys.stdout.flush()  # the program that writes the lines may wait for the answers
     return failed
 
 
-def _reading(line: InputLine, read: Callable[[str], QueryLine]) -> QueryLine | MMSearchError:
+def _reading(line: InputLine, read: Callable[[str], T]) -> T | MMSearchError:
     if isinstance(line.words, MMSearchError):
         return line.words
     try:
-        reading = read(line.words)
+        return read(line.words)
     except MMSearchError as error:
         return error
-    if any(_is_no_unicode(term.value) for term in reading.query.terms):
-        return UsageError("not UTF-8, and no file of that name")
-    return reading
+
+
+def check_unicode(terms: Iterable[Term]) -> None:
+    """Refuse words that were not UTF-8.
+
+    Raises:
+        UsageError: a term holds bytes that `read_lines` could not decode.
+    """
+    if any(_is_no_unicode(term.value) for term in terms):
+        raise UsageError("not UTF-8, and no file of that name")
 
 
 def _is_no_unicode(value: object) -> bool:

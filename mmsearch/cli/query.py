@@ -24,6 +24,7 @@ from mmsearch.types import LEVELS, counted
 if TYPE_CHECKING:
     from mmsearch import Answer, Notice, QueryLine, Reading
     from mmsearch.cli.lines import InputLine
+    from mmsearch.cli.saved_queries import NamedLine
 
 
 @click.command()
@@ -73,7 +74,7 @@ def query(
 
     Words are read further: "beach without people in July 2023", "photos of dogs in Lisbon". --literal leaves it.
 
-    @NAME is a saved search (see `mmsearch save`); TERMs after it are added to it.
+    @NAME is a saved search (see `mmsearch save`); TERMs after it are added to it. Lines may begin with it, too.
     """
     from mmsearch.cli.watch import reading_shown
 
@@ -93,7 +94,7 @@ def query(
     home = collection_path(collection)
     with Answerer(home, device, precision, use_server=not no_server) as opened:
         if many:
-            _answer_lines(opened, asked, output)
+            _answer_lines(opened, home, asked, output)
             return
         if watch_:
             from mmsearch.cli.saved_queries import follow
@@ -124,38 +125,44 @@ def query(
         open_hit(answer.hits[0])
 
 
-def _answer_lines(opened: Answerer, asked: Asked, output: Output) -> None:
-    """Answer each line of standard input, which is one TERM; exit with code 1 if a line could not be answered."""
-    from mmsearch.cli.lines import answer_lines
+def _answer_lines(opened: Answerer, home: Path, asked: Asked, output: Output) -> None:
+    """Answer each line of standard input, which is one TERM, or @NAME and one; exit with code 1 if one has none."""
+    from mmsearch import QueryLine
+    from mmsearch.cli.lines import answer_lines, check_unicode
     from mmsearch.cli.watch import reading_shown
 
     def show(line: InputLine, read: QueryLine, answer: Answer) -> None:
-        answer = read.explain(answer)
         output.say_notices((*read.notices, *answer.notices), f"line {line.number}: ")
         output.show(answer, line, read.reading)
 
-    def ask(read: list[QueryLine]) -> list[Answer | MMSearchError]:
-        found: dict[int, Answer | MMSearchError] = {}
-        alike: dict[str, list[int]] = {}
-        for i, line in enumerate(read):
-            alike.setdefault(repr(line.options_with(asked.options)), []).append(i)
-        with reading_shown(output.is_silent) as watch:
-            for places in alike.values():
-                own = read[places[0]].options_with(asked.options)
-                queries = [read[i].query for i in places]
-                found.update(zip(places, opened.ask_many(queries, k, watch=watch, **own), strict=True))
-        return [found[i] for i in range(len(read))]
+    def read(words: str) -> QueryLine | NamedLine:
+        if asked.is_name(words.split(maxsplit=1)):
+            from mmsearch.cli.saved_queries import named_line
 
-    k = asked.wanted
+            return named_line(home, words, asked)
+        line = asked.read([words]).read(known=opened.names)
+        check_unicode(line.query.terms)
+        return line
+
+    def ask(lines: list[QueryLine | NamedLine]) -> list[tuple[QueryLine, Answer] | MMSearchError]:
+        found: dict[int, tuple[QueryLine, Answer] | MMSearchError] = {}
+        alike: dict[str, list[tuple[int, QueryLine]]] = {}
+        with reading_shown(output.is_silent) as watch:
+            for i, line in enumerate(lines):
+                if isinstance(line, QueryLine):
+                    alike.setdefault(repr(line.options_with(asked.options)), []).append((i, line))
+                else:
+                    found[i] = line.ask(opened, watch)
+            for group in alike.values():
+                own = group[0][1].options_with(asked.options)
+                answers = opened.ask_many([line.query for _, line in group], asked.wanted, watch=watch, **own)
+                for (i, line), answer in zip(group, answers, strict=True):
+                    found[i] = answer if isinstance(answer, MMSearchError) else (line, line.explain(answer))
+        return [found[i] for i in range(len(lines))]
+
     if sys.stdin is None:
         raise UsageError("standard input is closed: there are no queries to read")
-    failed = answer_lines(
-        sys.stdin.buffer,
-        lambda words: asked.read([words]).read(known=opened.names),
-        ask,
-        show,
-    )
-    if failed:
+    if answer_lines(sys.stdin.buffer, read, ask, show):
         raise click.exceptions.Exit(FAILED)
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmsearch import Answer, Hint, HintKind, LineTerms, NoSuchSearchError, QueryLine, library
+from mmsearch import Answer, Hint, HintKind, LineTerms, MMSearchError, NoSuchSearchError, QueryLine, library
+from mmsearch.cli.lines import check_unicode
 from mmsearch.cli.output import say
 from mmsearch.cli.search_options import Asked
 from mmsearch.cli.stopping import until_stopped
@@ -69,6 +70,42 @@ def first_look(
         output.none = f"nothing new since {dt.datetime.fromisoformat(before.at).astimezone():%Y-%m-%d %H:%M}"
     looked = library.look(opened, search, new=new, more_terms=more, k=asked.k, options=asked.options, watch=watch)
     return FirstLook(search, looked)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedLine:
+    """A line of standard input that begins with the name of a saved search."""
+
+    search: SavedSearch
+    more: LineTerms
+    asked: Asked
+
+    def ask(self, opened: Answerer, watch: Watcher) -> tuple[QueryLine, Answer] | MMSearchError:
+        """The search as it was read and the answer to it, or why there is none."""
+        asked = self.asked
+        try:
+            looked = library.look(
+                opened, self.search, more_terms=self.more, k=asked.k, options=asked.options, watch=watch
+            )
+        except MMSearchError as error:
+            return error
+        return looked.line, looked.answer
+
+
+def named_line(home: Path, words: str, asked: Asked) -> NamedLine:
+    """Read a line that begins with the name of a saved search. What follows it is one TERM.
+
+    Raises:
+        MMSearchError: there is no such search, it is damaged, or what follows is wrong.
+    """
+    name, *rest = words.split(maxsplit=1)
+    try:
+        search = library.saved_search(home, name)
+    except NoSuchSearchError as error:
+        raise NoSuchSearchError(f"{error}; text:{name} takes it literally") from None
+    more = asked.read(rest)
+    check_unicode(more.terms)
+    return NamedLine(search, more, asked)
 
 
 def follow(opened: Answerer, home: Path, terms: Sequence[str], asked: Asked, output: Output, *, new: bool) -> None:

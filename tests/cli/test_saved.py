@@ -9,6 +9,9 @@ import subprocess
 import sys
 
 import pytest
+from click.testing import CliRunner
+
+from mmsearch.cli.app import app
 
 
 @pytest.fixture
@@ -53,6 +56,65 @@ def test_a_literal_at_sign(saved):
     assert saved("query", "--text", "@red", "--json").json["query"] == ["@red"]
     assert saved("query", "text:@red", "--json").json["query"] == ["@red"]
     assert saved("query", "@red is a word", "--json").json["query"] == ["@red is a word"]
+
+
+@pytest.fixture
+def lines(saved, own):
+    """``mmsearch query - --json ARGUMENTS`` of the collection, with standard input."""
+
+    def call(given: str, *arguments: str):
+        ran = CliRunner().invoke(app, ["query", "-", "--json", "-c", str(own.home), *arguments], input=given)
+        return ran, [json.loads(line) for line in ran.stdout.splitlines()]
+
+    return call
+
+
+def test_a_line_may_begin_with_a_name(saved, lines):
+    ran, (named, plain, added, literal) = lines("@red\nbread\n@red  a blue wall^2\ntext:@red\n")
+    assert ran.exit_code == 0
+    assert [answer["line"] for answer in (named, plain, added, literal)] == [1, 2, 3, 4]
+    alone = saved("query", "@red", "--json").json
+    assert len(named["hits"]) == 3, "the search's own number"
+    assert (named["query"], named["hits"]) == (alone["query"], alone["hits"])
+    assert len(plain["hits"]) > 3
+    assert plain["hits"] == saved("query", "bread", "--json").json["hits"]
+    assert added["query"] == ["a red picture", "a blue wall^2"]
+    assert added["hits"] == saved("query", "@red", "a blue wall^2", "--json").json["hits"]
+    assert literal["query"] == ["@red"]
+
+
+def test_options_and_marks_are_added_to_the_search_of_a_line(saved, lines):
+    arguments = ("-k", "2", "--minus", "bread", "--to", "text")
+    _, (named,) = lines("@red\n", *arguments)
+    alone = saved("query", "@red", "--json", *arguments).json
+    assert (named["query"], named["hits"]) == (["a red picture", "-bread"], alone["hits"])
+    assert {hit["modality"] for hit in named["hits"]} == {"text"}
+    assert len(named["hits"]) == 2
+    _, (literal,) = lines("@red\n", "--text")
+    assert literal["query"] == ["@red"]
+
+
+def test_a_line_with_a_wrong_name_is_said_and_the_others_go_on(saved, own, lines):
+    saved("save", "gone", own.folder / "red.png")
+    kept = own.home / "saved" / "gone.json"
+    kept.write_text(kept.read_text().replace("red.png", "no.png"))
+    ran, answers = lines("@blue sky\n@red\n@gone\n@red file:nowhere\n@ red\n")
+    assert ran.exit_code == 1
+    assert [(answer["line"], answer["query"]) for answer in answers] == [(2, ["a red picture"]), (5, ["@ red"])]
+    unknown, gone, wrong = (line for line in ran.stderr.splitlines() if line.startswith("mmsearch: "))
+    assert (
+        unknown
+        == "mmsearch: line 1: no search is saved as @blue; there are: @gone, @red; text:@blue takes it literally"
+    )
+    assert gone.startswith("mmsearch: line 3: @gone: ")
+    assert "no.png" in gone
+    assert wrong.startswith("mmsearch: line 4: no file at nowhere")
+
+
+def test_looks_are_not_those_of_lines(saved):
+    ran = saved("query", "-", "--new")
+    assert (ran.code, ran.err.count("\n")) == (2, 1)
+    assert "query @NAME --new" in ran.err
 
 
 def test_new(saved, own):
