@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import Hint, HintKind, MMSearchError, UsageError
-from mmsearch.hits import Answer, Hits
+from mmsearch.hits import Answer, Hit, Hits
 from mmsearch.indexes import Sought
 from mmsearch.notices import Notice, NoticeKind
 from mmsearch.retrieval.encoders.protocol import Encoder, embeds_texts
@@ -234,61 +234,79 @@ def _find(
     """The hits of each query that was embedded, by its number, and notices on what was left out."""
     wanted = candidates_wanted(options)
     near = None if options.copies else near_copies(session.snapshot)
-    looked_up = wanted if near is None else wanted + EXTRA
-    depth = _SPANS_PER_HIT * looked_up if options.all_spans else None
-    found_rows: dict[int, FoundRows] = {}
     own_notices: dict[int, list[Notice]] = {}
+    levels_unknown: dict[tuple[int, Space], list[Notice]] = {}
     searchers = {space: session.searcher(space) for space in embedded.vectors}
     asked = list(searchers.values())
     counter = _piece_counter(session, asked)
     words = _words_asked(queries, options, asked, counter)
     if options.mode != "semantic":
         excluded = _without_unwanted(queries, asked, counter, excluded)
-    for space, vectors in embedded.vectors.items():
-        for numbers in _alike(vectors, words).values():
-            phrases = words[numbers[0]].phrases if numbers[0] in words else ()
-            own_scope = replace(
-                scope,
-                excluded=[excluded.get(i, ()) for i in numbers] if excluded else [],
-                phrases=phrases,
-                lexical=options.mode == "lexical",
-            )
-            found = searchers[space].find(
-                [vectors[i] for i in numbers],
-                looked_up,
-                own_scope,
-                depth=depth,
-                words=[None if options.mode == "semantic" else words.get(i) for i in numbers],
-            )
-            for i, own in zip(numbers, found, strict=True):
-                found_rows[i] = found_rows[i] + own if i in found_rows else own
-                if options.min_level not in (None, LEVELS[-1]) and i in embedded.understood:
-                    own_notices.setdefault(i, []).extend(_levels_unknown(own, space))
 
-    if words and (missing := sum(searcher.rows_without_words() for searcher in searchers.values())):
-        notice = Notice(NoticeKind.WORDS_NOT_INDEXED, {"rows": missing}, Hint(HintKind.INDEX_WORDS))
-        for i in words:
-            own_notices.setdefault(i, []).append(notice)
-    for i, own in found_rows.items():
-        own.understood = i in embedded.understood
+    def look_up(extra: int) -> dict[int, FoundRows]:
+        """The rows that each query finds, among which so many more answers are than are wanted."""
+        found_rows: dict[int, FoundRows] = {}
+        depth = _SPANS_PER_HIT * (wanted + extra) if options.all_spans else None
+        for space, vectors in embedded.vectors.items():
+            for numbers in _alike(vectors, words).values():
+                phrases = words[numbers[0]].phrases if numbers[0] in words else ()
+                own_scope = replace(
+                    scope,
+                    excluded=[excluded.get(i, ()) for i in numbers] if excluded else [],
+                    phrases=phrases,
+                    lexical=options.mode == "lexical",
+                )
+                found = searchers[space].find(
+                    [vectors[i] for i in numbers],
+                    wanted + extra,
+                    own_scope,
+                    depth=depth,
+                    words=[None if options.mode == "semantic" else words.get(i) for i in numbers],
+                )
+                for i, own in zip(numbers, found, strict=True):
+                    own.understood = i in embedded.understood
+                    found_rows[i] = found_rows[i] + own if i in found_rows else own
+                    if options.min_level not in (None, LEVELS[-1]) and own.understood:
+                        levels_unknown[i, space] = _levels_unknown(own, space)
+        return found_rows
 
     def similarity(one: Row, other: Row) -> float:
         """The cosine of two rows' stored vectors; 0 where they are of two spaces."""
         cosines = (session.searcher(space).cosine(one, other) for space in embedded.vectors)
         return next((cosine for cosine in cosines if cosine is not None), 0.0)
 
-    lists = rank(
-        list(found_rows.values()),
-        wanted,
-        first=options.offset if options.sort == "relevance" else 0,
-        to=scope.to,
-        min_level=options.min_level,
-        similarity=similarity if options.all_spans else None,
-        words=[None if options.mode == "semantic" else words.get(i) for i in found_rows],
-        lexical=options.mode == "lexical",
-        near=near,
-        unfold=options.copies,
-    )
+    def ranked(found_rows: dict[int, FoundRows]) -> list[list[Hit]]:
+        return rank(
+            list(found_rows.values()),
+            wanted,
+            first=first,
+            to=scope.to,
+            min_level=options.min_level,
+            similarity=similarity if options.all_spans else None,
+            words=[None if options.mode == "semantic" else words.get(i) for i in found_rows],
+            lexical=options.mode == "lexical",
+            near=near,
+            unfold=options.copies,
+        )
+
+    first = options.offset if options.sort == "relevance" else 0
+    extra = 0 if near is None else EXTRA
+    found_rows = look_up(extra)
+    lists = ranked(found_rows)
+    while near is not None:
+        few = (i for i, own in zip(found_rows, lists, strict=True) if len(own) < wanted - first)
+        folded = max((near.folded(row.path for row in found_rows[i].rows) for i in few), default=0)
+        if folded <= extra:
+            break
+        extra = 2 * folded
+        found_rows = look_up(extra)
+        lists = ranked(found_rows)
+    for (i, _), notices in levels_unknown.items():
+        own_notices.setdefault(i, []).extend(notices)
+    if words and (missing := sum(searcher.rows_without_words() for searcher in searchers.values())):
+        notice = Notice(NoticeKind.WORDS_NOT_INDEXED, {"rows": missing}, Hint(HintKind.INDEX_WORDS))
+        for i in words:
+            own_notices.setdefault(i, []).append(notice)
     hits = zip(found_rows, lists, strict=True)
     return {i: Hits(in_order(own, session.snapshot, options)) for i, own in hits}, own_notices
 

@@ -17,7 +17,7 @@ from mmsearch.retrieval.store.snapshot import Snapshot
 
 TABLE = "duplicates"
 EXTRA = 32
-"""Rows that are looked up besides, in the place of copies."""
+"""Answers that are looked up besides, in the place of copies; more where these do not suffice."""
 
 
 class NearCopies:
@@ -34,6 +34,11 @@ class NearCopies:
         key = path_key(path)
         at = int(np.searchsorted(self._keys, key))
         return int(self._groups[at]) if at < len(self._keys) and int(self._keys[at]) == key else None
+
+    def folded(self, paths: Iterable[str]) -> int:
+        """How many of some files another one of them stands for."""
+        groups = [group for path in set(paths) if (group := self.group(path)) is not None]
+        return len(groups) - len(set(groups))
 
     def paths(self, groups: Iterable[int]) -> dict[int, list[str]]:
         """The paths of the files of some groups that are still rows of the collection."""

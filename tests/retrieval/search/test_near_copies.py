@@ -60,3 +60,44 @@ def test_without_a_table_nothing_is_looked_up(grouped):
     grouped.set_side_table("duplicates", None)
     assert near_copies(grouped.searcher(grouped.manifest.find_space("s")).snapshot) is None
     assert found(grouped) == NAMES
+
+
+@pytest.fixture
+def crowded(tmp_path: Path) -> Collection:
+    """200 pictures that are copies of one another, nearer to the first axis than five others."""
+    made = Collection.create(tmp_path / "c.mms", model=None)
+    angles = np.concatenate([np.arange(200) * 1e-3, 0.5 + np.arange(5) * 0.1])
+    paths = [f"/pictures/{i}.jpg" for i in range(205)]
+    ids = made.add(np.stack([np.cos(angles), np.sin(angles)], axis=1), paths=paths, modality="image", space="s")
+    members = sorted((path_key(paths[i]), int(ids[i])) for i in range(200))
+    keys, rows = zip(*members, strict=True)
+    made.set_side_table("duplicates", pa.table({"key": list(keys), "id": list(rows), "group": [7] * 200}))
+    return made
+
+
+def test_a_large_group_leaves_as_many_hits_as_there_are_answers(crowded):
+    names = [f"/pictures/{i}.jpg" for i in range(200, 205)]
+    assert found(crowded, k=4)[1:] == names[:3]
+    assert found(crowded, k=2, offset=2) == names[1:3]
+    assert found(crowded, k=50)[1:] == names
+    several = crowded.search_many([[1.0, 0.0], [0.0, 1.0]], k=4, space="s")
+    assert [len(hits) for hits in several] == [4, 4]
+
+
+def test_rows_are_looked_up_once_where_copies_leave_enough(grouped, crowded, monkeypatch):
+    from mmsearch.retrieval.search.searcher import Searcher
+
+    asked: list[int] = []
+    find = Searcher.find
+
+    def counted(self, queries, k, *args, **options):
+        asked.append(k)
+        return find(self, queries, k, *args, **options)
+
+    monkeypatch.setattr(Searcher, "find", counted)
+    found(grouped, k=4)
+    found(grouped, k=50)
+    assert asked == [36, 82]
+    asked.clear()
+    found(crowded, k=4)
+    assert 2 <= len(asked) <= 5
