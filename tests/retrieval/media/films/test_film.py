@@ -15,6 +15,7 @@ from PIL import Image
 
 from mmsearch.errors import DecodeError
 from mmsearch.retrieval.media.container import Clock
+from mmsearch.retrieval.media.films import film as film_module
 from mmsearch.retrieval.media.films.animation import is_animated
 from mmsearch.retrieval.media.films.film import Film, Shot, frames_between
 from mmsearch.retrieval.media.films.frames import open_film
@@ -189,6 +190,98 @@ def test_a_frame_has_the_pixels_that_a_picture_of_it_would_have(noise: Callable,
         whole = next(open_film(io.BytesIO(data), "mp4", LIMIT).frames()).picture()
         assert whole.size == size
         assert np.abs(shot.frames[0].astype(int) - transform.apply(whole)).mean() <= levels
+
+
+def pan(seed: int, first: int, count: int, size: tuple[int, int] = (160, 120)) -> list[Image.Image]:
+    """What a camera shows that moves slowly over smooth blobs."""
+    blobs = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    wide = Image.fromarray(blobs).resize((640, 480), Image.Resampling.BICUBIC)
+    return [wide.crop((first + step, 50, first + step + 160, 170)).resize(size) for step in range(count)]
+
+
+CHANGES: dict[str, tuple[dict, dict]] = {
+    "444": ({}, {"pix_fmt": "yuv444p"}),
+    "10 bits": ({}, {"pix_fmt": "yuv420p10le"}),
+    "8 bits": ({"pix_fmt": "yuv420p10le"}, {}),
+    "range": ({}, {"pix_fmt": "yuvj420p"}),
+    "colours": (
+        {"options": {"x264-params": "colormatrix=bt709"}},
+        {"options": {"x264-params": "colormatrix=smpte170m"}},
+    ),
+    "size": ({}, {"size": (320, 240)}),
+}
+
+
+def changing(films: ModuleType, change: str) -> bytes:
+    """A shot of six seconds that changes its pixel format or the like after 4.5; the large frame is one before that."""
+    data = b""
+    for first, count, given in zip((0, 45), (45, 15), CHANGES[change], strict=True):
+        size = given.get("size", (160, 120))
+        how = {name: value for name, value in given.items() if name != "size"}
+        data += films.film(pan(7, first, count, size), format="mpegts", fps=10, **how)
+    return data
+
+
+def kept_both_ways(
+    data: bytes, format: str, monkeypatch: pytest.MonkeyPatch
+) -> tuple[list[Shot], int, list[Shot], int]:
+    """Shots if sampled frames are converted at once, how many were; the same if they wait until their shot ends."""
+    found: list = []
+    real = film_module.frame_pixels
+    for most in (0, 1 << 40):
+        times: list[float] = []
+        monkeypatch.setattr(film_module, "_MAX_HELD_BYTES", most)
+        monkeypatch.setattr(
+            film_module, "frame_pixels", lambda frame, how, into=times: into.append(frame.time) or real(frame, how)
+        )
+        film = Film(io.BytesIO(data), format, SMALL, max_pixels=LIMIT, keep_side=96)
+        found += [list(film.shots()), len(times)]
+    return tuple(found)
+
+
+def assert_same(some: list[Shot], others: list[Shot]) -> None:
+    for one, other in zip(some, others, strict=True):
+        stretch, other_stretch = ((shot.start_s, shot.end_s, shot.times, shot.continues) for shot in (one, other))
+        assert stretch == other_stretch
+        assert one.frames.tobytes() == other.frames.tobytes()
+        assert one.middle is not None
+        assert other.middle is not None
+        assert (one.middle.size, one.middle.tobytes()) == (other.middle.size, other.middle.tobytes())
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_frames_that_wait_are_those_that_do_not_though_the_film_changes(
+    change: str, films: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = changing(films, change)
+    formats = [
+        (frame.decoded.format.name, int(frame.decoded.color_range), int(frame.decoded.colorspace), frame.size)
+        for frame in open_film(io.BytesIO(data), "mpegts", LIMIT).frames()
+    ]
+    at_once, converted, waited, wanted = kept_both_ways(data, "mpegts", monkeypatch)
+    (shot,) = at_once
+    assert shot.times[0] < 4.5 < shot.times[-1]
+    assert len(set(formats)) == 2
+    assert (converted, wanted) == (6, 4)
+    assert_same(at_once, waited)
+
+
+def test_frames_that_wait_are_those_that_do_not_in_shots_long_and_short(
+    films: ModuleType, encoded: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures = [*pan(1, 0, 70), *pan(2, 0, 12), *pan(3, 0, 3), *pan(4, 40, 30)]
+    options = {"bf": "3", "g": "25"}
+    coded = {
+        "mp4": films.film(pictures, fps=5, options=options),
+        "mkv": films.film(pictures, format="matroska", fps=5, pix_fmt="yuv420p10le", options=options),
+        "gif": encoded(pictures[0], "gif", save_all=True, append_images=pictures[5::5], duration=1000),
+    }
+    for format, data in coded.items():
+        at_once, converted, waited, wanted = kept_both_ways(data, format, monkeypatch)
+        assert len(at_once) >= 3, format
+        assert any(shot.continues for shot in at_once)
+        assert wanted == sum(len(shot.frames) for shot in waited) < converted
+        assert_same(at_once, waited)
 
 
 def test_facts_are_those_of_the_film(films: ModuleType) -> None:
