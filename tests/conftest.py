@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import json
 import os
+import signal
 import sys
 import textwrap
 from collections.abc import Callable
@@ -21,6 +22,10 @@ from PIL import Image, ImageDraw
 
 # OpenMP threads that spin while they wait make FAISS many times slower where tests share few processors.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# A shell has its background jobs ignore Ctrl-C, and so would all processes that tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from mmsearch import Collection
 from mmsearch.indexes import gpu
