@@ -23,6 +23,10 @@ def _resized(low: float, high: float) -> Edit:
     return edit
 
 
+def _doubled(image: Image.Image, random: Random) -> Image.Image:
+    return image.resize((image.width * 2, image.height * 2), Image.Resampling.BICUBIC)
+
+
 def _same(image: Image.Image, random: Random) -> Image.Image:
     return image
 
@@ -132,12 +136,32 @@ EDITS: dict[str, tuple[Edit, str, dict[str, int]]] = {
 }
 """The kinds of edits."""
 
+KEPT_EDITS: dict[str, tuple[Edit, str, dict[str, int]]] = {
+    "enlarged 1.5": (_resized(1.5, 1.5), ".jpg", {"quality": 90}),
+    "enlarged 2": (_resized(2, 2), ".jpg", {"quality": 90}),
+    "enlarged 2 bicubic": (_doubled, ".jpg", {"quality": 75}),
+    "bordered": (_bordered, ".jpg", {"quality": 90}),
+    "text": (_text, ".jpg", {"quality": 90}),
+    "logo": (_logo, ".jpg", {"quality": 90}),
+    "quality 30": (_same, ".jpg", {"quality": 30}),
+    "half": (_resized(0.5, 0.5), ".jpg", {"quality": 90}),
+    "two thirds": (_resized(0.67, 0.67), ".jpg", {"quality": 90}),
+    "png": (_same, ".png", {}),
+}
+"""Edits of which the original is to be kept."""
+
 TURNS = ("turned 90", "turned 180", "turned 270")
 
 
-def write_edit(kind: str, photo: Path, folder: Path, random: Random) -> Path:
+def write_edit(
+    kind: str,
+    photo: Path,
+    folder: Path,
+    random: Random,
+    edits: dict[str, tuple[Edit, str, dict[str, int]]] | None = None,
+) -> Path:
     """Write an edit of a photograph to a folder; returns its path."""
-    edit, ending, saved = EDITS[kind]
+    edit, ending, saved = EDITS[kind] if edits is None else edits[kind]
     with Image.open(photo) as opened:
         image = ImageOps.exif_transpose(opened).convert("RGB")
     made = edit(image, random)

@@ -1,12 +1,13 @@
 """Duplicates: made edits of photographs found among them, look-alikes told apart, films, sounds, a million vectors.
 
-``python benchmarks/duplicates.py`` runs all parts; ``--parts pictures lookalikes films sounds scale`` some.
+``python benchmarks/duplicates.py`` runs all parts; ``--parts pictures kept lookalikes films sounds scale`` some.
 """
 
 from __future__ import annotations
 
 import argparse
 import resource
+import shutil
 import tempfile
 import time
 from collections import Counter, defaultdict
@@ -18,7 +19,7 @@ from typing import Any
 import av
 import numpy as np
 from data import MissingDataError, data_set
-from duplicate_edits import EDITS, TURNS, write_edit, write_photo
+from duplicate_edits import EDITS, KEPT_EDITS, TURNS, write_edit, write_photo
 from duplicate_negatives import write_lookalikes
 from run import write_results
 from synthetic import BLOCK, Generator
@@ -111,6 +112,44 @@ def measure_pictures(step: int) -> list[Measurement]:
         {"part": "pictures", "kind": kind, "copies": len(own), "recall": round(float(np.mean(own)), 4)}
         for kind, own in sorted(by_kind.items())
     ]
+    return lines
+
+
+def measure_kept(step: int) -> list[Measurement]:
+    """Whether the original is kept: photographs as they are with one edit each, and some with all edits."""
+    photos = sorted(data_set("flickr8k_dev500").glob("images/*"))[::step]
+    kinds = list(KEPT_EDITS)
+    lines: list[Measurement] = []
+    for run, some, each in (("one edit", photos, 1), ("all edits", photos[: len(photos) // 10], len(kinds))):
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name) / "edits"
+            folder.mkdir()
+            files, kind_of_photo = [], {}
+            for i, photo in enumerate(some):
+                files.append(Path(shutil.copy(photo, folder)))
+                for j in range(each):
+                    kind = kinds[(i + j) % len(kinds)]
+                    kind_of_photo[photo.stem] = "all" if each > 1 else kind
+                    files.append(write_edit(kind, photo, folder, np.random.default_rng([11, i, j]), KEPT_EDITS))
+            with Collection.create(Path(name) / "c.mms", model="mini") as collection:
+                collection.index(files, ocr="off")
+                before = _cpu()
+                find_duplicates(collection, keep="oldest")
+                compared = _cpu()
+                found = find_duplicates(collection)
+                measured = _cpu()
+        right: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
+        for group in found:
+            files_of = [group.kept, *group.copies]
+            plain = max(files_of, key=lambda f: ((f.record.width or 0) * (f.record.height or 0), f.size))
+            kept = group.kept.path, plain.path
+            right[kind_of_photo[stem(group.kept.path)]].append(("~" not in kept[0], "~" not in kept[1]))
+        for kind, own in right.items():
+            shares = np.mean(own, axis=0).round(3).tolist()
+            names = {"kind": kind, "groups": len(own), "original_kept": shares[0], "by_pixels_and_bytes": shares[1]}
+            lines.append({"part": "kept", "run": run, **names})
+        lines.append({"part": "kept", "run": run, "files": len(files), "compare_cpu_s": round(compared - before, 1)})
+        lines[-1]["measure_cpu_s"] = round(measured - compared, 1)
     return lines
 
 
@@ -308,13 +347,14 @@ def measure_scale(rows: int, copies: int) -> list[Measurement]:
 def main() -> None:
     """Run the parts, print the lines, and write them."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--parts", nargs="*", default=["pictures", "lookalikes", "films", "sounds", "scale"])
+    parser.add_argument("--parts", nargs="*", default=["pictures", "kept", "lookalikes", "films", "sounds", "scale"])
     parser.add_argument("--step", type=int, default=1, help="of the photographs, every so-manieth")
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     options = parser.parse_args()
     parts = {
         "pictures": lambda: measure_pictures(options.step),
+        "kept": lambda: measure_kept(options.step),
         "lookalikes": measure_lookalikes,
         "films": measure_films,
         "sounds": measure_sounds,

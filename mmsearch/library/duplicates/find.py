@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from mmsearch import Progress
 from mmsearch.collection import Collection
 from mmsearch.errors import CollectionBusyError, Hint, HintKind, ReadOnlyError, UsageError
+from mmsearch.hits import Record
+from mmsearch.library.duplicates.detail import DETAIL_TABLE, details_of, details_table, read_details
 from mmsearch.library.duplicates.files import Files, Ints, RowVectors, in_scope, read_files
 from mmsearch.library.duplicates.films import LEAST_COSINE, Alike, alike, compare_films
 from mmsearch.library.duplicates.groups import Grouping, units
@@ -67,8 +69,9 @@ def find_duplicates(
         to: modalities of the files, default all.
         under: only files in this folder, compared with one another.
         where: only files that fulfil a condition on their columns, such as ``width > 1000``.
-        keep: which file of a group is kept: ``largest`` (most pixels, longest, with the name of a camera, then most
-            bytes), ``oldest`` or ``newest`` (by when it was taken, else changed), ``first-path`` (in the order of the
+        keep: which file of a group is kept: ``largest`` (most pixels that show something, so no enlarged or bordered
+            copy; longest; with the name of a camera; then most bytes, but a JPEG before what was saved from it without
+            loss), ``oldest`` or ``newest`` (by when it was taken, else changed), ``first-path`` (in the order of the
             alphabet).
         kinds: what to look for: ``exact`` (the same content), ``near`` (pictures that were changed), ``burst``
             (pictures of the same, taken within seconds), ``film``, ``sound``. Default all but ``burst``.
@@ -98,6 +101,9 @@ def find_duplicates(
     if "sound" in kinds:
         run.find_timed("audio", is_whole)
     grouping = run.grouping(kinds, keep)
+    if pictures := grouping.pictures_to_measure():
+        run.measure(pictures)
+        grouping = run.grouping(kinds, keep)
     for _ in range(_ROUNDS):
         if not (missing := grouping.missing()):
             break
@@ -132,6 +138,13 @@ class _Run:
         self._workers, self._watch = workers, watch
         self._known: Known = read_known(collection, files.first_rows)
         self._changed = False
+        self._details = read_details(collection)
+        self._measured = False
+
+    def measure(self, pictures: Sequence[Record]) -> None:
+        """Measure how much pictures of groups show, and remember it."""
+        self._details |= details_of(pictures, self._workers)
+        self._measured = True
 
     def find_pictures(self, is_whole: bool) -> None:
         """Compare pictures that are near by their vectors, and were not compared before."""
@@ -237,6 +250,7 @@ class _Run:
             exact="exact" in kinds,
             keep=keep,
             read=self._collection.records,
+            details=self._details,
         )
 
     def remember(self, groups: Sequence[DuplicateGroup] | None) -> None:
@@ -245,6 +259,10 @@ class _Run:
         if self._changed:
             tables[PAIRS_TABLE] = pairs_table(self._known)
             tables[SEEN_TABLE] = pa.table({"id": pa.array(self._known.seen)})
+        if self._measured:
+            there = np.isin(list(self._details), self._files.first_rows).tolist()
+            own = zip(self._details.items(), there, strict=True)
+            tables[DETAIL_TABLE] = details_table(dict(item for item, is_there in own if is_there))
         if groups is not None:
             table = _groups_table(groups)
             before = self._collection.side_table(GROUPS_TABLE)

@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Callable, Iterable, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.hits import Record
+from mmsearch.library.duplicates.detail import Detail, is_compressed_hard, is_enlarged
 from mmsearch.library.duplicates.files import Files, Ints, same_file
 from mmsearch.library.duplicates.known import Known, Pair
 from mmsearch.library.duplicates.propose import components
 from mmsearch.library.duplicates.results import DuplicateFile, DuplicateGroup
+
+_OF_ONE_SIZE = ("resized", "recompressed", "overlaid")  # reasons of pairs that show as much as one another
+_SAME_PIXELS, _BORDERED = 0.93, 1.02
+_LOSSY = (".jpg", ".jpeg", ".jfif", ".heic", ".heif")
 
 ReadRecords = Callable[[Sequence[int]], list[Record]]
 
@@ -52,6 +57,7 @@ class Grouping:
         exact: whether files of one content are copies.
         keep: the rule by which one is kept.
         read: reads rows by their ids.
+        details: what was measured of pictures, by the row that their content was compared by.
     """
 
     def __init__(
@@ -64,9 +70,11 @@ class Grouping:
         exact: bool,
         keep: str,
         read: ReadRecords,
+        details: Mapping[int, Detail] | None = None,
     ) -> None:
         self._known, self._keep, self._exact = known, keep, exact
         self._reasons = reasons
+        self._details = details or {}
         places = np.flatnonzero(asked & (files.sizes > 0))
         rows = units(files, asked)
         pairs = [pair for pair in known.pairs.values() if pair.reason in reasons]
@@ -135,8 +143,56 @@ class Grouping:
 
     def _split(self, members: Sequence[Member]) -> tuple[Member, list[Member]]:
         """The one to keep, and the others in the same order."""
-        ordered = sorted(members, key=_ORDERS[self._keep])
-        return ordered[0], ordered[1:]
+        if self._keep != "largest":
+            ordered = sorted(members, key=_ORDERS[self._keep])
+            return ordered[0], ordered[1:]
+        known = [detail for member in members if (detail := self._details.get(member.of)) is not None]
+        sizes = _bytes_of_originals(members, self._details) if len(known) > 1 else {}
+
+        def as_good(member: Member) -> Any:
+            record, size = member.record, member.size
+            own = sizes.get(member.of, size)
+            return not record.camera, -own, size, _modified(member), _first_path(member)
+
+        ordered = sorted(members, key=lambda member: (-self._shown(member), *as_good(member)))
+        kept = ordered[0]
+        for member in ordered[1:] if len(known) > 1 else ():
+            if self._is_better(member, kept, as_good):
+                kept = member
+        return kept, [member for member in ordered if member is not kept]
+
+    def _shown(self, member: Member) -> float:
+        """How much a file holds, without an added border."""
+        detail = self._details.get(member.of)
+        return _extent(member) if detail is None else detail.pixels
+
+    def _is_better(self, member: Member, kept: Member, as_good: Callable[[Member], Any]) -> bool:
+        """Whether a picture with fewer pixels inside its border is to be kept: the other has a border, or was enlarged
+        from it."""
+        detail, other = self._details.get(member.of), self._details.get(kept.of)
+        if detail is None or other is None or member.of == kept.of:
+            return False
+        pair = self._pair(kept, member)
+        if detail.pixels >= _SAME_PIXELS * other.pixels:
+            if _extent(member) != _extent(kept):
+                bordered = max(_extent(member) / detail.pixels, _extent(kept) / other.pixels) > _BORDERED
+                return bordered and _extent(member) < _extent(kept)
+            if pair is not None and pair.reason == "overlaid":  # what is laid over a picture comes later
+                return _age(member) < _age(kept)
+            return bool(as_good(member) < as_good(kept))
+        if pair is not None and pair.reason not in _OF_ONE_SIZE:
+            return False
+        sides = (member.record, member.size, detail), (kept.record, kept.size, other)
+        return is_enlarged(other, detail) and not is_compressed_hard(*sides)
+
+    def pictures_to_measure(self) -> list[Record]:
+        """Of the pictures that are in a group with others of another content, those of which no details are known."""
+        asked: dict[int, Record] = {}
+        for members in self._parts if self._keep == "largest" else ():
+            pictures = {m.of: m.record for m in members if m.record.modality == "image" and m.record.span is None}
+            if len(pictures) > 1:
+                asked |= {unit: record for unit, record in pictures.items() if unit not in self._details}
+        return [replace(record, id=unit) for unit, record in asked.items()]
 
     def _copy(self, kept: Member, member: Member) -> DuplicateFile | None:
         if member.of == kept.of:
@@ -160,6 +216,21 @@ def _group_id(rows: Iterable[int], ids: dict[int, int], taken: set[int]) -> int:
     return number
 
 
+def _bytes_of_originals(members: Sequence[Member], details: Mapping[int, Detail]) -> dict[int, int]:
+    """Bytes of the JPEG of equal pixels, by the row of a content: a picture that was saved again without loss has more
+    bytes than its original, and shows no more."""
+    smallest: dict[int, int] = {}
+    for member in members:
+        detail = details.get(member.of)
+        if detail is not None and member.record.path.lower().endswith(_LOSSY):
+            smallest[detail.checksum] = min(smallest.get(detail.checksum, member.size), member.size)
+    return {
+        member.of: smallest[detail.checksum]
+        for member in members
+        if (detail := details.get(member.of)) is not None and detail.checksum in smallest
+    }
+
+
 def _extent(member: Member) -> float:
     """How much a file holds: pixels of a picture, of a film times seconds; seconds of a sound."""
     record = member.record
@@ -174,6 +245,11 @@ def _modified(member: Member) -> float:
         return 0.0
 
 
+def _age(member: Member) -> tuple[bool, float]:
+    """Smaller for what is more likely to be the original of a picture with something over it."""
+    return not member.record.camera, _modified(member)
+
+
 def _made(member: Member) -> dt.datetime:
     return member.record.taken_at or dt.datetime.fromtimestamp(_modified(member))
 
@@ -184,13 +260,6 @@ def _first_path(member: Member) -> Any:
 
 
 _ORDERS: dict[str, Callable[[Member], Any]] = {
-    "largest": lambda member: (
-        -_extent(member),
-        not member.record.camera,
-        -member.size,
-        _modified(member),
-        _first_path(member),
-    ),
     "oldest": lambda member: (_made(member), _modified(member), -_extent(member), _first_path(member)),
     "newest": lambda member: (-_made(member).timestamp(), -_modified(member), -_extent(member), _first_path(member)),
     "first-path": lambda member: member.record.path,
