@@ -18,7 +18,7 @@ from mmsearch.hits import Record
 from mmsearch.library.groups.cluster import Floats
 from mmsearch.library.groups.files import NO_DATE, Files
 from mmsearch.library.groups.labels import own_labels
-from mmsearch.library.groups.names import Name, names_by_texts, names_by_vectors
+from mmsearch.library.groups.names import Name, names_by_texts, names_by_vectors, told_apart
 from mmsearch.library.groups.results import Group, GroupKind
 from mmsearch.library.groups.vocabulary import word_vectors
 from mmsearch.types import Modality, Space
@@ -185,12 +185,15 @@ def _names(
 def own_labels_first(names: Sequence[Name], labels: Sequence[str | None]) -> list[Name]:
     """Names with the person's own labels in front; where two groups have the same one, the nearest word tells them."""
     often = Counter(labels)
-    return [
-        name
-        if label is None
-        else Name(label if often[label] == 1 else f"{label}, {name.text}", True, (label, *name.words))
-        for name, label in zip(names, labels, strict=True)
-    ]
+    labelled = []
+    for name, label in zip(names, labels, strict=True):
+        if label is not None:
+            others = [word for word in name.text.split(", ") if word != label]
+            others = others or [word for word in name.words if word != label][:1]
+            text = label if often[label] == 1 else ", ".join([label, *others])
+            name = Name(text, True, tuple(dict.fromkeys((label, *name.words))))
+        labelled.append(name)
+    return told_apart(labelled)
 
 
 def _texts(collection: Collection, ids: NDArray[np.int64]) -> list[str]:

@@ -111,14 +111,14 @@ def names_by_texts(texts: Sequence[Sequence[str]]) -> list[Name]:
         taken.update(chosen)
         share = count[chosen[0]] / max(1, len(own)) if chosen else 0.0
         names.append(Name(", ".join(chosen) or "unnamed", share >= 1 / 3, tuple(ranked[:WORDS_TOLD])))
-    return _told_apart(names)
+    return told_apart(names)
 
 
 def _words(text: str) -> list[str]:
     return [word.lower() for word in _LETTERS.findall(text) if len(word) >= _LEAST_LETTERS]
 
 
-def _told_apart(names: Sequence[Name]) -> list[Name]:
+def told_apart(names: Sequence[Name]) -> list[Name]:
     """The same names, with a number after those that are there twice."""
     seen: Counter[str] = Counter()
     apart = []

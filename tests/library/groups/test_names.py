@@ -73,3 +73,11 @@ def test_two_groups_of_one_label_are_told_apart():
         ("sea", False),
     ]
     assert own_labels_first(names[:1], ["garden"])[0].words == ("garden", "rose")
+
+
+def test_a_label_is_not_said_twice():
+    names = [Name("snow, dog", True, ("snow", "dog")), Name("dog", True, ("dog", "puppy")), Name("dog", True, ("dog",))]
+    found = own_labels_first(names, ["dog", "dog", "dog"])
+    assert [name.text for name in found] == ["dog, snow", "dog, puppy", "dog"]
+    assert found[1].words == ("dog", "puppy")
+    assert [name.text for name in own_labels_first(names[2:] * 2, ["dog", "dog"])] == ["dog", "dog (2)"]
