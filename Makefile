@@ -63,8 +63,9 @@ bench-ann: $(VENV)/.bench  ## this index engine beside its rivals (ROWS=200000);
 	$(BIN)/python benchmarks/ann.py --rows $(or $(ROWS),200000) --work .bench-ann
 	$(BIN)/python benchmarks/plot.py
 
-picture: $(VENV)/.check $(VENV)/.demo  ## make the README's pictures of the terminal and the page anew
+picture: $(VENV)/.check $(VENV)/.demo  ## make the pictures of the terminal and the page anew
 	$(BIN)/python examples/picture.py docs/terminal.svg
+	$(BIN)/python examples/picture.py docs/order.svg
 	$(BIN)/python examples/page_pictures.py docs
 
 docs: $(VENV)/.check  ## write docs/api.md from the docstrings

@@ -107,11 +107,18 @@ def words_of(drawn):
     return [[re.sub(r"^\(?-?\d+\.\d+$|^\d+$", "0", word) for word in words] for _, words in sorted(plain.items())]
 
 
-def test_the_picture_of_the_terminal_shows_what_the_commands_print_now(tmp_path):
-    run_example("picture.py", tmp_path / "terminal.svg", PYTHONPATH=str(EXAMPLES.parent))
-    drawn = (tmp_path / "terminal.svg").read_text("utf-8")
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("terminal.svg", {"media/chelsea.jpg", "media/holiday.mp4", "media/clock.wav", "00:00:12–00:00:16"}),
+        ("order.svg", {"media/chelsea.jpg", "resized", "cropped", "@cats:"}),
+    ],
+)
+def test_the_picture_of_the_terminal_shows_what_the_commands_print_now(tmp_path, name, found):
+    run_example("picture.py", tmp_path / name, PYTHONPATH=str(EXAMPLES.parent))
+    drawn = (tmp_path / name).read_text("utf-8")
     assert drawn.startswith("<svg")
-    assert words_of(drawn) == words_of((EXAMPLES.parent / "docs" / "terminal.svg").read_text("utf-8"))
+    assert words_of(drawn) == words_of((EXAMPLES.parent / "docs" / name).read_text("utf-8"))
     words = [word for line in words_of(drawn) for word in line]
-    assert {"media/chelsea.jpg", "media/holiday.mp4", "media/clock.wav", "00:00:12–00:00:16"} <= set(words)
+    assert found <= set(words)
     assert not re.findall(r'url\("?https?:', drawn), "whoever looks at it fetches nothing"
