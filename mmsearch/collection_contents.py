@@ -283,7 +283,7 @@ class CollectionContents:
         return iter_vectors(self._session, modality, space, from_id, rows)
 
     def side_table(self, name: str) -> pa.Table | None:
-        """A table beside the rows, such as ``tags``; None if there is none (see `Collection.set_side_table`).
+        """A table beside the rows, such as ``tags``; None if there is none (see `Collection.set_side_tables`).
 
         Args:
             name: of the table.

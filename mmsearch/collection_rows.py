@@ -100,18 +100,17 @@ class CollectionRows:
             change_facts(writer, ids, facts)
         self._session.reopen()
 
-    def set_side_table(self, name: str, table: ArrowStream | None) -> None:
-        """Keep a table beside the rows, in place of the one of the same name; None takes that out.
+    def set_side_tables(self, tables: Mapping[str, ArrowStream | None]) -> None:
+        """Keep tables beside the rows, in place of those of the same names, all or none of it; None takes one out.
 
         It is meant for what was computed from the rows, such as labels, with a column ``id`` of row ids. mmsearch keeps
         labels in ``tags``, for instance (see `mmsearch.library`).
 
         Args:
-            name: up to 64 characters of a to z, 0 to 9, - and _.
-            table: an Arrow table or a data frame.
+            tables: Arrow tables or data frames, by name: up to 64 characters of a to z, 0 to 9, - and _.
 
         Raises:
-            UsageError: no table can have the name.
+            UsageError: no table can have one of the names.
             CollectionBusyError: another process writes to the collection.
         """
         import pyarrow as pa
@@ -119,7 +118,7 @@ class CollectionRows:
         from mmsearch.retrieval.store.writer import open_writer
 
         with open_writer(self._session.root) as writer:
-            writer.put_side_tables({name: None if table is None else pa.table(table)})
+            writer.put_side_tables({n: None if table is None else pa.table(table) for n, table in tables.items()})
         self._session.reopen()
 
     def remove(

@@ -269,8 +269,8 @@ class _Run:
             if len(table) if before is None else not table.equals(before.replace_schema_metadata(None)):
                 tables[GROUPS_TABLE] = table
         try:
-            for name, table in tables.items():
-                self._collection.set_side_table(name, table)
+            if tables:
+                self._collection.set_side_tables(tables)
         except (CollectionBusyError, ReadOnlyError):  # the next run compares again
             return
 

@@ -126,8 +126,8 @@ class Kept:
         """Keep the tables in the collection; returns why not, if they cannot be kept."""
         told = json.dumps({"next": self.next_number, "stands": self.stands}).encode()
         try:
-            collection.set_side_table(GROUPS_TABLE, self.rows)
-            collection.set_side_table(FACTS_TABLE, self.facts.replace_schema_metadata({_METADATA: told}))
+            facts = self.facts.replace_schema_metadata({_METADATA: told})
+            collection.set_side_tables({GROUPS_TABLE: self.rows, FACTS_TABLE: facts})
         except (CollectionBusyError, ReadOnlyError) as error:
             return f"the groups were not kept, and may have other ids next time: {error}"
         return None

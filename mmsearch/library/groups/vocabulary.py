@@ -44,7 +44,7 @@ def word_vectors(collection: Collection, space: Space, modality: Modality) -> tu
     last = list(kept.items())[-_MOST_KEPT:]
     with suppress(CollectionBusyError, ReadOnlyError):  # they are embedded again next time
         columns = {"digest": [one for one, _ in last], "vectors": [data for _, data in last]}
-        collection.set_side_table(WORDS_TABLE, pa.table(columns, schema=_SCHEMA))
+        collection.set_side_tables({WORDS_TABLE: pa.table(columns, schema=_SCHEMA)})
     return names, vectors
 
 

@@ -61,7 +61,7 @@ class Run:
     def keep(self) -> None:
         """Store what was given."""
         self._kept.keep_rows(live_ids(self._collection, self._spaces))
-        self._collection.set_side_table(TABLE, self._kept.stored())
+        self._collection.set_side_tables({TABLE: self._kept.stored()})
 
     def _keys(self) -> set[str]:
         return {space.key for space in self._spaces}

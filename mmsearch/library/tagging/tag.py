@@ -83,7 +83,7 @@ def drop_tags(collection: Collection, names: str | Iterable[str] | None = None) 
     kept = KeptTags(collection.side_table(TABLE))
     before = len(kept.table)
     if names is None:
-        collection.set_side_table(TABLE, None)
+        collection.set_side_tables({TABLE: None})
         return before
     for name in [names] if isinstance(names, str) else list(names):
         if name in kept.vocabularies:
@@ -100,7 +100,7 @@ def drop_tags(collection: Collection, names: str | Iterable[str] | None = None) 
             own.labels = [label for label in own.labels if label.name != name]
             if not own.labels:
                 del kept.vocabularies[holder]
-    collection.set_side_table(TABLE, kept.stored() if kept.vocabularies else None)
+    collection.set_side_tables({TABLE: kept.stored() if kept.vocabularies else None})
     return before - len(kept.table)
 
 

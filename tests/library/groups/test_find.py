@@ -126,7 +126,7 @@ def test_changed_dates_and_labels_are_a_reason_to_group_again(made):
     collection.update_facts(ids, {"taken_at": [dt.datetime(2023, 5, 12)] * 6})
     assert [group.size for group in find_groups(collection, by="event")] == [6]
     given = {"id": ids, "label": pa.array(["hats"] * 6).dictionary_encode(), "vocabulary": ["words"] * 6}
-    collection.set_side_table("tags", pa.table(given))
+    collection.set_side_tables({"tags": pa.table(given)})
     assert find_groups(collection)[1].name == "hats"
 
 
@@ -175,7 +175,7 @@ def test_labels_of_ones_own_go_before_other_words(drawings, tmp_path):
     given = [(row, label, "words") for label, rows in labels for row in rows]
     given += [(row, "built-in", "everyday") for row in others]
     columns = dict(zip(("id", "label", "vocabulary"), zip(*given, strict=True), strict=True))
-    collection.set_side_table("tags", pa.table({**columns, "label": pa.array(columns["label"]).dictionary_encode()}))
+    collection.set_side_tables({"tags": pa.table({**columns, "label": pa.array(columns["label"]).dictionary_encode()})})
     names = [group.name for group in find_groups(collection, again=True)]
     assert (names[0], names[2]) == ("tartan", "blanket")
     assert names[1] not in ("everywhere", "built-in")

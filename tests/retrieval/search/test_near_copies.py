@@ -22,9 +22,12 @@ def grouped(tmp_path: Path) -> Collection:
     angles = np.arange(6) * 0.1
     ids = made.add(np.stack([np.cos(angles), np.sin(angles)], axis=1), paths=NAMES, modality="image", space="s")
     members = sorted((path_key(NAMES[i]), int(ids[i])) for i in (1, 3, 4))
-    made.set_side_table(
-        "duplicates",
-        pa.table({"key": [key for key, _ in members], "id": [row for _, row in members], "group": [7] * 3}),
+    made.set_side_tables(
+        {
+            "duplicates": pa.table(
+                {"key": [key for key, _ in members], "id": [row for _, row in members], "group": [7] * 3}
+            ),
+        }
     )
     return made
 
@@ -57,7 +60,7 @@ def test_a_deleted_file_hides_no_other(grouped):
 
 
 def test_without_a_table_nothing_is_looked_up(grouped):
-    grouped.set_side_table("duplicates", None)
+    grouped.set_side_tables({"duplicates": None})
     assert near_copies(grouped.searcher(grouped.manifest.find_space("s")).snapshot) is None
     assert found(grouped) == NAMES
 
@@ -71,7 +74,7 @@ def crowded(tmp_path: Path) -> Collection:
     ids = made.add(np.stack([np.cos(angles), np.sin(angles)], axis=1), paths=paths, modality="image", space="s")
     members = sorted((path_key(paths[i]), int(ids[i])) for i in range(200))
     keys, rows = zip(*members, strict=True)
-    made.set_side_table("duplicates", pa.table({"key": list(keys), "id": list(rows), "group": [7] * 200}))
+    made.set_side_tables({"duplicates": pa.table({"key": list(keys), "id": list(rows), "group": [7] * 200})})
     return made
 
 
