@@ -9,7 +9,7 @@ import click
 
 from mmsearch import UsageError
 from mmsearch.cli import completers
-from mmsearch.cli.options import collection_path, command, common_options
+from mmsearch.cli.options import collection_path, command, common_options, modalities_option, under_option
 from mmsearch.cli.output import print_json, say
 from mmsearch.cli.render import is_terminal, print_paths
 from mmsearch.types import counted, modalities_named, sized
@@ -29,14 +29,8 @@ if TYPE_CHECKING:
 )
 @click.option("--exact", is_flag=True, help="Only files of the same content; opens none.")
 @click.option("--bursts", is_flag=True, help="Also pictures of the same, taken within seconds.")
-@click.option(
-    "--to",
-    metavar="MODALITY",
-    multiple=True,
-    shell_complete=completers.modalities,
-    help="Only image, text, audio or video; repeatable.",
-)
-@click.option("--under", metavar="DIR", shell_complete=completers.folders, help="Only files in this folder.")
+@modalities_option
+@under_option
 @click.option("--where", metavar="CONDITION", help='Only files that fulfil a condition, such as "width > 1000".')
 @click.option("--paths", is_flag=True, help="Print only the paths of the copies, one per line.")
 @click.option("--print0", is_flag=True, help="Print only the paths of the copies, each ended by NUL, for xargs -0.")

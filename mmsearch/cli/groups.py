@@ -11,7 +11,14 @@ import click
 
 from mmsearch import UsageError
 from mmsearch.cli import completers
-from mmsearch.cli.options import collection_path, command, common_options, force_option
+from mmsearch.cli.options import (
+    collection_path,
+    command,
+    common_options,
+    force_option,
+    modalities_option,
+    under_option,
+)
 from mmsearch.cli.output import echo, print_json, say, terminal_safe
 from mmsearch.types import counted, modalities_named
 
@@ -31,14 +38,8 @@ if TYPE_CHECKING:
     shell_complete=completers.words("look", "event"),
     help="look (what is in the files) or event (when and where they were made).",
 )
-@click.option(
-    "--to",
-    metavar="MODALITY",
-    multiple=True,
-    shell_complete=completers.modalities,
-    help="Only image, text, audio or video; repeatable.",
-)
-@click.option("--under", metavar="DIR", shell_complete=completers.folders, help="Only files in this folder.")
+@modalities_option
+@under_option
 @click.option("--where", metavar="CONDITION", help='Only rows that fulfil a condition, such as "width > 1000".')
 @click.option("--detail", default=1.0, metavar="NUMBER", show_default=True, help="Above 1: more and smaller groups.")
 @click.option(

@@ -84,6 +84,16 @@ quiet_option = click.option("--quiet", "-q", is_flag=True, callback=_inherited, 
 verbose_option = click.option(
     "--verbose", "-v", is_flag=True, callback=_inherited, help="Print more: every file, every traceback."
 )
+modalities_option = click.option(
+    "--to",
+    metavar="MODALITY",
+    multiple=True,
+    shell_complete=completers.modalities,
+    help="Only image, text, audio or video; repeatable.",
+)
+under_option = click.option(
+    "--under", metavar="DIR", shell_complete=completers.folders, help="Only files in this folder."
+)
 force_option = click.option("--force", is_flag=True, help="Overwrite an existing file.")
 
 

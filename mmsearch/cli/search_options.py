@@ -12,6 +12,7 @@ import click
 
 from mmsearch import LineTerms, UsageError
 from mmsearch.cli import completers
+from mmsearch.cli.options import under_option
 from mmsearch.types import modalities_named
 
 DEFAULT_K = 10
@@ -55,7 +56,7 @@ _FILTERS = (
         shell_complete=completers.modalities,
         help="Answer only with image, text, audio or video; repeatable.",
     ),
-    click.option("--under", metavar="DIR", shell_complete=completers.folders, help="Only files in this folder."),
+    under_option,
     click.option("--after", metavar="DATE", help="Only files taken (else changed) on this date or later."),
     click.option("--before", metavar="DATE", help="Only files taken (else changed) before this date."),
     click.option("--where", metavar="CONDITION", help='Only rows that fulfil a condition, such as "width > 1000".'),

@@ -95,7 +95,6 @@ class Grouping:
         )
         chosen = places[wanted]
         records = {record.id: record for record in read(files.first_rows[chosen].tolist())}
-        self._parts: list[list[Member]] = []
         parts: dict[int, list[Member]] = {}
         for place, unit, part in zip(chosen.tolist(), own[wanted].tolist(), connected[wanted].tolist(), strict=True):
             record = records.get(int(files.first_rows[place]))
@@ -134,12 +133,10 @@ class Grouping:
                         copies.append(found)
                 if copies:
                     rows = [kept.record.id, *(copy.record.id for copy in copies)]
-                    made.append(self._group(kept, copies, _group_id(rows, ids, taken)))
+                    number = _group_id(rows, ids, taken)
+                    made.append(DuplicateGroup(number, DuplicateFile(kept.record, kept.size), tuple(copies)))
         made.sort(key=lambda group: (-group.freed, group.id))
         return made
-
-    def _group(self, kept: Member, copies: list[DuplicateFile], number: int) -> DuplicateGroup:
-        return DuplicateGroup(number, DuplicateFile(kept.record, kept.size), tuple(copies))
 
     def _split(self, members: Sequence[Member]) -> tuple[Member, list[Member]]:
         """The one to keep, and the others in the same order."""
