@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-fast slow check bench bench-ann picture docs gpu clean
+.PHONY: demo test test-again test-fast slow check bench bench-ann picture docs gpu clean
 
 $(VENV)/.base: pyproject.toml
 	@echo "installing mmsearch and what it needs into $(VENV); this takes a minute or more and prints nothing"
@@ -39,6 +39,9 @@ demo: $(VENV)/.demo  ## index photographs that a library ships (and PHOTOS=dir),
 
 test: $(VENV)/.test $(VENV)/npm  ## all tests, those of open_clip models included
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+
+test-again: $(VENV)/.test $(VENV)/npm  ## the tests that failed last, one at a time: whether they fail alone
+	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none -v
 
 test-fast: $(VENV)/.test  ## the tests that take less than 0.15 s each: for every change
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not slow"
