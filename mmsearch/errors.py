@@ -160,3 +160,27 @@ class ReadOnlyError(MMSearchError):
     """The collection lies where nothing can be written."""
 
     _default_hint = HintKind.NAME_COLLECTION
+
+
+class StorageError(MMSearchError):
+    """A bucket, or a folder that is used like one, does not do what was asked."""
+
+
+class StorageDeniedError(StorageError):
+    """Credentials are missing, wrong, or do not allow it."""
+
+
+class StorageUnreachableError(StorageError):
+    """No connection, no answer in time, or an answer that was cut short, after several attempts."""
+
+
+class NoSuchBucketError(StorageError):
+    """There is no bucket of this name."""
+
+
+class NoSuchObjectError(StorageError, FileNotFoundError):
+    """There is no object, or no file, at an address."""
+
+
+class ConflictError(StorageError):
+    """An object is there already, or has changed, so that it was not written or read."""

@@ -10,10 +10,11 @@ import os
 import signal
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import hypothesis
 import numpy as np
@@ -427,3 +428,31 @@ def documents() -> ModuleType:
 def written() -> ModuleType:
     """The module ``tests/written.py``, which draws pictures with words in them."""
     return module_at("written.py")
+
+
+@pytest.fixture(scope="session")
+def buckets() -> ModuleType:
+    """The module ``tests/buckets.py``: moto's S3 as a server, and servers that misbehave."""
+    return module_at("buckets.py")
+
+
+@pytest.fixture(scope="session")
+def s3_server(buckets: ModuleType) -> Iterator[Any]:
+    """moto's S3, one server for all tests of a process."""
+    pytest.importorskip("moto.server", reason="needs moto[server]")
+    pytest.importorskip("obstore", reason="needs obstore (extra `remote`)")
+    server = buckets.S3Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def s3(s3_server: Any, buckets: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A `Bucket` that is empty; the environment leads to its server."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in s3_server.environment().items():
+        monkeypatch.setenv(name, value)
+    yield buckets.Bucket(f"s3://{s3_server.new_bucket()}", s3_server, s3_server.environment())
+    s3_server.requests.clear()
+    s3_server.denies = s3_server.before_write = None

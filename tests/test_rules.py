@@ -379,6 +379,8 @@ NEVER_AT_THE_TOP = {
     "rapidocr",
     "cv2",
     "pypdfium2",
+    "obstore",
+    "fsspec",
 }
 
 R = "mmsearch.retrieval"
@@ -420,7 +422,8 @@ MAY_IMPORT = {
     },
     "mmsearch.indexes": COMMON,
     f"{R}.media": SHARED | {f"{R}.enrich"},
-    f"{R}.store": SHARED,
+    f"{R}.storage": SHARED,
+    f"{R}.store": SHARED | {f"{R}.storage"},
     f"{R}.enrich": SHARED | {f"{R}.encoders"},  # speech is read by models of the catalogue
     f"{R}.encoders": SHARED | {f"{R}.media"},
     f"{R}.places": SHARED,
