@@ -51,6 +51,12 @@ SECTIONS: dict[str, dict[str, Sequence[str]]] = {
             "CollectionDamagedError",
             "NewerFormatError",
             "ReadOnlyError",
+            "StorageError",
+            "StorageDeniedError",
+            "StorageUnreachableError",
+            "NoSuchBucketError",
+            "NoSuchObjectError",
+            "ConflictError",
         ]
     },
     "Lines of words": {"mmsearch": ["read_query", "Reading", "ReadPart", "KnownNames", "KnownPlace"]},
