@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Iterable, Sequence, Set
+from collections.abc import Hashable, Iterable, Set
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -51,31 +52,48 @@ def may_have_copies(found: Found) -> bool:
     return len(rows) > 1 and bool(scores[-1] == scores[-2])
 
 
-def copies_of(rows: Rows, found: Sequence[Row], mask: Mask | None, excluded: Set[bytes | int]) -> Copies:
-    """The rows that are equal to those found: the same content and, for a passage, the same place in it.
+class CopyKeys(NamedTuple):
+    """What rows must have that are equal to some.
+
+    Attributes:
+        places: the content and the start of the span, None for none, of rows without a time.
+        timed: the contents of rows with one.
+    """
+
+    places: Set[tuple[bytes, float | None]]
+    timed: Set[bytes]
+
+
+def copy_keys(found: Iterable[Row]) -> CopyKeys:
+    """What rows have that are equal to those found: the same content and, for a passage, the same place in it."""
+    known = [row for row in found if row.content_hash]
+    places = {(row.content_hash, row.span.start if row.span else None) for row in known if not row.is_timed}
+    return CopyKeys(places, {row.content_hash for row in known if row.is_timed})
+
+
+def copies_of(rows: Rows, keys: CopyKeys, mask: Mask | None, excluded: Set[bytes | int]) -> Copies:
+    """The rows that are equal to some.
 
     Args:
         rows: all rows of the modality.
-        found: rows of it.
+        keys: of the rows that they are equal to.
         mask: which positions may be found; None for all.
         excluded: paths that may not.
     """
     import pyarrow.compute as pc
 
-    contents = {row.content_hash for row in found if row.content_hash}
+    contents = {content for content, _ in keys.places} | keys.timed
     table = rows.facts(_COLUMNS)
     column = table["content_hash"]
     same = pc.is_in(column, value_set=pa.array(sorted(contents), column.type))
     positions = np.flatnonzero(np.asarray(same.to_numpy(zero_copy_only=False), np.bool_))
     if mask is not None:
         positions = positions[mask[positions]]
-    starts = {(row.content_hash, row.span.start if row.span else None) for row in found if not row.is_timed}
-    timed = {row.content_hash for row in found if row.is_timed}
     kept: list[int] = []
     paths: dict[bytes, dict[str, None]] = {}
     for position, facts in zip(positions.tolist(), table.take(pa.array(positions)).to_pylist(), strict=True):
         content = facts["content_hash"]
-        if facts["path"] in excluded or not (content in timed or (content, facts["span_start"]) in starts):
+        if facts["path"] in excluded or not (content in keys.timed or (content, facts["span_start"]) in keys.places):
             continue
         kept.append(position)
         paths.setdefault(content, {})[os.fsdecode(facts["path"])] = None

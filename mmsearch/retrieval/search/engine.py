@@ -90,13 +90,14 @@ def answer_queries(
     embedded, hits, own_notices, search_ms = session.retrying(look_up)
     took_ms = {**embedded.took_ms, "search": search_ms}
     failed |= embedded.failures
+    of_all = session.notices()
 
     def answer(i: int) -> Answer:
         written = any(hit.matched for hit in hits[i])  # words can be found that no model can read
         own = embedded.notices_of.get(i, ())
         if written:
             own = [replace(one, values={**one.values, **_MEANS_SOMETHING.get(one.kind, {})}) for one in own]
-        notices = (*embedded.notices, *own, *own_notices.get(i, ()))
+        notices = (*embedded.notices, *own, *own_notices.get(i, ()), *of_all)
         level = best_level(hits[i]) if i in embedded.understood or written else "nothing"
         return Answer(asked[i].describe(), embedded.first, hits[i], took_ms, notices, level)
 

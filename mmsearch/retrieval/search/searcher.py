@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence, Set
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +24,16 @@ from mmsearch.retrieval.search.hit_rows import Row, RowReader
 from mmsearch.retrieval.search.masks import Mask, all_of
 from mmsearch.retrieval.search.query_vectors import QueryVector
 from mmsearch.retrieval.search.search_scope import SearchScope, of_kinds
-from mmsearch.retrieval.search.word_search import WordRows, phrase_mask
+from mmsearch.retrieval.search.searchable import LookUp, Searchable
+from mmsearch.retrieval.search.word_search import WordRows, paths_of_phrase, phrase_mask
 from mmsearch.retrieval.search.words_asked import WordsAsked
 from mmsearch.retrieval.store.snapshot import Rows, Snapshot
 from mmsearch.retrieval.upkeep.index_files import open_index, read_match_sample
 from mmsearch.retrieval.upkeep.lexical_files import OpenedWords, open_words
 from mmsearch.types import Modality, Space
+
+if TYPE_CHECKING:
+    from mmsearch.retrieval.search.row_search import Asked
 
 _MASKS = 16  # filters whose masks are kept: a byte for each row
 _ROWS_PER_FILE = 4  # rows of one film or sound that are expected among the best
@@ -74,8 +79,11 @@ class Searcher:
         """The index of a modality."""
         with self._guard:
             if modality not in self._indexes:
-                self._indexes[modality] = open_index(self.snapshot, self.space, modality)
+                self._indexes[modality] = self._open_index(modality)
             return self._indexes[modality]
+
+    def _open_index(self, modality: Modality) -> VectorIndex:
+        return open_index(self.snapshot, self.space, modality)
 
     def words(self, modality: Modality) -> LexicalIndex:
         """The lexical index of a modality."""
@@ -95,8 +103,15 @@ class Searcher:
     def _opened_words(self, modality: Modality) -> OpenedWords:
         with self._guard:
             if modality not in self._words:
-                self._words[modality] = open_words(self.snapshot, self.space.key, modality)
+                self._words[modality] = self._open_words(modality)
             return self._words[modality]
+
+    def _open_words(self, modality: Modality) -> OpenedWords:
+        return open_words(self.snapshot, self.space.key, modality)
+
+    def phrase_paths(self, modality: Modality, phrase: Sought) -> Set[bytes]:
+        """The paths of files all of whose rows of a modality a phrase lets answer, see `phrase_mask`."""
+        return paths_of_phrase(self, modality, phrase)
 
     def may_answer(self, modality: Modality, scope: SearchScope) -> bool:
         """Whether rows of a modality may answer: for pictures and sounds, texts only if some were made of them."""
@@ -140,20 +155,27 @@ class Searcher:
             depth: rows looked at in each modality at first; default k, for films and sounds more.
             words: of each query, weighted; None or nothing: they propose no rows.
         """
-        from mmsearch.retrieval.search.row_search import Asked, LookUp, find_rows
+        from mmsearch.retrieval.search.row_search import Asked, find_rows
 
         found = [FoundRows() for _ in queries]
+        looked: list[tuple[LookUp, list[Asked]]] = []
         for modality in self.modalities:
             if self.may_answer(modality, scope):
                 rows = depth or (_ROWS_PER_FILE * k if modality in ("audio", "video") else k)
-                mask = self.mask(modality, scope)
-                count = len(self.rows(modality)) if mask is None else int(np.count_nonzero(mask))
                 asked = [
                     Asked(query.among(modality), self.fit(query.source, modality), own, own_words)
                     for query, own, own_words in zip(queries, found, words or [None] * len(queries), strict=True)
                 ]
-                find_rows(self, LookUp(modality, scope, mask, count, k, rows), asked)
+                looked.append((LookUp(modality, scope, k, rows), asked))
+        for (look_up, asked), source in zip(looked, self.sources(looked), strict=True):
+            find_rows(self, source, look_up, asked)
         return found
+
+    def sources(self, looked: Sequence[tuple[LookUp, Sequence[Asked]]]) -> Iterable[Searchable]:
+        """The rows of each modality that is looked up, as the search asks for them."""
+        from mmsearch.retrieval.search.own_rows import OwnRows
+
+        return (OwnRows(self, look_up.modality, look_up.scope) for look_up, _ in looked)
 
     def fit(self, source: Modality | None, modality: Modality) -> LevelFit | None:
         """The level fit of a direction: the collection's own, or else what was measured for the model."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from mmsearch.errors import CollectionClosedError, CollectionDamagedError, HintKind, SpaceMismatchError, UsageError
+from mmsearch.notices import Notice
 from mmsearch.retrieval.encoders.loaded import LoadedEncoders
 from mmsearch.retrieval.encoders.protocol import Encoder
 from mmsearch.retrieval.search.kept_texts import KeptTexts
@@ -42,7 +43,7 @@ class Session:
         self._guard = threading.RLock()
         self._searchers: dict[str, Searcher] = {}
         self._seen = _manifest_file(root)
-        self._snapshot: Snapshot | None = Snapshot(root, load_manifest(root))
+        self._snapshot: Snapshot | None = self._make_snapshot(load_manifest(root))
 
     @property
     def is_closed(self) -> bool:
@@ -84,7 +85,7 @@ class Session:
             self._seen = seen
             if manifest == self.manifest:
                 return False
-            self._snapshot = Snapshot(self.root, manifest)
+            self._snapshot = self._make_snapshot(manifest)
             self._searchers.clear()
             return True
 
@@ -152,10 +153,20 @@ class Session:
         """The searcher of a space over the snapshot."""
         with self._guard:
             if space.key not in self._searchers:
-                from mmsearch.retrieval.search.searcher import Searcher
-
-                self._searchers[space.key] = Searcher(self.snapshot, space)
+                self._searchers[space.key] = self._make_searcher(space)
             return self._searchers[space.key]
+
+    def notices(self) -> tuple[Notice, ...]:
+        """Remarks on every answer of the look-up that this thread did last, such as on what could not be searched."""
+        return ()
+
+    def _make_snapshot(self, manifest: Manifest) -> Snapshot:
+        return Snapshot(self.root, manifest)
+
+    def _make_searcher(self, space: Space) -> Searcher:
+        from mmsearch.retrieval.search.searcher import Searcher
+
+        return Searcher(self.snapshot, space)
 
 
 def _manifest_file(root: Path) -> tuple[int, int, int] | None:

@@ -122,22 +122,26 @@ def phrase_mask(searcher: Searcher, modality: Modality, phrases: Sequence[Sought
 
 def _mask_of_phrase(searcher: Searcher, modality: Modality, phrase: Sought) -> Mask:
     rows = searcher.rows(modality)
-    by_name: set[bytes] = set()
-    by_text: set[bytes] = set()
-    for other in searcher.modalities:
-        index, others = searcher.words(other), searcher.rows(other)
-        by_name |= _paths(others, index.ids(phrase, column="name"))
-        if modality != "text":
-            by_text |= _paths(others, index.ids(phrase, column="text"))
     own = searcher.words(modality).ids(phrase, column="text")
     mask = np.zeros(len(rows), np.bool_)
     mask[rows.live_positions_of(own)] = True
-    paths = sorted(by_name | by_text)
+    paths = sorted(searcher.phrase_paths(modality, phrase))
     if paths:
         import pyarrow.compute as pc
 
         mask |= mask_of(pc.is_in(rows.facts(["path"])["path"], value_set=pa.array(paths, pa.binary())))
     return mask
+
+
+def paths_of_phrase(searcher: Searcher, modality: Modality, phrase: Sought) -> set[bytes]:
+    """The paths of files whose name holds a phrase and, but for texts, of files of which any row holds it."""
+    found: set[bytes] = set()
+    for other in searcher.modalities:
+        index, others = searcher.words(other), searcher.rows(other)
+        found |= _paths(others, index.ids(phrase, column="name"))
+        if modality != "text":
+            found |= _paths(others, index.ids(phrase, column="text"))
+    return found
 
 
 def files_that_hold(searchers: Sequence[Searcher], all_sought: Sequence[Sought]) -> set[bytes]:
