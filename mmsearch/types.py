@@ -229,8 +229,8 @@ class Facts:
     lang: str | None = field(default=None, compare=False)
 
 
-PassageSource = Literal["ocr", "speech"]
-"""How a passage was made that is not a file's own text: read in a picture, or transcribed."""
+PassageSource = Literal["ocr", "speech", "caption"]
+"""How a passage was made that is not a file's own text: read in a picture, transcribed, or given beside the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,10 +249,12 @@ class Item:
         ctime_ns: the file's time of status change, if the system has one.
         made: the rows that were made of the whole file, as the store's column of that name.
         own_facts: values in columns of the user's own.
-        evidence: how a passage was made that is not the file's own text: ``ocr`` (text in a picture) or ``speech``.
+        evidence: how a passage was made that is not the file's own text: ``ocr`` (text in a picture),
+            ``speech`` or ``caption`` (a text that its source gives with it).
         boxes: of a passage read in a picture, where each of its lines is: left, top, right and bottom, as fractions of
             the picture's width and height, one line after another.
         lang: code of the language of the passage, where it differs from the file's or only the passage has one.
+        source: the archive, or the part of an object store, that the item was read from; None for a file of a folder.
     """
 
     path: bytes
@@ -269,6 +271,7 @@ class Item:
     evidence: PassageSource | None = None
     boxes: tuple[float, ...] = ()
     lang: str | None = None
+    source: bytes | None = None
 
 
 SkipKind = Literal["content", "transient"]

@@ -169,9 +169,9 @@ class Embedder:
 
     def _is_one_picture(self, decoded: Decoded) -> bool:
         """Whether one row, with one vector, is all that can come of a file: so it is with nearly all pictures."""
-        if decoded.pixels is None or decoded.kind != "image" or decoded.lines or decoded.path in self._pending:
+        if decoded.pixels is None or decoded.kind != "image" or decoded.path in self._pending:
             return False
-        return not any(self._earlier(decoded.content_hash).values())
+        return not (decoded.lines or decoded.captions or any(self._earlier(decoded.content_hash).values()))
 
     def _add_all_of(self, decoded: Decoded) -> Iterator[EmbeddedFile]:
         file = self._pending_file(decoded.path, decoded.content_hash)
@@ -181,6 +181,7 @@ class Embedder:
         yield from self._enqueue_passages(file, self._passages(decoded))
         yield from self._enqueue_passages(file, self._speech.finish(decoded.path, self._text))
         yield from self._enqueue_passages(file, passages_of_lines(decoded.lines, self._text))
+        yield from self._enqueue_passages(file, self._caption_passages(decoded.captions))
         shots = [piece for piece in file.pieces if piece.modality == "video"]
         yield from self._enqueue_passages(file, passages_over_time(shots, self._text))
         if file.cut:
@@ -305,6 +306,14 @@ class Embedder:
         yield from self._row_passages(file.texts or (), "row")
         for span, passage in readable_passages(file.text or "", file.cuts, count, limit):
             yield RowDraft("text", span, passage)
+
+    def _caption_passages(self, captions: Iterable[str]) -> Iterator[RowDraft]:
+        """The passages of texts that were given with a file: one each, unless they are longer than the model takes."""
+        if self._text is None:
+            return
+        for caption in captions:
+            for start, end in passages(caption, self._text.count_tokens, self._text.max_tokens):
+                yield RowDraft("text", None, caption[start:end], evidence="caption")
 
     def _row_passages(self, texts: Iterable[tuple[int, str]], unit: SpanUnit) -> Iterator[RowDraft]:
         """The passages of a table's rows or a document's pages; a text that the next one repeats is cut only once."""

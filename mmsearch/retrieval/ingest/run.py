@@ -64,7 +64,7 @@ def ingest(
         from mmsearch.retrieval.ingest.decoding import open_decoder
         from mmsearch.retrieval.ingest.pipeline import PipelineJob, run_pipeline
 
-        cut = _cut_options(routing, options)
+        cut = cut_options(routing, options)
         job = PipelineJob(
             run.plan, writer, routing, run.stored, run.skips, cut, options.batch, clock=clock, watch=watch
         )
@@ -87,7 +87,7 @@ def plan_run(snapshot: Snapshot, routing: ModelRouting, paths: Sequence[bytes], 
     manifest = snapshot.manifest
     filled = [encoder.space.key for encoder in routing.encoders]
     space_by_modality = {modality: space.key for modality, space in routing.spaces().items()}
-    stored = StoredFiles(snapshot, filled, space_by_modality, _cut_options(routing, options))
+    stored = StoredFiles(snapshot, filled, space_by_modality, cut_options(routing, options))
     spec = decode_spec(routing, options)
     others = [key for key in manifest.searched_spaces if key not in filled and manifest.spaces[key].has_model]
 
@@ -128,10 +128,10 @@ def _scan(manifest: Manifest, paths: Sequence[bytes], options: IngestOptions) ->
 def decode_spec(routing: ModelRouting, options: IngestOptions) -> DecodeSpec:
     """What decoding is to make of files. Text is read in pictures only if a model embeds it."""
     spec = routing.decode_spec(options.only, options.window, options.hop)
-    return replace(spec, ocr=_cut_options(routing, options).ocr)
+    return replace(spec, ocr=cut_options(routing, options).ocr)
 
 
-def _cut_options(routing: ModelRouting, options: IngestOptions) -> CutOptions:
+def cut_options(routing: ModelRouting, options: IngestOptions) -> CutOptions:
     cut = options.cut(routing.listener)
     return cut if routing.text is not None else replace(cut, ocr="off")
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from mmsearch.durable import replace_atomically
 from mmsearch.errors import CollectionDamagedError, CollectionNotFoundError, MMSearchError, NewerFormatError
-from mmsearch.retrieval.store.schema import FORMAT_VERSION
+from mmsearch.retrieval.store.schema import FORMAT_VERSION, SHARD_FORMAT
 from mmsearch.types import MODALITIES, Modality, Space
 
 MANIFEST_NAME = "MANIFEST.json"
@@ -35,6 +35,7 @@ class ShardEntry:
         bytes: the file's size.
         checksum: the file's `durable.file_checksum`, as in all entries.
         footer: the `shards.footer_checksum`; None if an earlier version wrote the entry.
+        first_id: what is added to the ids in the file: 0, but for shards that were made of a part of a corpus.
     """
 
     path: str
@@ -46,6 +47,7 @@ class ShardEntry:
     bytes: int
     checksum: str
     footer: str | None = None
+    first_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +246,11 @@ class Manifest:
     level_fits: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
+    def format(self) -> int:
+        """The oldest format that has all that the manifest names."""
+        return FORMAT_VERSION if any(entry.first_id for entry in self.shards) else SHARD_FORMAT
+
+    @property
     def searched_spaces(self) -> tuple[str, ...]:
         """The keys of the spaces that a query is asked in, the primary one first."""
         return (*((self.primary_space,) if self.primary_space else ()), *self.secondary_spaces)
@@ -291,7 +298,10 @@ class Manifest:
     def to_json(self) -> dict[str, Any]:
         """The manifest as a JSON object, without its checksum."""
         data = dataclasses.asdict(self)
-        data["format"] = FORMAT_VERSION
+        data["format"] = self.format
+        for entry in data["shards"]:
+            if not entry["first_id"]:
+                del entry["first_id"]
         for name, key in _JSON_KEYS.items():
             data[key] = data.pop(name)
         data["spaces"] = {key: space.to_json() for key, space in self.spaces.items()}

@@ -12,7 +12,11 @@ import pyarrow as pa
 from mmsearch.own_facts import NO_OWN_FACTS, OwnFacts
 from mmsearch.types import Facts, Item, Modality, Space, Span, SpanUnit
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""The newest format that is read."""
+
+SHARD_FORMAT = 1
+"""The format of shards. A manifest has format 2 if it names shards whose ids it shifts, else format 1."""
 
 _WORDS = pa.dictionary(pa.int32(), pa.string())
 FACT_FIELDS = [
@@ -43,6 +47,7 @@ FACT_FIELDS = [
     pa.field("mms_lang", _WORDS),
     pa.field("mms_evidence", _WORDS),
     pa.field("mms_boxes", pa.list_(pa.field("element", pa.float32()))),
+    pa.field("mms_source", pa.dictionary(pa.int32(), pa.binary())),
 ]
 FACT_SCHEMA = pa.schema(FACT_FIELDS)
 FACT_NAMES = [field.name for field in FACT_FIELDS]
@@ -67,7 +72,7 @@ def shard_schema(space: Space, own_fields: Sequence[pa.Field] = ()) -> pa.Schema
         *own_fields,
         pa.field("vector", pa.list_(element, space.dim), nullable=False),
     ]
-    metadata = {"mmsearch.format": str(FORMAT_VERSION), "mmsearch.space": json.dumps(space.to_json())}
+    metadata = {"mmsearch.format": str(SHARD_FORMAT), "mmsearch.space": json.dumps(space.to_json())}
     return pa.schema(fields, metadata=metadata)
 
 
@@ -104,6 +109,7 @@ def facts_table(items: Sequence[Item], own_types: Mapping[str, pa.DataType] | No
         "mms_lang": [_storable(item.lang or item.facts.lang) for item in items],
         "mms_evidence": [item.evidence for item in items],
         "mms_boxes": [item.boxes or None for item in items],
+        "mms_source": [item.source for item in items],
     }
     arrays = [pa.array(columns[field.name], type=field.type) for field in FACT_FIELDS]
     table = pa.Table.from_arrays(arrays, schema=FACT_SCHEMA)
@@ -161,6 +167,7 @@ def item_of(row: dict[str, Any]) -> Item:
         evidence=row["mms_evidence"],
         boxes=tuple(row["mms_boxes"] or ()),
         lang=row["mms_lang"],
+        source=row["mms_source"],
     )
 
 

@@ -42,7 +42,7 @@ _ONE_PAGE = 1 << 30  # far more than a row group holds: each of its columns beco
 _VECTOR_LEAF = "vector.list.element"  # Parquet's name of the values inside the column ``vector``
 _DICTIONARIES = (
     *("path", "modality", "span_unit", "note", "made", "taken_from"),
-    *("mms_camera", "mms_place", "mms_country", "mms_lang", "mms_evidence"),
+    *("mms_camera", "mms_place", "mms_country", "mms_lang", "mms_evidence", "mms_source"),
 )
 
 RowBatch = tuple[NDArray[np.int64], pa.Table, NDArray[np.float16]]
@@ -98,15 +98,17 @@ class Shard:
     """A shard opened for reading. It stays readable while it is held, even after its file was deleted.
 
     ``footer``: the `footer_checksum` that the manifest holds. It is compared first, because some altered footers end
-    the process in Arrow.
+    the process in Arrow. ``first_id`` is added to the ids that are in the file: a worker that makes a shard of one part
+    of a corpus cannot know which ids are free.
 
     Raises:
         FileNotFoundError: there is no such file.
         CollectionDamagedError: the file was cut or altered, or is not a Parquet file.
     """
 
-    def __init__(self, path: Path, footer: str | None = None) -> None:
+    def __init__(self, path: Path, footer: str | None = None, first_id: int = 0) -> None:
         self.path = path
+        self._first_id = first_id
         self._guard = threading.Lock()  # Arrow's reader of a file may not be called by two threads at once
         self._cache: dict[tuple[int, tuple[str, ...]], _CachedGroup] = {}
         self._cached_bytes = 0
@@ -158,7 +160,8 @@ class Shard:
     def ids(self) -> NDArray[np.int64]:
         """Row ids, ascending; int64 ``[rows]``."""
         blocks = [self._values(group, "id", np.dtype("<i8"), 1).reshape(-1) for group in self._groups]
-        return np.concatenate(blocks) if blocks else np.empty(0, np.int64)
+        ids = np.concatenate(blocks) if blocks else np.empty(0, np.int64)
+        return ids + self._first_id if self._first_id else ids
 
     @cached_property
     def vector_blocks(self) -> list[NDArray[np.float16]]:

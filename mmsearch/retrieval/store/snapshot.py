@@ -242,7 +242,7 @@ def open_shard(root: Path, entry: ShardEntry) -> Shard:
         CollectionDamagedError: it is not what the manifest says.
     """
     path = root / entry.path
-    shard = Shard(path, entry.footer)
+    shard = Shard(path, entry.footer, entry.first_id)
     if len(shard) != entry.rows or shard.space.key != entry.space:
         raise CollectionDamagedError(f"shard {path} is not the one that the manifest names")
     return shard

@@ -14,7 +14,7 @@ from mmsearch.durable import bytes_checksum
 from mmsearch.errors import CollectionDamagedError, SpaceMismatchError
 from mmsearch.indexes import Calibration, MatchSample, StoredVectors, VectorIndex, to_float32
 from mmsearch.retrieval.store.manifest import IndexEntry
-from mmsearch.retrieval.store.schema import FORMAT_VERSION
+from mmsearch.retrieval.store.schema import FORMAT_VERSION, SHARD_FORMAT
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.types import Modality, Space
 
@@ -53,7 +53,7 @@ class IndexFacts:
             "measured_rows": self.measured_rows,
             "far": self.distant_threshold,
             "far_share": self.distant_share,
-            "format": FORMAT_VERSION,
+            "format": SHARD_FORMAT,
             "space": self.space.to_json(),
         }
         return {key: value for key, value in known.items() if value is not None}

@@ -12,7 +12,6 @@ from mmsearch.retrieval.encoders.level_fits import FitSource, known_fit
 from mmsearch.retrieval.enrich.ocr.installed import ocr_is_installed
 from mmsearch.retrieval.enrich.speech.load import ready_transcriber
 from mmsearch.retrieval.store.manifest import Manifest
-from mmsearch.retrieval.store.schema import FORMAT_VERSION
 from mmsearch.retrieval.store.skipped import read_skipped
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.upkeep.file_counts import FileCounts
@@ -133,7 +132,7 @@ def read_status(snapshot: Snapshot) -> Status:
     named = [snapshot.root / name for name in manifest.files()]
     return Status(
         root=str(snapshot.root),
-        format=FORMAT_VERSION,
+        format=manifest.format,
         generation=manifest.generation,
         model=current.model if current else None,
         space=current.key if current else None,

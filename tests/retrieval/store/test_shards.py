@@ -118,8 +118,8 @@ def test_a_table_of_somebody_else_is_no_shard(tmp_path):
 
 def test_a_shard_of_a_newer_format_is_not_guessed_at(tmp_path, rows, monkeypatch):
     path = tmp_path / "a.parquet"
-    monkeypatch.setattr("mmsearch.retrieval.store.schema.FORMAT_VERSION", 2)
-    with pytest.raises(CollectionDamagedError, match="has format 2, made by a newer mmsearch; this one reads up to 1"):
+    monkeypatch.setattr("mmsearch.retrieval.store.schema.SHARD_FORMAT", 3)
+    with pytest.raises(CollectionDamagedError, match="has format 3, made by a newer mmsearch; this one reads up to 2"):
         write(path, rows(5))
 
 

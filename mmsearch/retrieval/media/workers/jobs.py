@@ -68,6 +68,8 @@ class Job:
         sniff_only: find out from the first bytes whether the file would be decoded, and decode nothing.
         extract: take this out of the file instead of decoding it.
         identity: of the file that must be found at the path; any other is skipped.
+        content: the file that holds the bytes, where ``path`` names an item of an archive or of an object store (see
+            `contents.HeldContent`).
     """
 
     path: bytes
@@ -80,6 +82,12 @@ class Job:
     sniff_only: bool = False
     extract: Extract | None = None
     identity: FileIdentity | None = None
+    content: bytes | None = None
+
+    @property
+    def file_path(self) -> bytes:
+        """The path of the file to open."""
+        return self.path if self.content is None else self.content
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +191,7 @@ class Decoded:
         why: whether the reason lies in the file or in the moment.
         rejection: set where files of its kind are not decoded at all.
         hint: a way out.
+        captions: texts that its source gives with it; a worker knows none.
     """
 
     path: bytes
@@ -207,6 +216,7 @@ class Decoded:
     why: SkipKind = "transient"
     rejection: Rejection | None = None
     hint: Hint | None = None
+    captions: tuple[str, ...] = ()
 
     @classmethod
     def skipped(

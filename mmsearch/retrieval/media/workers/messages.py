@@ -114,6 +114,7 @@ class JobRequest:
                 "sniff_only": job.sniff_only,
                 "extract": None if job.extract is None else asdict(job.extract),
                 "identity": job.identity,
+                "content": None if job.content is None else _text(job.content),
                 "slot": self.slot,
             }
         )
@@ -138,13 +139,15 @@ class JobRequest:
             sniff_only=data["sniff_only"],
             extract=None if data["extract"] is None else Extract(**data["extract"]),
             identity=None if data["identity"] is None else tuple(data["identity"]),
+            content=None if data["content"] is None else _bytes(data["content"]),
         )
         return cls(job, data["slot"])
 
 
 def path_in(line: bytes) -> bytes:
-    """The path of a `JobRequest` on its line."""
-    return _bytes(json.loads(line)["path"])
+    """The path of the file that a `JobRequest` on its line wants opened."""
+    data = json.loads(line)
+    return _bytes(data["content"] or data["path"])
 
 
 # From a worker to the main process.

@@ -161,7 +161,7 @@ def answer(request: JobRequest, opened: OpenedFile, workspace: Workspace, channe
 def decode_file(request: JobRequest, opened: OpenedFile, workspace: Workspace, channel: WorkerChannel) -> Decoded:
     """Read one file: skip what is not decoded, recognise what is known by its hash, decode the rest."""
     job = request.job
-    with opened.file_of(job.path) as file:
+    with opened.file_of(job.file_path) as file:
         before = os.fstat(file.fileno())
         channel.send(Extent(size=before.st_size if job.extract is None else min(before.st_size, _MOST_TO_READ)))
         sniffed = sniff(file.read(HEAD_BYTES), job.path, explicitly_requested=job.explicitly_requested)
@@ -201,7 +201,10 @@ def decode_file(request: JobRequest, opened: OpenedFile, workspace: Workspace, c
             has_date = sniffed.kind in ("image", "raw", "audio", "video", "document")
             if has_date and decoded.facts.taken_at is None and (taken := date_in_name(job.path)) is not None:
                 decoded = replace(decoded, facts=with_date(decoded.facts, taken))
-        if any(_changed(before, after) for after in (os.fstat(file.fileno()), os.stat(job.path))):
+        afterwards = [os.fstat(file.fileno())]
+        if job.content is None:
+            afterwards.append(os.stat(job.path))
+        if any(_changed(before, after) for after in afterwards):
             return Decoded.skipped(job.path, "changed while it was read; run again", "transient")
         return decoded
 

@@ -1,0 +1,37 @@
+"""The key of a part's result: equal for equal bytes, models and options, so that a result is made once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from typing import Any
+
+from mmsearch.retrieval.encoders.routing import ModelRouting
+from mmsearch.retrieval.ingest.options import IngestOptions
+from mmsearch.retrieval.ingest.run import cut_options, decode_spec
+from mmsearch.retrieval.sources.protocol import SourcePart
+
+RESULT_VERSION = 1
+"""Changes whenever the rows that are made of a part change."""
+
+
+def recipe_of(routing: ModelRouting, options: IngestOptions) -> dict[str, Any]:
+    """All that decides which rows a part becomes, besides the part itself, as JSON."""
+    return {
+        "version": RESULT_VERSION,
+        "spaces": {modality: space.key for modality, space in sorted(routing.spaces().items())},
+        "decode": decode_spec(routing, options).to_json(),
+        "cut": asdict(cut_options(routing, options)),
+    }
+
+
+def part_key(part: SourcePart, recipe: dict[str, Any]) -> str:
+    """The key of what becomes of a part: 32 hexadecimal digits.
+
+    Args:
+        part: the part; its address, etag and number count.
+        recipe: as `recipe_of` gives it.
+    """
+    said = json.dumps([part.address, part.etag, part.index, list(part.names), recipe], sort_keys=True)
+    return hashlib.blake2b(said.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
