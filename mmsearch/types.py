@@ -249,8 +249,7 @@ class Item:
         ctime_ns: the file's time of status change, if the system has one.
         made: the rows that were made of the whole file, as the store's column of that name.
         own_facts: values in columns of the user's own.
-        evidence: how a passage was made that is not the file's own text: ``ocr`` (text in a picture),
-            ``speech`` or ``caption`` (a text that its source gives with it).
+        evidence: how a passage was made that is not the file's own text.
         boxes: of a passage read in a picture, where each of its lines is: left, top, right and bottom, as fractions of
             the picture's width and height, one line after another.
         lang: code of the language of the passage, where it differs from the file's or only the passage has one.

@@ -427,7 +427,9 @@ MAY_IMPORT = {
     f"{R}.enrich": SHARED | {f"{R}.encoders"},  # speech is read by models of the catalogue
     f"{R}.encoders": SHARED | {f"{R}.media"},
     f"{R}.places": SHARED,
-    f"{R}.ingest": SHARED | {f"{R}.{room}" for room in ("media", "encoders", "enrich", "store", "places")},
+    f"{R}.sources": SHARED | {f"{R}.{room}" for room in ("media", "storage")},
+    f"{R}.ingest": SHARED
+    | {f"{R}.{room}" for room in ("media", "encoders", "enrich", "store", "places", "sources", "storage")},
     f"{R}.upkeep": SHARED
     | {
         f"{R}.store",
@@ -443,7 +445,8 @@ MAY_IMPORT = {
     | {f"{R}.{room}" for room in ("search", "encoders", "store", "media")}
     | {f"{R}.upkeep.probe_texts"}  # queries for a collection that has no texts
     | {"mmsearch.indexes"},
-    f"{R}.index_run": SHARED | {f"{R}.{room}" for room in ("ingest", "upkeep", "encoders", "enrich", "store")},
+    f"{R}.index_run": SHARED
+    | {f"{R}.{room}" for room in ("ingest", "upkeep", "encoders", "enrich", "store", "sources")},
     f"{R}.listen_run": SHARED
     | {f"{R}.index_run"}
     | {f"{R}.{room}" for room in ("ingest", "upkeep", "encoders", "store", "media", "search")},

@@ -43,6 +43,18 @@ COMMANDS = {
         "evaluate",
         "Measure recall@k, MRR and mAP of the collection's models and index on pairs of yours, in both directions.",
     ),
+    "plan": (
+        "plan",
+        "List the parts of SOURCEs (folders, tars, ZIP and Parquet files, buckets) in a file for `mmsearch work`.",
+    ),
+    "work": (
+        "work",
+        "Embed the parts of one task of a PLAN; `mmsearch gather DEST` puts the results of all tasks together.",
+    ),
+    "gather": (
+        "gather",
+        "Take the results of `mmsearch work` in DEST into the collection there, and build its indexes.",
+    ),
     "compact": ("compact", "Merge all shards of a modality into one, and delete forgotten rows from disk."),
     "doctor": ("doctor", "Verify every file of the collection; with --repair, repair what can be repaired."),
     "models": ("models", "List models, download their weights, export them."),

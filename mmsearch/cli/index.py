@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path())
 @click.option(
     "--model",
     default="auto",
@@ -96,7 +96,7 @@ if TYPE_CHECKING:
 @common_options
 @command
 def index(
-    paths: tuple[Path, ...],
+    paths: tuple[str, ...],
     model: str,
     only: tuple[str, ...],
     exclude: tuple[str, ...],
@@ -169,7 +169,7 @@ def index(
 
 
 def _check(
-    home: Path, paths: tuple[Path, ...], index_kind: str | None, recall: float | None, options: dict[str, Any]
+    home: Path, paths: tuple[str, ...], index_kind: str | None, recall: float | None, options: dict[str, Any]
 ) -> None:
     """Raise errors in the arguments of a first run, before a collection is created for it."""
     from mmsearch import Collection, HintKind, IngestOptions, UsageError

@@ -30,7 +30,7 @@ def print_report(report: Report, dry_run: bool, quiet: bool, verbose: bool) -> N
     for kept in report.kept:
         say(with_hint(kept.reason, kept.hint))
     if not quiet:
-        _print_skipped(report.skipped, dry_run, verbose)
+        print_skipped(report.skipped, dry_run, verbose)
         _print_notes("used in part", [note for note in report.marked if note.kind == "part"], verbose)
         _print_notes("note", [note for note in report.marked if note.kind == "whole"], verbose)
         _print_notes("to embed again", [note for note in report.marked if note.kind == "again"], verbose)
@@ -62,7 +62,7 @@ def _print_passed_over(passed: Sequence[PassedOver]) -> None:
         say(f"passed over: {'; '.join(kinds)}")
 
 
-def _print_skipped(notes: Sequence[FileNote], dry_run: bool, verbose: bool) -> None:
+def print_skipped(notes: Sequence[FileNote], dry_run: bool, verbose: bool) -> None:
     """Print new skipped files, and the number of those that an earlier run listed; a dry run and ``-v`` print all."""
     new = [note for note in notes if verbose or dry_run or not note.known]
     _print_notes("to skip" if dry_run else "skipped", new, verbose)

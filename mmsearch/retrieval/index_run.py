@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from mmsearch.errors import HintKind, UsageError
@@ -19,7 +19,7 @@ from mmsearch.retrieval.encoders.routing import ModelRouting
 from mmsearch.retrieval.enrich.speech.load import find_transcriber
 from mmsearch.retrieval.ingest.excludes import checked_patterns
 from mmsearch.retrieval.ingest.options import IngestOptions
-from mmsearch.retrieval.ingest.run import ingest
+from mmsearch.retrieval.ingest.run import ingest, note_roots
 from mmsearch.retrieval.ingest.scan import missing_paths, no_such_path_error
 from mmsearch.retrieval.ingest.scope import roots_of, with_choices
 from mmsearch.retrieval.ingest.switch_model import (
@@ -31,6 +31,7 @@ from mmsearch.retrieval.ingest.switch_model import (
 )
 from mmsearch.retrieval.paths import absolute, on_disk
 from mmsearch.retrieval.progress import Progress, Watcher
+from mmsearch.retrieval.sources.addresses import absolute_address, may_be_source
 from mmsearch.retrieval.store.manifest import IndexSettings, Manifest
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.writer import Writer, open_writer
@@ -66,7 +67,8 @@ def check_first_run(request: IndexRequest) -> None:
     """
     checked_patterns(request.options.exclude, ())
     changed_settings(IndexSettings(), request.index, request.recall)
-    for path in missing_paths([on_disk(path) or path for path in absolute(request.paths)]):
+    plain, _ = split_paths(request.paths)
+    for path in missing_paths([on_disk(path) or path for path in absolute(plain)]):
         raise no_such_path_error(path)
 
 
@@ -74,11 +76,19 @@ def preview_index(snapshot: Snapshot, request: IndexRequest, encoders: LoadedEnc
     """The report of a run that writes nothing and embeds nothing."""
     from mmsearch.retrieval.ingest.preview import preview
 
-    tops = _paths_to_read(snapshot, request)
+    tops, sources = _paths_to_read(snapshot, request)
     model = _requested_model(request, encoders)
     manifest = with_choices(snapshot.manifest, tops, request.options.exclude, request.options.lift)
     routing = _listening(_routing(snapshot.root, manifest, model, encoders), request.options, encoders)
-    return preview(Snapshot(snapshot.root, manifest), routing, tops, request.options, watch)
+    report = Report()
+    if tops or not sources:
+        report = preview(Snapshot(snapshot.root, manifest), routing, tops, request.options, watch)
+    if sources:
+        from mmsearch.retrieval.ingest.parts.index_sources import preview_sources
+
+        parts = preview_sources(snapshot, sources, routing, request.options, named=bool(request.paths))
+        report = _joined(report, parts)
+    return report
 
 
 def run_index(snapshot: Snapshot, request: IndexRequest, encoders: LoadedEncoders, watch: Watcher) -> Report:
@@ -91,7 +101,7 @@ def run_index(snapshot: Snapshot, request: IndexRequest, encoders: LoadedEncoder
         watch: called as the work goes on.
     """
     options = request.options
-    tops = _paths_to_read(snapshot, request)
+    tops, sources = _paths_to_read(snapshot, request)
     model = _requested_model(request, encoders)
     with open_writer(snapshot.root) as writer:
         settings = changed_settings(writer.manifest.settings, request.index, request.recall)
@@ -101,19 +111,35 @@ def run_index(snapshot: Snapshot, request: IndexRequest, encoders: LoadedEncoder
         if model is not None and is_switch(writer.manifest, model.space):
             if options.changed is not None:
                 raise UsageError("a new model embeds everything, not only what has changed")
-            return index_with_new_model(writer, model, encoders, tops, options, watch)
+            return index_with_new_model(writer, model, encoders, tops, options, watch, sources)
         routing = _listening(_routing(writer.root, writer.manifest, model, encoders), options, encoders)
-        return index_files(writer, routing, tops, options, watch)
+        return index_files(writer, routing, tops, options, watch, sources, named=bool(request.paths))
 
 
 def index_files(
-    writer: Writer, routing: ModelRouting, paths: Sequence[bytes], options: IngestOptions, watch: Watcher
+    writer: Writer,
+    routing: ModelRouting,
+    paths: Sequence[bytes],
+    options: IngestOptions,
+    watch: Watcher,
+    sources: Sequence[str] = (),
+    *,
+    named: bool = False,
 ) -> Report:
-    """Ingest what is new or changed under ``paths``, then update shards, samples and indexes of the models' spaces.
+    """Ingest what is new or changed under ``paths`` and in ``sources``, then update shards, samples and indexes of the
+    models' spaces.
 
-    A run that was interrupted leaves the indexes as they are: rows that no index covers are scanned.
+    A run that was interrupted leaves the indexes as they are: rows that no index covers are scanned. ``named``: the
+    user has named the sources, so that one that is not there is an error.
     """
-    report = ingest(writer, routing, paths, options, watch)
+    report = Report()
+    if paths or not sources:
+        report = ingest(writer, routing, paths, options, watch)
+    if sources and not report.interrupted:
+        from mmsearch.retrieval.ingest.parts.index_sources import index_sources
+
+        note_roots(writer, routing, paths, hidden=options.hidden)
+        report = _joined(report, index_sources(writer, routing, sources, options, watch, named=named))
     if report.interrupted:
         return report
     watch(Progress("index"))
@@ -138,6 +164,7 @@ def index_with_new_model(
     paths: Sequence[bytes],
     options: IngestOptions,
     watch: Watcher,
+    sources: Sequence[str] = (),
 ) -> Report:
     """Fill the space of a model that the collection does not use yet, from all its roots, and take it into use.
 
@@ -151,7 +178,7 @@ def index_with_new_model(
     if staying:
         own = [_load_own(manifest.spaces[key], encoders) for key in staying]
         routing = _listening(ModelRouting.of(own, switch.space_by_modality), options, encoders)
-        report = index_files(writer, routing, paths, options, watch)
+        report = index_files(writer, routing, paths, options, watch, sources)
         if report.interrupted:
             return report
         if report.indexed:
@@ -160,16 +187,44 @@ def index_with_new_model(
             notices = (*report.notices, caught_up)
     routing = ModelRouting.single(new_encoder, texts=switch.primary_space == new_encoder.space.key)
     routing = _listening(routing, options, encoders)
-    report = index_files(writer, routing, roots_to_read(writer.manifest, paths), options, watch)
+    all_sources = tuple(dict.fromkeys((*writer.manifest.sources, *sources)))
+    report = index_files(writer, routing, roots_to_read(writer.manifest, paths), options, watch, all_sources)
     report = replace(report, notices=tuple(dict.fromkeys((*notices, *report.notices))))
     return finish_switch(writer, new_encoder.space, switch, report)
 
 
-def _paths_to_read(snapshot: Snapshot, request: IndexRequest) -> list[bytes]:
-    tops = [on_disk(path) or path for path in absolute(request.paths)] or roots_of(snapshot.manifest)
-    if not tops:
+def _paths_to_read(snapshot: Snapshot, request: IndexRequest) -> tuple[list[bytes], list[str]]:
+    """The files and folders that a run reads, and its sources; without any named, all that were indexed before."""
+    plain, sources = split_paths(request.paths)
+    tops = [on_disk(path) or path for path in absolute(plain)]
+    if not tops and not sources:
+        tops, sources = roots_of(snapshot.manifest), list(snapshot.manifest.sources)
+    if not tops and not sources:
         raise UsageError(f"nothing was indexed in {snapshot.root} yet", hint=HintKind.INDEX_FOLDER)
-    return tops
+    return tops, sources
+
+
+def split_paths(paths: Sequence[str | os.PathLike[str]]) -> tuple[list[str | os.PathLike[str]], list[str]]:
+    """Paths that a scan reads, and the addresses of sources, as `index_sources.is_source` tells them apart."""
+    plain: list[str | os.PathLike[str]] = []
+    sources: list[str] = []
+    for path in paths:
+        if may_be_source(path):
+            from mmsearch.retrieval.ingest.parts.index_sources import is_source  # imports readers of archives
+
+            if is_source(path):
+                sources.append(absolute_address(path))
+                continue
+        plain.append(path)
+    return plain, sources
+
+
+def _joined(one: Report, other: Report) -> Report:
+    """The report of two runs, one after the other, as of one run."""
+    names = (field.name for field in fields(Report) if field.name not in ("interrupted", "stages"))
+    sums = {name: getattr(one, name) + getattr(other, name) for name in names}
+    stages = {name: one.stages.get(name, 0.0) + other.stages.get(name, 0.0) for name in {**one.stages, **other.stages}}
+    return Report(**sums, interrupted=one.interrupted or other.interrupted, stages=stages)
 
 
 def _requested_model(request: IndexRequest, encoders: LoadedEncoders) -> Encoder | None:

@@ -101,7 +101,7 @@ class IngestPlan:
 
     def has_left_its_place(self, file: StoredFile) -> bool:
         """Whether a stored file is gone from its path for good, rather than with a disk that may come back."""
-        if file.path in self.seen or self.absence_checker is None:
+        if file.path in self.seen or file.source is not None or self.absence_checker is None:
             return False
         may_come_back = behind_dangling_link(file.path) or self.absence_checker.is_on_absent_disk(file.path)
         return is_gone(file.path) and not may_come_back
@@ -252,7 +252,7 @@ def _add_missing_files(plan: IngestPlan, scan: Scan, not_found: Sequence[StoredF
     absent: dict[bytes, AbsentFolder] = {}
     for file in not_found:
         path = file.path
-        if path in accounted or scan.has_passed_over(path) or file.is_name:
+        if path in accounted or scan.has_passed_over(path) or file.is_name or file.source is not None:
             continue
         if any(lies_under(path, folder) for folder in scan.unreadable) or not is_gone(path):
             continue

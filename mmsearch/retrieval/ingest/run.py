@@ -132,6 +132,7 @@ def decode_spec(routing: ModelRouting, options: IngestOptions) -> DecodeSpec:
 
 
 def cut_options(routing: ModelRouting, options: IngestOptions) -> CutOptions:
+    """The options that decide which rows a file is cut into, for these models."""
     cut = options.cut(routing.listener)
     return cut if routing.text is not None else replace(cut, ocr="off")
 

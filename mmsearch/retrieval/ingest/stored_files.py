@@ -27,6 +27,7 @@ class StoredFile:
     Attributes:
         expected: for each space, by its key, the rows that the file should have in it.
         has_times: whether some rows are of films, sounds or subtitles.
+        source: what it was read from, if that is not a folder (see `Item.source`): a scan knows nothing of it.
         ids: the ids of its live rows by space and modality.
     """
 
@@ -37,6 +38,7 @@ class StoredFile:
     ctime_ns: int | None = None
     expected: tuple[tuple[str, ExpectedRows], ...] = ()
     has_times: bool = False
+    source: bytes | None = None
     ids: dict[tuple[str, Modality], list[int]] = field(default_factory=dict)
 
     @property
@@ -66,6 +68,7 @@ class StoredRows:
     def for_file(self, found: FoundFile) -> StoredRows:
         """The same rows for another file with the same content."""
         facts = {"path": found.path, "size": found.size, "mtime_ns": found.mtime_ns, "ctime_ns": found.ctime_ns}
+        facts["source"] = None
         items = [replace(item, **facts) for item in self.items]  # type: ignore[arg-type]
         return replace(self, items=items)
 
@@ -147,15 +150,16 @@ class StoredFiles:
     def files(self, numbers: NDArray[np.int64]) -> list[StoredFile]:
         """The files of these numbers."""
         files: dict[bytes, StoredFile] = {}
-        names = ("path", "size", "mtime_ns", "content_hash", "ctime_ns", "made", "span_unit")
+        names = ("path", "size", "mtime_ns", "content_hash", "ctime_ns", "made", "span_unit", "mms_source")
         for space, modality, rows, _, positions in self.columns.rows_of(numbers):
             ids = iter(rows.ids[positions].tolist())
             for table in rows.tables(names, positions):
                 columns = [table[name].to_pylist() for name in names]
-                for path, size, mtime_ns, content_hash, ctime_ns, text, unit in zip(*columns, strict=True):
+                for path, size, mtime_ns, content_hash, ctime_ns, text, unit, source in zip(*columns, strict=True):
                     file = files.get(path)
                     if file is None:
-                        file = files[path] = StoredFile(path, size, mtime_ns, content_hash or b"", ctime_ns)
+                        file = StoredFile(path, size, mtime_ns, content_hash or b"", ctime_ns, source=source)
+                        files[path] = file
                     self._add_row(file, (space, modality), next(ids), unit == "s", text)
         return [self._kept(file) for file in files.values()]
 

@@ -28,6 +28,12 @@ def archive_kind(address: str) -> ArchiveKind | None:
     return "parquet" if name.endswith((".parquet", ".pq")) else None
 
 
+def may_be_source(path: str | os.PathLike[str]) -> bool:
+    """Whether a path may name a source: it has a scheme, a range in braces, or the ending of an archive."""
+    text = os.fsdecode(os.fspath(path))
+    return is_remote(text) or "{" in text or archive_kind(text) is not None
+
+
 def expanded(address: str) -> list[str]:
     """The addresses that one with braces stands for, as shells expand them: ``{000..012}`` and ``{train,val}``.
 

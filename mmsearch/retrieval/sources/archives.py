@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import IO
+from typing import IO, Any, cast
 
 from mmsearch.errors import MMSearchError
 from mmsearch.retrieval.media.workers.contents import HeldContent
@@ -22,7 +22,6 @@ _READ_BYTES = 1 << 20
 _LONGEST_HEADER = 64 << 20
 DAMAGED = (tarfile.TarError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
 """What readers of archives raise where an archive is damaged or cut short."""
-
 
 
 class ArchiveSource:
@@ -79,9 +78,9 @@ def _members(file: IO[bytes], address: str) -> Iterator[Member]:
 
 def _tar_members(file: IO[bytes], address: str) -> Iterator[Member]:
     unpacked = _Forward(_unpacked(file, address))
-    with tarfile.open(fileobj=unpacked, mode="r:") as archive:  # type: ignore[arg-type]
+    with tarfile.open(fileobj=cast(IO[bytes], unpacked), mode="r:") as archive:
         for info in archive:
-            archive.members = []  # it keeps every header otherwise
+            cast(Any, archive).members = []  # it keeps every header otherwise
             name = info.name.removeprefix("./")
             if info.isdir():
                 continue

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
 
 from mmsearch.errors import MMSearchError
 from mmsearch.retrieval.media.workers.contents import HeldContent
 from mmsearch.retrieval.sources.addresses import archive_kind, member_of
 from mmsearch.retrieval.sources.archives import ArchiveSource, open_member
-from mmsearch.retrieval.sources.folders import FolderSource
+from mmsearch.retrieval.sources.folders import FolderSource, ListedFile
 from mmsearch.retrieval.sources.parquet import ParquetSource, open_cell
 from mmsearch.retrieval.sources.protocol import Source
 from mmsearch.retrieval.storage import is_remote, storage_of
@@ -16,31 +17,38 @@ from mmsearch.retrieval.storage import is_remote, storage_of
 _MOST_TAKEN_OUT = 4 << 30
 
 
-def source_of(address: str, text_column: str | None = None) -> Source:
+def source_of(
+    address: str, text_column: str | None = None, *, list_folder: Callable[[str], Iterator[ListedFile]]
+) -> Source:
     """The source at an address: a folder, a tar, a ZIP file or a Parquet file.
 
     Args:
         address: an absolute path, or an address of an object store, without ranges.
         text_column: the column of Parquet files that holds captions; None: guessed.
+        list_folder: lists the files of a folder of this machine, in order of their names.
 
     Raises:
         MMSearchError: a file that is none of these.
     """
-    kind = archive_kind(address)
-    if kind is not None and not os.path.isdir(address):
-        return ParquetSource(address, text_column) if kind == "parquet" else ArchiveSource(address)
+    if not os.path.isdir(address) and (archive := _archive(address, text_column)) is not None:
+        return archive
     if not is_remote(address) and not os.path.isdir(address):
-        what = "there is no" if not os.path.exists(address) else "not a folder, a tar, a ZIP or a Parquet file:"
+        what = "not a folder, a tar, a ZIP or a Parquet file:" if os.path.exists(address) else "there is no"
         raise MMSearchError(f"{what} {address}")
-    return FolderSource(address, lambda one: _source_in_folder(one, text_column))
+    return FolderSource(address, lambda one: _in_folder(one, text_column), list_folder)
 
 
-def _source_in_folder(address: str, text_column: str | None) -> Source | None:
-    """The source of an archive in a folder; None for tables without pictures, such as those beside each tar."""
-    source = source_of(address, text_column)
-    if isinstance(source, ParquetSource) and not source.has_media():
+def _archive(address: str, text_column: str | None) -> ArchiveSource | ParquetSource | None:
+    kind = archive_kind(address)
+    if kind is None:
         return None
-    return source
+    return ParquetSource(address, text_column) if kind == "parquet" else ArchiveSource(address)
+
+
+def _in_folder(address: str, text_column: str | None) -> Source | None:
+    """The source of an archive in a folder; None for a table without pictures, such as those beside tars."""
+    source = _archive(address, text_column)
+    return None if isinstance(source, ParquetSource) and not source.has_media() else source
 
 
 def open_item(path: str, source: str) -> HeldContent:

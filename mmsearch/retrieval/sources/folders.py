@@ -17,8 +17,8 @@ from mmsearch.retrieval.sources.members import is_hidden
 from mmsearch.retrieval.sources.protocol import Source, SourceItem, SourceNote, SourcePart
 from mmsearch.retrieval.storage import is_remote, storage_of
 
-SLICE_FILES, SLICE_BYTES = 1_000, 1 << 30
-"""The most files of a slice, and the bytes after which it ends."""
+_MOST_FILES, _MOST_BYTES = 2_000, 1 << 30
+_LEAST_FILES, _USUAL_FILES = 250, 500
 
 _FETCHED_AHEAD = 16
 
@@ -33,16 +33,20 @@ class ListedFile:
 
 
 class FolderSource:
-    """A folder: parts of up to a thousand files each, and the parts of each archive in it.
+    """A folder: parts of some hundred files each, and the parts of each archive in it.
 
     Args:
         address: its path or address.
         archive: makes the source of an archive in it, by its address; None where the archive is not to be opened.
+        list_folder: lists the files of a folder of this machine, in order of their names.
     """
 
-    def __init__(self, address: str, archive: Callable[[str], Source | None]) -> None:
+    def __init__(
+        self, address: str, archive: Callable[[str], Source | None], list_folder: Callable[[str], Iterator[ListedFile]]
+    ) -> None:
         self._address = address
         self._archive = archive
+        self._list_folder = list_folder
 
     def parts(self) -> Iterator[SourcePart]:
         """The slices, then the archives, each in order of name.
@@ -61,7 +65,7 @@ class FolderSource:
                 continue
             gathered.append(file)
             size += file.size
-            if len(gathered) == SLICE_FILES or size >= SLICE_BYTES:
+            if _ends_slice(file.name, len(gathered), size):
                 yield self._slice(gathered)
                 gathered, size = [], 0
         if gathered:
@@ -81,7 +85,7 @@ class FolderSource:
         return SourcePart(self._address, size, digest.hexdigest(), names=tuple(file.name for file in files))
 
     def _files(self) -> Iterator[ListedFile]:
-        return _remote_files(self._address) if is_remote(self._address) else _local_files(self._address)
+        return _remote_files(self._address) if is_remote(self._address) else self._list_folder(self._address)
 
     def items(self, part: SourcePart) -> Iterator[SourceItem | SourceNote]:
         """The files of a slice."""
@@ -98,14 +102,12 @@ class FolderSource:
                 yield SourceItem(path, None, facts.st_size, facts.st_mtime_ns)
 
 
-def _local_files(folder: str) -> Iterator[ListedFile]:
-    """The files that an indexing run finds in the folder, with its rules for what is passed over."""
-    from mmsearch.retrieval.ingest.scan import Scan
-
-    top = os.fsencode(folder)
-    for file in Scan([top]).files():
-        name = os.fsdecode(os.path.relpath(file.path, top))
-        yield ListedFile(name, file.size, str(file.mtime_ns))
+def _ends_slice(name: str, files: int, size: int) -> bool:
+    """Whether a slice ends with this file. It ends at certain names, so that a new file changes one slice, not all."""
+    if files >= _MOST_FILES or size >= _MOST_BYTES:
+        return True
+    digest = hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=4).digest()
+    return files >= _LEAST_FILES and int.from_bytes(digest, "little") % _USUAL_FILES == 0
 
 
 def _remote_files(address: str) -> Iterator[ListedFile]:

@@ -58,7 +58,9 @@ def items_of_members(members: Iterable[Member], archive: str, mtime_ns: int) -> 
                 yield SourceNote(member_path(archive, member.name), "hidden", passed_over=member.name)
                 continue
             if member.name in seen:
-                yield SourceNote(member_path(archive, member.name), "the archive holds this name twice: the first counts")
+                yield SourceNote(
+                    member_path(archive, member.name), "the archive holds this name twice: the first counts"
+                )
                 continue
             seen.add(member.name)
             key, ending = split_key(member.name)
@@ -81,7 +83,7 @@ def split_key(name: str) -> tuple[str, str]:
 
 def is_hidden(name: str) -> bool:
     """Whether a member is of those that programs leave in archives, or begins with a dot."""
-    return any(part.startswith(".") and part not in (".", "..") or part == "__MACOSX" for part in name.split("/"))
+    return any((part.startswith(".") and part not in (".", "..")) or part == "__MACOSX" for part in name.split("/"))
 
 
 class _Sample:

@@ -26,7 +26,10 @@ from mmsearch.retrieval.storage import is_remote, storage_of
 
 _AT_ONCE = 64  # rows
 _LOOKED_AT = 32  # rows, to find out what a column holds
-_PATH_COLUMNS = ("path", "file_name", "filename", "filepath", "file_path", "image_path", "audio_path", "video_path", "file")
+_PATH_COLUMNS = (
+    *("path", "file_name", "filename", "filepath", "file_path", "file"),
+    *("image_path", "audio_path", "video_path", "image", "audio", "video"),
+)
 _SHOWN_KINDS = ("image", "raw", "audio", "video", "document")
 
 

@@ -204,6 +204,7 @@ class Manifest:
         spaces: all spaces by key. One that is neither primary nor secondary is still being filled, or holds vectors
             made elsewhere.
         roots: the indexed paths.
+        sources: the indexed archives, buckets and ranges of them, as they were named.
         excludes: patterns that later runs pass over.
         removed: removed paths that later runs pass over.
         settings: the index that was asked for.
@@ -230,6 +231,7 @@ class Manifest:
     space_by_modality: dict[Modality, str] = field(default_factory=dict)
     spaces: dict[str, Space] = field(default_factory=dict)
     roots: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     settings: IndexSettings = field(default_factory=IndexSettings)
@@ -319,6 +321,7 @@ class Manifest:
             space_by_modality=dict(data.get("serving", {})),
             spaces={key: Space.from_json(space) for key, space in data["spaces"].items()},
             roots=tuple(data["roots"]),
+            sources=tuple(data.get("sources", ())),
             excludes=tuple(data.get("excludes", ())),  # these two came later
             removed=tuple(data.get("removed", ())),
             settings=IndexSettings(**data["settings"]),

@@ -125,15 +125,30 @@ class Writer:
             UsageError: no table can have one of the names.
         """
         with explained_write_errors(self.root):
-            manifest = self.manifest
-            kept = [entry for entry in manifest.side_tables if entry.name not in tables]
-            for name in tables:
-                check_name(name)
-            for name, table in tables.items():
-                if table is not None:
-                    path, manifest = self.new_path(manifest, f"{SIDE_TABLES_FOLDER}/{name}", ".parquet")
-                    kept.append(write_side_table(self.root, name, path, table))
-            self.publish(replace(manifest, side_tables=tuple(sorted(kept, key=lambda entry: entry.name))))
+            self.publish(self._with_side_tables(self.manifest, tables))
+
+    def adopt(self, manifest: Manifest, delete: NDArray[np.int64], tables: Mapping[str, pa.Table | None]) -> None:
+        """Publish a manifest that names shards which lie in the collection already, all or none of it.
+
+        Args:
+            manifest: the manifest on disk with these shards added.
+            delete: ids of rows that they replace, ascending.
+            tables: side tables to write in place of those of the same names.
+        """
+        with explained_write_errors(self.root):
+            if len(delete):
+                manifest = self._with_tombstones(manifest, delete)
+            self.publish(self._with_side_tables(manifest, tables))
+
+    def _with_side_tables(self, manifest: Manifest, tables: Mapping[str, pa.Table | None]) -> Manifest:
+        kept = [entry for entry in manifest.side_tables if entry.name not in tables]
+        for name in tables:
+            check_name(name)
+        for name, table in tables.items():
+            if table is not None:
+                path, manifest = self.new_path(manifest, f"{SIDE_TABLES_FOLDER}/{name}", ".parquet")
+                kept.append(write_side_table(self.root, name, path, table))
+        return replace(manifest, side_tables=tuple(sorted(kept, key=lambda entry: entry.name)))
 
     def publish(self, manifest: Manifest) -> None:
         """Replace the manifest on disk: from now on, readers that open the collection see what it names."""

@@ -18,12 +18,14 @@ RESULT_VERSION = 1
 
 def recipe_of(routing: ModelRouting, options: IngestOptions) -> dict[str, Any]:
     """All that decides which rows a part becomes, besides the part itself, as JSON."""
-    return {
+    recipe = {
         "version": RESULT_VERSION,
         "spaces": {modality: space.key for modality, space in sorted(routing.spaces().items())},
         "decode": decode_spec(routing, options).to_json(),
         "cut": asdict(cut_options(routing, options)),
     }
+    said: dict[str, Any] = json.loads(json.dumps(recipe))  # equal to what is read from a file
+    return said
 
 
 def part_key(part: SourcePart, recipe: dict[str, Any]) -> str:

@@ -1,0 +1,32 @@
+"""More than one process or machine: plans of parts, workers, gathering, readers. Functions are imported when called."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mmsearch.scale.gather import GatherReport, gather
+    from mmsearch.scale.plan import Plan, make_plan, read_plan
+    from mmsearch.scale.work import WorkReport, work
+
+__all__ = ["GatherReport", "Plan", "WorkReport", "gather", "make_plan", "read_plan", "work"]
+
+_MODULES = {
+    "GatherReport": "gather",
+    "gather": "gather",
+    "Plan": "plan",
+    "make_plan": "plan",
+    "read_plan": "plan",
+    "WorkReport": "work",
+    "work": "work",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    found = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = found  # instead of the module of the same name
+    return found
