@@ -32,7 +32,6 @@ Sort = Literal["relevance", "newest", "oldest"]
 
 SORTS: tuple[Sort, ...] = ("relevance", "newest", "oldest")
 
-
 SearchMode = Literal["hybrid", "semantic", "lexical"]
 """How a query finds rows: by vectors (*semantic*), by its words to the letter (*lexical*), or by both (*hybrid*)."""
 
@@ -230,7 +229,7 @@ class Facts:
 
 
 PassageSource = Literal["ocr", "speech", "caption"]
-"""How a passage was made that is not a file's own text: read in a picture, transcribed, or given beside the file."""
+"""How a passage was made that is no text of a file: read in a picture, transcribed, or given beside the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,11 +248,11 @@ class Item:
         ctime_ns: the file's time of status change, if the system has one.
         made: the rows that were made of the whole file, as the store's column of that name.
         own_facts: values in columns of the user's own.
-        evidence: how a passage was made that is not the file's own text.
+        evidence: how a passage was made that is no text of the file.
         boxes: of a passage read in a picture, where each of its lines is: left, top, right and bottom, as fractions of
             the picture's width and height, one line after another.
         lang: code of the language of the passage, where it differs from the file's or only the passage has one.
-        source: the archive, or the part of an object store, that the item was read from; None for a file of a folder.
+        source: the archive or bucket that it was read from; None for a file of a folder.
     """
 
     path: bytes

@@ -456,6 +456,7 @@ MAY_IMPORT = {
     "mmsearch.collection_rows": SHARED | {R, *FACADE},
     "mmsearch.collection_speech": SHARED | {R, *FACADE},
     "mmsearch.models": SHARED | {f"{R}.encoders"},
+    "mmsearch.scale": SHARED | {R, "mmsearch.models", "mmsearch.collection"},
     "mmsearch.library": COMMON | {"mmsearch.collection", "mmsearch.models"},
     "mmsearch.serve": COMMON,
 }
