@@ -14,8 +14,8 @@ PAGE = ROOT / "docs" / "api.md"
 WIDTH = 120
 INTRO = """# API
 
-Everything that `import mmsearch` offers, and the modules `mmsearch.library`, `mmsearch.models` and
-`mmsearch.indexes`. The
+Everything that `import mmsearch` offers, and the modules `mmsearch.library`, `mmsearch.exchange`, `mmsearch.models`
+and `mmsearch.indexes`. The
 [guide](guide.md) shows how the parts go together. This page is made from the docstrings with `make docs`.
 """
 SECTIONS: dict[str, dict[str, Sequence[str]]] = {
@@ -101,6 +101,9 @@ SECTIONS: dict[str, dict[str, Sequence[str]]] = {
             "Linked",
             "WatchEvent",
         ]
+    },
+    "Import and export": {
+        "mmsearch.exchange": ["import_vectors", "Imported", "collection_to_fill", "export_vectors", "Exported"]
     },
     "Models": {
         "mmsearch.models": ["catalogue", "transcribers", "best", "is_ready", "resolve", "pull", "export", "ModelInfo"]

@@ -34,15 +34,17 @@ class CollectionRows:
         """Store vectors made elsewhere, as new rows.
 
         Args:
-            vectors: floats ``[n, dim]``, of any length above zero; stored at unit length.
+            vectors: floats ``[n, dim]``, of any length above zero; stored at unit length, as float16. Vectors that were
+                read out of a collection are stored bit for bit.
             paths: the n files that they stand for, or names that are no files; kept as they are given. A single path
                 may stand alone.
             modality: what they are.
             texts: the n passages, for modality ``text``.
             facts: further columns by name, n values each: lists, numpy or Arrow arrays, or a whole Arrow table or data
                 frame. ``width``, ``height``, ``duration_s``, ``taken_at`` and ``note`` are the format's own, as are
-                ``span_start``, ``span_end`` and ``span_unit``; any other name is a column of yours. It is kept with
-                its Arrow type, can be used in ``where``, and comes back in `Hit.facts`.
+                ``span_start``, ``span_end``, ``span_unit``, and those that begin with ``mms_``, such as ``mms_lat``;
+                any other name is a column of yours. It is kept with its Arrow type, can be used in ``where``, and comes
+                back in `Hit.facts`.
             space: the space they are of: None for the current one, a `Space`, or a name for vectors made elsewhere.
 
         Returns:

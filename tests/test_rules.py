@@ -458,6 +458,7 @@ MAY_IMPORT = {
     "mmsearch.models": SHARED | {f"{R}.encoders"},
     "mmsearch.scale": SHARED | {R, "mmsearch.models", "mmsearch.collection"},
     "mmsearch.library": COMMON | {"mmsearch.collection", "mmsearch.models"},
+    "mmsearch.exchange": COMMON | {"mmsearch.collection", "mmsearch.indexes"},
     "mmsearch.serve": COMMON,
 }
 

@@ -39,6 +39,8 @@ COMMANDS = {
     "duplicates": ("duplicates", "Find files that are there several times, and say which to keep."),
     "tag": ("tag", "Label pictures, films and sounds by words alone, for conditions such as --where \"tag = 'dog'\"."),
     "remove": ("remove", "Forget items; the files themselves are never touched."),
+    "import": ("import_", "Add vectors that others have made, with what is known of them."),
+    "export": ("export", "Write rows to a database or to files: ids, vectors, and what is known of each row."),
     "eval": (
         "evaluate",
         "Measure recall@k, MRR and mAP of the collection's models and index on pairs of yours, in both directions.",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mmsearch.indexes.build import build_index, choose_code_length, train_and_calibrate
     from mmsearch.indexes.calibration import CORPUS_QUERIES, TEXT_QUERIES, Calibration, CalibrationPoint
     from mmsearch.indexes.faiss.approximate import ApproximateIndex
+    from mmsearch.indexes.faiss.plain import read_plain_index, write_plain_index
     from mmsearch.indexes.faiss.segments import DISTANT_QUANTILE, Drift, Segment, TrainedIndex
     from mmsearch.indexes.index import VectorIndex
     from mmsearch.indexes.lexical.index import LexicalIndex, Sought
@@ -71,16 +72,19 @@ __all__ = [
     "placed_name_words",
     "placed_words",
     "plan_index",
+    "read_plain_index",
     "spread_with_prior",
     "to_float32",
     "train_and_calibrate",
     "words_of",
+    "write_plain_index",
 ]
 
 _MODULES = {
     "build": ("build_index", "choose_code_length", "train_and_calibrate"),
     "calibration": ("CORPUS_QUERIES", "TEXT_QUERIES", "Calibration", "CalibrationPoint"),
     "faiss.approximate": ("ApproximateIndex",),
+    "faiss.plain": ("read_plain_index", "write_plain_index"),
     "faiss.segments": ("DISTANT_QUANTILE", "Drift", "Segment", "TrainedIndex"),
     "index": ("VectorIndex",),
     "lexical.index": ("LexicalIndex", "Sought"),

@@ -55,7 +55,7 @@ def test_the_commands_are_those_of_the_contract():
     names = {" ".join(words) for words, _ in ALL}
     assert names == {
         *("index", "watch", "query", "save", "saved", "listen", "serve", "mcp", "frame", "clip", "status", "remove"),
-        *("eval", "compact", "doctor"),
+        *("eval", "compact", "doctor", "import", "export"),
         *("models", "models list", "models pull", "models export"),
         *("completion", "duplicates", "groups", "link", "tag"),
     }

@@ -10,6 +10,7 @@ import pytest
 
 import mmsearch
 import mmsearch.cli
+import mmsearch.exchange
 import mmsearch.library
 import mmsearch.serve
 
@@ -34,7 +35,9 @@ def imported(source: str) -> Iterator[tuple[str, str]]:
 def is_allowed(module: str, name: str) -> bool:
     """Whether the command line may import a name from a module."""
     if module == "mmsearch":
-        return name in mmsearch.__all__ or name in ("cli", "library", "models")
+        return name in mmsearch.__all__ or name in ("cli", "exchange", "library", "models")
+    if module == "mmsearch.exchange":
+        return name in mmsearch.exchange.__all__
     if module == "mmsearch.library":
         return name in mmsearch.library.__all__
     if module == "mmsearch.serve":

@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 from mmsearch.errors import NoSuchRowError, SpaceMismatchError, UsageError
 from mmsearch.retrieval.store.fact_updates import CHANGEABLE, FactUpdates
 from mmsearch.retrieval.store.own_columns import joint_type, name_problem, stored_type, with_types
-from mmsearch.retrieval.store.schema import FACT_NAMES, FACT_SCHEMA, RESERVED_PREFIX
+from mmsearch.retrieval.store.schema import FACT_NAMES, FACT_SCHEMA
 from mmsearch.retrieval.store.snapshot import Rows, Snapshot
 from mmsearch.retrieval.store.writer import Addition, Writer
 from mmsearch.types import MODALITIES, Modality, Space, printable
 from mmsearch.unit import normalize_rows, row_lengths
 
 _FROM_ARGUMENTS = ("path", "size", "mtime_ns", "modality", "passage", "content_hash")
-_FILLABLE = tuple(name for name in FACT_NAMES if name not in _FROM_ARGUMENTS and not name.startswith(RESERVED_PREFIX))
+_FILLABLE = tuple(name for name in FACT_NAMES if name not in _FROM_ARGUMENTS)
+_ROUNDING = 2.0**-11 + 1e-5
 _ROW_KEY = ("path", "span_start", "span_end", "span_unit", "passage")
 """Two rows of one space and modality that agree in these say the same."""
 _KEY_SCHEMA = pa.schema(
@@ -154,7 +155,22 @@ def to_stored_vectors(vectors: NDArray[np.floating[Any]], space: Space) -> NDArr
     bad = np.flatnonzero(~np.isfinite(lengths) | (lengths == 0))
     if len(bad):
         raise UsageError(f"vector {bad[0]} has no direction (NaN, infinite or zero); {len(bad)} such of {len(array)}")
-    return normalize_rows(array).astype(np.float16)
+    units = normalize_rows(array).astype(np.float16)
+    stored = _were_stored(array, lengths)
+    if stored.any():
+        units[stored] = array[stored]
+    return units
+
+
+def _were_stored(array: NDArray[np.float32], lengths: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which rows are unit vectors as they are stored, so that what is read out of a collection goes in bit for bit.
+
+    They hold float16 numbers, and their length differs from 1 by no more than rounding to these can make it differ.
+    """
+    near = np.abs(lengths - 1) <= _ROUNDING
+    if near.any():
+        near[near] = (array[near].astype(np.float16) == array[near]).all(axis=1)
+    return near
 
 
 def _named_columns(facts: Any, fillable: Sequence[str]) -> dict[str, Any]:

@@ -1,0 +1,129 @@
+"""What a source is, by its name and by what is in it, and which module reads it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from mmsearch.errors import UsageError
+from mmsearch.exchange.importing.source import Choice, Source
+from mmsearch.exchange.packages import checked_file, is_address
+
+_ENDINGS = {
+    ".npy": "npy",
+    ".npz": "npz",
+    ".hdf5": "hdf5",
+    ".h5": "hdf5",
+    ".fvecs": "fvecs",
+    ".bvecs": "fvecs",
+    ".parquet": "parquet",
+    ".lance": "lance",
+    ".snapshot": "qdrant",
+}
+
+
+def open_source(name: str, format: str, choice: Choice) -> Source:
+    """Open a source.
+
+    Raises:
+        UsageError: it is not there, or it cannot be told what it is.
+        MMSearchError: a package is not installed, or a service refuses.
+    """
+    if format == "auto":
+        format = found_format(name)
+    if format not in _OPEN:
+        raise UsageError(f"no format {format!r}; there are: {', '.join(_OPEN)}")
+    return _OPEN[format](name, choice)
+
+
+def found_format(name: str) -> str:
+    """What a source is.
+
+    Raises:
+        UsageError: it is not there, or nothing that is known.
+    """
+    ending = os.path.splitext(name.rstrip("/\\"))[1].lower()
+    if is_address(name):
+        if name.startswith(("http://", "https://")):
+            return "qdrant"
+        if ending == ".lance":
+            return "lance"
+        raise UsageError(f"{name}: say what it is, one of {', '.join(_OPEN)}")
+    path = checked_file(name)
+    if ending in _ENDINGS:
+        return _ENDINGS[ending]
+    if not os.path.isdir(path):
+        raise UsageError(f"{name}: what is it? say one of {', '.join(_OPEN)}")
+    names = os.listdir(path)
+    if {"img_emb", "text_emb"} & set(names):
+        return "clip-retrieval"
+    if "vectors.npy" in names:
+        return "npy"
+    if "edge_config.json" in names or {"meta.json", "collection"} <= set(names):
+        return "qdrant"
+    if any(one.endswith(".lance") for one in names):
+        return "lance"
+    if any(one.endswith(".parquet") for one in names):
+        return "parquet"
+    raise UsageError(f"{name} holds nothing that can be imported; say what it is if it does: {', '.join(_OPEN)}")
+
+
+def _clip_retrieval(name: str, choice: Choice) -> Source:
+    from mmsearch.exchange.importing.clip_retrieval import ClipRetrievalSource
+
+    return ClipRetrievalSource(name, choice)
+
+
+def _npy(name: str, choice: Choice) -> Source:
+    from mmsearch.exchange.importing.arrays import open_npy
+
+    return open_npy(name, choice)
+
+
+def _npz(name: str, choice: Choice) -> Source:
+    from mmsearch.exchange.importing.arrays import open_npz
+
+    return open_npz(name, choice)
+
+
+def _hdf5(name: str, choice: Choice) -> Source:
+    from mmsearch.exchange.importing.arrays import open_hdf5
+
+    return open_hdf5(name, choice)
+
+
+def _fvecs(name: str, choice: Choice) -> Source:
+    from mmsearch.exchange.importing.arrays import open_fvecs
+
+    return open_fvecs(name, choice)
+
+
+def _parquet(name: str, choice: Choice) -> Source:
+    from mmsearch.exchange.importing.tables import open_parquet
+
+    return open_parquet(name, choice)
+
+
+def _lance(name: str, choice: Choice) -> Source:
+    from mmsearch.exchange.importing.tables import open_lance
+
+    return open_lance(name, choice)
+
+
+def _qdrant(name: str, choice: Choice) -> Source:
+    from mmsearch.exchange.importing.qdrant import QdrantSource
+
+    return QdrantSource(name, choice)
+
+
+_OPEN: dict[str, Callable[[str, Choice], Source]] = {
+    "clip-retrieval": _clip_retrieval,
+    "npy": _npy,
+    "npz": _npz,
+    "hdf5": _hdf5,
+    "fvecs": _fvecs,
+    "parquet": _parquet,
+    "lance": _lance,
+    "qdrant": _qdrant,
+}
+FORMATS = tuple(_OPEN)
