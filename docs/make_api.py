@@ -37,6 +37,7 @@ SECTIONS: dict[str, dict[str, Sequence[str]]] = {
             "UsageError",
             "CannotEmbedError",
             "SpaceMismatchError",
+            "NoReaderError",
             "NoSuchRowError",
             "NoSuchSearchError",
             "NoSuchFileError",

@@ -156,6 +156,10 @@ class NewerFormatError(CollectionDamagedError):
     _default_hint = HintKind.UPGRADE
 
 
+class NoReaderError(MMSearchError):
+    """None of the readers that hold the parts of a collection answers."""
+
+
 class ReadOnlyError(MMSearchError):
     """The collection lies where nothing can be written."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, SupportsIndex, overload
 
 from mmsearch.errors import MMSearchError
-from mmsearch.notices import Notice
+from mmsearch.notices import Notice, NoticeKind
 from mmsearch.own_facts import NO_OWN_FACTS, OwnFacts
 from mmsearch.types import Level, Modality, Space, Span, path_json, printable, rounded
 
@@ -292,9 +292,17 @@ class Answer:
     notices: tuple[Notice, ...] = ()
     level: Level | None = None
 
+    @property
+    def missing_parts(self) -> dict[str, str]:
+        """Why parts of the collection were not searched, by part (``3/8``), where readers hold one each; else empty."""
+        found = (notice for notice in self.notices if notice.kind is NoticeKind.PARTS_MISSING)
+        return next((dict(notice.values["parts"]) for notice in found), {})
+
     def to_json(self) -> dict[str, Any]:
         """The answer as ``mmsearch query --json`` prints it."""
+        missing = self.missing_parts
         return {
+            **({"partial": True, "missing_parts": missing} if missing else {}),
             "query": self.query,
             "space": self.space.key,
             "took_ms": {stage: round(ms, 2) for stage, ms in self.took_ms.items()},

@@ -38,6 +38,7 @@ class NoticeKind(StrEnum):
     WORDS_NOT_INDEXED = "words_not_indexed"
     TEXT_SPLIT = "text_split"
     FILE_SAMPLED = "file_sampled"
+    PARTS_MISSING = "parts_missing"
     PAIRS_NOT_SCORED = "pairs_not_scored"
     PAIRS_NOT_INDEXED = "pairs_not_indexed"
     BATCHES_HALVED = "batches_halved"
@@ -147,6 +148,10 @@ _SENTENCES: dict[NoticeKind, Callable[..., str]] = {
         "longer than the {tokens} tokens that {model} reads at once: asked as the mean of {passages} passages".format
     ),
     NoticeKind.FILE_SAMPLED: "{file}: searched by {sample}".format,
+    NoticeKind.PARTS_MISSING: lambda parts: (
+        "parts of the collection are not among the answers: "
+        + ", ".join(f"{part} ({why})" for part, why in parts.items())
+    ),
     NoticeKind.PAIRS_NOT_SCORED: "not scored with every model: {reason}".format,
     NoticeKind.BATCHES_HALVED: (
         "memory was short where {model} runs: it was given smaller batches, of {batch} at the end".format

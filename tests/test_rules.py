@@ -456,10 +456,13 @@ MAY_IMPORT = {
     "mmsearch.collection_rows": SHARED | {R, *FACADE},
     "mmsearch.collection_speech": SHARED | {R, *FACADE},
     "mmsearch.models": SHARED | {f"{R}.encoders"},
-    "mmsearch.scale": SHARED | {R, "mmsearch.models", "mmsearch.collection"},
+    "mmsearch.scale": SHARED | {R, "mmsearch.models", "mmsearch.collection", "mmsearch.indexes"},
     "mmsearch.library": COMMON | {"mmsearch.collection", "mmsearch.models"},
     "mmsearch.exchange": COMMON | {"mmsearch.collection", "mmsearch.indexes"},
-    "mmsearch.serve": COMMON,
+    "mmsearch.scale.readers": SHARED
+    | {f"{R}.{room}" for room in ("search", "store", "upkeep", "encoders")}
+    | {"mmsearch.indexes", "mmsearch.collection"},
+    "mmsearch.serve": COMMON | {"mmsearch.scale.readers"},
 }
 
 

@@ -22,7 +22,7 @@ from mmsearch.cli.options import (
     verbose_option,
 )
 from mmsearch.cli.output import echo, print_json, say
-from mmsearch.serve import RunningCollection, ServerInfo
+from mmsearch.serve import LATE_AFTER_S, RunningCollection, ServerInfo
 
 _START_S = 120.0
 _POLL_S = 0.05
@@ -35,6 +35,16 @@ _POLL_S = 0.05
 @click.option("--allow-host", "names", metavar="NAME", multiple=True, help="Answer to this name, too; needs a token.")
 @click.option("--open", "open_", is_flag=True, help="Open the page in the browser.")
 @click.option("--mcp", is_flag=True, help="Serve agents at /mcp, too.")
+@click.option("--part", metavar="N/M", help="Hold one part of the collection alone, such as 3/8; a front asks it.")
+@click.option("--of", "readers", metavar="URL,URL…", help="Be the front: ask these readers, one for each part.")
+@click.option(
+    "--late-after",
+    type=click.FloatRange(0.01, 600),
+    default=LATE_AFTER_S,
+    metavar="SECONDS",
+    show_default=True,
+    help="Answer without a reader that takes longer.",
+)
 @click.option("--background", is_flag=True, help="Serve in the background, until --stop.")
 @click.option("--stop", is_flag=True, help="End the server of the collection.")
 @click.option("--status", is_flag=True, help="Print where the collection is served.")
@@ -51,6 +61,9 @@ def serve(
     names: tuple[str, ...],
     open_: bool,
     mcp: bool,
+    part: str | None,
+    readers: str | None,
+    late_after: float,
     background: bool,
     stop: bool,
     status: bool,
@@ -66,6 +79,9 @@ def serve(
     """
     if stop + status + background > 1:
         raise UsageError("--background, --stop and --status exclude each other")
+    if part is not None and (readers is not None or background or stop or status or mcp or open_):
+        raise UsageError("--part stands alone: a reader answers to a front, and runs until it is ended")
+    addresses = [] if readers is None else [address.strip() for address in readers.split(",")]
     if stop or status:
         found = [info for folder in collections if (info := _running(folder, stop=stop)) is not None]
         _print_found(found, collections, as_json, "stopped" if stop else "serving")
@@ -78,6 +94,8 @@ def serve(
             ("--allow-host", names),
             ("--device", [device]),
             ("--precision", [precision]),
+            ("--of", [readers]),
+            ("--late-after", [late_after]),
         ]
         options = [str(word) for name, own in given for one in own if one is not None for word in (name, one)]
         info = _start(collections[0], [*options, *(["--mcp"] if mcp else [])])
@@ -101,6 +119,9 @@ def serve(
             mcp=mcp,
             device=device,
             precision=precision,
+            part=part,
+            readers=addresses,
+            late_after=late_after,
             started=started,
             say=say,
         )

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from mmsearch.errors import MMSearchError
+from mmsearch.errors import MMSearchError, UsageError
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -19,11 +20,14 @@ if TYPE_CHECKING:
     from mmsearch.serve.running import ServerGoneError as ServerGoneError
     from mmsearch.serve.running import ServerInfo as ServerInfo
 
-__all__ = ["RunningCollection", "ServerGoneError", "ServerInfo", "create_app", "serve", "serve_stdio"]
+__all__ = ["LATE_AFTER_S", "RunningCollection", "ServerGoneError", "ServerInfo", "create_app", "serve", "serve_stdio"]
 
 Collections: TypeAlias = (
     "Sequence[Collection | str | os.PathLike[str]] | Mapping[str, Collection | str | os.PathLike[str]]"
 )
+
+LATE_AFTER_S = 5.0
+"""How long a front waits for a reader, unless it is told otherwise."""
 
 _TEXTS_KEPT = 10_000
 """Vectors of texts that are kept for each collection: 10 MB of 256 dimensions."""
@@ -38,6 +42,9 @@ def create_app(
     mcp: bool = False,
     device: str = "auto",
     precision: str = "auto",
+    part: str | None = None,
+    readers: Sequence[str] = (),
+    late_after: float = LATE_AFTER_S,
 ) -> Starlette:
     """An ASGI app that serves collections.
 
@@ -51,9 +58,13 @@ def create_app(
         mcp: serve agents at ``/mcp``, too; needs the extra ``mcp``.
         device: what models run on, of collections that are given as folders; see `Collection.open`.
         precision: of these models.
+        part: hold this part of the only collection alone, such as ``3/8``, and answer to a front.
+        readers: be the front: addresses of readers, one for each part of the only collection, which look up its rows.
+            They are shown ``$MMSEARCH_READER_TOKEN``, or what the file ``$MMSEARCH_READER_TOKEN_FILE`` holds.
+        late_after: seconds after which a front answers without a reader.
 
     Raises:
-        MMSearchError: an extra is not installed, or a collection cannot be opened.
+        MMSearchError: an extra is not installed, a collection cannot be opened, or readers do not fit together.
     """
     _check_installed("serve", "starlette", "uvicorn", "python_multipart", "prometheus_client")
     if mcp:
@@ -62,6 +73,18 @@ def create_app(
     from mmsearch.serve.guards import Access
 
     access = Access(hosts if hosts is None else tuple(hosts), token)
+    if part is not None:
+        from mmsearch.serve.reader_app import make_reader_app
+
+        if readers or mcp:
+            raise UsageError("a reader of a part asks no other readers and serves no agents: its front does")
+        return make_reader_app(_only_folder(collections), part, access)
+    if readers:
+        from mmsearch.serve.reading import front_of
+
+        name, folder = _only_folder(collections)
+        front, pool = front_of(folder, readers, late_after, device=device, precision=precision, texts_kept=_TEXTS_KEPT)
+        return make_app({name: front}, access, local=local, mcp=mcp, readers=pool)
     return make_app(_named(collections, device, precision), access, local=local, mcp=mcp)
 
 
@@ -74,6 +97,9 @@ def serve(
     mcp: bool = False,
     device: str = "auto",
     precision: str = "auto",
+    part: str | None = None,
+    readers: Sequence[str] = (),
+    late_after: float = LATE_AFTER_S,
     started: Callable[[ServerInfo], None] = lambda info: None,
     say: Callable[[str], None] = lambda line: None,
 ) -> None:
@@ -88,6 +114,9 @@ def serve(
         mcp: serve agents at ``/mcp``, too.
         device: what models run on, of collections that are given as folders; see `Collection.open`.
         precision: of these models.
+        part: as in `create_app`, and the next two.
+        readers: of a front.
+        late_after: seconds.
         started: is called when the server listens.
         say: is called with remarks.
 
@@ -99,7 +128,16 @@ def serve(
 
     from mmsearch.serve.run import run_server
 
-    make_app = partial(create_app, collections, mcp=mcp, device=device, precision=precision)
+    make_app = partial(
+        create_app,
+        collections,
+        mcp=mcp,
+        device=device,
+        precision=precision,
+        part=part,
+        readers=readers,
+        late_after=late_after,
+    )
     run_server(make_app, host=host, port=port, names=[name.lower() for name in names], started=started, say=say)
 
 
@@ -127,6 +165,22 @@ def _check_installed(extra: str, *modules: str) -> None:
 
     if any(find_spec(name) is None for name in modules):
         raise MMSearchError(f'this needs an extra: pip install "mmsearch[{extra}]"')
+
+
+def _only_folder(collections: Collections) -> tuple[str, Path]:
+    """The name and the folder of the one collection that is served in parts.
+
+    Raises:
+        UsageError: there are several.
+    """
+    from mmsearch import Collection
+
+    items = list(collections.items()) if isinstance(collections, Mapping) else [("", one) for one in collections]
+    if len(items) != 1:
+        raise UsageError("a reader, and a front of readers, serve one collection each")
+    ((name, one),) = items
+    folder = one.root if isinstance(one, Collection) else Path(one).expanduser().absolute()
+    return name or folder.stem, folder
 
 
 def _named(collections: Collections, device: str, precision: str) -> dict[str, Collection]:

@@ -12,6 +12,7 @@ from mmsearch import (
     DecodeError,
     MMSearchError,
     ModelUnavailableError,
+    NoReaderError,
     NoSuchRowError,
     UsageError,
 )
@@ -45,6 +46,7 @@ _STATUS: tuple[tuple[type[MMSearchError], int], ...] = (
     (UsageError, 400),
     (ModelUnavailableError, 503),
     (CollectionBusyError, 503),
+    (NoReaderError, 503),
     (CollectionDamagedError, 500),
 )
 

@@ -22,12 +22,20 @@ from mmsearch.serve.served import Served, SlowWork, default_threads
 from mmsearch.serve.thumbnails import Pictures
 
 if TYPE_CHECKING:
+    from mmsearch.scale.readers import Readers
     from mmsearch.serve.mcp_server import MountedMCP
 
 _ENDPOINTS = (contents, browsing, searching, files, embeddings, openapi, pages)
 
 
-def make_app(collections: Mapping[str, Collection], access: Access, *, local: bool, mcp: bool) -> Starlette:
+def make_app(
+    collections: Mapping[str, Collection],
+    access: Access,
+    *,
+    local: bool,
+    mcp: bool,
+    readers: Readers | None = None,
+) -> Starlette:
     """The app that serves collections by their names.
 
     Args:
@@ -35,11 +43,13 @@ def make_app(collections: Mapping[str, Collection], access: Access, *, local: bo
         access: who may ask.
         local: only this machine reaches the server: it may show files in the file manager.
         mcp: serve agents, too.
+        readers: what looks up the rows of the collection, if this process does not; they are closed at the end.
     """
     slow_work, metrics = SlowWork(default_threads(), waiting=64), Metrics()
     served = {name: Served(name, collection, metrics) for name, collection in collections.items()}
     metrics.watch(served)
-
+    if readers is not None:
+        metrics.watch_readers(readers)
     pictures = Pictures()
     tools = _tools(collections, slow_work, access) if mcp else None
 
@@ -51,13 +61,18 @@ def make_app(collections: Mapping[str, Collection], access: Access, *, local: bo
         pictures.close()
         for one in served.values():
             one.batcher.close()
+        if readers is not None:
+            readers.close()
 
     routes: list[BaseRoute] = [route for endpoints in _ENDPOINTS for route in endpoints.routes]
     routes += tools.routes if tools else ()
-    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=_HANDLERS)
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=HANDLERS)
     app.add_middleware(Guards, access=access, metrics=metrics)
     app.state.local = local
     app.state.pictures, app.state.clips = pictures, Clips()
+    app.state.readers = readers
+    app.state.folders = {name: str(collection.root) for name, collection in collections.items()}
+    app.state.warming = [one.warm for one in served.values()]
     app.state.served, app.state.slow_work, app.state.metrics = served, slow_work, metrics
     return app
 
@@ -87,4 +102,4 @@ async def _failure(request: Request, error: Exception) -> Response:
     return ApiError(500, "this went wrong in the server; its log says why", "ServerError").response()
 
 
-_HANDLERS = {ApiError: _api_error, MMSearchError: _library_error, HTTPException: _http_error, Exception: _failure}
+HANDLERS = {ApiError: _api_error, MMSearchError: _library_error, HTTPException: _http_error, Exception: _failure}

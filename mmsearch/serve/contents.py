@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -19,6 +19,9 @@ from mmsearch.serve.passages import passages_of
 from mmsearch.serve.search_request import filters_asked, wrong
 from mmsearch.serve.served import Served, in_thread, served_of
 from mmsearch.types import MODALITIES, printable
+
+if TYPE_CHECKING:
+    from mmsearch.scale.readers import Readers
 
 _MOST_FOLDERS = 50
 _MOST_AROUND = 50
@@ -120,14 +123,20 @@ async def healthz(request: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """Every collection can be read."""
+    """Every collection can be read, and readers answer for all of its parts, or for some."""
     served: Mapping[str, Served] = request.app.state.served
     for one in served.values():
         try:
             one.refresh()
         except MMSearchError as error:
             return JSONResponse({"status": "failed", "reason": f"{one.name}: {error}"}, 503)
-    return JSONResponse({"status": "ok"})
+    readers: Readers | None = request.app.state.readers
+    missing = readers.missing() if readers is not None else {}
+    if readers is None or not missing:
+        return JSONResponse({"status": "ok"})
+    if len(missing) == readers.count:
+        return JSONResponse({"status": "failed", "reason": "no reader answers", "missing_parts": missing}, 503)
+    return JSONResponse({"status": "partial", "missing_parts": missing})
 
 
 async def metrics(request: Request) -> Response:

@@ -10,6 +10,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
+    from mmsearch.scale.readers import Readers
     from mmsearch.serve.served import Served
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -60,6 +61,11 @@ class Metrics:
     def watch(self, served: Mapping[str, Served]) -> None:
         """Report rows, generation and measured recall of collections from now on."""
         self._registry.register(_Contents(served))
+
+    def watch_readers(self, readers: Readers) -> None:
+        """Report from now on of how many parts of the collection no reader answers."""
+        missing = Gauge("mmsearch_parts_missing", "Parts of the collection without a reader", registry=self._registry)
+        missing.set_function(lambda: len(readers.missing()))
 
     def text(self) -> bytes:
         """All of it, for `CONTENT_TYPE`."""

@@ -247,9 +247,9 @@ PATHS: dict[str, Any] = {
     "/healthz": {"get": _operation("Whether the process answers", _answer("Health", "it does"))},
     "/readyz": {
         "get": _operation(
-            "Whether every collection can be read",
-            _answer("Health", "they can"),
-            more={"503": _answer("Health", "one cannot")},
+            "Whether every collection can be read, and readers answer for its parts",
+            _answer("Health", "they can, as a whole or in part"),
+            more={"503": _answer("Health", "one cannot, or no reader answers")},
         )
     },
     "/openapi.json": {

@@ -49,6 +49,10 @@ def fields(properties: Mapping[str, Schema], *, optional: tuple[str, ...] = (), 
     return {"type": "object", "properties": dict(properties), "required": required, **more}
 
 
+_PARTS = {
+    "partial": described({"const": True}, "readers that hold parts of the collection did not answer"),
+    "missing_parts": {"type": "object", "additionalProperties": TEXT, "description": "by part, such as 3/8: why"},
+}
 _PATH = {
     "path": described(TEXT, "of the file; bytes that are not UTF-8 are shown as \\xNN"),
     "path_b64": described({**TEXT, "contentEncoding": "base64"}, "the exact bytes, only where they are not UTF-8"),
@@ -208,8 +212,9 @@ SCHEMAS: dict[str, Schema] = {
             **_PAGE,
             "asked": described(ref("Search"), "the request in a form that can be asked again: files became vectors"),
             "reading": ref("Reading"),
+            **_PARTS,
         },
-        optional=("reading",),
+        optional=("reading", *_PARTS),
     ),
     "Reading": fields(
         {
@@ -278,7 +283,14 @@ SCHEMAS: dict[str, Schema] = {
             "collections": list_of(ref("Collection")),
         }
     ),
-    "Health": fields({"status": {"enum": ["ok", "failed"]}, "reason": TEXT}, optional=("reason",)),
+    "Health": fields(
+        {
+            "status": described({"enum": ["ok", "partial", "failed"]}, "partial: readers answer for some parts alone"),
+            "reason": TEXT,
+            "missing_parts": _PARTS["missing_parts"],
+        },
+        optional=("reason", "missing_parts"),
+    ),
     "DataUrl": {"type": "string", "pattern": "^data:image/[^,]*;base64,"},
     "EmbeddingsRequest": fields(
         {

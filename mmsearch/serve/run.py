@@ -10,16 +10,15 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import uvicorn
 from starlette.applications import Starlette
 
 import mmsearch
-from mmsearch import Hint, HintKind, MMSearchError, Query
+from mmsearch import Hint, HintKind, MMSearchError
 from mmsearch.serve.connections import PatientProtocol
 from mmsearch.serve.running import ServerInfo
-from mmsearch.serve.served import Served
 from mmsearch.serve.warm import WarmSockets
 
 DEFAULT_PORT = 8765
@@ -44,10 +43,8 @@ def run_server(
     is_open = bool(names) or (host is not None and not _is_loopback(host))
     token = (os.environ.get("MMSEARCH_TOKEN") or secrets.token_urlsafe(24)) if is_open else None
     app = make_app(hosts=(*names, *_own_names(host)) if is_open else (), token=token, local=not is_open)
-    served: Mapping[str, Served] = app.state.served
     address = f"http://{_shown(host)}:{number}/" + (f"?token={token}" if token else "")
-    folders = {name: str(one.collection.root) for name, one in served.items()}
-    info = ServerInfo(os.getpid(), address, folders, mmsearch.__version__)
+    info = ServerInfo(os.getpid(), address, dict(app.state.folders), mmsearch.__version__)
     config = uvicorn.Config(
         app,
         http=PatientProtocol,
@@ -68,7 +65,7 @@ def run_server(
 
         with server.capture_signals():  # before anyone can know that it has started
             async with WarmSockets(app, info, stop).listening(say):
-                warming = [asyncio.create_task(_warm(one)) for one in served.values()]
+                warming = [asyncio.create_task(warm()) for warm in app.state.warming]
                 started(info)
                 await server.serve(sockets=sockets)
                 for task in warming:
@@ -89,12 +86,6 @@ class _Server(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-async def _warm(served: Served) -> None:
-    """Load the model and open the indexes, so that the first person does not wait for them."""
-    with contextlib.suppress(Exception):  # who asks is told what is wrong
-        await served.batcher.ask(Query("warm up"), 1, {})
 
 
 def _is_loopback(host: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import os
 import threading
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from starlette.requests import Request
 
-from mmsearch import Collection, Status
+from mmsearch import Collection, Query, Status
 from mmsearch.serve.api_errors import ApiError, busy
 from mmsearch.serve.batching import Batcher
 from mmsearch.serve.metrics import Metrics
@@ -54,6 +55,11 @@ class Served:
     def refresh(self) -> None:
         """Move to the newest manifest if another process has committed; else this costs one `stat`."""
         self.collection.reopen()
+
+    async def warm(self) -> None:
+        """Load the model and open the indexes, so that the first person does not wait for them."""
+        with contextlib.suppress(Exception):  # who asks is told what is wrong
+            await self.batcher.ask(Query("warm up"), 1, {})
 
     def status(self) -> Status:
         """The status of the collection; counted once for each manifest."""

@@ -35,7 +35,7 @@ from mmsearch.indexes.faiss.probing import (
     nearest_lists,
     nearest_of,
 )
-from mmsearch.indexes.faiss.segments import Segment, merge_into
+from mmsearch.indexes.faiss.segments import Segment, merge_into, only_ids
 from mmsearch.indexes.faiss.threads import faiss_threads, in_threads
 from mmsearch.indexes.plan import IndexPlan
 from mmsearch.indexes.vectors import Float32, Positions, StoredVectors, sample_positions
@@ -135,6 +135,14 @@ class ApproximateIndex:
         merge_into(self._ivf, self._segments[1:], dead)
         self._segments = [self._ivf]
         self._index.ntotal = self._ivf.ntotal  # the wrapper around the inverted file has a count of its own
+        self._rows = self._count()
+
+    def keep_ids(self, first: int, last: int) -> None:
+        """Drop all rows but those with ids from ``first`` to ``last``; the memory of the others is given back."""
+        if self._mapped or self._ivf is None:
+            raise RuntimeError("rows can only be dropped from lists in memory")
+        self._index = only_ids(self._index, self._segments, first, last)
+        self._ivf = self._segments[0] = ivf_of(self._index)
         self._rows = self._count()
 
     @property

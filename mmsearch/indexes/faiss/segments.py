@@ -112,6 +112,29 @@ def merge_into(first: Any, others: Sequence[Any], dead: Positions) -> None:
         first.remove_ids(selector_of(dead))
 
 
+def only_ids(index: Any, segments: Sequence[Any], first: int, last: int) -> Any:
+    """An index with the rows of ids from ``first`` to ``last`` alone; its later segments lose the others in place.
+
+    Args:
+        index: FAISS's object; it is left without the other rows, too.
+        segments: its inverted files; the first is that of the index.
+        first: the lowest id.
+        last: the highest.
+    """
+    import faiss
+
+    others = faiss.IDSelectorNot(faiss.IDSelectorRange(first, last + 1))
+    for segment in segments:
+        segment.remove_ids(others)
+    copy = faiss.clone_index(index)  # FAISS keeps room for what it drops; a copy has none
+    inner = ivf_of(copy)
+    copy.ntotal = inner.ntotal  # the wrapper around the inverted file has a count of its own
+    for segment in segments[1:]:
+        segment.referenced_objects = []  # else the index that was copied would stay
+        index_io.share_centroids(segment, inner)
+    return copy
+
+
 def _nearness(index: HasFaissIndex, vectors: StoredVectors, seed: int) -> Float32:
     sample = vectors.sample_float32(sample_positions(len(vectors), _DRIFT_SAMPLE_ROWS, seed))
     return nearest_list(index.faiss_index, sample)[0]

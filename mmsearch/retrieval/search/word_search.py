@@ -111,6 +111,11 @@ def propose(index: WordRows, asked: WordsAsked, mask: Mask | None, most: int) ->
     return positions[best], sums[best]
 
 
+def holds_a_telling_word(index: WordRows, asked: WordsAsked) -> bool:
+    """Whether any live row holds a word of a query that is rare enough to propose rows by itself."""
+    return any(0 < index.count(sought) <= _MOST_ROWS and len(index.positions(sought)) for sought in asked.wanted)
+
+
 def phrase_mask(searcher: Searcher, modality: Modality, phrases: Sequence[Sought]) -> Mask:
     """The rows of a modality that each of some phrases lets answer, bool ``[rows]``.
 

@@ -159,8 +159,12 @@ class Shard:
     @cached_property
     def ids(self) -> NDArray[np.int64]:
         """Row ids, ascending; int64 ``[rows]``."""
-        blocks = [self._values(group, "id", np.dtype("<i8"), 1).reshape(-1) for group in self._groups]
-        ids = np.concatenate(blocks) if blocks else np.empty(0, np.int64)
+        blocks = [self.ids_of_group(group) for group in self._groups]
+        return np.concatenate(blocks) if blocks else np.empty(0, np.int64)
+
+    def ids_of_group(self, group: int) -> NDArray[np.int64]:
+        """Row ids of one row group, numbered as `vector_blocks` are."""
+        ids = self._values(group, "id", np.dtype("<i8"), 1).reshape(-1)
         return ids + self._first_id if self._first_id else ids
 
     @cached_property
@@ -169,8 +173,8 @@ class Shard:
         return [self._values(group, "vector", np.dtype("<f2"), self.space.dim) for group in self._groups]
 
     @cached_property
-    def _bounds(self) -> NDArray[np.int64]:
-        """Where each row group begins, and where the last ends."""
+    def bounds(self) -> NDArray[np.int64]:
+        """Where each row group begins, and where the last ends; int64 ``[row groups + 1]``."""
         return np.cumsum([0] + [self._footer.row_group(group).num_rows for group in self._groups])
 
     @property
@@ -226,7 +230,7 @@ class Shard:
         takes as long as finding its rows.
         """
         rows: list[dict[str, Any]] = []
-        bounds = self._bounds
+        bounds = self.bounds
         groups = np.searchsorted(bounds, positions, side="right") - 1
         for group in numbers_present(groups):
             cached = self._cached_group(group, tuple(columns))

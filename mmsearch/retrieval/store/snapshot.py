@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -22,13 +22,42 @@ from mmsearch.retrieval.store.tombstones import read_tombstones
 from mmsearch.types import Modality
 
 
+class ShardRows(Protocol):
+    """A shard, or neighbouring rows of one; see `Shard`."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def own_types(self) -> dict[str, pa.DataType]:
+        """The user's own columns, each with its type."""
+
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """Row ids, ascending."""
+
+    @property
+    def vector_blocks(self) -> list[NDArray[np.float16]]:
+        """Vectors, block by block."""
+
+    def facts(self, columns: Sequence[str]) -> pa.Table:
+        """The named columns of all rows."""
+
+    def facts_of_group(self, group: int, columns: Sequence[str]) -> pa.Table:
+        """The named columns of one block."""
+
+    def facts_at(self, positions: NDArray[np.int64], columns: Sequence[str]) -> list[dict[str, Any]]:
+        """The named columns of the rows at ascending positions."""
+
+
 class Rows:
     """The rows of a (space, modality), deleted ones included. Positions count them by ascending id.
 
     ``deleted``: ids of deleted rows, here or elsewhere, ascending.
     """
 
-    def __init__(self, shards: Sequence[Shard], deleted: NDArray[np.int64], updates: FactUpdates = NO_UPDATES) -> None:
+    def __init__(
+        self, shards: Sequence[ShardRows], deleted: NDArray[np.int64], updates: FactUpdates = NO_UPDATES
+    ) -> None:
         self._shards = list(shards)
         self._deleted = deleted
         self._all_updates = updates
