@@ -44,14 +44,14 @@ def checked_file(name: str) -> str:
 def explained(where: str) -> Iterator[None]:
     """Turn what a database's package raises into one line that names the place.
 
-    Errors of mmsearch and of the operating system go through as they are.
+    Errors of mmsearch and of the operating system go through as they are, and so do mistakes of a program.
 
     Raises:
         MMSearchError: something else was raised; the line says what.
     """
     try:
         yield
-    except (MMSearchError, OSError, KeyboardInterrupt, MemoryError):
+    except (MMSearchError, OSError, MemoryError, NameError, AttributeError, AssertionError):
         raise
     except Exception as error:
         raise MMSearchError(f"{without_secrets(where)}: {one_line(error)}") from error

@@ -13,6 +13,9 @@ from hypothesis.extra import numpy as arrays
 
 from mmsearch import Collection
 from mmsearch.exchange import export_vectors, import_vectors
+from mmsearch.exchange.exporting.payload import KEPT_AT_HOME
+from mmsearch.exchange.importing.columns import FORMAT_TYPES
+from mmsearch.retrieval.store.schema import FACT_NAMES
 
 AGAIN = ("parquet", "npy", "lance", "qdrant edge", "qdrant client")
 """Kinds that can be imported again."""
@@ -42,6 +45,13 @@ def test_a_collection_that_went_out_comes_in_the_same(shop, kind, tmp_path, dtyp
         assert (done.renamed, done.left_out) == ({}, {})
         assert copy.space == shop.space
         assert rows_of(copy) == rows_of(shop)
+
+
+def test_each_column_of_the_format_goes_out_and_in_or_stays_at_home():
+    """A column that the format gains must be added to one of the two lists."""
+    out_and_in = {*FORMAT_TYPES, "path", "modality", "passage"}
+    assert out_and_in | KEPT_AT_HOME == {*FACT_NAMES, "id", "vector"}
+    assert not out_and_in & KEPT_AT_HOME
 
 
 @settings(max_examples=10, deadline=None)

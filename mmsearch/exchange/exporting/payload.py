@@ -13,7 +13,7 @@ from mmsearch.types import Space
 SPACE_KEY = b"mmsearch.space"
 """The entry of a schema's metadata that names the space, as shards have it."""
 
-KEPT_AT_HOME = frozenset(("id", "vector", "content_hash", "size", "mtime_ns", "ctime_ns", "made"))
+KEPT_AT_HOME = frozenset(("id", "vector", "content_hash", "size", "mtime_ns", "ctime_ns", "made", "mms_source"))
 """Columns that say how files were indexed; a row that is imported again gets them from the file."""
 
 

@@ -23,7 +23,8 @@ from mmsearch.types import Modality, Space, counted, printable
 
 _BLOCK_BYTES = 32 << 20
 _FEWEST_ROWS, _MOST_ROWS = 64, 16_384
-_COMPARED = 64
+_PLACES, _ROWS_AT_PLACE = 8, 8
+"""Where rows are compared: runs of rows, so that of files in groups of rows few are read."""
 
 
 def export_vectors(
@@ -146,7 +147,7 @@ def _check_same_rows(collection: Collection, destination: Destination, ids: NDAr
     Raises:
         UsageError: one of them has another path or vector.
     """
-    some = ids[np.unique(np.linspace(0, len(ids) - 1, min(_COMPARED, len(ids))).astype(np.int64))]
+    some = _sample(ids)
     if not len(some):
         return 0
     stored = destination.read(some)
@@ -161,6 +162,13 @@ def _check_same_rows(collection: Collection, destination: Destination, ids: NDAr
                 f"{printable(path)}; name another destination, or another table in it"
             )
     return len(some)
+
+
+def _sample(ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Some of the ids, in runs that are evenly spread."""
+    starts = np.linspace(0, max(0, len(ids) - _ROWS_AT_PLACE), _PLACES).astype(np.int64)
+    places = np.unique(starts[:, None] + np.arange(_ROWS_AT_PLACE))
+    return ids[places[places < len(ids)]]
 
 
 def _blocks(collection: Collection, plan: Plan, missing: NDArray[np.int64], options: dict[str, Any]) -> Iterator[Rows]:

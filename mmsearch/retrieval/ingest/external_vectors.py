@@ -19,7 +19,7 @@ from mmsearch.retrieval.store.writer import Addition, Writer
 from mmsearch.types import MODALITIES, Modality, Space, printable
 from mmsearch.unit import normalize_rows, row_lengths
 
-_FROM_ARGUMENTS = ("path", "size", "mtime_ns", "modality", "passage", "content_hash")
+_FROM_ARGUMENTS = ("path", "size", "mtime_ns", "modality", "passage", "content_hash", "mms_source")
 _FILLABLE = tuple(name for name in FACT_NAMES if name not in _FROM_ARGUMENTS)
 _ROUNDING = 2.0**-11 + 1e-5
 _ROW_KEY = ("path", "span_start", "span_end", "span_unit", "passage")

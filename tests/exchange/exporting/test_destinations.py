@@ -11,6 +11,7 @@ from mmsearch import Collection, MMSearchError, UsageError
 from mmsearch.exchange import export_vectors
 from mmsearch.exchange.exporting.destination import Plan
 from mmsearch.exchange.exporting.open import open_destination
+from mmsearch.exchange.exporting.payload import payload_columns
 
 
 def held(collection: Collection, kind, place: str) -> dict[int, tuple[str, np.ndarray]]:
@@ -18,8 +19,7 @@ def held(collection: Collection, kind, place: str) -> dict[int, tuple[str, np.nd
     space = collection.space
     ids = np.sort(np.concatenate([b.column("id").to_numpy() for b in collection.items(columns=[])]))
     first = next(iter(collection.items()))
-    payload = pa.schema([f for f in first.schema if f.name not in ("id", "size", "mtime_ns", "content_hash")])
-    payload = pa.schema([f for f in payload if f.name not in ("ctime_ns", "made")])
+    payload = pa.schema([first.schema.field(name) for name in payload_columns(first.schema.names)])
     order = np.concatenate([b.column("id").to_numpy() for b in collection.items(columns=[])])
     opened = open_destination(kind.to, place, Plan(space, "float32", order, payload), "shop")
     try:
