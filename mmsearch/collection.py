@@ -18,7 +18,9 @@ from mmsearch.retrieval.encoders.runtime import Runtime
 from mmsearch.retrieval.paths import listed_paths
 from mmsearch.retrieval.progress import Watcher, no_progress
 from mmsearch.retrieval.search.session import Session
-from mmsearch.retrieval.store.manifest import MANIFEST_NAME, IndexSettings, Manifest
+from mmsearch.retrieval.store.manifest import IndexSettings, Manifest
+from mmsearch.retrieval.store.manifest_file import manifest_exists
+from mmsearch.retrieval.store.remote import collection_root
 from mmsearch.types import Modality, Moment, Report
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows, Collecti
         """Make a new collection.
 
         Args:
-            path: its folder, new or empty.
+            path: its folder, new or empty; or its address in a bucket, such as ``s3://bucket/photos.mms``.
             model: a catalogue name, ``open_clip:…``, ``auto`` (the best model whose weights are on this machine,
                 else the built-in `mini`), an encoder of your own (an object, ``"module:Class"``, or the name
                 that a package registers; see `Encoder`), or None for vectors made elsewhere.
@@ -76,7 +78,7 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows, Collecti
         from mmsearch.retrieval.store.create import check_free, create_files
         from mmsearch.retrieval.upkeep.index_settings import changed_settings
 
-        root = Path(path).expanduser().absolute()
+        root = collection_root(path)
         check_free(root)
         manifest = Manifest(settings=changed_settings(IndexSettings(), index, recall))
         encoders = LoadedEncoders(Runtime(device, precision))
@@ -101,7 +103,7 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows, Collecti
         """Open a collection. That takes no lock; the methods that write take it when they are called.
 
         Args:
-            path: its folder.
+            path: its folder, or its address in a bucket.
             device: what models run on: ``auto``, ``cpu``, ``cuda`` or ``mps``.
             precision: of the models: ``auto``, ``float32``, ``bfloat16``, ``float16`` or ``int8``.
             encoders: the collection's encoders of your own: objects, or ``"module:Class"``. Models of mmsearch, and
@@ -114,7 +116,7 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows, Collecti
             CollectionDamagedError: its manifest cannot be read; `doctor` may mend it.
             NewerFormatError: a newer version of mmsearch wrote it.
         """
-        root = Path(path).expanduser().absolute()
+        root = collection_root(path)
         return cls(Session(root, LoadedEncoders(Runtime(device, precision), encoders), texts_kept))
 
     @classmethod
@@ -122,9 +124,9 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows, Collecti
         """Whether there is a collection at a path, damaged or not.
 
         Args:
-            path: its folder.
+            path: its folder, or its address in a bucket.
         """
-        return (Path(path).expanduser() / MANIFEST_NAME).exists()
+        return manifest_exists(collection_root(path))
 
     def __enter__(self) -> Self:
         return self
@@ -286,7 +288,7 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows, Collecti
         """Verify every file of a collection: checksums, rows, spaces, ids. Works also if it cannot be opened.
 
         Args:
-            path: the collection's folder.
+            path: the collection's folder, or its address in a bucket.
             repair: mend what can be mended. Files of damaged shards are embedded again by the next `index`; damaged
                 indexes are built again; a lost manifest is made from the shards.
 
@@ -296,7 +298,7 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows, Collecti
         """
         from mmsearch.retrieval.upkeep.doctor import examine
 
-        return examine(Path(path).expanduser().absolute(), repair=repair)
+        return examine(collection_root(path), repair=repair)
 
     @staticmethod
     def save_frame(moment: Moment, output: str | os.PathLike[str], *, force: bool = False) -> SavedFrame:

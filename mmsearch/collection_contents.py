@@ -37,8 +37,15 @@ class CollectionContents:
 
     @property
     def root(self) -> Path:
-        """The collection's folder."""
+        """The collection's folder; of one in a bucket, the folder on this machine that stands for it."""
         return self._session.root
+
+    @property
+    def address(self) -> str:
+        """Where the collection lies: its folder, or its address in a bucket."""
+        from mmsearch.retrieval.store.remote import shown
+
+        return shown(self._session.root)
 
     @property
     def space(self) -> Space:

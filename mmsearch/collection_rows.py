@@ -13,6 +13,7 @@ from mmsearch.errors import UsageError
 from mmsearch.own_facts import ArrowStream
 from mmsearch.retrieval.paths import listed_paths
 from mmsearch.retrieval.search.session import Session
+from mmsearch.retrieval.store.remote import shown
 from mmsearch.types import Modality, Space
 
 
@@ -186,7 +187,9 @@ class CollectionRows:
         if isinstance(space, Space):
             return space
         if space is None and session.manifest.primary_space is None:
-            raise UsageError(f"the collection at {session.root} has no space yet: name one, as in add(…, space='mine')")
+            raise UsageError(
+                f"the collection at {shown(session.root)} has no space yet: name one, as in add(…, space='mine')"
+            )
         if space is None:
             return session.primary_space
         return session.manifest.find_space(space) or Space.of_vectors(space, int(np.shape(vectors)[-1]))

@@ -20,6 +20,8 @@ from mmsearch.errors import CollectionBusyError, CollectionDamagedError, HintKin
 SAVED_FOLDER = "saved"
 SAVED_FORMAT = 1
 _ENDING = ".json"
+REMOTE_NAME = "REMOTE.json"
+"""A file in the folder that stands for a collection in a bucket; what else lies there may be deleted at any time."""
 _LOCK_NAME = ".lock"
 _NAME = re.compile(r"[^\W_][\w-]{0,49}")
 _LOCK_S = 10.0
@@ -43,8 +45,10 @@ def saved_path(root: Path, name: str) -> Path:
     """Where a search of this name is saved; names differ in more than case.
 
     Raises:
-        UsageError: no search can have the name.
+        UsageError: no search can have the name, or the collection lies in a bucket.
     """
+    if (root / REMOTE_NAME).exists():
+        raise UsageError("searches are saved in a collection's folder, and this collection lies in a bucket")
     return root / SAVED_FOLDER / f"{checked_name(name).casefold()}{_ENDING}"
 
 

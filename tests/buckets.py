@@ -28,6 +28,7 @@ class S3Server:
         requests: what was asked, oldest first; tests may clear it.
         denies: a condition on requests that are answered by 403.
         before_write: called before each PUT, with its path: a test may have somebody else write first, or die here.
+        loses_answer: a condition on requests that are carried out, and answered by 500 once.
     """
 
     def __init__(self) -> None:
@@ -42,6 +43,7 @@ class S3Server:
         self.requests: list[Request] = []
         self.denies: Callable[[Request], bool] | None = None
         self.before_write: Callable[[str], None] | None = None
+        self.loses_answer: Callable[[Request], bool] | None = None
         self._app = DomainDispatcherApplication(create_backend_app)
         self._writing = threading.Lock()
         self._server = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=Quiet)
@@ -60,7 +62,12 @@ class S3Server:
         if self.before_write is not None and request.method == "PUT":
             self.before_write(request.path)
         with self._writing:
-            return list(self._app(environ, start_response))
+            if self.loses_answer is None or not self.loses_answer(request):
+                return list(self._app(environ, start_response))
+            self.loses_answer = None
+            list(self._app(environ, lambda *_: None))
+            start_response("500 Internal Server Error", [("Content-Length", "0")])
+            return []
 
     def new_bucket(self) -> str:
         """Make an empty bucket; returns its name."""

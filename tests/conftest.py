@@ -455,4 +455,4 @@ def s3(s3_server: Any, buckets: ModuleType, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setenv(name, value)
     yield buckets.Bucket(f"s3://{s3_server.new_bucket()}", s3_server, s3_server.environment())
     s3_server.requests.clear()
-    s3_server.denies = s3_server.before_write = None
+    s3_server.denies = s3_server.before_write = s3_server.loses_answer = None

@@ -195,7 +195,7 @@ def _opened(path: Path, model: str, device: str, precision: str, dry_run: bool, 
         else:
             opened = Collection.create(path, model, device=device, precision=precision)
             if not quiet:
-                say(f"new collection {path}, {_chosen(model)}")
+                say(f"new collection {opened.address}, {_chosen(model)}")
         yield stack.enter_context(opened)
 
 

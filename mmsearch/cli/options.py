@@ -60,7 +60,7 @@ collection_option = click.option(
     metavar="DIR",
     type=click.Path(path_type=Path),
     callback=_inherited,
-    help="The collection's folder. Default: $MMSEARCH_COLLECTION, else the user's data folder.",
+    help="The collection's folder, or s3://BUCKET/PATH. Default: $MMSEARCH_COLLECTION, else the user's data folder.",
 )
 
 

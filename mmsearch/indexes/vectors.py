@@ -21,7 +21,8 @@ CACHE_ROWS = 1024
 class StoredVectors:
     """Float16 unit vectors ``[rows, dim]`` in blocks, addressed by position and never copied as a whole.
 
-    Blocks may be memory maps and need not be aligned.
+    Blocks may be memory maps and need not be aligned. A block may also be an object that has a length and a shape, and
+    fetches rows when it is indexed; its method ``prepare`` is told what will be read of several such blocks.
     """
 
     def __init__(self, blocks: Sequence[Float16], dim: int) -> None:
@@ -53,7 +54,9 @@ class StoredVectors:
             return self._take_from_file(self._files[0], positions, owners)
         taken = np.empty((len(positions), self.dim), np.float16)
         files = np.searchsorted(self._file_starts, positions, side="right") - 1
-        for number in unique_small(files):
+        numbers = unique_small(files)
+        self._fetch_together(files, numbers, positions)
+        for number in numbers:
             inside = np.flatnonzero(files == number)
             taken[inside] = self._take_from_file(self._files[number], positions[inside], owners[inside])
         return taken
@@ -66,6 +69,16 @@ class StoredVectors:
             to_float32(self.take_float16(some), out=rows[start : start + len(some)])
             self.release_pages(int(some[0]), int(some[-1]) + 1)
         return rows
+
+    def _fetch_together(self, files: Positions, numbers: Sequence[int], positions: Positions) -> None:
+        """Tell blocks that are not on this machine what rows will be read, so that all are fetched at once."""
+        elsewhere = []
+        for number in numbers:
+            first = self._files[number].first
+            if hasattr(self._blocks[first], "prepare"):
+                elsewhere.append((self._blocks[first], positions[files == number] - self._starts[first]))
+        if elsewhere:
+            elsewhere[0][0].prepare(elsewhere)  # type: ignore[attr-defined]
 
     def _take_from_file(self, file: _BlocksOfFile, positions: Positions, owners: Positions | int) -> Float16:
         """Rows of one file; ``owners`` are the numbers of the blocks that they lie in."""

@@ -33,6 +33,7 @@ from mmsearch.retrieval.paths import absolute, on_disk
 from mmsearch.retrieval.progress import Progress, Watcher
 from mmsearch.retrieval.sources.addresses import absolute_address, may_be_source
 from mmsearch.retrieval.store.manifest import IndexSettings, Manifest
+from mmsearch.retrieval.store.remote import shown
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.writer import Writer, open_writer
 from mmsearch.retrieval.upkeep.index_settings import changed_settings
@@ -200,7 +201,7 @@ def _paths_to_read(snapshot: Snapshot, request: IndexRequest) -> tuple[list[byte
     if not tops and not sources:
         tops, sources = roots_of(snapshot.manifest), list(snapshot.manifest.sources)
     if not tops and not sources:
-        raise UsageError(f"nothing was indexed in {snapshot.root} yet", hint=HintKind.INDEX_FOLDER)
+        raise UsageError(f"nothing was indexed in {shown(snapshot.root)} yet", hint=HintKind.INDEX_FOLDER)
     return tops, sources
 
 

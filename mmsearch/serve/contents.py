@@ -47,7 +47,7 @@ def _status(served: Served) -> dict[str, Any]:
     named = ("space", "modality", "index", "segments", "recall")
     return {
         "name": served.name,
-        "path": str(served.collection.root),
+        "path": served.collection.address,
         "generation": status.generation,
         "models": list(filter(None, [status.model, *status.beside.values()])),
         "rows": sum(own["rows"] for own in kinds.values()),

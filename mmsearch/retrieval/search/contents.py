@@ -22,6 +22,7 @@ from mmsearch.retrieval.search.options import SearchOptions
 from mmsearch.retrieval.search.query import Query
 from mmsearch.retrieval.search.session import Session
 from mmsearch.retrieval.store.own_columns import joint_types, with_types
+from mmsearch.retrieval.store.remote import shown
 from mmsearch.retrieval.store.schema import FACT_NAMES
 from mmsearch.retrieval.store.snapshot import Rows, Snapshot
 from mmsearch.types import Modality, Space, printable
@@ -298,7 +299,7 @@ def _find_one(snapshot: Snapshot, row_id: int) -> tuple[_Part, NDArray[np.int64]
             positions = part.rows.live_positions_or_gaps(wanted)
             if positions[0] >= 0:
                 return part, positions
-    raise NoSuchRowError(f"the collection at {snapshot.root} has no row {row_id}")
+    raise NoSuchRowError(f"the collection at {shown(snapshot.root)} has no row {row_id}")
 
 
 def _records(rows: Rows, positions: NDArray[np.int64]) -> Iterator[Record]:
@@ -319,7 +320,7 @@ def _with_facts(rows: Rows, positions: NDArray[np.int64]) -> Iterator[tuple[Reco
 
 def _no_such_rows(session: Session, ids: NDArray[np.int64]) -> NoSuchRowError:
     examples = ", ".join(map(str, ids[:_MOST_EXAMPLES].tolist())) + (", …" if len(ids) > _MOST_EXAMPLES else "")
-    return NoSuchRowError(f"the collection at {session.root} has no row {examples}")
+    return NoSuchRowError(f"the collection at {shown(session.root)} has no row {examples}")
 
 
 def _keys(spaces: Iterable[Space]) -> str:

@@ -15,6 +15,7 @@ from mmsearch.retrieval.search.moments import clock_file
 from mmsearch.retrieval.search.query import MarkValue, Query, StoredRow
 from mmsearch.retrieval.search.query_vectors import RowsAsked
 from mmsearch.retrieval.search.session import Session
+from mmsearch.retrieval.store.remote import shown
 from mmsearch.retrieval.store.snapshot import Rows, Snapshot
 from mmsearch.types import Modality, Moment, Space
 from mmsearch.unit import Vector
@@ -56,7 +57,7 @@ def wrong_rows(session: Session, queries: Mapping[int, Query], spaces: Iterable[
 
     def error_of(row_id: int, known: Mapping[int, str]) -> MMSearchError | None:
         if row_id not in known:
-            return NoSuchRowError(f"the collection at {session.root} has no row {row_id}")
+            return NoSuchRowError(f"the collection at {shown(session.root)} has no row {row_id}")
         if known[row_id] not in asked:
             others = ", ".join(sorted(asked))
             return SpaceMismatchError(f"row {row_id} is of space {known[row_id]}, and {others} is searched")

@@ -13,7 +13,9 @@ from mmsearch.notices import Notice
 from mmsearch.retrieval.encoders.loaded import LoadedEncoders
 from mmsearch.retrieval.encoders.protocol import Encoder
 from mmsearch.retrieval.search.kept_texts import KeptTexts
-from mmsearch.retrieval.store.manifest import MANIFEST_NAME, Manifest, load_manifest
+from mmsearch.retrieval.store.manifest import Manifest, load_manifest
+from mmsearch.retrieval.store.manifest_file import manifest_mark
+from mmsearch.retrieval.store.remote import shown
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.types import Space
 
@@ -42,7 +44,7 @@ class Session:
         self.kept_texts = KeptTexts(texts_kept)
         self._guard = threading.RLock()
         self._searchers: dict[str, Searcher] = {}
-        self._seen = _manifest_file(root)
+        self._seen = manifest_mark(root)
         self._snapshot: Snapshot | None = self._make_snapshot(load_manifest(root))
 
     @property
@@ -67,7 +69,7 @@ class Session:
         """
         snapshot = self._snapshot
         if snapshot is None:
-            raise CollectionClosedError(f"the collection at {self.root} is closed; open it again")
+            raise CollectionClosedError(f"the collection at {shown(self.root)} is closed; open it again")
         return snapshot
 
     @property
@@ -77,7 +79,7 @@ class Session:
 
     def reopen(self) -> bool:
         """Move to the newest manifest; returns whether it was another one. If it was not, this costs one `stat`."""
-        seen = _manifest_file(self.root)
+        seen = manifest_mark(self.root)
         if seen is not None and seen == self._seen and not self.is_closed:
             return False
         manifest = load_manifest(self.root)
@@ -118,8 +120,8 @@ class Session:
         manifest = self.manifest
         if manifest.primary_space is None:
             raise UsageError(
-                f"the collection at {self.root} has no vectors yet: index() embeds files, add() stores vectors made"
-                " elsewhere",
+                f"the collection at {shown(self.root)} has no vectors yet: index() embeds files, add() stores vectors"
+                " made elsewhere",
                 hint=HintKind.INDEX_FOLDER,
             )
         return manifest.spaces[manifest.primary_space]
@@ -167,15 +169,6 @@ class Session:
         from mmsearch.retrieval.search.searcher import Searcher
 
         return Searcher(self.snapshot, space)
-
-
-def _manifest_file(root: Path) -> tuple[int, int, int] | None:
-    """What tells one manifest's file from another: each is a new file that takes the place of the old one."""
-    try:
-        facts = os.stat(root / MANIFEST_NAME)
-    except OSError:  # `load_manifest` says what is wrong
-        return None
-    return facts.st_ino, facts.st_mtime_ns, facts.st_size
 
 
 def _lies_in(name: str | bytes, folder: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 
+_PATH_OF_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):[/\\](?![/\\])")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")  # two letters at least: one is a drive
 
 
@@ -18,6 +19,15 @@ def scheme_of(address: str) -> str:
 def is_remote(address: str | os.PathLike[str]) -> bool:
     """Whether an address has a scheme such as ``s3://``, so that it is not a path on this machine."""
     return isinstance(address, str) and scheme_of(address) != ""
+
+
+def address_in(path: str | os.PathLike[str]) -> str:
+    """The text of a path or address. ``Path("s3://bucket/key")`` holds one slash less; it is read as the address."""
+    text = os.fspath(path)
+    found = _PATH_OF_ADDRESS.match(text)
+    if found is None or isinstance(path, str) or os.path.exists(text.partition(":")[0] + ":"):
+        return text
+    return f"{found[1]}://{text[found.end() :]}".replace("\\", "/")
 
 
 def join(address: str, name: str) -> str:

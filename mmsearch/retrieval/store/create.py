@@ -8,7 +8,9 @@ from pathlib import Path
 from mmsearch.durable import explained_write_errors
 from mmsearch.errors import CollectionExistsError, ReadOnlyError, UsageError
 from mmsearch.retrieval.store.lock import LOCK_NAME
-from mmsearch.retrieval.store.manifest import MANIFEST_NAME, Manifest, save_manifest
+from mmsearch.retrieval.store.manifest import Manifest, save_manifest
+from mmsearch.retrieval.store.manifest_file import manifest_exists
+from mmsearch.retrieval.store.remote import mirror_of, shown
 
 
 def check_free(root: Path) -> None:
@@ -18,8 +20,13 @@ def check_free(root: Path) -> None:
         CollectionExistsError: there is a collection.
         UsageError: there is a file, or a folder of other files.
     """
-    if (root / MANIFEST_NAME).exists():
-        raise CollectionExistsError(f"there is a collection at {root} already; open it")
+    if manifest_exists(root):
+        raise CollectionExistsError(f"there is a collection at {shown(root)} already; open it")
+    mirror = mirror_of(root)
+    if mirror is not None:
+        if mirror.sizes():
+            raise UsageError(f"{mirror.address} holds other objects; name a new or an empty folder")
+        return
     if root.is_dir() and any(root.iterdir()):
         raise UsageError(f"{root} holds other files; name a new or an empty folder")
     if root.exists() and not root.is_dir():
@@ -32,6 +39,9 @@ def create_files(root: Path, manifest: Manifest) -> None:
     Raises:
         ReadOnlyError: they cannot be made there.
     """
+    if mirror_of(root) is not None:
+        save_manifest(root, manifest)
+        return
     was_there = root.is_dir()
     with explained_write_errors(root):
         _make_folder(root)

@@ -22,6 +22,7 @@ from mmsearch.errors import CollectionDamagedError
 from mmsearch.retrieval.store.manifest import FactUpdateEntry, Manifest
 from mmsearch.retrieval.store.own_columns import joint_types, with_types
 from mmsearch.retrieval.store.parquet_file import ParquetFile
+from mmsearch.retrieval.store.remote import at_hand
 from mmsearch.retrieval.store.schema import is_own_column, with_all_columns
 
 UPDATES_FOLDER = "facts"
@@ -114,7 +115,7 @@ def read_updates(root: Path, manifest: Manifest) -> FactUpdates:
     """
     found = NO_UPDATES
     for entry in manifest.fact_updates:
-        later = read_update_file(root / entry.path)
+        later = read_update_file(at_hand(root, entry.path))
         found = found.followed_by(later) if len(found) else later
     return found
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mmsearch.durable import explained_write_errors
 from mmsearch.errors import CollectionBusyError, CollectionDamagedError
+from mmsearch.retrieval.store.remote import shown
 
 LOCK_NAME = "lock"
 
@@ -33,7 +34,7 @@ def writer_lock(root: Path) -> Iterator[None]:
             lock.acquire()
         except Timeout:
             raise CollectionBusyError(
-                f"{root} is being written to{_holder(path)}; wait for it to end, or stop it, and try again"
+                f"{shown(root)} is being written to{_holder(path)}; wait for it to end, or stop it, and try again"
             ) from None
     try:
         with suppress(OSError):

@@ -7,18 +7,22 @@ manifest as it was.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mmsearch.durable import replace_atomically
-from mmsearch.errors import CollectionDamagedError, CollectionNotFoundError, MMSearchError, NewerFormatError
+from mmsearch.errors import CollectionDamagedError, NewerFormatError
+from mmsearch.retrieval.store.manifest_file import (
+    damaged,
+    from_bytes,
+    note_manifest,
+    read_manifest_file,
+    to_bytes,
+    write_manifest_file,
+)
+from mmsearch.retrieval.store.remote import MANIFEST_NAME as MANIFEST_NAME
 from mmsearch.retrieval.store.schema import FORMAT_VERSION, SHARD_FORMAT
 from mmsearch.types import MODALITIES, Modality, Space
-
-MANIFEST_NAME = "MANIFEST.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,14 +292,18 @@ class Manifest:
 
     def files(self) -> set[str]:
         """Every file that the manifest names, relative to the collection."""
+        return set(self.checksums())
+
+    def checksums(self) -> dict[str, str]:
+        """The `durable.file_checksum` of every file that the manifest names, by name."""
         groups = (self.shards, self.match_samples, self.fact_updates, self.side_tables, self.lexical)
-        named = {entry.path for group in groups for entry in group}
-        named |= {name for entry in self.tombstones for name in entry.files}
+        found = {entry.path: entry.checksum for group in groups for entry in group}
+        found |= {name: entry.checksum for entry in self.tombstones for name in entry.files}
         if self.skipped is not None:
-            named.add(self.skipped.path)
+            found[self.skipped.path] = self.skipped.checksum
         for index in self.indexes:
-            named |= {index.path + ending for ending in index.checksums}
-        return named
+            found |= {index.path + ending: checksum for ending, checksum in index.checksums.items()}
+        return found
 
     def to_json(self) -> dict[str, Any]:
         """The manifest as a JSON object, without its checksum."""
@@ -340,10 +348,12 @@ class Manifest:
 
 
 def save_manifest(root: Path, manifest: Manifest) -> None:
-    """Replace the collection's manifest, durably and atomically."""
-    body = manifest.to_json()
-    data = {**body, "checksum": _digest(body)}
-    replace_atomically(root / MANIFEST_NAME, (json.dumps(data, indent=1, sort_keys=True) + "\n").encode())
+    """Replace the collection's manifest, durably and atomically. Of a collection in a bucket, new files are sent first.
+
+    Raises:
+        CollectionBusyError: of a collection in a bucket: another writer has replaced it meanwhile.
+    """
+    write_manifest_file(root, to_bytes(manifest.to_json()), manifest.generation, manifest.checksums())
 
 
 def load_manifest(root: Path) -> Manifest:
@@ -353,36 +363,19 @@ def load_manifest(root: Path) -> Manifest:
         CollectionNotFoundError: there is no collection at ``root``.
         CollectionDamagedError: the manifest was cut or altered.
         NewerFormatError: a newer version of mmsearch wrote it.
+        StorageError: the bucket that holds it does not answer, or denies it.
     """
-    path = root / MANIFEST_NAME
+    stored = read_manifest_file(root)
     try:
-        text = path.read_text("utf-8")
-    except (FileNotFoundError, NotADirectoryError):
-        raise CollectionNotFoundError(f"no collection at {root}") from None
-    except UnicodeDecodeError:
-        raise _damaged(path, "it is not text") from None
-    except OSError as error:
-        raise MMSearchError(f"cannot read {path}: {error.strerror}") from error
-    try:
-        data = json.loads(text)
-        version = int(data["format"])
-    except (ValueError, KeyError, TypeError):
-        raise _damaged(path, "it is cut or altered") from None
-    if version > FORMAT_VERSION:
-        raise NewerFormatError(
-            f"{root} has format {version}, made by a newer mmsearch; this one reads up to {FORMAT_VERSION}"
-        )
-    if data.pop("checksum", None) != _digest(data):
-        raise _damaged(path, "its checksum does not fit")
-    try:
-        return Manifest.from_json(data)
-    except (KeyError, TypeError, ValueError):
-        raise _damaged(path, "fields are missing") from None
-
-
-def _digest(body: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
-
-
-def _damaged(path: Path, why: str) -> CollectionDamagedError:
-    return CollectionDamagedError(f"{path} is damaged: {why}")
+        data = from_bytes(root, stored)
+        try:
+            manifest = Manifest.from_json(data)
+        except (KeyError, TypeError, ValueError):
+            raise damaged(root, "fields are missing") from None
+    except NewerFormatError:
+        raise
+    except CollectionDamagedError:
+        note_manifest(root, stored)
+        raise
+    note_manifest(root, stored, manifest.generation, manifest.checksums())
+    return manifest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ def parquet_reader() -> Any:
 
 
 class ParquetFile:
-    """A Parquet file whose bytes are in memory, or mapped there. May not be called by two threads at once.
+    """A Parquet file: its bytes, in memory or mapped there, or an open file. May not be called by two threads at once.
 
     Raises:
         pyarrow.ArrowException, OSError: it is damaged, or no Parquet file.
@@ -26,7 +27,8 @@ class ParquetFile:
 
     def __init__(self, data: Any) -> None:
         self._reader = parquet_reader()
-        self._reader.open(pa.BufferReader(pa.py_buffer(data)))
+        is_file = isinstance(data, io.IOBase)
+        self._reader.open(pa.PythonFile(data, "r") if is_file else pa.BufferReader(pa.py_buffer(data)))
         self.metadata = self._reader.metadata
         self._leaves: dict[str, list[int]] = {}
         for place in range(self.metadata.num_columns):

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 import pyarrow as pa
@@ -33,6 +33,9 @@ from mmsearch.retrieval.store.schema import (
     with_all_columns,
 )
 from mmsearch.types import Space
+
+if TYPE_CHECKING:
+    from mmsearch.retrieval.store.remote_shard import RemoteFile
 
 ROW_GROUP = 4_096
 CACHE_BYTES = 32 << 20
@@ -99,27 +102,38 @@ class Shard:
 
     ``footer``: the `footer_checksum` that the manifest holds. It is compared first, because some altered footers end
     the process in Arrow. ``first_id`` is added to the ids that are in the file: a worker that makes a shard of one part
-    of a corpus cannot know which ids are free.
+    of a corpus cannot know which ids are free. ``remote``: where the file is, if not at the path; what is used of it is
+    fetched.
 
     Raises:
         FileNotFoundError: there is no such file.
         CollectionDamagedError: the file was cut or altered, or is not a Parquet file.
     """
 
-    def __init__(self, path: Path, footer: str | None = None, first_id: int = 0) -> None:
+    def __init__(
+        self, path: Path, footer: str | None = None, first_id: int = 0, remote: RemoteFile | None = None
+    ) -> None:
         self.path = path
         self._first_id = first_id
+        self._remote = remote
         self._guard = threading.Lock()  # Arrow's reader of a file may not be called by two threads at once
         self._cache: dict[tuple[int, tuple[str, ...]], _CachedGroup] = {}
         self._cached_bytes = 0
         with _explained_read_errors(path):
-            with open(path, "rb") as file:
-                self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            if remote is None:
+                with open(path, "rb") as file:
+                    self._bytes: mmap.mmap | bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                source: Any = self._bytes
+            else:
+                self._bytes = remote.tail()
+                source = remote.facts_file(self._bytes)
             if footer is not None and footer_checksum(self._bytes) != footer:
                 raise ValueError("it was cut or altered")
-            self._file = ParquetFile(self._bytes)
+            self._file = ParquetFile(source)
         self._footer = self._file.metadata
         self._columns = {self._footer.schema.column(i).path.split(".")[0]: i for i in range(self._footer.num_columns)}
+        if remote is not None:
+            remote.set_regions([self._facts_region(group) for group in self._groups])
 
     def __len__(self) -> int:
         return int(self._footer.num_rows)
@@ -159,6 +173,8 @@ class Shard:
     @cached_property
     def ids(self) -> NDArray[np.int64]:
         """Row ids, ascending; int64 ``[rows]``."""
+        if self._remote is not None:
+            self._remote.prepare([self._place(group, "id", 8) for group in self._groups])
         blocks = [self.ids_of_group(group) for group in self._groups]
         return np.concatenate(blocks) if blocks else np.empty(0, np.int64)
 
@@ -169,7 +185,15 @@ class Shard:
 
     @cached_property
     def vector_blocks(self) -> list[NDArray[np.float16]]:
-        """Unit vectors as float16 ``[rows of a row group, dim]``, mapped from the file; they may be unaligned."""
+        """Unit vectors as float16 ``[rows of a row group, dim]``, mapped from the file; they may be unaligned.
+
+        Those of a shard in a bucket are fetched when they are indexed (`remote_shard.RemoteBlock`).
+        """
+        if self._remote is not None:
+            dim = self.space.dim
+            places = [(self._place(group, "vector", 2 * dim), self._rows_of(group)) for group in self._groups]
+            blocks = [self._remote.block(start, rows, dim) for (start, _), rows in places]
+            return cast("list[NDArray[np.float16]]", blocks)
         return [self._values(group, "vector", np.dtype("<f2"), self.space.dim) for group in self._groups]
 
     @cached_property
@@ -183,16 +207,37 @@ class Shard:
 
     def _values(self, group: int, column: str, dtype: np.dtype[Any], width: int) -> NDArray[Any]:
         """The values of a column in one row group, mapped from the file; ``[rows of the group, width]``."""
+        offset, size = self._place(group, column, width * dtype.itemsize)
+        if self._remote is not None:
+            return np.frombuffer(self._remote.part(offset, size), dtype).reshape(-1, width)
+        return np.ndarray((self._rows_of(group), width), dtype, buffer=self._bytes, offset=offset)
+
+    def _place(self, group: int, column: str, row_bytes: int) -> tuple[int, int]:
+        """Where the values of a column in one row group lie in the file, and how many bytes they have."""
         row_group = self._footer.row_group(group)
         place = self._columns.get(column)
         if place is None or place >= row_group.num_columns:
             raise CollectionDamagedError(f"shard {self.path} is damaged")
         chunk = row_group.column(place)
-        size = row_group.num_rows * width * dtype.itemsize
+        size = row_group.num_rows * row_bytes
         offset = chunk.data_page_offset + chunk.total_compressed_size - size
         if offset < chunk.data_page_offset or chunk.compression != "UNCOMPRESSED":
             raise CollectionDamagedError(f"shard {self.path} was not written by mmsearch")
-        return np.ndarray((row_group.num_rows, width), dtype, buffer=self._bytes, offset=offset)
+        return offset, size
+
+    def _rows_of(self, group: int) -> int:
+        return int(self._footer.row_group(group).num_rows)
+
+    def _facts_region(self, group: int) -> tuple[int, int]:
+        """Where the facts of a row group lie in the file, between ids and vectors, and how many bytes they have."""
+        row_group = self._footer.row_group(group)
+        others = {self._columns.get("id"), self._columns.get("vector")}
+        chunks = [row_group.column(place) for place in range(row_group.num_columns) if place not in others]
+        starts = [
+            min(chunk.data_page_offset, chunk.dictionary_page_offset or chunk.data_page_offset) for chunk in chunks
+        ]
+        ends = [start + chunk.total_compressed_size for start, chunk in zip(starts, chunks, strict=True)]
+        return min(starts, default=0), max(ends, default=0) - min(starts, default=0)
 
     def check_mapping(self) -> None:
         """Compare the mapped ids and vectors with those that a Parquet reader decodes.
@@ -219,6 +264,8 @@ class Shard:
 
     def facts(self, columns: Sequence[str]) -> pa.Table:
         """The named columns of all rows."""
+        if self._remote is not None:
+            self._remote.prepare([self._facts_region(group) for group in self._groups])
         with self._guard, _explained_read_errors(self.path):
             table = self._file.read(columns)
         return with_all_columns(table, columns)

@@ -16,6 +16,7 @@ from mmsearch.durable import durable_file, file_checksum
 from mmsearch.errors import CollectionDamagedError, UsageError
 from mmsearch.retrieval.store.manifest import Manifest, SideTableEntry
 from mmsearch.retrieval.store.parquet_file import ParquetFile
+from mmsearch.retrieval.store.remote import at_hand
 
 SIDE_TABLES_FOLDER = "tables"
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
@@ -29,7 +30,7 @@ def read_side_table(root: Path, manifest: Manifest, name: str) -> pa.Table | Non
         CollectionDamagedError: it cannot be read.
     """
     entry = next((entry for entry in manifest.side_tables if entry.name == name), None)
-    return None if entry is None else read_side_table_file(root / entry.path)
+    return None if entry is None else read_side_table_file(at_hand(root, entry.path))
 
 
 def read_side_table_file(path: Path) -> pa.Table:

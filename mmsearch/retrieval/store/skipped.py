@@ -12,6 +12,7 @@ import pyarrow as pa
 from mmsearch.durable import durable_file, file_checksum
 from mmsearch.errors import CollectionDamagedError, Hint, HintKind
 from mmsearch.retrieval.store.manifest import Manifest, SkippedEntry
+from mmsearch.retrieval.store.remote import at_hand
 from mmsearch.retrieval.store.writer import Writer
 from mmsearch.types import SkipKind
 
@@ -70,7 +71,7 @@ def read_skipped(root: Path, manifest: Manifest) -> list[SkippedFile]:
         return []
     import pyarrow.parquet as pq
 
-    path = root / manifest.skipped.path
+    path = at_hand(root, manifest.skipped.path)
     try:
         with open(path, "rb") as file:
             columns = pq.read_table(file, schema=_SCHEMA).to_pydict()

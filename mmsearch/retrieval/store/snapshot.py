@@ -16,6 +16,7 @@ from mmsearch.errors import CollectionDamagedError
 from mmsearch.retrieval.store.fact_updates import NO_UPDATES, FactUpdates, read_updates
 from mmsearch.retrieval.store.manifest import Manifest, ShardEntry
 from mmsearch.retrieval.store.own_columns import joint_types, with_types
+from mmsearch.retrieval.store.remote import fetch_together, mirror_of
 from mmsearch.retrieval.store.shards import Shard, numbers_present
 from mmsearch.retrieval.store.side_tables import read_side_table
 from mmsearch.retrieval.store.tombstones import read_tombstones
@@ -189,6 +190,8 @@ class Rows:
         taken = np.empty((len(positions), blocks[0].shape[1]), np.float16)
         order = np.argsort(owners, kind="stable")
         bounds = np.searchsorted(owners[order], np.arange(len(blocks) + 1))
+        spans = zip(blocks, starts, bounds, bounds[1:], strict=False)
+        fetch_together([(block, positions[order[first:last]] - start) for block, start, first, last in spans])
         for block, start, first, last in zip(blocks, starts, bounds, bounds[1:], strict=False):
             if first < last:
                 places = order[first:last]
@@ -271,7 +274,22 @@ def open_shard(root: Path, entry: ShardEntry) -> Shard:
         CollectionDamagedError: it is not what the manifest says.
     """
     path = root / entry.path
-    shard = Shard(path, entry.footer, entry.first_id)
+    shard = Shard(path, entry.footer, entry.first_id) if mirror_of(root) is None else _open_elsewhere(root, entry)
     if len(shard) != entry.rows or shard.space.key != entry.space:
         raise CollectionDamagedError(f"shard {path} is not the one that the manifest names")
     return shard
+
+
+def _open_elsewhere(root: Path, entry: ShardEntry) -> Shard:
+    """Open a shard of a collection in a bucket: the whole file, if it is on this machine, or parts of it."""
+    mirror = mirror_of(root)
+    assert mirror is not None
+    for path in (root / entry.path, mirror.cache.whole(entry.checksum)):
+        try:
+            if path is not None:
+                return Shard(path, entry.footer, entry.first_id)
+        except FileNotFoundError:
+            continue
+    from mmsearch.retrieval.store.remote_shard import RemoteFile
+
+    return Shard(root / entry.path, entry.footer, entry.first_id, RemoteFile(mirror, entry))

@@ -13,6 +13,7 @@ from mmsearch.durable import durable_file, file_checksum
 from mmsearch.errors import CollectionDamagedError
 from mmsearch.retrieval.store.manifest import TombstoneEntry
 from mmsearch.retrieval.store.parquet_file import ParquetFile
+from mmsearch.retrieval.store.remote import at_hand
 
 TOMBSTONES_FOLDER = "dead"
 TOMBSTONE_COPIES = "dead-copies"
@@ -40,11 +41,11 @@ def read_tombstones(root: Path, entry: TombstoneEntry) -> NDArray[np.int64]:
     """
     first, *others = entry.files
     try:
-        return read_tombstone_file(root / first)
+        return read_tombstone_file(at_hand(root, first))
     except (CollectionDamagedError, FileNotFoundError):
         for name in others:
             with suppress(CollectionDamagedError, FileNotFoundError):
-                return read_tombstone_file(root / name)
+                return read_tombstone_file(at_hand(root, name))
         raise
 
 

@@ -29,6 +29,7 @@ from mmsearch.retrieval.store.manifest import (
 )
 from mmsearch.retrieval.store.own_columns import with_types
 from mmsearch.retrieval.store.partial_files import sweep_partial
+from mmsearch.retrieval.store.remote import at_hand, mirror_of
 from mmsearch.retrieval.store.schema import FACT_NAMES, is_own_column
 from mmsearch.retrieval.store.shards import RowBatch, Shard, write_shard
 from mmsearch.retrieval.store.side_tables import SIDE_TABLES_FOLDER, check_name, write_side_table
@@ -113,7 +114,7 @@ class Writer:
         with explained_write_errors(self.root):
             entries = list(self.manifest.fact_updates)
             while entries and entries[-1].rows <= _ABSORB_FACTOR * len(updates):
-                updates = read_update_file(self.root / entries.pop().path).followed_by(updates)
+                updates = read_update_file(at_hand(self.root, entries.pop().path)).followed_by(updates)
             name, manifest = self.new_path(self.manifest, UPDATES_FOLDER, ".parquet")
             entry = write_updates(self.root, name, updates)
             self.publish(replace(manifest, fact_updates=(*entries, entry)))
@@ -203,6 +204,9 @@ class Writer:
             if unnamed and path.stat().st_mtime < oldest:
                 path.unlink(missing_ok=True)
         sweep_partial(self.root)
+        mirror = mirror_of(self.root)
+        if mirror is not None:
+            mirror.sweep(named)
 
     def _with_shard(self, manifest: Manifest, addition: Addition, ids: NDArray[np.int64]) -> Manifest:
         batches = [(ids, addition.facts, addition.vectors)]

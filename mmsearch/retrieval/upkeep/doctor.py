@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mmsearch.durable import file_checksum
-from mmsearch.errors import CollectionDamagedError, MMSearchError, NewerFormatError
+from mmsearch.errors import CollectionDamagedError, MMSearchError, NewerFormatError, StorageError
 from mmsearch.indexes import LEXICAL_FORMAT, ApproximateIndex, LexicalSegment
 from mmsearch.retrieval.store.fact_updates import read_update_file
 from mmsearch.retrieval.store.lock import writer_lock
@@ -30,6 +30,7 @@ from mmsearch.retrieval.store.manifest import (
     TombstoneEntry,
     load_manifest,
 )
+from mmsearch.retrieval.store.remote import at_hand, at_hand_anew, bring_files, file_shown, mirror_of
 from mmsearch.retrieval.store.side_tables import read_side_table_file
 from mmsearch.retrieval.store.snapshot import open_shard
 from mmsearch.retrieval.store.tombstones import read_tombstone_file, read_tombstones
@@ -92,7 +93,7 @@ def examine(root: Path, *, repair: bool = False) -> list[Problem]:
     """
     if not repair:
         return [*_check_newest(root), *_damaged_searches(root)]
-    if not (root / "shards").is_dir() and not (root / MANIFEST_NAME).exists():
+    if mirror_of(root) is None and not (root / "shards").is_dir() and not (root / MANIFEST_NAME).exists():
         load_manifest(root)  # raises that there is no collection
     with writer_lock(root):
         return [*_repair(root), *(_set_aside(problem) for problem in _damaged_searches(root))]
@@ -127,7 +128,7 @@ def _check_newest(root: Path) -> list[Problem]:
             if not problems or load_manifest(root).generation == manifest.generation:
                 return problems
         except CollectionDamagedError as error:
-            return [Problem(str(root / MANIFEST_NAME), str(error))]
+            return [Problem(file_shown(root, MANIFEST_NAME), str(error))]
 
 
 def _repair(root: Path) -> list[Problem]:
@@ -136,9 +137,12 @@ def _repair(root: Path) -> list[Problem]:
         manifest = load_manifest(root)
     except NewerFormatError:
         raise
+    except StorageError:
+        raise
     except MMSearchError:
+        bring_files(root)
         manifest = manifest_from_files(root)
-        done.append(Problem(str(root / MANIFEST_NAME), "it was damaged", _MANIFEST_REBUILT))
+        done.append(Problem(file_shown(root, MANIFEST_NAME), "it was damaged", _MANIFEST_REBUILT))
     deleted: list[int] = []
     tombstones_lost = False
     for entry, problem in list(_find_problems(root, manifest)):
@@ -165,8 +169,9 @@ def _ids_in_sound_file(root: Path, entry: TombstoneEntry) -> list[int] | None:
     """The ids of a set of tombstones from whichever of its two files is sound; None if neither is."""
     for name in entry.files:
         with suppress(MMSearchError, OSError):
-            if file_checksum(root / name) == entry.checksum:
-                ids: list[int] = read_tombstone_file(root / name).tolist()
+            path = at_hand(root, name)
+            if file_checksum(path) == entry.checksum:
+                ids: list[int] = read_tombstone_file(path).tolist()
                 return ids
     return None
 
@@ -201,7 +206,7 @@ def _find_problems(root: Path, manifest: Manifest) -> Iterator[tuple[Entry, Prob
         try:
             _check(root, entry)
         except (MMSearchError, OSError, ValueError, KeyError) as error:
-            yield entry, Problem(str(root / entry.path), _reason(error))
+            yield entry, Problem(file_shown(root, entry.path), _reason(error))
 
 
 def _reason(error: Exception) -> str:
@@ -219,7 +224,7 @@ def _check(root: Path, entry: Entry) -> None:
     """Raise if something is wrong with the files of an entry."""
     checksums = entry.checksums if isinstance(entry, IndexEntry) else {"": entry.checksum}
     for ending, expected in checksums.items():
-        _compare_checksum(root / (entry.path + ending), expected)
+        _compare_checksum(at_hand_anew(root, entry.path + ending), expected)
     if isinstance(entry, ShardEntry):
         shard = open_shard(root, entry)
         shard.check_mapping()
@@ -229,21 +234,21 @@ def _check(root: Path, entry: Entry) -> None:
         read_tombstones(root, entry)
         if entry.copy:
             try:
-                _compare_checksum(root / entry.copy, entry.checksum)
+                _compare_checksum(at_hand_anew(root, entry.copy), entry.checksum)
             except (CollectionDamagedError, OSError) as error:
                 raise CollectionDamagedError(f"its copy {entry.copy} is lost or damaged") from error
     elif isinstance(entry, FactUpdateEntry):
-        read_update_file(root / entry.path)
+        read_update_file(at_hand(root, entry.path))
     elif isinstance(entry, SideTableEntry):
-        read_side_table_file(root / entry.path)
+        read_side_table_file(at_hand(root, entry.path))
     elif isinstance(entry, MatchSampleEntry):
-        np.load(root / entry.path, allow_pickle=False)
+        np.load(at_hand(root, entry.path), allow_pickle=False)
     elif isinstance(entry, LexicalEntry):
         if entry.format == LEXICAL_FORMAT:
-            LexicalSegment.open(root / entry.path, entry.rows).check()
+            LexicalSegment.open(at_hand(root, entry.path), entry.rows).check()
     elif isinstance(entry, IndexEntry):
         read_index_facts(root, entry)
-        ApproximateIndex.load((root / entry.path).with_suffix(".faiss"))
+        ApproximateIndex.load(at_hand(root, f"{entry.path}.faiss"))
 
 
 def _compare_checksum(path: Path, expected: str) -> None:

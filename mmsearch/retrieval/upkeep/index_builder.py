@@ -36,6 +36,7 @@ from mmsearch.indexes import (
 )
 from mmsearch.notices import Notice, NoticeKind, index_below_recall
 from mmsearch.retrieval.store.manifest import IndexEntry, Manifest
+from mmsearch.retrieval.store.remote import at_hand
 from mmsearch.retrieval.store.snapshot import Rows, Snapshot
 from mmsearch.retrieval.store.writer import Writer, merges_due
 from mmsearch.retrieval.upkeep.index_files import IndexFacts, latest_recall, read_all_facts
@@ -103,7 +104,7 @@ class IndexJob:
 
     def path(self, entry: IndexEntry, ending: str = _INDEX) -> Path:
         """The path of one of a segment's files."""
-        return (self.root / entry.path).with_suffix(ending)
+        return at_hand(self.root, f"{entry.path}{ending}")
 
     def read(self, entry: IndexEntry, ending: str) -> bytes:
         """The bytes of one of a segment's files.
@@ -111,9 +112,9 @@ class IndexJob:
         Raises:
             CollectionDamagedError: the file is gone, or differs from its checksum.
         """
-        path = self.path(entry, ending)
+        path = self.root / f"{entry.path}{ending}"
         try:
-            data = path.read_bytes()
+            data = self.path(entry, ending).read_bytes()
         except FileNotFoundError as error:
             raise CollectionDamagedError(f"{path} is missing") from error
         if bytes_checksum(data) != entry.checksums[ending]:
@@ -132,7 +133,8 @@ class IndexJob:
         """Vectors and ids of the rows from position ``start`` on."""
         blocks = rows.vector_blocks
         starts = np.cumsum([0] + [len(block) for block in blocks])
-        kept = [block[max(start - int(s), 0) :] for s, block in zip(starts, blocks, strict=False)]
+        cuts = zip(blocks, np.maximum(start - starts, 0).tolist(), strict=False)
+        kept = [block[cut:] if cut else block for block, cut in cuts if cut < len(block)]
         return StoredVectors(kept, self.space.dim), rows.ids[start:]
 
 

@@ -14,6 +14,7 @@ from mmsearch.durable import bytes_checksum
 from mmsearch.errors import CollectionDamagedError, SpaceMismatchError
 from mmsearch.indexes import Calibration, MatchSample, StoredVectors, VectorIndex, to_float32
 from mmsearch.retrieval.store.manifest import IndexEntry
+from mmsearch.retrieval.store.remote import at_hand
 from mmsearch.retrieval.store.schema import FORMAT_VERSION, SHARD_FORMAT
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.types import Modality, Space
@@ -101,12 +102,13 @@ def open_index(snapshot: Snapshot, space: Space, modality: Modality) -> VectorIn
     for entry, facts in zip(entries, all_facts, strict=True):
         if facts.space != space:
             raise SpaceMismatchError(f"index {snapshot.root / entry.path} is of space {facts.space}, not of {space}")
-    first, *later = ((snapshot.root / entry.path).with_suffix(".faiss") for entry in entries)
+    first, *later = (f"{entry.path}.faiss" for entry in entries)
 
     def load() -> ApproximateIndex:
         from mmsearch.indexes import ApproximateIndex
 
-        return ApproximateIndex.load(first, later)
+        root = snapshot.root
+        return ApproximateIndex.load(at_hand(root, first), [at_hand(root, name) for name in later])
 
     calibration = latest_recall(snapshot.root, entries, all_facts).calibration
     return VectorIndex(vectors, rows.ids, load, calibration, entries[-1].covers_to)
@@ -119,7 +121,7 @@ def read_index_facts(root: Path, entry: IndexEntry) -> IndexFacts:
         FileNotFoundError: it is gone; a newer manifest may have replaced it.
         CollectionDamagedError: it is altered, or of a newer format.
     """
-    path = (root / entry.path).with_suffix(".json")
+    path = at_hand(root, f"{entry.path}.json")
     data = path.read_bytes()
     if bytes_checksum(data) == entry.checksums[".json"]:
         facts = json.loads(data)
@@ -158,11 +160,14 @@ def read_match_sample(snapshot: Snapshot, space: Space, modality: Modality) -> M
     entry = snapshot.manifest.match_sample_of(space.key, modality)
     if entry is None:
         return None
-    path = snapshot.root / entry.path
     can_be_drawn = entry.of_rows == snapshot.rows(space.key, modality).live_count
-    if can_be_drawn and not path.exists():
-        return None
-    data = path.read_bytes()
+    try:
+        path = at_hand(snapshot.root, entry.path)
+        data = path.read_bytes()
+    except FileNotFoundError:
+        if can_be_drawn:
+            return None
+        raise
     if bytes_checksum(data) == entry.checksum:
         # Not `np.load`: it parses the header with `ast`, which sometimes fails in threads (CPython 3.11).
         row = np.dtype([("id", "<i8"), ("vector", "<f2", (space.dim,))])

@@ -17,6 +17,7 @@ import pyarrow as pa
 from mmsearch.indexes import LEXICAL_FORMAT, LexicalIndex, LexicalSegment, name_words, words_of
 from mmsearch.retrieval.paths import above_root
 from mmsearch.retrieval.store.manifest import LexicalEntry, Manifest
+from mmsearch.retrieval.store.remote import at_hand
 from mmsearch.retrieval.store.snapshot import Snapshot, open_shard
 from mmsearch.types import Modality, printable
 
@@ -48,7 +49,7 @@ def open_words(snapshot: Snapshot, space: str, modality: Modality) -> OpenedWord
         CollectionDamagedError: a segment is none.
     """
     entries = current_entries(snapshot.manifest, space, modality)
-    segments = [LexicalSegment.open(snapshot.root / entry.path, entry.rows) for entry in entries]
+    segments = [LexicalSegment.open(at_hand(snapshot.root, entry.path), entry.rows) for entry in entries]
     covered = entries[-1].covers_to if entries else 0
     ids = snapshot.rows(space, modality).ids
     later = len(ids) - int(np.searchsorted(ids, covered, side="right"))

@@ -12,6 +12,7 @@ from mmsearch.retrieval.encoders.level_fits import FitSource, known_fit
 from mmsearch.retrieval.enrich.ocr.installed import ocr_is_installed
 from mmsearch.retrieval.enrich.speech.load import ready_transcriber
 from mmsearch.retrieval.store.manifest import Manifest
+from mmsearch.retrieval.store.remote import shown, stored_bytes
 from mmsearch.retrieval.store.skipped import read_skipped
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.upkeep.file_counts import FileCounts
@@ -129,9 +130,8 @@ def read_status(snapshot: Snapshot) -> Status:
     counts = FileCounts(snapshot)
     untranscribed = counts.untranscribed()
     transcriber = ready_transcriber() if untranscribed else None
-    named = [snapshot.root / name for name in manifest.files()]
     return Status(
-        root=str(snapshot.root),
+        root=shown(snapshot.root),
         format=manifest.format,
         generation=manifest.generation,
         model=current.model if current else None,
@@ -140,7 +140,7 @@ def read_status(snapshot: Snapshot) -> Status:
         roots=_root_statuses(manifest, counts),
         excludes=list(manifest.excludes),
         removed=list(manifest.removed),
-        bytes=sum(path.stat().st_size for path in named if path.exists()),
+        bytes=stored_bytes(snapshot.root, manifest.files()),
         skipped=manifest.skipped.rows if manifest.skipped else 0,
         modalities=[
             _modality_status(snapshot, key, modality, counts.files(key, modality))
