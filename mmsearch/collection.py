@@ -305,7 +305,7 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows, Collecti
         """Write the frame that a film shows at a time as a picture, upright and in full size. Needs no collection.
 
         Args:
-            moment: the film and the time, ``Moment(path, start_s)``.
+            moment: the film, which may be an item ``shard.tar#film.mp4``, and the time: ``Moment(path, start_s)``.
             output: the picture's file; its ending says what it is: ``.jpg``, ``.png`` or ``.webp``.
             force: write over a file that is there.
 
@@ -314,8 +314,10 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows, Collecti
             DecodeError: the film ends before the time, or cannot be decoded.
         """
         from mmsearch.retrieval.media.films.clips import save_frame
+        from mmsearch.retrieval.search.item_file import content_at
 
-        return save_frame(moment, Path(output), force=force)
+        with content_at(moment.path) as content:
+            return save_frame(moment, Path(output), force=force, content=content)
 
     @staticmethod
     def save_clip(moment: Moment, output: str | os.PathLike[str], *, force: bool = False) -> SavedClip:
@@ -334,8 +336,10 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows, Collecti
             DecodeError: the file ends before the start, or cannot be decoded.
         """
         from mmsearch.retrieval.media.films.clips import save_clip
+        from mmsearch.retrieval.search.item_file import content_at
 
-        return save_clip(moment, Path(output), force=force)
+        with content_at(moment.path) as content:
+            return save_clip(moment, Path(output), force=force, content=content)
 
     @staticmethod
     def thumbnails(hits: Iterable[Record], *, height: int, width: int, workers: int = 1) -> Iterator[Thumbnail]:
@@ -351,8 +355,9 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows, Collecti
             workers: processes that decode.
         """
         from mmsearch.retrieval.media.thumbnails import read_thumbnails
+        from mmsearch.retrieval.search.item_file import content_of
 
-        return read_thumbnails(hits, height, width, workers)
+        return read_thumbnails(hits, height, width, workers, content_of)
 
     @staticmethod
     def samples(hits: Iterable[Record], *, rate: int, seconds: float) -> Iterator[NDArray[np.float32] | None]:
@@ -366,5 +371,6 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows, Collecti
             seconds: the most that is decoded of each.
         """
         from mmsearch.retrieval.media.samples import read_samples
+        from mmsearch.retrieval.search.item_file import content_of
 
-        return read_samples(hits, rate, seconds)
+        return read_samples(hits, rate, seconds, content_of)

@@ -81,9 +81,11 @@ class IndexedFile:
         record: the row.
         file: the open file, unbuffered.
         size: in bytes.
-        mtime_ns: when it was modified, in nanoseconds since 1970.
+        mtime_ns: when it was modified, in nanoseconds since 1970; of an item of an archive, when the archive was.
         media_type: what it holds, such as ``image/jpeg``, by its ending; ``text/plain`` for all that is text, and
             ``application/octet-stream`` for what has no other.
+        content: of an item of an archive or bucket, the file from which a process of the same user can read its bytes
+            until this one is closed; None where the row's path is that of a file.
     """
 
     record: Record
@@ -91,6 +93,7 @@ class IndexedFile:
     size: int
     mtime_ns: int
     media_type: str
+    content: bytes | None = None
 
     def __enter__(self) -> Self:
         return self

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FileState = Literal["current", "changed", "gone", "none"]
-"""Whether a row's file is still what was embedded: the same size and modification time, others, or no such file;
-*none* for a row that was added under a name that was no file."""
+"""Whether a row's file is still what was embedded: the same size and modification time, others, or no such file; of
+an item of an archive, whether the archive has the same modification time. Buckets are not asked: what is in one is
+*current*. *none* for a row that was added under a name that was no file."""
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: a hit is made of a dict at once, which takes a tenth of the time
@@ -29,7 +30,7 @@ class Record:
 
     Attributes:
         id: the row's id, unique in the collection and never used again.
-        path: the file (or the name) that the row stands for.
+        path: the file (or the name) that the row stands for; ``shard.tar#1.jpg`` for an item of an archive.
         modality: ``image``, ``text``, ``audio`` or ``video``.
         span: the part of the file, where the row is not the whole of it.
         text: the passage, for texts.
@@ -52,6 +53,7 @@ class Record:
         note: set where only part of the file was used, or its encoding was guessed.
         content_hash: 128-bit BLAKE2b of the file's content; empty where it is not known.
         facts: the row's values in columns of the user's own (see `Collection.add`); those without a value are left out.
+        source: the archive or bucket that it was read from; None for a file of a folder.
     """
 
     id: int
@@ -77,6 +79,7 @@ class Record:
     note: str | None = None
     content_hash: bytes = b""
     facts: OwnFacts = NO_OWN_FACTS
+    source: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The fields as a JSON object; a path that is not valid UTF-8 adds ``path_b64``."""
@@ -103,6 +106,7 @@ class Record:
             "lang": self.lang,
             **({"boxes": [list(self.boxes[i : i + 4]) for i in range(0, len(self.boxes), 4)]} if self.boxes else {}),
             **({"facts": self.facts.to_json()} if self.facts else {}),
+            **({"source": printable(self.source)} if self.source is not None else {}),
         }
 
     def __repr__(self) -> str:
@@ -141,7 +145,8 @@ class Hit(Record):
             from 0.9, 0.6, 0.25 and 0 on. None where nothing was measured for the model and the kind of query. Lists of
             several modalities are ordered by level, then by match.
         evidence: what speaks for the hit, the strongest first: ``look`` (of a picture or page), ``text``, ``frame``,
-            ``sound``, ``subtitle``, ``ocr`` (text in a picture), ``speech`` (what is said), ``name`` (of the file).
+            ``sound``, ``subtitle``, ``ocr`` (text in a picture), ``speech`` (what is said), ``caption`` (given with
+            it), ``name`` (of the file).
         matched: words of the query that stand in the hit to the letter.
         copies: paths of other indexed files of the same content, and of those that `mmsearch.library.find_duplicates`
             has found to be copies.

@@ -431,6 +431,12 @@ def written() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def archives() -> ModuleType:
+    """The module ``tests/archives.py``, which makes small tars, ZIP and Parquet files."""
+    return module_at("archives.py")
+
+
+@pytest.fixture(scope="session")
 def buckets() -> ModuleType:
     """The module ``tests/buckets.py``: moto's S3 as a server, and servers that misbehave."""
     return module_at("buckets.py")

@@ -439,7 +439,7 @@ MAY_IMPORT = {
         f"{R}.enrich.ocr.installed",
     },  # for the status
     f"{R}.search": SHARED
-    | {f"{R}.{room}" for room in ("media", "encoders", "enrich", "store", "upkeep", "places")}
+    | {f"{R}.{room}" for room in ("media", "encoders", "enrich", "store", "upkeep", "places", "sources", "storage")}
     | {"mmsearch.indexes"},
     f"{R}.evaluation": SHARED
     | {f"{R}.{room}" for room in ("search", "encoders", "store", "media")}

@@ -66,7 +66,12 @@ def file_columns(table: pa.Table) -> dict[str, pa.ChunkedArray]:
     kind, source = (table[name].cast(pa.string()) for name in ("modality", "mms_evidence"))
     of_page = pc.and_(pc.equal(kind, "text"), pc.equal(table["span_unit"].cast(pa.string()), "page"))
     kind = pc.if_else(pc.and_(of_page, pc.is_null(source)).fill_null(False), _PAGE, kind)
-    kind = pc.coalesce(pc.replace_substring(pc.replace_substring(source, "ocr", "image"), "speech", "audio"), kind)
+    made_of = pc.replace_substring(pc.replace_substring(source, "ocr", "image"), "speech", "audio")
+    captioned = pc.if_else(pc.is_valid(table["duration_s"]), "video", "image")
+    captioned = pc.if_else(
+        pc.is_valid(table["width"]), captioned, pc.if_else(pc.is_valid(table["duration_s"]), "audio", "text")
+    )
+    kind = pc.coalesce(pc.if_else(pc.equal(source, "caption"), captioned, made_of), kind)
     rank = pc.index_in(kind, value_set=pa.array(list(_KINDS)))
     changed = pc.cast(pc.divide(table["mtime_ns"], 1000), pa.timestamp("us"))
     when = pc.coalesce(table["taken_at"].cast(pa.timestamp("us")), changed)

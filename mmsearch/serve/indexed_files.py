@@ -12,7 +12,7 @@ from anyio import to_thread
 from starlette.responses import Response
 from starlette.types import Send
 
-from mmsearch import Collection, FileNotServedError, IndexedFile
+from mmsearch import Collection, FileNotServedError, IndexedFile, Record
 from mmsearch.serve.api_errors import ApiError
 from mmsearch.serve.byte_ranges import ByteRange, Version, range_asked
 from mmsearch.serve.client_left import StreamedResponse
@@ -65,7 +65,7 @@ def file_answer(file: IndexedFile, headers: Mapping[str, str], *, method: str, d
     is_shown = not download and file.media_type != _BYTES
     said = {
         "Content-Type": f"{_TEXT}; charset=utf-8" if file.media_type == _TEXT else file.media_type,
-        "Content-Disposition": content_disposition("inline" if is_shown else "attachment", file.record.path),
+        "Content-Disposition": content_disposition("inline" if is_shown else "attachment", _name(file.record)),
         "X-Content-Type-Options": "nosniff",
     }
     return answer_in_parts(file.file, file.size, _version(file), headers, method=method, said=said)
@@ -101,6 +101,11 @@ def answer_in_parts(
     if part is not None:
         shown["Content-Range"] = part.content_range(size)
     return _FileResponse(file, part or ByteRange(0, size), 200 if part is None else 206, shown)
+
+
+def _name(record: Record) -> str:
+    """The path of a row's file; of an item of an archive, its name there."""
+    return record.path if record.source is None else record.path.removeprefix(f"{record.source}#")
 
 
 def _version(file: IndexedFile) -> Version:

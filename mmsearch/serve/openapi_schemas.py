@@ -84,8 +84,9 @@ _FACTS = {
     "boxes": list_of(list_of(NUMBER), "of text read in a picture: left, top, right, bottom of each line, as fractions"),
     "note": or_null(TEXT, "set where only a part of the file was used"),
     "facts": {"type": "object", "description": "values in columns of the user's own"},
+    "source": described(TEXT, "the archive or bucket that the file was read from"),
 }
-_RARE = ("path_b64", "facts", "boxes")
+_RARE = ("path_b64", "facts", "boxes", "source")
 _RECORD = {**_PLACE, **_FACTS}
 _HIT = {
     "rank": described(WHOLE, "from 1"),
@@ -93,7 +94,9 @@ _HIT = {
     "match": described(NUMBER, "logarithm of the odds that this is what was asked for"),
     "level": or_null(LEVEL, "how probable it is that what was asked for is there; null: not known"),
     **_PLACE,
-    "evidence": list_of(TEXT, "what speaks for the hit: look, text, frame, sound, subtitle, ocr, speech, name"),
+    "evidence": list_of(
+        TEXT, "what speaks for the hit: look, text, frame, sound, subtitle, ocr, speech, caption, name"
+    ),
     "matched": list_of(ref("MatchedWords"), "words of the query that stand in the hit to the letter"),
     **_FACTS,
     "copies": list_of(fields(_PATH, optional=("path_b64",)), "other files of the same content, and copies"),

@@ -19,7 +19,7 @@ from mmsearch.serve.served import served_of
 
 
 async def reveal(request: Request) -> Response:
-    """Open the folder of a row's file, where the person who asks sits at this machine."""
+    """Open the folder of a row's file, or of its archive, where the person who asks sits at this machine."""
     collection = served_of(request).collection
     if not getattr(request.app.state, "local", False):
         raise ApiError(403, "files can be shown in their folders only on the machine of the server", "NotLocal")
@@ -29,7 +29,10 @@ async def reveal(request: Request) -> Response:
 
 def _reveal(collection: Collection, row_id: int) -> None:
     with opened(collection, row_id) as file:
-        path = os.path.abspath(file.record.path)
+        path = file.record.path if file.content is None else file.record.source or ""
+    if "://" in path:
+        raise ApiError(404, f"{path} is in no folder of this machine", "NoFolder")
+    path = os.path.abspath(path)
     command = command_to_show(path)
     program = shutil.which(command[0])
     if program is None:

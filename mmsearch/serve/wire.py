@@ -60,7 +60,7 @@ def answer_from_json(data: Mapping[str, Any]) -> Answer:
 
 _PLAIN_OF_HIT = (
     *("id", "path", "modality", "text", "state", "width", "height", "duration_s", "taken_from", "camera", "note"),
-    *("lat", "lon", "place", "country", "title", "lang", "rank", "score", "match", "level"),
+    *("lat", "lon", "place", "country", "title", "lang", "source", "rank", "score", "match", "level"),
 )
 
 

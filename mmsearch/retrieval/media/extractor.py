@@ -146,7 +146,8 @@ class Extractor:
             decoded = item if isinstance(item, Decoded) else decoded
         assert decoded is not None
         _check(decoded, record.path)
-        if identity_of(os.fstat(file.file.fileno()))[2:] != (file.size, file.mtime_ns):
+        found = os.fstat(file.file.fileno())
+        if file.content is None and identity_of(found)[2:] != (file.size, file.mtime_ns):
             raise TransientDecodeError(f"{record.path} changed while it was read")
         facts = decoded.facts
         data = b"".join(part.array.tobytes() for part in parts)
@@ -180,6 +181,7 @@ class Extractor:
             explicitly_requested=True,
             extract=extract,
             identity=identity_of(os.fstat(file.file.fileno())),
+            content=file.content,
         )
         with contextlib.closing(self._decoder.map([job])) as results:
             for item in results:

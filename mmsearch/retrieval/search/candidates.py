@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.retrieval.search.found_rows import Pool
-from mmsearch.retrieval.search.hit_rows import Row
+from mmsearch.retrieval.search.hit_rows import ABOUT_PICTURE, Row
 from mmsearch.retrieval.search.letter_matches import NOTHING_HELD, Held
 from mmsearch.retrieval.search.moments import Similarity, TimedRows, clock_file, moments_of, without_repeats
 from mmsearch.types import Modality
@@ -42,11 +42,12 @@ class FilmFile:
 
     @property
     def kind(self) -> Modality:
-        """What it is: a film if a row is of its pictures, or if subtitles lie beside it; what is said makes a sound."""
+        """What it is: a film if a row is of its pictures, or if subtitles lie beside it; with what is said or a caption
+        alone, a sound."""
         rows = self.rows
         if any(row.modality == "video" or row.has_width or row.path != self.path for row in rows):
             return "video"
-        return "audio" if any(row.evidence == "speech" for row in rows) else rows[0].modality
+        return "audio" if any(row.evidence in ("speech", "caption") for row in rows) else rows[0].modality
 
 
 @dataclass(slots=True)
@@ -165,7 +166,7 @@ def _add_page(
 ) -> None:
     """Add the rows of one picture or page: it is shown as its best row, but a picture as its own row."""
     ordered = sorted(page, key=lambda number: (-odds[number], pool.rows[number].id))
-    best = next((number for number in ordered if pool.rows[number].evidence != "ocr"), ordered[0])
+    best = next((number for number in ordered if pool.rows[number].evidence not in ABOUT_PICTURE), ordered[0])
     made.queries.append(query)
     made.leads.append(best)
     made.bases.append(best)

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from mmsearch.errors import NoSuchRowError, SpaceMismatchError, UsageError
 from mmsearch.hits import Hits, Record, RowVectors
 from mmsearch.retrieval.search.engine import answer_one, search_scope
-from mmsearch.retrieval.search.hit_rows import Row
+from mmsearch.retrieval.search.hit_rows import Row, shown_modality
+from mmsearch.retrieval.search.item_paths import ItemStates
 from mmsearch.retrieval.search.masks import Mask
 from mmsearch.retrieval.search.moments import clock_file
 from mmsearch.retrieval.search.options import SearchOptions
@@ -187,7 +188,7 @@ def read_shown(session: Session, row_id: int) -> tuple[Record, RowFacts]:
         NoSuchRowError: there is no such row.
     """
     record, facts = read_row(session, row_id)
-    if (kind := _MADE_OF.get(facts["mms_evidence"])) is not None:
+    if (kind := shown_modality(facts)) != record.modality:
         record = dataclasses.replace(record, modality=kind)
     if record.span is None or record.span.unit != "s" or record.modality == "video":
         return record, facts
@@ -197,10 +198,6 @@ def read_shown(session: Session, row_id: int) -> tuple[Record, RowFacts]:
         return record, facts
     film, facts = found
     return dataclasses.replace(film, id=record.id, span=record.span, text=record.text, facts=record.facts), facts
-
-
-_MADE_OF: dict[str | None, Modality] = {"ocr": "image", "speech": "audio"}
-"""The kind of file that a text was made of, if it is no film."""
 
 
 def _film_at(session: Session, path: str) -> tuple[Record, RowFacts] | None:
@@ -313,9 +310,10 @@ def _row(rows: Rows, position: np.int64) -> tuple[Record, RowFacts]:
 
 def _with_facts(rows: Rows, positions: NDArray[np.int64]) -> Iterator[tuple[Record, RowFacts]]:
     names = [*FACT_NAMES, *rows.own_types]
+    items = ItemStates()
     for row_id, facts in zip(rows.ids[positions].tolist(), rows.facts_at(positions, names), strict=True):
         row = Row(row_id, facts)
-        yield Record(**row.record, state=row.state()), facts
+        yield Record(**row.record, state=row.state(items)), facts
 
 
 def _no_such_rows(session: Session, ids: NDArray[np.int64]) -> NoSuchRowError:

@@ -13,6 +13,7 @@ import numpy as np
 
 from mmsearch.errors import UsageError
 from mmsearch.retrieval.search.masks import Mask, all_of, any_of, mask_of
+from mmsearch.retrieval.storage import is_remote
 from mmsearch.retrieval.store.snapshot import Rows, Snapshot
 from mmsearch.types import printable
 
@@ -28,7 +29,7 @@ class Filters:
     """Conditions on rows; all of them must hold.
 
     Attributes:
-        under: absolute paths of folders; the row's file lies in one of them.
+        under: absolute paths of folders and archives; the row's file lies in one of them.
         after: the first moment that counts. The moment of a picture is when it was taken, that of any other file when
             it was last changed.
         before: the first moment that counts no more.
@@ -112,7 +113,7 @@ def make_filters(
 def folders_meant(snapshot: Snapshot, under: str | os.PathLike[str]) -> tuple[bytes, ...]:
     """The folders (or files) that a person means, in their stored spelling.
 
-    A relative path is looked for in the working folder and in every indexed root.
+    A relative path is looked for in the working folder and in every indexed root. An archive stands for its items.
 
     Raises:
         UsageError: there is no such folder, and nothing under it is stored.
@@ -125,6 +126,11 @@ def folders_meant(snapshot: Snapshot, under: str | os.PathLike[str]) -> tuple[by
     if not _can_be_a_name(name):
         raise UsageError(f"{name!r} can be the name of no folder")
     manifest = snapshot.manifest
+    if is_remote(name):
+        address = os.fsencode(name.rstrip("/"))
+        if not StoredPaths(snapshot, manifest.spaces).holds(address):
+            raise UsageError(f"nothing under {name} is stored")
+        return (address,)
     # Links are followed before `..` is taken: so do the shell and the system.
     tops = [os.path.join(top, name) for top in (os.getcwd(), *manifest.roots)]
     written = list(dict.fromkeys(os.fsencode(os.path.abspath(top)) for top in tops))
@@ -170,8 +176,8 @@ def parse_date(date: str | dt.date) -> dt.datetime:
 def _under(rows: Rows, folders: Sequence[bytes]) -> Mask:
     from mmsearch.retrieval.store.stored_paths import under_mask
 
-    paths = rows.facts(["path"])["path"]
-    return any_of([mask_of(under_mask(paths, folder)) for folder in folders])
+    table = rows.facts(["path", "mms_source"])
+    return any_of([mask_of(under_mask(table["path"], folder, table["mms_source"])) for folder in folders])
 
 
 def _between(rows: Rows, after: dt.datetime | None, before: dt.datetime | None) -> Mask:

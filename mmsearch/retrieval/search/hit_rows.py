@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -13,12 +13,16 @@ import numpy as np
 from mmsearch.hits import FileState
 from mmsearch.retrieval.media.decode_spec import MAX_SPAN_S
 from mmsearch.retrieval.paths import above_root
+from mmsearch.retrieval.search.item_paths import ItemStates
 from mmsearch.retrieval.search.words_asked import words_in
 from mmsearch.retrieval.store.schema import FACT_NAMES, is_without_file, modality_of, own_facts_of, span_of
 from mmsearch.retrieval.store.snapshot import Rows
 from mmsearch.types import Modality
 
 _EVIDENCE: dict[Modality, str] = {"image": "look", "text": "text", "audio": "sound", "video": "frame"}
+ABOUT_PICTURE = ("ocr", "caption")
+"""Evidence of texts that are shown as their picture."""
+
 _EPSILON_S = 1e-3
 _KEPT_BYTES = 4 << 20  # of rows of one modality; a row has some 3 KB
 _ROW_BYTES = 2_000
@@ -40,24 +44,29 @@ class Row:
         text: the passage.
         title: of the file.
         tags: of the file.
-        evidence: what it shows of its file: ``look``, ``text``, ``frame``, ``sound``, ``subtitle``, ``ocr`` or
-            ``speech``.
+        evidence: what it shows of its file: ``look``, ``text``, ``frame``, ``sound``, ``subtitle``, ``ocr``,
+            ``speech`` or ``caption``.
+        source: the archive or bucket that it was read from; None for a file of a folder.
         has_width: whether it has a width, as pictures and films have.
         content_hash: of the file.
         name_start: from where on the path is a name, in characters: the folders above the indexed one say nothing.
         copy_key: equal for rows of equal files.
         answer_key: equal for rows that make one answer: a film or sound at any time, or a passage of a content.
-        page_key: equal for rows of one picture or page.
+        page_key: equal for rows of one picture or page; what is read in a picture, and its caption, are rows of it.
     """
 
     def __init__(self, row_id: int, facts: dict[str, Any], roots: Sequence[bytes] = ()) -> None:
         self.id = row_id
         self.facts = facts
         self.path = os.fsdecode(facts["path"])
+        source = facts.get("mms_source")
+        self.source = None if source is None else os.fsdecode(source)
         self.modality = modality_of(facts)
         self.span = span = span_of(facts)
         self.is_timed = span is not None and span.unit == "s"
         self.start, self.end = (span.start, span.end) if self.is_timed and span else (0.0, 0.0)
+        if facts["mms_evidence"] == "caption" and facts["duration_s"] is not None:
+            self.is_timed, self.end = True, facts["duration_s"]  # it tells of the whole film or sound
         self.is_moment = self.end - self.start <= MAX_SPAN_S + _EPSILON_S
         subtitle = self.modality == "text" and self.is_timed
         self.evidence: str = facts["mms_evidence"] or ("subtitle" if subtitle else _EVIDENCE[self.modality])
@@ -74,8 +83,13 @@ class Row:
         self.page_key: Hashable = row_id
         if span is not None and span.unit == "page":
             self.page_key = f"{self.path}\0{span.start}"
-        elif self.modality == "image" or self.evidence == "ocr":
+        elif self.modality == "image" or self.evidence in ABOUT_PICTURE:
             self.page_key = self.path
+
+    @property
+    def shows(self) -> Modality:
+        """The modality of what its file shows, as far as the row tells: of a text in a picture, ``image``."""
+        return shown_modality(self.facts)
 
     @cached_property
     def words(self) -> frozenset[str]:
@@ -87,10 +101,17 @@ class Row:
         """Where its text is in a picture."""
         return tuple(self.facts["mms_boxes"] or ())
 
-    def state(self) -> FileState:
-        """Whether its file is still what was embedded."""
+    def state(self, items: ItemStates | None = None) -> FileState:
+        """Whether its file is still what was embedded; of an item of an archive, whether the archive is.
+
+        ``items``: looks at archives, where several rows are asked about; one in a bucket is not asked, and is current.
+        """
         if self._is_without_file:
             return "none"
+        if self.source is not None:
+            state = (items or ItemStates()).of(self.path, self.source, self.facts["mtime_ns"])
+            if state is not None:
+                return state
         try:
             found = os.stat(self.facts["path"])
         except OSError:
@@ -109,6 +130,7 @@ class Row:
         return {
             "id": self.id,
             "path": self.path,
+            "source": self.source,
             "modality": self.modality,
             "span": self.span,
             "text": self.text,
@@ -130,6 +152,23 @@ class Row:
             "content_hash": self.content_hash,
             "facts": own_facts_of(facts),
         }
+
+
+def shown_modality(facts: Mapping[str, Any]) -> Modality:
+    """The modality of what a row's file shows, by the row's columns, as far as they tell.
+
+    Of text in a picture it is ``image``, of what is said ``audio``, and of a caption that of its file.
+    """
+    evidence = facts["mms_evidence"]
+    if evidence == "caption":
+        if facts["duration_s"] is not None:
+            return "audio" if facts["width"] is None else "video"
+        return "text" if facts["width"] is None else "image"
+    return _MADE_OF.get(evidence) or modality_of(dict(facts))
+
+
+_MADE_OF: dict[str | None, Modality] = {"ocr": "image", "speech": "audio"}
+"""The kind of file that a text was made of, if it is no film."""
 
 
 class RowReader:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from mmsearch.errors import FileNotServedError
 from mmsearch.extracts import IndexedFile
+from mmsearch.hits import Record
 from mmsearch.retrieval.media.media_types import media_type_of
 from mmsearch.retrieval.paths import lies_under
 from mmsearch.retrieval.search.contents import RowFacts, read_shown
@@ -37,9 +38,23 @@ def open_indexed_file(session: Session, row_id: int) -> IndexedFile:
     name = printable(record.path)
     if is_without_file(facts):
         raise FileNotServedError(f"row {row_id} was added under a name that is no file: {name}", "no file")
+    if facts["mms_source"] is not None:
+        from mmsearch.retrieval.search.item_file import open_indexed_item
+
+        return open_indexed_item(session, record, facts)
     roots = [os.path.realpath(os.fsencode(root)) for root in session.manifest.roots]
+    return open_file_beneath(record, facts, roots)
+
+
+def open_file_beneath(record: Record, facts: RowFacts, roots: Sequence[bytes]) -> IndexedFile:
+    """The open file of a row, if it is what was indexed and lies under one of some real paths.
+
+    Raises:
+        FileNotServedError: it is gone, lies elsewhere, or has changed.
+    """
+    name = printable(record.path)
     try:
-        descriptor = _open_beneath(facts["path"], roots, name)
+        descriptor = open_beneath(facts["path"], roots, name)
     except OSError:
         raise FileNotServedError(f"the file is gone or cannot be read: {name}", "gone") from None
     try:
@@ -51,7 +66,7 @@ def open_indexed_file(session: Session, row_id: int) -> IndexedFile:
     return IndexedFile(record, file, facts["size"], facts["mtime_ns"], media_type_of(record.path, record.modality))
 
 
-def _open_beneath(path: bytes, roots: Sequence[bytes], name: str) -> int:
+def open_beneath(path: bytes, roots: Sequence[bytes], name: str) -> int:
     """A descriptor of a file whose real path, all links followed, lies under one of the roots.
 
     Raises:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 from mmsearch.errors import UsageError
 from mmsearch.retrieval.paths import on_disk
+from mmsearch.retrieval.search.item_paths import written
+from mmsearch.retrieval.sources.addresses import absolute_address
 from mmsearch.types import Modality, Moment
 
 if TYPE_CHECKING:
@@ -129,7 +131,7 @@ class Query:
     def files(self) -> list[bytes]:
         """Absolute paths of the terms that are files, or moments of files."""
         paths = [t.value.path if isinstance(t.value, Moment) else t.value for t in self.terms]
-        return [os.fsencode(os.path.abspath(path)) for path in paths if isinstance(path, Path)]
+        return [os.fsencode(absolute_address(written(path))) for path in paths if isinstance(path, Path)]
 
     @property
     def whole_files(self) -> list[Path]:
@@ -204,9 +206,9 @@ def value_to_json(value: Any) -> dict[str, Any] | None:
     if isinstance(value, int | StoredRow):
         return {"row": value if isinstance(value, int) else value.id}
     if isinstance(value, Path):
-        return {"file": os.path.abspath(value)}
+        return {"file": absolute_address(written(value))}
     if isinstance(value, Moment):
-        return {"file": os.path.abspath(value.path), "start_s": value.start_s, "end_s": value.end_s}
+        return {"file": absolute_address(written(value.path)), "start_s": value.start_s, "end_s": value.end_s}
     return None
 
 

@@ -28,6 +28,7 @@ from mmsearch.retrieval.media.workers.decoder import Decoder
 from mmsearch.retrieval.media.workers.jobs import Decoded, Job, Part, TextPart
 from mmsearch.retrieval.progress import Progress
 from mmsearch.retrieval.search.even_sample import EvenSample
+from mmsearch.retrieval.search.item_paths import is_item, written
 from mmsearch.retrieval.search.listener import NO_LISTENER, QueryListener
 from mmsearch.retrieval.search.word_coverage import notice_of_text
 from mmsearch.types import clock, printable
@@ -73,7 +74,7 @@ class FileEmbedder:
         are very many, an even sample of them is taken.
 
         Args:
-            path: the file.
+            path: the file, or an item of an archive: ``shard.tar#1.jpg``.
             moment: from … to in seconds, or a time and None; only that part of a film or sound is embedded, frame by
                 frame.
             listener: is called as the file is read and, if only a sample of it was embedded, with a notice.
@@ -83,8 +84,12 @@ class FileEmbedder:
             CannotEmbedError: the model embeds no such files.
             DecodeError: it cannot be read, or there is nothing in it.
         """
-        _check_there(path)
-        return self._embed(path, str(path), moment, listener)
+        from mmsearch.retrieval.search.item_file import content_at
+
+        if not is_item(path):
+            _check_there(path)
+        with content_at(path) as content:
+            return self._embed(path, written(path), moment, listener, content)
 
     def of_bytes(self, data: bytes, listener: QueryListener = NO_LISTENER) -> Vector:
         """The vector of a file's bytes; see `of_file`."""
@@ -96,12 +101,18 @@ class FileEmbedder:
             return self._embed(path, "the bytes given", None, listener)
 
     def _embed(
-        self, path: Path, name: str, moment: tuple[float, float | None] | None, listener: QueryListener
+        self,
+        path: Path,
+        name: str,
+        moment: tuple[float, float | None] | None,
+        listener: QueryListener,
+        content: bytes | None = None,
     ) -> Vector:
-        """The vector of a file that exists; ``name`` is what errors and notices call it."""
+        """The vector of a file that exists; ``name`` is what errors and notices call it. ``content`` holds its
+        bytes, where it is an item of an archive."""
         if self._decoder is None:
             self._decoder = Decoder(1, decode_spec_of(self._encoder), slots=2)
-        job = Job(os.fsencode(os.path.abspath(path)), explicitly_requested=True, moment=moment)
+        job = Job(os.fsencode(os.path.abspath(path)), explicitly_requested=True, moment=moment, content=content)
         return _embed_job(self._decoder, job, printable(name), self._encoder, listener)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mmsearch.errors import Hint, HintKind, UsageError
 from mmsearch.notices import Notice, NoticeKind
+from mmsearch.retrieval.search.item_paths import is_item
 from mmsearch.retrieval.search.line_terms import LineTerms, QueryLine
 from mmsearch.retrieval.search.query import (
     MarkValue,
@@ -145,7 +146,7 @@ def moment_in(term: str) -> Moment | None:
     if match is None or os.path.exists(term):
         return None
     path = os.path.expanduser(match["path"])
-    if not os.path.isfile(path) and not looks_like_path(match["path"]):
+    if not os.path.isfile(path) and not looks_like_path(match["path"]) and not is_item(path):
         return None
     start = seconds_of(match["start"])
     end = seconds_of(match["end"]) if match["end"] else None
@@ -259,7 +260,7 @@ def _read_rest(term: str, notices: list[Notice]) -> Term:
     if os.path.isdir(path) and not _is_path_in_one_word(term):
         notices.append(Notice(NoticeKind.TERM_IS_WORDS, {"term": term}))
         return Term(checked_value(term))
-    if os.path.exists(path):
+    if os.path.exists(path) or is_item(path):
         return Term(_existing_file(path))
     if not looks_like_path(term):
         return Term(checked_value(term))
@@ -273,7 +274,7 @@ def _read_mark(mark: str) -> MarkValue:
     if moment := moment_in(name):
         return moment
     path = as_spelled_on_disk(os.path.expanduser(name))
-    if not looks_like_path(name) and not os.path.exists(path):
+    if not looks_like_path(name) and not os.path.exists(path) and not is_item(path):
         raise UsageError(f"{mark} is neither the id of a row nor a file")
     return _existing_file(path)
 
@@ -304,7 +305,9 @@ def _names_a_file(term: str) -> bool:
     """Whether a term is, or is plainly meant as, a file or a moment of one."""
     moment = _MOMENT.fullmatch(term)
     names = [term.removeprefix("file:"), *([moment["path"].removeprefix("file:")] if moment else [])]
-    return term.startswith("file:") or any(os.path.isfile(name) or looks_like_path(name) for name in names)
+    return term.startswith("file:") or any(
+        os.path.isfile(name) or looks_like_path(name) or is_item(name) for name in names
+    )
 
 
 def _is_plain_word(word: str) -> bool:
@@ -314,6 +317,8 @@ def _is_plain_word(word: str) -> bool:
 
 
 def _existing_file(path: str) -> Path:
+    if is_item(path):
+        return Path(path)
     path = as_spelled_on_disk(path)
     if not os.path.exists(path):
         raise UsageError(f"no file at {path}")

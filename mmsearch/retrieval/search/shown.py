@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 from mmsearch.hits import FileState, Hit, MatchedWords, hit_of
 from mmsearch.retrieval.search.candidates import Candidates
 from mmsearch.retrieval.search.found_rows import Pool
-from mmsearch.retrieval.search.hit_rows import Row
+from mmsearch.retrieval.search.hit_rows import ABOUT_PICTURE, Row
+from mmsearch.retrieval.search.item_paths import ItemStates, is_there
 from mmsearch.retrieval.search.letter_matches import Held, LetterMatches
 from mmsearch.retrieval.search.levels import level_of
 from mmsearch.retrieval.search.moments import state_of
@@ -59,6 +59,7 @@ class Shown:
     ) -> None:
         self._pool, self._candidates, self._copies, self._told = pool, candidates, copies, told
         self._near = near
+        self._items = ItemStates()
 
     def modality(self, number: int) -> Modality:
         """What a candidate is."""
@@ -66,7 +67,7 @@ class Shown:
         if file is not None:
             return file.kind
         lead = self._pool.rows[self._candidates.leads[number]]
-        return "image" if lead.evidence == "ocr" else lead.modality
+        return lead.shows if lead.evidence in ABOUT_PICTURE else lead.modality
 
     def path(self, number: int) -> str:
         """The path of a candidate's file."""
@@ -76,7 +77,7 @@ class Shown:
     def state(self, number: int) -> FileState:
         """Whether a candidate's file is still what was indexed."""
         file, base = self._candidates.files[number], self._base(number)
-        return base.state() if file is None or file.path == base.path else state_of(file.path)
+        return base.state(self._items) if file is None or file.path == base.path else state_of(file.path)
 
     def content_hash(self, number: int) -> bytes:
         """The content of a candidate's file; empty if it is not known."""
@@ -261,5 +262,5 @@ def merged_copies(shown: Shown, group: Sequence[int], rank: int, near: Sequence[
     others = dict.fromkeys(path for number in group for path in (shown.path(number), *shown.copies(number)))
     others |= dict.fromkeys(near)
     others.pop(shown.path(first), None)
-    copies = tuple(path for path in sorted(others) if os.path.exists(path))
+    copies = tuple(path for path in sorted(others) if is_there(path))
     return shown.hit(first, rank, group[0], copies, states[first])

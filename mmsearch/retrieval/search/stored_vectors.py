@@ -12,14 +12,19 @@ import numpy as np
 
 from mmsearch.retrieval.encoders.protocol import Encoder, ImageEncoder, VideoEncoder
 from mmsearch.retrieval.media.decode_spec import HOP_S, WINDOW_S
+from mmsearch.retrieval.search.item_paths import is_item, item_named, written
 from mmsearch.retrieval.search.searcher import Searcher
+from mmsearch.retrieval.sources.addresses import absolute_address, member_path
+from mmsearch.retrieval.storage import is_remote
 from mmsearch.retrieval.store.snapshot import Rows
 from mmsearch.types import Modality
 from mmsearch.unit import Vector
 
-_FileVersion = tuple[bytes, int, int]  # path, size in bytes, time of change in nanoseconds
+_FileVersion = tuple[bytes, int, int]
+"""Path, size in bytes (of an item of an archive _OF_ITEM), time of change in nanoseconds."""
 
-_COLUMNS = ("path", "size", "mtime_ns", "span_start", "span_end", "span_unit", "width")
+_COLUMNS = ("path", "size", "mtime_ns", "span_start", "span_end", "span_unit", "width", "mms_evidence")
+_OF_ITEM = -1
 _SAME_S = 0.01  # windows begin at whole samples
 
 
@@ -59,6 +64,12 @@ def stored_vectors(searcher: Searcher, encoder: Encoder | None, files: Sequence[
 
 def _versions(file: Path) -> list[_FileVersion]:
     """What the rows of a file must have: its path, or where a link leads, its size and modification time."""
+    if is_item(file):
+        archive, name = item_named(written(file)) or ("", "")
+        if is_remote(archive):
+            return []
+        path = member_path(absolute_address(archive), name)
+        return [(os.fsencode(path), _OF_ITEM, os.stat(archive).st_mtime_ns)]
     try:
         facts = os.stat(file)
         paths = (os.path.abspath(file), os.path.realpath(file))
@@ -71,14 +82,16 @@ def _rows_of(rows: Rows, wanted: set[_FileVersion]) -> dict[_FileVersion, _FileR
     """The live rows of the wanted files. Paths are compared only of rows with the right size and time."""
     numbers = rows.facts(["size", "mtime_ns"])
     likely = np.isin(numbers["mtime_ns"].to_numpy(), [mtime for _, _, mtime in wanted])
-    likely &= np.isin(numbers["size"].to_numpy(), [size for _, size, _ in wanted])
+    if all(size != _OF_ITEM for _, size, _ in wanted):
+        likely &= np.isin(numbers["size"].to_numpy(), [size for _, size, _ in wanted])
     if rows.live is not None:
         likely &= rows.live
     positions = np.flatnonzero(likely)
     found: dict[_FileVersion, _FileRows] = {}
     for position, facts in zip(positions.tolist(), rows.facts_at(positions, _COLUMNS), strict=True):
-        version = (facts["path"], facts["size"], facts["mtime_ns"])
-        if version in wanted:
+        of_item = (facts["path"], _OF_ITEM, facts["mtime_ns"])
+        version = of_item if of_item in wanted else (facts["path"], facts["size"], facts["mtime_ns"])
+        if version in wanted and facts["mms_evidence"] != "caption":
             own = found.setdefault(version, _FileRows([], []))
             own.facts.append(facts)
             own.positions.append(position)

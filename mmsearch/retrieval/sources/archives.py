@@ -9,6 +9,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import IO, Any, cast
 
@@ -16,10 +17,12 @@ from mmsearch.errors import MMSearchError
 from mmsearch.retrieval.media.workers.contents import HeldContent
 from mmsearch.retrieval.sources.members import Member, items_of_members, too_large
 from mmsearch.retrieval.sources.protocol import SourceItem, SourceNote, SourcePart
-from mmsearch.retrieval.storage import storage_of
+from mmsearch.retrieval.sources.tar_places import FirstBytes, places_in_tar
+from mmsearch.retrieval.storage import is_remote, storage_of
 
 _READ_BYTES = 1 << 20
 _LONGEST_HEADER = 64 << 20
+_TOO_LARGE = "too large to be taken out"
 DAMAGED = (tarfile.TarError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
 """What readers of archives raise where an archive is damaged or cut short."""
 
@@ -166,7 +169,7 @@ def _whole(opened: Callable[[], IO[bytes]], size: int) -> bytes:
     return data
 
 
-def _held(opened: Callable[[], IO[bytes]], size: int) -> HeldContent:
+def _held(opened: Callable[[], AbstractContextManager[IO[bytes]]], size: int) -> HeldContent:
     with opened() as content:
         held = HeldContent(content, size)
     if held.written != size:
@@ -179,27 +182,42 @@ def _said(error: BaseException) -> str:
     return (str(error) or type(error).__name__).splitlines()[0][:120]
 
 
-def open_member(address: str, name: str, most_bytes: int) -> HeldContent:
+def open_member(address: str, name: str, most_bytes: int, file: IO[bytes] | None = None) -> HeldContent:
     """The bytes of one file in an archive.
 
-    A ZIP file has a list of its files. A tar is read up to the file.
+    A ZIP file has a list of its files. Of a plain tar on this machine a list is made once and kept. Any other tar is
+    read up to the file.
 
     Args:
         address: of the archive.
         name: of the file, as `addresses.member_of` gives it.
         most_bytes: the largest file that is read.
+        file: the archive, if it is open already; it stays open.
 
     Raises:
         FileNotFoundError: there is no such archive, or no such file in it.
         MMSearchError: it cannot be read.
     """
-    with storage_of(address).open(address) as file:
+    with storage_of(address).open(address) if file is None else nullcontext(file) as opened:
         try:
-            for member in _members(file, address):
+            if address.lower().endswith(".tar") and not is_remote(address):
+                return _listed_member(opened, address, name, most_bytes)
+            for member in _members(opened, address):
                 if member.name == name:
                     if member.problem is not None or member.size > most_bytes:
-                        raise MMSearchError(f"{name} in {address}: {member.problem or 'too large to be taken out'}")
+                        raise MMSearchError(f"{name} in {address}: {member.problem or _TOO_LARGE}")
                     return member.hold()
         except DAMAGED as error:
             raise MMSearchError(f"{address} is cut short or damaged ({_said(error)})") from error
     raise FileNotFoundError(f"there is no {name} in {address}")
+
+
+def _listed_member(file: IO[bytes], address: str, name: str, most_bytes: int) -> HeldContent:
+    place = places_in_tar(file, address).get(name)
+    if place is None:
+        raise FileNotFoundError(f"there is no {name} in {address}")
+    offset, size = place
+    if size > most_bytes:
+        raise MMSearchError(f"{name} in {address}: {_TOO_LARGE}")
+    file.seek(offset)
+    return _held(lambda: nullcontext(cast(IO[bytes], FirstBytes(file, size))), size)

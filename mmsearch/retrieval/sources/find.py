@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from typing import IO
 
 from mmsearch.errors import MMSearchError
 from mmsearch.retrieval.media.workers.contents import HeldContent
@@ -51,12 +52,13 @@ def _in_folder(address: str, text_column: str | None) -> Source | None:
     return None if isinstance(source, ParquetSource) and not source.has_media() else source
 
 
-def open_item(path: str, source: str) -> HeldContent:
+def open_item(path: str, source: str, archive: IO[bytes] | None = None) -> HeldContent:
     """The bytes of an item that is no file of this machine.
 
     Args:
         path: of the item, as its rows have it.
         source: the archive or the folder that it was read from.
+        archive: the archive, if it is open already; it stays open.
 
     Raises:
         FileNotFoundError: it is gone.
@@ -69,5 +71,5 @@ def open_item(path: str, source: str) -> HeldContent:
         with storage.open(path) as file:
             return HeldContent(file, found.size)
     if archive_kind(source) == "parquet":
-        return open_cell(source, name)
-    return open_member(source, name, _MOST_TAKEN_OUT)
+        return open_cell(source, name, archive)
+    return open_member(source, name, _MOST_TAKEN_OUT, archive)

@@ -216,13 +216,13 @@ def _rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
 
 
 @contextlib.contextmanager
-def _opened(address: str) -> Iterator[tuple[IO[bytes], Any]]:
+def _opened(address: str, opened: IO[bytes] | None = None) -> Iterator[tuple[IO[bytes], Any]]:
     import pyarrow.parquet as pq  # imports file systems and TLS
 
-    with storage_of(address).open(address) as file:
+    with storage_of(address).open(address) if opened is None else contextlib.nullcontext(opened) as file:
         with _explained(address):
-            opened = pq.ParquetFile(file)
-        yield file, opened
+            table = pq.ParquetFile(file)
+        yield file, table
 
 
 @contextlib.contextmanager
@@ -234,25 +234,27 @@ def _explained(address: str) -> Iterator[None]:
         raise MMSearchError(f"{address} cannot be read as Parquet ({reason})") from error
 
 
-def open_cell(address: str, name: str) -> HeldContent:
+def open_cell(address: str, name: str, file: IO[bytes] | None = None) -> HeldContent:
     """The bytes of one item of a Parquet file, by its name, ``row[.column].ending``.
+
+    ``file``: the Parquet file, if it is open already; it stays open.
 
     Raises:
         FileNotFoundError: there is no such file, row or column.
         MMSearchError: it cannot be read.
     """
     number, *rest = name.split(".")
-    with _opened(address) as (_, file):
-        columns = media_columns(address, file)
+    with _opened(address, file) as (_, table):
+        columns = media_columns(address, table)
         wanted = [column for column in columns if rest and column.name == rest[0]] or columns[:1]
         if not number.isdigit() or not wanted:
             raise FileNotFoundError(f"there is no {name} in {address}")
         row = int(number)
-        for group in range(file.metadata.num_row_groups):
-            count = file.metadata.row_group(group).num_rows
+        for group in range(table.metadata.num_row_groups):
+            count = table.metadata.row_group(group).num_rows
             if row < count:
                 with _explained(address):
-                    value = file.read_row_group(group, columns=[wanted[0].name]).column(0)[row].as_py()
+                    value = table.read_row_group(group, columns=[wanted[0].name]).column(0)[row].as_py()
                 data, _ = _bytes_and_path(value, wanted[0])
                 if data:
                     return HeldContent(data, len(data))

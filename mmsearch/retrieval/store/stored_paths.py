@@ -20,11 +20,14 @@ class StoredPaths:
     def __init__(self, snapshot: Snapshot, spaces: Iterable[str]) -> None:
         self._roots = [os.fsencode(root) for root in snapshot.manifest.roots]
         self._columns: list[pa.ChunkedArray] = []
+        self._sources: list[pa.ChunkedArray] = []
         for space in spaces:
             for modality in snapshot.manifest.modalities(space):
                 rows = snapshot.rows(space, modality)
-                paths = rows.facts(["path"])["path"]
-                self._columns.append(paths if rows.live is None else paths.filter(pa.array(rows.live)))
+                table = rows.facts(["path", "mms_source"])
+                table = table if rows.live is None else table.filter(pa.array(rows.live))
+                self._columns.append(table["path"])
+                self._sources.append(table["mms_source"])
 
     def matching(self, path: bytes) -> list[bytes]:
         """The stored spellings of an absolute path, of a file or of a folder that holds stored files.
@@ -34,7 +37,7 @@ class StoredPaths:
         """
         for target in dict.fromkeys((path, os.path.realpath(path))):
             paths = [target, *self._from_roots(target)]
-            found = [one for one in paths if self._holds(one)]
+            found = [one for one in paths if self.holds(one)]
             if not found or not target.isascii():
                 found += [spelling for one in paths for spelling in self._spellings(one)]
             if found:
@@ -64,11 +67,12 @@ class StoredPaths:
                 found.append(root)
         return found
 
-    def _holds(self, path: bytes) -> bool:
-        """Whether the path, or anything in it, is stored."""
+    def holds(self, path: bytes) -> bool:
+        """Whether a path or address is stored, or anything in it: files of a folder, items of an archive."""
         import pyarrow.compute as pc
 
-        return any(pc.any(under_mask(column, path)).as_py() for column in self._columns)
+        own = zip(self._columns, self._sources, strict=True)
+        return any(pc.any(under_mask(column, path, sources)).as_py() for column, sources in own)
 
     def _spellings(self, path: bytes) -> list[bytes]:
         """The stored paths that a path is another spelling of."""
@@ -132,12 +136,18 @@ class StoredPaths:
         return whole if whole in folders or os.path.exists(whole) else os.path.join(path, close)
 
 
-def under_mask(paths: pa.ChunkedArray, folder: bytes) -> Any:
-    """For each path whether it is ``folder`` or lies in it, as Arrow booleans."""
+def under_mask(paths: pa.ChunkedArray, folder: bytes, sources: pa.ChunkedArray) -> Any:
+    """For each path whether it is ``folder`` or lies in it, as Arrow booleans; also if that is the archive it is of.
+
+    ``sources``: the archive of each, null for files of folders.
+    """
     import pyarrow.compute as pc
 
     inside = pc.starts_with(paths, pattern=folder.rstrip(b"/") + os.fsencode(os.sep))
-    return pc.or_(inside, pc.equal(paths, pa.scalar(folder)))
+    inside = pc.or_(inside, pc.equal(paths, pa.scalar(folder)))
+    if sources.null_count == len(sources):
+        return inside
+    return pc.or_(inside, pc.equal(sources.cast(pa.binary()), pa.scalar(folder)).fill_null(False))
 
 
 def _closest(name: bytes, names: Iterable[bytes]) -> bytes | None:

@@ -76,7 +76,7 @@ export function View({ asked, request, hit, place, local, isSheet, onChange, onS
   </div>`;
 }
 
-const EVIDENCE = { look: "its look", text: "its text", ocr: "text in it", speech: "what is said", name: "its name", frame: "what is seen", sound: "what is heard", subtitle: "what is said" };
+const EVIDENCE = { look: "its look", text: "its text", ocr: "text in it", caption: "its caption", speech: "what is said", name: "its name", frame: "what is seen", sound: "what is heard", subtitle: "what is said" };
 
 function Level({ hit }) {
   if (!hit || hit.rank === undefined) return null;

@@ -16,23 +16,25 @@ from mmsearch.retrieval.media.workers.jobs import Job, Output
 from mmsearch.types import Moment
 
 
-def save_frame(moment: Moment, output: Path, *, force: bool = False) -> SavedFrame:
+def save_frame(moment: Moment, output: Path, *, force: bool = False, content: bytes | None = None) -> SavedFrame:
     """Write the frame that a film shows at ``moment.start_s``, upright and in full size.
+
+    ``content``: the file that holds the film's bytes, where its path names an item of an archive.
 
     Raises:
         UsageError: there is a file at ``output`` (unless ``force``), or its ending is not that of a picture.
         DecodeError: the film ends before that, or cannot be decoded.
     """
-    saved = _save("frame", moment, output, force)
+    saved = _save("frame", moment, output, force, content)
     assert isinstance(saved, SavedFrame)
     return saved
 
 
-def save_clip(moment: Moment, output: Path, *, force: bool = False) -> SavedClip:
+def save_clip(moment: Moment, output: Path, *, force: bool = False, content: bytes | None = None) -> SavedClip:
     """Write what is in a film or sound from ``moment.start_s`` to ``moment.end_s``.
 
     Coded streams are copied where the kind of file allows that, from the key frame before the start on; else they are
-    coded anew.
+    coded anew. ``content``: as for `save_frame`.
 
     Raises:
         UsageError: there is a file at ``output`` (unless ``force``), its ending is not that of a film or sound, or the
@@ -41,12 +43,14 @@ def save_clip(moment: Moment, output: Path, *, force: bool = False) -> SavedClip
     """
     if moment.end_s is None:
         raise UsageError(f"{moment} does not say to when the clip goes: give an end in seconds")
-    saved = _save("clip", moment, output, force)
+    saved = _save("clip", moment, output, force, content)
     assert isinstance(saved, SavedClip)
     return saved
 
 
-def _save(what: Literal["frame", "clip"], moment: Moment, output: Path, force: bool) -> SavedFrame | SavedClip:
+def _save(
+    what: Literal["frame", "clip"], moment: Moment, output: Path, force: bool, content: bytes | None
+) -> SavedFrame | SavedClip:
     from mmsearch.retrieval.media.films.extract import check_ending
 
     check_ending(what, output)
@@ -58,7 +62,7 @@ def _save(what: Literal["frame", "clip"], moment: Moment, output: Path, force: b
     source = os.fsencode(os.path.abspath(moment.path))
     target = os.fsencode(os.path.abspath(unfinished))
     span = (moment.start_s, moment.end_s)
-    job = Job(source, explicitly_requested=True, moment=span, write=Output(what, target))
+    job = Job(source, explicitly_requested=True, moment=span, write=Output(what, target), content=content)
     try:
         unfinished.touch(exist_ok=False)  # a worker may write to this file, but cannot create one
         with Decoder(1, DecodeSpec(), slots=1, writes_to=target) as decoder:
