@@ -25,6 +25,10 @@ SECTIONS: dict[str, dict[str, Sequence[str]]] = {
         "mmsearch": ["Hits", "Hit", "MatchedWords", "Record", "Span", "OwnFacts", "Answer", "RowVectors", "Space"]
     },
     "Indexing": {"mmsearch": ["IngestOptions", "Report", "FileNote", "PassedOver", "Progress"]},
+    "Sources of your own": {"mmsearch": ["Source", "SourcePart", "SourceItem", "SourceNote"]},
+    "More than one process": {
+        "mmsearch.scale": ["make_plan", "read_plan", "Plan", "work", "WorkReport", "gather", "GatherReport"]
+    },
     "Upkeep": {"mmsearch": ["Status", "ModalityStatus", "RootStatus", "Problem"]},
     "Evaluation": {
         "mmsearch": ["Scores", "DirectionScores", "LevelScores", "LevelQuality", "Calibrated", "CalibratedDirection"]

@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from mmsearch.retrieval.search.reading.known import KnownNames, KnownPlace
     from mmsearch.retrieval.search.reading.read import read_query
     from mmsearch.retrieval.search.reading.reading import Reading, ReadPart
+    from mmsearch.retrieval.sources.protocol import Source, SourceItem, SourceNote, SourcePart
     from mmsearch.retrieval.upkeep.doctor import Problem
     from mmsearch.retrieval.upkeep.status import ModalityStatus, RootStatus, Status
     from mmsearch.types import FileNote, Moment, PassedOver, Report, Space, Span
@@ -133,6 +134,7 @@ _MODULES = {
     "mmsearch.retrieval.search.reading.known": ("KnownNames", "KnownPlace"),
     "mmsearch.retrieval.search.reading.read": ("read_query",),
     "mmsearch.retrieval.search.reading.reading": ("ReadPart", "Reading"),
+    "mmsearch.retrieval.sources.protocol": ("Source", "SourceItem", "SourceNote", "SourcePart"),
     "mmsearch.retrieval.upkeep.doctor": ("Problem",),
     "mmsearch.retrieval.upkeep.status": ("ModalityStatus", "RootStatus", "Status"),
     "mmsearch.types": ("FileNote", "Moment", "PassedOver", "Report", "Space", "Span"),
@@ -205,6 +207,10 @@ __all__ = [
     "SavedClip",
     "SavedFrame",
     "Scores",
+    "Source",
+    "SourceItem",
+    "SourceNote",
+    "SourcePart",
     "Space",
     "SpaceMismatchError",
     "Span",

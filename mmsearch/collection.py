@@ -15,7 +15,6 @@ from mmsearch.collection_rows import CollectionRows
 from mmsearch.collection_speech import CollectionSpeech
 from mmsearch.retrieval.encoders.loaded import LoadedEncoders
 from mmsearch.retrieval.encoders.runtime import Runtime
-from mmsearch.retrieval.paths import listed_paths
 from mmsearch.retrieval.progress import Watcher, no_progress
 from mmsearch.retrieval.search.session import Session
 from mmsearch.retrieval.store.manifest import IndexSettings, Manifest
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from mmsearch.retrieval.encoders.protocol import Encoder, Transcriber
     from mmsearch.retrieval.enrich.ocr.lines import OcrMode
     from mmsearch.retrieval.ingest.options import Check, IngestOptions
+    from mmsearch.retrieval.sources.protocol import Source
     from mmsearch.retrieval.upkeep.doctor import Problem
 
 
@@ -146,7 +146,7 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows, Collecti
 
     def index(
         self,
-        paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (),
+        paths: str | os.PathLike[str] | Source | Iterable[str | os.PathLike[str] | Source] = (),
         *,
         model: str | Encoder | None = None,
         index: str | None = None,
@@ -176,7 +176,9 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows, Collecti
 
         Args:
             paths: folders and files, or one; none stands for all that were indexed before. A file that is named is
-                indexed even if a scan of its folder would pass it over.
+                indexed even if a scan of its folder would pass it over. Also archives (tar, ZIP), Parquet files with
+                pictures or sounds, addresses of object stores (``s3://…``), all with ranges such as ``{000..099}``, and
+                sources of your own (see `Source`), which must be named in each run.
             model: another model than the collection's, as in `create`: a new space is built beside the old ones, from
                 all roots. When it is complete, it replaces models whose modalities it embeds all; other models stay
                 beside it.
@@ -216,7 +218,7 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows, Collecti
             CollectionBusyError: another process writes to the collection.
             ModelUnavailableError: a model cannot be loaded.
         """
-        from mmsearch.retrieval.index_run import IndexRequest, preview_index, run_index
+        from mmsearch.retrieval.index_run import IndexRequest, listed_inputs, preview_index, run_index
         from mmsearch.retrieval.ingest.options import IngestOptions
 
         options = IngestOptions(
@@ -239,7 +241,7 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows, Collecti
             ocr=ocr,
             changed=changed,
         )
-        request = IndexRequest(listed_paths(paths), model, index, recall, options)
+        request = IndexRequest(listed_inputs(paths), model, index, recall, options)
         session, watch = self._session, watch or no_progress
         if dry_run:
             return session.retrying(lambda: preview_index(session.snapshot, request, session.encoders, watch))
@@ -249,7 +251,7 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows, Collecti
 
     @staticmethod
     def check_index(
-        paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+        paths: str | os.PathLike[str] | Source | Iterable[str | os.PathLike[str] | Source],
         *,
         index: str | None = None,
         recall: float | None = None,
@@ -266,10 +268,10 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows, Collecti
         Raises:
             UsageError: a path that does not exist, a pattern that cannot be read, or an index or recall that cannot be.
         """
-        from mmsearch.retrieval.index_run import IndexRequest, check_first_run
+        from mmsearch.retrieval.index_run import IndexRequest, check_first_run, listed_inputs
         from mmsearch.retrieval.ingest.options import IngestOptions
 
-        check_first_run(IndexRequest(listed_paths(paths), None, index, recall, options or IngestOptions()))
+        check_first_run(IndexRequest(listed_inputs(paths), None, index, recall, options or IngestOptions()))
 
     def compact(self) -> tuple[int, int]:
         """Merge all shards of a modality into one and drop dead rows; returns the number of shards before and after."""

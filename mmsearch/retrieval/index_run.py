@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -29,9 +29,10 @@ from mmsearch.retrieval.ingest.switch_model import (
     roots_to_read,
     space_of_each_modality,
 )
-from mmsearch.retrieval.paths import absolute, on_disk
+from mmsearch.retrieval.paths import absolute, listed_paths, on_disk
 from mmsearch.retrieval.progress import Progress, Watcher
 from mmsearch.retrieval.sources.addresses import absolute_address, may_be_source
+from mmsearch.retrieval.sources.protocol import Source
 from mmsearch.retrieval.store.manifest import IndexSettings, Manifest
 from mmsearch.retrieval.store.remote import shown
 from mmsearch.retrieval.store.snapshot import Snapshot
@@ -46,14 +47,14 @@ class IndexRequest:
     """What `Collection.index` is asked for.
 
     Attributes:
-        paths: folders and files; empty for all that were indexed before.
+        paths: folders, files and sources; empty for all that were indexed before.
         model: a name or an encoder of the app's own; None for the models of the collection.
         index: the kind of index; None leaves it as it is.
         recall: the recall that an approximate index is tuned to; None leaves it as it is.
         options: how files are read.
     """
 
-    paths: Sequence[str | os.PathLike[str]]
+    paths: Sequence[str | os.PathLike[str] | Source]
     model: str | Encoder | None
     index: str | None
     recall: float | None
@@ -123,7 +124,7 @@ def index_files(
     paths: Sequence[bytes],
     options: IngestOptions,
     watch: Watcher,
-    sources: Sequence[str] = (),
+    sources: Sequence[str | Source] = (),
     *,
     named: bool = False,
 ) -> Report:
@@ -165,7 +166,7 @@ def index_with_new_model(
     paths: Sequence[bytes],
     options: IngestOptions,
     watch: Watcher,
-    sources: Sequence[str] = (),
+    sources: Sequence[str | Source] = (),
 ) -> Report:
     """Fill the space of a model that the collection does not use yet, from all its roots, and take it into use.
 
@@ -194,7 +195,7 @@ def index_with_new_model(
     return finish_switch(writer, new_encoder.space, switch, report)
 
 
-def _paths_to_read(snapshot: Snapshot, request: IndexRequest) -> tuple[list[bytes], list[str]]:
+def _paths_to_read(snapshot: Snapshot, request: IndexRequest) -> tuple[list[bytes], list[str | Source]]:
     """The files and folders that a run reads, and its sources; without any named, all that were indexed before."""
     plain, sources = split_paths(request.paths)
     tops = [on_disk(path) or path for path in absolute(plain)]
@@ -205,11 +206,30 @@ def _paths_to_read(snapshot: Snapshot, request: IndexRequest) -> tuple[list[byte
     return tops, sources
 
 
-def split_paths(paths: Sequence[str | os.PathLike[str]]) -> tuple[list[str | os.PathLike[str]], list[str]]:
-    """Paths that a scan reads, and the addresses of sources, as `index_sources.is_source` tells them apart."""
+def listed_inputs(
+    paths: str | os.PathLike[str] | Source | Iterable[str | os.PathLike[str] | Source],
+) -> list[str | os.PathLike[str] | Source]:
+    """What a run is to read as a list: paths, addresses, and sources of the app's own.
+
+    Raises:
+        UsageError: an empty path, which would stand for the working folder.
+    """
+    one = isinstance(paths, str | bytes | os.PathLike | Source)
+    listed: list[str | os.PathLike[str] | Source] = [paths] if one else list(paths)  # type: ignore[arg-type,list-item]
+    listed_paths([path for path in listed if isinstance(path, str | bytes | os.PathLike)])
+    return listed
+
+
+def split_paths(
+    paths: Sequence[str | os.PathLike[str] | Source],
+) -> tuple[list[str | os.PathLike[str]], list[str | Source]]:
+    """Paths that a scan reads, and sources or their addresses, as `index_sources.is_source` tells them apart."""
     plain: list[str | os.PathLike[str]] = []
-    sources: list[str] = []
+    sources: list[str | Source] = []
     for path in paths:
+        if not isinstance(path, str | bytes | os.PathLike):
+            sources.append(path)
+            continue
         if may_be_source(path):
             from mmsearch.retrieval.ingest.parts.index_sources import is_source  # imports readers of archives
 

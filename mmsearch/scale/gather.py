@@ -108,7 +108,10 @@ def gather(
         for first in range(0, len(new), _AT_ONCE):
             watch(Progress("write", first, len(new)))
             records = [store.read(key) for key in new[first : first + _AT_ONCE]]
-            report = _with(report, records, adopt_parts(writer, records))
+            adopted = adopt_parts(writer, records)
+            for key in adopted.gone:
+                store.forget(key)
+            report = _with(report, records, adopted)
         if build:
             watch(Progress("index"))
             notices = [notice for space in _spaces(writer) for notice in _maintain(writer, space, memory, threads)]

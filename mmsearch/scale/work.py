@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mmsearch.errors import MMSearchError, SpaceMismatchError
-from mmsearch.retrieval.ingest.parts.index_sources import embed_and_store, open_source
-from mmsearch.retrieval.ingest.parts.part_key import recipe_of
+from mmsearch.retrieval.ingest.parts.index_sources import KeyedPart, embed_and_store, open_source
+from mmsearch.retrieval.ingest.parts.part_key import content_key, recipe_of
 from mmsearch.retrieval.ingest.parts.part_store import PartStore
 from mmsearch.retrieval.progress import Stopwatch, Watcher, no_progress
 from mmsearch.retrieval.sources.addresses import absolute_address, archive_kind
 from mmsearch.retrieval.sources.archives import part_of_file
-from mmsearch.retrieval.sources.protocol import Source, SourcePart
+from mmsearch.retrieval.sources.protocol import SourcePart
 from mmsearch.scale.plan import Plan, ingest_options, read_plan, routing_for
 from mmsearch.types import FileNote
 
@@ -105,7 +105,7 @@ def work(
     failed: list[FileNote] = []
     report = WorkReport(parts=len(places), done_before=sum(plan.keys[place] in before for place in places))
 
-    def parts() -> Iterator[tuple[Source, SourcePart, str]]:
+    def parts() -> Iterator[KeyedPart]:
         for place in places:
             part, key = plan.parts[place], plan.keys[place]
             if key in before:
@@ -116,7 +116,7 @@ def work(
             except MMSearchError as error:
                 failed.append(FileNote(str(part), str(error)))
                 continue
-            yield source, part, key
+            yield KeyedPart(source, part, key, content_key(part, plan.recipe))
 
     try:
         for record, result in embed_and_store(store, parts(), routing, options, clock, watch or no_progress):

@@ -129,7 +129,7 @@ class _Forward:
         data = self._file.read(size)
         self._at += len(data)
         if data:
-            self.last_block = data[-tarfile.BLOCKSIZE :]
+            self.last_block = (self.last_block + data[-tarfile.BLOCKSIZE :])[-tarfile.BLOCKSIZE :]
         return data
 
     def tell(self) -> int:

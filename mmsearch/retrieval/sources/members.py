@@ -69,9 +69,11 @@ def items_of_members(members: Iterable[Member], archive: str, mtime_ns: int) -> 
                 sample = _Sample(key, archive, mtime_ns)
             sample.add(member, ending)
         yield from sample.items()
-    except BaseException:
-        sample.close()
+    except Exception:  # of the archive: what was read of the last sample is whole
+        yield from sample.items()
         raise
+    finally:
+        sample.close()
 
 
 def split_key(name: str) -> tuple[str, str]:
@@ -114,7 +116,8 @@ class _Sample:
         """The sample's items; a text without any picture, sound or film beside it is an item itself."""
         yield from self._notes
         if not self._items:
-            for member, data in self._texts:
+            lone, self._texts = self._texts, []
+            for member, data in lone:
                 yield self._item(member, HeldContent(data, len(data)))
             return
         texts = [data.decode("utf-8", "replace").strip() for _, data in self._texts]

@@ -90,11 +90,31 @@ class ParquetSource:
         with _opened(part.address) as (_, file):
             columns = media_columns(part.address, file)
             first = sum(file.metadata.row_group(before).num_rows for before in range(group))
+            if columns and columns[0].how == "paths":
+                with _explained(part.address):
+                    rows = file.read_row_group(group).to_pylist()
+                yield from self._items_of_files(rows, columns[0])
+                return
             with _explained(part.address):
                 for batch in file.iter_batches(batch_size=_AT_ONCE, row_groups=[group]):
                     for offset, row in enumerate(_rows(batch)):
                         yield from self._items_of_row(row, first + offset, columns, found.mtime_ns)
                     first += batch.num_rows
+
+    def _items_of_files(self, rows: list[dict[str, Any]], column: MediaColumn) -> Iterator[SourceItem]:
+        """The files that rows name: one that several rows name, such as a picture with five captions, is one item."""
+        captions: dict[str, dict[str, None]] = {}
+        facts: dict[str, dict[str, Any]] = {}
+        for row in rows:
+            path = row[column.name]
+            if not path:
+                continue
+            others = {name: value for name, value in row.items() if name != column.name}
+            field, texts = captions_in(others, self._text_column)
+            captions.setdefault(path, {}).update(dict.fromkeys(texts))
+            facts.setdefault(path, facts_in(others, besides=field))
+        for path, of_file in captions.items():
+            yield _file_item(_beside(self._address, path), tuple(of_file), facts[path])
 
     def _items_of_row(
         self, row: dict[str, Any], number: int, columns: list[MediaColumn], mtime_ns: int
@@ -116,7 +136,7 @@ def _item(
     captions: tuple[str, ...],
     facts: dict[str, Any],
 ) -> SourceItem:
-    data, path = _bytes_and_path(value, column)
+    data, path = _bytes_and_path(value)
     if data is None and path:
         return _file_item(_beside(address, path), captions, facts)
     if not data:
@@ -143,12 +163,11 @@ def _file_item(path: str, captions: tuple[str, ...], facts: dict[str, Any]) -> S
     return SourceItem(path, None, facts_of_file.st_size, facts_of_file.st_mtime_ns, captions, facts)
 
 
-def _bytes_and_path(value: Any, column: MediaColumn) -> tuple[bytes | None, str | None]:
-    if value is None:
-        return None, None
-    if column.how == "struct":
+def _bytes_and_path(value: Any) -> tuple[bytes | None, str | None]:
+    """What a cell holds: bytes, or a struct of bytes and a path."""
+    if isinstance(value, dict):
         return value.get("bytes"), value.get("path")
-    return (value, None) if column.how == "bytes" else (None, value)
+    return value, None
 
 
 def _beside(address: str, path: str) -> str:
@@ -255,7 +274,7 @@ def open_cell(address: str, name: str, file: IO[bytes] | None = None) -> HeldCon
             if row < count:
                 with _explained(address):
                     value = table.read_row_group(group, columns=[wanted[0].name]).column(0)[row].as_py()
-                data, _ = _bytes_and_path(value, wanted[0])
+                data, _ = _bytes_and_path(value)
                 if data:
                     return HeldContent(data, len(data))
                 break

@@ -56,6 +56,27 @@ class SourceItem:
     facts: Mapping[str, Any] = field(default_factory=dict)
     problem: str | None = None
 
+    @classmethod
+    def of_bytes(
+        cls,
+        path: str,
+        data: bytes,
+        *,
+        mtime_ns: int = 0,
+        captions: tuple[str, ...] = (),
+        facts: Mapping[str, Any] | None = None,
+    ) -> SourceItem:
+        """An item whose bytes are in memory.
+
+        Args:
+            path: what a hit shows; its ending may tell the format.
+            data: the bytes of a file of any format that is read.
+            mtime_ns: when it was changed last, in nanoseconds.
+            captions: texts about it.
+            facts: other values by name, that become columns.
+        """
+        return cls(path, HeldContent(data, len(data)), len(data), mtime_ns, captions, facts or {})
+
     def close(self) -> None:
         """Let go of its bytes."""
         if self.content is not None:

@@ -19,6 +19,12 @@ from mmsearch.retrieval.store.parquet_file import ParquetFile
 from mmsearch.retrieval.store.remote import at_hand
 
 SIDE_TABLES_FOLDER = "tables"
+
+PARTS_TABLE = "parts"
+"""The side table of the parts of corpora that a collection holds, one row for each."""
+
+PARTS_FOLDER = "parts"
+"""Where the results of parts lie, each in a folder named by the key of its part."""
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
 

@@ -32,7 +32,14 @@ from mmsearch.retrieval.store.partial_files import sweep_partial
 from mmsearch.retrieval.store.remote import at_hand, mirror_of
 from mmsearch.retrieval.store.schema import FACT_NAMES, is_own_column
 from mmsearch.retrieval.store.shards import RowBatch, Shard, write_shard
-from mmsearch.retrieval.store.side_tables import SIDE_TABLES_FOLDER, check_name, write_side_table
+from mmsearch.retrieval.store.side_tables import (
+    PARTS_FOLDER,
+    PARTS_TABLE,
+    SIDE_TABLES_FOLDER,
+    check_name,
+    read_side_table,
+    write_side_table,
+)
 from mmsearch.retrieval.store.snapshot import Rows, Snapshot, open_shard
 from mmsearch.retrieval.store.tombstones import TOMBSTONE_COPIES, TOMBSTONES_FOLDER, write_tombstones
 from mmsearch.types import Modality, Space
@@ -203,10 +210,24 @@ class Writer:
             unnamed = path.is_file() and path.relative_to(self.root).as_posix() not in named
             if unnamed and path.stat().st_mtime < oldest:
                 path.unlink(missing_ok=True)
+        self._sweep_parts(named, oldest)
         sweep_partial(self.root)
         mirror = mirror_of(self.root)
         if mirror is not None:
             mirror.sweep(named)
+
+    def _sweep_parts(self, named: set[str], oldest: float) -> None:
+        """Delete the shards of parts that were taken in and whose rows lie in other shards by now, or are deleted.
+
+        The shards of a part that was not taken in yet stay: its worker may be at work.
+        """
+        folder = self.root / PARTS_FOLDER
+        table = read_side_table(self.root, self.manifest, PARTS_TABLE) if folder.is_dir() else None
+        for key in [] if table is None else table["key"].to_pylist():
+            for path in (folder / key).glob("*.parquet"):
+                unnamed = path.relative_to(self.root).as_posix() not in named
+                if unnamed and path.stat().st_mtime < oldest:
+                    path.unlink(missing_ok=True)
 
     def _with_shard(self, manifest: Manifest, addition: Addition, ids: NDArray[np.int64]) -> Manifest:
         batches = [(ids, addition.facts, addition.vectors)]

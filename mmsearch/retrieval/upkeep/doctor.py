@@ -31,11 +31,12 @@ from mmsearch.retrieval.store.manifest import (
     load_manifest,
 )
 from mmsearch.retrieval.store.remote import at_hand, at_hand_anew, bring_files, file_shown, mirror_of
-from mmsearch.retrieval.store.side_tables import read_side_table_file
+from mmsearch.retrieval.store.side_tables import PARTS_TABLE, read_side_table_file
 from mmsearch.retrieval.store.snapshot import open_shard
 from mmsearch.retrieval.store.tombstones import read_tombstone_file, read_tombstones
 from mmsearch.retrieval.store.writer import Writer
 from mmsearch.retrieval.upkeep.index_files import read_index_facts
+from mmsearch.retrieval.upkeep.lost_parts import forget_parts, rows_of_unknown_parts
 from mmsearch.retrieval.upkeep.maintain import maintain
 from mmsearch.retrieval.upkeep.rebuild_manifest import deleted_by_other_rows, manifest_from_files
 from mmsearch.saved_files import read_saved, saved_paths
@@ -154,10 +155,14 @@ def _repair(root: Path) -> list[Problem]:
         else:
             done.append(replace(problem, repaired=_what_was_done(entry)))
         manifest = _without(manifest, entry)
+        if isinstance(entry, ShardEntry):
+            manifest, of_its_parts = forget_parts(root, manifest, entry)
+            deleted += of_its_parts
     if not done:
         return []
     if tombstones_lost:
         deleted += deleted_by_other_rows(root, manifest)
+    deleted += rows_of_unknown_parts(root, manifest)
     writer = Writer(root, _with_footers(root, manifest))
     writer.commit(delete=deleted)
     for space in list(writer.manifest.spaces.values()):
@@ -192,6 +197,8 @@ def _what_was_done(entry: Entry) -> str:
         return "taken out; the next run of indexing looks at skipped files again"
     if isinstance(entry, FactUpdateEntry):
         return "taken out; the facts that were changed through it are what they were before"
+    if isinstance(entry, SideTableEntry) and entry.name == PARTS_TABLE:
+        return "taken out, with the rows of all archives; the next run of indexing or gathering brings them back"
     if isinstance(entry, SideTableEntry):
         return f"taken out; what it held ({entry.name}) is to be computed again"
     return "made again"

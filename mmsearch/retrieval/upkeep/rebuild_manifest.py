@@ -15,6 +15,7 @@ from mmsearch.retrieval.paths import lies_under
 from mmsearch.retrieval.store.fact_updates import find_updates
 from mmsearch.retrieval.store.manifest import Manifest
 from mmsearch.retrieval.store.shards import Shard
+from mmsearch.retrieval.store.side_tables import PARTS_FOLDER
 from mmsearch.retrieval.store.snapshot import Rows, Snapshot
 from mmsearch.retrieval.store.tombstones import find_tombstones, read_tombstones
 from mmsearch.retrieval.store.writer import shard_entry
@@ -30,6 +31,10 @@ def manifest_from_files(root: Path) -> Manifest:
     for path in sorted((root / "shards").rglob("*.parquet"), reverse=True):
         with suppress(MMSearchError, OSError):
             manifest = _with_shard(root, manifest, path)
+    for path in (root / PARTS_FOLDER).rglob("*.parquet"):  # their rows are taken in by the next run; they name models
+        with suppress(MMSearchError, OSError):
+            space = Shard(path).space
+            manifest = replace(manifest, spaces={**manifest.spaces, space.key: space})
     manifest = replace(manifest, tombstones=tuple(find_tombstones(root)), fact_updates=find_updates(root))
     highest = max((entry.max_id for entry in manifest.shards), default=0)
     for entry in manifest.tombstones:  # rows that a merge has left out may have had the highest ids

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,22 +15,21 @@ from mmsearch.errors import CollectionDamagedError, SpaceMismatchError
 from mmsearch.retrieval.ingest.parts.part_store import PartRecord
 from mmsearch.retrieval.store.manifest import Manifest, ShardEntry
 from mmsearch.retrieval.store.own_columns import joint_types
+from mmsearch.retrieval.store.side_tables import PARTS_TABLE
 from mmsearch.retrieval.store.snapshot import Snapshot, open_shard
 from mmsearch.retrieval.store.writer import Writer
 from mmsearch.types import FileNote, Modality, Space
 
-PARTS_TABLE = "parts"
-"""The side table of the parts that a collection holds."""
-
 PARTS_SCHEMA = pa.schema(
     [
         pa.field("key", pa.string()),
+        pa.field("content", pa.string()),
         pa.field("address", pa.string()),
         pa.field("etag", pa.string()),
         pa.field("row_group", pa.int64()),
         pa.field("first_name", pa.string()),
         pa.field("last_name", pa.string()),
-        pa.field("spaces", pa.list_(pa.field("element", pa.string()))),
+        pa.field("spaces", pa.string()),
         pa.field("items", pa.int64()),
         pa.field("indexed", pa.int64()),
         pa.field("skipped", pa.int64()),
@@ -49,24 +49,42 @@ class Adopted:
         rows: how many rows they have.
         replaced: how many rows of earlier contents of the same parts were deleted.
         refused: parts that do not fit the collection, each with the reason.
+        gone: the keys of those whose shards are missing.
     """
 
     parts: int
     rows: int
     replaced: int
     refused: tuple[FileNote, ...]
+    gone: tuple[str, ...] = ()
 
 
 def parts_of(snapshot: Snapshot) -> list[dict[str, Any]]:
     """The parts that the collection holds or has held, as rows of `PARTS_SCHEMA`.
 
     One that was replaced or removed is no longer ``live``. It stays in the table, so that its result, which may still
-    lie in the folder, is not taken in again.
+    lie in the folder, is not taken in again. ``spaces`` is a dict: for each modality that was embedded, the space's key
+    and the number of rows.
     """
     table = snapshot.side_table(PARTS_TABLE)
     rows: list[dict[str, Any]] = [] if table is None else table.to_pylist()
-    spaces = snapshot.manifest.spaces
-    return [{**row, "live": row["live"] and all(key in spaces for key in row["spaces"])} for row in rows]
+    return [{**row, "spaces": json.loads(row["spaces"])} for row in rows]
+
+
+def spaces_held(snapshot: Snapshot, parts: Iterable[Mapping[str, Any]]) -> dict[str, set[tuple[str, str]]]:
+    """Which (modality, space) each content was embedded for, by `content_key`, in live parts.
+
+    Rows that a change of model has dropped since do not count.
+    """
+    present = {(entry.modality, entry.space) for entry in snapshot.manifest.shards}
+    held: dict[str, set[tuple[str, str]]] = {}
+    for part in parts:
+        if part["live"]:
+            pairs = held.setdefault(part["content"], set())
+            for modality, (space, rows) in part["spaces"].items():
+                if (modality, space) in present or (not rows and space in snapshot.manifest.spaces):
+                    pairs.add((modality, space))
+    return held
 
 
 def adopt_parts(writer: Writer, records: Sequence[PartRecord]) -> Adopted:
@@ -89,13 +107,18 @@ def adopt_parts(writer: Writer, records: Sequence[PartRecord]) -> Adopted:
     entries: list[ShardEntry] = []
     taken: list[dict[str, Any]] = []
     refused: list[FileNote] = []
+    gone: list[str] = []
     old: list[dict[str, Any]] = []
     next_id = manifest.next_id
     for record in records:
         try:
             of_part = [open_shard(writer.root, entry).own_types for entry in record.shards]
             own_types = [joint_types([*own_types, *of_part])]
-        except (CollectionDamagedError, FileNotFoundError) as error:
+        except FileNotFoundError:
+            refused.append(FileNote(record.address, "the rows of a part are gone: a worker must make it again"))
+            gone.append(record.key)
+            continue
+        except CollectionDamagedError as error:
             refused.append(FileNote(record.address, f"a part does not fit the collection: {error}"))
             continue
         row = _row(record, next_id)
@@ -108,11 +131,11 @@ def adopt_parts(writer: Writer, records: Sequence[PartRecord]) -> Adopted:
         next_id += record.rows
         taken.append(row)
     dead = _ids_of(snapshot, old)
-    table = pa.Table.from_pylist([*kept, *taken], schema=PARTS_SCHEMA)
+    table = _table([*kept, *taken])
     if taken:
         changed = replace(manifest, shards=(*manifest.shards, *entries), next_id=next_id)
         writer.adopt(changed, dead, {PARTS_TABLE: table})
-    return Adopted(len(taken), sum(row["rows"] for row in taken), len(dead), tuple(refused))
+    return Adopted(len(taken), sum(row["rows"] for row in taken), len(dead), tuple(refused), tuple(gone))
 
 
 def remove_parts(writer: Writer, addresses: Iterable[str]) -> int:
@@ -126,19 +149,26 @@ def remove_parts(writer: Writer, addresses: Iterable[str]) -> int:
     for row in old:
         row["live"] = False
     dead = _ids_of(snapshot, old)
-    writer.adopt(writer.manifest, dead, {PARTS_TABLE: pa.Table.from_pylist(parts, schema=PARTS_SCHEMA)})
+    writer.adopt(writer.manifest, dead, {PARTS_TABLE: _table(parts)})
     return sum(row["indexed"] for row in old)
 
 
+def _table(parts: Iterable[Mapping[str, Any]]) -> pa.Table:
+    rows = [{**part, "spaces": json.dumps(part["spaces"], sort_keys=True)} for part in parts]
+    return pa.Table.from_pylist(rows, schema=PARTS_SCHEMA)
+
+
 def _row(record: PartRecord, first_id: int) -> dict[str, Any]:
+    rows = {entry.modality: entry.rows for entry in record.shards}
     return {
         "key": record.key,
+        "content": record.content,
         "address": record.address,
         "etag": record.etag,
         "row_group": record.index,
         "first_name": record.first_name,
         "last_name": record.last_name,
-        "spaces": sorted({space.key for space in record.spaces.values()}),
+        "spaces": {modality: [space.key, rows.get(modality, 0)] for modality, space in record.spaces.items()},
         "items": record.items,
         "indexed": record.indexed,
         "skipped": record.skipped_count,
@@ -153,11 +183,18 @@ def _shifted(entry: ShardEntry, by: int) -> ShardEntry:
 
 
 def _is_replaced(old: dict[str, Any], new: dict[str, Any]) -> bool:
-    if (old["address"], old["row_group"], old["spaces"]) != (new["address"], new["row_group"], new["spaces"]):
+    """Whether a part takes the place of another: it has newer content, or the same embedded by the same models."""
+    if (old["address"], old["row_group"]) != (new["address"], new["row_group"]):
+        return False
+    if old["etag"] == new["etag"] and _spaces(old) != _spaces(new):
         return False
     if not old["first_name"] or not new["first_name"]:
         return bool(old["first_name"] == new["first_name"])
     return bool(old["first_name"] <= new["last_name"] and new["first_name"] <= old["last_name"])
+
+
+def _spaces(part: Mapping[str, Any]) -> set[str]:
+    return {space for space, _ in part["spaces"].values()}
 
 
 def _ids_of(snapshot: Snapshot, parts: Sequence[dict[str, Any]]) -> NDArray[np.int64]:

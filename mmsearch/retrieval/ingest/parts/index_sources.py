@@ -6,14 +6,15 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 from mmsearch.errors import MMSearchError, UsageError
 from mmsearch.retrieval.encoders.routing import ModelRouting
 from mmsearch.retrieval.ingest.found_files import FoundFile
 from mmsearch.retrieval.ingest.options import IngestOptions
-from mmsearch.retrieval.ingest.parts.adopt import adopt_parts, parts_of, remove_parts
+from mmsearch.retrieval.ingest.parts.adopt import adopt_parts, parts_of, remove_parts, spaces_held
 from mmsearch.retrieval.ingest.parts.embed_parts import PartEmbedder, PartResult
-from mmsearch.retrieval.ingest.parts.part_key import part_key, recipe_of
+from mmsearch.retrieval.ingest.parts.part_key import content_key, part_key, recipe_of
 from mmsearch.retrieval.ingest.parts.part_store import PartRecord, PartStore
 from mmsearch.retrieval.ingest.run import cut_options, decode_spec
 from mmsearch.retrieval.ingest.scan import Scan
@@ -26,12 +27,19 @@ from mmsearch.retrieval.sources.protocol import Source, SourcePart
 from mmsearch.retrieval.storage import is_remote
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.writer import Writer
-from mmsearch.types import FileNote, PassedOver, Report
+from mmsearch.types import FileNote, PassedOver, Report, counted
 
 _ADOPT_AFTER_S = 30.0
 """Seconds of work after which finished parts are taken into the collection, so that a search finds them."""
 
-_MOST_SHOWN = 100
+
+class KeyedPart(NamedTuple):
+    """A part to embed: its source, and the keys of its result (see `part_key`)."""
+
+    source: Source
+    part: SourcePart
+    key: str
+    content: str
 
 
 @dataclass(slots=True)
@@ -39,13 +47,13 @@ class SourceParts:
     """The parts of some sources: those to embed, and those that the collection holds already.
 
     Attributes:
-        to_embed: the parts, each with its source and its key.
+        to_embed: the parts.
         unchanged: the parts of the collection, as rows of `adopt.PARTS_SCHEMA`.
         missing: sources that are not there, each with the reason.
     """
 
-    to_embed: list[tuple[Source, SourcePart, str]] = field(default_factory=list)
-    unchanged: list[dict[str, object]] = field(default_factory=list)
+    to_embed: list[KeyedPart] = field(default_factory=list)
+    unchanged: list[dict[str, Any]] = field(default_factory=list)
     missing: list[FileNote] = field(default_factory=list)
 
 
@@ -68,13 +76,13 @@ def is_source(path: str | os.PathLike[str]) -> bool:
 
 
 def find_parts(
-    snapshot: Snapshot, addresses: Sequence[str], routing: ModelRouting, options: IngestOptions, *, named: bool
+    snapshot: Snapshot, sources: Sequence[str | Source], routing: ModelRouting, options: IngestOptions, *, named: bool
 ) -> SourceParts:
-    """The parts of the sources at some addresses, which may have ranges.
+    """The parts of sources.
 
     Args:
         snapshot: of the collection.
-        addresses: of the sources.
+        sources: their addresses, which may have ranges, or sources of the app's own.
         routing: the models.
         options: of the run.
         named: the user has named the sources in this run, so that one that is not there is an error.
@@ -84,20 +92,27 @@ def find_parts(
     """
     found = SourceParts()
     recipe = recipe_of(routing, options)
-    held = {row["key"]: row for row in parts_of(snapshot) if row["live"]}
-    for address in dict.fromkeys(one for given in addresses for one in expanded(given)):
+    parts = parts_of(snapshot)
+    held = spaces_held(snapshot, parts)
+    by_content: dict[str, list[dict[str, Any]]] = {}
+    for row in parts:
+        if row["live"]:
+            by_content.setdefault(row["content"], []).append(row)
+    wanted = {(modality, space.key) for modality, space in routing.spaces().items()}
+    every = (one for given in sources for one in (expanded(given) if isinstance(given, str) else [given]))
+    for address in dict.fromkeys(every):
         try:
-            source = open_source(address, options.text_column)
+            source = open_source(address, options.text_column) if isinstance(address, str) else address
             for part in source.parts():
-                key = part_key(part, recipe)
-                if key in held:
-                    found.unchanged.append(held[key])
+                content = content_key(part, recipe)
+                if wanted <= held.get(content, set()):
+                    found.unchanged.append(by_content[content][-1])
                 else:
-                    found.to_embed.append((source, part, key))
+                    found.to_embed.append(KeyedPart(source, part, part_key(part, recipe), content))
         except MMSearchError as error:
             if named:
                 raise UsageError(str(error), hint=error.hint) from error
-            found.missing.append(FileNote(address, f"{error}; what was read from it stays"))
+            found.missing.append(FileNote(str(address), f"{error}; what was read from it stays"))
     return found
 
 
@@ -116,7 +131,7 @@ def scanned_files(folder: str) -> Iterator[ListedFile]:
 
 def embed_and_store(
     store: PartStore,
-    parts: Iterable[tuple[Source, SourcePart, str]],
+    parts: Iterable[KeyedPart],
     routing: ModelRouting,
     options: IngestOptions,
     clock: Stopwatch,
@@ -126,7 +141,7 @@ def embed_and_store(
 
     Args:
         store: takes the results.
-        parts: the parts, each with its source and its key.
+        parts: the parts.
         routing: the models.
         options: how items are read.
         clock: takes the seconds of each stage.
@@ -134,29 +149,29 @@ def embed_and_store(
     """
     from mmsearch.retrieval.ingest.decoding import open_decoder
 
-    keys: dict[SourcePart, str] = {}
+    keyed: dict[SourcePart, KeyedPart] = {}
 
     def noted() -> Iterator[tuple[Source, SourcePart]]:
-        for source, part, key in parts:
-            keys[part] = key
-            yield source, part
+        for one in parts:
+            keyed[one.part] = one
+            yield one.source, one.part
 
     with open_decoder(decode_spec(routing, options), options) as decoder:
         embedder = PartEmbedder(routing, cut_options(routing, options), decoder, clock, watch, options.batch)
         for result in embedder.embed(noted()):
-            key = keys.pop(result.part)
+            one = keyed.pop(result.part)
             if result.failure is not None:
                 yield None, result
                 continue
             with clock.timing("write"):
-                record = store.write(key, result, routing.spaces())
+                record = store.write(one.key, one.content, result, routing.spaces())
             yield record, result
 
 
 def index_sources(
     writer: Writer,
     routing: ModelRouting,
-    addresses: Sequence[str],
+    sources: Sequence[str | Source],
     options: IngestOptions,
     watch: Watcher,
     *,
@@ -169,7 +184,7 @@ def index_sources(
     Args:
         writer: of the collection.
         routing: the models.
-        addresses: of the sources, as `find_parts` takes them.
+        sources: their addresses, as `find_parts` takes them, or sources of the app's own.
         options: how items are read.
         watch: called with the progress.
         named: the user has named the sources in this run.
@@ -177,54 +192,50 @@ def index_sources(
     Raises:
         UsageError: a source is not there.
     """
-    start = time.perf_counter()
-    clock = Stopwatch()
+    tally = SourceTally()
     watch(Progress("scan"))
-    with clock.timing("scan"):
-        found = find_parts(Snapshot(writer.root, writer.manifest), addresses, routing, options, named=named)
-    _note_sources(writer, addresses)
-    report = _report_of_unchanged(found)
-    removed = 0
+    with tally.clock.timing("scan"):
+        found = find_parts(Snapshot(writer.root, writer.manifest), sources, routing, options, named=named)
+    _note_sources(writer, [source for source in sources if isinstance(source, str)])
+    tally.add_unchanged(found.unchanged)
     if options.prune_missing and found.missing:
-        removed = remove_parts(writer, [note.path for note in found.missing])
-        report = replace(report, kept=(), removed=removed)
+        tally.removed = remove_parts(writer, [note.path for note in found.missing])
+    else:
+        tally.kept += found.missing
     ready: list[PartRecord] = []
     since = time.monotonic()
     try:
         store = PartStore(str(writer.root))
-        for record, result in embed_and_store(store, found.to_embed, routing, options, clock, watch):
-            report = _with_result(report, result)
+        for record, result in embed_and_store(store, found.to_embed, routing, options, tally.clock, watch):
+            tally.add(result)
             if record is not None:
                 ready.append(record)
             if ready and time.monotonic() - since > _ADOPT_AFTER_S:
-                report = _adopt(writer, ready, report)
+                tally.skipped += adopt_parts(writer, ready).refused
                 ready, since = [], time.monotonic()
     except KeyboardInterrupt:
-        report = replace(report, interrupted=True)
+        tally.interrupted = True
     finally:
         if ready:
-            report = _adopt(writer, ready, report)
-    return replace(report, seconds=time.perf_counter() - start, stages=dict(clock.seconds))
+            tally.skipped += adopt_parts(writer, ready).refused
+    return tally.report()
 
 
 def preview_sources(
-    snapshot: Snapshot, addresses: Sequence[str], routing: ModelRouting, options: IngestOptions, *, named: bool
+    snapshot: Snapshot, sources: Sequence[str | Source], routing: ModelRouting, options: IngestOptions, *, named: bool
 ) -> Report:
     """The report of a run that reads nothing of the parts: each that would be read counts as one.
 
     Raises:
         UsageError: a source that was named is not there.
     """
-    found = find_parts(snapshot, addresses, routing, options, named=named)
-    report = _report_of_unchanged(found)
-    count = len(found.to_embed)
-    marked = tuple(FileNote(str(part), "would be read") for _, part, _ in found.to_embed[:_MOST_SHOWN])
-    return replace(report, found=report.found + count, indexed=count, marked=marked)
-
-
-def _adopt(writer: Writer, records: Sequence[PartRecord], report: Report) -> Report:
-    adopted = adopt_parts(writer, records)
-    return replace(report, skipped=(*report.skipped, *adopted.refused))
+    found = find_parts(snapshot, sources, routing, options, named=named)
+    tally = SourceTally()
+    tally.add_unchanged(found.unchanged)
+    tally.kept += found.missing
+    tally.indexed = len(found.to_embed)
+    tally.marked += [FileNote(str(one.part), "would be read", kind="again") for one in found.to_embed]
+    return tally.report()
 
 
 def _note_sources(writer: Writer, addresses: Sequence[str]) -> None:
@@ -233,47 +244,54 @@ def _note_sources(writer: Writer, addresses: Sequence[str]) -> None:
         writer.publish(replace(writer.manifest, sources=sources))
 
 
-def _report_of_unchanged(found: SourceParts) -> Report:
-    items = sum(_count(row, "items") for row in found.unchanged)
-    skipped = sum(_count(row, "skipped") for row in found.unchanged)
-    notes: list[FileNote] = []
-    if skipped:
-        notes = [
-            FileNote(str(row["address"]), f"{_count(row, 'skipped'):,} of its items were skipped", known=True)
-            for row in found.unchanged
-            if _count(row, "skipped")
-        ]
-    return Report(
-        found=items - skipped + len(notes), unchanged=items - skipped, skipped=tuple(notes), kept=tuple(found.missing)
-    )
+@dataclass(slots=True)
+class SourceTally:
+    """What a run over sources has done so far; the fields are those of `Report`."""
 
+    indexed: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    rows: int = 0
+    skipped: list[FileNote] = field(default_factory=list)
+    marked: list[FileNote] = field(default_factory=list)
+    kept: list[FileNote] = field(default_factory=list)
+    passed_over: dict[str, list[str]] = field(default_factory=dict)
+    interrupted: bool = False
+    clock: Stopwatch = field(default_factory=Stopwatch)
+    _started: float = field(default_factory=time.perf_counter)
 
-def _count(row: dict[str, object], name: str) -> int:
-    value = row[name]
-    assert isinstance(value, int)
-    return value
+    def add_unchanged(self, parts: Iterable[dict[str, Any]]) -> None:
+        """Count parts that the collection holds already, as rows of `adopt.PARTS_SCHEMA`."""
+        for part in parts:
+            self.unchanged += part["indexed"]
+            if part["skipped"]:
+                note = f"{counted(part['skipped'], 'item')} of it skipped"
+                self.skipped.append(FileNote(part["address"], note, known=True))
 
+    def add(self, result: PartResult) -> None:
+        """Count what became of a part."""
+        self.indexed += len(result.rows)
+        self.rows += result.row_count
+        self.skipped += result.skipped
+        self.marked += result.marked
+        if result.failure is not None:
+            self.skipped.append(FileNote(str(result.part), result.failure))
+        for kind, names in result.passed_over.items():
+            self.passed_over.setdefault(kind, []).extend(names)
 
-def _with_result(report: Report, result: PartResult) -> Report:
-    """The report with what became of a part."""
-    skipped = list(result.skipped)
-    if result.failure is not None:
-        skipped.append(FileNote(result.part.address, result.failure))
-    passed = [PassedOver(kind, len(names), tuple(names[:3])) for kind, names in result.passed_over.items()]
-    return replace(
-        report,
-        found=report.found + len(result.rows) + len(skipped),
-        indexed=report.indexed + len(result.rows),
-        rows=report.rows + result.row_count,
-        skipped=(*report.skipped, *skipped),
-        marked=(*report.marked, *result.marked),
-        passed_over=_joined(report.passed_over, passed),
-    )
-
-
-def _joined(before: Sequence[PassedOver], more: Sequence[PassedOver]) -> tuple[PassedOver, ...]:
-    joined = {one.kind: one for one in before}
-    for one in more:
-        known = joined.get(one.kind)
-        joined[one.kind] = one if known is None else replace(known, count=known.count + one.count)
-    return tuple(joined.values())
+    def report(self) -> Report:
+        """The report of the run."""
+        return Report(
+            found=self.indexed + self.unchanged + len(self.skipped),
+            indexed=self.indexed,
+            unchanged=self.unchanged,
+            removed=self.removed,
+            rows=self.rows,
+            skipped=tuple(self.skipped),
+            marked=tuple(self.marked),
+            kept=tuple(self.kept),
+            passed_over=tuple(PassedOver(kind, len(n), tuple(n[:3])) for kind, n in self.passed_over.items()),
+            interrupted=self.interrupted,
+            seconds=time.perf_counter() - self._started,
+            stages=dict(self.clock.seconds),
+        )

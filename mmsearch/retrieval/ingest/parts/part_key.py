@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -28,12 +29,26 @@ def recipe_of(routing: ModelRouting, options: IngestOptions) -> dict[str, Any]:
     return said
 
 
-def part_key(part: SourcePart, recipe: dict[str, Any]) -> str:
+def part_key(part: SourcePart, recipe: Mapping[str, Any]) -> str:
     """The key of what becomes of a part: 32 hexadecimal digits.
 
     Args:
         part: the part; its address, etag and number count.
         recipe: as `recipe_of` gives it.
     """
+    return _digest(part, recipe)
+
+
+def content_key(part: SourcePart, recipe: Mapping[str, Any]) -> str:
+    """The key of what a part is cut into, whichever models embed it.
+
+    Args:
+        part: the part; its address, etag and number count.
+        recipe: as `recipe_of` gives it; what hangs on the models does not count.
+    """
+    return _digest(part, {"version": recipe["version"], "cut": recipe["cut"], "only": recipe["decode"]["only"]})
+
+
+def _digest(part: SourcePart, recipe: Mapping[str, Any]) -> str:
     said = json.dumps([part.address, part.etag, part.index, list(part.names), recipe], sort_keys=True)
     return hashlib.blake2b(said.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()

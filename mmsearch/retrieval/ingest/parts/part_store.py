@@ -25,10 +25,10 @@ from mmsearch.retrieval.store.manifest import ShardEntry
 from mmsearch.retrieval.store.own_columns import joint_type, stored_type
 from mmsearch.retrieval.store.schema import facts_table
 from mmsearch.retrieval.store.shards import write_shard
+from mmsearch.retrieval.store.side_tables import PARTS_FOLDER
 from mmsearch.retrieval.store.writer import shard_entry
 from mmsearch.types import FileNote, Item, Modality, Space
 
-PARTS_FOLDER = "parts"
 _RECORD_VERSION = 1
 _MOST_NOTES = 1_000
 
@@ -39,6 +39,7 @@ class PartRecord:
 
     Attributes:
         key: its `part_key`.
+        content: its `content_key`.
         address: of the file that it is, or is in.
         etag: of the content that was read.
         index: the number of its row group; None elsewhere.
@@ -57,6 +58,7 @@ class PartRecord:
     """
 
     key: str
+    content: str
     address: str
     etag: str
     index: int | None
@@ -129,11 +131,16 @@ class PartStore:
                 f"the record {address} cannot be read; delete it to make the part again"
             ) from error
 
-    def write(self, key: str, result: PartResult, spaces: Mapping[Modality, Space]) -> PartRecord:
+    def forget(self, key: str) -> None:
+        """Delete the record of a part, so that it is made again."""
+        self._storage.delete(join(self._folder, f"{key}.json"))
+
+    def write(self, key: str, content: str, result: PartResult, spaces: Mapping[Modality, Space]) -> PartRecord:
         """Store what became of a part: its rows, then its record. A part that was stored before is replaced.
 
         Args:
-            key: of the part.
+            key: its `part_key`.
+            content: its `content_key`.
             result: its rows and remarks.
             spaces: the space of each modality that was embedded.
         """
@@ -144,18 +151,19 @@ class PartStore:
             if is_remote(self._root):
                 for entry in shards:
                     self._storage.put(join(self._root, entry.path), local / entry.path)
-            record = _record(key, result, spaces, shards)
+            record = _record(key, content, result, spaces, shards)
             data = json.dumps(record.to_json(), indent=1).encode()
             self._storage.put(join(self._folder, f"{key}.json"), data)
         return record
 
 
 def _record(
-    key: str, result: PartResult, spaces: Mapping[Modality, Space], shards: tuple[ShardEntry, ...]
+    key: str, content: str, result: PartResult, spaces: Mapping[Modality, Space], shards: tuple[ShardEntry, ...]
 ) -> PartRecord:
     part = result.part
     return PartRecord(
         key,
+        content,
         part.address,
         part.etag,
         part.index,
