@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mmsearch.scale.gather import GatherReport, gather
-    from mmsearch.scale.plan import Plan, make_plan, read_plan
-    from mmsearch.scale.work import WorkReport, work
+    from mmsearch.scale.gathering import GatherReport, gather
+    from mmsearch.scale.planning import Plan, make_plan, read_plan
+    from mmsearch.scale.working import WorkReport, work
 
 __all__ = ["GatherReport", "Plan", "WorkReport", "gather", "make_plan", "read_plan", "work"]
 
 _MODULES = {
-    "GatherReport": "gather",
-    "gather": "gather",
-    "Plan": "plan",
-    "make_plan": "plan",
-    "read_plan": "plan",
-    "WorkReport": "work",
-    "work": "work",
+    "GatherReport": "gathering",
+    "gather": "gathering",
+    "Plan": "planning",
+    "make_plan": "planning",
+    "read_plan": "planning",
+    "WorkReport": "working",
+    "work": "working",
 }
 
 

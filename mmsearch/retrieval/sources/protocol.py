@@ -113,6 +113,9 @@ class Source(Protocol):
     def items(self, part: SourcePart) -> Iterator[SourceItem | SourceNote]:
         """The items of a part, one at a time: the reader closes each before it asks for many more.
 
+        Args:
+            part: one of `parts`.
+
         Raises:
             MMSearchError: the part is gone, or nothing of it can be read.
         """

@@ -16,7 +16,7 @@ from mmsearch.retrieval.progress import Stopwatch, Watcher, no_progress
 from mmsearch.retrieval.sources.addresses import absolute_address, archive_kind
 from mmsearch.retrieval.sources.archives import part_of_file
 from mmsearch.retrieval.sources.protocol import SourcePart
-from mmsearch.scale.plan import Plan, ingest_options, read_plan, routing_for
+from mmsearch.scale.planning import Plan, ingest_options, read_plan, routing_for
 from mmsearch.types import FileNote
 
 
