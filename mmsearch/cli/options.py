@@ -108,7 +108,7 @@ device_option = click.option(
     metavar="NAME",
     show_default=True,
     shell_complete=completers.devices,
-    help="auto, cpu, cuda or mps.",
+    help="auto, cpu, mps, cuda (where many are embedded: every GPU), cuda:1, or cuda:0,2 for some.",
 )
 transcribe_option = click.option(
     "--transcribe",

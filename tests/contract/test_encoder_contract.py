@@ -23,6 +23,7 @@ from mmsearch.retrieval.encoders.catalogue import resolve
 from mmsearch.retrieval.encoders.load import load_encoder
 from mmsearch.retrieval.encoders.protocol import AudioEncoder, ImageEncoder, TextEncoder, VideoEncoder
 from mmsearch.retrieval.encoders.runtime import Runtime
+from mmsearch.retrieval.encoders.several_devices import SeveralDevices
 
 ROOT = Path(mmsearch.__path__[0]).parent
 TINY = {
@@ -68,13 +69,13 @@ def tiny_checkpoint(folder: Path, seed: int) -> Path:
     return folder
 
 
-PICTURES = ("mini", "float32", "bfloat16", "onnx")
+PICTURES = ("mini", "several", "float32", "bfloat16", "onnx")
 SOUNDS = ("clap", "pe-av-audio")
 FILMS = ("pe-av-video",)
 
 
 def kinds(*names: str) -> list[Any]:
-    return [name if name == "mini" else pytest.param(name, marks=pytest.mark.clip) for name in names]
+    return [name if name in ("mini", "several") else pytest.param(name, marks=pytest.mark.clip) for name in names]
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +96,10 @@ def load(
     def make(kind: str) -> Case:
         if kind == "mini":
             return Case(load_encoder("mini"), "mini", 1 - 1e-6)
+        if kind == "several":  # one encoder, two processes
+            if sys.platform != "linux":
+                pytest.skip("a process opens the memory of another by /proc")
+            return Case(SeveralDevices("mini", ("cpu", "cpu"), Runtime(), load_encoder("mini")), "mini", 1 - 1e-6)
         if kind == "clap":
             model = f"clap@{request.getfixturevalue('make_clap_checkpoint')()}"
             return Case(load_encoder(model, Runtime(torch_device)), model, 1 - 1e-6)
@@ -131,7 +136,7 @@ def picturing(request: pytest.FixtureRequest, load: Callable[[str], Case]) -> Ca
     return load(request.param)
 
 
-@pytest.fixture(scope="module", params=kinds("mini", *SOUNDS))
+@pytest.fixture(scope="module", params=kinds("mini", "several", *SOUNDS))
 def hearing(request: pytest.FixtureRequest, load: Callable[[str], Case]) -> Case:
     """Each encoder of sounds."""
     return load(request.param)
@@ -265,14 +270,13 @@ def test_threads_that_ask_at_once_get_what_one_would(sensing):
                 assert_same_vectors(case, vectors, future.result())
 
 
-BEGINS = ("begin_images", "begin_texts", "begin_sounds", "begin_films")
-
-
 def test_what_is_begun_gives_what_would_be_waited_for(sensing):
     """Two batches are begun before the first is waited for, in another thread, as an indexing run does."""
-    case, _, some = sensing
-    offered = [name for name in BEGINS if hasattr(case.encoder, name)]
-    assert not offered or len(offered) == 2, "begin_texts, and one for what is no text"
+    case, encode, some = sensing
+    others = {"encode_sounds": "begin_sounds", "encode_films": "begin_films"}
+    names = ("begin_texts", others.get(encode.__name__, "begin_images"))
+    offered = [name for name in names if hasattr(case.encoder, name)]
+    assert len(offered) in (0, 2), "begin_texts, and one for what is no text"
     for name in offered:
         items = texts(9) if name == "begin_texts" else some[:9] if name != "begin_images" else np.stack(some[:9])
         begun = [getattr(case.encoder, name)(part) for part in (items[:4], items[4:], items[:0])]

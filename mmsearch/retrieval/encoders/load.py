@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mmsearch.errors import HintKind, ModelUnavailableError, UsageError
 from mmsearch.retrieval.encoders.catalogue import ModelInfo, is_catalogue_name, resolve
-from mmsearch.retrieval.encoders.runtime import DEFAULT_RUNTIME, Runtime
+from mmsearch.retrieval.encoders.runtime import DEFAULT_RUNTIME, Runtime, each_device
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +35,8 @@ def load_encoder(
             `encoders.protocol`, ``"module:Class"``, or a name that a package registers (see `encoders.custom`).
         runtime: device, precision and threads.
         throughput: whether many items are to be embedded. If not, or if torch is not installed, networks exported to
-            ONNX are preferred: they start sooner, but run only on the CPU and in float32.
+            ONNX are preferred: they start sooner, but run only on the CPU and in float32. If so, and the device stands
+            for several GPUs, the encoder is a `SeveralDevices`, which embeds on all of them.
         from_manifest: whether the name comes from a collection on disk. Then ``"module:Class"`` is not imported: the
             collection may be a stranger's, and importing runs code.
 
@@ -48,6 +50,12 @@ def load_encoder(
         from mmsearch.retrieval.encoders.custom import checked_encoder
 
         return checked_encoder(model)
+    devices = each_device(runtime.device) if throughput else ()
+    if len(devices) > 1:
+        from mmsearch.retrieval.encoders.several_devices import SeveralDevices
+
+        local = load_encoder(model, replace(runtime, device=devices[0]), from_manifest=from_manifest)
+        return SeveralDevices(model, devices, runtime, local)
     if not is_catalogue_name(model):
         from mmsearch.retrieval.encoders.custom import load_by_name
 

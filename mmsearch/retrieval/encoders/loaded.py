@@ -44,8 +44,10 @@ class LoadedEncoders:
 
         encoder = load_encoder(model, self.runtime, throughput=throughput)
         with self._guard:
-            if not isinstance(model, str) or not is_catalogue_name(model):
+            if not isinstance(model, str):
                 self._given.insert(0, encoder)
+            elif not is_catalogue_name(model):
+                self._given.insert(0, getattr(encoder, "local", encoder))  # a query needs one device
             elif not throughput:
                 self._loaded[encoder.space.key] = encoder
         return encoder

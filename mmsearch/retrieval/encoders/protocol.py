@@ -17,7 +17,8 @@ too large for its memory, raise `MemoryError` (or let torch's ``OutOfMemoryError
 
 An encoder on a device that works by itself, as a GPU does, may also have ``begin_images``, ``begin_texts``,
 ``begin_sounds`` or ``begin_films`` (`BeginsImages` and so on). They return before the work is done, so that an indexing
-run prepares the next batch meanwhile.
+run prepares the next batch meanwhile. With an attribute ``batches_at_once`` it says how many may be begun and not yet
+waited for: more than three where it has several devices. Its batches then have their full size from the first on.
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ class Runtime:
     """How models run. Made once, and handed to every encoder that is loaded.
 
     Attributes:
-        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        device: ``auto``, ``cpu``, ``mps``, ``cuda``, ``cuda:1``, or ``cuda:0,2`` for some GPUs. Where many items are
+            embedded, ``cuda`` is every GPU that torch sees; a query runs on the first.
         precision: of weights and activations: ``auto``, ``float32``, ``bfloat16`` or ``float16``; `mini` has only its
             own, ``int8``.
         threads: threads of a model on the CPU; None leaves the choice to the library that runs it. In torch they are
@@ -32,13 +33,45 @@ class Runtime:
 DEFAULT_RUNTIME = Runtime()
 
 
+def device_kind(device: str) -> str:
+    """``cuda`` of ``cuda:1``; other names as they are."""
+    return device.partition(":")[0]
+
+
+def each_device(device: str) -> tuple[str, ...]:
+    """The devices that a name stands for where many items are embedded: ``cuda:0`` and ``cuda:2`` of ``cuda:0,2``.
+
+    Raises:
+        UsageError: it names no GPU, or one that torch does not see.
+    """
+    if device_kind(device) != "cuda":
+        return (device,)
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device == "cuda":
+        return tuple(f"cuda:{number}" for number in range(count)) if count > 1 else (device,)
+    numbers = device.partition(":")[2].split(",")
+    if not all(number.isdecimal() for number in numbers) or len(set(numbers)) < len(numbers):
+        raise UsageError(f"{device!r} is no device; cuda:1 is a GPU, and cuda:0,2 are two")
+    if missing := [number for number in numbers if int(number) >= count]:
+        seen = f"it sees {count}, numbered from 0" if count else "it sees none"
+        raise UsageError(f"torch sees no GPU {missing[0]} on this machine: {seen}")
+    return tuple(f"cuda:{int(number)}" for number in numbers)
+
+
 def choose_device(device: str) -> str:
     """The device that torch runs on: the one asked for, or with ``auto`` the first of ``cuda``, ``mps`` and ``cpu``.
+
+    Of several GPUs it is the first.
 
     Raises:
         UsageError: torch has no such device on this machine.
     """
     import torch
+
+    if device.startswith("cuda:"):
+        return each_device(device)[0]
 
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if device == "auto":
@@ -67,7 +100,8 @@ def choose_precision(precision: str, device: str) -> str:
         "cuda": lambda: torch.cuda.is_bf16_supported(including_emulation=False),
         "cpu": torch.cpu._is_amx_tile_supported,  # the public get_capabilities() came with torch 2.10
     }
-    return "bfloat16" if device in native and native[device]() else "float32"
+    kind = device_kind(device)
+    return "bfloat16" if kind in native and native[kind]() else "float32"
 
 
 def checked_precision(precision: str) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.retrieval.encoders.lazy import Lazy
+from mmsearch.retrieval.encoders.runtime import device_kind
 
 Vectors = NDArray[np.float32]
 
@@ -18,12 +19,12 @@ class TorchDevice:
     """A device of torch. On a GPU, copies to it run beside what is computed there; elsewhere nothing is copied.
 
     Args:
-        name: ``cpu``, ``cuda`` or ``mps``.
+        name: ``cpu``, ``mps``, ``cuda`` or one of several GPUs, such as ``cuda:1``.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._is_gpu = name == "cuda"
+        self._is_gpu = device_kind(name) == "cuda"
         self._uploads: Lazy[Any] = Lazy(_stream)
 
     def buffer(self, *shape: int) -> NDArray[np.uint8]:
@@ -79,11 +80,14 @@ class TorchDevice:
 
     @contextmanager
     def computing(self) -> Iterator[None]:
-        """Within it nothing is kept for gradients. Memory that was too short is given back, so that less may fit."""
+        """Within it nothing is kept for gradients, and the GPU is this one where there are several.
+
+        Memory that was too short is given back, so that less may fit.
+        """
         import torch
 
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), torch.cuda.device(self.name) if ":" in self.name else nullcontext():
                 yield
         except torch.OutOfMemoryError:
             torch.cuda.empty_cache()

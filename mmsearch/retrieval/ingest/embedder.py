@@ -14,8 +14,8 @@ from mmsearch.notices import Notice, NoticeKind
 from mmsearch.retrieval.encoders.protocol import Encoder, ImageEncoder, VideoEncoder
 from mmsearch.retrieval.encoders.routing import ModelRouting
 from mmsearch.retrieval.ingest.batch_size import BatchSize
-from mmsearch.retrieval.ingest.encoder_thread import EncoderThread
-from mmsearch.retrieval.ingest.lanes import Begin, Lane, PictureLane, most_pictures
+from mmsearch.retrieval.ingest.encoder_thread import BATCHES_AT_ONCE, EncoderThread
+from mmsearch.retrieval.ingest.lanes import Begin, Lane, PictureLane, batches_at_once, most_pictures
 from mmsearch.retrieval.ingest.pending import PendingFile, kept_piece
 from mmsearch.retrieval.ingest.picture_texts import passages_of_lines, passages_over_time
 from mmsearch.retrieval.ingest.rows import RowDraft, picture_item, rows_of_file
@@ -86,7 +86,7 @@ class Embedder:
         self._finished: list[PendingFile] = []
         self._pictures: list[EmbeddedFile] = []
         self._speech = SpeechPassages(routing.listener)
-        self._encoders = EncoderThread(clock)
+        self._encoders = EncoderThread(clock, max(map(batches_at_once, routing.encoders), default=BATCHES_AT_ONCE))
         self._lanes: dict[str, Lane] = _lanes(routing, batch)
 
     def add_part(self, part: Part) -> Iterator[EmbeddedFile]:
@@ -335,11 +335,15 @@ def _lanes(routing: ModelRouting, batch: int | None) -> dict[str, Lane]:
 
     def pictures(encoder: ImageEncoder) -> PictureLane:
         first = _FIRST_BATCH if encoder.device == "cpu" else _FIRST_ON_DEVICE
-        return PictureLane(encoder, BatchSize(batch or first, batch or most_pictures(encoder, MAX_BATCH)))
+        return PictureLane(encoder, size_of(encoder, batch or first, batch or most_pictures(encoder, MAX_BATCH)))
 
     def several(encoder: Encoder, most: int) -> BatchSize:
         most = most if encoder.device == "cpu" else _MORE_ON_DEVICE * most
-        return BatchSize(batch or _FIRST_BATCH, min(batch or most, most))
+        return size_of(encoder, batch or _FIRST_BATCH, min(batch or most, most))
+
+    def size_of(encoder: Encoder, first: int, most: int) -> BatchSize:
+        # How long a batch takes cannot be seen where several are embedded at once: so it is large from the first on.
+        return BatchSize(most if batches_at_once(encoder) > BATCHES_AT_ONCE else first, most)
 
     if image is not None:
         lanes["image"] = pictures(image)
@@ -355,7 +359,7 @@ def _lanes(routing: ModelRouting, batch: int | None) -> dict[str, Lane]:
         lanes["audio"] = Lane(begin, several(audio, _MOST_SOUNDS), _n_bytes)
     if text is not None:
         most = TEXT_BATCH if text.device == "cpu" else _MOST_TEXTS_ON_DEVICE
-        lanes["text"] = Lane(Begin(text, "encode_texts", "begin_texts"), BatchSize(TEXT_BATCH, most), len)
+        lanes["text"] = Lane(Begin(text, "encode_texts", "begin_texts"), size_of(text, TEXT_BATCH, most), len)
     return lanes
 
 

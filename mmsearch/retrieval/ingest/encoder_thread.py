@@ -19,7 +19,8 @@ Vectors = NDArray[np.float32]
 
 _MOST_WAITING = 2  # batches
 _MOST_WAITING_BYTES = 16 << 20  # from here on, one batch that waits is enough
-_MOST_BEGUN = 3  # one is computed, the next lies on the device, and one is on its way
+BATCHES_AT_ONCE = 3
+"""Batches that are begun and not yet waited for: one is computed, the next lies on the device, one is on its way."""
 _LOOK_S = 0.1  # waiting is cut into such pieces, since on Windows Ctrl-C waits for their end
 
 
@@ -68,10 +69,12 @@ class EncoderThread:
 
     Args:
         clock: takes the time in which a batch was being embedded.
+        at_once: how many batches may be begun and not yet waited for.
     """
 
-    def __init__(self, clock: Stopwatch) -> None:
+    def __init__(self, clock: Stopwatch, at_once: int = BATCHES_AT_ONCE) -> None:
         self._clock = clock
+        self._at_once = at_once
         self._changed = threading.Condition()
         self._waiting: deque[Batch] = deque()
         self._begun: deque[tuple[Batch, Callable[[], Vectors], float]] = deque()
@@ -168,7 +171,7 @@ class EncoderThread:
         """The next batch to begin, waited for; None when the thread is to end."""
         with self._changed:
             while not self._stopping:
-                if not self._waiting or self._in_work >= (1 if self._is_short else _MOST_BEGUN):
+                if not self._waiting or self._in_work >= (1 if self._is_short else self._at_once):
                     self._changed.wait()
                 elif (batch := self._waiting.popleft()).is_too_large:
                     self._waiting.extendleft(reversed(batch.halves()))

@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 from mmsearch.retrieval.encoders.inputs import checked_vectors
 from mmsearch.retrieval.encoders.protocol import BeginsImages, Encoder, ImageEncoder
 from mmsearch.retrieval.ingest.batch_size import BatchSize
-from mmsearch.retrieval.ingest.encoder_thread import Batch, Vectors
+from mmsearch.retrieval.ingest.encoder_thread import BATCHES_AT_ONCE, Batch, Vectors
 
 MOST_BYTES = 32 << 20
-"""Bytes of the items of a batch; there may be six: one is gathered, one waits, three are in work, one is done."""
+"""Bytes of the items of a batch; there may be six: one is gathered, one waits, three are in work, one is done.
+
+An encoder with several devices has more of them in work.
+"""
 
 
 class Begin:
@@ -136,6 +139,11 @@ class PictureLane(Lane):
 
     def _plain_buffer(self, count: int) -> NDArray[np.uint8]:
         return np.empty((count, *self._shape), np.uint8)
+
+
+def batches_at_once(encoder: Encoder) -> int:
+    """How many batches an encoder takes before the first is waited for; see `encoders.protocol`."""
+    return getattr(encoder, "batches_at_once", BATCHES_AT_ONCE)
 
 
 def most_pictures(encoder: ImageEncoder, most: int) -> int:

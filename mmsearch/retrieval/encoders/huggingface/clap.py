@@ -17,7 +17,7 @@ from mmsearch.retrieval.encoders.huggingface.checkpoint import Checkpoint, load_
 from mmsearch.retrieval.encoders.huggingface.encoder import TransformersEncoder
 from mmsearch.retrieval.encoders.huggingface.spectrogram import Spectrogram
 from mmsearch.retrieval.encoders.inputs import checked_sounds
-from mmsearch.retrieval.encoders.runtime import DEFAULT_RUNTIME, Runtime
+from mmsearch.retrieval.encoders.runtime import DEFAULT_RUNTIME, Runtime, device_kind
 from mmsearch.retrieval.encoders.torch_device import Vectors
 from mmsearch.types import Modality
 
@@ -86,7 +86,9 @@ class ClapEncoder(TransformersEncoder):
             model = self.model()
             return model.audio_projection(model.audio_model(self._to_device(batch)).pooler_output)
 
-        return self._begin([self.spectrogram.samples] * len(checked), _SOUNDS_AT_ONCE[self.device], forward)
+        return self._begin(
+            [self.spectrogram.samples] * len(checked), _SOUNDS_AT_ONCE[device_kind(self.device)], forward
+        )
 
     def _text_features(self, ids: Any) -> Any:
         model = self.model()

@@ -14,7 +14,7 @@ from mmsearch.retrieval.encoders.huggingface.checkpoint import Checkpoint
 from mmsearch.retrieval.encoders.huggingface.tokenizer import TextTokenizer
 from mmsearch.retrieval.encoders.inputs import checked_texts, digest
 from mmsearch.retrieval.encoders.lazy import Lazy
-from mmsearch.retrieval.encoders.runtime import Runtime, checked_precision, choose_device, full_float32
+from mmsearch.retrieval.encoders.runtime import Runtime, checked_precision, choose_device, device_kind, full_float32
 from mmsearch.retrieval.encoders.torch_device import TorchDevice, Vectors
 from mmsearch.types import Modality, Space
 
@@ -86,7 +86,7 @@ class TransformersEncoder:
         def forward(part: list[int]) -> Any:
             return self._text_features(self._device.upload(np.array([rows[i] for i in part], np.int64)))
 
-        return self._begin([len(row) for row in rows], TEXTS_AT_ONCE[self.device], forward)
+        return self._begin([len(row) for row in rows], TEXTS_AT_ONCE[device_kind(self.device)], forward)
 
     def count_tokens(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Tokens in each text, special tokens not counted, int64 ``[len(texts)]``."""

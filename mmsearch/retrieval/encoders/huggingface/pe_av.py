@@ -18,7 +18,7 @@ from mmsearch.retrieval.encoders.huggingface.checkpoint import Checkpoint, load_
 from mmsearch.retrieval.encoders.huggingface.encoder import TransformersEncoder
 from mmsearch.retrieval.encoders.inputs import checked_films, checked_sounds
 from mmsearch.retrieval.encoders.lazy import Lazy
-from mmsearch.retrieval.encoders.runtime import DEFAULT_RUNTIME, Runtime
+from mmsearch.retrieval.encoders.runtime import DEFAULT_RUNTIME, Runtime, device_kind
 from mmsearch.retrieval.encoders.torch_device import Vectors
 from mmsearch.retrieval.media.pictures.transform import ImageTransform
 from mmsearch.types import Modality
@@ -107,7 +107,7 @@ class PeAvAudioEncoder(_PeAvEncoder):
             batch = self._to_device(np.stack([whole[i] for i in part])[:, None])
             return model.audio_head(model.audio_encoder(batch).pooler_output)
 
-        return self._begin([len(sound) for sound in whole], _SOUNDS_AT_ONCE[self.device], forward)
+        return self._begin([len(sound) for sound in whole], _SOUNDS_AT_ONCE[device_kind(self.device)], forward)
 
     def _make_module(self) -> Any:
         from transformers import PeAudioModel, PeAudioVideoConfig
@@ -166,7 +166,7 @@ class PeAvVideoEncoder(_PeAvEncoder):
             batch = np.stack([checked[i] for i in part])
             return model.video_head(model.video_encoder(self._normalised(batch)).pooler_output)
 
-        return self._begin([len(film) for film in checked], _FILMS_AT_ONCE[self.device], forward)
+        return self._begin([len(film) for film in checked], _FILMS_AT_ONCE[device_kind(self.device)], forward)
 
     def _normalised(self, films: NDArray[np.uint8]) -> Any:
         """The network's input, ``[n, frames, 3, height, width]``; made on the device, so that only bytes are copied."""

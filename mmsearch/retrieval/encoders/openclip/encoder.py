@@ -20,6 +20,7 @@ from mmsearch.retrieval.encoders.runtime import (
     Runtime,
     choose_device,
     choose_precision,
+    device_kind,
     full_float32,
 )
 from mmsearch.retrieval.encoders.torch_device import TorchDevice, Vectors
@@ -71,7 +72,7 @@ class OpenClipEncoder:
         """`encode_texts`, waited for by the function that it returns."""
         ids = self.tokenizer.ids(checked_texts(texts)).numpy()
         network = self._short_texts()
-        groups = list(network.groups(ids, _CHUNK[self.device]))
+        groups = list(network.groups(ids, _CHUNK[device_kind(self.device)]))
 
         def forward(group: tuple[list[int], int]) -> Any:
             rows, length = group
@@ -94,7 +95,7 @@ class OpenClipEncoder:
     def begin_images(self, pixels: NDArray[np.uint8]) -> Callable[[], Vectors]:
         """`encode_images`, waited for by the function that it returns; until then the pixels must not change."""
         checked_pixels(pixels, self.image_transform)
-        step = _CHUNK[self.device]
+        step = _CHUNK[device_kind(self.device)]
         parts = (pixels[start : start + step] for start in range(0, len(pixels), step))
         return self._begin(parts, lambda part: self.model().encode_image(self._normalised(part)))
 

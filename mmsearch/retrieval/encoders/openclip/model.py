@@ -7,6 +7,7 @@ from typing import Any
 
 from mmsearch.errors import ModelUnavailableError
 from mmsearch.retrieval.encoders.openclip.config import ModelConfig
+from mmsearch.retrieval.encoders.runtime import device_kind
 from mmsearch.retrieval.encoders.safe_load import check_safe, first_lines
 
 
@@ -27,7 +28,7 @@ def load_model(config: ModelConfig, device: str, precision: str) -> Any:
         raise ModelUnavailableError(f"{config.weights} does not fit the architecture: {first_lines(error)}") from None
     model = model.requires_grad_(False).eval().to(device, getattr(torch, precision))
     # Pixels come with the colours of a point side by side, and so do the weights that meet them.
-    return model.to(memory_format=torch.channels_last) if device == "cuda" else model
+    return model.to(memory_format=torch.channels_last) if device_kind(device) == "cuda" else model
 
 
 def _make_model(config: ModelConfig) -> Any:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mmsearch.errors import ModelUnavailableError
 from mmsearch.retrieval.encoders.huggingface.checkpoint import WEIGHTS, Checkpoint, load_module, read_checkpoint
 from mmsearch.retrieval.encoders.protocol import Said
-from mmsearch.retrieval.encoders.runtime import DEFAULT_RUNTIME, Runtime, choose_device
+from mmsearch.retrieval.encoders.runtime import DEFAULT_RUNTIME, Runtime, choose_device, device_kind
 from mmsearch.retrieval.enrich.speech.voice import VOICE_RATE
 
 _STEP_S = 0.02  # of Whisper's time stamps
@@ -55,7 +55,7 @@ class _Network:
         self._device = choose_device(runtime.device)
         precision = runtime.precision
         if precision == "auto":
-            precision = "float16" if self._device == "cuda" else "float32"
+            precision = "float16" if device_kind(self._device) == "cuda" else "float32"
         self._model = load_module(WhisperForConditionalGeneration, checkpoint, self._device, precision)
         self._features = WhisperFeatureExtractor.from_pretrained(checkpoint.folder, local_files_only=True)
         self._tokenizer = Tokenizer.from_file(str(checkpoint.tokenizer))
