@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from mmsearch.errors import MMSearchError, UsageError
@@ -78,13 +77,13 @@ def create_app(
 
         if readers or mcp:
             raise UsageError("a reader of a part asks no other readers and serves no agents: its front does")
-        return make_reader_app(_only_folder(collections), part, access)
+        return make_reader_app(_only_one(collections), part, access)
     if readers:
         from mmsearch.serve.reading import front_of
 
-        name, folder = _only_folder(collections)
-        front, pool = front_of(folder, readers, late_after, device=device, precision=precision, texts_kept=_TEXTS_KEPT)
-        return make_app({name: front}, access, local=local, mcp=mcp, readers=pool)
+        name, path = _only_one(collections)
+        front, pool = front_of(path, readers, late_after, device=device, precision=precision, texts_kept=_TEXTS_KEPT)
+        return make_app({name or front.root.stem: front}, access, local=local, mcp=mcp, readers=pool)
     return make_app(_named(collections, device, precision), access, local=local, mcp=mcp)
 
 
@@ -167,8 +166,8 @@ def _check_installed(extra: str, *modules: str) -> None:
         raise MMSearchError(f'this needs an extra: pip install "mmsearch[{extra}]"')
 
 
-def _only_folder(collections: Collections) -> tuple[str, Path]:
-    """The name and the folder of the one collection that is served in parts.
+def _only_one(collections: Collections) -> tuple[str, str | os.PathLike[str]]:
+    """The name (or nothing) and the folder of the one collection that is served in parts.
 
     Raises:
         UsageError: there are several.
@@ -179,8 +178,7 @@ def _only_folder(collections: Collections) -> tuple[str, Path]:
     if len(items) != 1:
         raise UsageError("a reader, and a front of readers, serve one collection each")
     ((name, one),) = items
-    folder = one.root if isinstance(one, Collection) else Path(one).expanduser().absolute()
-    return name or folder.stem, folder
+    return name, one.root if isinstance(one, Collection) else one
 
 
 def _named(collections: Collections, device: str, precision: str) -> dict[str, Collection]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -22,19 +22,19 @@ from mmsearch.serve.metrics import CONTENT_TYPE, Metrics
 from mmsearch.serve.served import SlowWork, default_threads, in_thread
 
 
-def make_reader_app(named: tuple[str, Path], part: str, access: Access) -> Starlette:
+def make_reader_app(named: tuple[str, str | os.PathLike[str]], part: str, access: Access) -> Starlette:
     """The app that answers for a part of a collection.
 
     Args:
-        named: the name and the folder of the collection.
+        named: the name of the collection, or nothing, and its folder or address.
         part: such as ``3/8``.
         access: who may ask.
 
     Raises:
         MMSearchError: it is no part, or the collection cannot be opened.
     """
-    name, folder = named
-    reader = PartReader(folder, Part.read(part))
+    name, path = named
+    reader = PartReader(path, Part.read(part))
     slow_work, metrics = SlowWork(default_threads(), waiting=64), Metrics()
 
     @contextlib.asynccontextmanager
@@ -53,7 +53,7 @@ def make_reader_app(named: tuple[str, Path], part: str, access: Access) -> Starl
     app.add_middleware(Guards, access=access, metrics=metrics)
     app.state.reader, app.state.slow_work, app.state.metrics = reader, slow_work, metrics
     app.state.served = {}
-    app.state.folders = {f"part {reader.part} of {name}": str(folder)}
+    app.state.folders = {f"part {reader.part} of {name or reader.root.stem}": str(reader.root)}
     app.state.warming = []
     return app
 

@@ -14,7 +14,13 @@ TOKEN, TOKEN_FILE = "MMSEARCH_READER_TOKEN", "MMSEARCH_READER_TOKEN_FILE"
 
 
 def front_of(
-    folder: Path, addresses: Sequence[str], late_after: float, *, device: str, precision: str, texts_kept: int
+    path: str | os.PathLike[str],
+    addresses: Sequence[str],
+    late_after: float,
+    *,
+    device: str,
+    precision: str,
+    texts_kept: int,
 ) -> tuple[Collection, Readers]:
     """A collection that readers look up in, and these.
 
@@ -23,7 +29,7 @@ def front_of(
     """
     readers = Readers(addresses, token_of_readers(os.environ), late_after)
     try:
-        return open_front(folder, readers, device=device, precision=precision, texts_kept=texts_kept), readers
+        return open_front(path, readers, device=device, precision=precision, texts_kept=texts_kept), readers
     except BaseException:
         readers.close()
         raise

@@ -22,6 +22,7 @@ from mmsearch.retrieval.search.searchable import LookUp, Searchable
 from mmsearch.retrieval.search.searcher import Searcher
 from mmsearch.retrieval.search.session import Session
 from mmsearch.retrieval.store.manifest import Manifest
+from mmsearch.retrieval.store.remote import collection_root
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.scale.readers.part_snapshot import NamedSnapshot
 from mmsearch.scale.readers.pool import Reader, ReaderAheadError, ReaderLostError, Readers
@@ -48,7 +49,7 @@ def open_front(
     """Open a collection whose rows readers look up. Close the readers after it.
 
     Args:
-        path: its folder.
+        path: its folder, or its address in a bucket.
         readers: of all its parts. They are asked what they hold now; those that do not answer may come later.
         device: what models run on; see `Collection.open`.
         precision: of the models.
@@ -58,8 +59,7 @@ def open_front(
         UsageError: the parts of the readers overlap or do not add up, or they read another collection.
         CollectionNotFoundError: there is no collection at ``path``.
     """
-    root = Path(path).expanduser().absolute()
-    session = FrontSession(root, LoadedEncoders(Runtime(device, precision)), texts_kept, readers)
+    session = FrontSession(collection_root(path), LoadedEncoders(Runtime(device, precision)), texts_kept, readers)
     return Collection(session)
 
 

@@ -10,6 +10,7 @@ A request names the manifest that it is about. Another one has other rows, so it
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,6 +26,7 @@ from mmsearch.retrieval.search.own_rows import OtherRows, OwnRows
 from mmsearch.retrieval.search.row_tags import read_row_labels
 from mmsearch.retrieval.search.searchable import WORDS_COMPARED, Ranked
 from mmsearch.retrieval.search.word_search import holds_a_telling_word, propose
+from mmsearch.retrieval.store.remote import collection_root
 from mmsearch.scale.readers import wire
 from mmsearch.scale.readers.part import Part
 from mmsearch.scale.readers.part_session import PartSearcher, PartSession
@@ -47,16 +49,16 @@ class PartReader:
     """One part of a collection, opened for look-ups. Several threads may ask at once.
 
     Args:
-        root: the collection's folder.
+        path: the collection's folder, or its address in a bucket.
         part: the part.
 
     Raises:
         MMSearchError: the collection cannot be opened.
     """
 
-    def __init__(self, root: Path, part: Part) -> None:
+    def __init__(self, path: str | os.PathLike[str], part: Part) -> None:
         self.part = part
-        self._session = PartSession(root, part)
+        self._session = PartSession(collection_root(path), part)
         self._is_warm = threading.Event()
 
     @property

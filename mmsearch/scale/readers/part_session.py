@@ -15,6 +15,7 @@ from mmsearch.indexes import LexicalIndex, LexicalSegment, Sought, StoredVectors
 from mmsearch.retrieval.search.searcher import Searcher
 from mmsearch.retrieval.search.session import Session
 from mmsearch.retrieval.store.manifest import IndexEntry, Manifest
+from mmsearch.retrieval.store.remote import at_hand
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.upkeep.index_files import latest_recall, read_all_facts
 from mmsearch.retrieval.upkeep.lexical_files import OpenedWords, current_entries, open_words
@@ -92,7 +93,8 @@ class PartSearcher(Searcher):
         newest = max(entry.max_id for entry in manifest.shards_of(space, modality))
         if not entries or newest > entries[-1].covers_to:
             return open_words(Snapshot(self.snapshot.root, manifest), space, modality)
-        segments = [LexicalSegment.open(self.snapshot.root / entry.path, entry.rows) for entry in entries]
+        root = self.snapshot.root
+        segments = [LexicalSegment.open(at_hand(root, entry.path), entry.rows) for entry in entries]
         return OpenedWords(LexicalIndex(segments), 0)
 
     def _open_index(self, modality: Modality) -> VectorIndex:
@@ -120,11 +122,11 @@ def _index_of(root: Path, entries: list[IndexEntry], first: int, last: int) -> A
     """The rows of an index with ids from ``first`` to ``last``. Segments without any of them are not read."""
     from mmsearch.indexes import ApproximateIndex
 
-    files = [(root / entry.path).with_suffix(".faiss") for entry in entries]
     spans = zip([-1, *(entry.covers_to for entry in entries)], entries, strict=False)
     inside = [after < last and entry.covers_to >= first for after, entry in spans]
-    later = [file for file, is_inside in zip(files[1:], inside[1:], strict=True) if is_inside]
-    own = files[0] if inside[0] else files[0].with_suffix(".trained")  # without it, the centroids alone are needed
-    index = ApproximateIndex.load(own, later, mapped=False)
+    later = [entry for entry, is_inside in zip(entries[1:], inside[1:], strict=True) if is_inside]
+    ending = ".faiss" if inside[0] else ".trained"  # the centroids alone
+    own = at_hand(root, entries[0].path + ending)
+    index = ApproximateIndex.load(own, [at_hand(root, f"{entry.path}.faiss") for entry in later], mapped=False)
     index.keep_ids(first, last)
     return index

@@ -54,8 +54,12 @@ class PieceOfShard:
 
     @cached_property
     def vector_blocks(self) -> list[NDArray[np.float16]]:
-        """Unit vectors as float16 ``[rows of a block, dim]``, mapped from the file."""
-        return [self._shard.vector_blocks[group][inside] for group, inside in self._slices]
+        """Unit vectors as float16 ``[rows of a block, dim]``, mapped from the file, or fetched when they are needed."""
+        blocks = self._shard.vector_blocks
+        return [
+            blocks[group] if inside == slice(0, len(blocks[group])) else blocks[group][inside]
+            for group, inside in self._slices
+        ]
 
     def facts_of_group(self, group: int, columns: Sequence[str]) -> pa.Table:
         """The named columns of one block, numbered as `vector_blocks` are."""

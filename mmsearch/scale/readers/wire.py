@@ -46,19 +46,19 @@ def unpack(data: bytes) -> tuple[dict[str, Any], Arrays]:
         ValueError: it is no message.
     """
     start = _LENGTH_BYTES + int.from_bytes(data[:_LENGTH_BYTES], "little")
+    arrays: Arrays = []
     try:
         about, types = json.loads(data[_LENGTH_BYTES:start])
-        arrays: Arrays = []
         for kind, shape in types:
-            if kind not in _TYPES or any(not isinstance(side, int) or side < 0 for side in shape):
-                raise ValueError("an array of another type")
+            if kind not in _TYPES or any(side < 0 for side in shape):
+                raise ValueError
             flat = np.frombuffer(data, kind, math.prod(shape), start)
             arrays.append(flat.reshape(shape))
             start += flat.nbytes
-    except (TypeError, RecursionError) as error:
-        raise ValueError(str(error)) from error
-    if start != len(data) or not isinstance(about, dict):
-        raise ValueError("it does not end where it should")
+        if start != len(data) or not isinstance(about, dict):
+            raise ValueError
+    except (ValueError, TypeError, RecursionError, OverflowError) as error:
+        raise ValueError("this is no message of a front or a reader") from error
     return about, arrays
 
 
