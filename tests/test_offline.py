@@ -161,6 +161,29 @@ def test_an_app_that_imports_onnxruntime_itself_after_mmsearch_stays_offline(off
     offline("-c", script)
 
 
+@pytest.mark.parametrize(
+    ("to", "package"),
+    [("lance", "lancedb"), ("qdrant", "qdrant_edge"), ("npy", "numpy"), ("parquet", "pyarrow"), ("faiss", "faiss")],
+)
+def test_databases_of_others_are_written_and_read_offline(offline, tmp_path, to, package):
+    pytest.importorskip(package, reason=f"needs {package} (extra `{to}`)")
+    own = tmp_path / "own"
+    np.save(own / "v.npy", np.random.default_rng(0).standard_normal((20, 8)).astype(np.float32))
+    commands = [
+        ("import", own / "v.npy", "-c", own / "c.mms"),
+        ("export", "--to", to, own / "out", "-c", own / "c.mms"),
+    ]
+    if to != "faiss":
+        commands.append(("import", own / "out", "-c", own / "again.mms"))
+    for command in commands:
+        try:
+            offline("-m", "mmsearch", *command)
+        except AssertionError as error:
+            # urllib3, which a package of LanceDB imports, looks whether there is IPv6 by a port of ::1; it asks nobody.
+            if to != "lance" or "::1" not in str(error) or re.search(r"connect|sendto|getaddrinfo", str(error)):
+                raise
+
+
 @pytest.mark.clip
 def test_models_of_open_clip_work_offline(offline, media, make_checkpoint):
     model = f"open_clip:tiny@{make_checkpoint()}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -58,8 +59,9 @@ def explained(where: str) -> Iterator[None]:
 
 
 def one_line(error: BaseException) -> str:
-    """The first line of what an error says, or its kind if it says nothing."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    """The first line of what an error says, without places in sources of Rust; its kind if it says nothing."""
+    said = re.sub(r",? /\S+\.rs:\d+:\d+", "", str(error))
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__)[:300]
 
 

@@ -6,13 +6,14 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from mmsearch.errors import UsageError
 from mmsearch.exchange.importing.columns import FORMAT_TYPES, find_path_column, table_blocks
 from mmsearch.exchange.importing.source import Block, Choice
 from mmsearch.exchange.packages import checked_file, is_address, without_secrets
-from mmsearch.exchange.qdrant_points import PointId, open_points
+from mmsearch.exchange.qdrant_points import PointId, Points, open_points
 from mmsearch.types import Space
 
 _MOST = 1000
@@ -38,14 +39,25 @@ class QdrantSource:
 
     def blocks(self, rows: int) -> Iterator[Block]:
         """All points, in order of id."""
+        waiting: list[Points] = []
         for points in self._points.scroll(min(rows, _MOST)):
-            table = _table(points.payloads, points.ids)
-            find_path_column(table.column_names, self._choice.path_column, self._name)
-            yield from table_blocks(table, points.vectors, self._choice, self._name, [str(one) for one in points.ids])
+            waiting.append(points)
+            if sum(len(one.ids) for one in waiting) >= rows:
+                yield from self._made(waiting)
+                waiting = []
+        if waiting:
+            yield from self._made(waiting)
 
     def close(self) -> None:
         """Close the connection."""
         self._points.close()
+
+    def _made(self, pages: list[Points]) -> Iterator[Block]:
+        ids = [one for page in pages for one in page.ids]
+        table = _table([payload for page in pages for payload in page.payloads], ids)
+        find_path_column(table.column_names, self._choice.path_column, self._name)
+        vectors = np.concatenate([page.vectors for page in pages])
+        return table_blocks(table, vectors, self._choice, self._name, list(map(str, ids)))
 
 
 def _table(payloads: list[dict[str, Any]], ids: list[PointId]) -> pa.Table:

@@ -137,6 +137,29 @@ def test_what_cannot_be_is_one_line(shop, tmp_path, options, said):
         export_vectors(shop, **{"to": "npy", "destination": tmp_path / "out", **options})
 
 
+@pytest.mark.parametrize(("to", "package"), [("qdrant", "qdrant_client"), ("milvus", "pymilvus")])
+def test_an_address_that_refuses_is_one_line(shop, to, package):
+    pytest.importorskip(package, reason=f"needs {package} (extra `{to}`)")
+    with pytest.raises(MMSearchError, match=rf"{to.title()} at http://127.0.0.1:1: ") as error:
+        export_vectors(shop, to, "http://127.0.0.1:1")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("to", "place", "extra"), [("lance", "out", "lance"), ("qdrant", "out", "qdrant"), ("milvus", "out.db", "milvus")]
+)
+def test_a_missing_package_is_one_line_that_names_the_extra(shop, tmp_path, monkeypatch, to, place, extra):
+    monkeypatch.setattr("mmsearch.exchange.packages.find_spec", lambda name: None)
+    with pytest.raises(MMSearchError, match=rf'pip install "mmsearch\[{extra}\]"'):
+        export_vectors(shop, to, tmp_path / place)
+
+
+def test_a_table_of_lance_can_be_named_by_its_folder(shop, tmp_path):
+    lancedb = pytest.importorskip("lancedb", reason="needs lancedb (extra `lance`)")
+    export_vectors(shop, "lance", tmp_path / "db" / "shoes.lance")
+    assert lancedb.connect(str(tmp_path / "db")).open_table("shoes").count_rows() == 60
+
+
 @pytest.mark.parametrize("to", ["npy", "parquet", "faiss"])
 def test_a_folder_of_other_files_is_not_written_to(shop, tmp_path, to):
     (tmp_path / "out").mkdir()
