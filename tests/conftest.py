@@ -156,27 +156,18 @@ def photos(tmp_path: Path) -> Path:
     return fill(tmp_path / "photos")
 
 
-def _corpora_module() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("corpora", Path(__file__).with_name("corpora.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture
 def corpora(tmp_path: Path):
     """Writes archives and Parquet files with the drawn pictures and captions: see ``corpora.py``."""
     folder = tmp_path / "corpora"
     folder.mkdir()
-    return _corpora_module().Corpora(folder, draw_picture)
+    return module_at("corpora.py").Corpora(folder, draw_picture)
 
 
 @pytest.fixture
 def captions() -> dict[str, str]:
     """The caption of each picture of `corpora`, by the picture's name."""
-    return dict(_corpora_module().CAPTIONS)
+    return dict(module_at("corpora.py").CAPTIONS)
 
 
 @pytest.fixture

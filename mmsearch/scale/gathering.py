@@ -15,16 +15,18 @@ from mmsearch.retrieval.encoders.loaded import LoadedEncoders
 from mmsearch.retrieval.encoders.protocol import TextEncoder
 from mmsearch.retrieval.encoders.runtime import Runtime
 from mmsearch.retrieval.ingest.parts.adopt import Adopted, adopt_parts, parts_of
-from mmsearch.retrieval.ingest.parts.part_store import PartRecord, PartStore
+from mmsearch.retrieval.ingest.parts.part_store import PartRecord, PartStore, keys_among
 from mmsearch.retrieval.progress import Progress, Watcher, no_progress
 from mmsearch.retrieval.store.create import create_files
 from mmsearch.retrieval.store.manifest import IndexSettings, Manifest, load_manifest
+from mmsearch.retrieval.store.remote import collection_root, shown
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.writer import Writer, open_writer
 from mmsearch.retrieval.upkeep.index_settings import changed_settings
 from mmsearch.retrieval.upkeep.maintain import maintain
 from mmsearch.types import FileNote, Space
 
+_LOST = "the rows of a part are gone: a worker must make it again"
 _AT_ONCE = 1_000
 """Parts that are taken in by one commit."""
 
@@ -93,9 +95,10 @@ def gather(
         SpaceMismatchError: a part was embedded by models that the collection does not use.
     """
     start = time.perf_counter()
-    root = Path(destination).expanduser().absolute()
-    store = PartStore(str(root))
-    keys = sorted(store.keys())
+    root = collection_root(destination)
+    store = PartStore(shown(root))
+    names = store.names()
+    keys = sorted(keys_among(names))
     _create_if_missing(root, bool(keys))
     watch = watch or no_progress
     with open_writer(root) as writer:
@@ -108,10 +111,12 @@ def gather(
         for first in range(0, len(new), _AT_ONCE):
             watch(Progress("write", first, len(new)))
             records = [store.read(key) for key in new[first : first + _AT_ONCE]]
-            adopted = adopt_parts(writer, records)
-            for key in adopted.gone:
-                store.forget(key)
-            report = _with(report, records, adopted)
+            lost = [record for record in records if not {entry.path for entry in record.shards} <= names]
+            for record in lost:
+                store.forget(record.key)
+            whole = [record for record in records if record not in lost]
+            report = _with(report, whole, adopt_parts(writer, whole))
+            report = replace(report, refused=(*report.refused, *(FileNote(one.address, _LOST) for one in lost)))
         if build:
             watch(Progress("index"))
             notices = [notice for space in _spaces(writer) for notice in _maintain(writer, space, memory, threads)]
@@ -124,7 +129,7 @@ def _create_if_missing(root: Path, has_results: bool) -> None:
         load_manifest(root)
     except CollectionNotFoundError:
         if not has_results:
-            raise CollectionNotFoundError(f"there is no collection and no worker's result at {root}") from None
+            raise CollectionNotFoundError(f"there is no collection and no worker's result at {shown(root)}") from None
         create_files(root, Manifest(settings=IndexSettings()))
 
 

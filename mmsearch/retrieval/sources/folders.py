@@ -88,7 +88,12 @@ class FolderSource:
         return _remote_files(self._address) if is_remote(self._address) else self._list_folder(self._address)
 
     def items(self, part: SourcePart) -> Iterator[SourceItem | SourceNote]:
-        """The files of a slice."""
+        """The files of a slice, or the items of an archive in the folder."""
+        if not part.names:
+            source = self._archive(part.address)
+            assert source is not None
+            yield from source.items(part)
+            return
         if is_remote(part.address):
             yield from _fetched(part)
             return

@@ -269,14 +269,14 @@ class Mirror:
         start = len(self.address) + 1
         return {found.address[start:]: found.size for found in self.storage.list(self.address)}
 
-    def sweep(self, named: Iterable[str]) -> None:
+    def sweep(self, named: Iterable[str], may_be_swept: Callable[[str], bool] = lambda name: True) -> None:
         """Delete objects that no manifest names, and that are so old that no writer is about to name them."""
         kept, storage, start = {*named, MANIFEST_NAME}, self.storage, len(self.address) + 1
         oldest = (time.time() - SWEEP_OBJECTS_AFTER_S) * 1e9
         old = [
             found.address
             for found in storage.list(self.address)
-            if found.address[start:] not in kept and found.mtime_ns < oldest
+            if found.address[start:] not in kept and found.mtime_ns < oldest and may_be_swept(found.address[start:])
         ]
         self.side_by_side([partial(storage.delete, address) for address in old])
 

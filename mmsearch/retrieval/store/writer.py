@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mmsearch.durable import explained_write_errors, file_checksum
-from mmsearch.errors import SpaceMismatchError
+from mmsearch.errors import MMSearchError, SpaceMismatchError
 from mmsearch.retrieval.store.fact_updates import UPDATES_FOLDER, FactUpdates, read_update_file, write_updates
 from mmsearch.retrieval.store.lock import writer_lock
 from mmsearch.retrieval.store.manifest import (
@@ -210,24 +210,27 @@ class Writer:
             unnamed = path.is_file() and path.relative_to(self.root).as_posix() not in named
             if unnamed and path.stat().st_mtime < oldest:
                 path.unlink(missing_ok=True)
-        self._sweep_parts(named, oldest)
-        sweep_partial(self.root)
-        mirror = mirror_of(self.root)
-        if mirror is not None:
-            mirror.sweep(named)
-
-    def _sweep_parts(self, named: set[str], oldest: float) -> None:
-        """Delete the shards of parts that were taken in and whose rows lie in other shards by now, or are deleted.
-
-        The shards of a part that was not taken in yet stay: its worker may be at work.
-        """
-        folder = self.root / PARTS_FOLDER
-        table = read_side_table(self.root, self.manifest, PARTS_TABLE) if folder.is_dir() else None
-        for key in [] if table is None else table["key"].to_pylist():
-            for path in (folder / key).glob("*.parquet"):
+        taken_in = self._keys_taken_in()
+        for key in taken_in if (self.root / PARTS_FOLDER).is_dir() else ():
+            for path in (self.root / PARTS_FOLDER / key).glob("*.parquet"):
                 unnamed = path.relative_to(self.root).as_posix() not in named
                 if unnamed and path.stat().st_mtime < oldest:
                     path.unlink(missing_ok=True)
+        sweep_partial(self.root)
+        mirror = mirror_of(self.root)
+        if mirror is not None:
+            mirror.sweep(named, may_be_swept=lambda name: _is_old_result(name, taken_in))
+
+    def _keys_taken_in(self) -> set[str]:
+        """The keys of the parts that were taken in: their rows lie in other shards, once theirs are not named.
+
+        The shards of a part that was not taken in yet stay: its worker may be at work.
+        """
+        try:
+            table = read_side_table(self.root, self.manifest, PARTS_TABLE)
+        except (MMSearchError, OSError):
+            return set()  # `doctor` tells
+        return set() if table is None else set(table["key"].to_pylist())
 
     def _with_shard(self, manifest: Manifest, addition: Addition, ids: NDArray[np.int64]) -> Manifest:
         batches = [(ids, addition.facts, addition.vectors)]
@@ -261,6 +264,15 @@ class Writer:
     def _with_tombstones(self, manifest: Manifest, ids: NDArray[np.int64]) -> Manifest:
         name, manifest = self.new_path(manifest, TOMBSTONES_FOLDER, ".parquet")
         return replace(manifest, tombstones=(*manifest.tombstones, write_tombstones(self.root, name, ids)))
+
+
+def _is_old_result(name: str, taken_in: Set[str]) -> bool:
+    """Whether a file that no manifest names is of no use: it is no result of a worker, or the rows of one that was
+    taken in."""
+    folder, _, rest = name.partition("/")
+    if folder != PARTS_FOLDER:
+        return True
+    return rest.endswith(".parquet") and rest.partition("/")[0] in taken_in
 
 
 def shard_entry(root: Path, name: str, modality: Modality) -> ShardEntry:

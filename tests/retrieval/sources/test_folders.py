@@ -37,6 +37,10 @@ def test_a_folder_has_the_parts_of_its_files_and_then_of_its_archives(corpora):
     parts = list(open_source(str(folder)).parts())
     assert [part.address.rpartition("/")[2] for part in parts] == ["all", "b.tar"]
     assert len(parts[0].names) == 8
+    source = open_source(str(folder))
+    paths = [item.path for part in parts for item in source.items(part)]
+    assert len(paths) == 16
+    assert paths[8] == f"{folder}/b.tar#000000.jpg"
 
 
 def test_what_a_scan_passes_over_is_in_no_slice(corpora):

@@ -16,7 +16,7 @@ from mmsearch.retrieval.ingest.parts.part_store import PartRecord
 from mmsearch.retrieval.store.manifest import Manifest, ShardEntry
 from mmsearch.retrieval.store.own_columns import joint_types
 from mmsearch.retrieval.store.side_tables import PARTS_TABLE
-from mmsearch.retrieval.store.snapshot import Snapshot, open_shard
+from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.writer import Writer
 from mmsearch.types import FileNote, Modality, Space
 
@@ -49,14 +49,12 @@ class Adopted:
         rows: how many rows they have.
         replaced: how many rows of earlier contents of the same parts were deleted.
         refused: parts that do not fit the collection, each with the reason.
-        gone: the keys of those whose shards are missing.
     """
 
     parts: int
     rows: int
     replaced: int
     refused: tuple[FileNote, ...]
-    gone: tuple[str, ...] = ()
 
 
 def parts_of(snapshot: Snapshot) -> list[dict[str, Any]]:
@@ -107,17 +105,11 @@ def adopt_parts(writer: Writer, records: Sequence[PartRecord]) -> Adopted:
     entries: list[ShardEntry] = []
     taken: list[dict[str, Any]] = []
     refused: list[FileNote] = []
-    gone: list[str] = []
     old: list[dict[str, Any]] = []
     next_id = manifest.next_id
     for record in records:
         try:
-            of_part = [open_shard(writer.root, entry).own_types for entry in record.shards]
-            own_types = [joint_types([*own_types, *of_part])]
-        except FileNotFoundError:
-            refused.append(FileNote(record.address, "the rows of a part are gone: a worker must make it again"))
-            gone.append(record.key)
-            continue
+            own_types = [joint_types([*own_types, record.own_types])]
         except CollectionDamagedError as error:
             refused.append(FileNote(record.address, f"a part does not fit the collection: {error}"))
             continue
@@ -135,7 +127,7 @@ def adopt_parts(writer: Writer, records: Sequence[PartRecord]) -> Adopted:
     if taken:
         changed = replace(manifest, shards=(*manifest.shards, *entries), next_id=next_id)
         writer.adopt(changed, dead, {PARTS_TABLE: table})
-    return Adopted(len(taken), sum(row["rows"] for row in taken), len(dead), tuple(refused), tuple(gone))
+    return Adopted(len(taken), sum(row["rows"] for row in taken), len(dead), tuple(refused))
 
 
 def remove_parts(writer: Writer, addresses: Iterable[str]) -> int:

@@ -25,6 +25,7 @@ from mmsearch.retrieval.sources.folders import ListedFile
 from mmsearch.retrieval.sources.parquet import ParquetSource
 from mmsearch.retrieval.sources.protocol import Source, SourcePart
 from mmsearch.retrieval.storage import is_remote
+from mmsearch.retrieval.store.remote import shown
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.writer import Writer
 from mmsearch.types import FileNote, PassedOver, Report, counted
@@ -205,7 +206,7 @@ def index_sources(
     ready: list[PartRecord] = []
     since = time.monotonic()
     try:
-        store = PartStore(str(writer.root))
+        store = PartStore(shown(writer.root))
         for record, result in embed_and_store(store, found.to_embed, routing, options, tally.clock, watch):
             tally.add(result)
             if record is not None:

@@ -6,11 +6,12 @@ record is written last: a part without one was not finished, and is made again.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from mmsearch.errors import CollectionDamagedError
+from mmsearch.own_facts import OwnFacts
 from mmsearch.retrieval.ingest.parts.embed_parts import PartResult
 from mmsearch.retrieval.ingest.stored_files import StoredRows
 from mmsearch.retrieval.storage import is_remote, join, storage_of
@@ -55,6 +57,7 @@ class PartRecord:
         marked: items that were embedded in part, or with a guess; the first thousand.
         passed_over: names that were passed over on purpose, by kind.
         seconds: what it took.
+        own_types: the columns that the source gives, each with its type.
     """
 
     key: str
@@ -74,12 +77,15 @@ class PartRecord:
     marked: tuple[FileNote, ...] = ()
     passed_over: Mapping[str, list[str]] = field(default_factory=dict)
     seconds: float = 0.0
+    own_types: Mapping[str, pa.DataType] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The record as it is stored."""
         data = {name: getattr(self, name) for name in self.__slots__}
         data["spaces"] = {modality: space.to_json() for modality, space in self.spaces.items()}
         data["shards"] = [asdict(entry) for entry in self.shards]
+        columns = pa.schema(list(self.own_types.items()))
+        data["own_types"] = base64.b64encode(columns.serialize().to_pybytes()).decode()
         for name in ("skipped", "marked"):
             data[name] = [note.to_json() for note in data[name]]
         return {"version": _RECORD_VERSION, **data}
@@ -90,6 +96,8 @@ class PartRecord:
         known = {name: data[name] for name in cls.__slots__}
         known["spaces"] = {modality: Space.from_json(space) for modality, space in data["spaces"].items()}
         known["shards"] = tuple(ShardEntry(**entry) for entry in data["shards"])
+        columns = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(data["own_types"])))
+        known["own_types"] = {column.name: column.type for column in columns}
         for name in ("skipped", "marked"):
             known[name] = tuple(_note(note) for note in data[name])
         return cls(**known)
@@ -109,12 +117,13 @@ class PartStore:
 
     def keys(self) -> set[str]:
         """The keys of all parts that are finished."""
-        return {name.removesuffix(".json") for name in self._names() if name.endswith(".json") and "/" not in name}
+        return keys_among(self.names())
 
-    def _names(self) -> Iterator[str]:
+    def names(self) -> set[str]:
+        """The names of all files of results, relative to the collection."""
         prefix = self._folder.rstrip("/" + os.sep) + ("/" if is_remote(self._folder) else os.sep)
-        for found in self._storage.list(self._folder):
-            yield found.address.removeprefix(prefix).replace(os.sep, "/")
+        found = (one.address.removeprefix(prefix).replace(os.sep, "/") for one in self._storage.list(self._folder))
+        return {f"{PARTS_FOLDER}/{name}" for name in found}
 
     def read(self, key: str) -> PartRecord:
         """The record of a finished part.
@@ -147,14 +156,20 @@ class PartStore:
         with tempfile.TemporaryDirectory(prefix="mmsearch-") as held:
             # Beside the collection, so that a rename moves them; an object store takes them from anywhere.
             local = Path(held) if is_remote(self._root) else Path(self._root)
-            shards = _write_shards(local, key, result)
+            shards, own_types = _write_shards(local, key, result)
             if is_remote(self._root):
                 for entry in shards:
                     self._storage.put(join(self._root, entry.path), local / entry.path)
-            record = _record(key, content, result, spaces, shards)
+            record = replace(_record(key, content, result, spaces, shards), own_types=own_types)
             data = json.dumps(record.to_json(), indent=1).encode()
             self._storage.put(join(self._folder, f"{key}.json"), data)
         return record
+
+
+def keys_among(names: Iterable[str]) -> set[str]:
+    """The keys of the parts whose records are among these names."""
+    inside = (name.removeprefix(f"{PARTS_FOLDER}/") for name in names)
+    return {name.removesuffix(".json") for name in inside if name.endswith(".json") and "/" not in name}
 
 
 def _record(
@@ -182,8 +197,9 @@ def _record(
     )
 
 
-def _write_shards(root: Path, key: str, result: PartResult) -> tuple[ShardEntry, ...]:
-    """The shards of a part, one for each space and modality, with ids from 0 on in the order of its items."""
+def _write_shards(root: Path, key: str, result: PartResult) -> tuple[tuple[ShardEntry, ...], Mapping[str, pa.DataType]]:
+    """The shards of a part, one for each space and modality, with ids from 0 on in the order of its items; and the
+    columns that its source gives."""
     groups: dict[tuple[Space, Modality], list[StoredRows]] = {}
     for number in sorted(result.rows):
         for stored in result.rows[number]:
@@ -200,7 +216,7 @@ def _write_shards(root: Path, key: str, result: PartResult) -> tuple[ShardEntry,
         used = {column: kind for column, kind in own_types.items() if column in table.column_names}
         write_shard(root / name, space, [(ids, table, vectors)], used)
         entries.append(shard_entry(root, name, modality))
-    return tuple(entries)
+    return tuple(entries), own_types
 
 
 def _own_types(items: Iterator[Item]) -> dict[str, pa.DataType]:
@@ -225,10 +241,6 @@ def _type_of(values: list[Any]) -> pa.DataType:
 
 def _as_texts(item: Item, own_types: Mapping[str, pa.DataType]) -> Item:
     """The item with its values in columns of texts as texts."""
-    from dataclasses import replace
-
-    from mmsearch.own_facts import OwnFacts
-
     odd = {
         name: str(value)
         for name, value in item.own_facts.items()
