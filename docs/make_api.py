@@ -29,7 +29,7 @@ SECTIONS: dict[str, dict[str, Sequence[str]]] = {
     "More than one process": {
         "mmsearch.scale": ["make_plan", "read_plan", "Plan", "work", "WorkReport", "gather", "GatherReport"]
     },
-    "Upkeep": {"mmsearch": ["Status", "ModalityStatus", "RootStatus", "Problem"]},
+    "Upkeep": {"mmsearch": ["Status", "ModalityStatus", "RootStatus", "SourceStatus", "Problem"]},
     "Evaluation": {
         "mmsearch": ["Scores", "DirectionScores", "LevelScores", "LevelQuality", "Calibrated", "CalibratedDirection"]
     },

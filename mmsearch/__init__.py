@@ -73,7 +73,7 @@ if TYPE_CHECKING:
     from mmsearch.retrieval.search.reading.reading import Reading, ReadPart
     from mmsearch.retrieval.sources.protocol import Source, SourceItem, SourceNote, SourcePart
     from mmsearch.retrieval.upkeep.doctor import Problem
-    from mmsearch.retrieval.upkeep.status import ModalityStatus, RootStatus, Status
+    from mmsearch.retrieval.upkeep.status import ModalityStatus, RootStatus, SourceStatus, Status
     from mmsearch.types import FileNote, Moment, PassedOver, Report, Space, Span
 
 _MODULES = {
@@ -136,7 +136,7 @@ _MODULES = {
     "mmsearch.retrieval.search.reading.reading": ("ReadPart", "Reading"),
     "mmsearch.retrieval.sources.protocol": ("Source", "SourceItem", "SourceNote", "SourcePart"),
     "mmsearch.retrieval.upkeep.doctor": ("Problem",),
-    "mmsearch.retrieval.upkeep.status": ("ModalityStatus", "RootStatus", "Status"),
+    "mmsearch.retrieval.upkeep.status": ("ModalityStatus", "RootStatus", "SourceStatus", "Status"),
     "mmsearch.types": ("FileNote", "Moment", "PassedOver", "Report", "Space", "Span"),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
@@ -211,6 +211,7 @@ __all__ = [
     "SourceItem",
     "SourceNote",
     "SourcePart",
+    "SourceStatus",
     "Space",
     "SpaceMismatchError",
     "Span",

@@ -304,10 +304,15 @@ class CollectionContents:
         return self._session.retrying(lambda: read_status(self._session.snapshot))
 
     def skipped(self) -> list[FileNote]:
-        """The files that `Collection.index` skipped and remembers, each with the reason, in order of path."""
+        """The files that `Collection.index` skipped and remembers, each with the reason, in order of path.
+
+        Items of archives and buckets follow, archive by archive.
+        """
+        from mmsearch.retrieval.ingest.parts.skipped_items import skipped_items
         from mmsearch.retrieval.upkeep.status import skipped_files
 
-        return self._session.retrying(lambda: skipped_files(self._session.snapshot))
+        files = self._session.retrying(lambda: skipped_files(self._session.snapshot))
+        return [*files, *skipped_items(self._session.snapshot)]
 
     def encode(
         self, values: Iterable[QueryInput], *, space: str | Space | None = None, watch: Watcher | None = None

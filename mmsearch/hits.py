@@ -81,6 +81,13 @@ class Record:
     facts: OwnFacts = NO_OWN_FACTS
     source: str | None = None
 
+    @property
+    def is_item(self) -> bool:
+        """Whether it is of an item of an archive or a bucket, so that no file of this machine has its path."""
+        if self.source is None:
+            return False
+        return self.path.startswith(f"{self.source}#") or "://" in self.path
+
     def to_json(self) -> dict[str, Any]:
         """The fields as a JSON object; a path that is not valid UTF-8 adds ``path_b64``."""
         return {

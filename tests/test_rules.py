@@ -437,6 +437,7 @@ MAY_IMPORT = {
         f"{R}.encoders.level_fits",
         f"{R}.enrich.speech.load",
         f"{R}.enrich.ocr.installed",
+        f"{R}.sources.addresses",
     },  # for the status
     f"{R}.search": SHARED
     | {f"{R}.{room}" for room in ("media", "encoders", "enrich", "store", "upkeep", "places", "sources", "storage")}

@@ -190,7 +190,7 @@ def _line(row: dict[str, str], widths: dict[str, int], group: Group | None, room
     from rich.cells import set_cell_size
     from rich.text import Text
 
-    from mmsearch.cli.hit_words import file_uri, shown_path
+    from mmsearch.cli.hit_words import hit_uri, shown_path
 
     line = Text(style=style)
     for name, cell in row.items():
@@ -204,7 +204,7 @@ def _line(row: dict[str, str], widths: dict[str, int], group: Group | None, room
         path = shown_path(example.path)
         if _cells(path) > room:
             path = "…" + path[-(room - 1) :]
-        line.append(path, "" if example.state == "none" else f"link {file_uri(example.path)}")
+        line.append(path, "" if example.state == "none" else f"link {hit_uri(example)}")
     line.rstrip()
     return line
 

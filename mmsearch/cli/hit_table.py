@@ -16,7 +16,7 @@ from mmsearch.cli.hit_groups import HitGroup
 from mmsearch.cli.hit_words import (
     NO_GOOD_MATCH,
     evidence,
-    file_uri,
+    hit_uri,
     judgements,
     marked_remarks,
     remarks,
@@ -168,7 +168,7 @@ def _linked(part: str, hit: Hit) -> Text:
 
     if hit.state == "none":  # a name, not a file
         return Text(part)
-    text = Text(part, f"link {file_uri(hit.path)}")
+    text = Text(part, f"link {hit_uri(hit)}")
     for words in hit.matched:
         if words.where == "name" and (at := part.find(hit.path[words.start : words.end])) >= 0:
             text.stylize(_MARKED, at, at + words.end - words.start)

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Sequence
 
-from mmsearch import Hit
+from mmsearch import Hit, Record
 from mmsearch.cli.output import terminal_safe
 from mmsearch.types import counted
 
@@ -47,6 +47,12 @@ def file_uri(path: str) -> str:
     from urllib.parse import quote_from_bytes
 
     return "file://" + quote_from_bytes(os.fsencode(path))
+
+
+def hit_uri(hit: Record) -> str:
+    """The file of a hit as a ``file:`` URI; of an item, its archive or bucket."""
+    path = hit.source if hit.is_item and hit.source is not None else hit.path
+    return path if "://" in path else file_uri(path)
 
 
 def span(hit: Hit) -> str:

@@ -69,7 +69,10 @@ def link(
     elif not quiet:
         for one in done:
             _print(one)
-            if not (one.total or one.problem or remove):
+            if one.unlinked:
+                hits = counted(one.unlinked, "hit is an item of an archive", "hits are items of archives")
+                say(f"{hits}: there is no file to link to")
+            elif not (one.total or one.problem or remove):
                 say(f"no hit of @{one.name} is good enough to be linked; `mmsearch link --min weak` links more")
         if not done:
             say("no folder of links is known; `mmsearch link @NAME DIR` makes one")

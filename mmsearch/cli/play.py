@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from mmsearch import Hit, MMSearchError
@@ -22,14 +23,20 @@ _PATIENCE_S = 3.0
 """Seconds after which an opener that still runs counts as successful; those that fail do so at once."""
 
 
-def open_hit(hit: Hit) -> None:
+def open_hit(hit: Hit, collection: Path) -> None:
     """Open the file of a hit, at the hit's time or page if a program that supports it is installed.
+
+    An item of an archive is taken out of it into a folder for temporary files.
 
     Raises:
         MMSearchError: the file is gone, or the system has no program that opens it.
     """
     if hit.state == "gone":
         raise MMSearchError(f"cannot open {hit.path}: the file is gone")
+    if hit.source is not None:
+        from mmsearch.cli.taken_out import taken_out
+
+        hit = replace(hit, path=taken_out(hit, collection))
     if hit.span is not None and hit.span.unit == "page":
         _open_at_page(hit.path, int(hit.span.start) + 1)
         return

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mmsearch import Collection, Hit
-from mmsearch.cli.hit_words import file_uri
+from mmsearch.cli.hit_words import hit_uri
 from mmsearch.cli.output import terminal_safe
 from mmsearch.cli.terminal_pictures import TerminalPictures
 from mmsearch.types import clock
@@ -76,7 +76,7 @@ def _caption(hit: Hit) -> Text:
     caption = Text(no_wrap=True, overflow="ellipsis")
     time = clock(hit.span.start) + "  " if hit.span and hit.span.unit == "s" else ""
     caption.append(f"{hit.rank}  {time}", "dim")
-    caption.append(terminal_safe(os.path.basename(hit.path)), f"link {file_uri(hit.path)}")
+    caption.append(terminal_safe(os.path.basename(hit.path)), f"link {hit_uri(hit)}")
     return caption
 
 

@@ -122,7 +122,7 @@ def query(
     if open_ and answer.hits:
         from mmsearch.cli.play import open_hit
 
-        open_hit(answer.hits[0])
+        open_hit(answer.hits[0], home)
 
 
 def _answer_lines(opened: Answerer, home: Path, asked: Asked, output: Output) -> None:

@@ -12,10 +12,10 @@ from mmsearch.types import counted
 
 
 @click.command()
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @common_options
 @command
-def remove(paths: tuple[Path, ...], collection: Path | None, as_json: bool, quiet: bool, verbose: bool) -> None:
+def remove(paths: tuple[str, ...], collection: Path | None, as_json: bool, quiet: bool, verbose: bool) -> None:
     """Forget items; the files themselves are never touched."""
     from mmsearch import Collection
 

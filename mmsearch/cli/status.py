@@ -16,7 +16,7 @@ from mmsearch.types import counted, sized
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mmsearch import FileNote, ModalityStatus, RootStatus, Status
+    from mmsearch import FileNote, ModalityStatus, RootStatus, SourceStatus, Status
 
 
 @click.command()
@@ -42,6 +42,8 @@ def status(skipped: bool, collection: Path | None, as_json: bool, quiet: bool, v
     echo(f"on disk     {sized(facts.bytes)}, format {facts.format}, generation {facts.generation}")
     for root in facts.roots:
         echo(f"root        {terminal_safe(root.path)}  {_held(root)}")
+    for source in facts.sources:
+        echo(f"source      {terminal_safe(source.path)}  {_read(source)}")
     for pattern in facts.excludes:
         echo(f"excluded    {terminal_safe(pattern)}")
     for path in facts.removed:
@@ -91,6 +93,13 @@ def _held(root: RootStatus) -> str:
     if root.there:
         return held
     return f"{held}, missing now" if root.rows else "holds nothing and is missing (`mmsearch remove` drops it)"
+
+
+def _read(source: SourceStatus) -> str:
+    if not source.parts:
+        return "nothing is held of it"
+    skipped = f", {source.skipped:,} skipped" if source.skipped else ""
+    return f"{counted(source.items, 'item')} in {counted(source.parts, 'part')}{skipped}, {counted(source.rows, 'row')}"
 
 
 def _described(part: ModalityStatus) -> str:

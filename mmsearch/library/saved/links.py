@@ -45,6 +45,7 @@ class Linked:
         added: links that were made.
         removed: links that were removed.
         problem: why nothing was done, if so.
+        unlinked: hits that are items of archives or buckets: there is no file to link to.
     """
 
     folder: Path
@@ -53,6 +54,7 @@ class Linked:
     added: int = 0
     removed: int = 0
     problem: str | None = None
+    unlinked: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The fields as a JSON object."""
@@ -63,6 +65,7 @@ class Linked:
             "added": self.added,
             "removed": self.removed,
             "problem": self.problem,
+            "unlinked": self.unlinked,
         }
 
 
@@ -216,12 +219,13 @@ def _update(collection: Collection, search: SavedSearch, linked: LinkedFolder) -
         made = {name: _make(folder / name, link.target) for name, link in coming.items()}
         if made != coming:
             _write_list(collection.root, search, folder, {**stays, **made})
-    return Linked(folder, search.name, len(stays) + len(made), len(made), removed)
+    unlinked = len({hit.path for hit in found.answer.hits if hit.is_item})
+    return Linked(folder, search.name, len(stays) + len(made), len(made), removed, unlinked=unlinked)
 
 
 def _names(hits: Iterable[Hit], most: int, folder: Path, there: Mapping[str, _Made]) -> dict[str, str]:
     """The files to link, by the names of their links: each once, with its rank before its own name."""
-    paths = dict.fromkeys(hit.path for hit in hits if hit.state not in ("gone", "none"))
+    paths = dict.fromkeys(hit.path for hit in hits if hit.state not in ("gone", "none") and not hit.is_item)
     digits = max(_DIGITS, len(str(most)))
     named: dict[str, str] = {}
     for rank, path in enumerate(paths, 1):

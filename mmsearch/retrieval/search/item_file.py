@@ -21,9 +21,8 @@ from mmsearch.retrieval.search.session import Session
 from mmsearch.retrieval.sources.addresses import absolute_address, expanded, member_of, member_path
 from mmsearch.retrieval.sources.find import open_item
 from mmsearch.retrieval.storage import is_remote, storage_of
+from mmsearch.retrieval.store.side_tables import PARTS_TABLE
 from mmsearch.types import printable
-
-_PARTS_TABLE = "parts"  # written by the ingest, see its module `parts.adopt`
 
 
 def content_of(record: Record) -> HeldContent | None:
@@ -33,9 +32,7 @@ def content_of(record: Record) -> HeldContent | None:
         FileNotFoundError: it is gone.
         MMSearchError: it cannot be read.
     """
-    if record.source is None or (member_of(record.path, record.source) is None and not is_remote(record.path)):
-        return None
-    return open_item(record.path, record.source)
+    return open_item(record.path, record.source) if record.is_item and record.source is not None else None
 
 
 @contextmanager
@@ -76,6 +73,8 @@ def open_indexed_item(session: Session, record: Record, facts: RowFacts) -> Inde
     if source not in _sources_of(session):
         raise FileNotServedError(f"the item was read from no source of the collection: {name}", "outside")
     member = member_of(path, source)
+    if record.state == "none":
+        raise FileNotServedError(f"row {record.id} was read under a name that is no file: {name}", "no file")
     if member is None and not is_remote(path):
         return open_file_beneath(record, facts, _allowed_roots(session, path, source))
     try:
@@ -100,7 +99,7 @@ def open_indexed_item(session: Session, record: Record, facts: RowFacts) -> Inde
 def _sources_of(session: Session) -> set[str]:
     """The archives and folders that the collection was filled from: those that were named, and those of its parts."""
     named = {address for source in session.manifest.sources for address in expanded(source)}
-    table = session.retrying(lambda: session.snapshot.side_table(_PARTS_TABLE))
+    table = session.retrying(lambda: session.snapshot.side_table(PARTS_TABLE))
     return named if table is None else named | set(table["address"].to_pylist())
 
 

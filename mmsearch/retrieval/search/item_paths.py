@@ -59,7 +59,7 @@ class ItemStates:
         if is_remote(path):
             return "current"
         if member_of(path, source) is None:
-            return None
+            return None if os.path.isabs(path) else "none"  # an app's own source names its items as it likes
         time_ns = self._time_of(source)
         if time_ns is None:
             return "gone"

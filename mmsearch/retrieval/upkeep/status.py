@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from mmsearch.indexes import CORPUS_QUERIES
 from mmsearch.retrieval.encoders.level_fits import FitSource, known_fit
 from mmsearch.retrieval.enrich.ocr.installed import ocr_is_installed
 from mmsearch.retrieval.enrich.speech.load import ready_transcriber
+from mmsearch.retrieval.sources.addresses import expanded
 from mmsearch.retrieval.store.manifest import Manifest
 from mmsearch.retrieval.store.remote import shown, stored_bytes
+from mmsearch.retrieval.store.side_tables import PARTS_TABLE
 from mmsearch.retrieval.store.skipped import read_skipped
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.upkeep.file_counts import FileCounts
@@ -78,6 +81,30 @@ class RootStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceStatus:
+    """An archive, a bucket, a folder or a range of archives that was read in parts.
+
+    Attributes:
+        path: as it was named; of parts that came in otherwise, the folder that they lie in.
+        parts: how many parts of it are held: archives, row groups, slices of folders.
+        items: the items in them.
+        skipped: how many of these could not be embedded.
+        rows: rows that were made of the others.
+    """
+
+    path: str
+    parts: int
+    items: int
+    skipped: int
+    rows: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as a JSON object."""
+        counts = {"parts": self.parts, "items": self.items, "skipped": self.skipped, "rows": self.rows}
+        return {**path_json(self.path), **counts}
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """What is in a collection.
 
@@ -89,10 +116,11 @@ class Status:
         space: the key of the primary space.
         beside: the models of the other spaces that are searched, by the spaces' keys.
         roots: the paths that were indexed.
+        sources: the archives and buckets that were.
         excludes: patterns that later runs pass over.
         removed: paths that later runs pass over.
         bytes: size on disk of the files in use.
-        skipped: how many files are remembered to have been skipped.
+        skipped: how many files and items are remembered to have been skipped.
         modalities: every modality of every space.
         untranscribed: how many films and sounds no model for speech was asked about.
         transcriber: the model that an ``index`` would ask about them; None: there is none on this machine.
@@ -116,10 +144,12 @@ class Status:
     transcriber: str | None = None
     unread: int = 0
     reads_pictures: bool = False
+    sources: list[SourceStatus] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """The object of ``mmsearch status --json``."""
         paths = {"roots": [root.to_json() for root in self.roots], "removed": [path_json(p) for p in self.removed]}
+        paths["sources"] = [source.to_json() for source in self.sources]
         return {**asdict(self), **paths, "excludes": [printable(pattern) for pattern in self.excludes]}
 
 
@@ -128,6 +158,7 @@ def read_status(snapshot: Snapshot) -> Status:
     manifest = snapshot.manifest
     current = manifest.spaces[manifest.primary_space] if manifest.primary_space else None
     counts = FileCounts(snapshot)
+    sources = _source_statuses(snapshot)
     untranscribed = counts.untranscribed()
     transcriber = ready_transcriber() if untranscribed else None
     return Status(
@@ -141,7 +172,7 @@ def read_status(snapshot: Snapshot) -> Status:
         excludes=list(manifest.excludes),
         removed=list(manifest.removed),
         bytes=stored_bytes(snapshot.root, manifest.files()),
-        skipped=manifest.skipped.rows if manifest.skipped else 0,
+        skipped=(manifest.skipped.rows if manifest.skipped else 0) + sum(source.skipped for source in sources),
         modalities=[
             _modality_status(snapshot, key, modality, counts.files(key, modality))
             for key in manifest.spaces
@@ -151,6 +182,7 @@ def read_status(snapshot: Snapshot) -> Status:
         transcriber=transcriber.name if transcriber else None,
         unread=counts.unread(),
         reads_pictures=ocr_is_installed(),
+        sources=sources,
     )
 
 
@@ -162,6 +194,38 @@ def skipped_files(snapshot: Snapshot) -> list[FileNote]:
 
 def _root_statuses(manifest: Manifest, counts: FileCounts) -> list[RootStatus]:
     return [RootStatus(root, *counts.inside(os.fsencode(root)), os.path.exists(root)) for root in manifest.roots]
+
+
+def _source_statuses(snapshot: Snapshot) -> list[SourceStatus]:
+    """The sources that were named, then the folders of parts that lie in none of them."""
+    manifest = snapshot.manifest
+    table = snapshot.side_table(PARTS_TABLE)
+    parts = [] if table is None else table.to_pylist()
+    held = [part for part in parts if part["live"] and _has_rows(part, manifest)]
+    of_address = {address: source for source in manifest.sources for address in expanded(source)}
+    of_source: dict[str, list[dict[str, Any]]] = {source: [] for source in manifest.sources}
+    for part in held:
+        of_source.setdefault(_source_of(part["address"], of_address), []).append(part)
+    counted = ("items", "skipped", "rows")
+    return [
+        SourceStatus(source, len(own), *(sum(part[name] for part in own) for name in counted))
+        for source, own in of_source.items()
+    ]
+
+
+def _has_rows(part: Mapping[str, Any], manifest: Manifest) -> bool:
+    """Whether a part was embedded in a space that the collection has; a change of model drops others."""
+    return any(space in manifest.spaces for space, _ in json.loads(part["spaces"]).values())
+
+
+def _source_of(address: str, of_address: Mapping[str, str]) -> str:
+    """The source that a part belongs to: the one that names its file, or a folder that holds it."""
+    above = address
+    while above and above not in of_address and f"{above}/" not in of_address:
+        above = above.rpartition("/")[0]
+    if not above:
+        return address.rpartition("/")[0]
+    return of_address.get(above) or of_address[f"{above}/"]
 
 
 def _modality_status(snapshot: Snapshot, space: str, modality: Modality, files: int) -> ModalityStatus:

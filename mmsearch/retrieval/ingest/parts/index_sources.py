@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from mmsearch.errors import MMSearchError, UsageError
@@ -16,6 +16,7 @@ from mmsearch.retrieval.ingest.parts.adopt import adopt_parts, parts_of, remove_
 from mmsearch.retrieval.ingest.parts.embed_parts import PartEmbedder, PartResult
 from mmsearch.retrieval.ingest.parts.part_key import content_key, part_key, recipe_of
 from mmsearch.retrieval.ingest.parts.part_store import PartRecord, PartStore
+from mmsearch.retrieval.ingest.parts.removed_sources import drop_removed_items, with_named
 from mmsearch.retrieval.ingest.run import cut_options, decode_spec
 from mmsearch.retrieval.ingest.scan import Scan
 from mmsearch.retrieval.progress import Progress, Stopwatch, Watcher
@@ -100,11 +101,14 @@ def find_parts(
         if row["live"]:
             by_content.setdefault(row["content"], []).append(row)
     wanted = {(modality, space.key) for modality, space in routing.spaces().items()}
-    every = (one for given in sources for one in (expanded(given) if isinstance(given, str) else [given]))
-    for address in dict.fromkeys(every):
+    every = dict.fromkeys(one for given in sources for one in (expanded(given) if isinstance(given, str) else [given]))
+    removed = set(snapshot.manifest.removed).difference(one for one in every if isinstance(one, str))
+    for address in every:
         try:
             source = open_source(address, options.text_column) if isinstance(address, str) else address
             for part in source.parts():
+                if part.address in removed:
+                    continue
                 content = content_key(part, recipe)
                 if wanted <= held.get(content, set()):
                     found.unchanged.append(by_content[content][-1])
@@ -212,13 +216,13 @@ def index_sources(
             if record is not None:
                 ready.append(record)
             if ready and time.monotonic() - since > _ADOPT_AFTER_S:
-                tally.skipped += adopt_parts(writer, ready).refused
+                tally.skipped += _adopt(writer, ready)
                 ready, since = [], time.monotonic()
     except KeyboardInterrupt:
         tally.interrupted = True
     finally:
         if ready:
-            tally.skipped += adopt_parts(writer, ready).refused
+            tally.skipped += _adopt(writer, ready)
     return tally.report()
 
 
@@ -239,10 +243,16 @@ def preview_sources(
     return tally.report()
 
 
+def _adopt(writer: Writer, records: Sequence[PartRecord]) -> tuple[FileNote, ...]:
+    refused = adopt_parts(writer, records).refused
+    drop_removed_items(writer)
+    return refused
+
+
 def _note_sources(writer: Writer, addresses: Sequence[str]) -> None:
-    sources = tuple(dict.fromkeys((*writer.manifest.sources, *addresses)))
-    if sources != writer.manifest.sources:
-        writer.publish(replace(writer.manifest, sources=sources))
+    noted = with_named(writer.manifest, addresses)
+    if noted != writer.manifest:
+        writer.publish(noted)
 
 
 @dataclass(slots=True)
