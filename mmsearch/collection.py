@@ -13,6 +13,7 @@ from mmsearch.collection_contents import CollectionContents
 from mmsearch.collection_queries import CollectionQueries
 from mmsearch.collection_rows import CollectionRows
 from mmsearch.collection_speech import CollectionSpeech
+from mmsearch.errors import UsageError
 from mmsearch.retrieval.encoders.loaded import LoadedEncoders
 from mmsearch.retrieval.encoders.runtime import Runtime
 from mmsearch.retrieval.progress import Watcher, no_progress
@@ -273,14 +274,25 @@ class Collection(CollectionQueries, CollectionContents, CollectionRows, Collecti
 
         check_first_run(IndexRequest(listed_inputs(paths), None, index, recall, options or IngestOptions()))
 
-    def compact(self) -> tuple[int, int]:
-        """Merge all shards of a modality into one and drop dead rows; returns the number of shards before and after."""
+    def compact(self, *, parallel: int = 1) -> tuple[int, int]:
+        """Merge all shards of a modality into one and drop dead rows; returns the number of shards before and after.
+
+        Args:
+            parallel: processes that merge the indexes, and encode what they do not cover yet. The result is the same
+                for any number of them. A process that is killed costs its piece alone, which is begun again.
+
+        Raises:
+            UsageError: ``parallel`` below 1.
+            MMSearchError: a piece failed twice; the collection is as it was before it.
+        """
         from mmsearch.retrieval.store.writer import open_writer
         from mmsearch.retrieval.upkeep.maintain import compact
 
+        if parallel < 1:
+            raise UsageError(f"parallel must be at least 1, not {parallel}")
         with open_writer(self.root) as writer:
             before = len(writer.manifest.shards)
-            compact(writer)
+            compact(writer, parallel=parallel)
             after = len(writer.manifest.shards)
         self.reopen()
         return before, after

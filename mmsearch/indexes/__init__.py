@@ -20,9 +20,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mmsearch.indexes.build import build_index, choose_code_length, train_and_calibrate
+    from mmsearch.indexes.build import build_index, choose_code_length, train_and_calibrate, train_index
     from mmsearch.indexes.calibration import CORPUS_QUERIES, TEXT_QUERIES, Calibration, CalibrationPoint
     from mmsearch.indexes.faiss.approximate import ApproximateIndex
+    from mmsearch.indexes.faiss.list_files import RowsOfFile
     from mmsearch.indexes.faiss.plain import read_plain_index, write_plain_index
     from mmsearch.indexes.faiss.segments import DISTANT_QUANTILE, Drift, Segment, TrainedIndex
     from mmsearch.indexes.index import VectorIndex
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     )
     from mmsearch.indexes.operating_point import TEXT_QUERY_COUNT, calibrate, calibration_queries, corpus_queries
     from mmsearch.indexes.plan import IndexPlan, check_recall_target, plan_index
-    from mmsearch.indexes.vectors import StoredVectors, to_float32
+    from mmsearch.indexes.vectors import StoredVectors, sample_positions, to_float32
 
 __all__ = [
     "CORPUS_QUERIES",
@@ -54,6 +55,7 @@ __all__ = [
     "LexicalIndex",
     "LexicalSegment",
     "MatchSample",
+    "RowsOfFile",
     "Segment",
     "Sought",
     "StoredVectors",
@@ -73,18 +75,21 @@ __all__ = [
     "placed_words",
     "plan_index",
     "read_plain_index",
+    "sample_positions",
     "spread_with_prior",
     "to_float32",
     "train_and_calibrate",
+    "train_index",
     "words_of",
     "write_plain_index",
 ]
 
 _MODULES = {
-    "build": ("build_index", "choose_code_length", "train_and_calibrate"),
+    "build": ("build_index", "choose_code_length", "train_and_calibrate", "train_index"),
     "calibration": ("CORPUS_QUERIES", "TEXT_QUERIES", "Calibration", "CalibrationPoint"),
     "faiss.approximate": ("ApproximateIndex",),
     "faiss.plain": ("read_plain_index", "write_plain_index"),
+    "faiss.list_files": ("RowsOfFile",),
     "faiss.segments": ("DISTANT_QUANTILE", "Drift", "Segment", "TrainedIndex"),
     "index": ("VectorIndex",),
     "lexical.index": ("LexicalIndex", "Sought"),
@@ -93,7 +98,7 @@ _MODULES = {
     "match_sample": ("MATCH_SAMPLE_ROWS", "MatchSample", "match_sample_positions", "spread_with_prior"),
     "operating_point": ("TEXT_QUERY_COUNT", "calibrate", "calibration_queries", "corpus_queries"),
     "plan": ("IndexPlan", "check_recall_target", "plan_index"),
-    "vectors": ("StoredVectors", "to_float32"),
+    "vectors": ("StoredVectors", "sample_positions", "to_float32"),
 }
 _MODULE_OF = {name: f"mmsearch.indexes.{module}" for module, names in _MODULES.items() for name in names}
 

@@ -14,6 +14,7 @@ from mmsearch.indexes.calibration import Calibration
 from mmsearch.indexes.faiss.approximate import ApproximateIndex
 from mmsearch.indexes.faiss.factory import ivf_of, untrained_index
 from mmsearch.indexes.faiss.query_weighting import distortion_bound
+from mmsearch.indexes.faiss.segments import TrainedIndex
 from mmsearch.indexes.index import VectorIndex
 from mmsearch.indexes.operating_point import calibrate, calibration_queries, split_text_queries
 from mmsearch.indexes.plan import IndexPlan, check_recall_target, plan_index
@@ -104,6 +105,27 @@ def train_and_calibrate(
     training_queries = [] if text_queries is None else [split_text_queries(text_queries)[0]]
     approximate = ApproximateIndex.build(vectors, ids, plan, seed=seed, threads=threads, queries=training_queries)
     return approximate, calibrate(approximate, vectors, ids, queries, target=recall, threads=threads)
+
+
+def train_index(
+    sample: Float32,
+    plan: IndexPlan,
+    *,
+    text_queries: Float32 | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+) -> TrainedIndex:
+    """Train an index on a sample of its rows, so that others can encode the rows (`TrainedIndex.encode`).
+
+    Args:
+        sample: unit vectors float32 ``[n, dim]``, drawn at random from all rows; ``plan.train_rows`` are enough.
+        plan: of `plan_index`, for an approximate index.
+        text_queries: as in `build_index`.
+        seed: of the clustering.
+        threads: at most this many; default one for each processor.
+    """
+    queries = [] if text_queries is None else [split_text_queries(text_queries)[0]]
+    return TrainedIndex.train(sample, plan, queries=queries, seed=seed, threads=threads)
 
 
 def _checked(vectors: NDArray[Any] | StoredVectors) -> StoredVectors:

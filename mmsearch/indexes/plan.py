@@ -13,6 +13,9 @@ from mmsearch.machine import free_memory
 IVFPQ_FROM = 250_000
 """Rows from which ``auto`` builds an approximate index: to scan fewer takes some 0.01 s at 512 dimensions."""
 
+TWO_LEVELS_FROM = 8_192
+"""Lists from which their centroids have two levels (`faiss.two_level`); decision 50 has what that saves and costs."""
+
 _MIN_ROWS = 64  # fewer are too few to train sub-quantizers of 16 centroids
 _ID_BYTES = 8
 
@@ -41,6 +44,11 @@ class IndexPlan:
     reason: str
     factory: str | None = None
     train_rows: int = 0
+
+    @property
+    def has_lists(self) -> bool:
+        """Whether it is an inverted file, whose rows can be encoded in parts."""
+        return self.kind in ("ivfpq", "rabitq")
 
     def to_json(self) -> dict[str, Any]:
         """The fields as a JSON object."""
@@ -116,12 +124,15 @@ def _plan_inverted_file(
     train = min(n, max(64 * lists, 16_384), max(budget // (8 * dim), 4_096, lists))
     while n * (dim / width / 2 + _ID_BYTES) > budget and dim % (2 * width) == 0:
         width *= 2
+    inverted_file = f"IVF{lists}"
+    if lists >= TWO_LEVELS_FROM:
+        inverted_file += f"(IVF{round_to_power_of_two(2 * math.sqrt(lists))},Flat)"
     if requested == "rabitq":
-        return IndexPlan("rabitq", "asked for", f"IVF{lists},RaBitQ", train_rows=train)
+        return IndexPlan("rabitq", "asked for", f"{inverted_file},RaBitQ", train_rows=train)
     if width > _MAX_WIDTH and dim % _EIGHT_BIT_WIDTH == 0 and train >= _EIGHT_BIT_CENTROIDS:
         why = f"{why}, and codes that are held in memory do not fit"
-        return IndexPlan("ivfpq", why, f"{QUERY_WEIGHTED}IVF{lists},PQ{dim // _EIGHT_BIT_WIDTH}", train_rows=train)
-    return IndexPlan("ivfpq", why, f"{QUERY_WEIGHTED}IVF{lists},PQ{dim // width}x4fsr", train_rows=train)
+        return IndexPlan("ivfpq", why, f"{QUERY_WEIGHTED}{inverted_file},PQ{dim // _EIGHT_BIT_WIDTH}", train_rows=train)
+    return IndexPlan("ivfpq", why, f"{QUERY_WEIGHTED}{inverted_file},PQ{dim // width}x4fsr", train_rows=train)
 
 
 def round_to_power_of_two(x: float) -> int:

@@ -13,13 +13,14 @@ import pytest
 
 from mmsearch.cli.hints import explained_error
 from mmsearch.errors import Hint, HintKind, SpaceMismatchError, UsageError
-from mmsearch.indexes import VectorIndex, build_index
+from mmsearch.indexes import VectorIndex, build_index, plan
 from mmsearch.indexes.faiss.approximate import ApproximateIndex
 from mmsearch.indexes.gpu import GpuRows
 from mmsearch.indexes.vectors import StoredVectors
 
 BY_TORCH = "exact by PyTorch"
-REQUESTED = ["exact", BY_TORCH, "ivfpq", "IVF16,SQ8", "rabitq", "HNSW16", "SQ8"]
+TWO_LEVELS = "ivfpq with centroids in two levels"
+REQUESTED = ["exact", BY_TORCH, "ivfpq", TWO_LEVELS, "IVF16,SQ8", "rabitq", "HNSW16", "SQ8"]
 EXACT = REQUESTED[:2]
 ROWS, DIM, K = 3000, 32, 10
 RECALL = 0.95
@@ -69,7 +70,14 @@ def cosines(rows: np.ndarray, queries: np.ndarray, positions: np.ndarray) -> np.
 def build(
     rows: np.ndarray | StoredVectors, ids: Sequence[int] | np.ndarray | None = None, *, requested: str, **options: float
 ) -> VectorIndex:
-    """`build_index`; an index that scans by PyTorch does so on a GPU where there is one."""
+    """`build_index`; an index that scans by PyTorch does so on a GPU where there is one.
+
+    Centroids in two levels are those of millions of rows: the plan is told that few lists are enough.
+    """
+    if requested == TWO_LEVELS:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(plan, "TWO_LEVELS_FROM", 16)
+            return build_index(rows, ids, requested="ivfpq", **options)
     if requested != BY_TORCH:
         return build_index(rows, ids, requested=requested, **options)
     return by_torch(build_index(rows, ids, requested="exact", **options))

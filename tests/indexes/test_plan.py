@@ -13,7 +13,7 @@ from mmsearch.errors import Hint, HintKind, UsageError
 from mmsearch.indexes.faiss.factory import untrained_index
 from mmsearch.indexes.plan import IVFPQ_FROM, IndexPlan, plan_index, round_to_power_of_two
 
-PLENTY = 1 << 34
+PLENTY = 1 << 40
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,10 @@ PLENTY = 1 << 34
         ("auto", IVFPQ_FROM - 1, "exact", None),
         ("auto", IVFPQ_FROM, "ivfpq", "QW,IVF1024,PQ128x4fsr"),
         ("auto", 1_000_000, "ivfpq", "QW,IVF2048,PQ128x4fsr"),
+        ("auto", 5_000_000, "ivfpq", "QW,IVF4096,PQ128x4fsr"),
+        ("auto", 20_000_000, "ivfpq", "QW,IVF8192(IVF256,Flat),PQ128x4fsr"),
+        ("auto", 1_000_000_000, "ivfpq", "QW,IVF65536(IVF512,Flat),PQ128x4fsr"),
+        ("rabitq", 100_000_000, "rabitq", "IVF16384(IVF256,Flat),RaBitQ"),
         ("exact", 10_000_000, "exact", None),
         ("ivfpq", 63, "exact", None),
         ("ivfpq", 64, "ivfpq", "QW,IVF1,PQ128x4fsr"),

@@ -19,14 +19,8 @@ from numpy.typing import NDArray
 from mmsearch.durable import Sink
 from mmsearch.indexes.faiss import encoding, index_io
 from mmsearch.indexes.faiss.centroids import Centroids
-from mmsearch.indexes.faiss.factory import (
-    apply_transforms,
-    ivf_of,
-    matrix_of,
-    prepare_training,
-    untrained_index,
-    weighting_of,
-)
+from mmsearch.indexes.faiss.factory import apply_transforms, ivf_of, matrix_of, weighting_of
+from mmsearch.indexes.faiss.list_files import ListFiles
 from mmsearch.indexes.faiss.probing import (
     Probing,
     centroid_margins,
@@ -35,13 +29,12 @@ from mmsearch.indexes.faiss.probing import (
     nearest_lists,
     nearest_of,
 )
-from mmsearch.indexes.faiss.segments import Segment, merge_into, only_ids
+from mmsearch.indexes.faiss.segments import Segment, TrainedIndex, only_ids
 from mmsearch.indexes.faiss.threads import faiss_threads, in_threads
 from mmsearch.indexes.plan import IndexPlan
 from mmsearch.indexes.vectors import Float32, Positions, StoredVectors, sample_positions
 from mmsearch.machine import usable_cpus
 
-_MIN_VALUES_FOR_THREADS = 1 << 24  # values in a training sample
 _QUERIES_PER_THREAD = 8
 _BLOCK_QUERIES = 1024  # compared with the centroids at a time
 _GROUP_QUERIES = 128  # searched together: with more, their numbers of lists differ too much
@@ -89,19 +82,10 @@ class ApproximateIndex:
             threads: at most this many; None for one for each processor.
             queries: for query-weighted codes: float32 ``[q, dim]`` for each kind of query beside rows themselves.
         """
-        import faiss
-
-        index = untrained_index(str(plan.factory), vectors.dim)
-        kept_alive = prepare_training(index, seed)
-        sample = sample_positions(len(vectors), plan.train_rows, seed)
-        # On small samples the threads of FAISS mostly wait for one another. On two cores that were busy otherwise,
-        # 1,000 rows of 512 dimensions took 1 s with one thread and 57 s with two.
-        with faiss_threads(threads if len(sample) * vectors.dim > _MIN_VALUES_FOR_THREADS else 1):
-            encoding.train(index, vectors.sample_float32(sample), queries)
-            del kept_alive
-            if ivf_of(index) is None and not isinstance(index, faiss.IndexIDMap):
-                index = faiss.IndexIDMap(index)
-        built = cls(index)
+        sample = vectors.sample_float32(sample_positions(len(vectors), plan.train_rows, seed))
+        trained = TrainedIndex.train(sample, plan, queries=queries, seed=seed, threads=threads)
+        del sample
+        built = cls(trained.faiss_index)
         built.add(vectors, ids, 0, threads=threads)
         return built
 
@@ -114,8 +98,8 @@ class ApproximateIndex:
 
     @property
     def is_extendable(self) -> bool:
-        """Whether later rows can be added as segments: only to an inverted file."""
-        return self._ivf is not None
+        """Whether later rows can be added as segments: only to an inverted file whose lists can be merged."""
+        return self._ivf is not None and ListFiles(self._index).can_be_merged
 
     @property
     def faiss_index(self) -> Any:
@@ -126,15 +110,6 @@ class ApproximateIndex:
         """Search a further segment too, which a `TrainedIndex` of this index encoded."""
         index_io.share_centroids(segment.inverted_file, self._ivf)
         self._segments.append(segment.inverted_file)
-        self._rows = self._count()
-
-    def merge_segments(self, dead: Positions) -> None:
-        """Merge all segments into the first one, but for the rows with the ids ``dead`` (ascending)."""
-        if self._mapped:
-            raise RuntimeError("the segments of a mapped index cannot be merged: load it unmapped")
-        merge_into(self._ivf, self._segments[1:], dead)
-        self._segments = [self._ivf]
-        self._index.ntotal = self._ivf.ntotal  # the wrapper around the inverted file has a count of its own
         self._rows = self._count()
 
     def keep_ids(self, first: int, last: int) -> None:
@@ -210,7 +185,7 @@ class ApproximateIndex:
                 return found
             queries = self._transform_queries(queries)
             if probing.probe_margin is None:
-                nearness, lists = nearest_lists(self._ivf.quantizer, queries, probing)
+                nearness, lists = nearest_lists(self._centroids, queries, probing)
                 return self._search_segments(queries, count, lists, nearness, selector)
             # Queries probe different numbers of lists, and fast scan takes no gaps in a batch (FAISS 1.15.1 loses
             # answers of other queries then): each query is searched by itself.

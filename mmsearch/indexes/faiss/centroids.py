@@ -55,6 +55,11 @@ class Centroids:
         index.search_c(1, faiss.swig_ptr(query), width, faiss.swig_ptr(nearness), faiss.swig_ptr(numbers))
         return nearness, numbers
 
+    def nearest_of_each(self, queries: Float32, width: int) -> tuple[Float32, NDArray[np.int64]]:
+        """Exact inner products of queries ``[q, dim]`` and numbers of their nearest centroids, ``[q, width]``."""
+        nearness, numbers = self._exact.search(queries, min(width, len(self)))
+        return nearness, numbers
+
     def products(self, queries: Float32) -> Float32:
         """Inner products of queries ``[q, dim]`` with all centroids, float32 ``[q, lists]``.
 

@@ -16,23 +16,34 @@ from mmsearch.indexes.faiss import query_weighting
 from mmsearch.indexes.faiss.centroids import centroids_of
 from mmsearch.indexes.faiss.factory import apply_transforms, ivf_of, matrix_of, weighting_of
 from mmsearch.indexes.faiss.threads import faiss_threads
-from mmsearch.indexes.gpu import flat_on_gpu
+from mmsearch.indexes.faiss.two_level import TwoLevels, is_two_level
+from mmsearch.indexes.gpu import faiss_gpus, flat_on_gpu
 from mmsearch.indexes.vectors import Float32, Positions, StoredVectors
 
 _BLOCK_ROWS = 65_536
 _CODE_TRAINING_ROWS = 65_536  # FAISS uses 256 rows for each of up to 256 centroids of a sub-quantizer
 
 
-def train(index: Any, sample: Float32, queries: Sequence[Float32]) -> None:
+def train(index: Any, sample: Float32, queries: Sequence[Float32], seed: int = 0) -> None:
     """Train an index on rows float32 ``[n, dim]``.
 
-    Query-weighted codes also learn from ``queries``: float32 ``[q, dim]`` for each kind of query beside rows.
+    Query-weighted codes also learn from ``queries``: float32 ``[q, dim]`` for each kind of query beside rows. ``seed``
+    is that of centroids in two levels.
     """
     import faiss
 
     ivf, weighting = ivf_of(index), weighting_of(index)
     if ivf is None:
         index.train(sample)
+        return
+    if is_two_level(ivf.quantizer):
+        groups = faiss.downcast_index(ivf.quantizer).nlist
+        levels = TwoLevels.train(sample, ivf.nlist, groups, seed)
+        if weighting is None:
+            levels.store(ivf.quantizer)  # FAISS trains only the codes then
+            index.train(sample)
+        else:
+            _train_codes(index, ivf, weighting, sample, queries, levels)
         return
     # Most of the work is the comparison of rows with centroids: it runs on a GPU if FAISS sees one.
     clustering = flat_on_gpu(faiss.IndexFlatIP(ivf.d), len(sample) * ivf.nlist * ivf.d * ivf.cp.niter)
@@ -49,12 +60,25 @@ def _train_weighted(index: Any, ivf: Any, weighting: Any, sample: Float32, queri
     import faiss
 
     ivf.train_q1(len(sample), faiss.swig_ptr(sample), False, faiss.METRIC_INNER_PRODUCT)
-    centroids = centroids_of(ivf.quantizer).copy()
+    _train_codes(index, ivf, weighting, sample, queries, None)
+
+
+def _train_codes(
+    index: Any, ivf: Any, weighting: Any, sample: Float32, queries: Sequence[Float32], levels: TwoLevels | None
+) -> None:
+    """Train query-weighted codes for centroids in two ``levels``, or for those in the coarse quantizer."""
+    import faiss
+
+    centroids = centroids_of(ivf.quantizer).copy() if levels is None else levels.centroids
+    lists = ivf.quantizer if levels is None else levels.assigner()
     rows = np.ascontiguousarray(sample[:: -(-len(sample) // _CODE_TRAINING_ROWS)])
-    residuals = rows - centroids[ivf.quantizer.search(rows, 1)[1][:, 0]]
+    residuals = rows - centroids[lists.search(rows, 1)[1][:, 0]]
     row_transform, query_transform = query_weighting.fit_transforms(residuals, [rows, *queries], ivf.pq.M)
-    ivf.quantizer.reset()
-    ivf.quantizer.add(centroids @ row_transform.T)
+    if levels is None:
+        ivf.quantizer.reset()
+        ivf.quantizer.add(centroids @ row_transform.T)
+    else:
+        levels.transformed(row_transform).store(ivf.quantizer)
     ivf.pq.train(residuals @ row_transform.T)
     faiss.copy_array_to_vector(query_transform.ravel(), weighting.A)
     weighting.is_trained = ivf.is_trained = index.is_trained = True
@@ -68,14 +92,18 @@ def nearest_list(index: Any, rows: Float32) -> tuple[Float32, Positions]:
 
 
 def _assignment_index(index: Any, rows: int) -> Any:
-    """The FAISS index of centroids that assigns ``rows`` rows to lists; on a GPU if that is worth it."""
+    """What assigns ``rows`` rows to lists, with the ``search`` of a FAISS index; on a GPU if that is worth it."""
     import faiss
 
     ivf, weighting = ivf_of(index), weighting_of(index)
     lists = faiss.downcast_index(ivf.quantizer)
-    if weighting is not None:
-        lists = faiss.IndexFlatIP(index.d)
-        lists.add(centroids_of(ivf.quantizer) @ matrix_of(weighting))  # undoes the weighting of the centroids
+    if is_two_level(lists) and not faiss_gpus():
+        levels = TwoLevels.of(lists)
+        return (levels if weighting is None else levels.transformed(matrix_of(weighting).T)).assigner()
+    if weighting is not None or is_two_level(lists):
+        centroids = centroids_of(lists)
+        lists = faiss.IndexFlatIP(ivf.d)
+        lists.add(centroids if weighting is None else centroids @ matrix_of(weighting))  # undoes the weighting
     return flat_on_gpu(lists, rows * ivf.nlist * ivf.d) if isinstance(lists, faiss.IndexFlat) else lists
 
 

@@ -35,9 +35,16 @@ def untrained_index(factory: str, dim: int) -> Any:
         raise UsageError(
             f"leave the refine step out of {factory!r}: candidates are re-scored anyway", hint=HintKind.INDEX_KINDS
         )
+    ivf = ivf_of(index)
+    two_levels = ivf is not None and isinstance(faiss.downcast_index(ivf.quantizer), faiss.IndexIVF)
+    if two_levels and isinstance(index, faiss.IndexPreTransform):
+        raise UsageError(
+            f"the index {factory!r} both transforms rows and has centroids in two levels; leave out one of them",
+            hint=HintKind.INDEX_KINDS,
+        )
     inner = faiss.downcast_index(index.index) if isinstance(index, faiss.IndexIDMap) else index
     filterable = (faiss.IndexFlat, faiss.IndexScalarQuantizer, faiss.IndexHNSW)
-    if ivf_of(index) is None and not isinstance(inner, filterable):
+    if ivf is None and not isinstance(inner, filterable):
         raise UsageError(
             f"the index {factory!r} cannot be filtered; use an IVF, HNSW, SQ or Flat one", hint=HintKind.INDEX_KINDS
         )
@@ -48,8 +55,8 @@ def _untrained_weighted(factory: str, dim: int) -> Any:
     import faiss
 
     index = untrained_index(factory.removeprefix(QUERY_WEIGHTED), dim)
-    kinds = (faiss.IndexIVFPQFastScan, faiss.IndexIVFPQ)
-    if not isinstance(index, kinds) or not isinstance(faiss.downcast_index(index.quantizer), faiss.IndexFlat):
+    kinds, quantizers = (faiss.IndexIVFPQFastScan, faiss.IndexIVFPQ), (faiss.IndexFlat, faiss.IndexIVFFlat)
+    if not isinstance(index, kinds) or not isinstance(faiss.downcast_index(index.quantizer), quantizers):
         raise UsageError(f"{factory!r}: only the codes of IVF…,PQ… can be weighted, for example QW,IVF1024,PQ64x4fsr")
     index.by_residual = True
     return faiss.IndexPreTransform(faiss.LinearTransform(dim, dim, False), index)

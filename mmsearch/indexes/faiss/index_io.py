@@ -12,7 +12,7 @@ from mmsearch.durable import Sink, durable_file
 from mmsearch.errors import CollectionDamagedError
 from mmsearch.indexes.faiss.factory import ivf_of
 
-_SIZE_BYTES = 8  # a file ends with the length of its FAISS part
+SIZE_BYTES = 8  # a file ends with the length of its FAISS part
 
 
 def write(index: Any, target: Path | Sink) -> None:
@@ -34,7 +34,12 @@ def write(index: Any, target: Path | Sink) -> None:
     faiss.write_index(index, faiss.PyCallbackIOWriter(put))
     if sink.failure is not None:
         raise sink.failure
-    sink.write((sink.tell() - start).to_bytes(_SIZE_BYTES, "little"))
+    write_length(sink, start)
+
+
+def write_length(sink: Sink, start: int) -> None:
+    """Write the length of what stands in a file from ``start`` on."""
+    sink.write((sink.tell() - start).to_bytes(SIZE_BYTES, "little"))
 
 
 def read(path: Path, *, mapped: bool) -> Any:
@@ -122,7 +127,7 @@ def _name_for_faiss(path: Path, file: IO[bytes]) -> str:
 
 def _check_length(file: IO[bytes]) -> None:
     """Raise RuntimeError for a truncated file: FAISS would map it, and reading past its end would end the process."""
-    size = max(0, os.fstat(file.fileno()).st_size - _SIZE_BYTES)
+    size = max(0, os.fstat(file.fileno()).st_size - SIZE_BYTES)
     file.seek(size)
     if size != int.from_bytes(file.read(), "little"):
         raise RuntimeError("the file does not have the length that it was written with")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,11 +47,9 @@ class Probing:
         return replace(self, probe_factor=self.probe_factor * factor)
 
 
-def nearest_lists(quantizer: Any, queries: Float32, probing: Probing) -> tuple[Float32, NDArray[np.int64]]:
+def nearest_lists(centroids: Centroids, queries: Float32, probing: Probing) -> tuple[Float32, NDArray[np.int64]]:
     """Inner products with the centroids and numbers of the ``nprobe`` nearest lists, both ``[q, nprobe]``."""
-    nprobe = min(math.ceil(probing.nprobe * probing.probe_factor), int(quantizer.ntotal))
-    nearness, numbers = quantizer.search(queries, nprobe)
-    return nearness, numbers
+    return centroids.nearest_of_each(queries, math.ceil(probing.nprobe * probing.probe_factor))
 
 
 def lists_within(centroids: Centroids, query: Float32, probing: Probing) -> tuple[Float32, NDArray[np.int64]]:

@@ -9,38 +9,53 @@ have drifted from what it was trained for, so that its recall falls below the ta
 from __future__ import annotations
 
 import io
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsearch.durable import Sink, bytes_checksum, durable_file, file_checksum
-from mmsearch.errors import CollectionDamagedError
+from mmsearch.durable import durable_file
 from mmsearch.indexes import (
     DISTANT_QUANTILE,
     ApproximateIndex,
     Calibration,
     Drift,
     IndexPlan,
-    StoredVectors,
+    RowsOfFile,
+    Segment,
     TrainedIndex,
     calibrate,
     calibration_queries,
     choose_code_length,
     plan_index,
+    sample_positions,
     train_and_calibrate,
+    train_index,
 )
 from mmsearch.notices import Notice, NoticeKind, index_below_recall
-from mmsearch.retrieval.store.manifest import IndexEntry, Manifest
-from mmsearch.retrieval.store.remote import at_hand
+from mmsearch.retrieval.store.manifest import IndexEntry
 from mmsearch.retrieval.store.snapshot import Rows, Snapshot
 from mmsearch.retrieval.store.writer import Writer, merges_due
 from mmsearch.retrieval.upkeep.index_files import IndexFacts, latest_recall, read_all_facts
-from mmsearch.types import Modality, Space
+from mmsearch.retrieval.upkeep.index_job import (
+    INDEX,
+    TEXT_QUERIES,
+    TRAINED,
+    IndexJob,
+    NewSegment,
+    Write,
+    copy_file,
+    last_covered,
+    merged_facts,
+    publish,
+    requested_index,
+    write_bytes,
+)
+from mmsearch.retrieval.upkeep.index_parts import PART_ROWS, PartMaker, UnfinishedFiles, unfinished_files
+from mmsearch.types import Modality
 
 TAIL_ROWS = 512
 """Rows that no segment covers are scanned up to this many; each hundred takes a tenth of a millisecond."""
@@ -58,94 +73,13 @@ DISTANT_SHARE = 5 * DISTANT_QUANTILE
 """Recall is measured again at once if more than this share of added rows is distant from the centroids."""
 
 _MIN_DRIFTED_SHARE = 0.02  # of all rows: fewer added rows say nothing about drift
-_INDEX, _TRAINED, _TEXT_QUERIES, _FACTS = ".faiss", ".trained", ".texts.npy", ".json"
+_KEPT = (TRAINED, TEXT_QUERIES)  # files of the first segment that stay what they are when it is merged
 
 Planner = Callable[..., IndexPlan]
 """A partial `plan_index` for the rows of a modality; `choose_code_length` completes it."""
 
 LoadTextQueries = Callable[[], NDArray[np.float32] | None]
 """Embeds the text queries that an index is built with, float32 ``[q, dim]``; returns None if there are none."""
-
-Write = Callable[[Sink], object]
-
-
-@dataclass(frozen=True, slots=True)
-class IndexJob:
-    """The index of a (space, modality) that is brought up to date.
-
-    ``memory`` (bytes) and ``threads`` bound the work; None for the defaults of `build_index`.
-    """
-
-    writer: Writer
-    space: Space
-    modality: Modality
-    memory: int | None = None
-    threads: int | None = None
-
-    @property
-    def root(self) -> Path:
-        """The folder of the collection."""
-        return self.writer.root
-
-    @property
-    def entries(self) -> list[IndexEntry]:
-        """The segments in the manifest, in order."""
-        return self.writer.manifest.indexes_of(self.space.key, self.modality)
-
-    @property
-    def can_be_extended(self) -> bool:
-        """Whether the trained index was stored, so that later rows can be encoded."""
-        return bool(self.entries) and _TRAINED in self.entries[0].checksums
-
-    @property
-    def target(self) -> float:
-        """The recall@10 to reach."""
-        return self.writer.manifest.settings.recall
-
-    def path(self, entry: IndexEntry, ending: str = _INDEX) -> Path:
-        """The path of one of a segment's files."""
-        return at_hand(self.root, f"{entry.path}{ending}")
-
-    def read(self, entry: IndexEntry, ending: str) -> bytes:
-        """The bytes of one of a segment's files.
-
-        Raises:
-            CollectionDamagedError: the file is gone, or differs from its checksum.
-        """
-        path = self.root / f"{entry.path}{ending}"
-        try:
-            data = self.path(entry, ending).read_bytes()
-        except FileNotFoundError as error:
-            raise CollectionDamagedError(f"{path} is missing") from error
-        if bytes_checksum(data) != entry.checksums[ending]:
-            raise CollectionDamagedError(f"{path} is damaged")
-        return data
-
-    def load_trained(self) -> TrainedIndex:
-        """The trained index, without rows."""
-        return TrainedIndex.load(self.path(self.entries[0], _TRAINED))
-
-    def rows(self) -> Rows:
-        """The rows of the modality, as the manifest names them now."""
-        return Snapshot(self.root, self.writer.manifest).rows(self.space.key, self.modality)
-
-    def vectors(self, rows: Rows, start: int = 0) -> tuple[StoredVectors, NDArray[np.int64]]:
-        """Vectors and ids of the rows from position ``start`` on."""
-        blocks = rows.vector_blocks
-        starts = np.cumsum([0] + [len(block) for block in blocks])
-        cuts = zip(blocks, np.maximum(start - starts, 0).tolist(), strict=False)
-        kept = [block[cut:] if cut else block for block, cut in cuts if cut < len(block)]
-        return StoredVectors(kept, self.space.dim), rows.ids[start:]
-
-
-@dataclass(frozen=True, slots=True)
-class _NewSegment:
-    """A segment to publish: what writes its files by ending, its facts, its rows, and the last id that it covers."""
-
-    files: Mapping[str, Write]
-    facts: IndexFacts
-    rows: int
-    covers_to: int
 
 
 def update_index(job: IndexJob, text_queries: LoadTextQueries) -> list[Notice]:
@@ -164,7 +98,7 @@ def update_index(job: IndexJob, text_queries: LoadTextQueries) -> list[Notice]:
     if planner().kind == "exact":
         drop_index(job.writer, job.space.key, job.modality)
         return []
-    if not entries or entries[0].requested != _requested(job.writer.manifest):
+    if not entries or entries[0].requested != requested_index(job.writer.manifest):
         return _build(job, rows, planner, text_queries)
     covered = int(np.searchsorted(rows.ids, entries[-1].covers_to, side="right"))
     if not job.can_be_extended:
@@ -183,21 +117,24 @@ def merge_segments(job: IndexJob, *, all_of_them: bool = False) -> None:
     All segments are merged into the first one if they outweigh it, or with ``all_of_them``. The files of the old
     segments stay until the manifest names the new one.
     """
+    if not can_be_merged(job):
+        return
     dead = Snapshot(job.root, job.writer.manifest).deleted_ids
     rows = job.rows()
     first, *later = job.entries
     indexed = first.rows + sum(entry.rows for entry in later)
     outweighed = sum(entry.rows for entry in later) > first.rows or indexed > 2 * rows.live_count
     if outweighed or (all_of_them and (later or indexed > rows.live_count)):
-        _merge_all(job, dead)
+        _merge(job, job.entries, dead)
         return
     while due := merges_due(job.entries[1:]):
-        trained = job.load_trained()
         for entries in due:
-            merged = trained.merge([job.path(entry) for entry in entries], dead)
-            facts = _merged_facts(entries, read_all_facts(job.root, entries))
-            segment = _NewSegment({_INDEX: merged.save}, facts, len(merged), _covers_to(entries))
-            _publish(job, segment, replaced=entries)
+            _merge(job, entries, dead)
+
+
+def can_be_merged(job: IndexJob) -> bool:
+    """Whether the segments can be merged: those of codes with a layout that is not known are left alone."""
+    return job.load_trained().list_files.can_be_merged
 
 
 def drop_index(writer: Writer, space: str, modality: Modality) -> None:
@@ -211,17 +148,71 @@ def _build(job: IndexJob, rows: Rows, planner: Planner, text_queries: LoadTextQu
     vectors, ids = job.vectors(rows)
     texts = text_queries()
     plan = choose_code_length(planner, vectors, texts)
+    if len(rows) > PART_ROWS and plan.has_lists:
+        return _build_in_parts(job, rows, plan, texts)
     approximate, calibration = train_and_calibrate(
         vectors, ids, plan, text_queries=texts, recall=job.target, threads=job.threads
     )
-    facts = IndexFacts(job.space, plan, calibration=calibration, measured_rows=len(rows))
-    files: dict[str, Write] = {_INDEX: approximate.save}
+    files: dict[str, Write] = {INDEX: approximate.save}
     if approximate.is_extendable:
-        files[_TRAINED] = approximate.save_trained
+        files[TRAINED] = approximate.save_trained
+    return _publish_first(job, rows, plan, approximate, calibration, texts, files)
+
+
+def _build_in_parts(job: IndexJob, rows: Rows, plan: IndexPlan, texts: NDArray[np.float32] | None) -> list[Notice]:
+    """Train on a sample, encode the rows in parts, and merge these, so that memory holds one part at a time."""
+    vectors, _ = job.vectors(rows)
+    sample = vectors.sample_float32(sample_positions(len(vectors), plan.train_rows, seed=0))
+    trained = train_index(sample, plan, text_queries=texts, threads=job.threads)
+    del sample
+    with unfinished_files(job.folder) as unfinished:
+        path = unfinished.new(TRAINED)
+        trained.save(path)
+        maker = PartMaker(path, job.parallel, unfinished)
+        parts = maker.encode(job.root, job.space.key, job.modality, 0, len(rows), job.threads)
+        return publish_ranges(job, plan, path, maker.merge(parts, np.empty(0, np.int64)), unfinished, texts)
+
+
+def publish_ranges(
+    job: IndexJob,
+    plan: IndexPlan,
+    trained: Path,
+    ranges: Sequence[Path],
+    unfinished: UnfinishedFiles,
+    texts: NDArray[np.float32] | None,
+) -> list[Notice]:
+    """Join merged lists that hold all rows to a new index, calibrate it, and put it in the place of the old one.
+
+    Calibration holds the finished index in memory, as searches will.
+    """
+    rows, whole = job.rows(), unfinished.new(INDEX)
+    vectors, ids = job.vectors(rows)
+    with durable_file(whole, sync_folder=False) as sink:
+        TrainedIndex.load(trained).list_files.join(ranges, sink, whole=True)
+    approximate = ApproximateIndex.load(whole)
+    queries = calibration_queries(vectors, texts)
+    calibration = calibrate(approximate, vectors, ids, queries, target=job.target, threads=job.threads)
+    files: dict[str, Write] = {INDEX: partial(copy_file, whole), TRAINED: partial(copy_file, trained)}
+    return _publish_first(job, rows, plan, approximate, calibration, texts, files)
+
+
+def _publish_first(
+    job: IndexJob,
+    rows: Rows,
+    plan: IndexPlan,
+    approximate: ApproximateIndex,
+    calibration: Calibration,
+    texts: NDArray[np.float32] | None,
+    files: dict[str, Write],
+) -> list[Notice]:
+    """Put a new index, written by ``files``, in the place of the old one; one that was trained with ``texts``."""
+    facts = IndexFacts(job.space, plan, calibration=calibration, measured_rows=len(rows))
+    if TRAINED in files:
+        vectors, _ = job.vectors(rows)
         facts = replace(facts, distant_threshold=Drift.measure(approximate, vectors).distant_threshold)
         if texts is not None:
-            files[_TEXT_QUERIES] = lambda sink: np.save(sink, np.asarray(texts, np.float16))
-    _publish(job, _NewSegment(files, facts, len(rows), int(rows.ids[-1])), replaced=job.entries)
+            files[TEXT_QUERIES] = lambda sink: np.save(sink, np.asarray(texts, np.float16))
+    publish(job, NewSegment(files, facts, len(rows), int(rows.ids[-1])), replaced=job.entries)
     return [] if calibration.reached else [index_below_recall(job.modality, job.target, calibration.recall)]
 
 
@@ -236,7 +227,7 @@ def _extend(job: IndexJob, rows: Rows, covered: int, planner: Planner, text_quer
     trained = job.load_trained()
     vectors, ids = job.vectors(rows, covered)
     share = Drift(first.distant_threshold).distant_share(trained, vectors)
-    segment = trained.encode(vectors, ids, threads=job.threads)
+    segment = _encode(job, trained, rows, covered)
     facts = IndexFacts(job.space, first.plan, rows=len(ids), distant_share=share)
     notices: list[Notice] = []
     drifted = share > DISTANT_SHARE and len(ids) > _MIN_DRIFTED_SHARE * len(rows)
@@ -253,8 +244,20 @@ def _extend(job: IndexJob, rows: Rows, covered: int, planner: Planner, text_quer
         if drifted:
             values = {"modality": job.modality, "far_share": share, "recall": dict(calibration.recall)}
             notices = [Notice(NoticeKind.INDEX_MEASURED_ANEW, values)]
-    _publish(job, _NewSegment({_INDEX: segment.save}, facts, len(ids), int(ids[-1])))
+    publish(job, NewSegment({INDEX: segment.save}, facts, len(ids), int(ids[-1])))
     return notices
+
+
+def _encode(job: IndexJob, trained: TrainedIndex, rows: Rows, start: int) -> Segment:
+    """The rows from position ``start`` on; in parts where they are many."""
+    if len(rows) - start <= PART_ROWS // (2 if job.parallel > 1 else 1) or not trained.list_files.can_be_merged:
+        return trained.encode(*job.vectors(rows, start), threads=job.threads)
+    with job.part_maker() as maker, unfinished_files(job.folder) as unfinished:
+        parts = maker.encode(job.root, job.space.key, job.modality, start, len(rows), job.threads)
+        joined = unfinished.new(INDEX)
+        with durable_file(joined, sync_folder=False) as sink:
+            maker.list_files.join(maker.merge(parts, np.empty(0, np.int64)), sink, whole=False)
+        return trained.read(joined)
 
 
 def _calibrate_again(job: IndexJob, rows: Rows, index: ApproximateIndex) -> Calibration:
@@ -262,78 +265,23 @@ def _calibrate_again(job: IndexJob, rows: Rows, index: ApproximateIndex) -> Cali
     vectors, ids = job.vectors(rows)
     first = job.entries[0]
     texts = None
-    if _TEXT_QUERIES in first.checksums:
-        texts = np.load(io.BytesIO(job.read(first, _TEXT_QUERIES)), allow_pickle=False).astype(np.float32)
+    if TEXT_QUERIES in first.checksums:
+        texts = np.load(io.BytesIO(job.read(first, TEXT_QUERIES)), allow_pickle=False).astype(np.float32)
     queries = calibration_queries(vectors, texts)
     return calibrate(index, vectors, ids, queries, target=job.target, threads=job.threads)
 
 
-def _merge_all(job: IndexJob, dead: NDArray[np.int64]) -> None:
-    """Merge all segments into the first one, which keeps its trained index and text queries."""
-    entries = job.entries
-    first, *later = entries
-    kept = {ending: job.read(first, ending) for ending in (_TRAINED, _TEXT_QUERIES) if ending in first.checksums}
-    index = ApproximateIndex.load(job.path(first), [job.path(entry) for entry in later], mapped=False)
-    index.merge_segments(dead)
-    files: dict[str, Write] = {_INDEX: index.save}
-    files |= {ending: partial(_write_bytes, data) for ending, data in kept.items()}
+def _merge(job: IndexJob, entries: Sequence[IndexEntry], dead: NDArray[np.int64]) -> None:
+    """Merge segments without the rows ``dead``; if the first is one, the new one gets its other files too."""
+    whole = entries[0] == job.entries[0]
     all_facts = read_all_facts(job.root, entries)
-    facts = replace(_merged_facts(entries, all_facts), distant_threshold=all_facts[0].distant_threshold)
-    _publish(job, _NewSegment(files, facts, len(index), _covers_to(entries)), replaced=entries)
-
-
-def _merged_facts(entries: Sequence[IndexEntry], all_facts: Sequence[IndexFacts]) -> IndexFacts:
-    """The facts of merged segments: the newest calibration among them, and the distant share of all their rows."""
-    merged = replace(all_facts[-1], rows=sum(entry.rows for entry in entries), distant_threshold=None)
-    for facts in all_facts:
-        if facts.calibration is not None:
-            merged = replace(merged, calibration=facts.calibration, measured_rows=facts.measured_rows)
-    shares = [
-        (entry.rows, facts.distant_share)
-        for entry, facts in zip(entries, all_facts, strict=True)
-        if facts.distant_share is not None
-    ]
-    if shares:
-        share = sum(rows * share for rows, share in shares) / max(sum(rows for rows, _ in shares), 1)
-        merged = replace(merged, distant_share=share)
-    return merged
-
-
-def _covers_to(entries: Sequence[IndexEntry]) -> int:
-    return max(entry.covers_to for entry in entries)
-
-
-def _publish(job: IndexJob, segment: _NewSegment, *, replaced: Sequence[IndexEntry] = ()) -> None:
-    """Write the files of a segment, then name it in the manifest instead of the ``replaced`` ones."""
-    writer = job.writer
-    stem, manifest = writer.new_path(writer.manifest, f"indexes/{job.space.key}/{job.modality}", "")
-    facts = (json.dumps(segment.facts.to_json(), indent=1) + "\n").encode()
-    files: dict[str, Write] = {**segment.files, _FACTS: partial(_write_bytes, facts)}
-    checksums = {}
-    for ending, write in files.items():
-        path = writer.root / f"{stem}{ending}"
-        with durable_file(path) as sink:
-            write(sink)
-        checksums[ending] = file_checksum(path)
-    entry = IndexEntry(
-        path=stem,
-        space=job.space.key,
-        modality=job.modality,
-        rows=segment.rows,
-        covers_to=segment.covers_to,
-        requested=_requested(manifest),
-        checksums=checksums,
-    )
-    gone = {one.path for one in replaced}
-    kept = [one for one in manifest.indexes if one.path not in gone]
-    ordered = sorted([*kept, entry], key=lambda one: (one.space, one.modality, one.covers_to))
-    writer.publish(replace(manifest, indexes=tuple(ordered)))
-
-
-def _write_bytes(data: bytes, sink: Sink) -> None:
-    sink.write(data)
-
-
-def _requested(manifest: Manifest) -> str:
-    """What an index was built for: with another kind or recall target it is built again."""
-    return f"{manifest.settings.index} recall {manifest.settings.recall:g}"
+    facts = merged_facts(entries, all_facts)
+    with job.part_maker() as maker:
+        ranges = maker.merge([RowsOfFile(job.path(entry)) for entry in entries], dead)
+        files: dict[str, Write] = {INDEX: partial(maker.list_files.join, ranges, whole=whole)}
+        if whole:
+            kept = {ending: job.read(entries[0], ending) for ending in _KEPT if ending in entries[0].checksums}
+            files |= {ending: partial(write_bytes, data) for ending, data in kept.items()}
+            facts = replace(facts, distant_threshold=all_facts[0].distant_threshold)
+        segment = NewSegment(files, facts, maker.list_files.count(ranges), last_covered(entries))
+        publish(job, segment, replaced=entries)

@@ -20,7 +20,14 @@ from mmsearch.notices import Notice
 from mmsearch.retrieval.store.manifest import MatchSampleEntry
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.writer import Writer, merges_due
-from mmsearch.retrieval.upkeep.index_builder import IndexJob, LoadTextQueries, drop_index, merge_segments, update_index
+from mmsearch.retrieval.upkeep.index_builder import (
+    LoadTextQueries,
+    can_be_merged,
+    drop_index,
+    merge_segments,
+    update_index,
+)
+from mmsearch.retrieval.upkeep.index_job import IndexJob
 from mmsearch.retrieval.upkeep.lexical_builder import update_words
 from mmsearch.retrieval.upkeep.probe_texts import make_probe_texts
 from mmsearch.types import Modality, Space
@@ -38,6 +45,7 @@ def maintain(
     memory: int | None = None,
     threads: int | None = None,
     embed: EmbedTexts | None = None,
+    parallel: int = 1,
 ) -> list[Notice]:
     """Merge small shards, then bring the match samples and indexes of a space up to date; returns notices for the user.
 
@@ -47,6 +55,7 @@ def maintain(
         memory: bytes for building indexes; default a quarter of the free memory.
         threads: for building indexes, at most; default one for each processor.
         embed: embeds the probe texts that indexes are calibrated with; None for a space without a text encoder.
+        parallel: processes that encode and merge at a time.
     """
     notices: list[Notice] = []
     for modality in writer.manifest.modalities(space.key):
@@ -55,7 +64,7 @@ def maintain(
         snapshot = Snapshot(writer.root, writer.manifest)
         update_words(writer, space.key, modality)
         text_queries = _text_queries(snapshot, space, modality, embed)
-        notices += update_index(IndexJob(writer, space, modality, memory, threads), text_queries)
+        notices += update_index(IndexJob(writer, space, modality, memory, threads, parallel), text_queries)
     return notices
 
 
@@ -67,26 +76,32 @@ def merge_small_shards(writer: Writer, space: str, modality: Modality) -> None:
             writer.merge(entries, deleted)
 
 
-def compact(writer: Writer) -> None:
+def compact(writer: Writer, *, parallel: int = 1) -> None:
     """Leave one shard and one index segment for each (space, modality), without deleted rows and tombstones.
 
-    Facts that were changed later are moved into the shards.
+    Facts that were changed later are moved into the shards. ``parallel`` processes merge and encode the index.
     """
     snapshot = Snapshot(writer.root, writer.manifest)
     deleted = snapshot.deleted_ids
     for key, space in writer.manifest.spaces.items():
         for modality in writer.manifest.modalities(key):
-            job = IndexJob(writer, space, modality)
-            if job.entries and job.can_be_extended:
-                merge_segments(job, all_of_them=True)
-            elif job.rows().live is not None:
+            job = IndexJob(writer, space, modality, parallel=parallel)
+            if not _can_be_merged(job) and job.rows().live is not None:
                 drop_index(writer, key, modality)  # `maintain` builds it again without the dead rows
             entries = writer.manifest.shards_of(key, modality)
             if len(entries) > 1 or len(deleted) or snapshot.fact_updates.touches(snapshot.rows(key, modality).ids):
                 writer.merge(entries, deleted)
             update_words(writer, key, modality, whole=True)
-        maintain(writer, space)
+        maintain(writer, space, parallel=parallel)  # encodes what no segment covers
+        for modality in writer.manifest.modalities(key):
+            job = IndexJob(writer, space, modality, parallel=parallel)
+            if _can_be_merged(job):
+                merge_segments(job, all_of_them=True)
     writer.publish(replace(writer.manifest, tombstones=(), fact_updates=()))
+
+
+def _can_be_merged(job: IndexJob) -> bool:
+    return job.can_be_extended and can_be_merged(job)
 
 
 def _update_match_sample(writer: Writer, space: Space, modality: Modality) -> None:

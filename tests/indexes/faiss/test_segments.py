@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mmsearch.durable import durable_file
 from mmsearch.errors import CollectionDamagedError
+from mmsearch.indexes import RowsOfFile, train_index
 from mmsearch.indexes.faiss.approximate import ApproximateIndex
 from mmsearch.indexes.faiss.probing import Probing
 from mmsearch.indexes.faiss.segments import Drift, TrainedIndex
@@ -25,6 +29,8 @@ FACTORIES = [
     "rabitq",
     "IVF8,RaBitQ4",
     "PCA12,IVF8,SQ8",
+    "QW,IVF8(IVF4,Flat),PQ8x4fsr",
+    "IVF8(IVF4,Flat),RaBitQ",
 ]
 EARLY, LATE, DIM, ALL_LISTS = 600, 300, 16, Probing(10_000)
 
@@ -49,6 +55,15 @@ class Parts:
         path = self.folder / f"{start}.faiss"
         self.trained().encode(as_stored_vectors(self.rows[start:stop]), self.ids[start:stop]).save(path)
         return path
+
+    def merged(self, paths: list[Path], dead: np.ndarray, *, whole: bool = False) -> Path:
+        """Merge files of the index, or of some segments, into a new file."""
+        list_files = self.trained().list_files
+        list_files.merge([RowsOfFile(path) for path in paths], 0, list_files.lists, dead, self.folder / "lists")
+        target = self.folder / "merged.faiss"
+        with durable_file(target) as sink:
+            list_files.join([self.folder / "lists"], sink, whole=whole)
+        return target
 
 
 @pytest.fixture
@@ -103,10 +118,9 @@ def test_merging_keeps_the_living_and_drops_the_dead(factory: str, parts: Callab
     made = parts(factory)
     later = [made.later(600, 700), made.later(700, 800), made.later(800, 900)]
     dead = made.ids[650:750]
-    merged = made.trained().merge(later, dead)
-    assert len(merged) == 200
-    merged.save(made.folder / "merged.faiss")
-    index = ApproximateIndex.load(made.folder / "first.faiss", [made.folder / "merged.faiss"])
+    merged = made.merged(later, dead)
+    assert len(made.trained().read(merged)) == 200
+    index = ApproximateIndex.load(made.folder / "first.faiss", [merged])
     proposed = index.candidates(made.rows[600:900].astype(np.float32), 60, ALL_LISTS)
     assert not np.any(np.isin(proposed, dead))
     assert finds(index, made, 750, 900) > 0.98
@@ -117,11 +131,7 @@ def test_all_segments_merge_into_the_first(factory: str, parts: Callable[[str], 
     made = parts(factory)
     dead = made.ids[[3, 650]]
     later = [made.later(600, 700), made.later(700, 900)]
-    whole = ApproximateIndex.load(made.folder / "first.faiss", later, mapped=False)
-    whole.merge_segments(dead)
-    assert len(whole) == 898
-    whole.save(made.folder / "whole.faiss")
-    index = ApproximateIndex.load(made.folder / "whole.faiss")
+    index = ApproximateIndex.load(made.merged([made.folder / "first.faiss", *later], dead, whole=True))
     assert len(index) == 898
     assert finds(index, made, 700, 900) > 0.98
     proposed = index.candidates(made.rows.astype(np.float32), 60, ALL_LISTS)
@@ -163,8 +173,31 @@ def test_a_trained_index_encodes_each_segment_by_itself(parts: Callable[[str], P
     assert [len(segment) for segment in segments] == [100, 50]
 
 
-def test_segments_of_a_mapped_index_are_not_merged(parts: Callable[[str], Parts]) -> None:
-    made = parts("IVF8,SQ8")
-    index = ApproximateIndex.load(made.folder / "first.faiss", [made.later(600, 700)])
-    with pytest.raises(RuntimeError, match="unmapped"):
-        index.merge_segments(np.empty(0, np.int64))
+@pytest.mark.parametrize("factory", ["QW,IVF8(IVF4,Flat),PQ8x4fsr", "IVF8,RaBitQ4"])
+def test_a_trained_index_and_rows_make_the_same_segment_wherever_they_are_encoded(
+    factory: str, parts: Callable[[str], Parts], tmp_path: Path
+) -> None:
+    """A worker needs the file of the trained index and its rows; nothing else, and no other worker, has a say."""
+    made = parts(factory)
+    script = (
+        "import sys, numpy as np; from pathlib import Path; from mmsearch.indexes import StoredVectors, TrainedIndex\n"
+        "trained, rows, ids, target = map(Path, sys.argv[1:]); rows = np.load(rows)\n"
+        "TrainedIndex.load(trained).encode(StoredVectors([rows], rows.shape[1]), np.load(ids), threads=1).save(target)"
+    )
+    np.save(tmp_path / "rows.npy", made.rows[600:700])
+    np.save(tmp_path / "ids.npy", made.ids[600:700])
+    there = tmp_path / "there.faiss"
+    names = [tmp_path / name for name in ("trained.faiss", "rows.npy", "ids.npy")]
+    subprocess.run([sys.executable, "-c", script, *names, there], check=True)
+    assert there.read_bytes() == made.later(600, 700).read_bytes()
+
+
+def test_training_from_the_same_sample_and_seed_makes_the_same_index(unit_rows: Callable[..., np.ndarray]) -> None:
+    plan = plan_index(EARLY, DIM, requested="QW,IVF16(IVF4,Flat),PQ8x4fsr")
+    sample = unit_rows(EARLY, DIM)
+    first, again, other = (train_index(sample, plan, seed=seed, threads=1) for seed in (1, 1, 2))
+    encoded = [
+        trained.encode(as_stored_vectors(sample), np.arange(EARLY), threads=1) for trained in (first, again, other)
+    ]
+    sizes = [[one.inverted_file.invlists.list_size(n) for n in range(16)] for one in encoded]
+    assert sizes[0] == sizes[1] != sizes[2]

@@ -13,7 +13,8 @@ import pytest
 from mmsearch import Collection
 from mmsearch.durable import file_checksum
 from mmsearch.errors import CollectionDamagedError, Hint, HintKind, SpaceMismatchError
-from mmsearch.indexes import TEXT_QUERY_COUNT, ApproximateIndex
+from mmsearch.indexes import TEXT_QUERY_COUNT
+from mmsearch.indexes.faiss.list_files import ListFiles
 from mmsearch.retrieval.store.writer import open_writer
 from mmsearch.retrieval.upkeep import index_builder, maintain
 from mmsearch.types import Space
@@ -199,10 +200,10 @@ def test_a_crash_while_merging_leaves_the_old_segments(made: Collection, monkeyp
     add(made, clustered(800, seed=1))
     before, held = made.manifest, files_of(made)
 
-    def crash(*_: object) -> None:
+    def crash(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ApproximateIndex, "save", crash)
+    monkeypatch.setattr(ListFiles, "join", crash)
     with pytest.raises(KeyboardInterrupt):
         made.compact()
     monkeypatch.undo()
