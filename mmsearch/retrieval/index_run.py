@@ -69,7 +69,11 @@ def check_first_run(request: IndexRequest) -> None:
     """
     checked_patterns(request.options.exclude, ())
     changed_settings(IndexSettings(), request.index, request.recall)
-    plain, _ = split_paths(request.paths)
+    plain, sources = split_paths(request.paths)
+    if sources:
+        from mmsearch.retrieval.ingest.parts.index_sources import check_sources
+
+        check_sources(sources)
     for path in missing_paths([on_disk(path) or path for path in absolute(plain)]):
         raise no_such_path_error(path)
 

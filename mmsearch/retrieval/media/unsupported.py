@@ -166,7 +166,7 @@ def unread_reason(head: bytes, extension: str) -> str | None:
     if head[:2] == b"MZ" and b"\x00" in head[:64]:
         return "a Windows program"
     if head[257:262] == b"ustar":
-        return "a tar archive: not looked into"
+        return "a tar archive: not looked into unless it is named"
     if head[60:68] in (b"BOOKMOBI", b"TEXtREAd"):
         return f"an e-book: {_NOT_YET}"
     return None
@@ -176,7 +176,7 @@ def _in_zip(extension: str) -> str:
     """What a ZIP file is that is no document that is read."""
     if extension in _DOCUMENTS:
         return f"{_DOCUMENTS[extension]}: {_NOT_YET}"
-    return "a ZIP archive: not looked into"
+    return "a ZIP archive: not looked into unless it is named"
 
 
 def pointer_reason(head: bytes) -> str | None:

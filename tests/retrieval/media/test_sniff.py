@@ -365,8 +365,8 @@ def test_documents_are_recognised_by_what_is_in_them_or_by_their_endings(head: b
 @pytest.mark.parametrize(
     ("head", "name", "reason"),
     [
-        (ZIP + b"holiday.jpg", "a.zip", "a ZIP archive: not looked into"),
-        (ZIP + b"src/word/a.txt", "a.zip", "a ZIP archive: not looked into"),
+        (ZIP + b"holiday.jpg", "a.zip", "a ZIP archive: not looked into unless it is named"),
+        (ZIP + b"src/word/a.txt", "a.zip", "a ZIP archive: not looked into unless it is named"),
         (ZIP + b"Index/Document.iwa", "a.pages", "a Pages document: not read yet"),
         (OLE, "a.doc", "an old Word document: not read yet"),
         (OLE, "a", "an old Office document: not read yet"),
@@ -374,7 +374,7 @@ def test_documents_are_recognised_by_what_is_in_them_or_by_their_endings(head: b
         (OLE + "EncryptedPackage".encode("utf-16-le"), "a", "an encrypted Office document: it needs a password"),
         (b"\x1f\x8b\x08\0", "a.gz", "a gzip archive: not looked into"),
         (b"7z\xbc\xaf\x27\x1c", "a.7z", "a 7z archive: not looked into"),
-        (bytes(257) + b"ustar\0" + bytes(9), "a.tar", "a tar archive: not looked into"),
+        (bytes(257) + b"ustar\0" + bytes(9), "a.tar", "a tar archive: not looked into unless it is named"),
         (b"SQLite format 3\0", "a.db", "an SQLite database"),
         (b"MZ\x90\0\3\0", "a.exe", "a Windows program"),
         (b"\x7fELF\2\1\1\0", "a", "a program (ELF)"),

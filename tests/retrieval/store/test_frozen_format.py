@@ -12,9 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmsearch import Collection
+from mmsearch import Collection, SourcePart
+from mmsearch.retrieval.ingest.parts.adopt import adopt_parts
+from mmsearch.retrieval.ingest.parts.embed_parts import PartResult
+from mmsearch.retrieval.ingest.parts.part_store import PartStore
+from mmsearch.retrieval.ingest.stored_files import StoredRows
 from mmsearch.retrieval.store.manifest import load_manifest
 from mmsearch.retrieval.store.snapshot import Snapshot
+from mmsearch.retrieval.store.writer import open_writer
+from mmsearch.retrieval.upkeep.maintain import maintain
+from mmsearch.types import Facts, Item
 
 FROZEN = Path(__file__).parent / "frozen"
 ROWS, DIM = 80, 8
@@ -77,5 +84,38 @@ def freeze(folder: Path) -> None:
     made.remove(["/frozen/13.jpg"])
 
 
+def freeze_parts(folder: Path) -> None:
+    """Format 2: the pictures lie in a shard of a part, whose ids the manifest shifts."""
+    made = Collection.create(folder, model=None, index="IVF2,SQ8")
+    texts = [f"passage {number}" for number in range(ROWS)]
+    made.add(rows(1), paths=[f"/frozen/{n}.txt" for n in range(ROWS)], modality="text", texts=texts, space="frozen")
+    space = next(iter(made.manifest.spaces.values()))
+    items = [
+        Item(
+            b"/frozen/%d.jpg" % n,
+            n.to_bytes(16, "big"),
+            1,
+            1,
+            "image",
+            facts=Facts(width=n + 100),
+            source=b"/frozen.tar",
+        )
+        for n in range(ROWS)
+    ]
+    stored = [StoredRows(space, "image", [item], row[None]) for item, row in zip(items, unit(rows()), strict=True)]
+    result = PartResult(SourcePart("/frozen.tar", 1, "1"), {n: [one] for n, one in enumerate(stored)}, items=ROWS)
+    record = PartStore(str(folder)).write("0" * 32, "1" * 32, result, {"image": space})
+    with open_writer(folder) as writer:
+        adopt_parts(writer, [record])
+        maintain(writer, space)
+    made.reopen()
+    made.remove(["/frozen/13.jpg"])
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
+
+
 if __name__ == "__main__":
-    freeze(Path(sys.argv[1]))
+    freeze(Path(sys.argv[1]) / "format-1")
+    freeze_parts(Path(sys.argv[1]) / "format-2")

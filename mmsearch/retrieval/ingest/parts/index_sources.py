@@ -121,6 +121,23 @@ def find_parts(
     return found
 
 
+def check_sources(sources: Sequence[str | Source]) -> None:
+    """Check that sources are there, before anything is made for them: of a range of addresses, the first and all files.
+
+    Raises:
+        UsageError: one is not there, or cannot be read.
+    """
+    for given in sources:
+        addresses = expanded(given) if isinstance(given, str) else []
+        for address in addresses:
+            if not is_remote(address) and not os.path.exists(address):
+                raise UsageError(f"there is no {address}")
+        try:
+            next(iter((open_source(addresses[0]) if isinstance(given, str) else given).parts()), None)
+        except MMSearchError as error:
+            raise UsageError(str(error), hint=error.hint) from error
+
+
 def open_source(address: str, text_column: str | None = None) -> Source:
     """The source at an address without ranges; the files of a folder are those that a scan finds in it."""
     return source_of(address, text_column, list_folder=scanned_files)
