@@ -345,22 +345,24 @@ class CollectionQueries:
         )
         return similar_rows(self._session, row_id, options)
 
-    def evaluate(self, pairs: str | os.PathLike[str], *, pool: str = "collection") -> Scores:
+    def evaluate(self, pairs: str | os.PathLike[str] | None = None, *, pool: str = "collection") -> Scores:
         """Measure recall@k, MRR and mAP of the collection's models and indexes on queries with known answers.
 
         Lines without an answer say how good the levels are (`Scores.levels`): AUROC and expected calibration error.
 
         Args:
             pairs: a file of JSON lines such as ``{"query": "a dog", "relevant": ["1.jpg"]}``, paths relative to it, and
-                ``{"query": "a zebra", "relevant": []}`` for what is not in the collection.
+                ``{"query": "a zebra", "relevant": []}`` for what is not in the collection. None: each caption of the
+                collection asks for the picture, sound or film that it came with, and they ask for their captions; of
+                more than 10,000 captions as many are drawn.
             pool: ``collection`` ranks all files of the relevant files' modality, ``pairs`` only those of the pairs.
 
         Raises:
-            UsageError: the file is not valid, or none of its files is in the collection.
+            UsageError: the file is not valid, none of its files is in the collection, or there are no captions.
         """
         from mmsearch.retrieval.evaluation.evaluate import evaluate_session
 
-        return evaluate_session(self._session, Path(pairs), pool=pool)
+        return evaluate_session(self._session, None if pairs is None else Path(pairs), pool=pool)
 
     def calibrate(self, pairs: str | os.PathLike[str] | None = None) -> Calibrated:
         """Fit levels on this collection, so that `Hit.level` is known for its models and fits its contents.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mmsearch import UsageError
 from mmsearch.cli import completers
 from mmsearch.cli.hints import with_hint
 from mmsearch.cli.options import collection_path, command, common_options
@@ -35,10 +36,18 @@ LEVEL_SOURCES = {"catalogue": "measured for the model", "pairs": "from own pairs
     is_flag=True,
     help="Fit levels (strong, likely, weak) on PAIRS, or on the collection's texts and pictures, and keep them.",
 )
+@click.option("--captions", is_flag=True, help="Take the collection's captions as PAIRS.")
 @common_options
 @command
 def evaluate(
-    pairs: Path | None, pool: str, calibrate: bool, collection: Path | None, as_json: bool, quiet: bool, verbose: bool
+    pairs: Path | None,
+    pool: str,
+    calibrate: bool,
+    captions: bool,
+    collection: Path | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
 ) -> None:
     """Measure recall@k, MRR and mAP of the collection's models and index on pairs of yours, in both directions.
 
@@ -48,13 +57,14 @@ def evaluate(
     """
     from mmsearch import Collection
 
-    if pairs is None and not calibrate:
+    if captions and (calibrate or pairs is not None):
+        raise UsageError("--captions stands for PAIRS, and fits no levels: leave out PAIRS and --calibrate")
+    if pairs is None and not (calibrate or captions):
         raise click.MissingParameter(ctx=click.get_current_context(), param_hint="'PAIRS'", param_type="argument")
     with Collection.open(collection_path(collection)) as opened:
         if calibrate:
             _print_calibrated(opened.calibrate(pairs), as_json)
         else:
-            assert pairs is not None
             _print_scores(opened.evaluate(pairs, pool=pool), as_json)
 
 

@@ -20,6 +20,7 @@ from mmsearch.errors import CannotEmbedError, Hint, HintKind, UsageError
 from mmsearch.indexes import VectorIndex, build_index
 from mmsearch.notices import Notice, NoticeKind
 from mmsearch.retrieval.encoders.protocol import Encoder
+from mmsearch.retrieval.evaluation.captions import pairs_of_captions
 from mmsearch.retrieval.evaluation.files import FilesOfSpace, Floats, embed_pairs, not_indexed
 from mmsearch.retrieval.evaluation.level_scores import LevelScores, score_levels
 from mmsearch.retrieval.evaluation.pairs import Pair, read_pairs
@@ -56,7 +57,7 @@ class Pool:
     files: int
 
 
-def evaluate_session(session: Session, path: Path, *, pool: str) -> Scores:
+def evaluate_session(session: Session, path: Path | None, *, pool: str) -> Scores:
     """`evaluate` over the spaces that queries are asked in."""
 
     def scores() -> Scores:
@@ -66,21 +67,23 @@ def evaluate_session(session: Session, path: Path, *, pool: str) -> Scores:
     return session.retrying(scores)
 
 
-def evaluate(spaces: Sequence[tuple[Searcher, Encoder | None]], path: Path, *, pool: str = "collection") -> Scores:
+def evaluate(
+    spaces: Sequence[tuple[Searcher, Encoder | None]], path: Path | None, *, pool: str = "collection"
+) -> Scores:
     """Score the spaces of a collection, each by itself, on the pairs in ``path``.
 
     Args:
         spaces: what is searched, and the space's model; None for vectors made elsewhere, which only pairs of files can
             score.
-        path: a PAIRS file.
+        path: a PAIRS file; None for the captions of the collection, which what they were given with answers.
         pool: ``collection`` ranks all files of the wanted modality, ``pairs`` only those that the pairs name.
 
     Raises:
-        UsageError: a bad PAIRS file, a bad pool, or none of the files is in the collection.
+        UsageError: a bad PAIRS file, a bad pool, none of the files is in the collection, or it has no captions.
     """
     if pool not in ("collection", "pairs"):
         raise UsageError(f"no pool {pool!r}; there are: collection, pairs")
-    pairs = read_pairs(path)
+    pairs = pairs_of_captions(searcher for searcher, _ in spaces) if path is None else read_pairs(path)
     all_files = [FilesOfSpace(searcher) for searcher, _ in spaces]
     known = {name for files in all_files for name in files.modality}
     directions: list[DirectionScores] = []
@@ -94,7 +97,10 @@ def evaluate(spaces: Sequence[tuple[Searcher, Encoder | None]], path: Path, *, p
         levels += [score_levels(searcher, asked) for asked in questions if len(asked.absent)]
     if failures and not directions:
         raise failures[0]
+    if not directions and path is None:
+        raise UsageError("the collection holds captions alone, without what they were given with")
     if not directions:
+        assert path is not None
         raise UsageError(
             f"no file that {path} names is in the collection", hint=Hint(HintKind.INDEX_FOLDER, str(path.parent))
         )

@@ -40,7 +40,12 @@ class FilesOfSpace:
             self.owner[modality] = np.array([numbers.setdefault(p, len(numbers)) for p in paths], np.int64)
             self.number[modality] = numbers
             live = rows.live
-            self.modality |= {p: modality for i, p in enumerate(paths) if live is None or live[i]}
+            found = {p: modality for i, p in enumerate(paths) if live is None or live[i]}
+            if modality == "text":  # a picture with text in it, or with a caption, is a picture
+                made_of = rows.facts(["mms_evidence"])["mms_evidence"].is_valid().to_pylist()
+                own = {p for p, of_other in zip(paths, made_of, strict=True) if not of_other}
+                found = {p: modality for p in found if p in own or p not in self.modality}
+            self.modality |= found
 
     def may_be(self, path: bytes, modality: Modality) -> bool:
         """Whether a file is of a modality. One that is not in the collection counts in every modality, as missed."""
