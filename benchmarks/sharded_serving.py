@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 import psutil
 from run import write_results
-from serve_load import Load, ask_together, posted
+from serve_load import Load, ask_together, cpu_s, posted
 
 from mmsearch import Collection
 from mmsearch.retrieval.encoders.load import load_encoder
@@ -152,9 +152,13 @@ def measured(root: Path, kind: str, options: argparse.Namespace) -> list[dict[st
         front, before = stack.enter_context(serving(root, "--of", addresses, "--late-after", "60"))
         wait_until_ready(front)
         lines = [{**about, **compared(alone, front, questions)}]
-        for clients, (server, address) in itertools.product((ALONE, MANY), (("one", alone), ("front", front))):
+        servers = {"one": (alone, [one]), "front": (front, [before, *(process for _, process in parts)])}
+        for clients, (server, (address, processes)) in itertools.product((ALONE, MANY), servers.items()):
+            start = [cpu_s(process.pid) for process in processes]
             load = asked(address, questions, clients)
-            lines.append({**about, "part": "load", "server": server, "clients": clients, **summary(load)})
+            spent = [cpu_s(process.pid) - used for process, used in zip(processes, start, strict=True)]
+            cost = {"cpu_ms": per_question(sum(spent), questions), "of_it_front_ms": per_question(spent[0], questions)}
+            lines.append({**about, "part": "load", "server": server, "clients": clients, **summary(load), **cost})
         readers_mb = [memory_mb(process) for _, process in parts]
         lines.append(
             {
@@ -166,6 +170,11 @@ def measured(root: Path, kind: str, options: argparse.Namespace) -> list[dict[st
             }
         )
     return lines
+
+
+def per_question(seconds: float, questions: Sequence[str]) -> float:
+    """Milliseconds for each question."""
+    return round(1000 * seconds / len(questions), 2)
 
 
 def memory_mb(process: psutil.Process) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mmsearch.machine import free_memory, usable_cpus
+from mmsearch.machine import free_memory, give_back_freed_memory, usable_cpus
 
 MIB = 1 << 20
 
@@ -74,3 +74,13 @@ def test_a_quota_of_processors_holds(group, line, files):
 
 def test_an_unlimited_group_leaves_the_processors_at_least_one(group):
     assert usable_cpus(**group("0::/", {"cpu.max": "max 100000\n"})) >= 1
+
+
+def test_giving_memory_back_is_no_error_where_the_library_cannot(monkeypatch):
+    give_back_freed_memory()
+
+    def unknown(name):
+        raise OSError(name)
+
+    monkeypatch.setattr("ctypes.CDLL", unknown)
+    give_back_freed_memory()

@@ -12,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mmsearch.indexes import LexicalIndex, LexicalSegment, Sought, StoredVectors, VectorIndex
+from mmsearch.machine import give_back_freed_memory
 from mmsearch.retrieval.search.searcher import Searcher
 from mmsearch.retrieval.search.session import Session
 from mmsearch.retrieval.store.manifest import IndexEntry, Manifest
@@ -129,4 +130,5 @@ def _index_of(root: Path, entries: list[IndexEntry], first: int, last: int) -> A
     own = at_hand(root, entries[0].path + ending)
     index = ApproximateIndex.load(own, [at_hand(root, f"{entry.path}.faiss") for entry in later], mapped=False)
     index.keep_ids(first, last)
+    give_back_freed_memory()  # else the process stays as large as with all rows
     return index
