@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -62,10 +59,16 @@ class ParquetDestination:
             self._end_file()
 
     def read(self, ids: NDArray[np.int64]) -> dict[int, Stored]:
-        """Rows by id."""
-        wanted = pc.field("id").isin(pa.array(ids))
-        files = ds.dataset([os.fspath(path) for path in self._files()], schema=self._schema)
-        return stored_rows(files.to_table(["id", "path", "vector"], filter=wanted))
+        """Rows by id; of the files, only the groups of rows are read that hold some of them."""
+        found: dict[int, Stored] = {}
+        for path in self._files():
+            file = pq.ParquetFile(path)
+            for group in range(file.num_row_groups):
+                wanted = np.isin(file.read_row_group(group, ["id"])["id"].to_numpy(), ids)
+                if wanted.any():
+                    rows = file.read_row_group(group, ["id", "path", "vector"])
+                    found |= stored_rows(rows.filter(pa.array(wanted)))
+        return found
 
     def close(self) -> None:
         """Take an unfinished file away; the files before it stay."""
