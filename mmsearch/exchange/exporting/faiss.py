@@ -15,13 +15,15 @@ from mmsearch.machine import free_memory
 from mmsearch.types import sized
 
 INDEX = "index.faiss"
+_ROOM = 1.5
+"""Memory that an index takes while it is built, of what its vectors take: the rows that it is trained on count."""
 
 
 class FaissDestination:
     """Arrays are written first, and can be continued; in the end the index is built from them and takes their place."""
 
     def __init__(self, place: str, plan: Plan) -> None:
-        needed = len(plan.ids) * plan.space.dim * np.dtype(plan.dtype).itemsize
+        needed = int(_ROOM * len(plan.ids) * plan.space.dim * np.dtype(plan.dtype).itemsize)
         if needed > free_memory():
             raise MMSearchError(
                 f"an index of {len(plan.ids):,} vectors takes {sized(needed)} of memory, and "

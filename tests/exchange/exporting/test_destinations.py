@@ -12,6 +12,7 @@ from mmsearch.exchange import export_vectors
 from mmsearch.exchange.exporting.destination import Plan
 from mmsearch.exchange.exporting.open import open_destination
 from mmsearch.exchange.exporting.payload import payload_columns
+from mmsearch.retrieval.store.schema import is_own_column
 
 
 def held(collection: Collection, kind, place: str) -> dict[int, tuple[str, np.ndarray]]:
@@ -66,6 +67,23 @@ def test_a_destination_of_another_collection_is_refused_and_left_as_it_is(shop, 
         with pytest.raises(UsageError, match=r"other rows|other columns|another file|not there|not these"):
             export_vectors(other, kind.to, place, table="shop")
     assert len(held(shop, kind, place)) == 60
+
+
+def test_other_rows_under_ids_of_ours_are_seen_before_anything_is_written(shop, kind, tmp_path, vectors):
+    if kind.to in ("npy", "faiss"):
+        pytest.skip("its ids must all be the same")
+    place = kind.at(tmp_path)
+    some = export_vectors(shop, kind.to, place, table="shop", where="width < 124", modality="image").verified
+    payload = [name for name in next(iter(shop.items())).schema.names if is_own_column(name)]
+    with Collection.create(tmp_path / "other.mms", model=None) as other:
+        facts = {name: [next(iter(shop)).facts[name]] * 60 for name in payload}
+        other.add(
+            vectors(60, seed=9), paths=[f"/o/{i}" for i in range(60)], modality="image", space="ours", facts=facts
+        )
+        with pytest.raises(UsageError, match="holds other rows: number 1 there is /shop/00"):
+            export_vectors(other, kind.to, place, table="shop")
+    again = export_vectors(shop, kind.to, place, table="shop", where="width < 124", modality="image")
+    assert (some, again.there) == (24, 24)
 
 
 def test_a_destination_of_other_dimensions_is_refused(shop, kind, tmp_path, vectors):
@@ -207,3 +225,12 @@ def test_arrays_and_payload_are_in_the_same_order(shop, tmp_path):
     assert np.array_equal(vectors.astype(np.float32), shop.vectors(ids).vectors)
     assert payload["sizes"].to_pylist()[3] == [1, 3]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["ids.npy", "payload.parquet", "vectors.npy"]
+
+
+def test_what_lies_after_the_last_whole_row_of_an_array_is_taken_away(shop, tmp_path, small_blocks, stopping):
+    with pytest.raises(KeyboardInterrupt):
+        export_vectors(shop, "npy", tmp_path / "out", watch=stopping(24))
+    with open(tmp_path / "out" / "vectors.npy.part", "ab") as file:
+        file.write(b"x" * 10_000)
+    export_vectors(shop, "npy", tmp_path / "out")
+    assert (tmp_path / "out" / "vectors.npy").stat().st_size == 128 + 60 * 16 * 4

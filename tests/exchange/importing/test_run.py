@@ -77,6 +77,12 @@ def test_a_vector_that_changed_takes_the_place_of_the_one_of_its_name(new, tmp_p
     assert np.allclose(new.vectors([row]).vectors[0], array[5] / np.linalg.norm(array[5]), atol=1e-3)
 
 
+def test_a_name_that_comes_again_in_a_later_block_is_skipped(new, tmp_path, vectors, small_blocks):
+    (tmp_path / "v.csv").write_text("path\n" + "".join(f"/p/{i % 12}\n" for i in range(20)))
+    done = import_vectors(new, saved(tmp_path / "v.npy", vectors(20)))
+    assert (done.added, done.replaced, done.skipped, len(new)) == (12, 0, 8, 12)
+
+
 def test_texts_of_one_path_are_rows_of_their_own(new, tmp_path, vectors):
     (tmp_path / "v.csv").write_text("path,text,other\n/a,one,1\n/a,two,2\n/b,one,3\n/b,one,4\n")
     done = import_vectors(new, saved(tmp_path / "v.npy", vectors(4)), modality="text")
