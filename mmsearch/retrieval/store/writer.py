@@ -50,7 +50,11 @@ SWEEP_AFTER_S = 600.0
 """Unnamed files younger than this stay: a reader may hold the manifest that named them."""
 
 _MERGE_WIDTH = 8
-_LARGEST_CLASS = 7  # 64 · 8^7 rows and more, some 130 million: such shards are left alone
+_LARGEST_CLASS = 7  # 64 · 8^7 rows and more, some 130 million: such segments are left alone
+LARGEST_SHARD_CLASS = 5
+"""Shards of 64 · 8^5 rows and more, some two million, are left alone: a merge would rewrite gigabytes of vectors
+to spare a few entries in the manifest."""
+
 _ABSORB_FACTOR = 2  # a file of changed facts absorbs the one before it up to so many times its own rows
 
 
@@ -308,7 +312,7 @@ def _live_batches(
             start += len(block)
 
 
-def merges_due(entries: Sequence[Sized]) -> list[list[Sized]]:
+def merges_due(entries: Sequence[Sized], largest_class: int = _LARGEST_CLASS) -> list[list[Sized]]:
     """Which neighbours to merge: eight of one size class, as a log-structured merge tree does.
 
     ``entries`` are the shards, or the segments of the index, of one (space, modality) by ascending id. A row is
@@ -320,7 +324,7 @@ def merges_due(entries: Sequence[Sized]) -> list[list[Sized]]:
         if run and _size_class(entry) != _size_class(run[0]):
             run = []
         run.append(entry)
-        if len(run) == _MERGE_WIDTH and _size_class(entry) < _LARGEST_CLASS:
+        if len(run) == _MERGE_WIDTH and _size_class(entry) < largest_class:
             due.append(run)
             run = []
     return due

@@ -19,7 +19,7 @@ from mmsearch.indexes import (
 from mmsearch.notices import Notice
 from mmsearch.retrieval.store.manifest import MatchSampleEntry
 from mmsearch.retrieval.store.snapshot import Snapshot
-from mmsearch.retrieval.store.writer import Writer, merges_due
+from mmsearch.retrieval.store.writer import LARGEST_SHARD_CLASS, Writer, merges_due
 from mmsearch.retrieval.upkeep.index_builder import (
     LoadTextQueries,
     can_be_merged,
@@ -71,7 +71,7 @@ def maintain(
 def merge_small_shards(writer: Writer, space: str, modality: Modality) -> None:
     """Merge shards as `merges_due` says, until none is due."""
     deleted = Snapshot(writer.root, writer.manifest).deleted_ids
-    while due := merges_due(writer.manifest.shards_of(space, modality)):
+    while due := merges_due(writer.manifest.shards_of(space, modality), LARGEST_SHARD_CLASS):
         for entries in due:
             writer.merge(entries, deleted)
 

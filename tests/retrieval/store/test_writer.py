@@ -130,6 +130,12 @@ def test_eight_neighbours_of_one_size_class_are_due_for_a_merge(sizes, merged):
     assert [len(due) for due in merges_due(shards(*sizes))] == merged
 
 
+def test_large_shards_are_left_alone_and_large_segments_are_not():
+    large = shards(*[2_200_000] * 8)
+    assert merges_due(large, writer_module.LARGEST_SHARD_CLASS) == []
+    assert [len(due) for due in merges_due(large)] == [8]
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(1, 5000), max_size=60))
 def test_merges_take_neighbours_and_leave_few_shards(sizes):
