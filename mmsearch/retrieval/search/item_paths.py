@@ -39,11 +39,6 @@ def written(path: str | os.PathLike[str]) -> str:
     return _ONE_SLASH.sub(r"\1://", os.fspath(path)) if isinstance(path, Path) else os.fspath(path)
 
 
-def is_there(path: str) -> bool:
-    """Whether a path names a file that exists, or an item of an archive that does. Buckets are not asked."""
-    return is_remote(path) or os.path.exists(path) or item_named(path) is not None
-
-
 class ItemStates:
     """Whether items are still what was indexed, judged by their archives, each of which is looked at once.
 
@@ -64,6 +59,18 @@ class ItemStates:
         if time_ns is None:
             return "gone"
         return "current" if time_ns == mtime_ns else "changed"
+
+    def is_there(self, path: str) -> bool:
+        """Whether a path names a file that exists, or an item of an archive that does. Buckets are not asked."""
+        if is_remote(path):
+            return True
+        place = path.find(_MARK)
+        while place > 0:
+            archive = path[:place]
+            if archive_kind(archive) is not None and self._time_of(archive) is not None:
+                return True
+            place = path.find(_MARK, place + 1)
+        return os.path.exists(path)
 
     def _time_of(self, archive: str) -> int | None:
         """When an archive was changed last, in nanoseconds; None if it is gone."""

@@ -10,7 +10,7 @@ from mmsearch.hits import FileState, Hit, MatchedWords, hit_of
 from mmsearch.retrieval.search.candidates import Candidates
 from mmsearch.retrieval.search.found_rows import Pool
 from mmsearch.retrieval.search.hit_rows import ABOUT_PICTURE, Row
-from mmsearch.retrieval.search.item_paths import ItemStates, is_there
+from mmsearch.retrieval.search.item_paths import ItemStates
 from mmsearch.retrieval.search.letter_matches import Held, LetterMatches
 from mmsearch.retrieval.search.levels import level_of
 from mmsearch.retrieval.search.moments import state_of
@@ -78,6 +78,10 @@ class Shown:
         """Whether a candidate's file is still what was indexed."""
         file, base = self._candidates.files[number], self._base(number)
         return base.state(self._items) if file is None or file.path == base.path else state_of(file.path)
+
+    def is_there(self, path: str) -> bool:
+        """Whether a file or the archive of an item is there."""
+        return self._items.is_there(path)
 
     def content_hash(self, number: int) -> bytes:
         """The content of a candidate's file; empty if it is not known."""
@@ -262,5 +266,5 @@ def merged_copies(shown: Shown, group: Sequence[int], rank: int, near: Sequence[
     others = dict.fromkeys(path for number in group for path in (shown.path(number), *shown.copies(number)))
     others |= dict.fromkeys(near)
     others.pop(shown.path(first), None)
-    copies = tuple(path for path in sorted(others) if is_there(path))
+    copies = tuple(path for path in sorted(others) if shown.is_there(path))
     return shown.hit(first, rank, group[0], copies, states[first])

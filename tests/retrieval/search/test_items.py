@@ -94,6 +94,71 @@ def test_an_item_of_an_archive_that_has_changed_is_not_opened(corpus, shard):
     assert gone.value.why == "gone"
 
 
+@pytest.mark.parametrize("kind", ["zip", "tar.gz", "parquet"])
+def test_items_of_every_kind_of_archive_are_opened(kind, tmp_path, archives, drawn):
+    path = tmp_path / f"a.{kind}"
+    if kind == "parquet":
+        archives.write_parquet(path, drawn)
+    elif kind == "zip":
+        archives.write_zip(path, archives.samples(drawn))
+    else:
+        archives.write_tar(path, archives.samples(drawn), "w:gz")
+    made = Collection.create(tmp_path / "a.mms", model="mini")
+    made.index([path], workers=1)
+    hits = made.search("a red disc", k=10, to="image")
+    assert len(hits) == 4
+    expected = {archives.picture_bytes(drawn(name)) for name in archives.NAMES}
+    for hit in hits:
+        with made.open_file(hit.id) as file:
+            expected.remove(file.file.read())
+
+
+def test_an_archive_that_a_link_has_replaced_is_not_opened(corpus, shard, tmp_path, archives, drawn):
+    row_id = corpus.search("a red disc")[0].id
+    secret = archives.write_shard(tmp_path / "secret.tar", drawn)
+    shard.unlink()
+    shard.symlink_to(secret)
+    with pytest.raises(FileNotServedError) as changed:
+        corpus.open_file(row_id)
+    assert changed.value.why == "changed"
+
+
+def test_no_descriptor_is_left_open(corpus, shard):
+    row_id = corpus.search("a red disc")[0].id
+    before = len(os.listdir("/proc/self/fd"))
+    with corpus.open_file(row_id) as file:
+        content = os.fsdecode(file.content)
+        assert Path(content).read_bytes() == file.file.read()
+    touch(shard)
+    with pytest.raises(FileNotServedError):
+        corpus.open_file(row_id)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_bucket_is_asked_only_when_an_item_is_opened(s3, s3_server, tmp_path, archives, drawn):
+    from mmsearch.retrieval.storage import storage_of
+
+    shard = archives.write_shard(tmp_path / "shard.tar", drawn)
+    address = f"{s3.address}/corpus/shard.tar"
+    storage_of(address).put(address, shard)
+    alone = f"{s3.address}/corpus/square.png"
+    storage_of(alone).put(alone, archives.picture_bytes(drawn("square.jpg")))
+    made = Collection.create(tmp_path / "bucket.mms", model="mini")
+    made.index([f"{s3.address}/corpus/"], workers=1)
+    s3_server.requests.clear()
+    hits = made.search("an orange square", k=10, to="image", copies=True)
+    assert {hit.path for hit in hits} >= {f"{address}#000001.png", alone}
+    assert {hit.state for hit in hits} == {"current"}
+    assert {hit.path for hit in made.search("a red disc", under=address)} <= {hit.path for hit in hits} - {alone}
+    assert list(s3_server.requests) == []
+    for hit in hits[:3]:
+        with made.open_file(hit.id) as file:
+            assert len(file.file.read()) == file.size
+    storage_of(alone).put(alone, archives.picture_bytes(drawn("grid.png")))
+    with pytest.raises(FileNotServedError, match="has changed"):
+        made.open_file(next(hit.id for hit in hits if hit.path == alone))
+
+
 def test_an_item_of_an_archive_that_is_no_source_is_not_opened(corpus, shard, tmp_path, monkeypatch):
     from mmsearch.retrieval.search import item_file
 
