@@ -200,3 +200,29 @@ def test_rows_really_come_from_the_readers(corpus, front):
     searcher = front.searcher()
     assert searcher._indexes == {}
     assert searcher._masks == {}
+
+
+def test_a_reader_that_is_lost_in_the_middle_of_a_look_up_is_left_out_of_all_of_it(
+    corpus, files, run_readers, open_with, monkeypatch
+):
+    query = {"query": files / "pictures" / "disc.png", "k": 1, "to": ["image"], "include_self": True}
+    with run_readers(corpus.root, 3) as addresses, open_with(corpus.root, addresses) as opened:
+        readers = opened._session.readers
+        readers._stopped.set()  # it is not asked whether it is well again
+        look_up, calls = readers.look_up, []
+
+        def lose_one(asked, body):
+            calls.append(len(asked))
+            if len(calls) == 2:  # the one for copies
+                raise readers._lose(asked[0], "gone")
+            return look_up(asked, body)
+
+        monkeypatch.setattr(readers, "look_up", lose_one)
+        answer = opened.ask(**query)
+        assert calls[:3] == [3, 3, 2]
+        assert answer.missing_parts == {"1/3": "gone"}
+        assert answer.to_json()["partial"] is True
+        part = {int(row) for row in opened.searcher().rows("image").ids[: len(opened.searcher().rows("image")) // 3]}
+        assert answer.hits[0].id not in part
+        whole = corpus.ask(**query)
+        assert set(answer.hits[0].copies) < {whole.hits[0].path, *whole.hits[0].copies}
