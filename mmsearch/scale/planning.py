@@ -49,6 +49,7 @@ class Plan:
         recipe: what every worker must agree on, as `part_key.recipe_of` gives it.
         keys: the key of each part.
         parts: the parts, in the order of their sources.
+        sources: the sources, as they were named.
     """
 
     model: str
@@ -56,6 +57,7 @@ class Plan:
     recipe: Mapping[str, Any]
     keys: tuple[str, ...]
     parts: tuple[SourcePart, ...] = field(repr=False)
+    sources: tuple[str, ...] = ()
 
     @property
     def bytes(self) -> int:
@@ -120,14 +122,15 @@ def make_plan(
     name = models.best().name if model == "auto" else model
     recipe = recipe_of(routing_for(name, options), ingest_options(options))
     parts: list[SourcePart] = []
-    for address in dict.fromkeys(one for given in sources for one in expanded(absolute_address(given))):
+    named = tuple(dict.fromkeys(absolute_address(given) for given in sources))
+    for address in dict.fromkeys(one for given in named for one in expanded(given)):
         try:
             parts += open_source(address, text_column).parts()
         except MMSearchError as error:
             raise UsageError(str(error), hint=error.hint) from error
     if not parts:
         raise UsageError("there is nothing to plan: the sources hold no files")
-    plan = Plan(name, options, recipe, tuple(part_key(part, recipe) for part in parts), tuple(parts))
+    plan = Plan(name, options, recipe, tuple(part_key(part, recipe) for part in parts), tuple(parts), named)
     _write(plan, absolute_address(output))
     return plan
 
@@ -153,6 +156,7 @@ def _write(plan: Plan, address: str) -> None:
     import pyarrow.parquet as pq
 
     said = {"version": PLAN_VERSION, "model": plan.model, "options": plan.options, "recipe": plan.recipe}
+    said["sources"] = plan.sources
     table = pa.Table.from_pylist(
         [
             {
@@ -199,4 +203,5 @@ def read_plan(path: str | os.PathLike[str]) -> Plan:
         SourcePart(row["address"], row["size"], row["etag"], row["row_group"], tuple(row["names"] or ()))
         for row in rows
     ]
-    return Plan(said["model"], said["options"], said["recipe"], tuple(row["key"] for row in rows), tuple(parts))
+    keys = tuple(row["key"] for row in rows)
+    return Plan(said["model"], said["options"], said["recipe"], keys, tuple(parts), tuple(said["sources"]))

@@ -98,7 +98,7 @@ def work(
         theirs, ours = plan.recipe["spaces"], recipe_of(routing, options)["spaces"]
         what = f"the spaces {theirs}, this machine {ours}" if theirs != ours else "other decoders or options"
         raise SpaceMismatchError(f"the plan was made with {what}: plan again, or install what it was made with")
-    store = PartStore(absolute_address(out))
+    store = PartStore(absolute_address(out), plan.sources)
     places = plan.task(*task)
     before = store.keys()
     clock = Stopwatch()

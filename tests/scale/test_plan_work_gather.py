@@ -207,6 +207,17 @@ def test_a_table_of_another_program_is_no_plan(corpora):
         read_plan(corpora.hugging_face())
 
 
+def test_a_collection_that_was_gathered_is_indexed_as_any_other(plan, corpora, tmp_path):
+    root = tmp_path / "c.mms"
+    work(plan, root, workers=1)
+    gather(root)
+    made = Collection.open(root)
+    assert made.manifest.sources == (str(corpora.folder / "x-{0..2}.tar"), str(corpora.folder / "t.parquet"))
+    assert made.index(workers=1, ocr="off").unchanged == 32
+    corpora.tar("x-1.tar", corpora.samples(["disc"]))
+    assert made.index(workers=1, ocr="off").indexed == 1
+
+
 def test_parts_join_a_collection_of_files(plan, collection):
     before = digest(collection.root)[0]
     work(plan, collection.root, workers=1)

@@ -125,7 +125,8 @@ def adopt_parts(writer: Writer, records: Sequence[PartRecord]) -> Adopted:
     dead = _ids_of(snapshot, old)
     table = _table([*kept, *taken])
     if taken:
-        changed = replace(manifest, shards=(*manifest.shards, *entries), next_id=next_id)
+        sources = tuple(dict.fromkeys((*manifest.sources, *(one for record in records for one in record.sources))))
+        changed = replace(manifest, shards=(*manifest.shards, *entries), next_id=next_id, sources=sources)
         writer.adopt(changed, dead, {PARTS_TABLE: table})
     return Adopted(len(taken), sum(row["rows"] for row in taken), len(dead), tuple(refused))
 

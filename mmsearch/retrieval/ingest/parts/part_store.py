@@ -10,7 +10,7 @@ import base64
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,7 @@ class PartRecord:
         passed_over: names that were passed over on purpose, by kind.
         seconds: what it took.
         own_types: the columns that the source gives, each with its type.
+        sources: the sources that were planned together with it, as they were named.
     """
 
     key: str
@@ -78,6 +79,7 @@ class PartRecord:
     passed_over: Mapping[str, list[str]] = field(default_factory=dict)
     seconds: float = 0.0
     own_types: Mapping[str, pa.DataType] = field(default_factory=dict)
+    sources: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The record as it is stored."""
@@ -97,6 +99,7 @@ class PartRecord:
         known["spaces"] = {modality: Space.from_json(space) for modality, space in data["spaces"].items()}
         known["shards"] = tuple(ShardEntry(**entry) for entry in data["shards"])
         columns = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(data["own_types"])))
+        known["sources"] = tuple(data["sources"])
         known["own_types"] = {column.name: column.type for column in columns}
         for name in ("skipped", "marked"):
             known[name] = tuple(_note(note) for note in data[name])
@@ -108,10 +111,12 @@ class PartStore:
 
     Args:
         root: the collection's folder, or its address in an object store.
+        sources: the sources that are worked on, for the records.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, sources: Sequence[str] = ()) -> None:
         self._root = root
+        self._sources = tuple(sources)
         self._storage = storage_of(root)
         self._folder = join(root, PARTS_FOLDER)
 
@@ -160,7 +165,8 @@ class PartStore:
             if is_remote(self._root):
                 for entry in shards:
                     self._storage.put(join(self._root, entry.path), local / entry.path)
-            record = replace(_record(key, content, result, spaces, shards), own_types=own_types)
+            record = _record(key, content, result, spaces, shards)
+            record = replace(record, own_types=own_types, sources=self._sources)
             data = json.dumps(record.to_json(), indent=1).encode()
             self._storage.put(join(self._folder, f"{key}.json"), data)
         return record
