@@ -19,11 +19,13 @@ RESULT_VERSION = 1
 
 def recipe_of(routing: ModelRouting, options: IngestOptions) -> dict[str, Any]:
     """All that decides which rows a part becomes, besides the part itself, as JSON."""
+    cut = asdict(cut_options(routing, options))
+    del cut["speech_chosen"]  # decides what is read again, not what becomes of it
     recipe = {
         "version": RESULT_VERSION,
         "spaces": {modality: space.key for modality, space in sorted(routing.spaces().items())},
         "decode": decode_spec(routing, options).to_json(),
-        "cut": asdict(cut_options(routing, options)),
+        "cut": cut,
     }
     said: dict[str, Any] = json.loads(json.dumps(recipe))  # equal to what is read from a file
     return said
