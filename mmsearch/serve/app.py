@@ -71,7 +71,7 @@ def make_app(
     app.state.local = local
     app.state.pictures, app.state.clips = pictures, Clips()
     app.state.readers = readers
-    app.state.folders = {name: str(collection.root) for name, collection in collections.items()}
+    app.state.folders = {name: collection.address for name, collection in collections.items()}
     app.state.warming = [one.warm for one in served.values()]
     app.state.served, app.state.slow_work, app.state.metrics = served, slow_work, metrics
     return app

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import secrets
 import threading
 import time
 from collections.abc import Iterator
@@ -94,6 +93,8 @@ class ObjectCache:
         Raises:
             MMSearchError: the disk is full, or nothing may be written there; one line that names the folder.
         """
+        import secrets  # imported only here: a query of a folder needs none
+
         target = self._path(checksum, part)
         temporary = target.with_name(f".{secrets.token_hex(8)}.part")
         with explained_write_errors(self.folder):

@@ -15,7 +15,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -37,6 +36,8 @@ from mmsearch.retrieval.store.object_cache import WHOLE, ObjectCache
 from mmsearch.saved_files import REMOTE_NAME
 
 if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -94,6 +95,8 @@ class Mirror:
             return
         with self._guard:
             if self._pool is None:
+                from concurrent.futures import ThreadPoolExecutor  # not for a query of a folder
+
                 self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="mmsearch-bucket")
         for result in [self._pool.submit(call) for call in calls]:
             result.result()
