@@ -186,7 +186,8 @@ class VectorIndex:
     def _should_scan(self, queries: int, allowed: int) -> bool:
         if self._approximate is None:
             return True
-        loaded = not callable(self._approximate) or "faiss" in sys.modules
+        # Fetching all rows takes longer than importing FAISS.
+        loaded = not callable(self._approximate) or "faiss" in sys.modules or self.vectors.are_elsewhere
         return should_scan(len(self), allowed, queries * len(self) * self.dim + self._scanned, loaded)
 
     def _import_faiss_if_worth_it(self, products: int) -> None:

@@ -41,6 +41,11 @@ class StoredVectors:
     def __repr__(self) -> str:
         return f"StoredVectors(rows={len(self)}, dim={self.dim}, blocks={len(self._blocks)})"
 
+    @property
+    def are_elsewhere(self) -> bool:
+        """Whether some blocks are fetched when they are read."""
+        return any(hasattr(block, "prepare") for block in self._blocks)
+
     def take_float32(self, positions: Positions) -> Float32:
         """The rows at ``positions``, in that order, as float32 ``[len(positions), dim]``."""
         return to_float32(self.take_float16(positions))

@@ -101,8 +101,6 @@ class Mirror:
         for result in [self._pool.submit(call) for call in calls]:
             result.result()
 
-    # --- the manifest ------------------------------------------------------------------------------------------------
-
     def mark(self) -> str | None:
         """What tells the newest manifest from others, as of the last second; None if there is none."""
         with self._guard:
@@ -211,8 +209,6 @@ class Mirror:
             if stored == data or (new and all(json.dumps(name).encode() in stored for name in new)):
                 return etag
         return None
-
-    # --- files -------------------------------------------------------------------------------------------------------
 
     def file(self, name: str) -> Path:
         """A file of the collection, whole, on this machine; it is fetched and checked if it is not there.

@@ -22,7 +22,7 @@ from mmsearch.retrieval.store.manifest import ShardEntry
 from mmsearch.retrieval.store.remote import Mirror
 
 _TAIL = 64 << 10  # bytes of the first request, which holds the footer of all but large shards
-_PAGE = 256 << 10  # bytes of vectors that are fetched for one row; a request takes as long as some 1 MB
+_PAGE = 64 << 10  # bytes of vectors that are fetched for one row (`benchmarks/bucket.py`)
 _PAGES_SHARE = 0.5  # of a row group's pages: if more are needed, all of its vectors are fetched
 
 Part = tuple[int, int]

@@ -87,6 +87,19 @@ def test_the_first_of_two_writers_commits_and_the_other_is_told(collection, addr
     assert Collection.doctor(address) == []
 
 
+def test_a_commit_follows_the_manifest_its_writer_read_not_one_that_a_reader_has_seen(
+    collection, address, more, machine
+):
+    collection.add(**more(10))
+    with writer.open_writer(collection.root) as mine:
+        machine("another")
+        Collection.open(address).add(**more(5, start=100))
+        assert collection.reopen()
+        with pytest.raises(CollectionBusyError, match="another writer committed"):
+            mine.commit(delete=[1])
+    assert len(collection) == 15
+
+
 ADDER = """
 import sys, time, numpy as np
 from mmsearch import Collection, CollectionBusyError
