@@ -47,8 +47,12 @@ def lies_under_any(path: bytes, roots: Set[bytes]) -> bool:
 
 
 def above_root(path: bytes, roots: Sequence[bytes]) -> bytes:
-    """The folder that holds the innermost indexed path which ``path`` lies under; empty if there is none."""
-    return max((os.path.dirname(root) for root in roots if lies_under(path, root)), key=len, default=b"")
+    """The folder that holds the innermost indexed path which ``path`` lies under; empty if there is none.
+
+    Of an item of an archive (``/a/shard.tar#1.jpg``) that lies under none, the folder that holds the archive.
+    """
+    found = max((os.path.dirname(root) for root in roots if lies_under(path, root)), key=len, default=b"")
+    return found or (os.path.dirname(path.partition(b"#")[0]) if b"#" in path else b"")
 
 
 def normal(path: bytes | str, fold: bool = False) -> str:

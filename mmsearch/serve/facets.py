@@ -27,7 +27,7 @@ class Facets:
     Attributes:
         kinds: by modality; a film counts as a film alone.
         years: by the year when they were taken, else changed.
-        folders: by the folders directly below each indexed folder.
+        folders: by the folders directly below each indexed folder; items by their archives, or these by their folder.
         cameras: by the camera that EXIF names, or a column ``camera`` of the user's own.
         places: by the town where they were made.
     """
@@ -54,7 +54,8 @@ def count_facets(collection: Collection, options: Mapping[str, Any]) -> Facets:
     _add(found.years, pc.value_counts(files["year_max"]))
     _add(found.cameras, pc.value_counts(files[f"{_CAMERA}_max"]))
     _add(found.places, pc.value_counts(files["place_max"]))
-    _add_folders(found.folders, files["path"].to_pylist(), collection.manifest.roots)
+    manifest = collection.manifest
+    _add_folders(found.folders, files["path"].to_pylist(), manifest.roots, manifest.sources)
     return found
 
 
@@ -98,11 +99,18 @@ def _add(counter: Counter[str], counts: pa.StructArray, names: Mapping[int, str]
             counter[str(names[count["values"]] if names else count["values"])] += count["counts"]
 
 
-def _add_folders(counter: Counter[str], paths: Iterable[str], roots: Iterable[str]) -> None:
-    """Count the files of each folder that lies directly in a root; files in the root itself count for the root."""
-    tops = sorted((root.rstrip(os.sep) + os.sep for root in roots), key=len, reverse=True)
+def _add_folders(counter: Counter[str], paths: Iterable[str], roots: Iterable[str], sources: Iterable[str]) -> None:
+    """Count the files of each folder that lies directly in a root; files in the root itself count for the root.
+
+    Items count for their archive, if it was named alone, else for the folder that it lies in.
+    """
+    sources = frozenset(sources)
+    tops = sorted((root.rstrip(os.sep) + os.sep for root in (*roots, *sources)), key=len, reverse=True)
     for path in paths:
         top = next((top for top in tops if path.startswith(top)), None)
         if top is not None:
             below = path[len(top) :].split(os.sep, 1)
             counter[top + below[0] if len(below) > 1 else top.rstrip(os.sep) or os.sep] += 1
+        elif "#" in path:
+            archive = path.partition("#")[0]
+            counter[archive if archive in sources else os.path.dirname(archive)] += 1

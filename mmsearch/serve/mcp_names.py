@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from mmsearch import Collection, UsageError
-from mmsearch.types import LEVELS, Level, Modality
+from mmsearch.types import LEVELS, Level, Modality, printable
 
 KINDS: dict[str, Modality] = {"pictures": "image", "films": "video", "sounds": "audio", "texts": "text"}
 """Names of kinds and the modalities that they stand for."""
@@ -87,11 +87,12 @@ class Folders:
 
     Args:
         paths: of the files; several may be the same.
+        archives: of those that are items, which are found as folders are.
     """
 
-    def __init__(self, paths: Iterable[str]) -> None:
+    def __init__(self, paths: Iterable[str], archives: Iterable[str] = ()) -> None:
         found: set[str] = set()
-        for folder in {os.path.dirname(path) for path in paths}:
+        for folder in {*(os.path.dirname(path) for path in paths), *archives}:
             while folder and folder not in found:
                 found.add(folder)
                 folder = os.path.dirname(folder)
@@ -101,9 +102,11 @@ class Folders:
     def of(cls, collection: Collection) -> Folders:
         """Those of a collection as it is now."""
         paths: set[str] = set()
-        for batch in collection.items(batch=1 << 16):
+        archives: set[bytes] = set()
+        for batch in collection.items(batch=1 << 16, columns=("path", "mms_source")):
             paths.update(batch["path"].unique().to_pylist())
-        return cls(paths)
+            archives.update(batch["mms_source"].drop_null().unique().to_pylist())
+        return cls(paths, (printable(os.fsdecode(archive)) for archive in archives))
 
     def named(self, name: str) -> str:
         """The path of a folder: ``Holiday``, ``2023/Holiday`` or the whole path, in any case of letters.

@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 
 from mmsearch import Collection
 from mmsearch.serve import create_app
+from mmsearch.serve.mcp_names import Folders
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +87,10 @@ def test_the_archive_is_shown_in_its_folder(client, shard, monkeypatch, tmp_path
     client.app.state.local = True
     assert client.post(f"/api/items/{hit_at(client, shard, '000000.png')['id']}/reveal").status_code == 204
     assert asked == [str(shard)]
+
+
+def test_an_archive_is_a_folder_to_people_and_agents(client, collection, shard):
+    assert client.get("/api/facets").json()["folders"] == [{"path": str(shard), "name": "shard.tar", "files": 5}]
+    assert Folders.of(collection).named("shard.tar") == str(shard)
+    found = client.post("/api/search", json={"line": "a quilt", "under": str(shard)}).json()["hits"]
+    assert len(found) == 5

@@ -75,7 +75,7 @@ class Row:
         self.tags: tuple[str, ...] = tuple(facts["mms_tags"] or ())
         self.has_width = facts["width"] is not None
         self.content_hash: bytes = facts["content_hash"] or b""
-        self.name_start = len(os.fsdecode(above_root(facts["path"], roots))) if roots else 0
+        self.name_start = len(os.fsdecode(above_root(facts["path"], roots))) if roots or self.source else 0
         place = f"{span.start} {span.end} {span.unit}".encode() if span is not None else b"-"
         # Of bytes, not a tuple: they are hashed once.
         self.copy_key: Hashable = self.content_hash + place if self.content_hash else row_id

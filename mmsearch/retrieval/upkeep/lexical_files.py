@@ -94,10 +94,11 @@ def documents(snapshot: Snapshot, space: str, modality: Modality, after_id: int,
 def path_words(path: bytes, roots: Sequence[bytes]) -> list[str]:
     """The words of a file's name and of the folders that it lies in, from the indexed folder on."""
     folder, name = os.path.split(path)
-    return [*_folder_words(folder, tuple(roots)), *name_words(printable(os.fsdecode(name)))]
+    return [*_folder_words(folder, tuple(roots), b"#" in name), *name_words(printable(os.fsdecode(name)))]
 
 
 @lru_cache(maxsize=4096)
-def _folder_words(folder: bytes, roots: tuple[bytes, ...]) -> list[str]:
-    inside = printable(os.fsdecode(folder[len(above_root(folder, roots)) :]))
+def _folder_words(folder: bytes, roots: tuple[bytes, ...], holds_items: bool) -> list[str]:
+    above = above_root(os.path.join(folder, b"#") if holds_items else folder, roots)
+    inside = printable(os.fsdecode(folder[len(above) :]))
     return [word for part in inside.split(os.sep) for word in name_words(part)]

@@ -241,3 +241,13 @@ def test_a_frame_and_a_clip_are_taken_from_a_film_in_a_tar(mode, tmp_path, archi
     assert saved.time_s == pytest.approx(1.0, abs=0.1)
     clip = Collection.save_clip(Moment(moment.path, 0.5, 1.5), tmp_path / "clip.mp4")
     assert clip.end_s == pytest.approx(1.5, abs=0.2)
+
+
+def test_folders_above_an_archive_are_no_names_of_its_items(tmp_path, archives, drawn):
+    folder = tmp_path / "zebras"
+    folder.mkdir()
+    shard = archives.write_shard(folder / "quagga.tar", drawn)
+    made = Collection.create(tmp_path / "c.mms", model="mini")
+    made.index([shard], workers=1)
+    assert made.search("zebras", mode="lexical") == []
+    assert {words.where for hit in made.search("quagga", mode="lexical") for words in hit.matched} == {"name"}
