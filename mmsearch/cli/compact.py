@@ -17,7 +17,7 @@ from mmsearch.types import counted
     type=click.IntRange(1),
     default=1,
     metavar="N",
-    help="Merge and encode the index with N processes.  [default: 1]",
+    help="Merge and encode the index with N processes; default 1.",
 )
 @common_options
 @command

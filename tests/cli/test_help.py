@@ -43,9 +43,10 @@ def test_every_option_says_what_it_is_for(command):
             assert parameter.help.rstrip(")").endswith("."), f"the help of {parameter.opts} is no sentence"
 
 
-@pytest.mark.parametrize(
-    "command", [command for words, command in ALL if words[0] not in ("models", "frame", "clip", "mcp", "completion")]
-)
+WITHOUT_COLLECTION = ("models", "frame", "clip", "mcp", "completion", "plan", "work", "gather")  # workers name theirs
+
+
+@pytest.mark.parametrize("command", [command for words, command in ALL if words[0] not in WITHOUT_COLLECTION])
 def test_all_commands_on_a_collection_share_the_common_options(command):
     options = {name for parameter in command.params for name in parameter.opts}
     assert options >= {"-c", "--collection", "--json", "-q", "--quiet", "-v", "--verbose"}
@@ -55,7 +56,7 @@ def test_the_commands_are_those_of_the_contract():
     names = {" ".join(words) for words, _ in ALL}
     assert names == {
         *("index", "watch", "query", "save", "saved", "listen", "serve", "mcp", "frame", "clip", "status", "remove"),
-        *("eval", "compact", "doctor", "import", "export"),
+        *("eval", "compact", "doctor", "import", "export", "plan", "work", "gather"),
         *("models", "models list", "models pull", "models export"),
         *("completion", "duplicates", "groups", "link", "tag"),
     }

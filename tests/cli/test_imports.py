@@ -12,6 +12,7 @@ import mmsearch
 import mmsearch.cli
 import mmsearch.exchange
 import mmsearch.library
+import mmsearch.scale
 import mmsearch.serve
 
 FOLDER = Path(mmsearch.cli.__file__).parent
@@ -40,6 +41,8 @@ def is_allowed(module: str, name: str) -> bool:
         return name in mmsearch.exchange.__all__
     if module == "mmsearch.library":
         return name in mmsearch.library.__all__
+    if module == "mmsearch.scale":
+        return name in mmsearch.scale.__all__
     if module == "mmsearch.serve":
         return name in mmsearch.serve.__all__
     if module == "mmsearch.types":
