@@ -579,3 +579,25 @@ def test_results_of_different_machines_are_not_compared(tmp_path):
     done = run_script("run.py", "--compare", str(old), str(tmp_path / "gone.jsonl"))
     assert done.returncode == 2
     assert "there are no results at" in done.stderr
+
+
+def test_costs_of_more_rows_follow_from_the_rates_that_were_measured(bench):
+    """Ten times as many rows take ten times as long to store and to compare, and somewhat longer to encode."""
+    size = {"rows": 20_000_000, "dim": 512}
+    lines = [
+        {"part": "rows", **size, "written_a_s": 50_000, "shards_gb": 21.0},
+        {"part": "truth", **size, "products_a_processor_s": 30_000_000_000},
+        {
+            **{"part": "index", "lists": 8192, "groups": 256, "train_rows": 524_288, "code_bytes": 64, **size},
+            **{f"{name}_processor_s": 100.0 for name in ("train", "encode", "merge", "join")},
+        },
+    ]
+    table = bench("big_index_costs").cost_table(lines)
+    split = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
+    rows = {cells[0]: cells[1:] for cells in split}
+    heads = rows[""]
+    assert heads == ["20,000,000 × 512, measured", "100,000,000 × 512", "1,000,000,000 × 512"]
+    assert rows["processor hours: shards written"] == ["0.11", "0.56", "5.6"]
+    assert rows["calibration"] == ["0.19", "0.97", "9.7"]
+    assert float(rows["encoding"][2]) > 10 * float(rows["encoding"][1])
+    assert rows["GB of memory to search, on one machine"] == ["1.6", "8.0", "80.2"]
