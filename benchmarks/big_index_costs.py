@@ -14,12 +14,12 @@ from typing import Any
 from mmsearch.indexes import plan_index
 from mmsearch.indexes.faiss.factory import ivf_of, untrained_index
 from mmsearch.indexes.faiss.two_level import PROBED_GROUPS
+from mmsearch.indexes.operating_point import queries_worth_comparing
 
 SIZES = ((100_000_000, 512), (1_000_000_000, 512))
 PROCESSORS, MACHINES, READERS = 16, 8, 8
 _ID_BYTES = 8
 _ITERATIONS, _REFINEMENTS = 10, 5
-_CALIBRATION_QUERIES = 2 * 1024  # compared with every row, which is nearly all that calibration takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Work:
             "train": self.sample * self.dim * training,
             "encode": self.rows * self.dim * (self.compared + self.dim),  # the list, and the transform before the code
             "merge": self.rows * (self.code_bytes + _ID_BYTES),
-            "calibrate": self.rows * self.dim,
+            "calibrate": 2.0 * queries_worth_comparing(self.rows) * self.rows * self.dim,  # two kinds of queries
         }
 
 
@@ -73,7 +73,7 @@ def cost_table(lines: Sequence[dict[str, Any]]) -> str:
     seconds = {name: float(index[f"{name}_processor_s"]) for name in ("train", "encode", "merge")}
     seconds["merge"] += float(index["join_processor_s"])
     seconds["write"] = index["rows"] / same["rows"]["written_a_s"]
-    compared = float(index["rows"]) * index["dim"] * _CALIBRATION_QUERIES
+    compared = measured.units()["calibrate"]
     seconds["calibrate"] = compared / same["truth"]["products_a_processor_s"]
     beside_vectors = same["rows"]["shards_gb"] * 1e9 / index["rows"] - 2 * index["dim"]
     works = [measured, *(Work.of(rows, dim) for rows, dim in SIZES)]

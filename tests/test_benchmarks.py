@@ -598,6 +598,6 @@ def test_costs_of_more_rows_follow_from_the_rates_that_were_measured(bench):
     heads = rows[""]
     assert heads == ["20,000,000 × 512, measured", "100,000,000 × 512", "1,000,000,000 × 512"]
     assert rows["processor hours: shards written"] == ["0.11", "0.56", "5.6"]
-    assert rows["calibration"] == ["0.19", "0.97", "9.7"]
+    assert rows["calibration"] == ["0.05", "0.24", "2.4"]
     assert float(rows["encoding"][2]) > 10 * float(rows["encoding"][1])
     assert rows["GB of memory to search, on one machine"] == ["1.6", "8.0", "80.2"]

@@ -25,9 +25,13 @@ if TYPE_CHECKING:
 QUERIES_PER_KIND = 1024
 """Queries of each kind: half of them choose the operating point, the other half measure its recall."""
 
+FEWEST_QUERIES = 256
+"""Queries of each kind for an index of very many rows, each of which every query is compared with."""
+
 TEXT_QUERY_COUNT = QUERIES_PER_KIND * 3 // 2
 """Text queries that an index is built with: a third trains query-weighted codes, the others calibrate."""
 
+_MOST_COMPARISONS = 5_000_000_000  # of rows with queries of a kind, as long as there are `FEWEST_QUERIES`
 _MIN_QUERIES_TO_SPLIT = 64  # with fewer of a kind, all of them train, choose and measure
 _MARGIN_QUERIES = 128  # of a kind, by which the margins to try are set
 _MIN_MARGIN_WITHOUT_TEXTS = 0.01
@@ -177,7 +181,8 @@ def calibrate(
         threads: at most this many; default one for each processor.
     """
     subject = _Subject(approximate, vectors, ids, threads)
-    truth = {kind: subject.ground_truth(some) for kind, some in queries.items() if len(some)}
+    count = queries_worth_comparing(len(vectors))
+    truth = {kind: subject.ground_truth(_spread(some, count)) for kind, some in queries.items() if len(some)}
     choosing = {kind: _half(some, 0) for kind, some in truth.items()}
     held_out = {kind: _half(some, 1) for kind, some in truth.items()}
     best, curve = _cheapest(subject, choosing, target)
@@ -194,6 +199,16 @@ def calibrate(
         curve=tuple(curve),
         probe_margin=probing.probe_margin,
     )
+
+
+def queries_worth_comparing(rows: int) -> int:
+    """Queries of each kind that an index of so many rows is calibrated with: fewer where each takes long."""
+    return max(FEWEST_QUERIES, min(QUERIES_PER_KIND, _MOST_COMPARISONS // max(rows, 1)))
+
+
+def _spread(queries: Float32, count: int) -> Float32:
+    """``count`` of the queries, spread over all of them."""
+    return queries if len(queries) <= count else queries[np.linspace(0, len(queries) - 1, count).astype(np.int64)]
 
 
 def calibration_queries(

@@ -7,7 +7,7 @@ import pytest
 
 from mmsearch.indexes import VectorIndex, build_index
 from mmsearch.indexes.faiss.probing import Probing
-from mmsearch.indexes.operating_point import corpus_queries, split_text_queries
+from mmsearch.indexes.operating_point import corpus_queries, queries_worth_comparing, split_text_queries
 
 
 def clustered(rows: int, seed: int = 0) -> np.ndarray:
@@ -90,3 +90,9 @@ def test_texts_that_train_codes_do_not_measure() -> None:
     few = texts[:60]
     assert split_text_queries(few)[0] is few
     assert split_text_queries(few)[1] is few
+
+
+def test_fewer_queries_are_compared_with_very_many_rows() -> None:
+    """So that calibration takes no longer than encoding; with 256 of a kind, recall is known to a hundredth."""
+    counts = [queries_worth_comparing(rows) for rows in (0, 1_000_000, 4_000_000, 10_000_000, 20_000_000, 10**9)]
+    assert counts == [1024, 1024, 1024, 500, 256, 256]
