@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
+from mmsearch import UsageError
 from mmsearch.cli.exit_codes import FAILED, INTERRUPTED
 from mmsearch.cli.options import (
     command,
@@ -42,6 +45,9 @@ class TaskType(click.ParamType[tuple[int, int]]):
 @click.option("--batch", metavar="N", type=int, help="Pictures embedded at once; default as many as is fast.")
 @device_option
 @precision_option
+@click.option("--on", metavar="WHERE", help="By Daft: local, or a cluster of Ray, ray://HOST:PORT (extra `cluster`).")
+@click.option("--at-once", metavar="N", type=click.IntRange(min=1), help="With --on: workers at once; default 1.")
+@click.option("--gpus", metavar="X", type=float, help="With --on: GPUs of a worker, such as 1 or 0.5; default 0.")
 @click.option(
     "--progress", type=click.Choice(("auto", "json", "none")), default="auto", help="Bar, JSON lines or nothing."
 )
@@ -57,6 +63,9 @@ def work(
     batch: int | None,
     device: str,
     precision: str,
+    on: str | None,
+    at_once: int | None,
+    gpus: float | None,
     progress: str,
     as_json: bool,
     quiet: bool,
@@ -67,10 +76,17 @@ def work(
     from mmsearch.cli.watch import watching
     from mmsearch.scale import work as run_work
 
+    if on is None and (at_once is not None or gpus is not None):
+        raise UsageError("--at-once and --gpus are for --on: say where the workers are to run")
     with watching(progress, quiet or as_json) as watch:
-        report = run_work(
-            plan, out, task=task, device=device, precision=precision, workers=workers, batch=batch, watch=watch
-        )
+        runs: dict[str, Any] = {"device": device, "precision": precision, "workers": workers, "batch": batch}
+        if on is None:
+            report = run_work(plan, out, task=task, watch=watch, **runs)
+        else:
+            from mmsearch.scale.drivers.daft_driver import work_with_daft
+
+            runs |= {"on": on, "at_once": at_once or 1, "gpus": gpus or 0}
+            report = work_with_daft(plan, out, task=task, watch=watch, **runs)
     if as_json:
         print_json(report.to_json())
     else:

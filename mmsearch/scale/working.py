@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,6 +18,29 @@ from mmsearch.retrieval.sources.archives import part_of_file
 from mmsearch.retrieval.sources.protocol import SourcePart
 from mmsearch.scale.planning import Plan, ingest_options, read_plan, routing_for
 from mmsearch.types import FileNote
+
+
+@dataclass(frozen=True, slots=True)
+class PartOutcome:
+    """What became of one part.
+
+    Attributes:
+        place: of the part in the plan.
+        done_before: it was done already.
+        failure: why nothing of it could be read; None if it could.
+        items: how many items it has.
+        indexed: how many of them were embedded.
+        rows: how many rows they became.
+        skipped: the items that were not embedded, each with the reason.
+    """
+
+    place: int
+    done_before: bool = False
+    failure: str | None = None
+    items: int = 0
+    indexed: int = 0
+    rows: int = 0
+    skipped: tuple[FileNote, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,48 +115,123 @@ def work(
     """
     start = time.perf_counter()
     plan = plan if isinstance(plan, Plan) else read_plan(plan)
-    options = ingest_options(plan.options, workers=workers, batch=batch)
-    routing = routing_for(plan.model, plan.options, device, precision)
-    if recipe_of(routing, options) != plan.recipe:
-        theirs, ours = plan.recipe["spaces"], recipe_of(routing, options)["spaces"]
-        what = f"the spaces {theirs}, this machine {ours}" if theirs != ours else "other decoders or options"
-        raise SpaceMismatchError(f"the plan was made with {what}: plan again, or install what it was made with")
-    store = PartStore(absolute_address(out), plan.sources)
     places = plan.task(*task)
-    before = store.keys()
-    clock = Stopwatch()
-    failed: list[FileNote] = []
-    report = WorkReport(parts=len(places), done_before=sum(plan.keys[place] in before for place in places))
-
-    def parts() -> Iterator[KeyedPart]:
-        for place in places:
-            part, key = plan.parts[place], plan.keys[place]
-            if key in before:
-                continue
-            try:
-                check_unchanged(part)
-                source = open_source(part.address, options.text_column)
-            except MMSearchError as error:
-                failed.append(FileNote(str(part), str(error)))
-                continue
-            yield KeyedPart(source, part, key, content_key(part, plan.recipe))
-
+    worker = PartWorker(plan, out, device=device, precision=precision, workers=workers, batch=batch)
+    outcomes: list[PartOutcome] = []
+    interrupted = False
     try:
-        for record, result in embed_and_store(store, parts(), routing, options, clock, watch or no_progress):
-            if record is None:
-                failed.append(FileNote(str(result.part), result.failure or "cannot be read"))
-                continue
-            report = replace(
-                report,
-                done=report.done + 1,
-                items=report.items + result.items,
-                indexed=report.indexed + len(result.rows),
-                rows=report.rows + result.row_count,
-                skipped=(*report.skipped, *result.skipped),
-            )
+        for outcome in worker.outcomes(places, watch):
+            outcomes.append(outcome)  # each is kept where Ctrl-C ends the loop
     except KeyboardInterrupt:
-        report = replace(report, interrupted=True)
-    return replace(report, failed=tuple(failed), seconds=time.perf_counter() - start, stages=dict(clock.seconds))
+        interrupted = True
+    report = report_of(plan, len(places), outcomes)
+    seconds = time.perf_counter() - start
+    return replace(report, interrupted=interrupted, seconds=seconds, stages=dict(worker.clock.seconds))
+
+
+def report_of(plan: Plan, parts: int, outcomes: Sequence[PartOutcome]) -> WorkReport:
+    """The report of some outcomes.
+
+    Args:
+        plan: the plan.
+        parts: how many parts were to be made.
+        outcomes: what became of them, each once; those of which nothing is known are left out.
+    """
+    done = [one for one in outcomes if not one.done_before and one.failure is None]
+    return WorkReport(
+        parts=parts,
+        done_before=sum(one.done_before for one in outcomes),
+        done=len(done),
+        failed=tuple(FileNote(str(plan.parts[one.place]), one.failure) for one in outcomes if one.failure is not None),
+        items=sum(one.items for one in done),
+        indexed=sum(one.indexed for one in done),
+        rows=sum(one.rows for one in done),
+        skipped=tuple(note for one in done for note in one.skipped),
+    )
+
+
+class PartWorker:
+    """Makes parts of a plan, with a model that is loaded once.
+
+    Args:
+        plan: the plan.
+        out: as of `work`, like all others.
+
+    Attributes:
+        clock: the seconds by stage.
+
+    Raises:
+        SpaceMismatchError: the model of this machine is not the one that the plan was made with.
+        ModelUnavailableError: the model cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        out: str | os.PathLike[str],
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        workers: int | None = None,
+        batch: int | None = None,
+    ) -> None:
+        self._plan = plan
+        self._options = ingest_options(plan.options, workers=workers, batch=batch)
+        self._routing = routing_for(plan.model, plan.options, device, precision)
+        self._store = PartStore(absolute_address(out), plan.sources)
+        self.clock = Stopwatch()
+        ours = recipe_of(self._routing, self._options)
+        if ours != plan.recipe:
+            differ = ours["spaces"] != plan.recipe["spaces"]
+            what = f"the spaces {plan.recipe['spaces']}, this machine {ours['spaces']}"
+            raise SpaceMismatchError(
+                f"the plan was made with {what if differ else 'other decoders or options'}: plan again, or install what"
+                " it was made with"
+            )
+
+    def outcomes(self, places: Sequence[int], watch: Watcher | None = None) -> Iterator[PartOutcome]:
+        """Make the parts at some places of the plan, those that are not done; yields what became of each.
+
+        Args:
+            places: in the plan.
+            watch: called with the progress.
+        """
+        before = self._store.keys()
+        place_of = {self._plan.parts[place]: place for place in places}
+        changed: list[PartOutcome] = []
+        todo = []
+        for place in places:
+            if self._plan.keys[place] in before:
+                yield PartOutcome(place, done_before=True)
+            else:
+                todo.append(place)
+
+        def parts() -> Iterator[KeyedPart]:
+            for place in todo:
+                part = self._plan.parts[place]
+                try:
+                    check_unchanged(part)
+                    source = open_source(part.address, self._options.text_column)
+                except MMSearchError as error:
+                    changed.append(PartOutcome(place, failure=str(error)))
+                    continue
+                yield KeyedPart(source, part, self._plan.keys[place], content_key(part, self._plan.recipe))
+
+        watch = watch or no_progress
+        made = embed_and_store(self._store, parts(), self._routing, self._options, self.clock, watch) if todo else ()
+        for record, result in made:
+            place = place_of[result.part]
+            if record is None:
+                yield PartOutcome(place, failure=result.failure or "cannot be read")
+            else:
+                yield PartOutcome(
+                    place,
+                    items=result.items,
+                    indexed=len(result.rows),
+                    rows=result.row_count,
+                    skipped=tuple(result.skipped),
+                )
+        yield from changed
 
 
 def check_unchanged(part: SourcePart) -> None:
