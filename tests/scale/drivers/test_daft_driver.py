@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,18 +37,30 @@ def plan(corpora, tmp_path: Path) -> Plan:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[str]:
-    """The address of a cluster of Ray on this machine, with two processors."""
-    import ray
-
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    """The address of a cluster of Ray on this machine, with two processors; it ends with its first process."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
     paths = [str(Path(mmsearch.__path__[0]).parent), os.environ.get("PYTHONPATH", "")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "DO_NOT_TRACK": "1"}
-    ray_command = [sys.executable, "-m", "ray.scripts.scripts"]
-    started = [*ray_command, "start", "--head", "--port=0", "--num-cpus=2", "--include-dashboard=false"]
-    subprocess.run(started, env=environment, check=True, capture_output=True, timeout=120)
-    yield "auto"
-    ray.shutdown()
-    subprocess.run([*ray_command, "stop", "--force"], env=environment, check=False, capture_output=True, timeout=60)
+    ours = {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "RAY_USAGE_STATS_ENABLED": "0", "DO_NOT_TRACK": "1"}
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--node-ip-address=127.0.0.1"]
+    options = [f"--port={port}", "--num-cpus=2", "--include-dashboard=false", "--ray-client-server-port=0"]
+    head = subprocess.Popen(
+        [*command, *options], env={**os.environ, **ours}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    until = time.monotonic() + 120
+    while not answers(port):
+        assert head.poll() is None, "Ray does not start"
+        assert time.monotonic() < until, "Ray does not answer"
+        time.sleep(0.2)
+    yield f"127.0.0.1:{port}"
+    head.terminate()
+    head.wait(60)
+
+
+def answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
 
 
 def essentials(report: WorkReport) -> dict[str, object]:
