@@ -2,7 +2,7 @@
 
     python benchmarks/corpus.py [--parts formats workers kills] [--pictures 20000] [--model mini] [--out FOLDER]
 
-- ``formats``: the pictures as tars of WebDataset, as Parquet and as files, through ``plan``, ``work`` and ``gather``; the
+- ``formats``: the pictures as tars of WebDataset, as Parquet and as files, by ``plan``, ``work`` and ``gather``; the
   files also through ``mmsearch index``. Items a second, and the share of the time in which the encoder was at work.
 - ``workers``: the tars by one process against four.
 - ``kills``: four workers, each killed and started again at random moments. Counts, and a digest of all paths and

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import json
 import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from mmsearch.errors import ModelUnavailableError, UsageError
 from mmsearch.scale import Plan, WorkReport, make_plan, work
 from mmsearch.scale.drivers.daft_driver import work_with_daft
 
+TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "of-this-test-" + 32 * "0"}
 has = importlib.util.find_spec
 needs_daft = pytest.mark.skipif(has("daft") is None, reason="needs daft (extra `cluster`)")
 needs_ray = pytest.mark.skipif(has("ray") is None, reason="needs ray (extra `cluster`)")
@@ -38,29 +37,25 @@ def plan(corpora, tmp_path: Path) -> Plan:
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[str]:
     """The address of a cluster of Ray on this machine, with two processors; it ends with its first process."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as free, socket.create_server(("127.0.0.1", 0)) as other:
+        port, of_clients = free.getsockname()[1], other.getsockname()[1]
     paths = [str(Path(mmsearch.__path__[0]).parent), os.environ.get("PYTHONPATH", "")]
+    os.environ |= TOKEN
     ours = {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "RAY_USAGE_STATS_ENABLED": "0", "DO_NOT_TRACK": "1"}
-    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--node-ip-address=127.0.0.1"]
-    options = [f"--port={port}", "--num-cpus=2", "--include-dashboard=false", "--ray-client-server-port=0"]
-    head = subprocess.Popen(
-        [*command, *options], env={**os.environ, **ours}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    until = time.monotonic() + 120
-    while not answers(port):
-        assert head.poll() is None, "Ray does not start"
-        assert time.monotonic() < until, "Ray does not answer"
-        time.sleep(0.2)
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"]
+    options = [f"--port={port}", "--num-cpus=2", "--include-dashboard=false", f"--ray-client-server-port={of_clients}"]
+    head = subprocess.Popen([*command, *options], env={**os.environ, **ours}, stdout=subprocess.PIPE, text=True)
+    assert head.stdout is not None
+    said = []
+    for line in head.stdout:
+        said.append(line)
+        if "runtime started" in line:
+            break
+    else:
+        pytest.fail("Ray does not start: " + "".join(said))
     yield f"127.0.0.1:{port}"
     head.terminate()
-    head.wait(60)
-
-
-def answers(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-        return True
-    return False
+    head.communicate(timeout=60)
 
 
 def essentials(report: WorkReport) -> dict[str, object]:
@@ -92,7 +87,7 @@ def test_a_cluster_of_ray_makes_what_one_process_makes(plan, cluster, tmp_path):
     command = [sys.executable, "-m", "mmsearch", "work", tmp_path / "plan.parquet", "--out", tmp_path / "ray.mms"]
     command += ["--on", cluster, "--at-once", "2", "--workers", "1", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=200)
-    assert done.returncode == 1, "a part has failed"
+    assert done.returncode == 1, f"a part has failed: {done.stderr}"
     report = json.loads(done.stdout)
     assert {name: report[name] for name in essentials(expected)} == essentials(expected)
     assert shards(tmp_path / "ray.mms") == shards(tmp_path / "one.mms")
