@@ -17,6 +17,12 @@ from mmsearch.types import counted
 @click.option("--recall", metavar="R", type=float, help="Recall@10 that an approximate index is tuned to.")
 @click.option("--memory", metavar="SIZE", help="Memory for building indexes, such as 4G.")
 @click.option("--threads", metavar="N", type=int, help="Threads that build indexes; default one for each processor.")
+@click.option(
+    "--train-for",
+    metavar="ROWS",
+    type=click.IntRange(1),
+    help="Train an index for so many rows on those that are there; workers encode theirs from then on.",
+)
 @click.option("--no-build", is_flag=True, help="Leave the indexes as they are; their new rows are scanned.")
 @json_option
 @quiet_option
@@ -28,6 +34,7 @@ def gather(
     recall: float | None,
     memory: str | None,
     threads: int | None,
+    train_for: int | None,
     no_build: bool,
     as_json: bool,
     quiet: bool,
@@ -43,6 +50,7 @@ def gather(
         memory=read_size(memory),
         threads=threads,
         build=not no_build,
+        train_for=train_for,
     )
     if as_json:
         print_json(report.to_json())

@@ -23,7 +23,8 @@ from mmsearch.retrieval.store.remote import collection_root, shown
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.retrieval.store.writer import Writer, open_writer
 from mmsearch.retrieval.upkeep.index_settings import changed_settings
-from mmsearch.retrieval.upkeep.maintain import maintain
+from mmsearch.retrieval.upkeep.maintain import EmbedTexts, maintain
+from mmsearch.scale.segments import adopt_encoded, train_for_rows
 from mmsearch.types import FileNote, Space
 
 _LOST = "the rows of a part are gone: a worker must make it again"
@@ -74,6 +75,7 @@ def gather(
     memory: int | None = None,
     threads: int | None = None,
     build: bool = True,
+    train_for: int | None = None,
     watch: Watcher | None = None,
 ) -> GatherReport:
     """Take the results of workers into the collection, which is created if there is none, and update its indexes.
@@ -87,6 +89,8 @@ def gather(
         memory: bytes that building an index may take.
         threads: threads that build an index.
         build: bring the indexes up to date; otherwise rows that no index covers are scanned.
+        train_for: train an index for so many rows on those that are there, once some tasks are done. Workers that start
+            afterwards encode their rows themselves, and gathering merges what they have encoded.
         watch: called with the progress.
 
     Raises:
@@ -117,9 +121,17 @@ def gather(
             whole = [record for record in records if record not in lost]
             report = _with(report, whole, adopt_parts(writer, whole))
             report = replace(report, refused=(*report.refused, *(FileNote(one.address, _LOST) for one in lost)))
+        rows_to_come = train_for or 0
+        for space in _spaces(writer) if rows_to_come else ():
+            train_for_rows(writer, space, rows_to_come, embed=_embed(space), memory=memory, threads=threads)
         if build:
             watch(Progress("index"))
-            notices = [notice for space in _spaces(writer) for notice in _maintain(writer, space, memory, threads)]
+            notices: list[Notice] = []
+            for space in _spaces(writer):
+                embed = _embed(space)
+                for modality in writer.manifest.modalities(space.key):
+                    notices += adopt_encoded(writer, space, modality, embed)
+                notices += maintain(writer, space, memory=memory, threads=threads, embed=embed)
             report = replace(report, notices=tuple(notices))
     return replace(report, seconds=time.perf_counter() - start)
 
@@ -149,11 +161,10 @@ def _spaces(writer: Writer) -> list[Space]:
     return [writer.manifest.spaces[key] for key in writer.manifest.searched_spaces]
 
 
-def _maintain(writer: Writer, space: Space, memory: int | None, threads: int | None) -> list[Notice]:
-    """Bring the indexes of a space up to date; they are tuned to texts where the model is on this machine."""
+def _embed(space: Space) -> EmbedTexts | None:
+    """Embeds the texts that an index is tuned to, where the model is on this machine."""
     try:
         encoder = LoadedEncoders(Runtime("auto", "auto")).of(space)
     except MMSearchError:
-        encoder = None
-    embed = encoder.encode_texts if isinstance(encoder, TextEncoder) else None
-    return maintain(writer, space, memory=memory, threads=threads, embed=embed)
+        return None
+    return encoder.encode_texts if isinstance(encoder, TextEncoder) else None

@@ -17,6 +17,7 @@ from mmsearch.retrieval.sources.addresses import absolute_address, archive_kind
 from mmsearch.retrieval.sources.archives import part_of_file
 from mmsearch.retrieval.sources.protocol import SourcePart
 from mmsearch.scale.planning import Plan, ingest_options, read_plan, routing_for
+from mmsearch.scale.segments import encode_beside
 from mmsearch.types import FileNote
 
 
@@ -178,7 +179,7 @@ class PartWorker:
         self._plan = plan
         self._options = ingest_options(plan.options, workers=workers, batch=batch)
         self._routing = routing_for(plan.model, plan.options, device, precision)
-        self._store = PartStore(absolute_address(out), plan.sources)
+        self._store = PartStore(absolute_address(out), plan.sources, encode_beside)
         self.clock = Stopwatch()
         ours = recipe_of(self._routing, self._options)
         if ours != plan.recipe:

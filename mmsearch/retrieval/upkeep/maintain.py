@@ -63,7 +63,7 @@ def maintain(
         _update_match_sample(writer, space, modality)
         snapshot = Snapshot(writer.root, writer.manifest)
         update_words(writer, space.key, modality)
-        text_queries = _text_queries(snapshot, space, modality, embed)
+        text_queries = text_queries_of(snapshot, space, modality, embed)
         notices += update_index(IndexJob(writer, space, modality, memory, threads, parallel), text_queries)
     return notices
 
@@ -125,7 +125,7 @@ def _update_match_sample(writer: Writer, space: Space, modality: Modality) -> No
     writer.publish(replace(manifest, match_samples=(*kept, drawn)))
 
 
-def _text_queries(snapshot: Snapshot, space: Space, modality: Modality, embed: EmbedTexts | None) -> LoadTextQueries:
+def text_queries_of(snapshot: Snapshot, space: Space, modality: Modality, embed: EmbedTexts | None) -> LoadTextQueries:
     """Text queries for an index: half probe texts, half texts of the collection, in random order.
 
     If there are fewer of the collection, there are more probe texts. An index of texts gets probe texts only.

@@ -10,7 +10,7 @@ import base64
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -112,11 +112,15 @@ class PartStore:
     Args:
         root: the collection's folder, or its address in an object store.
         sources: the sources that are worked on, for the records.
+        made: called with the collection's folder and each shard that was made there; not for an object store.
     """
 
-    def __init__(self, root: str, sources: Sequence[str] = ()) -> None:
+    def __init__(
+        self, root: str, sources: Sequence[str] = (), made: Callable[[Path, ShardEntry], object] | None = None
+    ) -> None:
         self._root = root
         self._sources = tuple(sources)
+        self._made = made
         self._storage = storage_of(root)
         self._folder = join(root, PARTS_FOLDER)
 
@@ -165,6 +169,9 @@ class PartStore:
             if is_remote(self._root):
                 for entry in shards:
                     self._storage.put(join(self._root, entry.path), local / entry.path)
+            elif self._made is not None:
+                for entry in shards:
+                    self._made(local, entry)
             record = _record(key, content, result, spaces, shards)
             record = replace(record, own_types=own_types, sources=self._sources)
             data = json.dumps(record.to_json(), indent=1).encode()
