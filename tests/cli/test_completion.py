@@ -40,7 +40,8 @@ def offered(line: str) -> list[str]:
 def test_commands_are_completed():
     assert offered("mmsearch ") == [
         *("index", "watch", "query", "save", "saved", "link", "listen", "serve", "mcp", "frame", "clip", "status"),
-        *("groups", "duplicates", "tag", "remove", "eval", "compact", "doctor", "models", "completion"),
+        *("groups", "duplicates", "tag", "remove", "import", "export", "eval", "plan", "work", "gather", "compact"),
+        *("doctor", "models", "completion"),
     ]
     assert offered("mmsearch co") == ["compact", "completion"]
     assert offered("mmsearch models ") == ["export", "list", "pull"]
@@ -66,7 +67,7 @@ def test_names_of_models_are_completed():
         ("mmsearch query --to ", ["image", "text", "audio", "video"]),
         ("mmsearch index --only a", ["audio"]),
         ("mmsearch query --min ", ["strong", "likely", "weak"]),
-        ("mmsearch query --device ", ["auto", "cpu", "cuda", "mps"]),
+        ("mmsearch query --device ", ["auto", "cpu", "cuda", "cuda:0", "mps"]),
         ("mmsearch index --precision b", ["bfloat16"]),
         ("mmsearch index --index ", ["auto", "exact", "ivfpq", "rabitq"]),
         ("mmsearch index --progress ", ["auto", "none", "json"]),
