@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mmsearch.retrieval.ingest.found_files import FoundFiles
+from mmsearch.retrieval.store.arrow_numbers import as_numpy
 from mmsearch.retrieval.store.snapshot import Rows
 from mmsearch.types import Modality
 
@@ -219,7 +220,7 @@ def _integers(column: pa.ChunkedArray) -> Numbers:
         if chunk.null_count == len(chunk):
             parts.append(np.full(len(chunk), NO_TIME))
         else:
-            parts.append((chunk.fill_null(NO_TIME) if chunk.null_count else chunk).to_numpy())
+            parts.append(as_numpy(chunk, null=NO_TIME))
     return np.concatenate(parts) if parts else np.empty(0, np.int64)
 
 

@@ -113,6 +113,8 @@ class Source(Protocol):
     def items(self, part: SourcePart) -> Iterator[SourceItem | SourceNote]:
         """The items of a part, one at a time: the reader closes each before it asks for many more.
 
+        They are asked for by several threads, never by two at once.
+
         Args:
             part: one of `parts`.
 

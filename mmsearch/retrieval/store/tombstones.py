@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mmsearch.durable import durable_file, file_checksum
 from mmsearch.errors import CollectionDamagedError
+from mmsearch.retrieval.store.arrow_numbers import as_numpy
 from mmsearch.retrieval.store.manifest import TombstoneEntry
 from mmsearch.retrieval.store.parquet_file import ParquetFile
 from mmsearch.retrieval.store.remote import at_hand
@@ -57,7 +58,7 @@ def read_tombstone_file(path: Path) -> NDArray[np.int64]:
         CollectionDamagedError: it cannot be read.
     """
     try:
-        ids: NDArray[np.int64] = ParquetFile(path.read_bytes()).read()["id"].to_numpy()
+        ids: NDArray[np.int64] = as_numpy(ParquetFile(path.read_bytes()).read()["id"])
     except FileNotFoundError:
         raise
     except (pa.ArrowException, KeyError, OSError, TypeError, ValueError) as error:

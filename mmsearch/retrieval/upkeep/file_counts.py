@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from mmsearch.retrieval.store.arrow_numbers import as_numpy
 from mmsearch.retrieval.store.snapshot import Snapshot
 from mmsearch.types import Modality
 
@@ -36,7 +37,7 @@ class FileCounts:
         every = pa.chunked_array([chunk for column in columns for chunk in column.chunks], pa.binary())
         encoded = _call("dictionary_encode", every.combine_chunks())
         self._paths: pa.Array = encoded.dictionary
-        numbers = encoded.indices.to_numpy()
+        numbers = as_numpy(encoded.indices)
         stops = np.cumsum([len(column) for column in columns])[:-1]
         parts = np.split(numbers, stops) if columns else []
         self._files = [own if live is None else own[live] for own, (_, live) in zip(parts, self._made, strict=True)]
@@ -48,8 +49,10 @@ class FileCounts:
     def inside(self, path: bytes) -> tuple[int, int]:
         """The number of files and of rows that are at a path or in it."""
         pattern = path.rstrip(b"/") + os.fsencode(os.sep)
-        within = _call("starts_with", self._paths, options=_pattern(pattern)).to_numpy(zero_copy_only=False)
-        within = within | _call("equal", self._paths, pa.scalar(path)).to_numpy(zero_copy_only=False)
+        within = as_numpy(_call("starts_with", self._paths, options=_pattern(pattern)))
+        # To compare with a scalar, Arrow would make one, and import pandas for it.
+        is_path = as_numpy(_call("binary_length", self._paths)) == len(path)
+        within = within | (is_path & as_numpy(_call("starts_with", self._paths, options=_pattern(path))))
         rows = self._rows_of(self._files)[within.astype(np.bool_)]
         return int(np.count_nonzero(rows)), int(rows.sum())
 
@@ -94,7 +97,7 @@ def _asked(made: pa.ChunkedArray, option: str) -> NDArray[np.int8]:
         values = chunk.dictionary.to_pylist()
         kinds = [_ASKED if f'"{option}":' in (value or "") else _NOT_ASKED for value in values]
         # The last is that of rows without a value.
-        numbers = np.nan_to_num(chunk.indices.to_numpy(zero_copy_only=False), nan=len(values)).astype(np.intp)
+        numbers = as_numpy(chunk.indices, null=len(values)).astype(np.intp)
         parts.append(np.array([*kinds, _UNKNOWN], np.int8)[numbers])
     return np.concatenate(parts)
 
