@@ -264,7 +264,7 @@ def contents(root: Path) -> tuple[int, str]:
             paths = found.facts(["path"])["path"].to_pylist()
             vectors = found.vectors_at(found.live_positions)
             rows += [
-                (os.path.basename(paths[place]), vector.tobytes().hex())
+                (os.path.basename(os.fsdecode(paths[place])), vector.tobytes().hex())
                 for place, vector in zip(found.live_positions, vectors, strict=True)
             ]
     return len(rows), hashlib.sha256(json.dumps(sorted(rows)).encode()).hexdigest()[:16]

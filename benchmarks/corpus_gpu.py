@@ -203,7 +203,12 @@ def by_loop(architecture: str, checkpoint: Path, tars: Sequence[Path], encoder: 
         reading.decode("pil").to_tuple("jpg", "__key__").map_tuple(prepare, str).batched(max(1, min(256, count // 8)))
     )
     loader = torch.utils.data.DataLoader(
-        reading, batch_size=None, num_workers=readers, prefetch_factor=2, pin_memory=device == "cuda"
+        reading,
+        batch_size=None,
+        num_workers=readers,
+        multiprocessing_context="spawn",
+        prefetch_factor=2,
+        pin_memory=device == "cuda",
     )
     embedded = first = 0
     start = 0.0
