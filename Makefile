@@ -4,6 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
+# A process of tests keeps what models, browsers and servers leave behind: gigabytes by the end. Each part has new ones.
+TEST_PARTS := tests/retrieval tests/serve,tests/scale,tests/library,tests/exchange \
+  tests,--ignore=tests/retrieval,--ignore=tests/serve,--ignore=tests/scale,--ignore=tests/library,--ignore=tests/exchange
+
 .PHONY: demo test test-again test-fast slow check bench bench-ann picture docs gpu clean
 
 $(VENV)/.base: pyproject.toml
@@ -38,7 +42,10 @@ demo: $(VENV)/.demo  ## index photographs that a library ships (and PHOTOS=dir),
 	$(BIN)/python examples/demo.py $(PHOTOS)
 
 test: $(VENV)/.test $(VENV)/npm  ## all tests, those of open_clip models included
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+	@failed=0; for part in $(TEST_PARTS); do \
+	  echo "tests: $$part"; \
+	  $(BIN)/python -m pytest --numprocesses 2 --dist worksteal $$(echo $$part | tr , ' ') || failed=1; \
+	done; exit $$failed
 
 test-again: $(VENV)/.test $(VENV)/npm  ## the tests that failed last, one at a time: whether they fail alone
 	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none -v
