@@ -56,7 +56,8 @@ class Clips:
             ApiError: 429, none became free.
         """
         try:
-            await asyncio.wait_for(self._room.acquire(), _PATIENCE_S)
+            async with asyncio.timeout(_PATIENCE_S):  # not `wait_for`, which may lose a cancellation and keep the room
+                await self._room.acquire()
         except TimeoutError:
             raise busy() from None
 

@@ -218,7 +218,10 @@ class _Body:
             raise _too_long()
         left = self._started + _BODY_S + self._bytes / _LEAST_RATE - time.monotonic()
         try:
-            message = await asyncio.wait_for(self._receive(), max(0.0, min(_CHUNK_S, left)))
+            # Not `wait_for`: before Python 3.12 it loses a cancellation that comes as the message does, and whoever
+            # waits for the client to leave would wait until it does.
+            async with asyncio.timeout(max(0.0, min(_CHUNK_S, left))):
+                message = await self._receive()
         except TimeoutError:
             message_text = "the body of the request comes too slowly"
             raise ApiError(408, message_text, "TooSlow", {"Connection": "close"}) from None

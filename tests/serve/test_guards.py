@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from starlette.testclient import TestClient
 
@@ -114,6 +116,27 @@ def test_a_body_that_is_too_long_is_refused(gallery_client, monkeypatch):
     for body in (b"x" * 1001, (b"x" * 100 for _ in range(1000))):
         answer = gallery_client.post("/api/search", content=body, headers={"content-type": "application/json"})
         assert answer.status_code == 413
+
+
+def test_a_wait_for_the_body_is_cancelled_even_as_the_body_comes():
+    """Work that ends as the request is read cancels the wait for the client to leave; lost, nobody would answer."""
+
+    async def wait_and_cancel() -> bool:
+        message = asyncio.get_running_loop().create_future()
+
+        async def receive():
+            return await message
+
+        body = guards._Body({"type": "http", "headers": []}, receive)
+        waiting = asyncio.ensure_future(body.receive())
+        await asyncio.sleep(0)
+        message.set_result({"type": "http.request", "body": b"", "more_body": False})
+        waiting.cancel()
+        await asyncio.wait({waiting})
+        return waiting.cancelled()
+
+    for _ in range(20):
+        assert asyncio.run(wait_and_cancel())
 
 
 def test_a_failure_shows_no_traceback(gallery, monkeypatch):
