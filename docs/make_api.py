@@ -27,7 +27,9 @@ SECTIONS: dict[str, dict[str, Sequence[str]]] = {
     "Indexing": {"mmsearch": ["IngestOptions", "Report", "FileNote", "PassedOver", "Progress"]},
     "Sources of your own": {"mmsearch": ["Source", "SourcePart", "SourceItem", "SourceNote"]},
     "More than one process": {
-        "mmsearch.scale": ["make_plan", "read_plan", "Plan", "work", "WorkReport", "gather", "GatherReport"]
+        "mmsearch.scale": [
+            *("make_plan", "read_plan", "Plan", "work", "work_with_daft", "WorkReport", "gather", "GatherReport")
+        ]
     },
     "Upkeep": {"mmsearch": ["Status", "ModalityStatus", "RootStatus", "SourceStatus", "Problem"]},
     "Evaluation": {

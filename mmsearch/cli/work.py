@@ -83,7 +83,7 @@ def work(
         if on is None:
             report = run_work(plan, out, task=task, watch=watch, **runs)
         else:
-            from mmsearch.scale.drivers.daft_driver import work_with_daft
+            from mmsearch.scale import work_with_daft
 
             runs |= {"on": on, "at_once": at_once or 1, "gpus": gpus or 0}
             report = work_with_daft(plan, out, task=task, watch=watch, **runs)

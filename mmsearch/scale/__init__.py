@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mmsearch.scale.drivers.daft_driver import work_with_daft
     from mmsearch.scale.gathering import GatherReport, gather
     from mmsearch.scale.planning import Plan, make_plan, read_plan
     from mmsearch.scale.working import WorkReport, work
 
-__all__ = ["GatherReport", "Plan", "WorkReport", "gather", "make_plan", "read_plan", "work"]
+__all__ = ["GatherReport", "Plan", "WorkReport", "gather", "make_plan", "read_plan", "work", "work_with_daft"]
 
 _MODULES = {
     "GatherReport": "gathering",
@@ -19,6 +20,7 @@ _MODULES = {
     "read_plan": "planning",
     "WorkReport": "working",
     "work": "working",
+    "work_with_daft": "drivers.daft_driver",
 }
 
 
