@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import importlib.util
@@ -10,6 +11,8 @@ import os
 import signal
 import sys
 import textwrap
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -168,6 +171,28 @@ def corpora(tmp_path: Path):
 def captions() -> dict[str, str]:
     """The caption of each picture of `corpora`, by the picture's name."""
     return dict(module_at("corpora.py").CAPTIONS)
+
+
+@pytest.fixture(scope="session")
+def running() -> Callable[..., contextlib.AbstractContextManager[str]]:
+    """Runs an app on a free port of this machine; gives its address."""
+
+    uvicorn = pytest.importorskip("uvicorn", reason="needs uvicorn (extra `serve`)")
+
+    @contextlib.contextmanager
+    def run(app: object) -> Iterator[str]:
+        server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        try:
+            while not server.started and thread.is_alive():
+                time.sleep(0.01)
+            yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+    return run
 
 
 @pytest.fixture

@@ -2,40 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-import uvicorn
 from PIL import Image
 from starlette.testclient import TestClient
 
 from mmsearch import Collection
 from mmsearch.serve import create_app
-
-
-@pytest.fixture(scope="session")
-def running() -> Callable[..., contextlib.AbstractContextManager[str]]:
-    """Runs an app on a free port of this machine; gives its address."""
-
-    @contextlib.contextmanager
-    def run(app: object) -> Iterator[str]:
-        server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
-        thread = threading.Thread(target=server.run)
-        thread.start()
-        try:
-            while not server.started and thread.is_alive():
-                time.sleep(0.01)
-            yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join()
-
-    return run
 
 
 @pytest.fixture(scope="session", autouse=True)

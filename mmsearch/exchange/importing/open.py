@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
 import os
-from collections.abc import Callable
 
 from mmsearch.errors import UsageError
 from mmsearch.exchange.importing.source import Choice, Source
@@ -33,7 +33,9 @@ def open_source(name: str, format: str, choice: Choice) -> Source:
         format = found_format(name)
     if format not in _OPEN:
         raise UsageError(f"no format {format!r}; there are: {', '.join(_OPEN)}")
-    return _OPEN[format](name, choice)
+    module, opener = _OPEN[format]
+    source: Source = getattr(importlib.import_module(f"mmsearch.exchange.importing.{module}"), opener)(name, choice)
+    return source
 
 
 def found_format(name: str) -> str:
@@ -68,62 +70,16 @@ def found_format(name: str) -> str:
     raise UsageError(f"{name} holds nothing that can be imported; say what it is if it does: {', '.join(_OPEN)}")
 
 
-def _clip_retrieval(name: str, choice: Choice) -> Source:
-    from mmsearch.exchange.importing.clip_retrieval import ClipRetrievalSource
-
-    return ClipRetrievalSource(name, choice)
-
-
-def _npy(name: str, choice: Choice) -> Source:
-    from mmsearch.exchange.importing.arrays import open_npy
-
-    return open_npy(name, choice)
-
-
-def _npz(name: str, choice: Choice) -> Source:
-    from mmsearch.exchange.importing.arrays import open_npz
-
-    return open_npz(name, choice)
-
-
-def _hdf5(name: str, choice: Choice) -> Source:
-    from mmsearch.exchange.importing.arrays import open_hdf5
-
-    return open_hdf5(name, choice)
-
-
-def _fvecs(name: str, choice: Choice) -> Source:
-    from mmsearch.exchange.importing.arrays import open_fvecs
-
-    return open_fvecs(name, choice)
-
-
-def _parquet(name: str, choice: Choice) -> Source:
-    from mmsearch.exchange.importing.tables import open_parquet
-
-    return open_parquet(name, choice)
-
-
-def _lance(name: str, choice: Choice) -> Source:
-    from mmsearch.exchange.importing.tables import open_lance
-
-    return open_lance(name, choice)
-
-
-def _qdrant(name: str, choice: Choice) -> Source:
-    from mmsearch.exchange.importing.qdrant import QdrantSource
-
-    return QdrantSource(name, choice)
-
-
-_OPEN: dict[str, Callable[[str, Choice], Source]] = {
-    "clip-retrieval": _clip_retrieval,
-    "npy": _npy,
-    "npz": _npz,
-    "hdf5": _hdf5,
-    "fvecs": _fvecs,
-    "parquet": _parquet,
-    "lance": _lance,
-    "qdrant": _qdrant,
+_OPEN = {
+    "clip-retrieval": ("clip_retrieval", "ClipRetrievalSource"),
+    "npy": ("arrays", "open_npy"),
+    "npz": ("arrays", "open_npz"),
+    "hdf5": ("arrays", "open_hdf5"),
+    "fvecs": ("arrays", "open_fvecs"),
+    "parquet": ("tables", "open_parquet"),
+    "lance": ("tables", "open_lance"),
+    "qdrant": ("qdrant", "QdrantSource"),
 }
+"""The module beside this one that reads a format, imported when it is needed, and what in it opens a source."""
+
 FORMATS = tuple(_OPEN)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +11,6 @@ from types import ModuleType
 import numpy as np
 import pyarrow as pa
 import pytest
-import uvicorn
 from PIL import Image
 
 from mmsearch import Collection
@@ -85,23 +83,8 @@ def _add_elsewhere(collection: Collection) -> None:
     collection.set_side_tables({"duplicates": pa.table({name: list(own) for name, own in columns})})
 
 
-@contextlib.contextmanager
-def running(app: object) -> Iterator[str]:
-    """Runs an app on a free port of this machine; gives its address."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started and thread.is_alive():
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
-
-
 @pytest.fixture(scope="session")
-def run_readers() -> Callable[[Path, int], contextlib.AbstractContextManager[list[str]]]:
+def run_readers(running) -> Callable[[Path, int], contextlib.AbstractContextManager[list[str]]]:
     """Runs the readers of all parts of a collection; gives their addresses."""
 
     @contextlib.contextmanager
